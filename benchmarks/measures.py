@@ -1,0 +1,188 @@
+"""What is measured, one function a measure: each starts the servers it needs and returns rows of the table."""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from benchmarks import procfs, servers
+from benchmarks.load import Generator, Load, conversations, one_shots
+from benchmarks.report import ASYNCIO, SMANAGER, THREADS, Row, Target
+from benchmarks.servers import BenchmarkError, Server, ask, running
+from benchmarks.sessions import SILENCE, TELNET, IdleSessions
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Callable
+
+BUILT_IN = b"help -s\n"  # three short lines, made by the manager itself
+SERVICE = b"bench ping\n"  # goes through the service's host and back
+TRIVIAL = b"ping\n"  # what the references answer
+
+SPARE_DESCRIPTORS = 100  # of this process beside its idle sessions: pipes, epoll, the interpreter's own
+SPARE_SESSIONS = 1000  # of the manager beside the idle ones: none of them may have to give way
+LOUNGERS = 100  # telnet sessions that sit there while the manager should be idle: a timer in each would show
+KILOBYTE = 1000
+
+WAITS = "– its 99th percentile, ms"
+CPU = "– CPU of the server, % of one core"
+
+Figures = dict[str, list[float]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """How much to measure: `rounds` of `seconds` for each server under load, idle `sessions`, program
+    `starts`, and how long to watch the manager do nothing."""
+
+    rounds: int
+    seconds: float
+    sessions: int
+    starts: int
+    idle_seconds: float
+
+
+FULL = Plan(rounds=5, seconds=2.0, sessions=5000, starts=15, idle_seconds=10.0)
+QUICK = Plan(rounds=2, seconds=0.5, sessions=500, starts=3, idle_seconds=2.0)
+
+
+def built_in_command(plan: Plan) -> list[Row]:
+    rates, waits, cpu = under_load(plan, conversations, 256, BUILT_IN)
+    return [
+        Row("`help -s` on 256 connections, commands/s", rates, Target("≥", 2.0, THREADS)),
+        Row(WAITS, waits, Target("≤", 0.25, THREADS)),
+        Row(CPU, cpu),
+    ]
+
+
+def service_command(plan: Plan) -> list[Row]:
+    rates, waits, cpu = under_load(plan, conversations, 32, SERVICE)
+    return [
+        Row("a service's command on 32 connections, commands/s", rates, Target("≥", 0.15, ASYNCIO)),
+        Row(WAITS, waits),
+        Row(CPU, cpu),
+    ]
+
+
+def scripts(plan: Plan) -> list[Row]:
+    rates, waits, cpu = under_load(plan, one_shots, 16, BUILT_IN)
+    return [
+        Row("`echo … \\| nc -N` from 16 clients, connections/s", rates, Target("≥", 1.5, THREADS)),
+        Row(WAITS, waits),
+        Row(CPU, cpu),
+    ]
+
+
+def under_load(
+    plan: Plan, drive: Callable[[Load, float, float], array[float]], clients: int, request: bytes
+) -> tuple[Figures, Figures, Figures]:
+    """SManager with this request and the references with their trivial one, a round each in turn.
+
+    For each server: replies per second, 99th percentile in ms, and the CPU of its processes in percent of a
+    core. A server of one thread that stands near 100 % was the limit itself, not the load generator.
+    """
+    rates: Figures = {SMANAGER: [], ASYNCIO: [], THREADS: []}
+    waits: Figures = {SMANAGER: [], ASYNCIO: [], THREADS: []}
+    cpu: Figures = {SMANAGER: [], ASYNCIO: [], THREADS: []}
+    with (
+        Generator() as generator,
+        running(servers.SMANAGER) as smanager,
+        running(servers.ASYNCIO_ECHO) as asyncio_echo,
+        running(servers.THREAD_SERVER) as thread_server,
+    ):
+        contenders = [
+            (SMANAGER, smanager, request),
+            (ASYNCIO, asyncio_echo, TRIVIAL),
+            (THREADS, thread_server, TRIVIAL),
+        ]
+        replies = {name: reply_of(server, asked) for name, server, asked in contenders}
+        for _ in range(plan.rounds):
+            for name, server, asked in contenders:
+                load = Load(server.address, asked, replies[name], clients)
+                processes = procfs.family(server.pid)
+                began, used = time.perf_counter(), procfs.cpu_seconds(processes)
+                done = generator.run(drive, load, plan.seconds)
+                used, lasted = procfs.cpu_seconds(processes) - used, time.perf_counter() - began
+                rates[name].append(done.rate)
+                waits[name].append(done.p99 * 1000)
+                cpu[name].append(100 * used / lasted)
+    return rates, waits, cpu
+
+
+def reply_of(server: Server, request: bytes) -> bytes:
+    """The one reply that this server gives to this request; an error is none to be measured."""
+    reply = ask(server.address, request)
+    if not reply.endswith(b"\n") or reply.startswith(b"***"):
+        raise BenchmarkError(f"{request!r} was answered with {reply[:80]!r}")
+    return reply
+
+
+def memory(plan: Plan) -> list[Row]:
+    """A manager for each kind of session: what one has given back to the allocator must not serve the other."""
+    rows = []
+    for kind, answer in (("in line mode", SILENCE), ("telnet", TELNET)):
+        figures = {SMANAGER: [memory_per_session(plan.sessions, answer) / KILOBYTE]}
+        rows.append(Row(f"memory per idle session, {kind}, of {plan.sessions:,}, kB", figures, Target("≤", 8)))
+    return rows
+
+
+def memory_per_session(count: int, answer: bytes) -> float:
+    """By how many bytes the manager grows with each of `count` sessions that give this answer to its offer."""
+    allow_descriptors(count + SPARE_DESCRIPTORS)
+    command = [*servers.SMANAGER, "--max-sessions", str(count + SPARE_SESSIONS)]
+    with running(command) as server, IdleSessions(server.address, answer) as sessions:
+        sessions.open(1)  # what the first session loads is not the price of a session
+        before = procfs.resident_bytes(server.pid)
+        sessions.open(count)
+        return (procfs.resident_bytes(server.pid) - before) / count
+
+
+def allow_descriptors(count: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        raise BenchmarkError(f"{count:,} open files are needed, {hard:,} allowed: raise the limit (ulimit -Hn)")
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+def startup(plan: Plan) -> list[Row]:
+    bare = "`import asyncio`"
+    milliseconds: Figures = {SMANAGER: [], bare: []}
+    for _ in range(plan.starts):
+        began = time.perf_counter()
+        with running(servers.SMANAGER) as server:
+            reply_of(server, SERVICE)
+            milliseconds[SMANAGER].append((time.perf_counter() - began) * 1000)
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import asyncio"], check=True, timeout=servers.START_DEADLINE)
+        milliseconds[bare].append((time.perf_counter() - began) * 1000)
+    usual = statistics.median(milliseconds[bare])
+    measure = f"exec to first answered service command, ms ({bare}: {usual:.3g})"
+    return [Row(measure, milliseconds, Target("≤", 4, bare))]
+
+
+def idling(plan: Plan) -> list[Row]:
+    with running(servers.SMANAGER) as server, IdleSessions(server.address, TELNET) as sessions:
+        reply_of(server, SERVICE)  # idle after work: the host's thread that did it may end now, one switch
+        sessions.open(LOUNGERS)
+        processes = procfs.family(server.pid)
+        used, switched = procfs.cpu_seconds(processes), procfs.context_switches(processes)
+        time.sleep(plan.idle_seconds)
+        used = procfs.cpu_seconds(processes) - used
+        switched = procfs.context_switches(processes) - switched
+    return [
+        Row(
+            f"idle for {plan.idle_seconds:g} s with {LOUNGERS} telnet sessions: CPU of all its processes, %",
+            {SMANAGER: [100 * used / plan.idle_seconds]},
+            Target("≤", 0),
+        ),
+        Row("– context switches", {SMANAGER: [switched]}),
+    ]
+
+
+MEASURES = (built_in_command, service_command, scripts, memory, startup, idling)

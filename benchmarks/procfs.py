@@ -1,0 +1,51 @@
+"""What the kernel says of a process and its children (Linux: /proc)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+
+# Fields of /proc/PID/stat after the name in parentheses, which may hold spaces (proc(5) counts from 1).
+PARENT, USER_TICKS, SYSTEM_TICKS = 4 - 3, 14 - 3, 15 - 3
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def family(pid: int) -> list[int]:
+    """The process and all that descend from it, parents first."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(entry.name)] = int(_stat(int(entry.name))[PARENT])
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while the list was read
+    members = [pid]
+    for member in members:  # grows while it is walked
+        members += [child for child, parent in parents.items() if parent == member]
+    return members
+
+
+def resident_bytes(pid: int) -> int:
+    """The process's own memory in RAM, without its children's."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_SIZE
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """CPU time that these processes have used, in steps of a clock tick (usually 10 ms)."""
+    return sum(int(_stat(pid)[field]) for pid in pids for field in (USER_TICKS, SYSTEM_TICKS)) / TICKS_PER_SECOND
+
+
+def context_switches(pids: list[int]) -> int:
+    """How often a thread of these processes was given or lost a CPU: none where nothing polls."""
+    return sum(
+        int(line.split()[1])
+        for pid in pids
+        for status in Path(f"/proc/{pid}/task").glob("*/status")
+        for line in status.read_text().splitlines()
+        if "ctxt_switches:" in line
+    )

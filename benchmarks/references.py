@@ -1,0 +1,88 @@
+"""The two servers that SManager is measured beside, each as good as it is bare.
+
+`references.py asyncio` echoes lines from one event loop: nearly all that a Python server can do on one core.
+`references.py threads` is what the stdlib suggests for a shell on sockets, done right: a `cmd.Cmd` in a
+thread for each connection, one flush a command and TCP_NODELAY. Like SManager to a script, neither sends
+a banner or a prompt; each says on stderr where it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import cmd
+import contextlib
+import socket
+import sys
+import threading
+
+HOST = "127.0.0.1"
+BACKLOG = 1024  # more than the benchmark's clients: none of them may wait for a SYN to be sent again
+
+
+def announce(listener: socket.socket) -> None:
+    host, port = listener.getsockname()
+    print(f"listening on {host}:{port}", file=sys.stderr, flush=True)
+
+
+class LineEcho(asyncio.Protocol):
+    """Gives each complete line back."""
+
+    def __init__(self) -> None:
+        self._partial = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for line in lines:
+            self._transport.write(line + b"\n")
+
+
+async def serve_with_asyncio() -> None:
+    server = await asyncio.get_running_loop().create_server(LineEcho, HOST, 0, backlog=BACKLOG)
+    announce(server.sockets[0])
+    await server.serve_forever()
+
+
+class PingShell(cmd.Cmd):
+    """A shell with one command. `cmdloop` writes the prompt and flushes: with the prompt empty, one reply is
+    one send."""
+
+    use_rawinput = False
+    prompt = ""
+
+    def do_ping(self, line: str) -> None:
+        self.stdout.write("pong\n")
+
+    def do_EOF(self, line: str) -> bool:  # noqa: N802 - the name that cmd.Cmd looks for at the end of file
+        return True
+
+
+def talk(connection: socket.socket) -> None:
+    with (
+        contextlib.suppress(ConnectionError),  # the client went away in the middle of a reply
+        connection,
+        connection.makefile("r") as stdin,
+        connection.makefile("w") as stdout,
+    ):
+        PingShell(stdin=stdin, stdout=stdout).cmdloop()
+
+
+def serve_with_threads() -> None:
+    with socket.create_server((HOST, 0), backlog=BACKLOG) as listener:
+        announce(listener)
+        while True:
+            connection, _ = listener.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=talk, args=(connection,), daemon=True).start()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["asyncio"]:
+        asyncio.run(serve_with_asyncio())
+    elif sys.argv[1:] == ["threads"]:
+        serve_with_threads()
+    else:
+        sys.exit("usage: references.py asyncio|threads")

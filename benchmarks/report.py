@@ -1,0 +1,111 @@
+"""What was measured, as rows of a table: SManager, its references, and whether it is where it should be."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SMANAGER, ASYNCIO, THREADS = "SManager", "asyncio echo", "thread server"
+COLUMNS = (SMANAGER, ASYNCIO, THREADS)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Target:
+    """Where SManager's median should be: at least or at most `limit`, in the row's unit, or times the median of
+    `beside`."""
+
+    sign: str  # "≥" or "≤"
+    limit: float
+    beside: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.limit:g}" + (f" × {self.beside}" if self.beside else "")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """One measure: for each server the figures of its rounds, in alternation with the other servers'."""
+
+    measure: str
+    figures: dict[str, list[float]]
+    target: Target | None = None
+
+    def compared(self) -> float:
+        """What the target speaks of: SManager's median, or its ratio to the reference's."""
+        own = statistics.median(self.figures[SMANAGER])
+        if self.target is None or self.target.beside is None:
+            return own
+        return own / statistics.median(self.figures[self.target.beside])
+
+    def reached(self) -> bool | None:
+        """Whether the target is reached; None where there is none."""
+        if self.target is None:
+            return None
+        if self.target.sign == "≥":
+            return self.compared() >= self.target.limit
+        return self.compared() <= self.target.limit
+
+
+def machine() -> str:
+    """The machine in one line, and how busy it was."""
+    models = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{models[0] if models else platform.machine()}, {cores} cores, Linux {platform.release()}, "
+        f"Python {platform.python_version()}, load average {os.getloadavg()[0]:.2f} at the start"
+    )
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """The rows as a Markdown table; a cell is a median and, of several rounds, the least and the greatest."""
+    lines = [
+        f"| median (min–max of the rounds) | {' | '.join(COLUMNS)} | ratio | target | reached |",
+        "| --- |" + " ---: |" * (len(COLUMNS) + 1) + " --- | --- |",
+    ]
+    for row in rows:
+        cells = [_cell(row.figures.get(column, [])) for column in COLUMNS]
+        ratio = f"{row.compared():.2f}" if row.target and row.target.beside else "–"
+        reached = {True: "yes", False: "**no**", None: "–"}[row.reached()]
+        lines.append(f"| {' | '.join([row.measure, *cells, ratio, str(row.target or '–'), reached])} |")
+    return "\n".join(lines)
+
+
+def as_json(rows: Iterable[Row]) -> list[dict[str, object]]:
+    """The rows with every round's figure, for a program."""
+    return [
+        {
+            "measure": row.measure,
+            "figures": row.figures,
+            "target": str(row.target) if row.target else None,
+            "compared": row.compared(),
+            "reached": row.reached(),
+        }
+        for row in rows
+    ]
+
+
+def _cell(figures: list[float]) -> str:
+    if not figures:
+        return "–"
+    median = _number(statistics.median(figures))
+    if len(figures) == 1:
+        return median
+    return f"**{median}** ({_number(min(figures))}–{_number(max(figures))})"
+
+
+def _number(figure: float) -> str:
+    """Three digits are more than the figures are worth."""
+    if figure >= 1000:
+        return f"{figure / 1000:.3g}k"
+    return f"{figure:.3g}"

@@ -1,0 +1,149 @@
+"""What a person who looks after a box asks it first; also the example to copy for a service of one's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from smanager import SService
+
+PROGRAM_SECONDS = 5  # `uptime` and `who` answer in milliseconds; one that hangs must not hold its caller
+LOGIND_SESSIONS = Path("/run/systemd/sessions")  # one file a session, and the FIFO that holds it open
+
+
+class SystemStatus(SService):
+    """Simple example SService implementation"""
+
+    def cmd_uptime(self) -> str:
+        """Returns uptime of system"""
+        if not Path("/proc/uptime").exists():
+            return output_of("uptime")
+        seconds = float(read_proc("uptime").split()[0])
+        return uptime_line(time.strftime("%H:%M:%S"), int(seconds), count_logins(), os.getloadavg())
+
+    def cmd_load(self) -> str:
+        """Returns load averages and number of processors"""
+        one, five, fifteen = os.getloadavg()
+        return f"{one:.2f}, {five:.2f}, {fifteen:.2f} over 1, 5, 15 minutes; processors: {os.cpu_count()}"
+
+    def cmd_memory(self) -> str:
+        """Returns available memory and swap"""
+        fields = (line.split() for line in read_proc("meminfo").splitlines())
+        size = {name.rstrip(":"): int(kibibytes) * 1024 for name, kibibytes, *_ in fields}
+        return (
+            f"memory: {human(size['MemAvailable'])} of {human(size['MemTotal'])} available\n"
+            f"swap: {human(size['SwapFree'])} of {human(size['SwapTotal'])} free"
+        )
+
+    def cmd_disk(self, path: str = "") -> str:
+        """Returns space on all disks, or on the one that holds a path"""
+        rows = [f"{'Size':>11} {'Used':>11} {'Free':>11}  Use%  Path"]
+        for place in [path] if path else mounted_disks():
+            total, used, free = shutil.disk_usage(place)
+            share = used / max(used + free, 1)  # as df reckons: what only root may fill is not free
+            rows.append(f"{human(total):>11} {human(used):>11} {human(free):>11}  {share:>4.0%}  {place}")
+        return "\n".join(rows)
+
+    def cmd_who(self) -> str:
+        """Returns who is logged in"""
+        return output_of("who")
+
+    def cmd_processes(self, count: str = "10", by: str = "memory") -> str:
+        """Returns the largest processes, by memory or cpu"""
+        if not count.isdecimal():
+            raise ValueError(f"count should be a whole number, not {count!r}")
+        if by not in ("memory", "cpu"):
+            raise ValueError(f"by should be memory or cpu, not {by!r}")
+        largest = sorted(running_processes(), key=lambda process: getattr(process, by), reverse=True)
+        rows = [f"{'PID':>8} {'Memory':>11} {'CPU':>10}  Name"]
+        rows += [f"{pid:>8} {human(rss):>11} {cpu:>8.1f} s  {name}" for pid, name, rss, cpu in largest[: int(count)]]
+        return "\n".join(rows)
+
+    def toplevel_cmd_hostname(self) -> str:
+        """Returns hostname of system"""
+        return os.uname().nodename
+
+
+class Process(NamedTuple):
+    pid: str
+    name: str
+    memory: int  # resident bytes
+    cpu: float  # seconds since it started
+
+
+def running_processes() -> Iterator[Process]:
+    ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    read_proc("stat")  # without /proc no process is found, which would look like an answer
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = read_proc(f"{entry.name}/stat")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended after /proc was listed
+        name, _, rest = stat.partition("(")[2].rpartition(")")  # a name may hold blanks and parentheses
+        fields = rest.split()  # begins with the third field of proc(5)
+        yield Process(entry.name, name, int(fields[21]) * page, (int(fields[11]) + int(fields[12])) / ticks)
+
+
+def mounted_disks() -> list[str]:
+    """The root and every mounted disk, each once however often it is bound elsewhere."""
+    if not Path("/proc/mounts").exists():
+        return ["/"]
+    kinds = read_proc("filesystems").splitlines()
+    disk_kinds = {kind.strip() for kind in kinds if not kind.startswith("nodev")} | {"zfs"}  # zfs says nodev
+    mounts = [line.split() for line in reversed(read_proc("mounts").splitlines())]  # a disk's first one wins
+    places = {device: place for device, place, kind, *_ in mounts if place == "/" or kind in disk_kinds}
+    return sorted(place.replace(r"\040", " ") for place in places.values())  # \040: the kernel's blank
+
+
+def count_logins() -> int:
+    """The logins that `uptime` counts; 0 on a system that keeps no record of them."""
+    if LOGIND_SESSIONS.exists():
+        return count_sessions(LOGIND_SESSIONS)
+    return len(output_of("who").splitlines()) if Path("/run/utmp").exists() else 0
+
+
+def count_sessions(directory: Path) -> int:
+    """Logind's sessions that belong to people, not to a greeter or a user's background services."""
+    users = 0
+    for session in directory.iterdir():
+        with suppress(FileNotFoundError):  # it may end while we look
+            users += session.is_file() and "\nCLASS=user" in session.read_text()
+    return users
+
+
+def uptime_line(clock: str, seconds: int, users: int, loads: tuple[float, float, float]) -> str:
+    """What procps' `uptime` prints at `clock`, `seconds` after the boot."""
+    days, minutes = divmod(seconds // 60, 24 * 60)
+    hours, minutes = divmod(minutes, 60)
+    up = f"{days} day{'s' if days != 1 else ''}, " if days else ""
+    up += f"{hours:2}:{minutes:02}" if hours else f"{minutes} min"
+    load = ", ".join(f"{average:.2f}" for average in loads)
+    return f" {clock} up {up}, {users:2} user{'s' if users != 1 else ''},  load average: {load}"
+
+
+def read_proc(name: str) -> str:
+    try:
+        return Path("/proc", name).read_text(errors="replace")  # a process may call itself any bytes
+    except FileNotFoundError:
+        raise FileNotFoundError(f"this system has no /proc/{name}") from None
+
+
+def output_of(program: str) -> str:
+    try:
+        return subprocess.run(program, capture_output=True, check=True, text=True, timeout=PROGRAM_SECONDS).stdout
+    except FileNotFoundError:
+        raise FileNotFoundError(f"this system has no program {program!r}") from None
+
+
+def human(size: float) -> str:
+    for unit in ("KiB", "MiB", "GiB"):
+        size /= 1024
+        if size < 1024:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1024:.1f} TiB"

@@ -1,0 +1,12 @@
+"""What a host's process runs: `python3 smanager/hosts DESCRIPTOR FILE`, started by the manager only."""
+
+import sys
+from pathlib import Path
+
+# Python has put this folder first, where `frames` would hide a service's own module of that name; the
+# package is found from the folder that holds it, which need not be installed.
+sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from smanager.hosts.child import main  # noqa: E402  (found only now)
+
+main(int(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,342 @@
+"""Carries out commands inside a host: worker threads, the event loop, results as they come, cancelling.
+
+A worker takes a call, runs its method and sends what it returns. One worker does nearly all the work; a
+further one is made only when calls have been waiting for a moment, since each thread that wakes for a
+call costs more than a short command. What is `async` is handed to the host's one event loop, which is
+made, and asyncio imported, by the first such method.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import queue
+import threading
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from smanager.hosts import frames
+from smanager.hosts.channel import Channel, current_service
+from smanager.hosts.frames import WINDOW, Kind
+from smanager.hosts.loader import in_one_line
+
+if TYPE_CHECKING:
+    import asyncio
+
+T = TypeVar("T")
+
+PIECE = 64 * 1024
+"""Characters of output in one frame at most."""
+
+MOST_WORKERS = 64
+"""Plain commands that one host runs at a time."""
+
+MOST_WAITING = 4096
+"""Calls that may wait for a worker; a further one is refused."""
+
+PATIENCE = 0.005
+"""Seconds for which calls wait for a busy worker before another one is made."""
+
+MOST_COMPLETIONS = 1000
+"""Words that a completer may offer; nobody reads as many."""
+
+IDLE_SECONDS = 10.0
+"""After which a worker that had nothing to do ends, but for the last."""
+
+
+class Cancelled(BaseException):
+    """Raised inside a plain method whose caller does not want it any more."""
+
+
+class Call:
+    """A command under way: its method, and how much of its output may still be sent."""
+
+    def __init__(
+        self,
+        number: int,
+        service: str,
+        method: Callable[..., object],
+        arguments: Sequence[Any],
+        completes: bool = False,
+    ) -> None:
+        self.number = number
+        self.service = service
+        self.method = method
+        self.arguments = arguments
+        self.completes = completes
+        self.cancelled = False
+        self.thread = 0
+        self.task: Future[None] | None = None
+        self._room = WINDOW
+        self._changed = threading.Condition()
+        self._wake: Callable[[], object] | None = None  # of the event loop's task, where that waits for room
+
+    def grant(self, characters: int) -> None:
+        """The manager has passed on this much: as much again may be sent."""
+        self._room += characters
+        self._notify()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self._notify()
+
+    def take(self, characters: int) -> None:
+        """Wait until there is room to send. Raises Cancelled where nobody wants it any more."""
+        with self._changed:
+            while self._room <= 0 and not self.cancelled:
+                self._changed.wait()
+        self._room -= characters
+        if self.cancelled:
+            raise Cancelled
+
+    async def take_later(self, characters: int) -> None:
+        """The same in the event loop, where nobody else may be kept waiting; cancelling comes from the task."""
+        import asyncio
+
+        changed = asyncio.Event()
+        self._wake = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
+        while self._room <= 0:
+            await changed.wait()
+            changed.clear()
+        self._wake = None
+        self._room -= characters
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify()
+        if wake := self._wake:
+            wake()
+
+
+class Workers:
+    """The threads that run plain methods, and the calls that are under way."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._waiting: queue.SimpleQueue[Call] = queue.SimpleQueue()
+        self._calls: dict[int, Call] = {}
+        self._lock = threading.Lock()
+        self._count = 0
+        self._progress = 0.0  # when a call was last taken, or a worker made
+
+    def put(self, call: Call) -> None:
+        if self._waiting.qsize() >= MOST_WAITING:
+            reason = f"busy: {MOST_WAITING} commands are waiting already; try again later"
+            self._channel.send(frames.encode_text(Kind.ERROR, call.number, reason))
+            return
+        if self._waiting.empty():
+            self._progress = monotonic()
+        self._calls[call.number] = call
+        self._waiting.put(call)
+        if not self._count:
+            self.grow()
+
+    def patience(self) -> float | None:
+        """Seconds until the calls that wait have waited long enough; None where no other worker could help."""
+        if self._waiting.empty() or self._count >= MOST_WORKERS:
+            return None
+        return self._progress + PATIENCE - monotonic()
+
+    def grow(self) -> None:
+        """Make another worker."""
+        with self._lock:
+            self._count += 1
+            self._progress = monotonic()
+        threading.Thread(target=self._work, name="commands", daemon=True).start()
+
+    def more(self, number: int, characters: int) -> None:
+        if call := self._calls.get(number):
+            call.grant(characters)
+
+    def cancel(self, number: int) -> None:
+        """End a call: the method meets an exception at its next step; one that waits in C ends it later."""
+        call = self._calls.get(number)
+        if call is None:
+            return
+        call.cancel()
+        with self._lock:
+            if call.task is not None:
+                call.task.cancel()
+            elif call.thread:
+                _raise_in(call.thread, Cancelled)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                call = self._waiting.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                with self._lock:
+                    if self._count > 1:
+                        self._count -= 1
+                        return
+                continue
+            self._progress = monotonic()
+            try:
+                self._run(call)
+            except Cancelled:  # it came between the two
+                self._leave(call)
+
+    def _run(self, call: Call) -> None:
+        """Run one call in this thread; a Cancelled that arrives late is taken back before the next call."""
+        try:
+            with self._lock:
+                call.thread = threading.get_ident()
+            if not call.cancelled:
+                self._carry_out(call)
+        except Cancelled:
+            pass
+        finally:
+            self._leave(call)
+
+    def _leave(self, call: Call) -> None:
+        while True:
+            try:
+                with self._lock:
+                    call.thread = 0
+                    if call.cancelled:
+                        _raise_in(threading.get_ident(), None)
+                    if call.task is None:
+                        self._calls.pop(call.number, None)
+                return
+            except Cancelled:
+                continue
+
+    def _carry_out(self, call: Call) -> None:
+        current_service.set(call.service)
+        try:
+            result = call.method(*call.arguments)
+            if inspect.isawaitable(result) or isinstance(result, AsyncIterator):
+                self._hand_over(call, result)
+                return
+            for piece in pieces(result) if not call.completes else ():
+                call.take(len(piece))
+                self._channel.send(frames.encode_text(Kind.TEXT, call.number, piece))
+            self._send_end(call, result)
+        except Cancelled:
+            raise
+        except BaseException as error:  # also what would end a process: here it ends the command
+            self._send_error(call, error)
+
+    def _hand_over(self, call: Call, result: Awaitable[object] | AsyncIterator[object]) -> None:
+        def finished(_: Future[None]) -> None:
+            self._calls.pop(call.number, None)
+
+        with self._lock:
+            call.task = run_in_loop(self._await(call, result))
+        call.task.add_done_callback(finished)
+        if call.cancelled:
+            call.task.cancel()
+
+    async def _await(self, call: Call, result: Awaitable[object] | AsyncIterator[object]) -> None:
+        current_service.set(call.service)
+        try:
+            value: object = await result if inspect.isawaitable(result) else result
+            if isinstance(value, AsyncIterator):
+                async for item in value:
+                    await self._send_later(call, line(item))
+                value = None
+            elif not call.completes:
+                for piece in pieces(value):
+                    await self._send_later(call, piece)
+            self._send_end(call, value)
+        except BaseException as error:  # nothing may leave a task that would end the loop: SystemExit does
+            if not call.cancelled:
+                self._send_error(call, error)
+
+    async def _send_later(self, call: Call, text: str) -> None:
+        for start in range(0, len(text), PIECE):
+            piece = text[start : start + PIECE]
+            await call.take_later(len(piece))
+            self._channel.send(frames.encode_text(Kind.TEXT, call.number, piece))
+
+    def _send_end(self, call: Call, result: object) -> None:
+        """Say that it is done; a short result travels with that."""
+        if call.completes:
+            words = result if isinstance(result, Iterable) else []
+            found = [str(word) for word in itertools.islice(words, MOST_COMPLETIONS)]
+            self._channel.send(frames.encode_data(Kind.COMPLETIONS, call.number, found))
+        else:
+            self._channel.send(frames.encode_text(Kind.RESULT, call.number, short_text(result) or ""))
+
+    def _send_error(self, call: Call, error: BaseException) -> None:
+        print(f"{getattr(call.method, '__name__', 'a command')} failed:\n{traceback.format_exc().rstrip()}")
+        self._channel.send(frames.encode_text(Kind.ERROR, call.number, in_one_line(error)))
+
+
+def short_text(result: object) -> str | None:
+    """A result's whole text where it fits one frame; None where it has to go in pieces."""
+    if result is None:
+        return ""
+    if isinstance(result, str | bytes | dict) or not isinstance(result, Iterable):
+        text = line(result)
+        return text if len(text) <= PIECE else None
+    return None
+
+
+def pieces(result: object) -> Iterator[str]:
+    """The pieces of a result that goes in several, each as it comes; none for a short one."""
+    if short_text(result) is not None:
+        return
+    items = [result] if isinstance(result, str | bytes | dict) or not isinstance(result, Iterable) else result
+    for item in items:
+        text = line(item)
+        for start in range(0, len(text), PIECE):
+            yield text[start : start + PIECE]
+
+
+def line(result: object) -> str:
+    """A result as it is shown: with one newline at its end, or nothing where it is empty."""
+    text = result.decode("utf-8", "surrogateescape") if isinstance(result, bytes) else str(result)
+    return text if not text or text.endswith("\n") else text + "\n"
+
+
+def settle(result: object) -> object:
+    """What a method returned, awaited in the host's event loop where it is `async`."""
+
+    async def value(awaitable: Awaitable[object]) -> object:
+        current_service.set(service)
+        return await awaitable
+
+    service = current_service.get()
+    return run_in_loop(value(result)).result() if inspect.isawaitable(result) else result
+
+
+def run_in_loop(awaitable: Awaitable[T]) -> Future[T]:
+    """Await something in the host's event loop."""
+    import asyncio
+
+    with _making_event_loop:
+        loop = _event_loop()
+    return asyncio.run_coroutine_threadsafe(_contained(awaitable), loop)
+
+
+async def _contained(awaitable: Awaitable[T]) -> T:
+    """Await it, and let nothing through that would end the event loop."""
+    try:
+        return await awaitable
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(in_one_line(error)) from error
+
+
+_making_event_loop = threading.Lock()
+
+
+@functools.cache
+def _event_loop() -> asyncio.AbstractEventLoop:
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="event loop", daemon=True).start()
+    return loop
+
+
+def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
+    """Raise an exception in another thread at its next bytecode; None takes back one that is still to come."""
+    import ctypes
+
+    argument = ctypes.py_object(exception) if exception else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), argument)

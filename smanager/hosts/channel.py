@@ -1,0 +1,100 @@
+"""A host's end of the socket pair, and the ways by which what its services print gets there."""
+
+from __future__ import annotations
+
+import io
+import logging
+import select
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+from smanager.hosts import frames
+from smanager.hosts.frames import Frame, FrameDecoder, Kind
+
+READ_SIZE = 256 * 1024
+
+LINE_LIMIT = 8 * 1024
+"""Characters of one printed line; a longer one is cut there and goes on as the next."""
+
+current_service: ContextVar[str | None] = ContextVar("current_service", default=None)
+"""The service whose code runs here; threads that a service starts itself have none."""
+
+
+class Channel:
+    """Frames to and from the manager, for many threads at once."""
+
+    def __init__(self, pair: socket.socket) -> None:
+        self._socket = pair
+        self._lock = threading.Lock()
+        self._decoder = FrameDecoder()
+        self._poll = select.poll()
+        self._poll.register(pair, select.POLLIN)
+
+    def send(self, frame: bytes) -> None:
+        """Send one whole frame; nothing happens where the manager is gone, which `receive` will tell."""
+        try:
+            with self._lock:
+                self._socket.sendall(frame)
+        except OSError:
+            pass
+
+    def wait(self, seconds: float) -> bool:
+        """Whether something arrives within the time."""
+        return bool(self._poll.poll(seconds * 1000))
+
+    def receive(self) -> Iterator[Frame] | None:
+        """The next frames, once there are any; None at the end of the manager."""
+        try:
+            data = self._socket.recv(READ_SIZE)
+        except OSError:
+            return None
+        return self._decoder.receive(data) if data else None
+
+
+class ServiceOutput(io.TextIOBase):
+    """Stands in for sys.stdout and sys.stderr: each line goes to the manager's log under its service's name."""
+
+    encoding = "utf-8"
+    errors = "surrogateescape"
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._unfinished: dict[int, str] = {}  # lines without their newline, by thread
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        thread = threading.get_ident()
+        *lines, rest = (self._unfinished.pop(thread, "") + text).split("\n")
+        if len(rest) > LINE_LIMIT:
+            lines.append(rest)
+        elif rest:
+            self._unfinished[thread] = rest
+        for line in lines:
+            self._log(line)
+        return len(text)
+
+    def finish(self) -> None:
+        """Nothing more will be printed: what lacks its newline is a line as well."""
+        for line in self._unfinished.values():
+            self._log(line)
+
+    def _log(self, line: str) -> None:
+        service = current_service.get()
+        for start in range(0, len(line) or 1, LINE_LIMIT):
+            piece = line[start : start + LINE_LIMIT]
+            self._channel.send(frames.encode_data(Kind.LOG, 0, [service, piece]))
+
+
+def capture_output(channel: Channel) -> ServiceOutput:
+    """From here on, what is printed, and logged at INFO and above, goes to the manager by line."""
+    output = ServiceOutput(channel)
+    sys.stdout = sys.stderr = output
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    return output

@@ -1,0 +1,109 @@
+"""The frames that the manager and a host exchange over their socket pair; no I/O.
+
+A frame is a header, whose fields are the payload's length in bytes, the frame's kind and the number of
+the call that it belongs to, then the payload: UTF-8 text or JSON. Text that is not valid UTF-8 travels
+as Python's surrogate escapes and leaves as the bytes it was.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from smanager.text import as_bytes
+
+_HEADER = struct.Struct("!IBI")
+
+PAYLOAD_LIMIT = 4 * 1024 * 1024
+"""Bytes. Text goes in far smaller pieces; a larger payload is taken for garbage, and its sender is ended."""
+
+WINDOW = 256 * 1024
+"""Characters of a command's output that may be under way before a host waits to be asked for more."""
+
+
+class Kind(IntEnum):
+    """What a frame says; the payload stands behind it."""
+
+    # From the manager to a host.
+    START = 1  # JSON: the service's name
+    STOP = 2  # nothing: stop every service and end
+    CALL = 3  # JSON: service, method, arguments
+    COMPLETE = 4  # JSON: service, command, text, line, begidx, endidx
+    CANCEL = 5  # nothing
+    MORE = 6  # JSON: how many characters of output have been passed on
+    # From a host to the manager.
+    LOADED = 16  # JSON: the services' descriptions and the problems found
+    STARTED = 17  # JSON: the service's name, and why it did not start, or null
+    TEXT = 18  # text: a piece of a command's output
+    RESULT = 19  # text: the rest of a command's output; the command is done
+    ERROR = 20  # text: the exception's one line; the command has failed
+    COMPLETIONS = 21  # JSON: the words found
+    LOG = 22  # JSON: the service's name (or null) and a line of what it printed
+
+
+class Frame(NamedTuple):
+    kind: Kind
+    number: int
+    payload: bytes
+
+    def text(self) -> str:
+        return self.payload.decode("utf-8", "surrogateescape")
+
+    def data(self) -> Any:
+        """The payload's JSON. Raises FrameError where it is none."""
+        try:
+            return json.loads(self.payload)
+        except (ValueError, RecursionError) as error:
+            raise FrameError(f"{self.kind.name} frame without JSON: {error}") from None
+
+
+class FrameError(Exception):
+    """Bytes that are no frames: the other end is broken, and nothing after them can be trusted."""
+
+
+def encode(kind: Kind, number: int, payload: bytes = b"") -> bytes:
+    return _HEADER.pack(len(payload), kind, number) + payload
+
+
+def encode_text(kind: Kind, number: int, text: str) -> bytes:
+    return encode(kind, number, as_bytes(text))
+
+
+def encode_data(kind: Kind, number: int, data: object) -> bytes:
+    return encode(kind, number, json.dumps(data, separators=(",", ":")).encode("ascii"))
+
+
+class FrameDecoder:
+    """Finds the frames in a stream of bytes, however it is cut."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def receive(self, data: bytes) -> Iterator[Frame]:
+        """Yield the frames that `data` completes. Raises FrameError at the first bytes that are none."""
+        data = self._rest + data if self._rest else data
+        start, end = 0, len(data)
+        try:
+            while end - start >= _HEADER.size:
+                length, kind, number = _HEADER.unpack_from(data, start)
+                if length > PAYLOAD_LIMIT:
+                    raise FrameError(f"a payload of {length} bytes; at most {PAYLOAD_LIMIT} are allowed")
+                body = start + _HEADER.size
+                if end - body < length:
+                    break
+                start = body + length
+                yield Frame(_kind(kind), number, data[body:start])
+        finally:
+            self._rest = data[start:]
+
+
+def _kind(value: int) -> Kind:
+    try:
+        return Kind(value)
+    except ValueError:
+        raise FrameError(f"{value} is no kind of frame") from None

@@ -1,0 +1,124 @@
+"""Imports a services file in its host, and describes the services found in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.machinery
+import importlib.util
+import inspect
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from smanager.commands import CommandError, command_methods, describe
+from smanager.service import SService
+
+MESSAGE_LIMIT = 4096
+"""Characters of an exception's message that are passed on; the log has all of it."""
+
+
+class LoadError(Exception):
+    """A services file that cannot be used; the text says where in it and why."""
+
+
+class _SourceLoader(importlib.machinery.SourceFileLoader):
+    """Never takes a cached compilation: an edit within the same second and of the same size has to count."""
+
+    def path_stats(self, path: str) -> dict[str, Any]:
+        raise OSError("compile it anew")
+
+
+def load(path: Path) -> list[type[SService]]:
+    """Import a services file or package and return its SService classes, in the order they are defined.
+
+    Raises LoadError where it does not import.
+    """
+    module = _import(path)
+    services = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, SService) and _belongs_to(value, module)
+    ]
+    return list(dict.fromkeys(services))
+
+
+def _belongs_to(service: type[SService], module: ModuleType) -> bool:
+    """A class that was only imported from elsewhere, or is marked as a base by its `_`, is no service here."""
+    own = service.__module__ == module.__name__ or service.__module__.startswith(module.__name__ + ".")
+    return own and not service.__name__.startswith("_") and not inspect.isabstract(service)
+
+
+def _import(path: Path) -> ModuleType:
+    name = path.stem
+    if name in sys.stdlib_module_names or name == "smanager":
+        raise LoadError(f"a module named {name} exists already; rename the file")
+    source = path / "__init__.py" if path.is_dir() else path
+    sys.path.append(str(path.parent))  # last, so that no file beside it hides a module of the library
+    spec = importlib.util.spec_from_file_location(name, source, loader=_SourceLoader(name, str(source)))
+    if spec is None or spec.loader is None:
+        raise LoadError("not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        traceback.print_exc()
+        raise LoadError(f"{_place(error, path)}{_message(error)}") from error
+    return module
+
+
+def _place(error: BaseException, path: Path) -> str:
+    """`line N: `, where the services file itself has the line that went wrong."""
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(path):
+        return f"line {error.lineno}: "
+    for entry in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(entry.filename).is_relative_to(path):
+            return f"line {entry.lineno}: "
+    return ""
+
+
+def _message(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else in_one_line(error)
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())[:MESSAGE_LIMIT]
+
+
+def in_one_line(error: BaseException) -> str:
+    """An exception as callers read it: `ZeroDivisionError: division by zero`."""
+    try:
+        message = one_line(str(error))
+    except Exception:
+        message = "its message cannot be shown"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def service_name(service: type[SService]) -> str:
+    return service.name or service.__name__.lower()
+
+
+def described(service: type[SService]) -> tuple[dict[str, Any], list[str]]:
+    """A service as data for the manager, and what is wrong with it, each with its line."""
+    commands, problems = [], []
+    for method in command_methods(service):
+        try:
+            commands.append(dataclasses.asdict(describe(service, method)))
+        except (CommandError, ValueError, TypeError) as error:
+            line = line_of(getattr(service, method)) or line_of(service)
+            problems.append(f"line {line}: {method}: {error}")
+    name = service_name(service)
+    if not isinstance(name, str):
+        raise TypeError(f"its name is {name!r}, and should be text")
+    doc = inspect.cleandoc(service.__dict__.get("__doc__") or "")
+    line = line_of(service)
+    return {"name": name, "title": service.__name__, "doc": doc, "line": line, "commands": commands}, problems
+
+
+def line_of(thing: Any) -> int:
+    try:
+        return inspect.getsourcelines(thing)[1]
+    except (OSError, TypeError):
+        return 0

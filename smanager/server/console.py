@@ -1,0 +1,180 @@
+"""The same shell on the terminal, or the pipe, that the manager was started on; no socket is opened.
+
+The main thread reads the lines, since only there does the stdlib's readline work and Ctrl-C arrive; the
+manager and its shells live in an event loop in another thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from types import FrameType, ModuleType
+from typing import Any, ParamSpec, TypeVar
+
+from smanager.logs import LogQueue
+from smanager.manager import Manager
+from smanager.shells.interpreter import Interpreter
+from smanager.shells.root import Shells
+from smanager.text import as_bytes, visible
+
+try:
+    import readline
+except ImportError:  # a Python that was built without it: plain lines then
+    readline = None  # type: ignore[assignment]  # a module or nothing
+
+COMPLETION_SECONDS = 2.0
+"""How long a Tab may take; a service has one second of it."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Ended(BaseException):
+    """The process was told to end (SIGTERM, SIGHUP)."""
+
+
+def run(manager: Manager) -> int:
+    """Run the manager with a session on standard input and output; returns the last command's status."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="event loop", daemon=True)
+    thread.start()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    try:
+        _await(loop, manager.start())
+        return Console(manager, loop).run()
+    except (Ended, KeyboardInterrupt):
+        return 0
+    finally:
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # it is on its way
+        _await(loop, manager.stop())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+
+class Console:
+    """The local session."""
+
+    def __init__(self, manager: Manager, loop: asyncio.AbstractEventLoop) -> None:
+        self._manager = manager
+        self._loop = loop
+        self._person = sys.stdin.isatty() and sys.stdout.isatty()
+        self._done = threading.Event()
+        self._matches: list[str] = []
+        self.asking = ""
+        """The prompt behind which a line is being typed."""
+        self._interpreter = self._in_loop(Interpreter, Shells(manager), self, self._done.set, self._person)
+
+    def run(self) -> int:
+        """Run lines until there are no more; returns the last command's status."""
+        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # it is a TextIOWrapper
+        if self._person:
+            self._in_loop(self._interpreter.greet)
+            self._set_up_terminal()
+        while not self._interpreter.ended and not self._manager.end.is_set():
+            try:
+                line = self._read_line()
+            except EOFError:
+                self._end_of_input()
+            except KeyboardInterrupt:
+                print("^C")
+            else:
+                self._run(line)
+        return self._interpreter.status.value
+
+    def write(self, text: str) -> None:
+        """Print what a shell prints: for a terminal made safe, for a pipe as it is."""
+        data = memoryview(as_bytes(visible(text) if self._person else text))
+        while data:  # past Python's buffer, which would complain of a closed pipe once more at the end
+            data = data[os.write(sys.stdout.fileno(), data) :]
+
+    def _read_line(self) -> str:
+        self.asking = self._interpreter.prompt if self._person else ""
+        try:
+            return input(self.asking)
+        finally:
+            self.asking = ""
+
+    def _run(self, line: str) -> None:
+        self._done.clear()
+        self._loop.call_soon_threadsafe(self._feed, line)
+        while not self._done.is_set():
+            try:
+                self._done.wait()
+            except KeyboardInterrupt:
+                self._loop.call_soon_threadsafe(self._interpreter.cancel)
+
+    def _feed(self, line: str) -> None:
+        try:
+            if self._interpreter.feed(line):
+                self._done.set()
+        except OSError:  # nobody reads the output any more
+            self._interpreter.ended = True
+            self._done.set()
+
+    def _end_of_input(self) -> None:
+        """Ctrl-D goes up one level; the end of a pipe is the end."""
+        if self._person:
+            print()
+            self._in_loop(self._interpreter.leave)
+        else:
+            self._interpreter.ended = True
+
+    def _set_up_terminal(self) -> None:
+        for handler in (queue.sink for queue in logging.getLogger().handlers if isinstance(queue, LogQueue)):
+            if isinstance(handler, logging.StreamHandler) and handler.stream.isatty():
+                handler.terminator = ""
+                handler.setFormatter(AbovePrompt(self, handler.formatter))
+        if isinstance(readline, ModuleType):
+            readline.set_completer(self._complete)
+            readline.set_completer_delims(" \t;")
+            libedit = "libedit" in (readline.__doc__ or "")  # macOS
+            readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
+
+    def _complete(self, text: str, state: int) -> str | None:
+        """What readline asks for, again and again with the next `state`, until there is None."""
+        if state == 0:
+            before = readline.get_line_buffer()[: readline.get_endidx()]
+            try:
+                _, self._matches = _await(self._loop, self._interpreter.complete(before), COMPLETION_SECONDS)
+            except TimeoutError:
+                self._matches = []
+            if len(self._matches) == 1:
+                self._matches[0] += " "
+        return self._matches[state] if state < len(self._matches) else None
+
+    def _in_loop(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        async def call() -> T:
+            return function(*args, **kwargs)
+
+        return _await(self._loop, call())
+
+
+class AbovePrompt(logging.Formatter):
+    """Puts a log line above the line that is being typed."""
+
+    def __init__(self, console: Console, inner: logging.Formatter | None) -> None:
+        super().__init__()
+        self._console = console
+        self._inner = inner or logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = self._inner.format(record)
+        if not self._console.asking:
+            return f"{line}\n"
+        typed = readline.get_line_buffer() if isinstance(readline, ModuleType) else ""
+        return f"\r\x1b[K{line}\n{self._console.asking}{typed}"
+
+
+def _await(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
+    return asyncio.run_coroutine_threadsafe(coroutine, loop).result(seconds)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise Ended

@@ -1,0 +1,138 @@
+"""What a terminal sends, as the keys that were pressed: one character in, at most one key out.
+
+No clock is needed: an Esc is part of the key that follows it. And as there is nothing but the one
+character at a time, it makes no difference how the network split them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SEQUENCE_LIMIT = 16
+"""Characters of an escape sequence that are kept: the longest key below has 6, a mouse report 15."""
+
+PASTE_LIMIT = 8192
+"""Characters of one paste that are kept: twice the longest line, so whatever is cut was too long anyway."""
+
+_ESCAPE = "\x1b"
+
+# CSI and SS3. The third begins F1 to F5 of the Linux console, which break the rule that `[` ends a CSI.
+_INTRODUCERS = frozenset({"\x1b[", "\x1bO", "\x1b[["})
+
+_CONTROLS = {chr(code): f"ctrl-{chr(code + 0x40).lower()}" for code in range(0x20)} | {
+    "\b": "backspace",  # PuTTY and old terminals can be set to send this one
+    "\x7f": "backspace",
+    "\t": "tab",
+    "\n": "enter",
+    "\r": "enter",
+}
+
+_SEQUENCES = {
+    "\x1b[A": "up",
+    "\x1b[B": "down",
+    "\x1b[C": "right",
+    "\x1b[D": "left",
+    "\x1bOA": "up",
+    "\x1bOB": "down",
+    "\x1bOC": "right",
+    "\x1bOD": "left",
+    "\x1b[1;3C": "alt-right",
+    "\x1b[1;3D": "alt-left",
+    "\x1b[1;5C": "ctrl-right",
+    "\x1b[1;5D": "ctrl-left",
+    "\x1b[H": "home",
+    "\x1b[1~": "home",
+    "\x1bOH": "home",
+    "\x1b[F": "end",
+    "\x1b[4~": "end",
+    "\x1bOF": "end",
+    "\x1b[3~": "delete",
+    "\x1b[200~": "paste-start",
+    "\x1b[201~": "paste-end",
+}
+
+_IN_A_PASTE = {"enter": "\n", "tab": " "}
+
+
+@dataclass(frozen=True, slots=True)
+class Paste:
+    """A bracketed paste: printing characters and newlines, whatever else was in it."""
+
+    text: str
+
+
+Key = str | Paste
+"""A printing character, the name of another key ("enter", "ctrl-a", "alt-b", "left"), or a paste."""
+
+
+class KeyDecoder:
+    """Makes keys of the characters that a terminal sends.
+
+    Escape sequences that are unknown or too long, and characters that neither print nor control, are
+    dropped. A control character ends an unfinished sequence and counts itself, and Ctrl-C ends even an
+    unfinished paste: a lost end mark does not leave its user locked out.
+    """
+
+    __slots__ = ("_after_return", "_pasted", "_sequence")
+
+    def __init__(self) -> None:
+        self._sequence = ""
+        self._pasted: list[str] | None = None
+        self._after_return = False
+
+    def take(self, character: str) -> Key | None:
+        """Take the next character; return the key that it completes, if it completes one."""
+        key = self._decode(character)
+        if self._pasted is not None:
+            return self._collect(key)
+        if key == "paste-start":
+            self._pasted = []
+        return None if key in ("", "paste-start", "paste-end") else key
+
+    def _decode(self, character: str) -> str:
+        after_return, self._after_return = self._after_return, character == "\r"
+        if after_return and character in "\n\0":  # telnet sends CR LF or CR NUL for Enter (RFC 854)
+            return ""
+        if character in _CONTROLS:
+            return self._control(character)
+        if self._sequence:
+            return self._continue_sequence(character)
+        if character.isspace():  # a no-break space from a web page separates words as well
+            return " "
+        return character if character.isprintable() else ""
+
+    def _control(self, character: str) -> str:
+        begun, self._sequence = self._sequence, ""
+        if character == _ESCAPE:
+            self._sequence = _ESCAPE
+            return ""
+        key = _CONTROLS[character]
+        return "alt-backspace" if begun == _ESCAPE and key == "backspace" else key
+
+    def _continue_sequence(self, character: str) -> str:
+        sequence = self._sequence + character
+        if sequence in _INTRODUCERS:
+            self._sequence = sequence
+            return ""
+        if self._sequence == _ESCAPE:
+            self._sequence = ""
+            return f"alt-{character.lower()}"
+        if not "@" <= character <= "~":
+            self._sequence = sequence[:SEQUENCE_LIMIT]
+            return ""
+        self._sequence = ""
+        return _SEQUENCES.get(sequence, "")
+
+    def _collect(self, key: str) -> Key | None:
+        """Add `key` to the paste; return the paste once it has ended."""
+        assert self._pasted is not None
+        if key == "paste-end":
+            text, self._pasted = "".join(self._pasted), None
+            return Paste(text)
+        if key == "ctrl-c":
+            self._pasted = None
+            return key
+        character = _IN_A_PASTE.get(key, key)
+        if len(character) == 1 and len(self._pasted) < PASTE_LIMIT:
+            self._pasted.append(character)
+        return None

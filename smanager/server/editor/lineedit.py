@@ -1,0 +1,387 @@
+"""The line editor for a person whose terminal sends every key: readline's manner, and no I/O.
+
+Its owner feeds it what was typed, asks for events until there are none, and sends on the output:
+
+    editor.start(">")
+    editor.feed("systemstatus uptime\\r")
+    editor.next_event()     # Line("systemstatus uptime")
+    editor.take_output()    # what the terminal has to show for it
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from smanager.server.editor.cells import common_length, next_cell, previous_cell, word_end, word_start
+from smanager.server.editor.history import History, Search
+from smanager.server.editor.keys import Key, KeyDecoder, Paste
+from smanager.server.editor.lineview import LineView
+
+LINE_LIMIT = 4096
+"""Characters of a line: as many as a Linux terminal takes for a line that it edits itself."""
+
+PENDING_LIMIT = 65536
+"""Characters typed ahead that are kept: a pasted script of a thousand lines or two."""
+
+_INTERRUPT = "\x03"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Enter was pressed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Ctrl-C was pressed; the line, if one was being typed, is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfInput:
+    """Ctrl-D was pressed on an empty line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Tab was pressed with `line` left of the cursor; the editor waits for `LineEditor.complete`."""
+
+    line: str
+
+
+Event = Line | Interrupt | EndOfInput | Complete
+
+
+class LineEditor:
+    """Edits one line after another as its user types them.
+
+    After `Line`, `Interrupt` and `EndOfInput` no line is being read until the next `start`; what is
+    typed meanwhile waits for it, and a Ctrl-C drops that. The same holds while a completion is awaited.
+    """
+
+    __slots__ = (
+        "_after_kill",
+        "_completing",
+        "_cursor",
+        "_decoder",
+        "_history",
+        "_killed",
+        "_pending",
+        "_prompt",
+        "_reading",
+        "_search",
+        "_text",
+        "_view",
+    )
+
+    def __init__(self, columns: int = 80) -> None:
+        self._view = LineView(columns)
+        self._decoder = KeyDecoder()
+        self._history = History()
+        self._search: Search | None = None
+        self._pending = ""
+        self._prompt = ""
+        self._text = ""
+        self._cursor = 0
+        self._killed = ""
+        self._after_kill = False
+        self._reading = False
+        self._completing = False
+
+    # What the owner calls.
+
+    def start(self, prompt: str) -> None:
+        """Begin a new line behind `prompt` (printing characters only), at the left of an empty row."""
+        self._prompt = prompt
+        self._set_line("", 0)
+        self._history.begin()
+        self._reading = True
+        self._draw()
+
+    def feed(self, text: str) -> None:
+        """Take what was typed. Past PENDING_LIMIT it is lost, but for a Ctrl-C."""
+        pending = self._pending + text
+        kept, lost = pending[:PENDING_LIMIT], pending[PENDING_LIMIT:]
+        if lost:
+            self._view.ring()
+            kept = kept[:-1] + _INTERRUPT if _INTERRUPT in lost else kept
+        self._pending = kept
+
+    def next_event(self) -> Event | None:
+        """Work through what was typed, up to the next thing for the owner to do; None if there is none."""
+        if not self._reading or self._completing:
+            return self._find_interrupt()
+        event = self._work_through_pending()
+        if self._reading:
+            self._draw()
+        return event
+
+    def complete(self, start: int, matches: Sequence[str]) -> None:
+        """Answer the last `Complete`; an answer that comes after Ctrl-C is ignored.
+
+        `matches` could stand in place of the word from index `start` of the line to the cursor. One is
+        inserted, with a space; of several what they begin with in common, or else they are listed.
+        """
+        if not self._completing:
+            return
+        self._completing = False
+        matches = [match for match in matches if match.isprintable()]  # only such could also be typed
+        if not matches:
+            self._view.ring()
+        elif len(matches) == 1:
+            self._replace(start, self._cursor, f"{shlex.quote(matches[0])} ")
+        else:
+            first, last = min(matches), max(matches)  # what these two share, those between them do as well
+            common = common_length(first, last)
+            if common > self._cursor - start:
+                self._replace(start, self._cursor, first[:common])
+            else:
+                self._view.list_below(matches)
+        self._draw()
+
+    def print_above(self, text: str) -> None:
+        """Put `text`, whole lines that end with CR LF, above the line being typed."""
+        self._view.wipe()
+        self._view.write(text)
+        if self._reading:
+            self._draw()
+
+    def resize(self, columns: int) -> None:
+        """Lay the line out for a window of `columns` columns."""
+        self._view.resize(columns)
+        if self._reading:
+            self._draw()
+
+    def take_output(self) -> str:
+        """What the terminal has to be sent since the last time."""
+        return self._view.take_output()
+
+    # What becomes of a key.
+
+    def _work_through_pending(self) -> Event | None:
+        typed, self._pending = self._pending, ""
+        for index, character in enumerate(typed, start=1):
+            key = self._decoder.take(character)
+            event = self._press(key) if key else None
+            if event:
+                self._pending = typed[index:]
+                return event
+        return None
+
+    def _find_interrupt(self) -> Interrupt | None:
+        """A Ctrl-C is not typed ahead: it is meant for what goes on now."""
+        _, found, rest = self._pending.partition(_INTERRUPT)
+        if not found:
+            return None
+        self._decoder.take(_INTERRUPT)  # an escape sequence begun before it ends with it
+        self._pending = rest
+        return self._drop_line()
+
+    def _press(self, key: Key) -> Event | None:
+        if self._search is not None and self._steer_search(self._search, key):
+            return None
+        event = None
+        if isinstance(key, Paste):
+            self._insert("; ".join(filter(None, key.text.split("\n"))))
+        elif len(key) == 1:
+            self._insert(key)
+        elif key in _BINDINGS:
+            event = _BINDINGS[key](self)
+        else:
+            self._view.ring()
+        self._after_kill = key in _KILLS
+        return event
+
+    def _steer_search(self, search: Search, key: Key) -> bool:
+        """Do with the search what `key` says; any other key ends it, and is for the line found."""
+        if key in _SEARCH_CANCELS:
+            self._search = None
+            return True
+        if isinstance(key, str) and len(key) == 1:
+            found = search.extend(key)
+        elif key in _SEARCH_BINDINGS:
+            found = _SEARCH_BINDINGS[key](search)
+        else:
+            self._search = None
+            self._history.move(search.row, self._text)
+            self._set_line(search.line, search.cursor)
+            return False
+        if not found:
+            self._view.ring()
+        return True
+
+    # What the keys do.
+
+    def _enter(self) -> Line:
+        self._end_line()
+        self._history.add(self._text)
+        return Line(self._text)
+
+    def _drop_line(self) -> Interrupt:
+        if self._reading:
+            self._end_line("^C")
+        self._completing = False
+        return Interrupt()
+
+    def _delete_or_end_input(self) -> EndOfInput | None:
+        if not self._text:
+            self._end_line()
+            return EndOfInput()
+        self._delete()
+        return None
+
+    def _ask_completion(self) -> Complete:
+        self._completing = True
+        return Complete(self._text[: self._cursor])
+
+    def _left(self) -> None:
+        self._cursor = previous_cell(self._text, self._cursor)
+
+    def _right(self) -> None:
+        self._cursor = next_cell(self._text, self._cursor)
+
+    def _home(self) -> None:
+        self._cursor = 0
+
+    def _end(self) -> None:
+        self._cursor = len(self._text)
+
+    def _word_left(self) -> None:
+        self._cursor = word_start(self._text, self._cursor)
+
+    def _word_right(self) -> None:
+        self._cursor = word_end(self._text, self._cursor)
+
+    def _backspace(self) -> None:
+        self._replace(previous_cell(self._text, self._cursor), self._cursor, "")
+
+    def _delete(self) -> None:
+        self._replace(self._cursor, next_cell(self._text, self._cursor), "")
+
+    def _kill_to_end(self) -> None:
+        self._kill(self._cursor, len(self._text))
+
+    def _kill_to_start(self) -> None:
+        self._kill(0, self._cursor)
+
+    def _kill_word_right(self) -> None:
+        self._kill(self._cursor, word_end(self._text, self._cursor))
+
+    def _kill_word_left(self) -> None:
+        self._kill(word_start(self._text, self._cursor), self._cursor)
+
+    def _kill_argument_left(self) -> None:
+        self._kill(self._text[: self._cursor].rstrip().rfind(" ") + 1, self._cursor)
+
+    def _yank(self) -> None:
+        self._insert(self._killed)
+
+    def _transpose(self) -> None:
+        middle = min(self._cursor, previous_cell(self._text, len(self._text)))
+        left, right = previous_cell(self._text, middle), next_cell(self._text, middle)
+        if left < middle:
+            self._replace(left, right, self._text[middle:right] + self._text[left:middle])
+
+    def _older(self) -> None:
+        self._browse(self._history.row - 1)
+
+    def _newer(self) -> None:
+        self._browse(self._history.row + 1)
+
+    def _start_search(self) -> None:
+        self._search = Search(self._history, self._text)
+
+    def _clear_screen(self) -> None:
+        self._view.clear_screen()
+
+    # What those are made of.
+
+    def _set_line(self, text: str, cursor: int) -> None:
+        self._text = text
+        self._cursor = cursor
+
+    def _insert(self, text: str) -> None:
+        self._replace(self._cursor, self._cursor, text)
+
+    def _replace(self, start: int, stop: int, text: str) -> None:
+        line = self._text[:start] + text + self._text[stop:]
+        if len(line) > LINE_LIMIT:
+            self._view.ring()
+        else:
+            self._set_line(line, start + len(text))
+
+    def _kill(self, start: int, stop: int) -> None:
+        """Cut out what Ctrl-Y brings back; kills in a row are put together as they stood in the line."""
+        killed, before = self._text[start:stop], self._killed if self._after_kill else ""
+        if killed:
+            self._killed = killed + before if start < self._cursor else before + killed
+            self._replace(start, stop, "")
+
+    def _browse(self, row: int) -> None:
+        if 0 <= row <= self._history.bottom:
+            line = self._history.move(row, self._text)
+            self._set_line(line, len(line))
+        else:
+            self._view.ring()
+
+    def _end_line(self, mark: str = "") -> None:
+        self._draw()
+        self._view.leave(mark)
+        self._reading = False
+
+    def _draw(self) -> None:
+        if self._search is None:
+            prompt, text, cursor = self._prompt, self._text, self._cursor
+        else:
+            prompt, text, cursor = self._search.prompt, self._search.line, self._search.cursor
+        self._view.show(prompt + text, len(prompt) + cursor)
+
+
+_BINDINGS: dict[Key, Callable[[LineEditor], Event | None]] = {
+    "enter": LineEditor._enter,
+    "ctrl-c": LineEditor._drop_line,
+    "ctrl-d": LineEditor._delete_or_end_input,
+    "tab": LineEditor._ask_completion,
+    "left": LineEditor._left,
+    "ctrl-b": LineEditor._left,
+    "right": LineEditor._right,
+    "ctrl-f": LineEditor._right,
+    "home": LineEditor._home,
+    "ctrl-a": LineEditor._home,
+    "end": LineEditor._end,
+    "ctrl-e": LineEditor._end,
+    "alt-b": LineEditor._word_left,
+    "alt-left": LineEditor._word_left,
+    "ctrl-left": LineEditor._word_left,
+    "alt-f": LineEditor._word_right,
+    "alt-right": LineEditor._word_right,
+    "ctrl-right": LineEditor._word_right,
+    "backspace": LineEditor._backspace,
+    "delete": LineEditor._delete,
+    "ctrl-k": LineEditor._kill_to_end,
+    "ctrl-u": LineEditor._kill_to_start,
+    "ctrl-w": LineEditor._kill_argument_left,
+    "alt-d": LineEditor._kill_word_right,
+    "alt-backspace": LineEditor._kill_word_left,
+    "ctrl-y": LineEditor._yank,
+    "ctrl-t": LineEditor._transpose,
+    "up": LineEditor._older,
+    "ctrl-p": LineEditor._older,
+    "down": LineEditor._newer,
+    "ctrl-n": LineEditor._newer,
+    "ctrl-r": LineEditor._start_search,
+    "ctrl-l": LineEditor._clear_screen,
+}
+
+_KILLS = frozenset({"ctrl-k", "ctrl-u", "ctrl-w", "alt-d", "alt-backspace"})
+
+_SEARCH_BINDINGS: dict[Key, Callable[[Search], bool]] = {
+    "ctrl-r": Search.older,
+    "ctrl-s": Search.newer,
+    "backspace": Search.shorten,
+}
+
+_SEARCH_CANCELS = frozenset({"ctrl-c", "ctrl-g"})

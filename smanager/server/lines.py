@@ -1,0 +1,69 @@
+"""Lines out of a connection's bytes, run in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from smanager.server.session import Session
+
+LINE_LIMIT = 64 * 1024
+"""Bytes of one line."""
+
+LINES_A_TURN = 32
+"""Lines run before other connections have their turn."""
+
+
+class LineReader:
+    """Cuts lines, and hands each to `accept` once the commands before it are done."""
+
+    __slots__ = ("_accept", "_at_end", "_cut", "_proceed", "_session", "uncut")
+
+    def __init__(self, session: Session, accept: Callable[[str], bool], proceed: Callable[[], None]) -> None:
+        """`accept` runs a line and says whether that is done; `proceed` is to call `work` again, in another turn."""
+        self._session = session
+        self._accept = accept
+        self._proceed = proceed
+        self._cut: list[bytes] = []  # the next lines, the first one last
+        self._at_end = False
+        self.uncut = b""
+        """What has come behind the last line that was cut; what comes is added to it."""
+
+    def drop(self) -> None:
+        """Forget the lines that have not been run."""
+        self._cut = []
+        self.uncut = b""
+
+    def end(self) -> None:
+        """No more will come: what stands without a newline is the last line."""
+        self._at_end = True
+
+    def work(self) -> bool:
+        """Run the lines that can be run now; whether all that have come are done."""
+        session = self._session
+        if not session.interpreter.busy:
+            for _ in range(LINES_A_TURN):
+                if not self._cut and not (self.uncut and self._cut_lines()):
+                    if session.held:
+                        session.hold(False)
+                    return True
+                if not self._accept(self._cut.pop().removesuffix(b"\r").decode("utf-8", "surrogateescape")):
+                    break
+                if session.interpreter.ended:
+                    return True
+            else:
+                session.loop.call_soon(self._proceed)
+        # A little more is read while a command runs, for it may be a Ctrl-C, or the end of the connection.
+        session.hold(len(self.uncut) > LINE_LIMIT and not self._at_end)
+        return False
+
+    def _cut_lines(self) -> bool:
+        """Cut the next lines, a turn's worth of them; False where there is none yet."""
+        *lines, self.uncut = self.uncut.split(b"\n", LINES_A_TURN)
+        if not lines and self._at_end:
+            lines, self.uncut = [self.uncut], b""
+        self._cut = lines[::-1]
+        if len(lines[0] if lines else self.uncut) > LINE_LIMIT:
+            self._session.write(f"*** a line of more than {LINE_LIMIT} bytes; a command is shorter\n")
+            self._session.finish()
+            return False
+        return bool(lines)

@@ -1,0 +1,95 @@
+"""The first moments of a connection, which tell what it is.
+
+One port serves people on telnet, people on a raw `nc`, and scripts, and most clients say nothing that
+tells them apart. The first moments do. Who speaks within QUIET_BEFORE_OFFER is a script, or a telnet
+client where the first byte is IAC. Who is silent is a person who waits for a prompt, and is offered
+telnet; the answer, or none within ANSWER_TO_OFFER, tells which kind. The times were measured on eight
+clients: a script's first byte takes up to 200 ms on a busy machine, a person's a second and more.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from smanager.server.person import LineMode, Terminal
+from smanager.server.script import Script
+from smanager.server.session import Session
+from smanager.server.telnet import IAC, Event, TelnetCodec
+
+QUIET_BEFORE_OFFER = 0.3
+"""Seconds of silence after which a client is taken for a person's, and offered telnet."""
+
+EARLY_LIMIT = 64 * 1024
+"""Bytes taken in while a client has not answered yet."""
+
+ANSWER_TO_OFFER = 0.5
+"""Seconds that a telnet client has to answer; a later answer still turns the session into one."""
+
+# What a raw terminal shows of the offer is wiped out again, and a telnet client has an empty line to erase.
+ERASE_OFFER = b"\r\x1b[K"
+
+
+class Opening:
+    """The first moments of a connection, until it is known what it is."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._codec: TelnetCodec | None = None
+        self._events: list[Event] = []
+        self._early = 0
+        session.set_timer(QUIET_BEFORE_OFFER, self._offer)
+
+    def receive(self, data: bytes) -> None:
+        if self._codec is None:
+            if data[0] != IAC:
+                self._become_script(None).receive(data)
+                return
+            self._codec = TelnetCodec()
+            self._wait_for_answer(self._codec)
+        self._early += len(data)
+        self._session.hold(self._early > EARLY_LIMIT)  # until it is known who will take it
+        self._events += self._codec.receive(data)
+        if not self._codec.answered:
+            self._become_script(self._codec).take(self._events)  # slow to begin, and no telnet client
+            return
+        self._codec.offer()
+        self._session.send(self._codec.take_output())
+        if self._codec.settled or self._codec.declines:
+            self._become_person(self._codec)
+
+    def end_of_input(self) -> None:
+        """Somebody who has nothing to say, such as a port scan."""
+        self._session.finish()
+
+    def write(self, text: str) -> None:
+        """Nothing is printed before anything was asked."""
+
+    def idle(self) -> None:
+        """Nothing runs yet."""
+
+    def farewell(self, message: str) -> None:
+        """Nothing has been said that a word would end."""
+
+    def _offer(self) -> None:
+        self._codec = TelnetCodec()
+        self._codec.offer()
+        self._session.send(self._codec.take_output() + ERASE_OFFER)
+        self._wait_for_answer(self._codec)
+
+    def _wait_for_answer(self, codec: TelnetCodec) -> None:
+        self._session.set_timer(ANSWER_TO_OFFER, partial(self._become_person, codec))
+
+    def _become_person(self, codec: TelnetCodec) -> None:
+        self._session.set_timer(0, None)
+        self._session.interpret(self._session, person=True)
+        person = Terminal if codec.echoes else LineMode
+        self._session.mode = mode = person(self._session, codec)
+        mode.take(self._events)  # among them what kind of terminal it is, which may change the mode
+        self._session.interpreter.greet()
+        self._session.idle()
+
+    def _become_script(self, codec: TelnetCodec | None) -> Script:
+        self._session.set_timer(0, None)
+        self._session.mode = mode = Script(self._session, codec)
+        self._session.interpret(mode, person=False)
+        return mode

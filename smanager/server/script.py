@@ -1,0 +1,111 @@
+"""A script's session: lines in, their commands' output back, and the end, without a byte more.
+
+Many clients never say that they have sent their last line, and some send it without a newline, so quiet
+times stand for both. All of them wait until the server closes.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+
+from smanager.server.lines import LineReader
+from smanager.server.session import Session
+from smanager.server.telnet import Event, TelnetCodec
+from smanager.text import as_bytes
+
+QUIET_UNTERMINATED = 0.25
+"""Seconds after which a last line without a newline is run: nc.openbsd and nc.traditional never end it, and
+socat gives up after 0.5."""
+
+QUIET_UNTERMINATED_LONG = 2.0
+"""The same for a line that may have been cut by a lost segment, which Linux sends again after 0.2 s or more."""
+
+ONE_SEGMENT = 1400
+"""Bytes of a line that come in one piece on any network."""
+
+IDLE_SECONDS = 1.0
+"""How long a script that has had all its answers may think before its next line."""
+
+_HTTP_REQUEST = re.compile(rb"[A-Z]{3,10} \S+ HTTP/\d")
+_TLS_HELLO = b"\x16\x03"
+
+log = logging.getLogger("smanager")
+
+
+class Script:
+    """Reads lines, runs them in order, and ends the session when there is nothing more to expect."""
+
+    __slots__ = ("_at_end", "_at_start", "_codec", "_lines", "_session")
+
+    def __init__(self, session: Session, codec: TelnetCodec | None) -> None:
+        """`codec` where telnet has been offered already: the client may yet say something about it."""
+        self._session = session
+        self._codec = codec
+        self._lines = LineReader(session, session.accept, self.idle)
+        self._at_start = True
+        self._at_end = False
+
+    def receive(self, data: bytes) -> None:
+        if self._codec is not None or b"\xff" in data:  # never in UTF-8: a client's telnet option
+            self._codec = self._codec or TelnetCodec()
+            data = text_in(self._codec.receive(data))
+        self._lines.uncut += data
+        if self._at_start and self._is_foreign():
+            return
+        if self._lines.work():
+            self._wait()
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Take in what came while it was not known yet that this is a script."""
+        self.receive(text_in(events))
+
+    def end_of_input(self) -> None:
+        self._at_end = True
+        self._lines.end()
+        self.idle()
+
+    def write(self, text: str) -> None:
+        self._session.send(as_bytes(text))
+
+    def idle(self) -> None:
+        if self._lines.work():
+            self._wait()
+
+    def farewell(self, message: str) -> None:
+        if self._session.interpreter.busy:
+            self.write(f"*** {message}\n")
+
+    def _wait(self) -> None:
+        """All is done that could be; see how long more may come."""
+        session = self._session
+        if session.interpreter.ended or (self._at_end and not (session.programs and session.programs.busy)):
+            session.finish()
+        elif session.programs is not None:
+            session.set_timer(0, None)  # a program's connection ends when the program says so
+        elif not self._lines.uncut:
+            session.set_timer(IDLE_SECONDS, self.end_of_input)
+        elif len(self._lines.uncut) <= ONE_SEGMENT:
+            session.set_timer(QUIET_UNTERMINATED, self.end_of_input)
+        else:
+            session.set_timer(QUIET_UNTERMINATED_LONG, self.end_of_input)
+
+    def _is_foreign(self) -> bool:
+        """Close on what no script sends: a browser's request, whose body would be run as commands, or TLS."""
+        beginning = self._lines.uncut
+        self._at_start = b"\n" not in beginning
+        if _HTTP_REQUEST.match(beginning):
+            protocol = "HTTP"
+        elif beginning.startswith(_TLS_HELLO):
+            protocol = "TLS"
+        else:
+            return False
+        log.warning("%s: closed, for it speaks %s and this is a plain text port", self._session.peer, protocol)
+        self._session.abort()
+        return True
+
+
+def text_in(events: Iterable[Event]) -> bytes:
+    """The text; a script has no use for telnet's signals."""
+    return b"".join(event for event in events if isinstance(event, bytes))

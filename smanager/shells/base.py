@@ -1,0 +1,174 @@
+"""What every shell does: finds a line's command, answers `help`, completes words, complains in one line.
+
+A shell is a `cmd.Cmd`: `onecmd` looks up the line's first word among the class's `do_` methods and calls
+what it finds with the rest of the line. What a `do_` method returns says how it goes on: a command that
+is under way, a move to another shell, or nothing where all has been said.
+"""
+
+from __future__ import annotations
+
+import cmd
+import difflib
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TextIO, cast
+
+from smanager.commands import CommandError, Status
+from smanager.manager import Manager
+
+ALTERNATIVES = 3
+"""Names offered in place of one that is not known."""
+
+ONLY_IN_FULL = frozenset({"kill"})
+"""Commands that are not abbreviated: a slip of the finger would end them all."""
+
+
+class Output(Protocol):
+    """Where a shell prints."""
+
+    def write(self, text: str, /) -> object: ...
+
+
+class Running(Protocol):
+    """A command that is under way, and calls `ended` with what went wrong, or None, when it is not any more."""
+
+    ended: Callable[[str | None], None]
+
+    def cancel(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Go on in the shell of this service."""
+
+    service: str
+
+
+class Leave:
+    """Go up one level; from the root, end the session."""
+
+
+class Quit:
+    """End the session."""
+
+
+Outcome = Running | Enter | Leave | Quit | None
+
+
+class Shell(cmd.Cmd):
+    """Behaves for a person on a terminal and for a script alike; only a person may abbreviate."""
+
+    prompt = ">"
+
+    def __init__(self, manager: Manager, stdout: Output, abbreviations: bool) -> None:
+        super().__init__(completekey="", stdin=_NO_INPUT, stdout=cast("TextIO", stdout))
+        self.manager = manager
+        self.abbreviations = abbreviations
+
+    if TYPE_CHECKING:
+
+        def onecmd(self, line: str) -> Outcome:  # type: ignore[override]  # the stdlib's loop expects a bool
+            """Run one command. Raises CommandError where it is unknown or its arguments are wrong."""
+
+    def parseline(self, line: str) -> tuple[str | None, str | None, str]:
+        """Return a line's command, written in full, the rest, and the line."""
+        line = line.strip()
+        if line.startswith("?"):
+            line = f"help {line[1:]}"
+        words = line.split(None, 1) or [""]
+        name = self.full_name(words[0]) if self.abbreviations else words[0]
+        return name, words[1] if len(words) > 1 else "", line
+
+    def full_name(self, name: str) -> str:
+        """The command that a person abbreviates so. Raises CommandError where it could be several."""
+        if not self.abbreviations or not name or hasattr(self, "do_" + name):
+            return name
+        meant = [known for known in self.names() if known.startswith(name) and known not in ONLY_IN_FULL]
+        if len(meant) > 1:
+            raise CommandError(f"{name} could be: {', '.join(meant)}", Status.UNUSABLE)
+        return meant[0] if meant else name
+
+    def emptyline(self) -> bool:
+        """Do nothing; the stdlib's would repeat the last command."""
+        return False
+
+    def default(self, line: str) -> None:
+        name = line.split(None, 1)[0]
+        alternatives = ", ".join(self.alternatives(name))
+        hint = f"did you mean: {alternatives}? " if alternatives else ""
+        raise CommandError(f"unknown command: {name}; {hint}`help` lists what there is", Status.UNUSABLE)
+
+    def alternatives(self, name: str) -> list[str]:
+        """Known commands that a name may stand for: those that begin with it, or else resemble it."""
+        names = self.names()
+        begun = [known for known in names if known.startswith(name)]
+        return begun[:ALTERNATIVES] or difflib.get_close_matches(name, names, ALTERNATIVES)
+
+    def names(self) -> list[str]:
+        """The commands of this shell."""
+        return [name.removeprefix("do_") for name in self.get_names() if name.startswith("do_")]
+
+    def do_exit(self, arg: str) -> Outcome:
+        """go up one level; from the top, end the session"""
+        self.no_words("exit", arg)
+        return Leave()
+
+    def do_quit(self, arg: str) -> Outcome:
+        """end the session"""
+        self.no_words("quit", arg)
+        return Quit()
+
+    def no_words(self, name: str, arg: str) -> None:
+        if arg:
+            raise CommandError(f"{name}: too many arguments; usage: {name}", Status.UNUSABLE)
+
+    def built_in_doc(self, name: str) -> str:
+        return inspect.getdoc(getattr(self, "do_" + name)) or ""
+
+    # Completion: `cmd.Cmd.complete` drives readline's one global line, so its rules are stated anew here.
+
+    async def completions(self, line: str) -> tuple[int, list[str]]:
+        """Where the word before the cursor begins in `line`, the text left of the cursor, and what it could be."""
+        begin = len(line) - len(_last_word(line))
+        try:
+            return begin, sorted(set(await self.words_for(line, begin)))
+        except CommandError:  # an ambiguous command, or a quotation that is not closed yet
+            return begin, []
+
+    async def words_for(self, line: str, begin: int) -> Iterable[str]:
+        text = line[begin:]
+        if not line[:begin].strip():
+            return self.completenames(text)
+        name, _, _ = self.parseline(line)
+        completer = getattr(self, f"complete_{name}", self.completedefault)
+        found = completer(text, line, begin, len(line))
+        return await found if isinstance(found, Awaitable) else found
+
+    def completenames(self, text: str, *ignored: object) -> list[str]:
+        return [name for name in self.names() if name.startswith(text)]
+
+    def complete_help(self, text: str, *ignored: object) -> list[str]:
+        return self.completenames(text)
+
+
+def _last_word(line: str) -> str:
+    """Only blanks part words here: names may hold dashes, which readline would take for a word's end."""
+    return "" if not line or line[-1].isspace() else line.split()[-1]
+
+
+class _NoInput:
+    """Shells are given their lines; nothing in them may ever read one."""
+
+    def readline(self) -> str:
+        return ""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+
+_NO_INPUT = cast("TextIO", _NoInput())

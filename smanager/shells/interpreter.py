@@ -1,0 +1,191 @@
+"""Runs lines, one command at a time, in the shell that a session is in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from smanager.commands import CommandError, Status, split_commands
+from smanager.shells.base import Enter, Leave, Output, Quit, Running, Shell
+from smanager.shells.pages import SEPARATOR, banner
+from smanager.shells.root import Shells
+
+COMMANDS_A_TURN = 32
+"""Commands of one line that are run before other sessions have their turn."""
+
+log = logging.getLogger("smanager")
+
+
+class Interpreter:
+    """A session's shells, the commands that wait in it, and the one that runs.
+
+    `feed` says whether what was fed is done, and `status` is then the last command's; where it is not, `idle`
+    is called once it is.
+    """
+
+    __slots__ = (
+        "_catalogue",
+        "_generation",
+        "_idle",
+        "_path",
+        "_paused",
+        "_pending",
+        "_person",
+        "_shell",
+        "_shells",
+        "_stdout",
+        "ended",
+        "running",
+        "status",
+    )
+
+    def __init__(self, shells: Shells, stdout: Output, idle: Callable[[], None], person: bool) -> None:
+        """Print to `stdout`; a person may abbreviate, and has each command's output closed by a line."""
+        self._shells = shells
+        self._stdout = stdout
+        self._idle = idle
+        self._person = person
+        self._paused = False
+        self._pending: list[
+            str
+        ] = []  # the next one last; a deque takes 600 bytes from the start, for each idle session
+        self._path: str | None = None
+        self._shell: Shell = shells.root(stdout, person)
+        self._catalogue = shells.manager.catalogue
+        self._generation = self._catalogue.generation
+        self.running: Running | None = None
+        self.status = Status.DONE
+        self.ended = False
+        """Whether the session has been left for good."""
+
+    @property
+    def prompt(self) -> str:
+        return self._current_shell().prompt
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command runs, or waits for its turn."""
+        return self.running is not None or bool(self._pending)
+
+    def greet(self) -> None:
+        """Print what a person reads on connecting."""
+        self._stdout.write(banner(self._catalogue))
+
+    def feed(self, line: str) -> bool:
+        """Run a line's commands once those before them are done; whether they all are done already."""
+        if ";" in line:
+            commands = [command for command in split_commands(line) if command and not command.isspace()]
+            self._pending[:0] = commands[::-1]
+        else:
+            self._pending.insert(0, line)
+        return self._work()
+
+    def cancel(self) -> None:
+        """Give up the command that runs, and those that wait."""
+        self._pending.clear()
+        if self.running:
+            self.running.cancel()
+
+    def pause(self) -> None:
+        """Nobody can take more output now."""
+        self._paused = True
+        if self.running:
+            self.running.pause()
+
+    def resume(self) -> None:
+        self._paused = False
+        if self.running:
+            self.running.resume()
+        else:
+            self._go_on()
+
+    def leave(self) -> None:
+        """Go up one level, as `exit` does."""
+        if self._path is None:
+            self.ended = True
+        self._go(None)
+
+    async def complete(self, line: str) -> tuple[int, list[str]]:
+        """Where the word before the cursor begins in `line`, the text left of the cursor, and what it could be."""
+        before = len(line) - len(split_commands(line)[-1])
+        begin, words = await self._current_shell().completions(line[before:])
+        return before + begin, words
+
+    def _work(self) -> bool:
+        """Run the commands that wait, up to one that takes time; whether all are done."""
+        for _ in range(COMMANDS_A_TURN):
+            if not self._pending or self.running is not None or self._paused or self.ended:
+                break
+            self._execute(self._pending.pop())
+        else:
+            asyncio.get_running_loop().call_soon(self._go_on)
+            return False
+        return self.running is None and not self._paused and (self.ended or not self._pending)
+
+    def _go_on(self) -> None:
+        if self.running is None and not self._paused and self._work():
+            self._idle()
+
+    def _execute(self, text: str) -> None:
+        if not text.strip():
+            return
+        self.status = Status.DONE
+        try:
+            if self._generation != self._catalogue.generation:
+                self._renew_shell()
+            outcome = self._shell.onecmd(text)
+        except CommandError as error:
+            self._fail(str(error), error.status)
+        except Exception:
+            log.exception("a mistake in SManager, met by: %r", text)
+            self._fail("SManager made a mistake; its log says more", Status.FAILED)
+        else:
+            if outcome is None:
+                self._close()
+            else:
+                self._follow(outcome)
+
+    def _follow(self, outcome: Running | Enter | Leave | Quit) -> None:
+        if isinstance(outcome, Enter):
+            self._go(outcome.service)
+        elif isinstance(outcome, Leave):
+            self.leave()
+        elif isinstance(outcome, Quit):
+            self.ended = True
+        else:
+            self.running = outcome
+            outcome.ended = self._ended
+
+    def _ended(self, error: str | None) -> None:
+        self.running = None
+        if error is None:
+            self._close()
+        else:
+            self._fail(error, Status.FAILED)
+        if self._work():
+            self._idle()
+
+    def _fail(self, message: str, status: Status) -> None:
+        self.status = status
+        self._stdout.write(f"*** {' '.join(message.splitlines())}\n")
+        self._close()
+
+    def _close(self) -> None:
+        if self._person:
+            self._stdout.write(SEPARATOR)
+
+    def _current_shell(self) -> Shell:
+        if self._generation != self._catalogue.generation:
+            self._renew_shell()
+        return self._shell
+
+    def _renew_shell(self) -> None:
+        """Make the shell that the session is in anew, of what the catalogue holds now."""
+        self._generation = self._catalogue.generation
+        self._go(self._path)
+
+    def _go(self, service: str | None) -> None:
+        root = self._shells.root(self._stdout, self._person)
+        self._path = service if service in root.service_shells else None
+        self._shell = root.child(self._path) if self._path else root

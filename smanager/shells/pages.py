@@ -1,0 +1,74 @@
+"""The pages that shells print, to the letter as the first users of SManager know them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from smanager.catalogue import Catalogue, Service
+from smanager.commands import Command
+
+WIDTH = 50
+SERVICE_WIDTH = 40
+
+STARS = "*" * WIDTH + "\n"
+SEPARATOR = "-" * WIDTH + "\n"
+SERVICE_SEPARATOR = "-" * SERVICE_WIDTH + "\n"
+
+
+def banner(catalogue: Catalogue) -> str:
+    """What a person reads on connecting."""
+    services = "".join(f"-{name}\n" for name in catalogue.services)
+    return f"{STARS}Service Manager\n{STARS}Available Services:\n{services}{SEPARATOR}"
+
+
+def root_help(catalogue: Catalogue, built_ins: Mapping[str, str]) -> str:
+    """All that can be called from the root; `built_ins` has the summaries of the manager's own commands."""
+    toplevel = {name: command.summary for name, (_, command) in catalogue.toplevel.items()}
+    services = {name: service.summary for name, service in catalogue.services.items()}
+    for file, problem in catalogue.problems():
+        if not file.services:
+            services[file.path.name] = f"not loaded: {problem}"
+    heading = f"{SEPARATOR}SManager\n{SEPARATOR}"
+    sections = [
+        f"Toplevel exposed commands:\n{_entries(toplevel)}{SEPARATOR}" if toplevel else "",
+        f"Services:\n{_entries(services)}",
+        f"Commands:\n{_entries(built_ins)}",
+    ]
+    return heading + "".join(sections) + "\n"
+
+
+def summary(catalogue: Catalogue, built_ins: Iterable[str]) -> str:
+    """`help -s`: the names alone, for a program."""
+    lines = [["TOP:", *catalogue.toplevel], ["SERVICES:", *catalogue.services], ["COMMANDS:", *built_ins]]
+    return "".join(" ".join(line) + "\n" for line in lines)
+
+
+def service_help(service: Service) -> str:
+    """A service and its commands."""
+    commands = {"help": "Print the help dialogue for this service"}
+    commands |= {name: command.summary for name, command in service.commands.items()}
+    doc = f"{service.doc}\n" if service.doc else ""
+    heading = f"{SERVICE_SEPARATOR}{service.title}\n{doc}{SERVICE_SEPARATOR}"
+    return heading + "".join(_entry(name, text) for name, text in commands.items()) + "\n"
+
+
+def command_help(caption: str, command: Command) -> str:
+    """One command: how it is typed, and its docstring."""
+    doc = f"\n{command.doc}\n" if command.doc else ""
+    return f"usage: {command.usage(caption)}\n{doc}\n"
+
+
+def services(catalogue: Catalogue) -> str:
+    """The services and how they are, one to a line; then what is wrong with their files."""
+    width = max(map(len, catalogue.services), default=0)
+    lines = [f"{name:<{width}}  {service.condition}\n" for name, service in catalogue.services.items()]
+    lines += [f"{file.path}: {problem}\n" for file, problem in catalogue.problems()]
+    return "".join(lines)
+
+
+def _entries(summaries: Mapping[str, str]) -> str:
+    return "".join("    " + _entry(name, text) for name, text in summaries.items())
+
+
+def _entry(name: str, text: str) -> str:
+    return f"{name}: {text}".rstrip() + "\n"

@@ -1,0 +1,65 @@
+"""The shell of one service: a `do_` method for each of its commands, made from the command's record."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from smanager.catalogue import Service
+from smanager.commands import Command, CommandError, Status, split_words
+from smanager.shells import pages
+from smanager.shells.base import Outcome, Shell
+
+
+class ServiceShell(Shell):
+    """The commands of a service, without its name before them."""
+
+    service: Service
+
+    def do_help(self, arg: str) -> None:
+        """Print the help dialogue for this service"""
+        match split_words(arg):
+            case []:
+                self.stdout.write(pages.service_help(self.service))
+            case [name]:
+                self.stdout.write(self.command_help(self.full_name(name)))
+            case _:
+                raise CommandError("help: too many arguments; usage: help [command]", Status.UNUSABLE)
+
+    def command_help(self, name: str) -> str:
+        """The page of one command. Raises CommandError where it is unknown."""
+        if command := self.service.commands.get(name):
+            return pages.command_help(f"{self.service.name} {name}", command)
+        if hasattr(self, "do_" + name):
+            return self.built_in_doc(name) + "\n"
+        alternatives = ", ".join(self.alternatives(name)) or "help"
+        raise CommandError(f"{self.service.name} has no command {name}; nearest: {alternatives}", Status.UNUSABLE)
+
+
+def service_shell(service: Service) -> type[ServiceShell]:
+    """Adapt a service: the shell class whose `do_` methods run its commands."""
+    namespace: dict[str, object] = {"service": service, "prompt": f"{service.name}>"}
+    for command in service.commands.values():
+        namespace["do_" + command.name] = runner(service, command, f"{service.name} {command.name}")
+        if command.completes:
+            namespace["complete_" + command.name] = completer(service, command)
+    return type(f"{service.title}Shell", (ServiceShell,), namespace)
+
+
+def runner(service: Service, command: Command, caption: str) -> Callable[[Shell, str], Outcome]:
+    """A `do_` method that runs a service's command; `caption` is what the command is called in messages."""
+
+    def run(shell: Shell, arg: str) -> Outcome:
+        arguments = command.bind(caption, split_words(arg))
+        return shell.manager.call(service, command, arguments, caption, shell.stdout.write)
+
+    run.__doc__ = command.doc
+    return run
+
+
+def completer(service: Service, command: Command) -> Callable[[Shell, str, str, int, int], Awaitable[list[str]]]:
+    """A `complete_` method that asks the service for the words of a command's arguments."""
+
+    async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
+        return await shell.manager.complete(service, command, text, line, begin, end)
+
+    return complete

@@ -1,0 +1,35 @@
+"""Text from services and callers: as the bytes that it was, or made safe to show on a terminal and in a log."""
+
+from __future__ import annotations
+
+import re
+
+# What a terminal acts on instead of showing it: the C0 controls but tab and newline, DEL, the C1 controls;
+# the marks that reorder a line (Unicode UAX #9), by which one text can pass for another; and the lone
+# surrogates that stand for bytes which were not UTF-8.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Lone surrogates that stand for no byte: half a character of UTF-16."""
+
+
+def visible(text: str) -> str:
+    """The text with all that a terminal would act on shown escaped, as `\\x1b`; tabs and newlines stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNSAFE.sub(_escaped, text.replace("\r\n", "\n"))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if 0xDC80 <= code <= 0xDCFF:  # the byte that Python's surrogateescape hid here
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
+
+
+def as_bytes(text: str) -> bytes:
+    """The text in UTF-8; the bytes that were not UTF-8 when it was read are what they were."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return _NO_BYTE.sub("?", text).encode("utf-8", "surrogateescape")

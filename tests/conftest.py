@@ -1,0 +1,192 @@
+"""What tests share: the real program, started on a free port, and plain sockets to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+SEED_SERVICE = '''
+from smanager import SService
+
+
+class SystemStatus(SService):
+    """Simple example SService implementation"""
+
+    def cmd_uptime(self):
+        """Returns uptime of system"""
+        return " 12:20:43 up 12 days, 14:36,  6 users,  load average: 0.28, 0.39, 0.46"
+
+    def toplevel_cmd_hostname(self):
+        """Returns hostname of system"""
+        return "mycomputerhostname"
+'''
+"""The seed's own service, with the seed's own answers."""
+
+SECONDS = 20.0
+"""How long anything may take that a test waits for; a busy machine is slow, not broken."""
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    """Wait until `condition` holds."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {SECONDS:g} s for: {what}"
+        time.sleep(0.01)
+
+
+class Server:
+    """The running program."""
+
+    def __init__(self, *arguments: str, python: str = sys.executable) -> None:
+        self.process = subprocess.Popen(
+            [python, str(ROOT / "smanager.py"), "--port", "0", *arguments],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        wait_for(lambda: self.find(r"^listening on ") or self.process.poll() is not None, "listening")
+        found = self.find(r"^listening on (.*):(\d+)$")
+        if not found:
+            self.process.kill()
+            pytest.fail(f"it did not start:\n{self.log}")
+        self.host, self.port = found.group(1), int(found.group(2))
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+
+    @property
+    def log(self) -> str:
+        return "".join(self.lines)
+
+    def find(self, pattern: str) -> re.Match[str] | None:
+        """The first place in the log that matches."""
+        return re.search(pattern, self.log, re.MULTILINE)
+
+    def wait_for_log(self, pattern: str) -> re.Match[str]:
+        wait_for(lambda: self.find(pattern), f"{pattern} in the log:\n{self.log}")
+        found = self.find(pattern)
+        assert found
+        return found
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection((self.host, self.port), timeout=SECONDS)
+
+    def ask_bytes(self, text: bytes) -> bytes:
+        """What a script that sends this and half-closes is answered."""
+        with self.connect() as connection:
+            connection.sendall(text)
+            connection.shutdown(socket.SHUT_WR)
+            return read_to_end(connection)
+
+    def ask(self, line: str) -> str:
+        return self.ask_bytes(line.encode()).decode()
+
+    def children(self) -> list[int]:
+        """The process ids of the hosts."""
+        listed = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False
+        )
+        return [int(word) for word in listed.stdout.split()]
+
+    def stop(self) -> int:
+        """End it as an administrator would; returns the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        self._reader.join(SECONDS)
+        if self.process.stderr:
+            self.process.stderr.close()
+        return status
+
+
+def read_to_end(connection: socket.socket) -> bytes:
+    pieces = []
+    while piece := connection.recv(65536):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def read_until(connection: socket.socket, end: bytes) -> bytes:
+    """What comes up to and with `end`."""
+    received = b""
+    while end not in received:
+        piece = connection.recv(65536)
+        assert piece, f"the server closed before {end!r}; it sent {received!r}"
+        received += piece
+    return received
+
+
+def write_service(directory: Path, text: str, name: str = "systemstatus.py") -> Path:
+    directory.mkdir(exist_ok=True)
+    path = directory / name
+    path.write_text(text)
+    return path
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        os.kill(pid, 0)
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Path:
+    """A services directory with the seed's service in it."""
+    directory = tmp_path / "services"
+    write_service(directory, SEED_SERVICE)
+    return directory
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    """Start servers that end with the test."""
+    servers: list[Server] = []
+
+    def start_one(*arguments: str | Path) -> Server:
+        servers.append(Server(*map(str, arguments)))
+        return servers[-1]
+
+    yield start_one
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def server(start: Callable[..., Server], services: Path) -> Server:
+    """The seed's service, served."""
+    return start("--services", services)
+
+
+@pytest.fixture(scope="module")
+def seed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The seed's service, served to a whole module of tests that leave it as it is."""
+    directory = tmp_path_factory.mktemp("seed") / "services"
+    write_service(directory, SEED_SERVICE)
+    server = Server("--services", str(directory))
+    yield server
+    server.stop()

@@ -1,0 +1,168 @@
+"""The command line: how it starts, what it refuses, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, read_until, wait_for, write_service
+
+
+def smanager(*arguments: str | Path, stdin: str = "", cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "smanager.py"), *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+        cwd=cwd,
+    )
+
+
+def test_ready_is_one_line_on_stderr(server: Server) -> None:
+    assert server.log == f"listening on 127.0.0.1:{server.port}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--services", "/nowhere"], 1, "smanager: the services directory /nowhere is not there; "),
+        (["--services", str(ROOT / "tox.ini")], 1, "is no directory; "),
+        (
+            ["--host", "0.0.0.0"],
+            1,
+            "smanager: --host 0.0.0.0 can be reached from other machines, and there is no login",
+        ),
+        (["--host", ""], 1, "smanager: --host (all) can be reached from other machines"),
+        (["--host", "nowhere.invalid"], 1, "smanager: --host nowhere.invalid: "),
+        (["--port", "70000"], 2, "argument --port: '70000' is no port: it should be a number from 0 to 65535"),
+        (["--max-sessions", "0"], 2, "argument --max-sessions: '0' should be a number from 1"),
+        (["--prot", "1"], 2, "unrecognized arguments: --prot 1"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(arguments: list[str], status: int, message: str) -> None:
+    result = smanager(*arguments)
+    assert (result.returncode, result.stdout) == (status, "")
+    assert message in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_said_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = smanager("--port", str(port))
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"smanager: cannot listen on 127.0.0.1:{port}: ")
+    assert result.stderr.endswith("is another SManager running? try another --port\n")
+    assert result.stderr.count("\n") == 1
+
+
+def test_other_machines_may_reach_it_where_it_is_said_to_be_meant(start: Callable[..., Server], services: Path) -> None:
+    assert start("--services", services, "--host", "0.0.0.0", "--insecure").host == "0.0.0.0"
+
+
+def test_version() -> None:
+    assert smanager("--version").stdout.startswith("smanager 0.")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(server: Server, number: signal.Signals) -> None:
+    with server.connect() as person:
+        read_until(person, b"\r\n>")
+        server.process.send_signal(number)
+        assert b"SManager is stopping" in read_until(person, b"press Enter\r\n")
+    assert server.process.wait(SECONDS) == 0
+
+
+def test_kill_ends_it_in_order(server: Server) -> None:
+    assert server.ask("kill") == ""
+    assert server.process.wait(SECONDS) == 0
+
+
+def test_services_are_found_in_the_working_directory_by_an_installed_command(services: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import smanager.config as c, pathlib; c.ROOT = pathlib.Path('/'); print(c.read([]).services)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=services.parent,
+        env=environment,
+    )
+    assert str(services) in result.stdout
+
+
+def test_check_describes_all_and_starts_nothing(services: Path) -> None:
+    write_service(services, SEED_SERVICE + f"\n    def start(self): open({str(services / 'started')!r}, 'w')\n")
+    result = smanager("--check", "--services", services)
+    assert result.returncode == 0
+    assert "uptime: Returns uptime of system" in result.stdout
+    assert result.stdout.endswith("no problems found\n")
+    assert not (services / "started").exists()
+
+
+def test_check_reports_every_problem(services: Path) -> None:
+    write_service(services, "y = = 2\n", "broken.py")
+    write_service(
+        services, "from smanager import SService\nclass A(SService):\n    def cmd_x(self, *, key): ...\n", "keyed.py"
+    )
+    write_service(
+        services,
+        "from smanager import SService\nclass B(SService):\n    def toplevel_cmd_kill(self): ...\n",
+        "taken.py",
+    )
+    result = smanager("--check", "--services", services)
+    assert result.returncode == 1
+    assert "broken.py: line 1: SyntaxError" in result.stdout
+    assert "keyed.py: line 3: cmd_x: parameter key can only be given by keyword" in result.stdout
+    assert "taken.py: toplevel_cmd_kill of b needs its service's name: kill is the manager's" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "stdin", ["help -s\nsystemstatus uptime\nhostname", "help -s; systemstatus uptime; hostname\n"]
+)
+def test_the_console_reads_a_pipe_as_a_script(services: Path, stdin: str) -> None:
+    result = smanager("--console", "--services", services, stdin=stdin)
+    assert result.stdout.splitlines()[0] == "TOP: hostname"
+    assert result.stdout.splitlines()[3:] == [
+        " 12:20:43 up 12 days, 14:36,  6 users,  load average: 0.28, 0.39, 0.46",
+        "mycomputerhostname",
+    ]
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_console_ends_with_the_last_commands_status(services: Path) -> None:
+    result = smanager("--console", "--services", services, stdin="nonsense\n")
+    assert (result.returncode, result.stdout[:4]) == (2, "*** ")
+
+
+def test_the_console_opens_no_socket_and_leaves_no_process(services: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "smanager.py"), "--console", "--services", str(services)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("hostname\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "mycomputerhostname\n"
+        inodes = {str(path.readlink()) for path in Path(f"/proc/{process.pid}/fd").iterdir()}
+        listening = [line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if " 0A " in line]
+        assert not any(f"socket:[{inode}]" in inodes for inode in listening)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0
+    wait_for(lambda: str(services) not in subprocess.getoutput("ps -eo args"), "the host to end")

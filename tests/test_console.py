@@ -1,0 +1,85 @@
+"""The console as somebody at the machine uses it: on a terminal, with the stdlib's readline."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.conftest import ROOT, SECONDS, SEED_SERVICE, write_service
+
+SLOW = '''
+    def cmd_wait(self):
+        """Waits for long"""
+        import time
+        time.sleep(3600)
+
+    def cmd_speak(self):
+        import threading
+        threading.Timer(0.3, print, ["spoken later"]).start()
+'''
+
+
+@pytest.fixture
+def console(services: Path) -> Iterator[pexpect.spawn[str]]:
+    write_service(services, SEED_SERVICE + SLOW)
+    child: pexpect.spawn[str] = pexpect.spawn(
+        sys.executable,
+        [str(ROOT / "smanager.py"), "--console", "--services", str(services)],
+        timeout=SECONDS,
+        encoding="utf-8",
+        dimensions=(40, 100),
+    )
+    child.expect_exact("-systemstatus\r\n" + "-" * 50)
+    child.expect(">")
+    yield child
+    child.close(force=True)
+
+
+def test_commands_help_and_entering_a_service(console: pexpect.spawn[str]) -> None:
+    console.sendline("hostname")
+    console.expect_exact("mycomputerhostname\r\n" + "-" * 50)
+    console.sendline("systemstatus")
+    console.expect_exact("systemstatus>")
+    console.sendline("uptime")
+    console.expect_exact("load average: 0.28, 0.39, 0.46")
+    console.sendeof()
+    console.expect_exact("\r\n")
+    console.sendline("help -s")
+    console.expect_exact("SERVICES: systemstatus\r\n")
+
+
+def test_tab_completes_as_over_telnet(console: pexpect.spawn[str]) -> None:
+    console.send("sys\tup\t\r")
+    console.expect_exact("load average: 0.28, 0.39, 0.46")
+
+
+def test_ctrl_c_drops_a_line_and_cancels_a_command(console: pexpect.spawn[str]) -> None:
+    console.send("nonsense\x03")
+    console.expect_exact("^C")
+    console.sendline("systemstatus wait")
+    console.expect_exact("systemstatus wait\r\n")
+    console.send("\x03")
+    console.expect_exact("*** systemstatus wait: cancelled")
+    console.sendline("hostname")
+    console.expect_exact("mycomputerhostname")
+
+
+def test_log_lines_go_above_the_line_being_typed(console: pexpect.spawn[str]) -> None:
+    console.sendline("systemstatus speak")
+    console.expect_exact("-" * 50)
+    console.send("host")
+    console.expect_exact("systemstatus: spoken later\r\n>host")
+    console.send("name\r")
+    console.expect_exact("mycomputerhostname")
+
+
+@pytest.mark.parametrize("way_out", ["quit\r", "exit\r", "\x04", "kill\r"])
+def test_every_way_out_ends_with_status_0(console: pexpect.spawn[str], way_out: str) -> None:
+    console.send(way_out)
+    console.expect(pexpect.EOF)
+    console.close()
+    assert console.exitstatus == 0

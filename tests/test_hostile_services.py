@@ -1,0 +1,172 @@
+"""Services that do what no service should: their callers read why, and everybody else goes on."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Server, read_until, wait_for, write_service
+
+HOSTILE = """
+import asyncio, functools, os, sys, time
+from smanager import SService
+
+
+class Unprintable(Exception):
+    def __str__(self): raise ValueError("no text")
+
+
+class Hostile(SService):
+    def cmd_ok(self): return "ok"
+    async def cmd_later(self): return "later"
+    def cmd_die(self): os._exit(3)
+    def cmd_keyboard(self): raise KeyboardInterrupt
+    def cmd_generator(self): raise GeneratorExit
+    def cmd_unprintable(self): raise Unprintable
+    cmd_partial = functools.partial(int, "x")
+    async def cmd_exit(self): sys.exit("out")
+    async def cmd_cancelled(self): raise asyncio.CancelledError
+    async def cmd_endless(self):
+        while True:
+            yield "x" * 100_000
+    def cmd_longwinded(self): raise ValueError("x" * 6_000_000)
+    def cmd_garbage(self):
+        for descriptor in range(3, 30):
+            try: os.write(descriptor, b"\\xff" * 100)
+            except OSError: pass
+        time.sleep(3600)
+    def cmd_sleep(self):
+        print("sleeping")
+        time.sleep(1)
+    def complete_ok(self, *_): os._exit(4)
+    def complete_die(self, *_): return [str(number) for number in range(60_000)]
+
+
+class Selfless(SService):
+    def cmd_selfless(): return "no self"
+
+
+class Numbered(SService):
+    name = 5
+
+
+class First(SService):
+    name = "twin"
+    def cmd_who(self): return "first"
+
+
+class Second(SService):
+    name = "twin"
+    def cmd_who(self): return "second"
+"""
+
+
+@pytest.fixture
+def hostile(start: Callable[..., Server], services: Path) -> Server:
+    write_service(services, HOSTILE, "hostile.py")
+    return start("--services", services)
+
+
+def test_every_kind_of_exception_is_told_to_the_caller(hostile: Server) -> None:
+    expected = {
+        "keyboard": "KeyboardInterrupt",
+        "generator": "GeneratorExit",
+        "unprintable": "Unprintable: its message cannot be shown",
+        "exit": "SystemExit: out",
+        "cancelled": "CancelledError",
+    }
+    answers = {name: hostile.ask(f"hostile {name}") for name in expected}
+    assert answers == {name: f"*** hostile {name}: {error}\n" for name, error in expected.items()}
+    assert len(hostile.ask("hostile longwinded")) < 10_000
+    assert hostile.ask("hostile ok; hostile later") == "ok\nlater\n"
+
+
+def test_a_command_behind_one_that_ended_the_host_is_answered(hostile: Server) -> None:
+    first, second = hostile.ask("hostile die; hostile ok").splitlines()
+    assert first == "*** hostile die: its host died: exit status 3"
+    assert second.startswith("*** hostile ok: hostile is ")
+    wait_for(lambda: hostile.ask("hostile ok") == "ok\n", "the service to be back")
+
+
+def test_readers_that_do_not_read_hold_up_no_other_async_command(hostile: Server) -> None:
+    lazy = [hostile.connect() for _ in range(12)]
+    for connection in lazy:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"hostile endless\n")
+        connection.recv(1)
+    assert hostile.ask("hostile later") == "later\n"
+    for connection in lazy:
+        connection.close()
+
+
+def test_a_host_that_sends_garbage_is_ended_and_replaced(hostile: Server) -> None:
+    assert hostile.ask("hostile garbage") == "*** hostile garbage: its host died: killed by SIGKILL\n"
+    hostile.wait_for_log("the host sends garbage and is ended: ")
+    wait_for(lambda: hostile.ask("hostile ok") == "ok\n", "the service to be back")
+    assert hostile.ask("hostname") == "mycomputerhostname\n"
+
+
+@pytest.mark.parametrize("command", ["ok", "die"])
+def test_a_completer_that_ends_its_host_or_finds_too_much_leaves_a_usable_line(hostile: Server, command: str) -> None:
+    with hostile.connect() as connection:
+        connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
+        read_until(connection, b"\r\n>")
+        connection.sendall(f"hostile {command} x\t".encode())
+        connection.sendall(b"\x15hostname\r")
+        read_until(connection, b"mycomputerhostname")
+
+
+def test_impossible_names_are_reported_and_the_first_of_two_is_kept(hostile: Server) -> None:
+    problems = hostile.ask("services")
+    assert "Numbered: TypeError: its name is 5, and should be text\n" in problems
+    assert "cmd_selfless: it has no parameter for `self`\n" in problems
+    assert "the name twin is used in " in problems
+    assert hostile.ask("twin who") == "first\n"
+
+
+def test_a_restart_without_its_directory_changes_nothing(hostile: Server, services: Path) -> None:
+    shutil.move(services, services.with_name("elsewhere"))
+    assert hostile.ask("restart").startswith("*** restart: cannot read the services directory ")
+    assert hostile.ask("hostname; hostile ok") == "mycomputerhostname\nok\n"
+
+
+def test_a_file_that_was_mended_is_restarted_by_its_name(hostile: Server, services: Path) -> None:
+    text = (services / "hostile.py").read_text()
+    write_service(services, "oops = = 1\n", "hostile.py")
+    assert hostile.ask("restart hostile").splitlines() == [
+        "hostile.py: line 1: SyntaxError: invalid syntax",
+        "*** restart: not everything is running; the lines above say why",
+    ]
+    write_service(services, text, "hostile.py")
+    assert hostile.ask("restart hostile").startswith("hostile: running\n")
+
+
+def test_lines_sent_before_a_half_close_are_all_run_for_a_person_too(hostile: Server) -> None:
+    with hostile.connect() as connection:
+        read_until(connection, b"\r\n>")
+        connection.sendall(b"hostname\n" * 100)
+        connection.shutdown(socket.SHUT_WR)
+        shown = read_until(connection, b"press Enter\r\n")
+    assert shown.count(b"mycomputerhostname") == 100
+
+
+def test_ctrl_c_reaches_the_command_that_runs_though_lines_wait_behind_it(hostile: Server) -> None:
+    with hostile.connect() as connection:
+        read_until(connection, b"\r\n>")
+        connection.sendall(b"hostile sleep\nhostname\n")
+        hostile.wait_for_log("hostile: sleeping")
+        connection.sendall(b"\xff\xf4\xff\xfd\x06")
+        shown = read_until(connection, b"-\r\n>")
+    assert b"*** hostile sleep: cancelled" in shown
+    assert b"mycomputerhostname" not in shown
+
+
+def test_a_flood_in_one_line_leaves_others_their_turns(hostile: Server) -> None:
+    with hostile.connect() as connection:
+        connection.sendall(b";help -s" * 8000 + b"\n")
+        assert hostile.ask("hostname") == "mycomputerhostname\n"
+        assert connection.recv(10).startswith(b"TOP:")

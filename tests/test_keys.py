@@ -1,0 +1,112 @@
+"""The key decoder: what terminals send, and what becomes of it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smanager.server.editor.keys import PASTE_LIMIT, SEQUENCE_LIMIT, Key, KeyDecoder, Paste
+
+
+def keys_of(text: str) -> list[Key]:
+    decoder = KeyDecoder()
+    return [key for character in text if (key := decoder.take(character)) is not None]
+
+
+@pytest.mark.parametrize(
+    ("sent", "keys"),
+    [
+        ("aZ0 ~", ["a", "Z", "0", " ", "~"]),
+        ("é日e\u0301", ["é", "日", "e", "\u0301"]),
+        ("\x00\x01\x03\x04\x1a", ["ctrl-@", "ctrl-a", "ctrl-c", "ctrl-d", "ctrl-z"]),
+        ("\x1c\x1d\x1e\x1f", ["ctrl-\\", "ctrl-]", "ctrl-^", "ctrl-_"]),
+        ("\t", ["tab"]),
+        ("\x7f\b", ["backspace", "backspace"]),
+        ("\x1b[A\x1b[B\x1b[C\x1b[D", ["up", "down", "right", "left"]),
+        ("\x1bOA\x1bOB\x1bOC\x1bOD", ["up", "down", "right", "left"]),
+        ("\x1b[H\x1b[1~\x1bOH", ["home", "home", "home"]),
+        ("\x1b[F\x1b[4~\x1bOF", ["end", "end", "end"]),
+        ("\x1b[3~", ["delete"]),
+        ("\x1b[1;5C\x1b[1;5D", ["ctrl-right", "ctrl-left"]),
+        ("\x1b[1;3C\x1b[1;3D", ["alt-right", "alt-left"]),
+        ("\x1bb\x1bF\x1bd", ["alt-b", "alt-f", "alt-d"]),
+        ("\x1b\x7f\x1b\b", ["alt-backspace", "alt-backspace"]),
+    ],
+)
+def test_each_key_has_its_name(sent: str, keys: list[Key]) -> None:
+    assert keys_of(sent) == keys
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n", "\r\0"])
+def test_every_line_end_is_one_enter(end: str) -> None:
+    assert keys_of(f"a{end}{end}b{end}") == ["a", "enter", "enter", "b", "enter"]
+
+
+def test_enter_does_not_wait_for_what_follows_the_carriage_return() -> None:
+    decoder = KeyDecoder()
+    assert decoder.take("\r") == "enter"
+    assert decoder.take("\n") is None
+    assert decoder.take("\n") == "enter"
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        "\x1b[Z",  # Shift-Tab
+        "\x1b[5~",  # Page Up
+        "\x1bOP",  # F1
+        "\x1b[[A",  # F1 on the Linux console
+        "\x1b[?1;2c",  # a terminal's answer to a question that somebody else asked
+        "\x1b[<0;100;100M",  # the mouse
+        "\x1b[3é~",
+        "\x1b[" + "1;" * SEQUENCE_LIMIT + "D",
+        "\x1b[201~",  # the end of a paste that never began
+        "\x80\x9b\u200b\u202e\ud800",  # C1, zero width, right-to-left override, half a character
+    ],
+)
+def test_what_is_unknown_or_too_long_is_dropped_whole(sequence: str) -> None:
+    assert keys_of(f"a{sequence}b") == ["a", "b"]
+
+
+def test_a_control_character_ends_an_unfinished_sequence_and_counts() -> None:
+    assert keys_of("\x1b\x1b[D") == ["left"]
+    assert keys_of("\x1b[1;\x03") == ["ctrl-c"]
+    assert keys_of("\x1b\rx") == ["enter", "x"]
+
+
+def test_every_kind_of_blank_is_a_space() -> None:
+    assert keys_of("\u00a0\u3000\u2028") == [" ", " ", " "]
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        ("hostname", "hostname"),
+        ("a\rb\r\nc\r\0d\ne", "a\nb\nc\nd\ne"),
+        ("a\tb", "a b"),
+        ("\x1b[31mred\x1b[0m \x04\x7f\x1bd!", "red !"),
+        ("cut short \x1b[1", "cut short "),
+        ("", ""),
+    ],
+)
+def test_a_paste_is_one_key_that_holds_no_controls(sent: str, text: str) -> None:
+    assert keys_of(f"<\x1b[200~{sent}\x1b[201~>") == ["<", Paste(text), ">"]
+
+
+def test_a_paste_is_bounded() -> None:
+    (paste,) = keys_of("\x1b[200~" + "x" * (PASTE_LIMIT + 1) + "\x1b[201~")
+    assert paste == Paste("x" * PASTE_LIMIT)
+
+
+def test_control_c_ends_a_paste_whose_end_was_lost() -> None:
+    assert keys_of("\x1b[200~lost\x03a\r") == ["ctrl-c", "a", "enter"]
+
+
+@given(st.text(st.sampled_from("\x1b[O201~;AaH\r\n\0\x03é") | st.characters()))
+def test_no_input_gives_anything_but_keys(text: str) -> None:
+    for key in keys_of(text):
+        if isinstance(key, Paste):
+            assert key.text.replace("\n", "").isprintable()
+        else:
+            assert key.isprintable() or key.startswith("alt-")
