@@ -71,8 +71,13 @@ class ServicesFile:
         if all(service.state is not State.STARTING for service in self.services):
             self.ready.set()
 
-    def is_unusable(self, problem: str) -> None:
-        self.services, self.problems = [], [problem]
+    def begin(self) -> None:
+        """Another host is made for it."""
+        for service in self.services:
+            service.take(Event.START)
+
+    def is_unusable(self, problems: Iterable[str]) -> None:
+        self.services, self.problems = [], list(problems)
 
 
 class Catalogue:
@@ -125,7 +130,7 @@ class Catalogue:
                 yield file, problem
 
     def adopt(self, file: ServicesFile, report: dict[str, Any]) -> None:
-        """Take in what a host has found in its file; every service of it is `starting` then."""
+        """Take in what a host has found in its file; every service of it is `starting` then, or still."""
         before = {service.name: service.state for service in file.services}
         file.services, file.problems = [], [str(problem) for problem in report["problems"]]
         for data in report["services"]:
@@ -135,7 +140,8 @@ class Catalogue:
                 file.problems.append(f"line {service.line}: {problem}")
             else:
                 service.state = before.get(service.name, State.STOPPED)
-                service.take(Event.START)
+                if service.state is not State.STARTING:
+                    service.take(Event.START)
                 file.services.append(service)
 
     def _name_problem(self, service: Service) -> str:

@@ -4,45 +4,87 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import queue
+import select
+import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 
 WAITING_LINES = 10_000
 """Lines kept for a sink that is slow; later ones are dropped and counted."""
 
+OWN_LINES = 1_000
+"""Of these, so many are kept for the manager's own: what services print may not crowd out why one fell."""
+
 LAST_SECONDS = 1.0
 """How long the end of the program waits for the last lines to be written."""
 
+SERVICES = "smanager.services"
+"""The logger of what services print."""
+
 
 class LogQueue(logging.Handler):
-    """Hands records to another handler in a thread, so that a stalled sink stalls nobody."""
+    """Writes lines to a descriptor in a thread of its own, so that a stalled sink stalls nobody.
 
-    def __init__(self, sink: logging.Handler) -> None:
+    The bytes go past Python's streams: at its end the interpreter would wait for a lock that such a
+    thread holds for as long as the sink is stalled.
+    """
+
+    def __init__(self, descriptor: int) -> None:
         super().__init__()
-        self.sink = sink
-        self._waiting: queue.Queue[logging.LogRecord | None] = queue.Queue(WAITING_LINES)
+        self.descriptor = descriptor
+        self.place: Callable[[str], str] = "{}\n".format
+        """How a line is put onto the terminal or into the file."""
+        self._waiting: queue.Queue[str | None] = queue.Queue(WAITING_LINES)
         self._dropped = 0
         self._writer = threading.Thread(target=self._write, name="log", daemon=True)
         self._writer.start()
         atexit.register(self._finish)
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._waiting.put_nowait(record)
-        except queue.Full:
+        room = WAITING_LINES - (OWN_LINES if record.name == SERVICES else 0)
+        if self._waiting.qsize() < room:
+            self.say(self.format(record))
+        else:
             self._dropped += 1
 
+    def say(self, line: str) -> None:
+        """Write a line as it is."""
+        with suppress(queue.Full):
+            self._waiting.put_nowait(line)
+
     def _write(self) -> None:
-        while record := self._waiting.get():
-            self.sink.handle(record)
+        while (line := self._waiting.get()) is not None:
+            write_all(self.descriptor, self.place(line).encode("utf-8", "backslashreplace"))
             if self._dropped and self._waiting.empty():
                 dropped, self._dropped = self._dropped, 0
                 text = f"{dropped} lines of the log were dropped, for they came faster than they could be written"
-                self.sink.handle(logging.makeLogRecord({"msg": text, "levelno": logging.WARNING}))
+                self.emit(logging.makeLogRecord({"name": "smanager", "msg": text, "levelno": logging.WARNING}))
 
     def _finish(self) -> None:
-        try:
+        with suppress(queue.Full):
             self._waiting.put(None, timeout=LAST_SECONDS)
-        except queue.Full:
+            self._writer.join(LAST_SECONDS)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write it all, however long that takes; nothing where the descriptor is closed or its disk full."""
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:  # a terminal that another program has made so
+            select.select([], [descriptor], [])
+        except OSError:
             return
-        self._writer.join(LAST_SECONDS)
+
+
+def log_to_stderr(verbose: bool) -> LogQueue:
+    """Have all that is logged written to stderr."""
+    handler = LogQueue(sys.stderr.fileno())
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    return handler

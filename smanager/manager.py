@@ -7,10 +7,12 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.commands import Command, CommandError
 from smanager.hosts.handle import Call, Host
+from smanager.logs import SERVICES
 from smanager.states import Event, State
 from smanager.text import visible
 
@@ -36,6 +38,11 @@ COMPLETION_SECONDS = 1.0
 """How long a service may think about a Tab."""
 
 log = logging.getLogger("smanager")
+printed = logging.getLogger(SERVICES)
+
+
+class UnusableFileError(Exception):
+    """A services file that cannot be loaded; its arguments say why."""
 
 
 class Manager:
@@ -109,16 +116,17 @@ class Manager:
         return []
 
     async def _bring_up(self, files: Iterable[ServicesFile]) -> None:
+        """Have files kept up from here on; returns when they are ready, READY_SECONDS are over, or the end comes."""
         waiting = []
         for file in files:
             for event in (file.unwanted, file.loaded, file.ready):
                 event.clear()
             file.keeper = asyncio.create_task(self._keep_safely(file), name=f"keep {file.path.name}")
-            waiting.append(asyncio.create_task(file.ready.wait()))
-        if waiting:
-            _, late = await asyncio.wait(waiting, timeout=READY_SECONDS)
-            for task in late:
-                task.cancel()
+            waiting.append(file.ready.wait())
+        first: list[asyncio.Future[Any]] = [asyncio.gather(*waiting), asyncio.ensure_future(self.end.wait())]
+        await asyncio.wait(first, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        for future in first:
+            future.cancel()
 
     async def _take_down(self, file: ServicesFile) -> None:
         if file.keeper is None:
@@ -138,9 +146,12 @@ class Manager:
     async def _keep_safely(self, file: ServicesFile) -> None:
         try:
             await self._keep(file)
+        except UnusableFileError as error:
+            file.is_unusable(error.args)
+            self._publish(file)
         except Exception as error:
             log.exception("%s: a mistake in SManager; it is given up until `restart`", file.path)
-            file.is_unusable(f"SManager made a mistake with it: {error}")
+            file.is_unusable([f"SManager made a mistake with it: {error}"])
             self.catalogue.publish()
             if file.host:
                 file.host.kill()
@@ -149,45 +160,53 @@ class Manager:
             file.ready.set()
 
     async def _keep(self, file: ServicesFile) -> None:
-        """A file's life: a host for it, and another one whenever one dies, until nobody wants it."""
+        """A file's life: a host for it, and another one whenever one dies, until nobody wants it.
+
+        Raises UnusableFileError where the first host cannot even load it; what worked once is tried again and again.
+        """
         loop = asyncio.get_running_loop()
         early_deaths = 0
-        while True:
+        while not file.unwanted.is_set():
             begun = loop.time()
-            reason = await self._run(file)
+            try:
+                reason = await self._run(file)
+                if not file.services:
+                    return
+            except UnusableFileError as error:
+                if not file.services or not early_deaths:
+                    raise
+                reason = "; ".join(error.args)
+            except OSError as error:
+                reason = f"no process can be started for it: {error}"
             file.ready.set()
-            if file.unwanted.is_set() or not file.services:
+            if file.unwanted.is_set():
                 return
             file.take(Event.DIED, reason)
             early_deaths = 1 if loop.time() - begun > STABLE_SECONDS else early_deaths + 1
             delay = backoff(early_deaths)
-            log.warning("%s: its host died: %s; next attempt in %.1f s", file.caption, reason, delay)
+            when = f"in {delay:.1f} s" if delay else "now"
+            log.warning("%s: %s; it is started again %s", file.caption, reason, when)
             with suppress(TimeoutError):
                 await asyncio.wait_for(file.unwanted.wait(), delay)
                 return
 
     async def _run(self, file: ServicesFile) -> str:
-        """One host's life, from its start to its end; returns how it ended."""
+        """One host's life, from its start to its end; returns how it ended.
+
+        Raises OSError where no process is to be had, and UnusableFileError where the file cannot be loaded.
+        """
+        file.begin()
         host = await self._load(file)
-        if host is None:
-            return file.problems[0]
         if file.unwanted.is_set() or not file.services:
             return await self._dismiss(host)
         for service in file.services:
             host.start(service.name)
-        return await host.exited
+        return f"its host died: {await host.exited}"
 
-    async def _load(self, file: ServicesFile) -> Host | None:
-        """Start a host for the file, and learn what is in it; None where there is no process to be had."""
-        host = Host(file.path, lambda name, line: self._log_line(file, name, line), self._started)
-        try:
-            await host.spawn()
-        except OSError as error:
-            file.problems = [f"no process can be started for it: {error}"]
-            log.error("%s: %s", file.path, file.problems[0])
-            file.loaded.set()
-            return None
-        file.host = host
+    async def _load(self, file: ServicesFile) -> Host:
+        """Start a host for the file, and take in what is in it; raises as `_run` does."""
+        host = file.host = Host(file.path, lambda name, line: self._log_line(file, name, line), self._started)
+        await host.spawn()
         await asyncio.wait(
             [asyncio.ensure_future(event) for event in (host.loaded, host.exited)],
             timeout=LOAD_SECONDS,
@@ -195,17 +214,16 @@ class Manager:
         )
         await self._wait_for_earlier(file)
         if not file.unwanted.is_set():
-            self._take_in(file, host)
+            try:
+                self.catalogue.adopt(file, loaded(host))
+            except UnusableFileError:
+                await self._dismiss(host)
+                raise
+            self._publish(file)
         file.loaded.set()
         return host
 
-    def _take_in(self, file: ServicesFile, host: Host) -> None:
-        if host.loaded.done():
-            self.catalogue.adopt(file, host.loaded.result())
-        elif host.exited.done():
-            file.is_unusable(f"its host died while it was imported: {host.exited.result()}")
-        else:
-            file.is_unusable(f"it did not import within {LOAD_SECONDS:g} s")
+    def _publish(self, file: ServicesFile) -> None:
         self.catalogue.publish()
         for problem in file.problems:
             log.warning("%s: %s", file.path, problem)
@@ -227,8 +245,14 @@ class Manager:
         return await host.exited
 
     async def _try(self, file: ServicesFile) -> None:
-        if host := await self._load(file):
-            await self._dismiss(host)
+        try:
+            await self._dismiss(await self._load(file))
+        except UnusableFileError as error:
+            file.is_unusable(error.args)
+        except OSError as error:
+            file.is_unusable([f"no process can be started for it: {error}"])
+        finally:
+            file.loaded.set()
 
     def _started(self, name: str, error: str | None) -> None:
         service = self.catalogue.services.get(name)
@@ -242,7 +266,19 @@ class Manager:
         service.file.check_ready()
 
     def _log_line(self, file: ServicesFile, name: str | None, line: str) -> None:
-        log.info("%s: %s", name or file.caption, visible(line))
+        printed.info("%s: %s", name or file.caption, visible(line))
+
+
+def loaded(host: Host) -> dict[str, Any]:
+    """What a host has found in its file. Raises UnusableFileError, with all that is wrong, where that is of no use."""
+    if host.exited.done() and not host.loaded.done():
+        raise UnusableFileError(f"its host died while it was imported: {host.exited.result()}")
+    if not host.loaded.done():
+        raise UnusableFileError(f"it did not import within {LOAD_SECONDS:g} s")
+    report = host.loaded.result()
+    if report["problems"] and not report["services"]:
+        raise UnusableFileError(*map(str, report["problems"]))
+    return report
 
 
 def backoff(early_deaths: int) -> float:

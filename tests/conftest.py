@@ -38,11 +38,12 @@ SECONDS = 20.0
 """How long anything may take that a test waits for; a busy machine is slow, not broken."""
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Wait until `condition` holds."""
+def wait_for(condition: Callable[[], object], what: str | Callable[[], str]) -> None:
+    """Wait until `condition` holds; `what`, or what it then returns, says what did not come."""
     deadline = time.monotonic() + SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"waited {SECONDS:g} s for: {what}"
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {SECONDS:g} s for: {what if isinstance(what, str) else what()}")
         time.sleep(0.01)
 
 
@@ -81,7 +82,7 @@ class Server:
         return re.search(pattern, self.log, re.MULTILINE)
 
     def wait_for_log(self, pattern: str) -> re.Match[str]:
-        wait_for(lambda: self.find(pattern), f"{pattern} in the log:\n{self.log}")
+        wait_for(lambda: self.find(pattern), lambda: f"{pattern} in the log:\n{self.log}")
         found = self.find(pattern)
         assert found
         return found

@@ -43,6 +43,12 @@ def test_ready_is_one_line_on_stderr(server: Server) -> None:
         ),
         (["--host", ""], 1, "smanager: --host (all) can be reached from other machines"),
         (["--host", "nowhere.invalid"], 1, "smanager: --host nowhere.invalid: "),
+        (
+            ["--host", "192.0.2.1", "--insecure"],
+            1,
+            "smanager: cannot listen on 192.0.2.1:10000: cannot assign requested address; --host should be an address "
+            "of this machine",
+        ),
         (["--port", "70000"], 2, "argument --port: '70000' is no port: it should be a number from 0 to 65535"),
         (["--max-sessions", "0"], 2, "argument --max-sessions: '0' should be a number from 1"),
         (["--prot", "1"], 2, "unrecognized arguments: --prot 1"),

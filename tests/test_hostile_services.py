@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,16 @@ class Hostile(SService):
     def cmd_sleep(self):
         print("sleeping")
         time.sleep(1)
+    def cmd_fork(self):
+        if os.fork() == 0:
+            print("said by a child")
+            sys.exit("ended by a child")
+        os.wait()
+        return "parent"
+    def cmd_stuck(self):
+        print("stuck")
+        time.sleep(3600)
+    async def cmd_slow_pieces(self): return (time.sleep(3600) for _ in range(2))
     def complete_ok(self, *_): os._exit(4)
     def complete_die(self, *_): return [str(number) for number in range(60_000)]
 
@@ -170,3 +181,33 @@ def test_a_flood_in_one_line_leaves_others_their_turns(hostile: Server) -> None:
         connection.sendall(b";help -s" * 8000 + b"\n")
         assert hostile.ask("hostname") == "mycomputerhostname\n"
         assert connection.recv(10).startswith(b"TOP:")
+
+
+def test_a_child_that_a_command_forks_does_not_speak_in_its_hosts_place(hostile: Server) -> None:
+    pid = hostile.children()
+    assert hostile.ask("hostile fork") == "parent\n"
+    hostile.wait_for_log("said by a child")
+    assert hostile.ask("hostile ok") == "ok\n"
+    assert hostile.children() == pid
+
+
+def test_a_plain_iterator_of_an_async_command_holds_up_no_other(hostile: Server) -> None:
+    with hostile.connect() as connection:
+        connection.sendall(b"hostile slow_pieces\n")
+        assert hostile.ask("hostile later; hostile ok") == "later\nok\n"
+
+
+def test_commands_that_ignore_their_end_leave_a_message_and_a_way_out(hostile: Server) -> None:
+    connections = [hostile.connect() for _ in range(64)]
+    for connection in connections:
+        connection.sendall(b"hostile stuck\n")
+    wait_for(lambda: hostile.log.count("hostile: stuck\n") == 64, "all of them to run")
+    for connection in connections:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset at the close
+        connection.close()
+    refused = "*** hostile ok: busy: 64 commands were cancelled and have not ended; `restart` ends them\n"
+    with hostile.connect() as waiting:
+        waiting.sendall(b"hostile ok\n")  # with this one in the queue nothing could ever take the next
+        wait_for(lambda: hostile.ask("hostile ok") == refused, "the refusal")
+    assert hostile.ask("restart hostile").startswith("hostile: running\n")
+    assert hostile.ask("hostile ok") == "ok\n"

@@ -220,6 +220,37 @@ def test_services_end_when_their_manager_is_killed(odd: Server) -> None:
     wait_for(lambda: not any(map(alive, [*hosts, child])), "the hosts to end")
 
 
+IMPORTS_FOR_EVER = "import os, time\nprint('importing in', os.getpid())\ntime.sleep(3600)\n"
+
+
+def test_a_host_that_imports_for_ever_ends_with_its_manager(server: Server, services: Path) -> None:
+    write_service(services, IMPORTS_FOR_EVER, "slow.py")
+    with server.connect() as connection:
+        connection.sendall(b"restart\n")
+        host = int(server.wait_for_log(r"slow\.py: importing in (\d+)").group(1))
+        server.process.kill()
+        wait_for(lambda: not alive(host), "the host to end")
+
+
+def test_a_host_that_imports_for_ever_holds_up_no_stop(server: Server, services: Path) -> None:
+    write_service(services, IMPORTS_FOR_EVER, "slow.py")
+    with server.connect() as connection:
+        connection.sendall(b"restart\n")
+        host = int(server.wait_for_log(r"slow\.py: importing in (\d+)").group(1))
+        assert server.stop() == 0
+    assert not alive(host)
+
+
+def test_a_file_that_worked_is_tried_again_when_it_does_not_load_any_more(server: Server, services: Path) -> None:
+    pid = server.children()[0]
+    write_service(services, "oops = = 1\n")
+    os.kill(pid, signal.SIGKILL)
+    server.wait_for_log(r"systemstatus: line 1: SyntaxError: invalid syntax; it is started again in ")
+    assert "systemstatus  backoff (line 1: SyntaxError: invalid syntax)" in server.ask("services")
+    write_service(services, SEED_SERVICE)
+    wait_for(lambda: server.ask("hostname") == "mycomputerhostname\n", "the service to be back")
+
+
 def test_restart_runs_edited_code_and_sees_new_and_removed_files(server: Server, services: Path) -> None:
     with server.connect() as connection:
         write_service(services, SEED_SERVICE.replace("12 days", "13 days"))
@@ -278,8 +309,8 @@ def test_a_service_that_dies_again_and_again_is_not_started_in_a_loop(server: Se
     deadly = "\n    def run(self):\n        import os\n        os._exit(9)\n"
     write_service(services, SEED_SERVICE + deadly)
     server.ask("restart")
-    server.wait_for_log(r"systemstatus: its host died: exit status 9; next attempt in 0\.0 s")
-    server.wait_for_log(r"systemstatus: its host died: exit status 9; next attempt in [1-9]\.\d s")
+    server.wait_for_log(r"systemstatus: its host died: exit status 9; it is started again now")
+    server.wait_for_log(r"systemstatus: its host died: exit status 9; it is started again in [1-9]\.\d s")
     assert re.match(r"systemstatus  (backoff|starting|running)", server.ask("services"))
 
 

@@ -13,16 +13,15 @@ import inspect
 import itertools
 import queue
 import threading
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from smanager.hosts import frames
 from smanager.hosts.channel import Channel, current_service
 from smanager.hosts.frames import WINDOW, Kind
-from smanager.hosts.loader import in_one_line
+from smanager.hosts.loader import in_one_line, print_traceback
 
 if TYPE_CHECKING:
     import asyncio
@@ -124,8 +123,8 @@ class Workers:
         self._progress = 0.0  # when a call was last taken, or a worker made
 
     def put(self, call: Call) -> None:
-        if self._waiting.qsize() >= MOST_WAITING:
-            reason = f"busy: {MOST_WAITING} commands are waiting already; try again later"
+        """Have a call carried out, or refuse it where its turn would not come."""
+        if reason := self._busy():
             self._channel.send(frames.encode_text(Kind.ERROR, call.number, reason))
             return
         if self._waiting.empty():
@@ -134,6 +133,16 @@ class Workers:
         self._waiting.put(call)
         if not self._count:
             self.grow()
+
+    def _busy(self) -> str:
+        if self._waiting.qsize() >= MOST_WAITING:
+            return f"busy: {MOST_WAITING} commands are waiting already; try again later"
+        if self._count >= MOST_WORKERS and not self._waiting.empty():
+            with self._lock:
+                given_up = sum(call.cancelled and call.thread != 0 for call in self._calls.copy().values())
+            if given_up >= MOST_WORKERS:
+                return f"busy: {given_up} commands were cancelled and have not ended; `restart` ends them"
+        return ""
 
     def patience(self) -> float | None:
         """Seconds until the calls that wait have waited long enough; None where no other worker could help."""
@@ -212,10 +221,16 @@ class Workers:
             if inspect.isawaitable(result) or isinstance(result, AsyncIterator):
                 self._hand_over(call, result)
                 return
-            for piece in pieces(result) if not call.completes else ():
-                call.take(len(piece))
-                self._channel.send(frames.encode_text(Kind.TEXT, call.number, piece))
-            self._send_end(call, result)
+            if call.completes:
+                self._send_words(call, result)
+                return
+            text = shown(result)
+            if not isinstance(text, str):
+                for piece in text:
+                    call.take(len(piece))
+                    self._channel.send(frames.encode_text(Kind.TEXT, call.number, piece))
+                text = ""
+            self._channel.send(frames.encode_text(Kind.RESULT, call.number, text))
         except Cancelled:
             raise
         except BaseException as error:  # also what would end a process: here it ends the command
@@ -235,61 +250,63 @@ class Workers:
         current_service.set(call.service)
         try:
             value: object = await result if inspect.isawaitable(result) else result
-            if isinstance(value, AsyncIterator):
-                async for item in value:
-                    await self._send_later(call, line(item))
-                value = None
-            elif not call.completes:
-                for piece in pieces(value):
-                    await self._send_later(call, piece)
-            self._send_end(call, value)
+            if call.completes:
+                self._send_words(call, value)
+                return
+            text = cut_each(value) if isinstance(value, AsyncIterator) else shown(value)
+            if not isinstance(text, str):
+                async for piece in text if isinstance(text, AsyncIterator) else in_thread(text):
+                    await call.take_later(len(piece))
+                    self._channel.send(frames.encode_text(Kind.TEXT, call.number, piece))
+                text = ""
+            self._channel.send(frames.encode_text(Kind.RESULT, call.number, text))
         except BaseException as error:  # nothing may leave a task that would end the loop: SystemExit does
             if not call.cancelled:
                 self._send_error(call, error)
 
-    async def _send_later(self, call: Call, text: str) -> None:
-        for start in range(0, len(text), PIECE):
-            piece = text[start : start + PIECE]
-            await call.take_later(len(piece))
-            self._channel.send(frames.encode_text(Kind.TEXT, call.number, piece))
-
-    def _send_end(self, call: Call, result: object) -> None:
-        """Say that it is done; a short result travels with that."""
-        if call.completes:
-            words = result if isinstance(result, Iterable) else []
-            found = [str(word) for word in itertools.islice(words, MOST_COMPLETIONS)]
-            self._channel.send(frames.encode_data(Kind.COMPLETIONS, call.number, found))
-        else:
-            self._channel.send(frames.encode_text(Kind.RESULT, call.number, short_text(result) or ""))
+    def _send_words(self, call: Call, result: object) -> None:
+        words = result if isinstance(result, Iterable) else []
+        found = [str(word) for word in itertools.islice(words, MOST_COMPLETIONS)]
+        self._channel.send(frames.encode_data(Kind.COMPLETIONS, call.number, found))
 
     def _send_error(self, call: Call, error: BaseException) -> None:
-        print(f"{getattr(call.method, '__name__', 'a command')} failed:\n{traceback.format_exc().rstrip()}")
+        print(f"{getattr(call.method, '__name__', 'a command')} failed:")
+        print_traceback(error)
         self._channel.send(frames.encode_text(Kind.ERROR, call.number, in_one_line(error)))
 
 
-def short_text(result: object) -> str | None:
-    """A result's whole text where it fits one frame; None where it has to go in pieces."""
-    if result is None:
-        return ""
+def shown(result: object) -> str | Iterator[str]:
+    """A result as it is shown: its text where that fits one frame, else the pieces of it, each as it comes."""
     if isinstance(result, str | bytes | dict) or not isinstance(result, Iterable):
         text = line(result)
-        return text if len(text) <= PIECE else None
-    return None
+        return text if len(text) <= PIECE else cut(text)
+    return (piece for item in result for piece in cut(line(item)))
 
 
-def pieces(result: object) -> Iterator[str]:
-    """The pieces of a result that goes in several, each as it comes; none for a short one."""
-    if short_text(result) is not None:
-        return
-    items = [result] if isinstance(result, str | bytes | dict) or not isinstance(result, Iterable) else result
-    for item in items:
-        text = line(item)
-        for start in range(0, len(text), PIECE):
-            yield text[start : start + PIECE]
+def cut(text: str) -> Iterator[str]:
+    for start in range(0, len(text), PIECE):
+        yield text[start : start + PIECE]
+
+
+async def cut_each(items: AsyncIterator[object]) -> AsyncIterator[str]:
+    async for item in items:
+        for piece in cut(line(item)):
+            yield piece
+
+
+async def in_thread(items: Iterator[T]) -> AsyncIterator[T]:
+    """What a plain iterator yields, waited for in a thread: the event loop is for all of the file's commands."""
+    import asyncio
+
+    end = object()
+    while (item := await asyncio.to_thread(next, items, end)) is not end:
+        yield cast("T", item)
 
 
 def line(result: object) -> str:
     """A result as it is shown: with one newline at its end, or nothing where it is empty."""
+    if result is None:
+        return ""
     text = result.decode("utf-8", "surrogateescape") if isinstance(result, bytes) else str(result)
     return text if not text or text.endswith("\n") else text + "\n"
 

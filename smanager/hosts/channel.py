@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import select
 import socket
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 
 from smanager.hosts import frames
 from smanager.hosts.frames import Frame, FrameDecoder, Kind
+from smanager.text import as_bytes
 
 READ_SIZE = 256 * 1024
 
@@ -32,14 +35,18 @@ class Channel:
         self._decoder = FrameDecoder()
         self._poll = select.poll()
         self._poll.register(pair, select.POLLIN)
+        self._forked = False
+
+    def forked(self) -> None:
+        """In a child that a service forked: frames of its own would land in the middle of its parent's."""
+        self._forked = True
 
     def send(self, frame: bytes) -> None:
         """Send one whole frame; nothing happens where the manager is gone, which `receive` will tell."""
-        try:
-            with self._lock:
-                self._socket.sendall(frame)
-        except OSError:
-            pass
+        if self._forked:
+            os._exit(1)  # it has come out of the method that forked it, and this is none of its business
+        with suppress(OSError), self._lock:
+            self._socket.sendall(frame)
 
     def wait(self, seconds: float) -> bool:
         """Whether something arrives within the time."""
@@ -47,10 +54,9 @@ class Channel:
 
     def receive(self) -> Iterator[Frame] | None:
         """The next frames, once there are any; None at the end of the manager."""
-        try:
+        data = b""
+        with suppress(OSError):
             data = self._socket.recv(READ_SIZE)
-        except OSError:
-            return None
         return self._decoder.receive(data) if data else None
 
 
@@ -63,6 +69,8 @@ class ServiceOutput(io.TextIOBase):
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._unfinished: dict[int, str] = {}  # lines without their newline, by thread
+        self._forked = False
+        os.register_at_fork(after_in_child=self._become_childs)
 
     def writable(self) -> bool:
         return True
@@ -83,7 +91,17 @@ class ServiceOutput(io.TextIOBase):
         for line in self._unfinished.values():
             self._log(line)
 
+    def _become_childs(self) -> None:
+        """A forked child's lines go to the process's own output, which the manager reads as well."""
+        self._channel.forked()
+        self._forked = True
+        self._unfinished = {}
+
     def _log(self, line: str) -> None:
+        if self._forked:
+            with suppress(OSError):
+                os.write(1, as_bytes(f"{line}\n"))
+            return
         service = current_service.get()
         for start in range(0, len(line) or 1, LINE_LIMIT):
             piece = line[start : start + LINE_LIMIT]

@@ -10,10 +10,10 @@ from __future__ import annotations
 import faulthandler
 import inspect
 import os
+import select
 import signal
 import socket
 import threading
-import traceback
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
@@ -23,8 +23,11 @@ from smanager.hosts import frames
 from smanager.hosts.calls import Call, Workers, run_in_loop, settle
 from smanager.hosts.channel import Channel, capture_output, current_service
 from smanager.hosts.frames import Frame, FrameError, Kind
-from smanager.hosts.loader import LoadError, described, in_one_line, line_of, load, service_name
+from smanager.hosts.loader import LoadError, described, in_one_line, line_of, load, print_traceback, service_name
 from smanager.service import SService
+
+WATCH_SECONDS = 0.5
+"""How often the watch on the manager looks whether the import is done."""
 
 STOP_SECONDS = 5.0
 """How long services may take over `stop` and the return of `run` before the whole group is killed."""
@@ -37,16 +40,28 @@ def main(descriptor: int, path: Path) -> None:
     pair.set_inheritable(False)
     channel = Channel(pair)
     output = capture_output(channel)
+    loaded = threading.Event()
+    threading.Thread(target=_end_with_manager, args=[pair, loaded], name="manager watch", daemon=True).start()
     try:
         services, report = _instances(load(path))
     except LoadError as error:
         services, report = [], {"services": [], "problems": [str(error)]}
+    loaded.set()
     channel.send(frames.encode_data(Kind.LOADED, 0, report))
     Host(channel, services).serve()
     output.finish()
 
 
-def _instances(classes: Sequence[type[SService]]) -> tuple[list[SService], dict[str, list[object]]]:
+def _end_with_manager(pair: socket.socket, loaded: threading.Event) -> None:
+    """End at once where the manager ends during the import, which may take for ever: nobody reads the pair then."""
+    watch = select.poll()
+    watch.register(pair, 0)  # only for POLLHUP, which needs no asking
+    while not loaded.is_set():
+        if watch.poll(WATCH_SECONDS * 1000) and not loaded.is_set():
+            os.killpg(0, signal.SIGKILL)
+
+
+def _instances(classes: Sequence[type[SService]]) -> tuple[list[SService], dict[str, object]]:
     """The services, made; and what the manager is told of them."""
     services: list[SService] = []
     descriptions: list[object] = []
@@ -58,7 +73,7 @@ def _instances(classes: Sequence[type[SService]]) -> tuple[list[SService], dict[
             services.append(service())
             descriptions.append(description)
         except BaseException as error:
-            traceback.print_exc()
+            print_traceback(error)
             problems.append(f"line {line_of(service)}: {service.__name__}: {in_one_line(error)}")
     return services, {"services": descriptions, "problems": problems}
 
@@ -83,8 +98,8 @@ class Host:
             received = self._channel.receive()
             try:
                 wanted = received is not None and all(self._accept(frame) for frame in received)
-            except FrameError:
-                traceback.print_exc()
+            except FrameError as error:
+                print(f"the manager sends garbage: {error}")
                 wanted = False
         self._stop()
 
@@ -130,7 +145,7 @@ class Host:
         try:
             settle(service.start())
         except BaseException as error:
-            traceback.print_exc()
+            print_traceback(error)
             self._channel.send(frames.encode_data(Kind.STARTED, 0, [name, in_one_line(error)]))
             return
         self._channel.send(frames.encode_data(Kind.STARTED, 0, [name, None]))
@@ -141,8 +156,8 @@ class Host:
                 self._tasks[name].result()
         except CancelledError:
             pass  # an `async` run whose service was told to stop
-        except BaseException:
-            traceback.print_exc()
+        except BaseException as error:
+            print_traceback(error)
 
     def _stop(self) -> None:
         """Stop the services side by side, then let the interpreter end as any other; all within STOP_SECONDS."""
@@ -165,7 +180,7 @@ class Host:
         current_service.set(name)
         try:
             settle(self._services[name].stop())
-        except BaseException:
-            traceback.print_exc()
+        except BaseException as error:
+            print_traceback(error)
         if name in self._tasks:
             self._tasks[name].cancel()

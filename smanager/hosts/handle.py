@@ -137,9 +137,12 @@ class Host(asyncio.SubprocessProtocol):
         self.send(frames.encode_data(Kind.START, 0, service))
 
     def stop(self) -> None:
-        """Ask it to stop its services and to end."""
+        """Ask it to stop its services and to end; one that still imports its file hears nothing, and is killed."""
         self._stopping = True
-        self.send(frames.encode(Kind.STOP, 0))
+        if self.loaded.done():
+            self.send(frames.encode(Kind.STOP, 0))
+        else:
+            self.kill()
 
     @property
     def gone(self) -> bool:

@@ -64,7 +64,7 @@ def _import(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except BaseException as error:
-        traceback.print_exc()
+        print_traceback(error)
         raise LoadError(f"{_place(error, path)}{_message(error)}") from error
     return module
 
@@ -81,6 +81,16 @@ def _place(error: BaseException, path: Path) -> str:
 
 def _message(error: BaseException) -> str:
     return f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else in_one_line(error)
+
+
+def print_traceback(error: BaseException) -> None:
+    """Print an exception's traceback from the service's own code on: how the host came to call that helps nobody."""
+    ours = str(Path(__file__).parent)
+    trace = error.__traceback__
+    while trace and (trace.tb_frame.f_code.co_filename.startswith((ours, "<frozen importlib"))):
+        trace = trace.tb_next
+    lines = traceback.format_exception(type(error), error, trace or error.__traceback__)
+    print("".join(lines).rstrip())
 
 
 def one_line(text: str) -> str:

@@ -7,7 +7,6 @@ manager and its shells live in an event loop in another thread.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -38,8 +37,11 @@ class Ended(BaseException):
     """The process was told to end (SIGTERM, SIGHUP)."""
 
 
-def run(manager: Manager) -> int:
-    """Run the manager with a session on standard input and output; returns the last command's status."""
+def run(manager: Manager, log: LogQueue) -> int:
+    """Run the manager with a session on standard input and output; returns the last command's status.
+
+    What `log` writes to this terminal goes above the line that is being typed.
+    """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="event loop", daemon=True)
     thread.start()
@@ -47,7 +49,7 @@ def run(manager: Manager) -> int:
         signal.signal(number, _end)
     try:
         _await(loop, manager.start())
-        return Console(manager, loop).run()
+        return Console(manager, loop, log).run()
     except (Ended, KeyboardInterrupt):
         return 0
     finally:
@@ -61,14 +63,14 @@ def run(manager: Manager) -> int:
 class Console:
     """The local session."""
 
-    def __init__(self, manager: Manager, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, manager: Manager, loop: asyncio.AbstractEventLoop, log: LogQueue) -> None:
         self._manager = manager
         self._loop = loop
+        self._log = log
         self._person = sys.stdin.isatty() and sys.stdout.isatty()
         self._done = threading.Event()
         self._matches: list[str] = []
-        self.asking = ""
-        """The prompt behind which a line is being typed."""
+        self._asking = ""  # the prompt behind which a line is being typed
         self._interpreter = self._in_loop(Interpreter, Shells(manager), self, self._done.set, self._person)
 
     def run(self) -> int:
@@ -95,11 +97,11 @@ class Console:
             data = data[os.write(sys.stdout.fileno(), data) :]
 
     def _read_line(self) -> str:
-        self.asking = self._interpreter.prompt if self._person else ""
+        self._asking = self._interpreter.prompt if self._person else ""
         try:
-            return input(self.asking)
+            return input(self._asking)
         finally:
-            self.asking = ""
+            self._asking = ""
 
     def _run(self, line: str) -> None:
         self._done.clear()
@@ -127,10 +129,8 @@ class Console:
             self._interpreter.ended = True
 
     def _set_up_terminal(self) -> None:
-        for handler in (queue.sink for queue in logging.getLogger().handlers if isinstance(queue, LogQueue)):
-            if isinstance(handler, logging.StreamHandler) and handler.stream.isatty():
-                handler.terminator = ""
-                handler.setFormatter(AbovePrompt(self, handler.formatter))
+        if os.isatty(self._log.descriptor):
+            self._log.place = self._above_prompt
         if isinstance(readline, ModuleType):
             readline.set_completer(self._complete)
             readline.set_completer_delims(" \t;")
@@ -149,27 +149,18 @@ class Console:
                 self._matches[0] += " "
         return self._matches[state] if state < len(self._matches) else None
 
+    def _above_prompt(self, line: str) -> str:
+        """A log line, put above the line that is being typed."""
+        if not self._asking:
+            return f"{line}\n"
+        typed = readline.get_line_buffer() if isinstance(readline, ModuleType) else ""
+        return f"\r\x1b[K{line}\n{self._asking}{typed}"
+
     def _in_loop(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         async def call() -> T:
             return function(*args, **kwargs)
 
         return _await(self._loop, call())
-
-
-class AbovePrompt(logging.Formatter):
-    """Puts a log line above the line that is being typed."""
-
-    def __init__(self, console: Console, inner: logging.Formatter | None) -> None:
-        super().__init__()
-        self._console = console
-        self._inner = inner or logging.Formatter()
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = self._inner.format(record)
-        if not self._console.asking:
-            return f"{line}\n"
-        typed = readline.get_line_buffer() if isinstance(readline, ModuleType) else ""
-        return f"\r\x1b[K{line}\n{self._console.asking}{typed}"
 
 
 def _await(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], seconds: float | None = None) -> T:

@@ -1,0 +1,108 @@
+"""The manager's log: a sink that is stalled or closed holds up nobody."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from smanager.logs import WAITING_LINES
+from tests.conftest import ROOT, SECONDS, Server, read_to_end, wait_for, write_service
+
+TALKATIVE = """
+from smanager import SService
+
+
+class Talkative(SService):
+    def cmd_talk(self, lines):
+        for number in range(int(lines)):
+            print("x" * 100, number)
+        return "said"
+"""
+
+
+def ask(port: int, line: str) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
+        connection.sendall(line.encode())
+        connection.shutdown(socket.SHUT_WR)
+        return read_to_end(connection)
+
+
+def test_a_log_that_nobody_reads_stalls_nothing_and_loses_nothing_in_silence(services: Path) -> None:
+    write_service(services, TALKATIVE, "talkative.py")
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "smanager.py"), "--port", "0", "--services", str(services)],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        bufsize=0,  # what is not asked for stays in the pipe
+    ) as process:
+        try:
+            assert process.stderr is not None
+            found = re.fullmatch(rb"listening on 127\.0\.0\.1:(\d+)\n", process.stderr.readline())
+            assert found
+            port = int(found.group(1))
+            assert ask(port, f"talkative talk {WAITING_LINES + 5000}") == b"said\n"
+            assert ask(port, "hostname") == b"mycomputerhostname\n"
+            process.stderr.close()
+            assert ask(port, "talkative talk 10; hostname") == b"said\nmycomputerhostname\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(SECONDS) == 0
+        finally:
+            process.kill()
+
+
+def test_a_manager_ends_though_its_log_is_stalled(services: Path) -> None:
+    write_service(services, TALKATIVE, "talkative.py")
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "smanager.py"), "--port", "0", "--services", str(services)],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            port = int(process.stderr.readline().rpartition(b":")[2])
+            assert ask(port, "talkative talk 5000") == b"said\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(SECONDS) == 0
+        finally:
+            process.kill()
+
+
+def test_lines_that_come_faster_than_they_are_written_are_counted(start: Callable[..., Server], services: Path) -> None:
+    write_service(services, TALKATIVE, "talkative.py")
+    server = start("--services", services)
+    assert server.ask("talkative talk 3000") == "said\n"
+    server.wait_for_log(r"^[-0-9]+ [:0-9]+ talkative: x+ 2999$")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_a_manager_with_closed_streams_serves_as_any_other(services: Path, closed: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    script = f"exec {sys.executable} {ROOT / 'smanager.py'} --port {port} --services {services} {closed}"
+    with subprocess.Popen(["sh", "-c", script]) as process:
+        try:
+            wait_for(lambda: listens(port) or process.poll() is not None, "the port to be open")
+            assert ask(port, "hostname") == b"mycomputerhostname\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(SECONDS) == 0
+        finally:
+            process.kill()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_console_without_stderr_answers(services: Path) -> None:
+    script = f"echo hostname | {sys.executable} {ROOT / 'smanager.py'} --console --services {services} 2>&-"
+    result = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert result.stdout == "mycomputerhostname\n"
