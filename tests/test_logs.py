@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,9 @@ def ask(port: int, line: str) -> bytes:
         return read_to_end(connection)
 
 
-def test_a_log_that_nobody_reads_stalls_nothing_and_loses_nothing_in_silence(services: Path) -> None:
+@pytest.fixture
+def unread(services: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A server whose log nobody reads any more, and its port."""
     write_service(services, TALKATIVE, "talkative.py")
     with subprocess.Popen(
         [sys.executable, str(ROOT / "smanager.py"), "--port", "0", "--services", str(services)],
@@ -42,44 +43,33 @@ def test_a_log_that_nobody_reads_stalls_nothing_and_loses_nothing_in_silence(ser
         stderr=subprocess.PIPE,
         bufsize=0,  # what is not asked for stays in the pipe
     ) as process:
-        try:
-            assert process.stderr is not None
-            found = re.fullmatch(rb"listening on 127\.0\.0\.1:(\d+)\n", process.stderr.readline())
-            assert found
-            port = int(found.group(1))
-            assert ask(port, f"talkative talk {WAITING_LINES + 5000}") == b"said\n"
-            assert ask(port, "hostname") == b"mycomputerhostname\n"
-            process.stderr.close()
-            assert ask(port, "talkative talk 10; hostname") == b"said\nmycomputerhostname\n"
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(SECONDS) == 0
-        finally:
-            process.kill()
+        assert process.stderr is not None
+        yield process, int(process.stderr.readline().rpartition(b":")[2])
+        process.kill()
 
 
-def test_a_manager_ends_though_its_log_is_stalled(services: Path) -> None:
-    write_service(services, TALKATIVE, "talkative.py")
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / "smanager.py"), "--port", "0", "--services", str(services)],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-    ) as process:
-        try:
-            assert process.stderr is not None
-            port = int(process.stderr.readline().rpartition(b":")[2])
-            assert ask(port, "talkative talk 5000") == b"said\n"
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(SECONDS) == 0
-        finally:
-            process.kill()
+def test_a_log_that_nobody_reads_stalls_nothing(unread: tuple[subprocess.Popen[bytes], int]) -> None:
+    process, port = unread
+    assert ask(port, f"talkative talk {WAITING_LINES + 5000}") == b"said\n"
+    assert ask(port, "hostname") == b"mycomputerhostname\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(SECONDS) == 0
 
 
-def test_lines_that_come_faster_than_they_are_written_are_counted(start: Callable[..., Server], services: Path) -> None:
+def test_a_log_that_was_closed_stalls_nothing(unread: tuple[subprocess.Popen[bytes], int]) -> None:
+    process, port = unread
+    assert process.stderr is not None
+    process.stderr.close()
+    assert ask(port, "talkative talk 10; hostname") == b"said\nmycomputerhostname\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(SECONDS) == 0
+
+
+def test_a_line_has_its_time_and_its_service(start: Callable[..., Server], services: Path) -> None:
     write_service(services, TALKATIVE, "talkative.py")
     server = start("--services", services)
     assert server.ask("talkative talk 3000") == "said\n"
-    server.wait_for_log(r"^[-0-9]+ [:0-9]+ talkative: x+ 2999$")
+    server.wait_for_log(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d talkative: x+ 2999$")
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
