@@ -95,7 +95,10 @@ def test_a_program_may_be_silent_for_as_long_as_it_likes(program_server: Server)
     [
         (b"{", -32700, None),
         (b"{}", -32600, None),
-        (b'{"jsonrpc": "1.0", "id": 3, "method": "shell.execute"}', -32600, None),
+        (b'{"jsonrpc": "1.0", "id": 3, "method": "shell.execute"}', -32600, 3),
+        (b'{"jsonrpc": "2.0", "id": 3, "method": 5}', -32600, 3),
+        (b'{"jsonrpc": "2.0", "id": [3], "method": "shell.execute"}', -32600, None),
+        (b'{"jsonrpc": "2.0", "id": 1e999, "method": "shell.execute"}', -32700, None),
         (b'{"jsonrpc": "2.0", "id": 3, "method": "nothing"}', -32601, 3),
         (b'{"jsonrpc": "2.0", "id": "a", "method": "shell.execute"}', -32602, "a"),
         (b'{"jsonrpc": "2.0", "id": 3, "method": "shell.execute", "params": {"line": 1}}', -32602, 3),

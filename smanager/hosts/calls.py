@@ -15,6 +15,7 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -32,7 +33,7 @@ PIECE = 64 * 1024
 """Characters of output in one frame at most."""
 
 MOST_WORKERS = 64
-"""Plain commands that one host runs at a time."""
+"""Plain commands that one host runs at a time, not counting those whose callers leave their output unread."""
 
 MOST_WAITING = 4096
 """Calls that may wait for a worker; a further one is refused."""
@@ -68,6 +69,8 @@ class Call:
         self.arguments = arguments
         self.completes = completes
         self.cancelled = False
+        self.held = False
+        """Whether it waits for its caller to read."""
         self.thread = 0
         self.task: Future[None] | None = None
         self._room = WINDOW
@@ -83,11 +86,12 @@ class Call:
         self.cancelled = True
         self._notify()
 
-    def take(self, characters: int) -> None:
-        """Wait until there is room to send. Raises Cancelled where nobody wants it any more."""
-        with self._changed:
-            while self._room <= 0 and not self.cancelled:
-                self._changed.wait()
+    def take(self, characters: int, waiting: AbstractContextManager[object]) -> None:
+        """Wait within `waiting` until there is room to send. Raises Cancelled where nobody wants it any more."""
+        if self._room <= 0 and not self.cancelled:
+            with waiting, self._changed:
+                while self._room <= 0 and not self.cancelled:
+                    self._changed.wait()
         self._room -= characters
         if self.cancelled:
             raise Cancelled
@@ -120,6 +124,7 @@ class Workers:
         self._calls: dict[int, Call] = {}
         self._lock = threading.Lock()
         self._count = 0
+        self._held = 0  # of them those that wait for their callers to read
         self._progress = 0.0  # when a call was last taken, or a worker made
 
     def put(self, call: Call) -> None:
@@ -137,16 +142,35 @@ class Workers:
     def _busy(self) -> str:
         if self._waiting.qsize() >= MOST_WAITING:
             return f"busy: {MOST_WAITING} commands are waiting already; try again later"
-        if self._count >= MOST_WORKERS and not self._waiting.empty():
+        if self._all_taken and not self._waiting.empty():
             with self._lock:
                 given_up = sum(call.cancelled and call.thread != 0 for call in self._calls.copy().values())
             if given_up >= MOST_WORKERS:
                 return f"busy: {given_up} commands were cancelled and have not ended; `restart` ends them"
         return ""
 
+    @property
+    def _all_taken(self) -> bool:
+        return self._count - self._held >= MOST_WORKERS
+
+    @contextmanager
+    def _holding(self, call: Call) -> Iterator[None]:
+        """A worker waits for its caller, and another one may take its place."""
+        try:
+            with self._lock:
+                self._held += 1
+                call.held = True
+            if not self._waiting.empty() and not self._all_taken:
+                self.grow()
+            yield
+        finally:
+            with self._lock:
+                self._held -= call.held
+                call.held = False
+
     def patience(self) -> float | None:
         """Seconds until the calls that wait have waited long enough; None where no other worker could help."""
-        if self._waiting.empty() or self._count >= MOST_WORKERS:
+        if self._waiting.empty() or self._all_taken:
             return None
         return self._progress + PATIENCE - monotonic()
 
@@ -170,7 +194,7 @@ class Workers:
         with self._lock:
             if call.task is not None:
                 call.task.cancel()
-            elif call.thread:
+            elif call.thread and not call.held:  # one that is held looks for itself
                 _raise_in(call.thread, Cancelled)
 
     def _work(self) -> None:
@@ -227,7 +251,7 @@ class Workers:
             text = shown(result)
             if not isinstance(text, str):
                 for piece in text:
-                    call.take(len(piece))
+                    call.take(len(piece), self._holding(call))
                     self._channel.send(frames.encode_text(Kind.TEXT, call.number, piece))
                 text = ""
             self._channel.send(frames.encode_text(Kind.RESULT, call.number, text))

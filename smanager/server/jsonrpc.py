@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,21 +16,24 @@ from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
 
 MOST_REQUESTS = 64
-"""Requests of one connection that may run at a time."""
+"""Requests of one connection that run at a time; further ones are not read until one of them is done."""
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
-"""Characters of output that one reply holds: it is kept whole until the command ends."""
+"""Characters of output that one reply holds, for it is kept whole until the command ends; and that all the
+requests of one connection hold together before only the oldest of them goes on."""
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
-BUSY, TOO_MUCH_OUTPUT = -32000, -32001  # of the range that the specification leaves to servers
+TOO_MUCH_OUTPUT = -32001  # of the range that the specification leaves to servers
 
 
 class RequestError(Exception):
     """A request that gets an error instead of a result."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, identity: object = None) -> None:
         super().__init__(message)
         self.code = code
+        self.identity = identity
+        """The request's id, where it could be read."""
 
 
 class Programs:
@@ -41,17 +45,25 @@ class Programs:
         self._reply = reply
         self._idle = idle
         self._running: set[asyncio.Task[None]] = set()
+        self._outputs: list[Collected] = []  # the oldest first
+        self._may_reply = asyncio.Event()
+        self._may_reply.set()
 
     @property
     def busy(self) -> bool:
         return bool(self._running)
+
+    @property
+    def full(self) -> bool:
+        """Whether no further request should come for now."""
+        return len(self._running) >= MOST_REQUESTS or not self._may_reply.is_set()
 
     def receive(self, line: str) -> None:
         """Carry out one request; its answer comes later."""
         try:
             request = parse(line)
         except RequestError as error:
-            self._answer(None, error)
+            self._answer(error.identity, error)
             return
         task = asyncio.ensure_future(self._serve(request))
         self._running.add(task)
@@ -62,11 +74,17 @@ class Programs:
         for task in self._running:
             task.cancel()
 
+    def pause(self) -> None:
+        """The program does not read: answers wait."""
+        self._may_reply.clear()
+
+    def resume(self) -> None:
+        self._may_reply.set()
+        self._idle()
+
     async def _serve(self, request: dict[str, Any]) -> None:
         answer: object
         try:
-            if len(self._running) > MOST_REQUESTS:
-                raise RequestError(BUSY, f"{MOST_REQUESTS} requests are running on this connection already")
             answer = await self._method(request["method"])(line_of(request.get("params")))
         except RequestError as error:
             answer = error
@@ -88,18 +106,29 @@ class Programs:
     async def _execute(self, line: str) -> object:
         """Run a line of commands; `status` is the last one's."""
         done = asyncio.Event()
-        output = Collected()
-        interpreter = Interpreter(self._shells, output, done.set, person=False)
+        output = Collected(self._share)
+        interpreter = output.interpreter = Interpreter(self._shells, output, done.set, person=False)
+        self._outputs.append(output)
         try:
             if not interpreter.feed(line):
                 await done.wait()
+            while not self._may_reply.is_set():  # meanwhile its output counts as held
+                await self._may_reply.wait()
         finally:
             interpreter.cancel()
+            self._outputs.remove(output)
+            self._share()
         return {"output": output.text(), "status": interpreter.status.value}
+
+    def _share(self) -> None:
+        """While too much is held, let only the oldest request go on."""
+        crowded = sum(output.length for output in self._outputs) > OUTPUT_LIMIT
+        for output in self._outputs:
+            output.hold(crowded and output is not self._outputs[0])
 
     async def _complete(self, line: str) -> object:
         """What the last word of a line could be, and where it begins."""
-        start, matches = await Interpreter(self._shells, Collected(), lambda: None, person=False).complete(line)
+        start, matches = await Interpreter(self._shells, NOWHERE, lambda: None, person=False).complete(line)
         return {"start": start, "matches": matches}
 
     def _answer(self, identity: object, answer: object) -> None:
@@ -114,39 +143,69 @@ class Programs:
 class Collected:
     """What a request's commands print."""
 
-    def __init__(self) -> None:
+    interpreter: Interpreter
+
+    def __init__(self, grown: Callable[[], None]) -> None:
+        """`grown` is told when it has become more."""
         self._pieces: list[str] = []
-        self._length = 0
+        self._grown = grown
+        self._held = False
+        self.length = 0
 
     def write(self, text: str) -> None:
-        self._length += len(text)
-        if self._length <= OUTPUT_LIMIT:
+        self.length += len(text)
+        if self.length <= OUTPUT_LIMIT:
             self._pieces.append(text)
+        self._grown()
+
+    def hold(self, hold: bool) -> None:
+        """Have its commands print no more for now."""
+        if hold is not self._held:
+            self._held = hold
+            self.interpreter.pause() if hold else self.interpreter.resume()
 
     def text(self) -> str:
         """All of it. Raises RequestError where it is more than a reply may hold."""
-        if self._length > OUTPUT_LIMIT:
-            message = f"{self._length} characters of output; a reply holds {OUTPUT_LIMIT}: run it as a plain line"
+        if self.length > OUTPUT_LIMIT:
+            message = f"{self.length} characters of output; a reply holds {OUTPUT_LIMIT}: run it as a plain line"
             raise RequestError(TOO_MUCH_OUTPUT, message)
         return "".join(self._pieces)
+
+
+class _Nowhere:
+    """For an interpreter that only completes."""
+
+    def write(self, text: str) -> None: ...
+
+
+NOWHERE = _Nowhere()
 
 
 def parse(line: str) -> dict[str, Any]:
     """The request that a line holds. Raises RequestError where it holds none."""
     try:
-        request = json.loads(line, parse_constant=_refuse)
+        request = json.loads(line, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise RequestError(PARSE_ERROR, f"not JSON: {error}") from None
+    identity = request.get("id") if isinstance(request, dict) else None
+    if isinstance(identity, dict | list | bool):
+        raise RequestError(INVALID_REQUEST, "its `id` should be text or a number")
     if not isinstance(request, dict) or not isinstance(request.get("method"), str):
-        raise RequestError(INVALID_REQUEST, "not a request: it has no `method` with a name")
+        raise RequestError(INVALID_REQUEST, "not a request: it has no `method` with a name", identity)
     if request.get("jsonrpc") != "2.0":
-        raise RequestError(INVALID_REQUEST, 'not a JSON-RPC 2.0 request: it has no "jsonrpc": "2.0"')
+        raise RequestError(INVALID_REQUEST, 'not a JSON-RPC 2.0 request: it has no "jsonrpc": "2.0"', identity)
     return request
 
 
 def _refuse(constant: str) -> None:
     """Python would take NaN and Infinity, and send them back."""
     raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(value := float(number)):
+        raise ValueError(f"{number} is beyond all numbers here")
+    return value
 
 
 def line_of(params: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable
 
 from smanager.server.session import Session
@@ -12,11 +14,16 @@ LINE_LIMIT = 64 * 1024
 LINES_A_TURN = 32
 """Lines run before other connections have their turn."""
 
+_HTTP_REQUEST = re.compile(rb"[A-Z]{3,10} \S+ HTTP/\d|Host:", re.IGNORECASE)
+_TLS_HELLO = b"\x16\x03"
+
+log = logging.getLogger("smanager")
+
 
 class LineReader:
     """Cuts lines, and hands each to `accept` once the commands before it are done."""
 
-    __slots__ = ("_accept", "_at_end", "_cut", "_proceed", "_session", "uncut")
+    __slots__ = ("_accept", "_at_end", "_at_start", "_cut", "_proceed", "_session", "uncut")
 
     def __init__(self, session: Session, accept: Callable[[str], bool], proceed: Callable[[], None]) -> None:
         """`accept` runs a line and says whether that is done; `proceed` is to call `work` again, in another turn."""
@@ -24,14 +31,31 @@ class LineReader:
         self._accept = accept
         self._proceed = proceed
         self._cut: list[bytes] = []  # the next lines, the first one last
+        self._at_start = True
         self._at_end = False
         self.uncut = b""
-        """What has come behind the last line that was cut; what comes is added to it."""
+        """What has come behind the last line that was cut."""
+
+    def add(self, data: bytes) -> None:
+        """Take in what has come."""
+        self.uncut += data
+        if self._at_start:
+            self._at_start = b"\n" not in self.uncut
+            self._refuse_foreigner()
 
     def drop(self) -> None:
         """Forget the lines that have not been run."""
         self._cut = []
         self.uncut = b""
+
+    def erase_character(self) -> None:
+        """Forget the last character of the line that is being typed."""
+        if not self.uncut.endswith(b"\n"):
+            self.uncut = self.uncut.decode("utf-8", "surrogateescape")[:-1].encode("utf-8", "surrogateescape")
+
+    def erase_line(self) -> None:
+        """Forget the line that is being typed."""
+        self.uncut = self.uncut[: self.uncut.rfind(b"\n") + 1]
 
     def end(self) -> None:
         """No more will come: what stands without a newline is the last line."""
@@ -40,13 +64,17 @@ class LineReader:
     def work(self) -> bool:
         """Run the lines that can be run now; whether all that have come are done."""
         session = self._session
-        if not session.interpreter.busy:
+        if not session.busy:
             for _ in range(LINES_A_TURN):
                 if not self._cut and not (self.uncut and self._cut_lines()):
                     if session.held:
                         session.hold(False)
                     return True
-                if not self._accept(self._cut.pop().removesuffix(b"\r").decode("utf-8", "surrogateescape")):
+                line = self._cut.pop()
+                if len(line) > LINE_LIMIT:
+                    self._refuse_line()
+                    return True
+                if not self._accept(line.removesuffix(b"\r").decode("utf-8", "surrogateescape")):
                     break
                 if session.interpreter.ended:
                     return True
@@ -62,8 +90,23 @@ class LineReader:
         if not lines and self._at_end:
             lines, self.uncut = [self.uncut], b""
         self._cut = lines[::-1]
-        if len(lines[0] if lines else self.uncut) > LINE_LIMIT:
-            self._session.write(f"*** a line of more than {LINE_LIMIT} bytes; a command is shorter\n")
-            self._session.finish()
-            return False
+        if len(self.uncut) > LINE_LIMIT and not lines:
+            self._refuse_line()
         return bool(lines)
+
+    def _refuse_line(self) -> None:
+        self.drop()
+        self._session.write(f"*** a line of more than {LINE_LIMIT} bytes; a command is shorter\n")
+        self._session.finish()
+
+    def _refuse_foreigner(self) -> None:
+        """Close on what no client of ours sends first: a browser's request, whose body would be run, or TLS."""
+        if _HTTP_REQUEST.match(self.uncut):
+            protocol = "HTTP"
+        elif self.uncut.startswith(_TLS_HELLO):
+            protocol = "TLS"
+        else:
+            return
+        self.drop()
+        log.warning("%s: closed, for it speaks %s and this is a plain text port", self._session.peer, protocol)
+        self._session.abort()

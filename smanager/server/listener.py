@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
+import socket
 
 from smanager.server.opening import Opening
 from smanager.server.session import Session, peer_name
@@ -12,6 +14,10 @@ from smanager.shells.root import Shells
 
 BACKLOG = 1024
 """Connections that may wait to be accepted; with a handful, clients meet the kernel's retry after a second."""
+
+ACCEPTS_A_TURN = 32
+"""Connections accepted before they are counted, and those too many closed: far fewer than there are descriptors
+in reserve. asyncio would take as many as may wait."""
 
 RESERVED_DESCRIPTORS = 128
 """Kept for hosts, their pipes, files, and connections on their way out."""
@@ -48,7 +54,7 @@ class Listener:
         """Take the port, and return the addresses. Raises OSError where it is not to be had."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Session(self, Opening), host, port, backlog=BACKLOG, start_serving=False
+            lambda: Session(self, Opening), host, port, backlog=ACCEPTS_A_TURN, start_serving=False
         )
         return [peer_name(connection.getsockname()) for connection in self._server.sockets]
 
@@ -56,6 +62,9 @@ class Listener:
         """Accept connections from here on; until then clients are refused, as if nobody listened."""
         if self._server:
             await self._server.start_serving()
+            for connection in self._server.sockets:
+                with socket.socket(fileno=os.dup(connection.fileno())) as listening:
+                    listening.listen(BACKLOG)
 
     async def close(self, message: str) -> None:
         """Stop listening, tell everybody why, and see them off."""

@@ -14,7 +14,7 @@ from functools import partial
 from smanager.server.person import LineMode, Terminal
 from smanager.server.script import Script
 from smanager.server.session import Session
-from smanager.server.telnet import IAC, Event, TelnetCodec
+from smanager.server.telnet import IAC, Event, TelnetCodec, TerminalType, WindowSize
 
 QUIET_BEFORE_OFFER = 0.3
 """Seconds of silence after which a client is taken for a person's, and offered telnet."""
@@ -58,8 +58,13 @@ class Opening:
             self._become_person(self._codec)
 
     def end_of_input(self) -> None:
-        """Somebody who has nothing to say, such as a port scan."""
-        self._session.finish()
+        """Somebody who has nothing to say, such as a port scan; or who has said it all before we knew who it is."""
+        if not self._events:
+            self._session.finish()
+            return
+        script = self._become_script(self._codec)
+        script.take(self._events)
+        script.end_of_input()
 
     def write(self, text: str) -> None:
         """Nothing is printed before anything was asked."""
@@ -83,10 +88,12 @@ class Opening:
         self._session.set_timer(0, None)
         self._session.interpret(self._session, person=True)
         person = Terminal if codec.echoes else LineMode
-        self._session.mode = mode = person(self._session, codec)
-        mode.take(self._events)  # among them what kind of terminal it is, which may change the mode
+        self._session.mode = person(self._session, codec)
+        # What kind of terminal it is comes first, since that may change the mode; then the rest, in its order.
+        self._session.mode.take(event for event in self._events if isinstance(event, WindowSize | TerminalType))
         self._session.interpreter.greet()
         self._session.idle()
+        self._session.mode.take(event for event in self._events if not isinstance(event, WindowSize | TerminalType))
 
     def _become_script(self, codec: TelnetCodec | None) -> Script:
         self._session.set_timer(0, None)

@@ -6,7 +6,7 @@ import asyncio
 import codecs
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from smanager.server.editor import lineedit
 from smanager.server.editor.lineedit import LineEditor
@@ -35,7 +35,6 @@ _CTRL_D = "\x04"
 
 _KEYS = {
     Signal.INTERRUPT: "\x03",
-    Signal.END_OF_FILE: _CTRL_D,
     Signal.ERASE_CHARACTER: "\x7f",
     Signal.ERASE_LINE: "\x15",
 }
@@ -61,7 +60,7 @@ class Person(ABC):
         if self._session.interpreter.ended:
             self.part()
             self._session.finish()
-        elif not self._ending:
+        else:
             self.ask()
 
     def write(self, text: str) -> None:
@@ -106,19 +105,13 @@ class LineMode(Person):
             self._session.mode = terminal = Terminal(self._session, self._codec)
             terminal.take_over(self._lines.uncut, events)
             return
-        interpreter = self._session.interpreter
         for event in events:
             if isinstance(event, bytes):
-                self._lines.uncut += self._with_newlines(event)
-            elif event is Signal.INTERRUPT:
-                self.show("\r\n")  # behind the ^C that the terminal shows
-                self._lines.drop()
-                interpreter.cancel() if interpreter.busy else self.ask()
-            elif event is Signal.END_OF_FILE:
-                self._leave()
-            elif event is Signal.ARE_YOU_THERE:
-                self.write("[yes]\n")
-        self._work()
+                self._lines.add(self._with_newlines(event))
+            elif isinstance(event, Signal):
+                self._obey(event)
+        if not self._session.finishing:
+            self._work()
 
     def idle(self) -> None:
         super().idle()
@@ -129,13 +122,30 @@ class LineMode(Person):
         self._lines.end()
         self._work()
 
+    def _obey(self, signal: Signal) -> None:
+        interpreter = self._session.interpreter
+        match signal:
+            case Signal.INTERRUPT:
+                self.show("\r\n")  # behind the ^C that the terminal shows
+                self._lines.drop()
+                interpreter.cancel() if interpreter.busy else self.ask()
+            case Signal.END_OF_FILE:
+                self.end_of_input()
+            case Signal.ERASE_CHARACTER:
+                self._lines.erase_character()
+            case Signal.ERASE_LINE:
+                self._lines.erase_line()
+            case Signal.ARE_YOU_THERE:
+                self.write("[yes]\n")
+
     def _work(self) -> None:
-        if self._lines.work() and self._ending and not self._session.interpreter.busy:
+        if self._lines.work() and self._ending and not self._session.busy:
             self.part()
             self._session.finish()
 
     def ask(self) -> None:
-        self.show(self._session.interpreter.prompt)
+        if not self._ending:
+            self.show(self._session.interpreter.prompt)
 
     def part(self) -> None:
         # nc.openbsd and ncat see a close only when they next send something.
@@ -150,19 +160,11 @@ class LineMode(Person):
 
     def _accept(self, line: str) -> bool:
         if line == _CTRL_D:  # as inetutils sends it
-            self._leave()
+            self._session.interpreter.leave()
+            super().idle()
         elif self._session.accept(line):
             super().idle()
-        return not self._session.interpreter.busy
-
-    def _leave(self) -> None:
-        """Ctrl-D: up one level; while commands run, the end after them (plink's at the end of a pipe)."""
-        interpreter = self._session.interpreter
-        if interpreter.busy:
-            self.end_of_input()
-        else:
-            interpreter.leave()
-            super().idle()
+        return not self._session.busy
 
 
 class Terminal(Person):
@@ -190,15 +192,22 @@ class Terminal(Person):
             self._session.mode = line_mode = LineMode(self._session, self._codec)
             line_mode.take(events)
             return
+        events = iter(events)
         for event in events:
             if isinstance(event, bytes):
                 self._typed += self._decoder.decode(event)
             elif isinstance(event, WindowSize):
                 self._editor.resize(event.columns or DEFAULT_COLUMNS)
             elif isinstance(event, TerminalType):
-                self._learn_type(event.name)
+                if event.name in DUMB_TERMINALS:
+                    self._hand_back(events)
+                    return
+                self._mark_pastes()
             elif event is Signal.ARE_YOU_THERE:
                 self.write("[yes]\n")
+            elif event is Signal.END_OF_FILE:  # plink's, at the end of a pipe
+                self._typed += "\r"
+                self._ending = True
             else:
                 self._typed += _KEYS[event]
         if not self._working:
@@ -224,9 +233,9 @@ class Terminal(Person):
             self._show_editing()
 
     def end_of_input(self) -> None:
-        self._ending = True
-        if not self._typed:
-            self._work()
+        """A telnet client that has hung up reads nothing more, unlike one at the end of a pipe."""
+        self._session.interpreter.cancel()
+        self._session.finish()
 
     def farewell(self, message: str) -> None:
         self._asking = False  # the line being typed stays above
@@ -253,7 +262,7 @@ class Terminal(Person):
         self._session.hold(len(self._typed) > TYPED_AHEAD and not self._ending)
         if self._typed:
             self._session.loop.call_soon(self._go_on)
-        elif self._ending and not self._session.interpreter.busy:
+        elif self._ending and self._asking and not self._editor.completing:
             self.part()
             self._session.finish()
 
@@ -269,21 +278,27 @@ class Terminal(Person):
         elif isinstance(event, lineedit.EndOfInput):
             interpreter.leave()
             self.idle()
-        elif interpreter.busy:
-            interpreter.cancel()
         else:
-            self.idle()
+            if self._completing:
+                self._completing.cancel()  # or its answer would go into another line
+            if interpreter.busy:
+                interpreter.cancel()
+            else:
+                self.idle()
 
     async def _complete(self, line: str) -> None:
         self._editor.complete(*await self._session.interpreter.complete(line))
         self._work()
 
-    def _learn_type(self, name: str) -> None:
-        if name in DUMB_TERMINALS:
-            self._codec.hand_back()
-            self._session.send(self._codec.take_output())
-            self._session.mode = LineMode(self._session, self._codec)
-        elif not self._marks_pastes:
+    def _hand_back(self, events: Iterator[Event]) -> None:
+        """Leave line editing to a client whose terminal moves no cursor; `events` are those still to be taken."""
+        self._codec.hand_back()
+        self._session.send(self._codec.take_output())
+        self._session.mode = line_mode = LineMode(self._session, self._codec)
+        line_mode.take([self._typed.encode(), *events])
+
+    def _mark_pastes(self) -> None:
+        if not self._marks_pastes:
             self._marks_pastes = True
             self.show(PASTE_MARKS_ON)
 

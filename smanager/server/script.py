@@ -6,8 +6,6 @@ times stand for both. All of them wait until the server closes.
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Iterable
 
 from smanager.server.lines import LineReader
@@ -28,34 +26,28 @@ ONE_SEGMENT = 1400
 IDLE_SECONDS = 1.0
 """How long a script that has had all its answers may think before its next line."""
 
-_HTTP_REQUEST = re.compile(rb"[A-Z]{3,10} \S+ HTTP/\d")
-_TLS_HELLO = b"\x16\x03"
-
-log = logging.getLogger("smanager")
-
 
 class Script:
     """Reads lines, runs them in order, and ends the session when there is nothing more to expect."""
 
-    __slots__ = ("_at_end", "_at_start", "_codec", "_lines", "_session")
+    __slots__ = ("_at_end", "_codec", "_lines", "_session", "_was_quiet")
 
     def __init__(self, session: Session, codec: TelnetCodec | None) -> None:
         """`codec` where telnet has been offered already: the client may yet say something about it."""
         self._session = session
         self._codec = codec
         self._lines = LineReader(session, session.accept, self.idle)
-        self._at_start = True
         self._at_end = False
+        self._was_quiet = False
 
     def receive(self, data: bytes) -> None:
+        if self._was_quiet:
+            return  # too late: its line has been run without this
         if self._codec is not None or b"\xff" in data:  # never in UTF-8: a client's telnet option
             self._codec = self._codec or TelnetCodec()
             data = text_in(self._codec.receive(data))
-        self._lines.uncut += data
-        if self._at_start and self._is_foreign():
-            return
-        if self._lines.work():
-            self._wait()
+        self._lines.add(data)
+        self.idle()
 
     def take(self, events: Iterable[Event]) -> None:
         """Take in what came while it was not known yet that this is a script."""
@@ -70,8 +62,11 @@ class Script:
         self._session.send(as_bytes(text))
 
     def idle(self) -> None:
+        """Go on with the lines that have come."""
         if self._lines.work():
             self._wait()
+        else:
+            self._session.set_timer(0, None)  # a quiet time begins anew after the command that runs
 
     def farewell(self, message: str) -> None:
         if self._session.interpreter.busy:
@@ -85,25 +80,15 @@ class Script:
         elif session.programs is not None:
             session.set_timer(0, None)  # a program's connection ends when the program says so
         elif not self._lines.uncut:
-            session.set_timer(IDLE_SECONDS, self.end_of_input)
+            session.set_timer(IDLE_SECONDS, self._end_of_patience)
         elif len(self._lines.uncut) <= ONE_SEGMENT:
-            session.set_timer(QUIET_UNTERMINATED, self.end_of_input)
+            session.set_timer(QUIET_UNTERMINATED, self._end_of_patience)
         else:
-            session.set_timer(QUIET_UNTERMINATED_LONG, self.end_of_input)
+            session.set_timer(QUIET_UNTERMINATED_LONG, self._end_of_patience)
 
-    def _is_foreign(self) -> bool:
-        """Close on what no script sends: a browser's request, whose body would be run as commands, or TLS."""
-        beginning = self._lines.uncut
-        self._at_start = b"\n" not in beginning
-        if _HTTP_REQUEST.match(beginning):
-            protocol = "HTTP"
-        elif beginning.startswith(_TLS_HELLO):
-            protocol = "TLS"
-        else:
-            return False
-        log.warning("%s: closed, for it speaks %s and this is a plain text port", self._session.peer, protocol)
-        self._session.abort()
-        return True
+    def _end_of_patience(self) -> None:
+        self._was_quiet = True
+        self.end_of_input()
 
 
 def text_in(events: Iterable[Event]) -> bytes:

@@ -11,6 +11,7 @@ from time import monotonic  # the event loop's own clock
 from typing import Protocol, cast
 
 from smanager.server.jsonrpc import Programs
+from smanager.server.stall import STALL_SECONDS, StallWatch
 from smanager.shells.base import Output
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
@@ -23,8 +24,8 @@ OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes that may wait for a client that does not read. Commands are held back long before; what can still
 pile up is one page after another."""
 
-STALL_SECONDS = 60.0
-"""How long a client may leave its output unread before it is given up."""
+ONE_WRITE = 64 * 1024
+"""Bytes of a program's replies that are sent in one write."""
 
 log = logging.getLogger("smanager")
 
@@ -67,8 +68,10 @@ class Session(asyncio.Protocol):
         "_receiving",
         "_registry",
         "_silent",
+        "_stall_watch",
         "_stalled",
         "_timer",
+        "_waiting",
         "finishing",
         "held",
         "interpreter",
@@ -76,6 +79,7 @@ class Session(asyncio.Protocol):
         "mode",
         "peer",
         "programs",
+        "sent",
         "transport",
     )
 
@@ -92,7 +96,10 @@ class Session(asyncio.Protocol):
         self._silent = True
         self.held = False
         self._receiving = False
+        self._waiting = 0  # bytes in `_outgoing`
+        self.sent = 0
         self._stalled = False
+        self._stall_watch: StallWatch | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._action: Callable[[], None] | None = None
@@ -133,15 +140,20 @@ class Session(asyncio.Protocol):
         self._stalled = True
         if not self.finishing:
             self.interpreter.pause()
-        self.set_timer(STALL_SECONDS, self._give_up)
+            if self.programs:
+                self.programs.pause()
+        self._watch_for_stall()
 
     def resume_writing(self) -> None:
         self._stalled = False
-        self.set_timer(0, None)
+        if self._stall_watch:
+            self._stall_watch.end()
         if self.finishing:
             self._shut_down()
-        else:
-            self.interpreter.resume()
+            return
+        self.interpreter.resume()
+        if self.programs:
+            self.programs.resume()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.finishing = True
@@ -149,6 +161,8 @@ class Session(asyncio.Protocol):
         self._action = None
         if self._timer:
             self._timer.cancel()
+        if self._stall_watch:
+            self._stall_watch.end()
         self._registry.left(self)
         if hasattr(self, "interpreter"):
             self.interpreter.cancel()
@@ -168,7 +182,12 @@ class Session(asyncio.Protocol):
         if self.programs is None:
             self.programs = Programs(self._registry.shells, self._reply, self.idle)
         self.programs.receive(line)
-        return True  # the next line need not wait for the answer
+        return not self.programs.full  # else the next line need not wait for the answer
+
+    @property
+    def busy(self) -> bool:
+        """Whether the next line has to wait."""
+        return self.interpreter.busy or (self.programs is not None and self.programs.full)
 
     def write(self, text: str) -> None:
         """Show what a shell prints, as the mode does that is on now."""
@@ -186,6 +205,9 @@ class Session(asyncio.Protocol):
         if not self._outgoing and not self._receiving:
             self.loop.call_soon(self._flush)
         self._outgoing.append(data)
+        self._waiting += len(data)
+        if self._waiting > OUTPUT_LIMIT and len(self._outgoing) > 1:  # one piece alone is what somebody asked for
+            self._flush()
 
     def hold(self, hold: bool) -> None:
         """Read no further while there is enough to do."""
@@ -229,14 +251,13 @@ class Session(asyncio.Protocol):
         self.set_timer(0, None)
         self._flush()
         if self._at_end:
-            if self.transport.get_write_buffer_size():
-                self.set_timer(STALL_SECONDS, self._give_up)
+            self._watch_for_stall()
             self.transport.close()  # nothing is left to read; what is unsent is sent first
             return
         self.hold(False)
         if self.transport.get_write_buffer_size():
             self.transport.set_write_buffer_limits(high=0)  # `resume_writing` comes when all is sent
-            self.set_timer(STALL_SECONDS, self._give_up)
+            self._watch_for_stall()
         else:
             self._shut_down()
 
@@ -253,17 +274,26 @@ class Session(asyncio.Protocol):
             self.finish()
 
     def _reply(self, line: str) -> None:
-        self.send(line.encode("ascii") + b"\n")
+        self.mode.write(line + "\n")
+        if self._waiting > ONE_WRITE:
+            self._flush()  # so that it is known whether the client reads before the next one is made
 
     def _flush(self) -> None:
         if not self._outgoing:
             return
         data = self._outgoing[0] if len(self._outgoing) == 1 else b"".join(self._outgoing)
         self._outgoing.clear()
+        self._waiting = 0
+        self.sent += len(data)
         self.transport.write(data)
         if self._stalled and self.transport.get_write_buffer_size() > OUTPUT_LIMIT:
             log.warning("%s: closed, for it left %d bytes of output unread", self.peer, OUTPUT_LIMIT)
             self.abort()
+
+    def _watch_for_stall(self) -> None:
+        if self._stall_watch is None:
+            self._stall_watch = StallWatch(self.transport, lambda: self.sent, self._give_up)
+        self._stall_watch.begin()
 
     def _give_up(self) -> None:
         log.warning("%s: closed, for it read nothing for %g s", self.peer, STALL_SECONDS)

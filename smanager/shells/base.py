@@ -134,7 +134,10 @@ class Shell(cmd.Cmd):
 
     async def completions(self, line: str) -> tuple[int, list[str]]:
         """Where the word before the cursor begins in `line`, the text left of the cursor, and what it could be."""
-        begin = len(line) - len(_last_word(line))
+        word = _last_word(line)
+        if word.startswith("?") and line.strip() == word:  # `?`, which needs no blank behind it
+            word = word[1:]
+        begin = len(line) - len(word)
         try:
             return begin, sorted(set(await self.words_for(line, begin)))
         except CommandError:  # an ambiguous command, or a quotation that is not closed yet

@@ -116,8 +116,8 @@ class Work:
 
     def cancel(self) -> None:
         """Stop waiting for it; what it has begun is not left half done, and goes on."""
-        self._task.remove_done_callback(self._done)
-        self.ended(f"{self._caption}: goes on without you")
+        ended, self.ended = self.ended, lambda error: None
+        ended(f"{self._caption}: goes on without you")
 
     def pause(self) -> None:
         """Its few lines need no holding back."""

@@ -93,6 +93,11 @@ class LineEditor:
 
     # What the owner calls.
 
+    @property
+    def completing(self) -> bool:
+        """Whether an answer to `Complete` is awaited."""
+        return self._completing
+
     def start(self, prompt: str) -> None:
         """Begin a new line behind `prompt` (printing characters only), at the left of an empty row."""
         self._prompt = prompt
