@@ -58,11 +58,15 @@ class Client:
 CLIENTS = [
     Client("nc.openbsd {host} {port}", "netcat-openbsd"),
     Client("nc.openbsd -N {host} {port}", "netcat-openbsd", half_closes=True),
+    Client("nc.openbsd -q 1 {host} {port}", "netcat-openbsd", half_closes=True),
+    Client("nc.openbsd -w 2 -C {host} {port}", "netcat-openbsd"),
     Client("nc.traditional {host} {port}", "netcat-traditional"),
     Client("nc.traditional -q1 {host} {port}", "netcat-traditional", half_closes=True, patient=False),
     Client("ncat {host} {port}", "ncat", half_closes=True),
+    Client("ncat -C {host} {port}", "ncat", half_closes=True),
     Client("busybox nc {host} {port}", "busybox", half_closes=True),
     Client("socat - TCP:{host}:{port}", "socat", half_closes=True, patient=False),
+    Client("plink -batch -raw -P {port} {host}", "putty-tools", half_closes=True),
     Client("bash -c 'exec 3<>/dev/tcp/{host}/{port}; cat >&3; cat <&3'", "bash"),
     Client("curl --silent telnet://{host}:{port}", "curl"),
 ]
