@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 SMANAGER, ASYNCIO, THREADS = "SManager", "asyncio echo", "thread server"
 COLUMNS = (SMANAGER, ASYNCIO, THREADS)
@@ -67,14 +67,14 @@ def machine() -> str:
     )
 
 
-def markdown(rows: Iterable[Row]) -> str:
+def markdown(rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> str:
     """The rows as a Markdown table; a cell is a median and, of several rounds, the least and the greatest."""
     lines = [
-        f"| median (min–max of the rounds) | {' | '.join(COLUMNS)} | ratio | target | reached |",
-        "| --- |" + " ---: |" * (len(COLUMNS) + 1) + " --- | --- |",
+        f"| median (min–max of the rounds) | {' | '.join(columns)} | ratio | target | reached |",
+        "| --- |" + " ---: |" * (len(columns) + 1) + " --- | --- |",
     ]
     for row in rows:
-        cells = [_cell(row.figures.get(column, [])) for column in COLUMNS]
+        cells = [_cell(row.figures.get(column, [])) for column in columns]
         ratio = f"{row.compared():.2f}" if row.target and row.target.beside else "–"
         reached = {True: "yes", False: "**no**", None: "–"}[row.reached()]
         lines.append(f"| {' | '.join([row.measure, *cells, ratio, str(row.target or '–'), reached])} |")

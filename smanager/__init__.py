@@ -1,6 +1,22 @@
 """SManager keeps services running and gives limited access to them through predefined commands."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from smanager.service import SService
 
-__all__ = ["SService"]
+if TYPE_CHECKING:
+    from smanager.program import Program
+
+__all__ = ["Program", "SService"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """`Program` is imported only by who asks for it: few services are one, and the manager itself never is."""
+    if name == "Program":
+        from smanager.program import Program
+
+        return Program
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

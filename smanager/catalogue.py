@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-from collections.abc import Iterable, Iterator, Sequence
+import shlex
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from smanager.commands import Command, CommandError, Status
-from smanager.hosts.handle import Host
-from smanager.states import Event, State, next_state
-
-log = logging.getLogger("smanager")
+from smanager.config import Services
+from smanager.files import services_files
+from smanager.graph import circles
+from smanager.history import History
+from smanager.settings import Settings, SettingsError, settings_of
+from smanager.states import State
 
 
 @dataclass(eq=False, slots=True)
 class Service:
-    """A service as callers know it."""
+    """A service as callers know it, and how it is."""
 
     name: str
-    title: str
-    doc: str
-    commands: dict[str, Command]
     file: ServicesFile
-    line: int
+    title: str = ""
+    doc: str = ""
+    line: int = 0
+    commands: dict[str, Command] = field(default_factory=dict)
+    is_program: bool = False
+    class_given: dict[str, Any] = field(default_factory=dict)
+    """Its settings as its class has written them."""
+    given: dict[str, Any] = field(default_factory=dict)
+    """The same with those of the configuration, which have the last word."""
+    settings: Settings = field(default_factory=Settings)
     state: State = State.STOPPED
     reason: str = ""
+    since: float = 0.0
+    """When it came into its state, by the monotonic clock."""
+    history: History = field(default_factory=History)
 
     @property
     def summary(self) -> str:
@@ -38,54 +48,36 @@ class Service:
     def condition(self) -> str:
         return f"{self.state.value} ({self.reason})" if self.reason else self.state.value
 
-    def take(self, event: Event, reason: str = "") -> None:
-        """Go to the state that follows `event`, and remember why."""
-        self.state = next_state(self.state, event)
-        self.reason = reason
-        log.debug("%s: %s", self.name, self.condition)
+    @property
+    def source(self) -> Path | None:
+        """The file that its class is in; None for a program that only the configuration knows."""
+        return self.file.path if self.file.is_code else None
+
+    def enter(self, state: State, reason: str, now: float) -> None:
+        """Be in `state` from here on."""
+        self.state, self.reason, self.since = state, reason, now
 
 
 @dataclass(eq=False, slots=True)
 class ServicesFile:
-    """A file of services, the host that runs it, and the task that keeps the host up."""
+    """A file of services: of code, or the configuration with its programs."""
 
     path: Path
+    is_code: bool = True
     services: list[Service] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    host: Host | None = None
-    keeper: asyncio.Task[None] | None = None
-    unwanted: asyncio.Event = field(default_factory=asyncio.Event)
-    loaded: asyncio.Event = field(default_factory=asyncio.Event)
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def caption(self) -> str:
-        """How the whole file is called in the log: by its services, or its own name where there are none."""
-        return "+".join(service.name for service in self.services) or self.path.name
-
-    def take(self, event: Event, reason: str = "") -> None:
-        for service in self.services:
-            service.take(event, reason)
-
-    def check_ready(self) -> None:
-        if all(service.state is not State.STARTING for service in self.services):
-            self.ready.set()
-
-    def begin(self) -> None:
-        """Another host is made for it."""
-        for service in self.services:
-            service.take(Event.START)
-
-    def is_unusable(self, problems: Iterable[str]) -> None:
-        self.services, self.problems = [], list(problems)
+    fingerprint: object = None
+    """What told the file from others when it was loaded last."""
+    adopted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once what is in it is known."""
 
 
 class Catalogue:
     """All services files by path, services by name, and toplevel commands by name."""
 
-    def __init__(self, directories: Sequence[Path], reserved: Iterable[str]) -> None:
-        """List what is in `directories`; the names in `reserved` are the manager's own commands."""
-        self._directories = directories
+    def __init__(self, services: Services, reserved: Iterable[str]) -> None:
+        """List what the configuration says; the names in `reserved` are the manager's own commands."""
+        self.configuration = services
         self._reserved = frozenset(reserved)
         self.files: dict[Path, ServicesFile] = {}
         self.services: dict[str, Service] = {}
@@ -93,27 +85,43 @@ class Catalogue:
         self.generation = 0
         """Changes whenever the services or their commands have changed."""
 
-    def find_files(self) -> dict[Path, ServicesFile]:
-        """Look which services files there are now; what is known of them stays.
+    def reconfigure(self, services: Services, files: dict[Path, ServicesFile]) -> None:
+        """Take another configuration and the files that there are with it. Raises SettingsError."""
+        self.configuration = services
+        self.files = files
+        for file in files.values():
+            if file.is_code:
+                for service in file.services:
+                    self.configure(service, service.class_given, service.is_program)
+            else:
+                self.adopt(file, self.programs())
+        self.publish()
+
+    def find_files(self, services: Services | None = None) -> dict[Path, ServicesFile]:
+        """Look which services files there are now, or with another configuration; what is known of them stays.
 
         Raises CommandError where a directory cannot be read.
         """
+        services = services or self.configuration
         try:
-            paths = [path for directory in self._directories for path in services_files(directory)]
+            paths = [path for directory in services.directories for path in services_files(directory)]
         except OSError as error:
             raise CommandError(f"cannot read the services directory {error.filename}: {error.strerror}") from None
-        return {path: self.files.get(path) or ServicesFile(path) for path in paths}
+        files = {path: self.files.get(path) or ServicesFile(path) for path in paths}
+        if path := services.path:
+            files[path] = self.files.get(path) or ServicesFile(path, is_code=False)
+        return files
 
     def list_files(self, files: dict[Path, ServicesFile]) -> None:
         self.files = files
         self.publish()
 
-    def find_file(self, name: str) -> ServicesFile:
-        """The file of the service of that name, or of that name itself. Raises CommandError where there is none."""
+    def unloaded_file(self, name: str) -> ServicesFile | None:
+        """The file of that name, where nothing in it could be loaded."""
         for path, file in self.files.items():
-            if name in (path.name, path.stem) and name not in self.services:
+            if name in (path.name, path.stem) and name not in self.services and not file.services:
                 return file
-        return self.find(name).file
+        return None
 
     def find(self, name: str) -> Service:
         """The service of that name. Raises CommandError where there is none."""
@@ -123,6 +131,34 @@ class Catalogue:
             known = ", ".join(self.services) or "none"
             raise CommandError(f"no service is called {name}; there are: {known}", Status.UNUSABLE) from None
 
+    def programs(self) -> dict[str, Any]:
+        """The programs of the configuration, as a host would report the services of a file."""
+        report: dict[str, Any] = {"services": [], "problems": []}
+        for name, given in self.configuration.programs.items():
+            doc = str(given.get("description", "Runs " + shlex.join(map(str, given["program"]))))
+            described = {"name": name, "title": name, "doc": doc, "line": 0, "commands": [], "given": {}}
+            report["services"].append({**described, "is_program": True})
+        return report
+
+    def check_configuration(self) -> None:
+        """Note what is configured and not there, once all files are known."""
+        file = self.files.get(self.configuration.path) if self.configuration.path else None
+        for name in self.configuration.settings if file else ():
+            if file and name not in self.services:
+                self._note(file, f"[services.{name}] there is no service of that name, and it has no program")
+        for name, circle in self.circles().items():
+            self._note(self.services[name].file, f"[services.{name}] needs a circle: {' → '.join(circle)}")
+
+    def circles(self) -> dict[str, list[str]]:
+        """The services that come after themselves, and so can never be started, with the way around."""
+        settings = {name: service.settings for name, service in self.services.items()}
+        return circles({name: (*given.needs, *given.after) for name, given in settings.items()})
+
+    @staticmethod
+    def _note(file: ServicesFile, problem: str) -> None:
+        if problem not in file.problems:
+            file.problems.append(problem)
+
     def problems(self) -> Iterator[tuple[ServicesFile, str]]:
         """What is wrong with the services files, in their order."""
         for file in self.files.values():
@@ -130,31 +166,58 @@ class Catalogue:
                 yield file, problem
 
     def adopt(self, file: ServicesFile, report: dict[str, Any]) -> None:
-        """Take in what a host has found in its file; every service of it is `starting` then, or still."""
-        before = {service.name: service.state for service in file.services}
-        file.services, file.problems = [], [str(problem) for problem in report["problems"]]
-        for data in report["services"]:
-            commands = [Command.from_data(command) for command in data.pop("commands")]
-            service = Service(**data, commands={command.name: command for command in commands}, file=file)
-            if problem := self._name_problem(service):
-                file.problems.append(f"line {service.line}: {problem}")
-            else:
-                service.state = before.get(service.name, State.STOPPED)
-                if service.state is not State.STARTING:
-                    service.take(Event.START)
-                file.services.append(service)
+        """Take in what a host has found in a file, or the configuration says of its programs.
 
-    def _name_problem(self, service: Service) -> str:
+        A service that was known before goes on as the same object, whatever has changed of it.
+        """
+        before = {service.name: service for service in file.services}
+        file.services, file.problems = [], [str(problem) for problem in report["problems"]]
+        file.fingerprint = report.get("fingerprint")
+        for data in report["services"]:
+            service = before.pop(data["name"], None) or Service(data["name"], file)
+            try:
+                self._check_name(service, int(data["line"]))
+                self._describe(service, data)
+            except (CommandError, SettingsError) as error:
+                file.problems.append(f"line {data['line']}: {error}" if file.is_code else f"{service.name}: {error}")
+            else:
+                file.services.append(service)
+        file.adopted.set()
+        self.publish()
+
+    def cannot_load(self, file: ServicesFile, problem: str, fingerprint: object = None) -> None:
+        """The file, as it is now, is of no use; the services known of it stay, and are tried again."""
+        file.problems = [problem]
+        file.fingerprint = fingerprint
+        file.adopted.set()
+        self.publish()
+
+    def _describe(self, service: Service, data: dict[str, Any]) -> None:
+        self.configure(service, data["given"], data["is_program"])
+        service.title, service.doc, service.line = data["title"], data["doc"], data["line"]
+        commands = [Command.from_data(command) for command in data["commands"]]
+        service.commands = {command.name: command for command in commands}
+
+    def configure(self, service: Service, class_given: dict[str, Any], is_program: bool) -> None:
+        """Give a service the settings of its class and of the configuration. Raises SettingsError."""
+        given = {**class_given, **self.configuration.settings.get(service.name, {})}
+        service.settings = settings_of(given, is_program)
+        service.class_given, service.given, service.is_program = class_given, given, is_program
+
+    def _check_name(self, service: Service, line: int) -> None:
+        """Raise CommandError where a service cannot have its name."""
         name = service.name
-        if not name or not name.isprintable() or not set(name).isdisjoint(" '\"\\;{?"):
-            return f"{name!r} is no name for a service: it has to be one word without quotes, ; {{ and ?"
+        if not name or not name.isprintable() or not set(name).isdisjoint(" '\"\\;{?*/"):
+            raise CommandError(
+                f"{name!r} is no name for a service: it should be one word without quotes and ; {{ ? * /"
+            )
         if name in self._reserved:
-            return f"the name {name} is a command of the manager; give the class another `name`"
-        loaded = [other for file in self.files.values() if file.loaded.is_set() for other in file.services]
-        for other in [*service.file.services, *loaded]:
-            if other.name == name:
-                return f"the name {name} is used in {other.file.path}, line {other.line}; give the class another `name`"
-        return ""
+            raise CommandError(f"the name {name} is a command of the manager; give the class another `name`")
+        known = [other for file in self.files.values() if file.adopted.is_set() for other in file.services]
+        for other in [*service.file.services, *known]:
+            if other.name == name and other is not service:
+                place = f"{other.file.path}, line {other.line}" if other.line else str(other.file.path)
+                raise CommandError(f"the name {name} is used in {place}; give the class another `name`")
 
     def publish(self) -> None:
         """Make what the files hold now known to callers: services by name, then their toplevel commands."""
@@ -176,15 +239,4 @@ class Catalogue:
             self.toplevel[command.name] = (service, command)
             return
         problem = f"toplevel_cmd_{command.name} of {service.name} needs its service's name: {command.name} is {owner}"
-        if problem not in service.file.problems:
-            service.file.problems.append(problem)
-
-
-def services_files(directory: Path) -> list[Path]:
-    """The files and packages of a services directory that may hold services, by name."""
-    return sorted(
-        path
-        for path in directory.iterdir()
-        if not path.name.startswith(("_", "."))
-        and (path.suffix == ".py" or (os.access(path, os.X_OK) and (path / "__init__.py").is_file()))
-    )
+        self._note(service.file, problem)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 
-from smanager import config
+from smanager import config, orphans, systemd
 from smanager.catalogue import Catalogue
 from smanager.commands import CommandError
 from smanager.config import Config, ConfigError
-from smanager.logs import log_to_stderr
+from smanager.logs import log_to_stderr, write_all
 from smanager.manager import Manager
 from smanager.server.listener import Listener
 from smanager.shells import pages
 from smanager.shells.root import BUILT_INS, Shells
+from smanager.storage import Storage, StorageError, UnwritableError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,13 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = config.read(arguments)
         log = log_to_stderr(options.verbose)
         if options.check:
-            return asyncio.run(check(new_manager(options)))
+            return asyncio.run(check(new_manager(options, Storage(None))))
         if options.console:
             from smanager.server import console  # readline only where somebody types
 
-            return console.run(new_manager(options), log)
+            return console.run(new_manager(options, Storage(options.state_directory)), log)
         return asyncio.run(serve(options, log.say))
-    except (ConfigError, CommandError) as error:
+    except (ConfigError, CommandError, StorageError) as error:
         print(f"smanager: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # while it checks; at any other time that is told to the manager
@@ -48,32 +51,70 @@ def replace_closed_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))  # gets the lowest number that is free
 
 
-def new_manager(options: Config) -> Manager:
-    return Manager(Catalogue(options.services, BUILT_INS))
+def new_manager(options: Config, storage: Storage) -> Manager:
+    return Manager(Catalogue(options.services, BUILT_INS), storage, options.read_services)
+
+
+def storage_for(options: Config, name: str) -> Storage:
+    """The state directory that was given, or the default one for a manager of that name, if it can be had.
+
+    A port that was only picked is another one the next time: there is no state to come back to.
+
+    Raises StorageError where the one that was given cannot be used, or another manager has it.
+    """
+    if options.state_directory or options.port == 0:
+        return Storage(options.state_directory)
+    directory = config.default_state_directory(name)
+    try:
+        return Storage(directory)
+    except UnwritableError as error:
+        logging.getLogger("smanager").warning("%s; logs and stops are kept in memory only", error)
+        return Storage(None)
 
 
 async def serve(options: Config, say: Callable[[str], None]) -> int:
     """Listen, and keep the services up, until a signal or `kill` ends it."""
-    manager = new_manager(options)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, manager.end.set)
-    listener = Listener(Shells(manager), options.most_sessions)
+    listener = Listener(options.most_sessions)
+    passed = systemd.passed_sockets()
     try:
-        addresses = await listener.open(options.host, options.port)
+        for address in [connection.getsockname() for connection in passed if not options.insecure]:
+            config.require_loopback(address[0], address[1])
+        addresses = await listener.open(options.host, options.port, passed)
     except OSError as error:
         raise ConfigError(f"cannot listen on {options.host}:{options.port}: {why_not_listening(error)}") from None
+    manager = new_manager(options, storage_for(options, addresses[0].replace(":", "-")))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, manager.end.set)
+    orphans.adopt(manager.pids)
+    watchdog = asyncio.ensure_future(systemd.feed_watchdog())
+    reloads: list[asyncio.Future[None]] = []
+    loop.add_signal_handler(signal.SIGHUP, lambda: reloads.append(asyncio.ensure_future(reload(manager))))
     try:
-        await manager.start()
+        await manager.begin("the manager")
         if not manager.end.is_set():
-            await listener.serve()
+            await listener.serve(Shells(manager))
             say(f"listening on {', '.join(addresses)}")
+            systemd.notify("READY=1", f"STATUS=listening on {', '.join(addresses)}")
         await manager.end.wait()
         say("stopping")
+        systemd.notify("STOPPING=1")
         await listener.close("SManager is stopping")
     finally:
-        await manager.stop()
-    return 0
+        await manager.finish()
+        watchdog.cancel()
+    return 1 if manager.failed else 0
+
+
+async def reload(manager: Manager) -> None:
+    """Apply what has changed, as `reload` does; the log says what that was."""
+    log = logging.getLogger("smanager")
+    systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    try:
+        await manager.reload("SIGHUP", lambda text: log.info("reload: %s", text))
+    except (ConfigError, CommandError) as error:
+        log.error("reload: %s; everything is as it was", error)
+    systemd.notify("READY=1")
 
 
 def why_not_listening(error: OSError) -> str:
@@ -90,8 +131,7 @@ def why_not_listening(error: OSError) -> str:
 async def check(manager: Manager) -> int:
     """Describe all services, and what is wrong with them; returns 1 where anything is."""
     await manager.check()
-    for service in manager.catalogue.services.values():
-        print(pages.service_help(service), end="")
     problems = [f"{file.path}: {problem}" for file, problem in manager.catalogue.problems()]
-    print("\n".join(problems) or "no problems found")
+    report = "".join(map(pages.service_help, manager.catalogue.services.values()))
+    write_all(sys.stdout.fileno(), f"{report}{chr(10).join(problems) or 'no problems found'}\n".encode())
     return 1 if problems else 0

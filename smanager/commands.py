@@ -18,6 +18,9 @@ PREFIX = "cmd_"
 TOPLEVEL_PREFIX = "toplevel_cmd_"
 COMPLETER_PREFIX = "complete_"
 
+SHELLS_OWN = frozenset({"help", "exit", "quit"})
+"""Names that no service's command may have: nobody could find the way out of its shell."""
+
 _QUOTED_OR_SEMICOLON = re.compile(r"""\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|;""", re.DOTALL)
 _NEEDS_SHELL_SPLITTING = re.compile(r"""['"\\]|[^\S \t\r\n]""")  # other blanks than these part no words
 
@@ -99,10 +102,12 @@ class Command:
 def describe(owner: type, method: str) -> Command:
     """Make the record of the command that `owner`'s function `method` implements.
 
-    Raises CommandError where it could never be called with words, such as a required keyword.
+    Raises CommandError where it could never be called with words, such as with a required keyword.
     """
     toplevel = method.startswith(TOPLEVEL_PREFIX)
     name = method.removeprefix(TOPLEVEL_PREFIX if toplevel else PREFIX)
+    if name in SHELLS_OWN:
+        raise CommandError(f"{name} is a command of every shell; call it something else")
     function: Callable[..., object] = getattr(owner, method)
     completes = callable(getattr(owner, COMPLETER_PREFIX + name, None))
     declared = list(inspect.signature(function).parameters.values())

@@ -1,38 +1,42 @@
-"""Keeps the services up: starts a host for each services file, again when it dies, and stops it when asked."""
+"""Keeps the services up: finds them, starts them in their order, has them kept, and stops them when asked."""
 
 from __future__ import annotations
 
 import asyncio
+import fnmatch
 import logging
-import random
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.commands import Command, CommandError
-from smanager.hosts.handle import Call, Host
+from smanager.config import Services
+from smanager.graph import beyond
+from smanager.history import EVENTS_KEPT, Event, Feed, LogLine
+from smanager.hosts.handle import Call, HostError
+from smanager.keeper import Keeper
+from smanager.logfiles import LogFiles
 from smanager.logs import SERVICES
-from smanager.states import Event, State
+from smanager.pool import Slot
+from smanager.reload import Change, changes
+from smanager.states import State
+from smanager.storage import Storage
 from smanager.text import visible
 
-LOAD_SECONDS = 30.0
-"""How long a services file may take to import; a large library on a small box takes ten."""
-
 READY_SECONDS = 5.0
-"""How long `start` and `restart` wait for services to be ready before they go on without."""
+"""How long the start of the program waits for services to be ready before it goes on without."""
 
 ORDER_SECONDS = 2.0
 """How long a file waits for those before it, so that of two services with one name the first file's is kept."""
 
-STOP_SECONDS = 6.0
-"""How long a host may take to end; it gives its services one second less."""
+STOP_SECONDS = 30.0
+"""How long all services together may take to stop before what is left is killed."""
 
-STABLE_SECONDS = 10.0
-"""A host that has lived this long is started again at once when it dies."""
-
-LONGEST_BACKOFF = 30.0
-"""Seconds; each early death in a row doubles the wait before the next attempt up to this."""
+PROGRAMS = "programs"
+"""The host of the programs that the configuration alone knows, all of them: each costs a process already."""
 
 COMPLETION_SECONDS = 1.0
 """How long a service may think about a Tab."""
@@ -41,51 +45,208 @@ log = logging.getLogger("smanager")
 printed = logging.getLogger(SERVICES)
 
 
-class UnusableFileError(Exception):
-    """A services file that cannot be loaded; its arguments say why."""
-
-
 class Manager:
     """Starts, keeps, calls, restarts and stops what the catalogue lists. No service code runs in it."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, storage: Storage, read_services: Callable[[], Services]) -> None:
+        """`read_services` reads the configuration anew, and raises ConfigError."""
         self.catalogue = catalogue
+        self._read_services = read_services
+        self._storage = storage
+        self._log_files = LogFiles(storage.directory) if storage.directory else None
+        self._kept_down = storage.stopped()
         self.end = asyncio.Event()
         """Set when somebody wants the whole server to end."""
+        self.failed = ""
+        """The service whose failure ends the server."""
+        self.events: Feed[Event] = Feed(EVENTS_KEPT)
+        self.keepers: dict[str, Keeper] = {}
+        self._slots: dict[str, Slot] = {}
+        self._ending = False
         self._changing = asyncio.Lock()  # one start, stop or restart at a time: each is made of many steps
 
-    async def start(self) -> None:
-        """Find and start all services; returns when they are ready, or after READY_SECONDS."""
-        async with self._changing:
-            self.catalogue.list_files(self.catalogue.find_files())
-            await self._bring_up(self.catalogue.files.values())
+    # The program's own start and end.
 
-    async def stop(self) -> None:
-        """Stop all services, side by side."""
-        async with self._changing:
-            await asyncio.gather(*map(self._take_down, self.catalogue.files.values()))
+    async def begin(self, asked_by: str) -> None:
+        """Find and start all services; returns when they are up, after READY_SECONDS, or at the end."""
+        self.catalogue.list_files(self.catalogue.find_files())
+        starting = asyncio.ensure_future(self._find_and_start(self.catalogue.files.values(), asked_by))
+        end = asyncio.ensure_future(self.end.wait())
+        done, _ = await asyncio.wait([starting, end], timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        end.cancel()
+        if not done:
+            late = [file.path.name for file in self.catalogue.files.values() if not file.adopted.is_set()]
+            late += [keeper.name for keeper in self.keepers.values() if keeper.state is State.STARTING]
+            log.warning("not ready after %g s, and gone on without: %s", READY_SECONDS, ", ".join(late))
 
-    async def restart(self, files: Sequence[ServicesFile] = ()) -> None:
-        """Restart the hosts of files, or all: then files that are new, or gone, are seen as well.
-
-        Raises CommandError where a services directory cannot be read.
-        """
-        async with self._changing:
-            if self.end.is_set():
-                return
-            if not files:
-                found = self.catalogue.find_files()  # first: where that fails, everything goes on as it was
-                await asyncio.gather(*map(self._take_down, self.catalogue.files.values()))
-                self.catalogue.list_files(found)
-                files = list(found.values())
-            else:
-                await asyncio.gather(*map(self._take_down, files))
-            await self._bring_up(files)
+    async def finish(self) -> None:
+        """Stop all services, those first that others do not need; none is left after STOP_SECONDS."""
+        self._ending = True
+        for slot in self._slots.values():
+            slot.closed = True
+        stopping = asyncio.ensure_future(
+            self._stop(list(self.keepers.values()), "the manager's end", lambda text: None)
+        )
+        if not (await asyncio.wait([stopping], timeout=STOP_SECONDS))[0]:
+            log.warning("not all services have stopped within %g s; they are killed", STOP_SECONDS)
+            for slot in self._slots.values():
+                slot.kill()
+        await asyncio.gather(*(slot.close() for slot in self._slots.values()))
+        if self._log_files:
+            await asyncio.to_thread(self._log_files.close)
+        self._storage.close()
 
     async def check(self) -> None:
         """Import and describe every services file, and start nothing."""
         self.catalogue.list_files(self.catalogue.find_files())
-        await asyncio.gather(*map(self._try, self.catalogue.files.values()))
+        await asyncio.gather(*map(self._discover, self.catalogue.files.values()))
+        self.catalogue.check_configuration()
+        await asyncio.gather(*(slot.close_if_empty() for slot in self._slots.values()))
+
+    # What people ask for.
+
+    def chosen(self, patterns: Sequence[str]) -> list[Keeper]:
+        """The services that names and patterns (`web*`, `all`) stand for.
+
+        Raises CommandError where one stands for none.
+        """
+        found: dict[str, Keeper] = {}
+        for pattern in patterns:
+            names = list(self.keepers) if pattern == "all" else fnmatch.filter(self.keepers, pattern)
+            if not names:
+                self.catalogue.find(pattern)  # raises what says so
+            found.update((name, self.keepers[name]) for name in names if name in self.keepers)
+        return list(found.values())
+
+    async def start(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
+        """Start services and those that they need; `tell` is told of each when it is up, or will not be."""
+        async with self._changing:
+            names = beyond([keeper.name for keeper in keepers], self._needs())
+            await self._keep_down(self._kept_down - set(names))
+            await self._start([self.keepers[name] for name in names if name in self.keepers], asked_by, tell)
+
+    async def stop(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
+        """Stop services, and before them those that need them; `tell` is told of each that is down."""
+        async with self._changing:
+            stopping = self.stopped_with(keepers)
+            await self._keep_down(self._kept_down | {keeper.name for keeper in stopping})
+            await self._stop(stopping, asked_by, tell)
+
+    async def restart(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
+        """Stop services, those that need them and those that share their processes; start again what ran."""
+        async with self._changing:
+            affected = self.stopped_with(self.sharing(keepers))
+            ran = [keeper for keeper in affected if keeper in keepers or not keeper.down.is_set()]
+            await self._keep_down(self._kept_down - {keeper.name for keeper in ran})
+            await self._stop(affected, asked_by, lambda text: None)
+            await self._start(ran, asked_by, tell)
+
+    async def restart_all(self, asked_by: str, tell: Callable[[str], object]) -> None:
+        """Stop each file's services, look what is in it now, and start what should run; files may be new, or gone.
+
+        Raises CommandError where a services directory cannot be read; then everything goes on as it was.
+        """
+        async with self._changing:
+            found = self.catalogue.find_files()
+            before = list(self.keepers.values())
+
+            async def restart(file: ServicesFile) -> None:
+                keepers = [keeper for keeper in before if keeper.service.file is file]
+                await asyncio.gather(*(self._stop_one(keeper, before, asked_by) for keeper in keepers))
+                for keeper in keepers:
+                    del self.keepers[keeper.name]
+                if file.path in found:
+                    await self._find_and_start([file], asked_by, tell)
+
+            files = {**self.catalogue.files, **found}
+            restarting = asyncio.gather(*map(restart, files.values()))
+            self.catalogue.list_files(found)
+            await restarting
+
+    async def load(self, file: ServicesFile, asked_by: str, tell: Callable[[str], object]) -> None:
+        """Try a file again that could not be loaded."""
+        async with self._changing:
+            await self._find_and_start([file], asked_by, tell)
+
+    def pids(self) -> list[int]:
+        """The processes of all hosts."""
+        return [slot.pid for slot in self._slots.values()]
+
+    def lost_lines(self, name: str) -> int:
+        """Lines of a service's output that its file lacks, for they could not be written as fast, or at all."""
+        return self._log_files.lost[name] if self._log_files else 0
+
+    def all(self) -> list[Keeper]:
+        """All services, by name."""
+        return [self.keepers[name] for name in self.catalogue.services if name in self.keepers]
+
+    def wanted(self) -> list[Keeper]:
+        """The services that should run."""
+        return [keeper for keeper in self.keepers.values() if self._is_wanted(keeper.service)]
+
+    def _is_wanted(self, service: Service) -> bool:
+        return service.settings.enabled and service.name not in self._kept_down
+
+    def sharing(self, keepers: Sequence[Keeper]) -> list[Keeper]:
+        """These services, and those that live in the same processes."""
+        names = {keeper.name for keeper in keepers}
+        for keeper in keepers:
+            if keeper.service.source:  # a program that has no class needs no fresh process but its own
+                names.update(keeper.slot.residents)
+        return [keeper for name, keeper in self.keepers.items() if name in names]
+
+    def planned(self) -> tuple[Services, dict[Path, ServicesFile], list[Change]]:
+        """What is wanted now, the files that there are now, and what `reload` would do about them.
+
+        Raises ConfigError and CommandError where that cannot be.
+        """
+        wanted = self._read_services()
+        files = self.catalogue.find_files(wanted)
+        found = changes(self.catalogue, wanted, files)
+        named = {change.name for change in found}
+        found += [
+            Change("restart", keeper.name, keeper.service.file, "it needs what is restarted, or shares its process")
+            for keeper in self.stopped_with(self.sharing(self._concerned(found, "restart")))
+            if keeper.name not in named and not keeper.down.is_set()
+        ]
+        return wanted, files, found
+
+    async def reload(self, asked_by: str, tell: Callable[[str], object]) -> None:
+        """Bring all to what is wanted now, restarting only what has to be; `tell` is told of each change.
+
+        Raises as `planned` does, and has done nothing then.
+        """
+        async with self._changing:
+            wanted, files, found = self.planned()
+            for change in found:
+                tell(str(change))
+            gone = self._concerned(found, "remove")
+            again = self.stopped_with(self.sharing(self._concerned(found, "restart")))
+            ran = [keeper for keeper in again if keeper not in gone and not keeper.down.is_set()]
+            stopping = dict.fromkeys([*again, *gone, *self._concerned(found, "stop")])
+            await self._stop(list(stopping), asked_by, lambda text: None)
+            for keeper in gone:
+                del self.keepers[keeper.name]
+            self.catalogue.reconfigure(wanted, files)
+            for service in self.catalogue.services.values():
+                self._keep(service)
+            await self._start([*ran, *self._concerned(found, "start")], asked_by, tell)
+            await self._find_and_start([change.file for change in found if change.verb == "load"], asked_by, tell)
+
+    def _concerned(self, found: Iterable[Change], verb: str) -> list[Keeper]:
+        names = dict.fromkeys(change.name for change in found if change.verb == verb)
+        return [self.keepers[name] for name in names if name in self.keepers]
+
+    def stopped_with(self, keepers: Sequence[Keeper]) -> list[Keeper]:
+        """What a stop of these would stop: they and what needs them, those first that nothing else needs."""
+        needed_by: dict[str, list[str]] = {name: [] for name in self.keepers}
+        for name, needs in self._needs().items():
+            for need in needs:
+                needed_by.setdefault(need, []).append(name)
+        running = {name for name, keeper in self.keepers.items() if not keeper.down.is_set()}
+        asked = [keeper.name for keeper in keepers]
+        names = beyond(asked, needed_by)
+        return [self.keepers[name] for name in reversed(names) if name in running or name in asked]
 
     def call(
         self,
@@ -96,137 +257,112 @@ class Manager:
         write: Callable[[str], object],
     ) -> Call:
         """Run a command in its service's host. Raises CommandError where the service is not running."""
-        host = service.file.host
-        if service.state is not State.RUNNING or host is None:
+        keeper = self.keepers.get(service.name)
+        if service.state is not State.RUNNING or keeper is None or keeper.host is None:
             raise CommandError(f"{caption}: {service.name} is {service.condition}")
-        if host.gone:  # a moment ago
+        if keeper.host.gone or keeper.host.ending:  # a moment ago
             raise CommandError(f"{caption}: {service.name} is about to be started again")
-        return host.call(service.name, command.method, arguments, caption, write)
+        return keeper.host.call(service.name, command.method, arguments, caption, write)
 
     async def complete(
         self, service: Service, command: Command, text: str, line: str, begin: int, end: int
     ) -> list[str]:
         """Ask the service's own completer for words; none where it takes too long."""
-        host = service.file.host
-        if service.state is State.RUNNING and host is not None and not host.gone:
+        keeper = self.keepers.get(service.name)
+        if service.state is State.RUNNING and keeper and keeper.host and not keeper.host.gone:
             with suppress(TimeoutError):
-                asking = host.complete(service.name, command.name, text, line, begin, end)
+                asking = keeper.host.complete(service.name, command.name, text, line, begin, end)
                 return await asyncio.wait_for(asking, COMPLETION_SECONDS)
             log.warning("%s: no completions for %s within %g s", service.name, command.name, COMPLETION_SECONDS)
         return []
 
-    async def _bring_up(self, files: Iterable[ServicesFile]) -> None:
-        """Have files kept up from here on; returns when they are ready, READY_SECONDS are over, or the end comes."""
-        waiting = []
-        for file in files:
-            for event in (file.unwanted, file.loaded, file.ready):
-                event.clear()
-            file.keeper = asyncio.create_task(self._keep_safely(file), name=f"keep {file.path.name}")
-            waiting.append(file.ready.wait())
-        first: list[asyncio.Future[Any]] = [asyncio.gather(*waiting), asyncio.ensure_future(self.end.wait())]
-        await asyncio.wait(first, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        for future in first:
-            future.cancel()
+    # What keepers ask for and report.
 
-    async def _take_down(self, file: ServicesFile) -> None:
-        if file.keeper is None:
-            return
-        file.unwanted.set()
-        file.take(Event.STOP)
-        if file.host:
-            file.host.stop()
-        done, _ = await asyncio.wait([file.keeper], timeout=STOP_SECONDS)
-        if not done and file.host:
-            log.warning("%s: did not stop within %g s and is killed", file.caption, STOP_SECONDS)
-            file.host.kill()
-            await file.keeper
-        file.take(Event.ENDED)
-        file.keeper = None
+    def lacks(self, service: Service) -> list[str]:
+        """The services that have to be up before this one may begin, and are not."""
+        settings = service.settings
+        needs = [name for name in settings.needs if self._state(name) is not State.RUNNING]
+        after = [name for name in settings.after if self._state(name) in (State.STARTING, State.BACKOFF)]
+        return list(dict.fromkeys([*needs, *after]))
 
-    async def _keep_safely(self, file: ServicesFile) -> None:
-        try:
-            await self._keep(file)
-        except UnusableFileError as error:
-            file.is_unusable(error.args)
-            self._publish(file)
-        except Exception as error:
-            log.exception("%s: a mistake in SManager; it is given up until `restart`", file.path)
-            file.is_unusable([f"SManager made a mistake with it: {error}"])
-            self.catalogue.publish()
-            if file.host:
-                file.host.kill()
-        finally:
-            file.loaded.set()
-            file.ready.set()
+    def loaded(self, service: Service, report: dict[str, Any]) -> None:
+        """A new process has found this in the service's file. Raises HostError where the service is not in it."""
+        file = service.file
+        if report["problems"] and not report["services"]:
+            self.catalogue.cannot_load(file, "; ".join(report["problems"]), report["fingerprint"])
+            raise HostError(file.problems[0])
+        self._adopt(file, report)
+        if service not in file.services:
+            raise HostError(next(iter(file.problems), f"{file.path} has no such service any more"))
 
-    async def _keep(self, file: ServicesFile) -> None:
-        """A file's life: a host for it, and another one whenever one dies, until nobody wants it.
+    def changed(self, keeper: Keeper, text: str) -> None:
+        """A service is in another state: remember it, and let those that wait for it look again."""
+        self.events.add(Event(time.time(), keeper.name, text))
+        level = logging.WARNING if keeper.state in (State.BACKOFF, State.FAILED, State.HUNG) else logging.DEBUG
+        log.log(level, "%s: %s", keeper.name, text)
+        if keeper.state is State.FAILED and keeper.name in self.catalogue.configuration.exit_on:
+            self.failed = keeper.name
+            self.end.set()
+        for other in self.keepers.values():
+            if other.state is State.STARTING:
+                other.proceed()
 
-        Raises UnusableFileError where the first host cannot even load it; what worked once is tried again and again.
-        """
-        loop = asyncio.get_running_loop()
-        early_deaths = 0
-        while not file.unwanted.is_set():
-            begun = loop.time()
+    # What those are made of.
+
+    def _state(self, name: str) -> State | None:
+        service = self.catalogue.services.get(name)
+        return service.state if service else None
+
+    def _needs(self) -> dict[str, tuple[str, ...]]:
+        return {name: keeper.service.settings.needs for name, keeper in self.keepers.items()}
+
+    def _order(self) -> dict[str, tuple[str, ...]]:
+        settings = {name: keeper.service.settings for name, keeper in self.keepers.items()}
+        return {name: (*given.needs, *given.after) for name, given in settings.items()}
+
+    async def _find_and_start(
+        self, files: Iterable[ServicesFile], asked_by: str, tell: Callable[[str], object] = lambda text: None
+    ) -> None:
+        async def find_and_start(file: ServicesFile) -> None:
+            await self._discover(file)
+            services = list(filter(self._is_wanted, file.services))
+            await self._start([self.keepers[service.name] for service in services], asked_by, tell)
+
+        await asyncio.gather(*map(find_and_start, files))
+        self.catalogue.check_configuration()
+        await asyncio.gather(*(slot.close_if_empty() for slot in self._slots.values()))
+
+    async def _discover(self, file: ServicesFile) -> None:
+        """Learn what is in a file from a process that imports it, and make keepers for its services."""
+        if file.is_code:
+            slot = self._slot(str(file.path))
             try:
-                reason = await self._run(file)
-                if not file.services:
-                    return
-            except UnusableFileError as error:
-                if not file.services or not early_deaths:
-                    raise
-                reason = "; ".join(error.args)
+                report = await slot.load(file.path)
             except OSError as error:
-                reason = f"no process can be started for it: {error}"
-            file.ready.set()
-            if file.unwanted.is_set():
-                return
-            file.take(Event.DIED, reason)
-            early_deaths = 1 if loop.time() - begun > STABLE_SECONDS else early_deaths + 1
-            delay = backoff(early_deaths)
-            when = f"in {delay:.1f} s" if delay else "now"
-            log.warning("%s: %s; it is started again %s", file.caption, reason, when)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(file.unwanted.wait(), delay)
-                return
-
-    async def _run(self, file: ServicesFile) -> str:
-        """One host's life, from its start to its end; returns how it ended.
-
-        Raises OSError where no process is to be had, and UnusableFileError where the file cannot be loaded.
-        """
-        file.begin()
-        host = await self._load(file)
-        if file.unwanted.is_set() or not file.services:
-            return await self._dismiss(host)
-        for service in file.services:
-            host.start(service.name)
-        return f"its host died: {await host.exited}"
-
-    async def _load(self, file: ServicesFile) -> Host:
-        """Start a host for the file, and take in what is in it; raises as `_run` does."""
-        host = file.host = Host(file.path, lambda name, line: self._log_line(file, name, line), self._started)
-        await host.spawn()
-        await asyncio.wait(
-            [asyncio.ensure_future(event) for event in (host.loaded, host.exited)],
-            timeout=LOAD_SECONDS,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        await self._wait_for_earlier(file)
-        if not file.unwanted.is_set():
-            try:
-                self.catalogue.adopt(file, loaded(host))
-            except UnusableFileError:
-                await self._dismiss(host)
-                raise
-            self._publish(file)
-        file.loaded.set()
-        return host
-
-    def _publish(self, file: ServicesFile) -> None:
-        self.catalogue.publish()
+                self.catalogue.cannot_load(file, f"no process can be started for it: {error}")
+            except HostError as error:
+                self.catalogue.cannot_load(file, str(error))
+            else:
+                await self._wait_for_earlier(file)
+                self._adopt(file, report)
+        else:
+            self._adopt(file, self.catalogue.programs())
         for problem in file.problems:
             log.warning("%s: %s", file.path, problem)
+
+    def _adopt(self, file: ServicesFile, report: dict[str, Any]) -> None:
+        self.catalogue.adopt(file, report)
+        for service in file.services:
+            self._keep(service)
+
+    def _keep(self, service: Service) -> None:
+        """Have a keeper for a service, in the slot that its settings say; one that runs stays where it is."""
+        slot = self._slot(service.settings.host or (str(service.file.path) if service.file.is_code else PROGRAMS))
+        keeper = self.keepers.get(service.name)
+        if keeper is None:
+            self.keepers[service.name] = Keeper(service, slot, self)
+        elif keeper.down.is_set():
+            keeper.slot = slot
 
     async def _wait_for_earlier(self, file: ServicesFile) -> None:
         with suppress(TimeoutError):
@@ -234,55 +370,58 @@ class Manager:
                 for earlier in self.catalogue.files.values():
                     if earlier is file:
                         return
-                    await earlier.loaded.wait()
+                    await earlier.adopted.wait()
 
-    async def _dismiss(self, host: Host) -> str:
-        """End a host that has nothing to run."""
-        host.stop()
-        done, _ = await asyncio.wait([host.exited], timeout=STOP_SECONDS)
-        if not done:
-            host.kill()
-        return await host.exited
+    async def _keep_down(self, names: set[str]) -> None:
+        """Remember that these are to stay stopped, also over the manager's own restart."""
+        if names != self._kept_down:
+            self._kept_down = names
+            await asyncio.to_thread(self._storage.keep_stopped, sorted(names))  # it waits for the disk
 
-    async def _try(self, file: ServicesFile) -> None:
-        try:
-            await self._dismiss(await self._load(file))
-        except UnusableFileError as error:
-            file.is_unusable(error.args)
-        except OSError as error:
-            file.is_unusable([f"no process can be started for it: {error}"])
-        finally:
-            file.loaded.set()
+    def _slot(self, key: str) -> Slot:
+        if key not in self._slots:
+            self._slots[key] = Slot(key, lambda name, line: self._log_line(key, name, line))
+            self._slots[key].closed = self._ending
+        return self._slots[key]
 
-    def _started(self, name: str, error: str | None) -> None:
-        service = self.catalogue.services.get(name)
-        if service is None or service.state is not State.STARTING:
-            return
-        if error is None:
-            service.take(Event.READY)
-        else:
-            service.take(Event.REFUSED, f"its start raised {error}")
-            log.error("%s: %s", name, service.condition)
-        service.file.check_ready()
+    async def _start(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
+        """Start services side by side, as far as they let each other; return when each is up, or will not be soon."""
 
-    def _log_line(self, file: ServicesFile, name: str | None, line: str) -> None:
-        printed.info("%s: %s", name or file.caption, visible(line))
+        async def start(keeper: Keeper) -> None:
+            if keeper.name in self.catalogue.circles():
+                tell(f"{keeper.name}: needs a circle; `services` says which")
+                return
+            keeper.start(asked_by)
+            await keeper.settled()
+            tell(f"{keeper.name}: {keeper.service.condition}")
 
+        await asyncio.gather(*map(start, keepers))
 
-def loaded(host: Host) -> dict[str, Any]:
-    """What a host has found in its file. Raises UnusableFileError, with all that is wrong, where that is of no use."""
-    if host.exited.done() and not host.loaded.done():
-        raise UnusableFileError(f"its host died while it was imported: {host.exited.result()}")
-    if not host.loaded.done():
-        raise UnusableFileError(f"it did not import within {LOAD_SECONDS:g} s")
-    report = host.loaded.result()
-    if report["problems"] and not report["services"]:
-        raise UnusableFileError(*map(str, report["problems"]))
-    return report
+    async def _stop(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
+        """Stop services side by side, each once those among them are down that come after it."""
 
+        async def stop(keeper: Keeper) -> None:
+            await self._stop_one(keeper, keepers, asked_by)
+            tell(f"{keeper.name}: {keeper.service.condition}")
 
-def backoff(early_deaths: int) -> float:
-    """Seconds to wait after so many early deaths in a row: none at first, then doubling, with some jitter."""
-    if early_deaths <= 1:
-        return 0.0
-    return min(LONGEST_BACKOFF, 0.25 * 2.0 ** min(early_deaths, 16)) * random.uniform(0.8, 1.0)
+        await asyncio.gather(*map(stop, keepers))
+
+    async def _stop_one(self, keeper: Keeper, among: Sequence[Keeper], asked_by: str) -> None:
+        order = self._order()
+        later = [other for other in among if keeper.name in order.get(other.name, ()) and other is not keeper]
+        await asyncio.gather(*(other.down.wait() for other in later))
+        keeper.stop(asked_by)
+        await keeper.down.wait()
+
+    def _log_line(self, key: str, name: str | None, line: str) -> None:
+        """Keep a line that a service, or its process, has printed."""
+        slot = self._slots[key]
+        names = [name] if name else slot.residents
+        now = time.time()
+        for resident in names:
+            if service := self.catalogue.services.get(resident):
+                service.history.lines.add(kept := LogLine(now, resident, line))
+                if self._log_files:
+                    self._log_files.add(kept, service.settings.log_bytes, service.settings.log_files)
+        caption = name or "+".join(slot.residents) or Path(key).name
+        printed.info("%s: %s", caption, visible(line))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 
 class SService:
     """A service: its `cmd_` methods are the commands that people, scripts and programs may give it.
@@ -12,20 +15,56 @@ class SService:
     of an iterator one by one as they come. Every method may be `async`.
 
     Commands run in threads of the service's own process, several at once; `async` ones share one event
-    loop there.
+    loop there. Each start makes a new object of the class.
+
+    How the service is kept up may be said by class attributes that have the names and values of the keys
+    in `smanager.toml`, such as `needs = ["database"]` or `watchdog = 30`; that file has the last word.
     """
 
     name: str = ""
     """What people call the service; the class's name in lower case where it is empty."""
 
+    options: Mapping[str, Any] = {}
+    """What the configuration hands to the service: its `options`."""
+
+    calls_ready: bool = False
+    """Whether the service says with `ready` that it is ready; else it is when `start` has returned."""
+
     def start(self) -> object:
-        """Called once, before the first command; an exception here means that the service failed."""
+        """Called once, before the first command; an exception here means that the service has fallen."""
         return None
 
     def run(self) -> object:
-        """The service's own long-running work, if it has any; it should return soon after `stop`."""
+        """The service's own long-running work, if it has any; it should return soon after `stop`.
+
+        An exception here means that the service has fallen.
+        """
         return None
 
     def stop(self) -> object:
         """Told to end: release what is held, and let `run` return."""
         return None
+
+    def ready(self) -> None:
+        """Say that the service is ready, where `calls_ready` promises it."""
+        self._tell("ready")
+
+    def alive(self) -> None:
+        """Say that the work goes on; with a `watchdog` of so many seconds, whoever is silent for longer is hung."""
+        self._tell("alive")
+
+    # What the host puts its own in the place of.
+    _given: Mapping[str, Any] = {}
+    _tell: Callable[..., object] = staticmethod(lambda what, value=None: None)
+
+    def _signal(self, number: int) -> None:
+        """Send a signal to what it has outside its host's process, if anything."""
+
+
+class Finished(Exception):  # noqa: N818 - an end is no error
+    """Raised by `run` where the service has come to its end by itself, unlike one that `run` only returns from."""
+
+    def __init__(self, reason: str, clean: bool = True) -> None:
+        """`reason` is what people read; `clean` says whether it is a success."""
+        super().__init__(reason)
+        self.clean = clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 
 # What a terminal acts on instead of showing it: the C0 controls but tab and newline, DEL, the C1 controls;
 # the marks that reorder a line (Unicode UAX #9), by which one text can pass for another; and the lone
@@ -33,3 +34,13 @@ def as_bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return _NO_BYTE.sub("?", text).encode("utf-8", "surrogateescape")
+
+
+def exit_reason(status: int) -> str:
+    """An exit status in words: `exit status 3`, `killed by SIGKILL`."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"

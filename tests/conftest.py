@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -50,13 +50,16 @@ def wait_for(condition: Callable[[], object], what: str | Callable[[], str]) -> 
 class Server:
     """The running program."""
 
-    def __init__(self, *arguments: str, python: str = sys.executable) -> None:
+    def __init__(self, *arguments: str, command: Sequence[str] = (), pass_fds: Sequence[int] = ()) -> None:
+        """Start it with these arguments, or else by another command."""
+        self.command = command or [sys.executable, str(ROOT / "smanager.py"), "--port", "0", *arguments]
         self.process = subprocess.Popen(
-            [python, str(ROOT / "smanager.py"), "--port", "0", *arguments],
+            self.command,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
+            pass_fds=pass_fds,
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -191,3 +194,29 @@ def seed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server("--services", str(directory))
     yield server
     server.stop()
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of the servers that `kept` starts."""
+    (tmp_path / "services").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def kept(directory: Path, start: Callable[..., Server]) -> Callable[..., Server]:
+    """Start a manager with this configuration and these services files, and a state directory."""
+
+    def start_one(configuration: str = "", **services: str) -> Server:
+        for name, text in services.items():
+            write_service(directory / "services", text, f"{name}.py")
+        (directory / "smanager.toml").write_text(configuration)
+        return start("--services", "services", "--state-dir", "state")
+
+    return start_one
+
+
+def is_in(server: Server, name: str, state: str) -> None:
+    """Wait until a service is in a state."""
+    assert server.ask(f"wait {name} {state} --timeout {SECONDS:g}") == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from smanager import config, settings
 from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, read_until, wait_for, write_service
 
 
@@ -119,6 +121,14 @@ def test_check_describes_all_and_starts_nothing(services: Path) -> None:
     assert not (services / "started").exists()
 
 
+def test_the_example_of_a_configuration_has_every_key_and_no_problem() -> None:
+    path = ROOT / "examples" / "smanager.toml"
+    result = smanager("--check", "--config", path, "--services", ROOT / "services")
+    assert (result.returncode, result.stderr) == (0, "")
+    keys = set(re.findall(r"^(?:# )?(\w+) = ", path.read_text(), re.MULTILINE))
+    assert keys == {*settings.KEYS, *config.KEYS}
+
+
 def test_check_reports_every_problem(services: Path) -> None:
     write_service(services, "y = = 2\n", "broken.py")
     write_service(
@@ -172,3 +182,12 @@ def test_the_console_opens_no_socket_and_leaves_no_process(services: Path) -> No
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) == 0
     wait_for(lambda: str(services) not in subprocess.getoutput("ps -eo args"), "the host to end")
+
+
+@pytest.mark.parametrize("line", ["systemstatus uptime", "help"])
+def test_the_console_ends_where_its_output_cannot_be_written(services: Path, line: str) -> None:
+    command = f"yes '{line}' | {sys.executable} {ROOT / 'smanager.py'} --console --services {services}"
+    full = subprocess.run(["sh", "-c", f"{command} >/dev/full"], capture_output=True, timeout=SECONDS, check=False)
+    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: No space left on device\n")
+    closed = subprocess.run(["sh", "-c", f"{command} | head -1"], capture_output=True, timeout=SECONDS, check=False)
+    assert (closed.returncode, closed.stdout.count(b"\n"), closed.stderr) == (0, 1, b"")

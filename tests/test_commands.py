@@ -178,6 +178,8 @@ def test_a_service_is_described_as_data_and_its_problems_with_their_lines() -> N
         "title": "Power",
         "doc": "Switches outlets.",
         "line": inspect.getsourcelines(Power)[1],
+        "is_program": False,
+        "given": {},
     }
     assert [command["name"] for command in commands] == [*CALLABLE, "outlets"]
     largest, keyword = problems

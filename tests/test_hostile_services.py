@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import struct
@@ -29,7 +30,7 @@ class Hostile(SService):
     def cmd_generator(self): raise GeneratorExit
     def cmd_unprintable(self): raise Unprintable
     cmd_partial = functools.partial(int, "x")
-    async def cmd_exit(self): sys.exit("out")
+    async def cmd_sysexit(self): sys.exit("out")
     async def cmd_cancelled(self): raise asyncio.CancelledError
     async def cmd_endless(self):
         while True:
@@ -53,6 +54,14 @@ class Hostile(SService):
         print("stuck")
         time.sleep(3600)
     async def cmd_slow_pieces(self): return (time.sleep(3600) for _ in range(2))
+    def cmd_help(self): return "mine"
+    def cmd_exit(self): return "no way out"
+    def cmd_mutter(self): print("muttered", end="")
+    def cmd_spawn(self):
+        import subprocess
+        subprocess.run(["echo", "said by a program"], stdout=sys.stdout)
+        sys.stdout.buffer.write(b"said in bytes\\n")
+    def cmd_buffers(self): yield from (bytearray(b"array"), memoryview(b"view"), b"bytes")
     def complete_ok(self, *_): os._exit(4)
     def complete_die(self, *_): return [str(number) for number in range(60_000)]
 
@@ -76,6 +85,16 @@ class Second(SService):
 """
 
 
+SLOW = """
+import time
+from smanager import SService
+
+
+class Slow(SService):
+    def stop(self): time.sleep(3600)
+"""
+
+
 @pytest.fixture
 def hostile(start: Callable[..., Server], services: Path) -> Server:
     write_service(services, HOSTILE, "hostile.py")
@@ -87,7 +106,7 @@ def test_every_kind_of_exception_is_told_to_the_caller(hostile: Server) -> None:
         "keyboard": "KeyboardInterrupt",
         "generator": "GeneratorExit",
         "unprintable": "Unprintable: its message cannot be shown",
-        "exit": "SystemExit: out",
+        "sysexit": "SystemExit: out",
         "cancelled": "CancelledError",
     }
     answers = {name: hostile.ask(f"hostile {name}") for name in expected}
@@ -148,12 +167,11 @@ def test_a_restart_without_its_directory_changes_nothing(hostile: Server, servic
 def test_a_file_that_was_mended_is_restarted_by_its_name(hostile: Server, services: Path) -> None:
     text = (services / "hostile.py").read_text()
     write_service(services, "oops = = 1\n", "hostile.py")
-    assert hostile.ask("restart hostile").splitlines() == [
-        "hostile.py: line 1: SyntaxError: invalid syntax",
-        "*** restart: not everything is running; the lines above say why",
-    ]
+    *_, problem, error = hostile.ask("restart hostile").splitlines()
+    assert problem == "hostile.py: line 1: SyntaxError: invalid syntax"
+    assert error == "*** restart: not everything is running; the lines above say why"
     write_service(services, text, "hostile.py")
-    assert hostile.ask("restart hostile").startswith("hostile: running\n")
+    assert "hostile: running\n" in hostile.ask("restart hostile")
 
 
 def test_lines_sent_before_a_half_close_are_all_run_for_a_person_too(hostile: Server) -> None:
@@ -209,5 +227,34 @@ def test_commands_that_ignore_their_end_leave_a_message_and_a_way_out(hostile: S
     with hostile.connect() as waiting:
         waiting.sendall(b"hostile ok\n")  # with this one in the queue nothing could ever take the next
         wait_for(lambda: hostile.ask("hostile ok") == refused, "the refusal")
-    assert hostile.ask("restart hostile").startswith("hostile: running\n")
+    assert "hostile: running\n" in hostile.ask("restart hostile")
     assert hostile.ask("hostile ok") == "ok\n"
+
+
+def test_the_shells_own_commands_cannot_be_taken(hostile: Server) -> None:
+    assert "cmd_exit: exit is a command of every shell; call it something else\n" in hostile.ask("services")
+    assert hostile.ask("hostile help").startswith("-" * 40 + "\nHostile\n")
+    with hostile.connect() as connection:
+        connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
+        read_until(connection, b"\r\n>")
+        connection.sendall(b"hostile exit\rhostile\r")  # nobody had entered it
+        read_until(connection, b"hostile>")
+        connection.sendall(b"exit\rhostname\r")
+        read_until(connection, b"mycomputerhostname")
+
+
+def test_what_is_printed_in_other_ways_is_logged_under_its_speakers_name(hostile: Server) -> None:
+    hostile.ask("hostile mutter; twin who; hostile spawn")
+    for line in ("hostile: muttered", "said by a program", "hostile: said in bytes"):
+        hostile.wait_for_log(f"{line}$")
+    assert hostile.ask("hostile buffers") == "array\nview\nbytes\n"
+
+
+def test_a_service_that_stops_slowly_keeps_no_other_from_its_restart(hostile: Server, services: Path) -> None:
+    write_service(services, SLOW, "slow.py")
+    hostile.ask("restart")
+    with hostile.connect() as connection:
+        connection.sendall(b"restart\n")
+        wait_for(lambda: re.search("slow +stopping", hostile.ask("services")), "the stop to begin")
+        wait_for(lambda: hostile.ask("hostname") == "mycomputerhostname\n", "the others to be back")
+        assert re.search("slow +stopping", hostile.ask("services"))

@@ -149,7 +149,7 @@ def test_a_long_answer_arrives_whole(server: Server, client: Client, size: int) 
 def test_an_error_is_one_line_that_begins_with_stars_and_the_script_goes_on(server: Server, client: Client) -> None:
     done = run(server, client, "systemstatus nonesuch\nhostname")
     error, *others = done.stdout.decode("ascii").splitlines(keepends=True)
-    assert error.startswith("*** unknown command: nonesuch")
+    assert error.startswith("*** systemstatus has no command nonesuch; ")
     assert others == [HOSTNAME]
     assert done.returncode == 0
 

@@ -104,7 +104,8 @@ def test_a_script_may_not_abbreviate(counting: Server) -> None:
         == "*** unknown command: sys; did you mean: systemstatus? `help` lists what there is\n"
     )
     assert (
-        counting.ask("systemstatus up") == "*** unknown command: up; did you mean: uptime? `help` lists what there is\n"
+        counting.ask("systemstatus up")
+        == "*** systemstatus has no command up; did you mean: uptime? `systemstatus help` lists what there is\n"
     )
 
 

@@ -206,7 +206,12 @@ def test_tab_completes_one_match_and_lists_several(window: Window) -> None:
     window.press("Tab")
     window.shows(">systemstatus")
     window.press("Tab")
-    window.shows(">systemstatus", "exit      help      hostname  quit      uptime", ">systemstatus")
+    window.shows(
+        ">systemstatus",
+        "events    help      logs      quit      restart   start     stop      wait",
+        "exit      hostname  plan      reload    signal    status    uptime    why",
+        ">systemstatus",
+    )
     window.type("up")
     window.press("Tab")
     window.shows(">systemstatus uptime")

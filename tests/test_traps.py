@@ -338,7 +338,10 @@ def test_who_leaves_a_restart_that_fails_leaves_no_traceback(server: Server, ser
         server.wait_for_log("refusing")
         connection.sendall(b"\x03")
         read_until(connection, b"*** restart: goes on without you\r\n")
-    wait_for(lambda: "failed (its start raised OSError: no)" in server.ask("services"), "the restart to end")
+    wait_for(
+        lambda: "backoff (its start raised OSError: no; started again in " in server.ask("services"),
+        "the restart to end",
+    )
     assert not server.find("Task exception|CommandError")
 
 

@@ -47,6 +47,12 @@ def tshell(server: Server, *words: str, stdin: str | None = None) -> subprocess.
         (["hostname; hostname"], 0, "mycomputerhostname\nmycomputerhostname\n", ""),
         (["systemstatus", "fail"], 1, "", "*** systemstatus fail: ValueError: no\n"),
         (["systemstatus", "uptime", "x"], 2, "", "*** systemstatus uptime: too many arguments; usage: "),
+        (
+            ["hostname; nonsense; hostname"],
+            2,
+            "mycomputerhostname\nmycomputerhostname\n",
+            "*** unknown command: nonsense; ",
+        ),
         (["nonsense"], 2, "", "*** unknown command: nonsense; "),
         (["sys", "uptime"], 2, "", "*** unknown command: sys; did you mean: systemstatus? "),
     ],

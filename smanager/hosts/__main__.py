@@ -1,4 +1,7 @@
-"""What a host's process runs: `python3 smanager/hosts DESCRIPTOR FILE`, started by the manager only."""
+"""What a host's process runs: `python3 smanager/hosts DESCRIPTOR NAME`, started by the manager only.
+
+NAME is for whoever lists the processes.
+"""
 
 import sys
 from pathlib import Path
@@ -9,4 +12,4 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from smanager.hosts.child import main  # noqa: E402  (found only now)
 
-main(int(sys.argv[1]), Path(sys.argv[2]))
+main(int(sys.argv[1]))

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from smanager.hosts import frames
-from smanager.hosts.channel import Channel, current_service
+from smanager.hosts.channel import Channel, current_service, end_line
 from smanager.hosts.frames import WINDOW, Kind
 from smanager.hosts.loader import in_one_line, print_traceback
 
@@ -46,6 +46,9 @@ MOST_COMPLETIONS = 1000
 
 IDLE_SECONDS = 10.0
 """After which a worker that had nothing to do ends, but for the last."""
+
+
+BYTES = bytes | bytearray | memoryview
 
 
 class Cancelled(BaseException):
@@ -224,6 +227,7 @@ class Workers:
             pass
         finally:
             self._leave(call)
+            end_line()
 
     def _leave(self, call: Call) -> None:
         while True:
@@ -301,7 +305,7 @@ class Workers:
 
 def shown(result: object) -> str | Iterator[str]:
     """A result as it is shown: its text where that fits one frame, else the pieces of it, each as it comes."""
-    if isinstance(result, str | bytes | dict) or not isinstance(result, Iterable):
+    if isinstance(result, str | BYTES | dict) or not isinstance(result, Iterable):
         text = line(result)
         return text if len(text) <= PIECE else cut(text)
     return (piece for item in result for piece in cut(line(item)))
@@ -331,7 +335,7 @@ def line(result: object) -> str:
     """A result as it is shown: with one newline at its end, or nothing where it is empty."""
     if result is None:
         return ""
-    text = result.decode("utf-8", "surrogateescape") if isinstance(result, bytes) else str(result)
+    text = bytes(result).decode("utf-8", "surrogateescape") if isinstance(result, BYTES) else str(result)
     return text if not text or text.endswith("\n") else text + "\n"
 
 

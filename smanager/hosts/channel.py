@@ -12,15 +12,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 from smanager.hosts import frames
 from smanager.hosts.frames import Frame, FrameDecoder, Kind
 from smanager.text import as_bytes
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+
 READ_SIZE = 256 * 1024
 
 LINE_LIMIT = 8 * 1024
-"""Characters of one printed line; a longer one is cut there and goes on as the next."""
+"""Characters of one printed line; a longer one is cut there, and goes on as the next."""
+
+CUT = " [cut]"
+"""Marks a line that goes on as the next."""
 
 current_service: ContextVar[str | None] = ContextVar("current_service", default=None)
 """The service whose code runs here; threads that a service starts itself have none."""
@@ -68,26 +75,38 @@ class ServiceOutput(io.TextIOBase):
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._unfinished: dict[int, str] = {}  # lines without their newline, by thread
+        self._unfinished: dict[tuple[int, str | None], str] = {}  # lines without newline, by thread and service
         self._forked = False
+        self.buffer = _Bytes(self)
         os.register_at_fork(after_in_child=self._become_childs)
 
     def writable(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        """What a child may print to, for one; the manager reads that as well."""
+        return 1
+
     def write(self, text: str) -> int:
-        thread = threading.get_ident()
-        *lines, rest = (self._unfinished.pop(thread, "") + text).split("\n")
+        speaker = (threading.get_ident(), current_service.get())
+        *lines, rest = (self._unfinished.pop(speaker, "") + text).split("\n")
         if len(rest) > LINE_LIMIT:
-            lines.append(rest)
-        elif rest:
-            self._unfinished[thread] = rest
+            end = len(rest) - len(rest) % LINE_LIMIT
+            lines.append(rest[:end])
+            rest = rest[end:]
+        if rest:
+            self._unfinished[speaker] = rest
         for line in lines:
             self._log(line)
         return len(text)
 
+    def end_line(self) -> None:
+        """Whoever speaks here is done: what lacks its newline is a line as well."""
+        if rest := self._unfinished.pop((threading.get_ident(), current_service.get()), ""):
+            self._log(rest)
+
     def finish(self) -> None:
-        """Nothing more will be printed: what lacks its newline is a line as well."""
+        """Nothing more will be printed by anybody."""
         for line in self._unfinished.values():
             self._log(line)
 
@@ -105,7 +124,28 @@ class ServiceOutput(io.TextIOBase):
         service = current_service.get()
         for start in range(0, len(line) or 1, LINE_LIMIT):
             piece = line[start : start + LINE_LIMIT]
+            piece += CUT * (len(piece) == LINE_LIMIT)
             self._channel.send(frames.encode_data(Kind.LOG, 0, [service, piece]))
+
+
+class _Bytes(io.RawIOBase):
+    """What `sys.stdout.buffer` is."""
+
+    def __init__(self, output: ServiceOutput) -> None:
+        self._output = output
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        self._output.write(bytes(data).decode("utf-8", "surrogateescape"))
+        return len(bytes(data))
+
+
+def end_line() -> None:
+    """Whoever runs in this thread is done with its command, or its life."""
+    if isinstance(sys.stdout, ServiceOutput):
+        sys.stdout.end_line()
 
 
 def capture_output(channel: Channel) -> ServiceOutput:

@@ -28,20 +28,28 @@ class Kind(IntEnum):
     """What a frame says; the payload stands behind it."""
 
     # From the manager to a host.
-    START = 1  # JSON: the service's name
-    STOP = 2  # nothing: stop every service and end
-    CALL = 3  # JSON: service, method, arguments
-    COMPLETE = 4  # JSON: service, command, text, line, begidx, endidx
-    CANCEL = 5  # nothing
-    MORE = 6  # JSON: how many characters of output have been passed on
+    LOAD = 1  # JSON: a services file's path
+    START = 2  # JSON: a service's name, its file's path, its class's name, its settings
+    STOP = 3  # JSON: a service's name
+    END = 4  # nothing: stop every service and end
+    CALL = 5  # JSON: service, method, arguments
+    COMPLETE = 6  # JSON: service, command, text, line, begidx, endidx
+    CANCEL = 7  # nothing
+    MORE = 8  # JSON: how many characters of output have been passed on
+    PING = 9  # JSON: the names of the services whose silence is asked for
+    SIGNAL = 10  # JSON: a service's name, and the number of the signal for its program
     # From a host to the manager.
-    LOADED = 16  # JSON: the services' descriptions and the problems found
-    STARTED = 17  # JSON: the service's name, and why it did not start, or null
-    TEXT = 18  # text: a piece of a command's output
-    RESULT = 19  # text: the rest of a command's output; the command is done
-    ERROR = 20  # text: the exception's one line; the command has failed
-    COMPLETIONS = 21  # JSON: the words found
-    LOG = 22  # JSON: the service's name (or null) and a line of what it printed
+    LOADED = 16  # JSON: a services file's path, and the services and problems found in it
+    READY = 17  # JSON: the service's name
+    SPAWNED = 18  # JSON: the service's name, and the process id of its program
+    HUNG = 19  # JSON: the service's name, and why it is taken for hung
+    ENDED = 20  # JSON: the service's name, why its life has ended (null: as asked), whether that is a success
+    TEXT = 21  # text: a piece of a command's output
+    RESULT = 22  # text: the rest of a command's output; the command is done
+    ERROR = 23  # text: the exception's one line; the command has failed
+    COMPLETIONS = 24  # JSON: the words found
+    LOG = 25  # JSON: the service's name (or null) and a line of what it printed
+    PONG = 26  # JSON: for each service asked for, seconds since its last sign of life
 
 
 class Frame(NamedTuple):

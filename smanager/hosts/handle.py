@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from smanager.hosts import frames
 from smanager.hosts.frames import WINDOW, Frame, FrameDecoder, FrameError, Kind
+from smanager.text import exit_reason
+
+T = TypeVar("T")
 
 LOG_LINE_LIMIT = 8 * 1024
 """Bytes of one line that a host's process prints past Python; a longer one is cut there."""
 
+
+LOAD_SECONDS = 30.0
+"""How long a services file may take to import; a large library on a small box takes ten."""
 
 LINES_A_TURN = 64
 """Lines logged before sessions have their turn."""
 
 READ_SIZE = 16 * 1024
 """Bytes of frames read at a time, for the same reason: a printed line is a frame of a hundred bytes."""
+
+
+log = logging.getLogger("smanager")
+
+
+class HostError(Exception):
+    """A host that cannot do what it is needed for; the text says why."""
 
 
 class Call:
@@ -69,36 +83,45 @@ class Call:
             self._owed = 0
 
 
+class Owner(Protocol):
+    """Who has made a host, and is told what becomes of it and of the services in it."""
+
+    def log(self, service: str | None, line: str) -> None:
+        """A service has printed a line; None where the process itself speaks."""
+
+    def ready(self, service: str) -> None: ...
+
+    def spawned(self, service: str, pid: int) -> None: ...
+
+    def hung(self, service: str, reason: str) -> None: ...
+
+    def ended(self, service: str, reason: str | None, clean: bool) -> None: ...
+
+    def exited(self, reason: str, clean: bool) -> None:
+        """The process is gone, and all that was in its group."""
+
+
 class Host(asyncio.SubprocessProtocol):
-    """One child process that runs the services of one file."""
+    """One child process that runs services."""
 
-    def __init__(
-        self,
-        path: Path,
-        log: Callable[[str | None, str], None],
-        started: Callable[[str, str | None], None],
-    ) -> None:
-        """Prepare a host for the services file at `path`.
-
-        `log` takes a service's name, None where the process itself speaks, and a line; `started` a
-        service's name and why it did not start, or None.
-        """
+    def __init__(self, name: str, owner: Owner) -> None:
+        """Prepare a host; `name` is for whoever lists the processes."""
         loop = asyncio.get_running_loop()
-        self.path = path
-        self.loaded: asyncio.Future[dict[str, Any]] = loop.create_future()
-        """What the file holds: `services` and `problems`, as the loader describes them."""
+        self.name = name
         self.exited: asyncio.Future[str] = loop.create_future()
         """How the process ended."""
         self._loop = loop
-        self._log = log
-        self._started = started
+        self._owner = owner
         self._process: asyncio.SubprocessTransport | None = None
         self._channel: asyncio.Transport | None = None
         self._decoder = FrameDecoder()
+        self._files: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._pings: dict[int, asyncio.Future[dict[str, float]]] = {}
         self._calls: dict[int, Call] = {}
         self._completions: dict[int, asyncio.Future[list[str]]] = {}
         self._number = 0
-        self._stopping = False
+        self.ending = False
+        """Whether it has been asked to end."""
         self._outgoing: list[bytes] = []
         self._printed = b""
         self._logging = False
@@ -107,7 +130,7 @@ class Host(asyncio.SubprocessProtocol):
         """Start the process. Raises OSError where the system has no room for one."""
         self._pair, theirs = socket.socketpair()
         self._pair.setblocking(False)
-        program = [sys.executable, str(Path(__file__).parent), str(theirs.fileno()), str(self.path)]
+        program = [sys.executable, str(Path(__file__).parent), str(theirs.fileno()), self.name]
         try:
             await self._loop.subprocess_exec(
                 lambda: self,
@@ -133,25 +156,63 @@ class Host(asyncio.SubprocessProtocol):
     def pid(self) -> int:
         return self._process.get_pid() if self._process else 0
 
-    def start(self, service: str) -> None:
-        self.send(frames.encode_data(Kind.START, 0, service))
-
-    def stop(self) -> None:
-        """Ask it to stop its services and to end; one that still imports its file hears nothing, and is killed."""
-        self._stopping = True
-        if self.loaded.done():
-            self.send(frames.encode(Kind.STOP, 0))
-        else:
-            self.kill()
-
     @property
     def gone(self) -> bool:
         return self.exited.done()
 
-    def kill(self) -> None:
-        """End the process and all that its services have started, at once."""
-        if self._process and not self.exited.done():
-            self._signal_group(signal.SIGKILL)
+    async def load(self, path: Path) -> dict[str, Any]:
+        """What a services file holds: `services` and `problems`, as the loader describes them.
+
+        Raises HostError where the process ends instead, or takes more than LOAD_SECONDS.
+        """
+        key = str(path)
+        if key not in self._files:
+            self._files[key] = self._loop.create_future()
+            self.send(frames.encode_data(Kind.LOAD, 0, key))
+        loading = self._files[key]
+        first: list[asyncio.Future[Any]] = [loading, self.exited]
+        await asyncio.wait(first, timeout=LOAD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if loading.done():
+            return loading.result()
+        if self.gone:
+            raise HostError(f"its host died while it was imported: {self.exited.result()}")
+        raise HostError(f"it did not import within {LOAD_SECONDS:g} s")
+
+    def start(self, service: str, path: Path | None, title: str, given: Mapping[str, Any]) -> None:
+        """Begin a service's life; `given` are its settings."""
+        self.send(frames.encode_data(Kind.START, 0, [service, path and str(path), title, given]))
+
+    def stop(self, service: str) -> None:
+        """Have one service stop; the others in this host go on."""
+        self.send(frames.encode_data(Kind.STOP, 0, service))
+
+    def signal_program(self, service: str, number: signal.Signals) -> None:
+        """Have a signal sent to a service's program, by the host, which knows whether its process still is there."""
+        self.send(frames.encode_data(Kind.SIGNAL, 0, [service, number]))
+
+    def end(self) -> None:
+        """Ask it to stop its services and to end; one that still imports a file hears nothing, and is killed."""
+        self.ending = True
+        if all(loading.done() for loading in self._files.values()):
+            self.send(frames.encode(Kind.END, 0))
+        else:
+            self.signal(signal.SIGKILL)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process and all that its services have started in its group."""
+        if self._process and not self.gone:
+            with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM where only zombies are left
+                os.killpg(self.pid, number)
+
+    async def ping(self, services: Sequence[str], seconds: float) -> dict[str, float]:
+        """For each of the services, how long it has been silent. Raises TimeoutError where nobody answers in time."""
+        number = self._next_number()
+        pong = self._pings[number] = self._loop.create_future()
+        self.send(frames.encode_data(Kind.PING, number, services))
+        try:
+            return await asyncio.wait_for(pong, seconds)
+        finally:
+            self._pings.pop(number, None)
 
     def call(
         self,
@@ -207,8 +268,10 @@ class Host(asyncio.SubprocessProtocol):
             for frame in self._decoder.receive(data):
                 self._accept(frame)
         except (FrameError, ValueError, TypeError, KeyError, AttributeError) as error:
-            self._log(None, f"the host sends garbage and is ended: {error}")
-            self.kill()
+            self._owner.log(None, f"the host sends garbage and is ended: {error}")
+            self.signal(signal.SIGKILL)
+        except Exception:  # of whoever takes the output: it is no fault of the host
+            log.exception("a mistake in SManager, met by output of a host")
 
     def _accept(self, frame: Frame) -> None:
         kind, number, _ = frame
@@ -230,16 +293,25 @@ class Host(asyncio.SubprocessProtocol):
                 answer(completion, [str(word) for word in frame.data()])
         elif kind is Kind.LOG:
             service, line = frame.data()
-            self._log(service, line)
-        elif kind is Kind.STARTED:
-            self._started(*frame.data())
-        elif kind is Kind.LOADED and not self.loaded.done():
-            self.loaded.set_result(frame.data())
+            self._owner.log(service, line)
+        elif kind is Kind.READY:
+            self._owner.ready(frame.data())
+        elif kind is Kind.SPAWNED:
+            self._owner.spawned(*frame.data())
+        elif kind is Kind.HUNG:
+            self._owner.hung(*frame.data())
+        elif kind is Kind.ENDED:
+            self._owner.ended(*frame.data())
+        elif kind is Kind.LOADED:
+            path, found = frame.data()
+            answer(self._files[path], found)
+        elif kind is Kind.PONG and number in self._pings:
+            answer(self._pings[number], frame.data())
 
     def channel_lost(self) -> None:
         """A host without its channel is of no use; usually it has just ended."""
         if not self.exited.done():
-            self._loop.call_later(CHANNEL_GRACE, self.kill)
+            self._loop.call_later(CHANNEL_GRACE, self.signal, signal.SIGKILL)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """What the process prints past Python's own streams: its children's output, a fatal error's stacks."""
@@ -253,7 +325,7 @@ class Host(asyncio.SubprocessProtocol):
         if not lines and len(self._printed) > LOG_LINE_LIMIT:
             lines, self._printed = [self._printed[:LOG_LINE_LIMIT]], self._printed[LOG_LINE_LIMIT:]
         for line in lines:
-            self._log(None, line[:LOG_LINE_LIMIT].decode("utf-8", "backslashreplace"))
+            self._owner.log(None, line[:LOG_LINE_LIMIT].decode("utf-8", "backslashreplace"))
         self._logging = more = b"\n" in self._printed or len(self._printed) > LOG_LINE_LIMIT
         if more:
             self._loop.call_soon(self._log_printed)
@@ -262,17 +334,19 @@ class Host(asyncio.SubprocessProtocol):
             pipe.pause_reading() if more else pipe.resume_reading()
 
     def process_exited(self) -> None:
-        self._signal_group(signal.SIGKILL)  # nothing that its services have started outlives it
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)  # nothing that its services have started outlives it
         self._read_the_rest()
         process = cast("asyncio.SubprocessTransport", self._process)
-        reason = exit_reason(process.get_returncode() or 0)
+        status = process.get_returncode() or 0
+        reason = exit_reason(status)
         if self._channel:
             self._channel.abort()
-        if not self.exited.done():
-            self.exited.set_result(reason)
+        self.exited.set_result(reason)
+        self._owner.exited(f"its host died: {reason}", clean=status == 0)
         calls, self._calls = self._calls, {}
         for call in calls.values():
-            call.end("stopped while it ran" if self._stopping else f"its host died: {reason}")
+            call.end("stopped while it ran" if self.ending else f"its host died: {reason}")
         for completion in self._completions.values():
             answer(completion, [])
 
@@ -283,10 +357,6 @@ class Host(asyncio.SubprocessProtocol):
                 if not (data := self._pair.recv(PIPE_SIZE)):
                     break
                 self.received(data)
-
-    def _signal_group(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM where only zombies are left
-            os.killpg(self.pid, number)
 
 
 CHANNEL_GRACE = 1.0
@@ -315,16 +385,6 @@ class _Channel(asyncio.BufferedProtocol):
         self._host.channel_lost()
 
 
-def answer(completion: asyncio.Future[list[str]], words: list[str]) -> None:
-    if not completion.done():  # else nobody waits for it any more
-        completion.set_result(words)
-
-
-def exit_reason(status: int) -> str:
-    """An exit status in words: `exit status 3`, `killed by SIGKILL`."""
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return f"killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"killed by signal {-status}"
+def answer(question: asyncio.Future[T], found: T) -> None:
+    if not question.done():  # else nobody waits for it any more
+        question.set_result(found)

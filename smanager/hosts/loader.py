@@ -6,14 +6,19 @@ import dataclasses
 import importlib.machinery
 import importlib.util
 import inspect
+import json
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from smanager.commands import CommandError, command_methods, describe
 from smanager.service import SService
+from smanager.settings import CLASS_KEYS, PROGRAM_KEYS
+
+_OURS = ("smanager", "builtins")
 
 MESSAGE_LIMIT = 4096
 """Characters of an exception's message that are passed on; the log has all of it."""
@@ -89,7 +94,7 @@ def print_traceback(error: BaseException) -> None:
     trace = error.__traceback__
     while trace and (trace.tb_frame.f_code.co_filename.startswith((ours, "<frozen importlib"))):
         trace = trace.tb_next
-    lines = traceback.format_exception(type(error), error, trace or error.__traceback__)
+    lines = traceback.format_exception(type(error), error, trace)
     print("".join(lines).rstrip())
 
 
@@ -106,8 +111,19 @@ def in_one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def service_name(service: type[SService]) -> str:
-    return service.name or service.__name__.lower()
+def report(classes: Sequence[type[SService]]) -> dict[str, object]:
+    """What the manager is told of a file's services."""
+    services: list[object] = []
+    problems: list[object] = []
+    for service in classes:
+        try:
+            description, complaints = described(service)
+            problems += complaints
+            services.append(description)
+        except Exception as error:
+            print_traceback(error)
+            problems.append(f"line {line_of(service)}: {service.__name__}: {in_one_line(error)}")
+    return {"services": services, "problems": problems}
 
 
 def described(service: type[SService]) -> tuple[dict[str, Any], list[str]]:
@@ -119,12 +135,30 @@ def described(service: type[SService]) -> tuple[dict[str, Any], list[str]]:
         except (CommandError, ValueError, TypeError) as error:
             line = line_of(getattr(service, method)) or line_of(service)
             problems.append(f"line {line}: {method}: {error}")
-    name = service_name(service)
+    name = service.name or service.__name__.lower()
     if not isinstance(name, str):
         raise TypeError(f"its name is {name!r}, and should be text")
-    doc = inspect.cleandoc(service.__dict__.get("__doc__") or "")
-    line = line_of(service)
-    return {"name": name, "title": service.__name__, "doc": doc, "line": line, "commands": commands}, problems
+    is_program = any(base.__module__ == "smanager.program" for base in service.__mro__)
+    description = {
+        "name": name,
+        "title": service.__name__,
+        "doc": inspect.cleandoc(service.__dict__.get("__doc__") or ""),
+        "line": line_of(service),
+        "commands": commands,
+        "is_program": is_program,
+        "given": given_by(service, is_program),
+    }
+    return description, problems
+
+
+def given_by(service: type[SService], is_program: bool) -> dict[str, Any]:
+    """The settings among a class's attributes; a method or a property that has the name of one is none."""
+    keys = CLASS_KEYS + PROGRAM_KEYS * is_program
+    bases = [base for base in reversed(service.__mro__) if base.__module__.partition(".")[0] not in _OURS]
+    given = {key: vars(base)[key] for base in bases for key in keys if key in vars(base)}
+    given = {key: value for key, value in given.items() if not hasattr(value, "__get__")}
+    json.dumps(given)  # raises TypeError where the manager could not be told
+    return given
 
 
 def line_of(thing: Any) -> int:

@@ -7,6 +7,7 @@ manager and its shells live in an event loop in another thread.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -48,16 +49,17 @@ def run(manager: Manager, log: LogQueue) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        _await(loop, manager.start())
+        _await(loop, manager.begin("the console"))
         return Console(manager, loop, log).run()
     except (Ended, KeyboardInterrupt):
         return 0
     finally:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)  # it is on its way
-        _await(loop, manager.stop())
+        _await(loop, manager.finish())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.close()
 
 
 class Console:
@@ -69,9 +71,12 @@ class Console:
         self._log = log
         self._person = sys.stdin.isatty() and sys.stdout.isatty()
         self._done = threading.Event()
+        self._broken: OSError | None = None  # why nothing more can be printed
         self._matches: list[str] = []
         self._asking = ""  # the prompt behind which a line is being typed
-        self._interpreter = self._in_loop(Interpreter, Shells(manager), self, self._done.set, self._person)
+        self._interpreter = self._in_loop(
+            Interpreter, Shells(manager), self, self._done.set, self._person, "the console"
+        )
 
     def run(self) -> int:
         """Run lines until there are no more; returns the last command's status."""
@@ -88,16 +93,29 @@ class Console:
                 print("^C")
             else:
                 self._run(line)
+        if self._broken and self._broken.errno != errno.EPIPE:  # a reader that has seen enough is no mistake
+            print(f"smanager: cannot write the output: {self._broken.strerror}", file=sys.stderr)
+            return 1
         return self._interpreter.status.value
 
     def write(self, text: str) -> None:
         """Print what a shell prints: for a terminal made safe, for a pipe as it is."""
         data = memoryview(as_bytes(visible(text) if self._person else text))
-        while data:  # past Python's buffer, which would complain of a closed pipe once more at the end
-            data = data[os.write(sys.stdout.fileno(), data) :]
+        try:
+            while data and not self._broken:  # past Python's buffer, which would complain once more at the end
+                data = data[os.write(sys.stdout.fileno(), data) :]
+        except OSError as error:
+            self._broken = error
+            self._interpreter.ended = True
+            self._loop.call_soon(self._interpreter.cancel)
+            self._done.set()
 
     def _read_line(self) -> str:
-        self._asking = self._interpreter.prompt if self._person else ""
+        if not self._person:
+            if not (line := sys.stdin.readline()):
+                raise EOFError
+            return line
+        self._asking = self._interpreter.prompt
         try:
             return input(self._asking)
         finally:
@@ -113,11 +131,7 @@ class Console:
                 self._loop.call_soon_threadsafe(self._interpreter.cancel)
 
     def _feed(self, line: str) -> None:
-        try:
-            if self._interpreter.feed(line):
-                self._done.set()
-        except OSError:  # nobody reads the output any more
-            self._interpreter.ended = True
+        if self._interpreter.feed(line):
             self._done.set()
 
     def _end_of_input(self) -> None:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from smanager.shells.base import Output
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
 
@@ -39,9 +40,10 @@ class RequestError(Exception):
 class Programs:
     """The requests of one connection."""
 
-    def __init__(self, shells: Shells, reply: Callable[[str], None], idle: Callable[[], None]) -> None:
+    def __init__(self, shells: Shells, reply: Callable[[str], None], idle: Callable[[], None], caller: str) -> None:
         """Answer with lines, without their newline, given to `reply`; `idle` is told of each request's end."""
         self._shells = shells
+        self._caller = caller
         self._reply = reply
         self._idle = idle
         self._running: set[asyncio.Task[None]] = set()
@@ -107,7 +109,9 @@ class Programs:
         """Run a line of commands; `status` is the last one's."""
         done = asyncio.Event()
         output = Collected(self._share)
-        interpreter = output.interpreter = Interpreter(self._shells, output, done.set, person=False)
+        interpreter = output.interpreter = Interpreter(
+            self._shells, output, done.set, person=False, caller=self._caller
+        )
         self._outputs.append(output)
         try:
             if not interpreter.feed(line):
@@ -120,6 +124,9 @@ class Programs:
             self._share()
         return {"output": output.text(), "status": interpreter.status.value}
 
+    def _interpreter(self, output: Output, idle: Callable[[], None]) -> Interpreter:
+        return Interpreter(self._shells, output, idle, person=False, caller=self._caller)
+
     def _share(self) -> None:
         """While too much is held, let only the oldest request go on."""
         crowded = sum(output.length for output in self._outputs) > OUTPUT_LIMIT
@@ -128,7 +135,9 @@ class Programs:
 
     async def _complete(self, line: str) -> object:
         """What the last word of a line could be, and where it begins."""
-        start, matches = await Interpreter(self._shells, NOWHERE, lambda: None, person=False).complete(line)
+        start, matches = await Interpreter(
+            self._shells, NOWHERE, lambda: None, person=False, caller=self._caller
+        ).complete(line)
         return {"start": start, "matches": matches}
 
     def _answer(self, identity: object, answer: object) -> None:

@@ -7,6 +7,8 @@ import logging
 import os
 import resource
 import socket
+from collections.abc import Sequence
+from functools import partial
 
 from smanager.server.opening import Opening
 from smanager.server.session import Session, peer_name
@@ -34,9 +36,10 @@ log = logging.getLogger("smanager")
 class Listener:
     """A listening port and its sessions."""
 
-    def __init__(self, shells: Shells, most_sessions: int) -> None:
-        """Serve `shells` to at most so many sessions, or fewer where descriptors are short."""
-        self.shells = shells
+    shells: Shells
+
+    def __init__(self, most_sessions: int) -> None:
+        """Serve at most so many sessions, or fewer where descriptors are short."""
         self._most_sessions = max(1, min(most_sessions, _descriptors() - RESERVED_DESCRIPTORS))
         if self._most_sessions < most_sessions:
             log.warning(
@@ -48,28 +51,32 @@ class Listener:
         self._silent: dict[Session, None] = {}  # in the order of their arrival
         self._turned_away: set[Session] = set()
         self._all_gone = asyncio.Event()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
-    async def open(self, host: str, port: int) -> list[str]:
-        """Take the port, and return the addresses. Raises OSError where it is not to be had."""
+    async def open(self, host: str, port: int, passed: Sequence[socket.socket] = ()) -> list[str]:
+        """Take the port, or the sockets that were passed, and return the addresses.
+
+        Raises OSError where it is not to be had.
+        """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Session(self, Opening), host, port, backlog=ACCEPTS_A_TURN, start_serving=False
-        )
-        return [peer_name(connection.getsockname()) for connection in self._server.sockets]
+        new_session = partial(Session, self, Opening)
+        create = partial(loop.create_server, new_session, backlog=ACCEPTS_A_TURN, start_serving=False)
+        self._servers = [await create(sock=connection) for connection in passed] or [await create(host, port)]
+        return [peer_name(connection.getsockname()) for server in self._servers for connection in server.sockets]
 
-    async def serve(self) -> None:
-        """Accept connections from here on; until then clients are refused, as if nobody listened."""
-        if self._server:
-            await self._server.start_serving()
-            for connection in self._server.sockets:
+    async def serve(self, shells: Shells) -> None:
+        """Give everybody who connects from here on a shell; until then clients are refused, as if nobody listened."""
+        self.shells = shells
+        for server in self._servers:
+            await server.start_serving()
+            for connection in server.sockets:
                 with socket.socket(fileno=os.dup(connection.fileno())) as listening:
                     listening.listen(BACKLOG)
 
     async def close(self, message: str) -> None:
         """Stop listening, tell everybody why, and see them off."""
-        if self._server:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         self._all_gone.clear()
         for session in list(self._sessions):
             session.farewell(message)

@@ -173,14 +173,14 @@ class Session(asyncio.Protocol):
 
     def interpret(self, stdout: Output, person: bool) -> None:
         """Have the session's lines run from here on."""
-        self.interpreter = Interpreter(self._registry.shells, stdout, self.idle, person)
+        self.interpreter = Interpreter(self._registry.shells, stdout, self.idle, person, self.peer)
 
     def accept(self, line: str) -> bool:
         """Run a line, whether a person's, a script's or a program's request; whether that is done."""
         if not line.startswith("{"):
             return self.interpreter.feed(line)
         if self.programs is None:
-            self.programs = Programs(self._registry.shells, self._reply, self.idle)
+            self.programs = Programs(self._registry.shells, self._reply, self.idle, self.peer)
         self.programs.receive(line)
         return not self.programs.full  # else the next line need not wait for the answer
 

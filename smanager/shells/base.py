@@ -65,10 +65,16 @@ class Shell(cmd.Cmd):
 
     prompt = ">"
 
-    def __init__(self, manager: Manager, stdout: Output, abbreviations: bool) -> None:
+    def __init__(self, manager: Manager, stdout: Output, abbreviations: bool, caller: str) -> None:
         super().__init__(completekey="", stdin=_NO_INPUT, stdout=cast("TextIO", stdout))
         self.manager = manager
         self.abbreviations = abbreviations
+        self.caller = caller
+
+    @property
+    def here(self) -> list[str]:
+        """The service that the shell is in, if it is in one."""
+        return []
 
     if TYPE_CHECKING:
 

@@ -20,11 +20,12 @@ log = logging.getLogger("smanager")
 class Interpreter:
     """A session's shells, the commands that wait in it, and the one that runs.
 
-    `feed` says whether what was fed is done, and `status` is then the last command's; where it is not, `idle`
-    is called once it is.
+    `feed` says whether what was fed is done; where it is not, `idle` is called once it is. `status` is then
+    the worst of the line's commands.
     """
 
     __slots__ = (
+        "_caller",
         "_catalogue",
         "_generation",
         "_idle",
@@ -40,18 +41,22 @@ class Interpreter:
         "status",
     )
 
-    def __init__(self, shells: Shells, stdout: Output, idle: Callable[[], None], person: bool) -> None:
-        """Print to `stdout`; a person may abbreviate, and has each command's output closed by a line."""
+    def __init__(self, shells: Shells, stdout: Output, idle: Callable[[], None], person: bool, caller: str) -> None:
+        """Print to `stdout`; a person may abbreviate, and has each command's output closed by a line.
+
+        `caller` says who gives the commands.
+        """
         self._shells = shells
         self._stdout = stdout
         self._idle = idle
         self._person = person
+        self._caller = caller
         self._paused = False
         self._pending: list[
             str
         ] = []  # the next one last; a deque takes 600 bytes from the start, for each idle session
         self._path: str | None = None
-        self._shell: Shell = shells.root(stdout, person)
+        self._shell: Shell = shells.root(stdout, person, caller)
         self._catalogue = shells.manager.catalogue
         self._generation = self._catalogue.generation
         self.running: Running | None = None
@@ -74,6 +79,8 @@ class Interpreter:
 
     def feed(self, line: str) -> bool:
         """Run a line's commands once those before them are done; whether they all are done already."""
+        if not self.busy:
+            self.status = Status.DONE
         if ";" in line:
             commands = [command for command in split_commands(line) if command and not command.isspace()]
             self._pending[:0] = commands[::-1]
@@ -130,7 +137,6 @@ class Interpreter:
     def _execute(self, text: str) -> None:
         if not text.strip():
             return
-        self.status = Status.DONE
         try:
             if self._generation != self._catalogue.generation:
                 self._renew_shell()
@@ -167,7 +173,7 @@ class Interpreter:
             self._idle()
 
     def _fail(self, message: str, status: Status) -> None:
-        self.status = status
+        self.status = max(self.status, status)
         self._stdout.write(f"*** {' '.join(message.splitlines())}\n")
         self._close()
 
@@ -186,6 +192,6 @@ class Interpreter:
         self._go(self._path)
 
     def _go(self, service: str | None) -> None:
-        root = self._shells.root(self._stdout, self._person)
+        root = self._shells.root(self._stdout, self._person, self._caller)
         self._path = service if service in root.service_shells else None
         self._shell = root.child(self._path) if self._path else root

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 
 from smanager.commands import CommandError, Status, split_words
 from smanager.manager import Manager
 from smanager.shells import pages
-from smanager.shells.base import Enter, Outcome, Output, Shell
+from smanager.shells.base import Enter, Leave, Outcome, Output
+from smanager.shells.operations import Operations
 from smanager.shells.service import ServiceShell, completer, runner, service_shell
-from smanager.states import State
 
-BUILT_INS = ("help", "kill", "restart", "exit", "quit", "services")
+BUILT_INS = (
+    *("help", "kill", "restart"),
+    *(
+        "exit",
+        "quit",
+        "services",
+        "status",
+        "start",
+        "stop",
+        "why",
+        "logs",
+        "events",
+        "wait",
+        "signal",
+        "plan",
+        "reload",
+    ),
+)
 """The manager's own commands in the order of the help page: the seed's three first."""
 
 
-class RootShell(Shell):
+class RootShell(Operations):
     """Where a session begins."""
 
     service_shells: dict[str, type[ServiceShell]]
@@ -24,7 +40,7 @@ class RootShell(Shell):
     """What `help -s` prints; made with the class, since programs ask for it again and again."""
 
     def child(self, service: str) -> ServiceShell:
-        return self.service_shells[service](self.manager, self.stdout, self.abbreviations)
+        return self.service_shells[service](self.manager, self.stdout, self.abbreviations, self.caller)
 
     def alternatives(self, name: str) -> list[str]:
         services = self.manager.catalogue.services.values()
@@ -43,7 +59,7 @@ class RootShell(Shell):
                 self.stdout.write(pages.root_help(catalogue, summaries))
             case [name]:
                 self.stdout.write(self.topic(self.full_name(name)))
-            case [name, command]:
+            case [name, command] if name != "-s":
                 self.child(catalogue.find(self.full_name(name)).name).do_help(command)
             case _:
                 raise CommandError(
@@ -68,29 +84,6 @@ class RootShell(Shell):
         self.no_words("kill", arg)
         self.manager.end.set()
 
-    def do_restart(self, arg: str) -> Outcome:
-        """restart services
-
-        `restart` restarts all of them, and sees files that are new or gone; `restart SERVICE ...` only the
-        named ones, with those that share their files.
-        """
-        catalogue = self.manager.catalogue
-        files = list(dict.fromkeys(catalogue.find_file(self.full_name(name)) for name in split_words(arg)))
-
-        async def restart_and_tell() -> None:
-            await self.manager.restart(files)
-            restarted = [service for service in catalogue.services.values() if not files or service.file in files]
-            problems = [problem for problem in catalogue.problems() if not files or problem[0] in files]
-            self.stdout.write("".join(f"{service.name}: {service.condition}\n" for service in restarted))
-            self.stdout.write("".join(f"{file.path.name}: {problem}\n" for file, problem in problems))
-            if problems or any(service.state is not State.RUNNING for service in restarted):
-                raise CommandError("not everything is running; the lines above say why")
-
-        return Work(restart_and_tell(), "restart")
-
-    def complete_restart(self, text: str, *ignored: object) -> list[str]:
-        return [name for name in self.manager.catalogue.services if name.startswith(text)]
-
     def do_services(self, arg: str) -> None:
         """list the services and how they are"""
         self.no_words("services", arg)
@@ -105,31 +98,6 @@ class RootShell(Shell):
         return []
 
 
-class Work:
-    """A command of the manager's own that takes time."""
-
-    def __init__(self, work: Coroutine[object, object, None], caption: str) -> None:
-        self.ended: Callable[[str | None], None] = lambda error: None
-        self._caption = caption
-        self._task = asyncio.ensure_future(work)
-        self._task.add_done_callback(self._done)
-
-    def cancel(self) -> None:
-        """Stop waiting for it; what it has begun is not left half done, and goes on."""
-        ended, self.ended = self.ended, lambda error: None
-        ended(f"{self._caption}: goes on without you")
-
-    def pause(self) -> None:
-        """Its few lines need no holding back."""
-
-    def resume(self) -> None:
-        """Nothing was held back."""
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        error = task.exception()
-        self.ended(None if error is None else f"{self._caption}: {error}")
-
-
 class Shells:
     """The shell classes for what the catalogue holds now, shared by all sessions."""
 
@@ -138,12 +106,12 @@ class Shells:
         self._generation = -1
         self._root: type[RootShell] = RootShell
 
-    def root(self, stdout: Output, abbreviations: bool) -> RootShell:
-        """A root shell that prints to `stdout`; `abbreviations` for a person."""
+    def root(self, stdout: Output, abbreviations: bool, caller: str) -> RootShell:
+        """A root shell that prints to `stdout`; `abbreviations` for a person; `caller` says who gives the commands."""
         generation = self.manager.catalogue.generation
         if self._generation != generation:
             self._root, self._generation = root_shell(self.manager), generation
-        return self._root(self.manager, stdout, abbreviations)
+        return self._root(self.manager, stdout, abbreviations, caller)
 
 
 def root_shell(manager: Manager) -> type[RootShell]:
@@ -165,7 +133,10 @@ def _entrance(service: str) -> Callable[[RootShell, str], Outcome]:
     """A `do_` method for a service's name: alone it enters the service, before a command it runs that."""
 
     def enter_or_run(shell: RootShell, arg: str) -> Outcome:
-        return shell.child(service).onecmd(arg) if arg else Enter(service)
+        if not arg:
+            return Enter(service)
+        outcome = shell.child(service).onecmd(arg)
+        return None if isinstance(outcome, Leave) else outcome  # nobody had entered it
 
     return enter_or_run
 

@@ -8,12 +8,17 @@ from smanager.catalogue import Service
 from smanager.commands import Command, CommandError, Status, split_words
 from smanager.shells import pages
 from smanager.shells.base import Outcome, Shell
+from smanager.shells.operations import Operations
 
 
-class ServiceShell(Shell):
+class ServiceShell(Operations):
     """The commands of a service, without its name before them."""
 
     service: Service
+
+    @property
+    def here(self) -> list[str]:
+        return [self.service.name]
 
     def do_help(self, arg: str) -> None:
         """Print the help dialogue for this service"""
@@ -33,6 +38,13 @@ class ServiceShell(Shell):
             return self.built_in_doc(name) + "\n"
         alternatives = ", ".join(self.alternatives(name)) or "help"
         raise CommandError(f"{self.service.name} has no command {name}; nearest: {alternatives}", Status.UNUSABLE)
+
+    def default(self, line: str) -> None:
+        name, service = line.split(None, 1)[0], self.service.name
+        alternatives = ", ".join(self.alternatives(name))
+        hint = f"did you mean: {alternatives}? " if alternatives else ""
+        message = f"{service} has no command {name}; {hint}`{service} help` lists what there is"
+        raise CommandError(message, Status.UNUSABLE)
 
 
 def service_shell(service: Service) -> type[ServiceShell]:

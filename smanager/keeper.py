@@ -1,0 +1,270 @@
+"""Keeps one service up: follows it from state to state, and does what each asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Protocol
+
+from smanager.catalogue import Service
+from smanager.history import LAST_LINES, Life, listed
+from smanager.hosts.handle import Host, HostError
+from smanager.pool import Slot
+from smanager.states import Ends, Event, State, next_state
+
+log = logging.getLogger("smanager")
+
+
+class Household(Protocol):
+    """Where a keeper's service lives together with others."""
+
+    def lacks(self, service: Service) -> list[str]:
+        """The services that have to be up before this one may begin, and are not."""
+
+    def loaded(self, service: Service, report: dict[str, Any]) -> None:
+        """A new process has found this in the service's file. Raises HostError where the service is not in it."""
+
+    def changed(self, keeper: Keeper, text: str) -> None:
+        """The service is in another state; `text` says why."""
+
+
+class Keeper:
+    """One service's supervision. All that it waits for comes as a call; it has one timer."""
+
+    def __init__(self, service: Service, slot: Slot, household: Household) -> None:
+        self.service = service
+        self.slot = slot
+        self.host: Host | None = None
+        """Where it lives, while it does."""
+        self.program_pid = 0
+        """Its program's process, where it is one and runs."""
+        self.attempt_at = 0.0
+        """When the next attempt is made, in backoff; of the monotonic clock."""
+        self.down = asyncio.Event()
+        """Set while nothing of it runs, or is about to."""
+        self.down.set()
+        self._settled = asyncio.Event()
+        self._household = household
+        self._ends = Ends()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._waits = False  # for others that have to be up before
+        self._over = asyncio.Event()  # its end has been noticed
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def name(self) -> str:
+        return self.service.name
+
+    @property
+    def watchdog(self) -> float:
+        return self.service.settings.watchdog
+
+    @property
+    def state(self) -> State:
+        return self.service.state
+
+    @property
+    def pid(self) -> int:
+        """The process that its work is done in; 0 where there is none."""
+        return self.program_pid or (self.slot.pid if self.host and not self.service.is_program else 0)
+
+    # What people ask for.
+
+    def start(self, asked_by: str) -> None:
+        """Have it up from here on; nothing happens where it is, or is on its way."""
+        if self._take(Event.START, f"started by {asked_by}", ""):
+            self._ends.forget()
+            self.service.history.restarts = 0
+            self._begin_life(asked_by)
+
+    def stop(self, asked_by: str) -> None:
+        """Have it down from here on; `down` is set once that is so."""
+        if not self._take(Event.STOP, f"stopped by {asked_by}", f"by {asked_by}"):
+            return
+        if self.state is State.STOPPED:
+            self._spawn(self.slot.leave(self))
+        else:
+            self._spawn(self._end_life() if self.host else self._leave(None, clean=True))
+
+    def send_signal(self, number: signal.Signals) -> bool:
+        """Send a signal to its program, or to the process that it lives in; False where there is none."""
+        if self.host is None or self.host.gone:
+            return False
+        if self.service.is_program:
+            self.host.signal_program(self.name, number)
+        else:
+            with suppress(ProcessLookupError):
+                os.kill(self.host.pid, number)
+        return True
+
+    async def settled(self) -> None:
+        """Return when it is up, or will not be at once; or when it has taken as long as it may for that."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), self.service.settings.start_timeout)
+
+    def proceed(self) -> None:
+        """What it waits for may have come."""
+        if self.state is State.STARTING and self._waits:
+            self._go_on()
+
+    # What its host reports.
+
+    def ready(self) -> None:
+        if self._take(Event.READY, "running", "") and (life := self.service.history.life):
+            life.ready = self._loop.time()
+
+    def spawned(self, pid: int) -> None:
+        self.program_pid = pid
+
+    def hangs(self, reason: str) -> None:
+        """It does not answer, or does not get ready: have it ended; its stacks go to the log before."""
+        if not self._take(Event.HANG, f"hung: {reason}", reason):
+            return
+        if self.service.is_program and self.host:
+            self.host.stop(self.name)
+        else:
+            self._spawn(self.slot.abort())
+
+    def ended(self, reason: str | None, clean: bool) -> None:
+        """Its life in the host has ended; `reason` is None where that was asked for."""
+        if self._over.is_set():
+            return
+        self._over.set()
+        self._set_timer(0, None)
+        if self.program_pid and self.host and self.host.gone:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.program_pid, signal.SIGKILL)  # its host was killed, and could not end it
+        self._spawn(self._leave(reason, clean))
+
+    # One life.
+
+    def _begin_life(self, asked_by: str) -> None:
+        self._over.clear()
+        self.service.history.lives.append(Life(time.time(), asked_by, self._loop.time()))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin, unless others have to be up before."""
+        lacking = self._household.lacks(self.service)
+        self._waits = bool(lacking)
+        self.service.reason = f"waits for {listed(lacking)}" if lacking else ""
+        if not lacking:
+            self._spawn(self._enter())
+
+    async def _enter(self) -> None:
+        """Get into the host, and be started there."""
+        service = self.service
+        try:
+            host = await self.slot.enter(self)
+            if service.source is not None:
+                self._household.loaded(service, await host.load(service.source))
+        except OSError as error:
+            self.ended(f"no process can be started for it: {error}", clean=False)
+        except HostError as error:
+            self.ended(str(error), clean=False)
+        else:
+            if self.state is State.STARTING and not self._over.is_set():
+                self.host = host
+                host.start(service.name, service.source, service.title, service.given)
+                seconds = service.settings.start_timeout
+                self._set_timer(seconds, lambda: self.hangs(f"it was not ready within {seconds:g} s"))
+
+    async def _end_life(self) -> None:
+        """Its `stop`, then SIGTERM, then SIGKILL; a program's host sees to those itself."""
+        assert self.host is not None  # else there is no life to be ended
+        host, seconds = self.host, self.service.settings.stop_timeout
+        alone = self.slot.residents == [self.name]
+        host.end() if alone else host.stop(self.name)
+        if self.service.is_program or await self._is_over(seconds):
+            return
+        log.warning("%s: did not stop within %g s", self.name, seconds)
+        if alone:
+            host.signal(signal.SIGTERM)
+            if await self._is_over(seconds):
+                return
+        host.signal(signal.SIGKILL)  # those who share it are started again
+
+    async def _is_over(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)
+        return self._over.is_set()
+
+    async def _leave(self, reason: str | None, clean: bool) -> None:
+        """Leave the host, and go where the end of the life leads.
+
+        A program that will be started again needs no fresh host, and so stays in the one that it has.
+        """
+        self._over.set()
+        if self.service.source is not None or self.state is State.STOPPING:
+            await self.slot.leave(self)
+        self.host, self.program_pid = None, 0
+        self._conclude(reason, clean)
+        if not self.state.alive and self.state is not State.BACKOFF:
+            await self.slot.leave(self)
+
+    def _conclude(self, reason: str | None, clean: bool) -> None:
+        """Write down how the life has ended, and go where that leads."""
+        now = self._loop.time()
+        life = self.service.history.life
+        assert life is not None  # there is none without one
+        life.ended = now
+        life.last_lines = self.service.history.lines.last(LAST_LINES)
+        if self.state is State.STOPPING:
+            life.end = "stopped, as asked"
+            self._take(Event.END, "stopped", self.service.reason)
+            return
+        if self.state is State.HUNG:
+            reason = f"hung: {self.service.reason}"
+        life.end = reason or "it ended"
+        lived = now - (life.begun if life.ready is None else life.ready)
+        event, life.decision = self._ends.decide(self.service.settings.policy, lived, clean)
+        delay = self._ends.backoff(self.service.settings.policy, random.random())
+        if event is Event.FALL:
+            self.attempt_at = now + delay
+            life.decision = f"started again {f'in {delay:.1f} s' if delay else 'at once'}"
+        text = f"{life.end}; {life.decision}"
+        self._take(event, text, text)
+        if event is Event.FALL:
+            self._set_timer(delay, self._try_again)
+
+    def _try_again(self) -> None:
+        if self._take(Event.START, "started again", ""):
+            self.service.history.restarts += 1
+            self._begin_life("its supervision")
+
+    # What those are made of.
+
+    def _take(self, event: Event, text: str, reason: str) -> bool:
+        """Go to the state that follows `event`, if one does; `text` tells it, `reason` is why it then is so."""
+        state = next_state(self.state, event)
+        if state is None:
+            return False
+        self._set_timer(0, None)
+        self.service.enter(state, reason, self._loop.time())
+        at_once = state is State.BACKOFF and self.attempt_at <= self._loop.time()
+        self._settled.clear() if state is State.STARTING or at_once else self._settled.set()
+        self.down.clear() if state.alive or state is State.BACKOFF else self.down.set()
+        self._household.changed(self, text)
+        return True
+
+    def _set_timer(self, seconds: float, action: Callable[[], None] | None) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, action) if action else None
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)  # the loop itself would let it be collected
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("%s: a mistake in SManager", self.name, exc_info=error)

@@ -1,0 +1,201 @@
+"""An external program as a service: spawned, read, watched and ended by the thread that runs it in its host."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import resource
+import select
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+
+from smanager.probes import Watch
+from smanager.service import Finished, SService
+from smanager.settings import ProgramSettings, settings_of
+from smanager.text import exit_reason
+
+READ_SIZE = 64 * 1024
+
+LAST_OUTPUT_SECONDS = 0.2
+"""How long the output of a program that has ended is read on, where something else still holds its pipe."""
+
+POLL_SECONDS = 0.05
+"""How often a program is looked at that cannot be waited for: while its group empties, or without pidfd_open."""
+
+KILL_SECONDS = 5.0
+"""How long a killed group may take to be gone; what waits for a dead disk does not end, and is left then."""
+
+
+class Program(SService):
+    """An external program"""
+
+    calls_ready = True
+
+    def __init__(self) -> None:
+        self._settings = settings_of(self._given, is_program=True)
+        assert self._settings.program is not None  # is_program says so
+        self._program: ProgramSettings = self._settings.program
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._waking = threading.Lock()  # guards the pipe, by which `stop` wakes `run`
+        self._wake_reader, self._wake_writer = os.pipe()
+        self._lines = ""
+        self._watch = Watch(self._program, ready=self.ready, hung=self._is_hung)
+
+    def start(self) -> None:
+        """Spawn it. Raises OSError, KeyError (no such user) or ValueError where that cannot be."""
+        try:
+            self._process = self._spawned(self._program)
+        except BaseException:
+            self._close_pipe()
+            raise
+        self._tell("spawned", self._process.pid)
+        self._watch.begin()
+
+    def _spawned(self, settings: ProgramSettings) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            settings.program,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=settings.directory or None,
+            env=environment(settings),
+            user=settings.user or None,
+            group=settings.group or None,
+            extra_groups=[] if settings.user else None,
+            umask=-1 if settings.umask is None else settings.umask,
+            start_new_session=True,
+            preexec_fn=self._limit if settings.limits else None,
+        )
+
+    def run(self) -> None:
+        """Read its output until it has ended, in whatever way. Raises Finished where that was not asked for."""
+        process = self._process
+        assert process is not None  # `start` has returned
+        try:
+            self._follow(process)
+        finally:
+            self._watch.end()
+            self._end_group(process)
+            self._close_pipe()
+        if not self._stopping.is_set():
+            status = process.returncode
+            raise Finished(exit_reason(status), clean=status in self._program.success_codes)
+
+    def stop(self) -> None:
+        """Tell it to end; `run` sees to it that it does."""
+        self._stopping.set()
+        with self._waking:
+            if self._wake_writer >= 0:
+                os.write(self._wake_writer, b"x")
+
+    def _close_pipe(self) -> None:
+        with self._waking:
+            os.close(self._wake_reader)
+            os.close(self._wake_writer)
+            self._wake_writer = -1
+
+    def _signal(self, number: int) -> None:
+        if self._process:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
+
+    def _limit(self) -> None:
+        """In the child, before it becomes the program; two calls that take no lock, so threads are no danger."""
+        for name, limit in self._program.limits.items():
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name.upper()}"), (limit, limit))
+
+    def _is_hung(self, reason: str) -> None:
+        self._tell("hung", reason)
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> None:
+        """Log what the process prints, until it has ended; when told to stop, see to it that it does."""
+        assert process.stdout is not None  # it is a pipe
+        output = process.stdout.fileno()
+        os.set_blocking(output, False)
+        decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        poll, end = select.poll(), descriptor_of_end(process.pid)
+        for descriptor in (output, self._wake_reader, end):
+            if descriptor is not None:
+                poll.register(descriptor, select.POLLIN)
+        deadline: float | None = None
+        while process.poll() is None:
+            patience = None if end is not None else POLL_SECONDS
+            if deadline is not None:
+                patience = min(max(deadline - monotonic(), 0), patience or deadline)
+            ready = {descriptor for descriptor, _ in poll.poll(None if patience is None else patience * 1000)}
+            if output in ready and not self._log(output, decoder):
+                poll.unregister(output)
+            if self._wake_reader in ready:
+                poll.unregister(self._wake_reader)
+                self._signal(signal.Signals[self._program.stop_signal])
+                deadline = monotonic() + self._settings.stop_timeout
+            elif deadline is not None and monotonic() >= deadline:
+                self._signal(signal.SIGKILL)
+                deadline = None
+        if end is not None:
+            os.close(end)
+        last = monotonic() + LAST_OUTPUT_SECONDS
+        while (left := last - monotonic()) > 0 and select.select([output], [], [], left)[0]:
+            if not self._log(output, decoder):
+                break
+        process.stdout.close()
+
+    def _log(self, output: int, decoder: codecs.IncrementalDecoder) -> bool:
+        """Log what can be read now; False at the end."""
+        data = os.read(output, READ_SIZE)
+        text = decoder.decode(data, final=not data)
+        sys.stdout.write(text)
+        self._watch.printed(text)
+        return bool(data)
+
+    def _end_group(self, process: subprocess.Popen[bytes]) -> None:
+        """Have all that it has started end too; returns when its group is empty."""
+        deadline = monotonic() + (self._settings.stop_timeout if self._stopping.is_set() else 0)
+        killed = False
+        while group_exists(process.pid):
+            if not killed and monotonic() >= deadline:
+                self._signal(signal.SIGKILL)
+                killed = True
+            elif monotonic() >= deadline + KILL_SECONDS:
+                print(f"its process group {process.pid} does not end, though it was killed")
+                return
+            sleep(POLL_SECONDS)
+
+
+def group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):  # macOS: EPERM where only zombies are left
+        return False
+    return True
+
+
+def environment(settings: ProgramSettings) -> dict[str, str]:
+    """The manager's own, then the files', then what the settings say. Raises OSError and ValueError."""
+    found = dict(os.environ)
+    for name in settings.env_files:
+        for number, line in enumerate(Path(name).read_text().splitlines(), start=1):
+            words = shlex.split(line, comments=True)
+            if not words:
+                continue
+            if words[0] == "export":
+                del words[0]
+            variable, equals, value = " ".join(words).partition("=")
+            if not equals or not variable:
+                raise ValueError(f"{name}, line {number}: {line!r} should be NAME=VALUE")
+            found[variable] = value
+    return {**found, **settings.environment}
+
+
+def descriptor_of_end(pid: int) -> int | None:
+    """A descriptor that is readable once the process has ended; None where the system has none (before Linux 5.3)."""
+    with suppress(AttributeError, OSError):
+        return os.pidfd_open(pid)
+    return None

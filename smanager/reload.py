@@ -1,0 +1,76 @@
+"""What a changed configuration, or changed services files, ask for: found before anything is done, then done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from smanager.catalogue import Catalogue, Service, ServicesFile
+from smanager.config import ConfigError, Services
+from smanager.files import fingerprint
+from smanager.settings import PROGRAM_KEYS, SettingsError, settings_of
+
+RESTARTING_KEYS = frozenset({*PROGRAM_KEYS, "options", "host"})
+"""What a service meets at its start only; all else is looked at when it matters, and restarts nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing to do; `verb` is remove, stop, restart, change, start or load."""
+
+    verb: str
+    name: str
+    """The service's, or the file's where it is to be loaded."""
+    file: ServicesFile
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.name}: {self.why}"
+
+
+def changes(catalogue: Catalogue, wanted: Services, files: dict[Path, ServicesFile]) -> list[Change]:
+    """What leads from what the catalogue holds to what is wanted; `files` are those that there are now.
+
+    Raises ConfigError where that cannot be.
+    """
+    found: list[Change] = []
+    for path, file in catalogue.files.items():
+        if path not in files:
+            found += [Change("remove", service.name, file, "its file is gone") for service in file.services]
+        elif not file.is_code:
+            gone = [service for service in file.services if service.name not in wanted.programs]
+            found += [Change("remove", service.name, file, "it is not configured any more") for service in gone]
+    for path, file in files.items():
+        if path not in catalogue.files or (file.is_code and not file.services):
+            if file.is_code and file.fingerprint != fingerprint(path):
+                found.append(Change("load", path.name, file, "it is new, or has changed"))
+        elif file.is_code and file.fingerprint != fingerprint(path):
+            found += [Change("restart", service.name, file, "its file has changed") for service in file.services]
+        else:
+            for service in file.services:
+                found += _changed(service, file, catalogue.configuration, wanted)
+    known = {service.name for file in files.values() if not file.is_code for service in file.services}
+    configuration = files.get(wanted.path) if wanted.path else None
+    if configuration:
+        found += [Change("start", name, configuration, "it is new") for name in wanted.programs if name not in known]
+    return found
+
+
+def _changed(service: Service, file: ServicesFile, before: Services, wanted: Services) -> Iterator[Change]:
+    """What other settings ask for."""
+    old, new = before.settings.get(service.name, {}), wanted.settings.get(service.name, {})
+    keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    if not keys or (not file.is_code and service.name not in wanted.programs):
+        return
+    try:
+        settings = settings_of({**service.class_given, **new}, service.is_program)
+    except SettingsError as error:
+        raise ConfigError(f"{wanted.path}: [services.{service.name}] {error}") from None
+    if settings.enabled != service.settings.enabled:
+        verb, why = ("start", "it is enabled") if settings.enabled else ("stop", "it is not enabled")
+        yield Change(verb, service.name, file, why)
+    elif RESTARTING_KEYS & set(keys):
+        yield Change("restart", service.name, file, f"other {', '.join(keys)}")
+    else:
+        yield Change("change", service.name, file, f"other {', '.join(keys)}")

@@ -1,0 +1,39 @@
+"""The words behind a command of the manager's own: argparse's rules, without its exits and prints."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from smanager.commands import CommandError, Status, split_words
+
+
+class Arguments(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(prog=name, add_help=False, allow_abbrev=False)
+
+    def read(self, text: str) -> argparse.Namespace:
+        """The arguments in `text`. Raises CommandError where they are wrong."""
+        return self.parse_args(split_words(text))
+
+    def error(self, message: str) -> NoReturn:
+        usage = " ".join(self.format_usage().split())
+        raise CommandError(f"{self.prog}: {message}; {usage}", Status.UNUSABLE)
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} should be a number of seconds")
+    return value
+
+
+def count(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} should be a whole number")
+    return int(text)

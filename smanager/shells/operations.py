@@ -1,0 +1,254 @@
+"""The manager's own commands for looking after services, at the root and inside a service's shell."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+
+from smanager.commands import CommandError, Status, split_words
+from smanager.config import ConfigError
+from smanager.keeper import Keeper
+from smanager.shells import statuspages
+from smanager.shells.arguments import Arguments, count, seconds
+from smanager.shells.base import Outcome, Shell
+from smanager.shells.running import Following, Wait, Work
+from smanager.states import State
+
+SHOWN_LINES = 20
+"""Lines that `logs` and `events` show where nobody says how many: they fit a small window."""
+
+_LOGS = Arguments("logs")
+_LOGS.add_argument("-f", action="store_true", dest="follow")
+_LOGS.add_argument("-n", type=count, default=SHOWN_LINES, dest="count")
+_LOGS.add_argument("names", nargs="*", metavar="SERVICE")
+
+_EVENTS = Arguments("events")
+_EVENTS.add_argument("-f", action="store_true", dest="follow")
+_EVENTS.add_argument("-n", type=count, default=SHOWN_LINES, dest="count")
+
+_RELOAD = Arguments("reload")
+_RELOAD.add_argument("--dry-run", action="store_true")
+
+_WAIT = Arguments("wait")
+_WAIT.add_argument("words", nargs="+", metavar="SERVICE STATE")
+_WAIT.add_argument("--timeout", type=seconds, metavar="SECONDS")
+
+
+class Operations(Shell):
+    """What needs no service's cooperation. Without a name, it is about the service that the shell is in."""
+
+    def named(self, name: str, arg: str) -> list[Keeper]:
+        """The services that a line's names and patterns mean. Raises CommandError where it has none."""
+        keepers = self.meant(split_words(arg))
+        if not keepers:
+            raise CommandError(f"{name}: of which service? usage: {name} SERVICE ..., or all", Status.UNUSABLE)
+        return keepers
+
+    def meant(self, words: Sequence[str]) -> list[Keeper]:
+        return self.manager.chosen([self.full_service_name(word) for word in words] or self.here)
+
+    def full_service_name(self, word: str) -> str:
+        """A service that a person abbreviates, where that is unique."""
+        known = self.manager.keepers
+        if not self.abbreviations or word in known or word == "all":
+            return word
+        begun = [name for name in known if name.startswith(word)]
+        return begun[0] if len(begun) == 1 else word
+
+    def do_status(self, arg: str) -> None:
+        """show how services are
+
+        `status [SERVICE ...]`: since when each is in its state, how often it was started again by itself, CPU
+        time and memory of its process, and how its last life ended.
+        """
+        self.stdout.write(statuspages.table(self.meant(split_words(arg)) or self.manager.all()))
+
+    def do_start(self, arg: str) -> Outcome:
+        """start services
+
+        `start SERVICE ...` starts what they need as well. A name may be a pattern (`web*`), or `all`.
+        """
+        keepers = self.named("start", arg)
+
+        async def start() -> None:
+            await self.manager.start(keepers, self.caller, self.tell)
+            self.require_running("start", keepers)
+
+        return Work(start(), "start")
+
+    def do_stop(self, arg: str) -> Outcome:
+        """stop services
+
+        `stop SERVICE ...` stops before them those that need them; `plan stop SERVICE` says which. They stay
+        stopped until they are started.
+        """
+        keepers = self.named("stop", arg)
+        return Work(self.manager.stop(keepers, self.caller, self.tell), "stop")
+
+    def do_restart(self, arg: str) -> Outcome:
+        """restart services
+
+        `restart` restarts all of them, and sees files that are new or gone; `restart SERVICE ...` only the
+        named ones, with those that need them or share their processes.
+        """
+        words = split_words(arg) or [keeper.name for keeper in self.manager.chosen(self.here)]
+        if not words:
+            return Work(self.restart_all(), "restart")
+        files = [file for file in map(self.manager.catalogue.unloaded_file, words) if file]
+        named = [word for word in words if self.manager.catalogue.unloaded_file(word) is None]
+        keepers = self.manager.chosen([self.full_service_name(word) for word in named])
+
+        async def restart() -> None:
+            await self.manager.restart(keepers, self.caller, self.tell)
+            for file in files:
+                await self.manager.load(file, self.caller, self.tell)
+            concerned = dict.fromkeys([*files, *(keeper.service.file for keeper in keepers)])
+            problems = [f"{file.path.name}: {problem}" for file in concerned for problem in file.problems]
+            for problem in problems:
+                self.tell(problem)
+            self.require_running("restart", keepers, bool(problems))
+
+        return Work(restart(), "restart")
+
+    async def restart_all(self) -> None:
+        await self.manager.restart_all(self.caller, self.tell)
+        problems = [f"{file.path.name}: {problem}" for file, problem in self.manager.catalogue.problems()]
+        for problem in problems:
+            self.tell(problem)
+        self.require_running("restart", self.manager.wanted(), bool(problems))
+
+    def require_running(self, caption: str, keepers: Sequence[Keeper], problems: bool = False) -> None:
+        """Raise CommandError where not all are running."""
+        if problems or any(keeper.state is not State.RUNNING for keeper in keepers):
+            raise CommandError("not everything is running; the lines above say why")
+
+    def tell(self, line: str) -> None:
+        self.stdout.write(line + "\n")
+
+    def do_why(self, arg: str) -> None:
+        """say why services are as they are
+
+        `why SERVICE ...`: its last lives, who asked for them, how they ended and what that led to, the lines
+        it printed last, and when the next attempt is made.
+        """
+        self.stdout.write("\n".join(map(statuspages.why, self.named("why", arg))))
+
+    def do_logs(self, arg: str) -> Outcome:
+        """show what services printed
+
+        `logs [-f] [-n LINES] [SERVICE ...]`; with -f, what comes is shown as well, until Ctrl-C.
+        """
+        options = _LOGS.read(arg)
+        keepers = self.meant(options.names) or self.manager.all()
+        feeds = [keeper.service.history.lines for keeper in keepers]
+        lines = sorted((line for feed in feeds for line in feed.last(options.count)), key=lambda line: line.when)
+        self.stdout.write("".join(map(statuspages.log_line, lines[len(lines) - min(options.count, len(lines)) :])))
+        for keeper in keepers:
+            if lost := self.manager.lost_lines(keeper.name):
+                self.tell(f"*** {lost} lines of {keeper.name} could not be written to its file")
+        return Following(feeds, statuspages.log_line, self.stdout) if options.follow else None
+
+    def do_events(self, arg: str) -> Outcome:
+        """show what happened to services
+
+        `events [-f] [-n COUNT]`; with -f, what comes is shown as well, until Ctrl-C.
+        """
+        options = _EVENTS.read(arg)
+        self.stdout.write("".join(map(statuspages.event, self.manager.events.last(options.count))))
+        return Following([self.manager.events], statuspages.event, self.stdout) if options.follow else None
+
+    def do_wait(self, arg: str) -> Outcome:
+        """wait until services are in a state
+
+        `wait SERVICE ... STATE [--timeout SECONDS]` fails where that takes longer.
+        """
+        options = _WAIT.read(arg)
+        *names, wanted = options.words
+        if wanted not in [state.value for state in State]:
+            known = ", ".join(state.value for state in State)
+            raise CommandError(f"wait: {wanted} is no state; there are: {known}", Status.UNUSABLE)
+        keepers = self.named("wait", " ".join(names))
+        return Wait(self.until(keepers, State(wanted), options.timeout), "wait")
+
+    async def until(self, keepers: Sequence[Keeper], state: State, timeout: float | None) -> None:
+        """Return when all are in the state. Raises CommandError where that takes too long."""
+        changed = asyncio.Event()
+        unfollow = self.manager.events.follow(lambda event: changed.set())
+        try:
+            async with asyncio.timeout(timeout):
+                while any(keeper.state is not state for keeper in keepers):
+                    await changed.wait()
+                    changed.clear()
+        except TimeoutError:
+            others = [f"{keeper.name} is {keeper.service.condition}" for keeper in keepers if keeper.state is not state]
+            raise CommandError(f"not {state.value} within {timeout:g} s: {'; '.join(others)}") from None
+        finally:
+            unfollow()
+
+    def do_signal(self, arg: str) -> None:
+        """send a signal to services
+
+        `signal SERVICE ... NAME`: to its program, or else to the process that it lives in.
+        """
+        *names, word = split_words(arg) or [""]
+        name = word.upper() if word.upper().startswith("SIG") else f"SIG{word.upper()}"
+        if name not in signal.Signals.__members__:
+            raise CommandError(f"signal: {word!r} is no signal; usage: signal SERVICE HUP", Status.UNUSABLE)
+        for keeper in self.named("signal", " ".join(names)):
+            if not keeper.send_signal(signal.Signals[name]):
+                raise CommandError(f"signal: {keeper.name} is {keeper.service.condition} and has no process")
+
+    def do_plan(self, arg: str) -> None:
+        """say what a command would do
+
+        `plan stop SERVICE ...`, or `plan restart SERVICE ...`.
+        """
+        verb, *names = split_words(arg) or [""]
+        if verb not in ("stop", "restart") or not (names or self.here):
+            raise CommandError("plan: usage: plan stop SERVICE ..., or plan restart SERVICE ...", Status.UNUSABLE)
+        keepers = self.meant(names)
+        if verb == "restart":
+            keepers = self.manager.sharing(keepers)
+        for keeper in self.manager.stopped_with(keepers):
+            self.tell(f"{verb} {keeper.name}, which is {keeper.state.value}")
+
+    def do_reload(self, arg: str) -> Outcome:
+        """apply changed files and configuration
+
+        `reload [--dry-run]` says what it does, restarts only what has changed, and changes nothing where
+        something is wrong; with --dry-run it only says.
+        """
+        options = _RELOAD.read(arg)
+        try:
+            *_, found = self.manager.planned()
+        except ConfigError as error:
+            raise CommandError(f"reload: {error}") from None
+        if not found:
+            self.tell("nothing has changed")
+        elif options.dry_run:
+            self.stdout.write("".join(f"{change}\n" for change in found))
+        else:
+            return Work(self.manager.reload(self.caller, self.tell), "reload")
+        return None
+
+    # Completion: services, and what else each takes.
+
+    def complete_services(self, text: str, *ignored: object) -> list[str]:
+        return [name for name in self.manager.keepers if name.startswith(text)]
+
+    complete_status = complete_start = complete_stop = complete_restart = complete_services
+    complete_why = complete_logs = complete_services
+
+    def complete_wait(self, text: str, line: str, begin: int, end: int) -> list[str]:
+        states = [state.value for state in State] if len(line[:begin].split()) > 1 or self.here else []
+        return [word for word in [*self.manager.keepers, *states] if word.startswith(text)]
+
+    def complete_signal(self, text: str, line: str, begin: int, end: int) -> list[str]:
+        names = [name.removeprefix("SIG") for name in signal.Signals.__members__]
+        signals = names if len(line[:begin].split()) > 1 or self.here else []
+        return [word for word in [*self.manager.keepers, *signals] if word.startswith(text)]
+
+    def complete_plan(self, text: str, line: str, begin: int, end: int) -> list[str]:
+        known = self.manager.keepers if len(line[:begin].split()) > 1 else ("restart", "stop")
+        return [word for word in known if word.startswith(text)]

@@ -1,0 +1,80 @@
+"""Commands of the manager's own that take time: work that is done once, and feeds that are followed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Generic, TypeVar
+
+from smanager.history import Feed
+from smanager.shells.base import Output
+
+T = TypeVar("T")
+
+
+class Work:
+    """Something that is done once."""
+
+    def __init__(self, work: Coroutine[object, object, None], caption: str, left: str = "goes on without you") -> None:
+        """`left` is what happens to it where somebody stops waiting."""
+        self.ended: Callable[[str | None], None] = lambda error: None
+        self._caption = caption
+        self._left = left
+        self._task = asyncio.ensure_future(work)
+        self._task.add_done_callback(self._done)
+
+    def cancel(self) -> None:
+        """Stop waiting for it; what it has begun is not left half done, and goes on."""
+        ended, self.ended = self.ended, lambda error: None
+        ended(f"{self._caption}: {self._left}")
+
+    def pause(self) -> None:
+        """Its few lines need no holding back."""
+
+    def resume(self) -> None:
+        """Nothing was held back."""
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        error = task.exception()
+        self.ended(None if error is None else f"{self._caption}: {error}")
+
+
+class Wait(Work):
+    """Something that is only waited for."""
+
+    def cancel(self) -> None:
+        self._task.remove_done_callback(self._done)
+        self._task.cancel()
+        self.ended(f"{self._caption}: cancelled")
+
+
+class Following(Generic[T]):
+    """Shows what comes, until somebody has seen enough."""
+
+    def __init__(self, feeds: Sequence[Feed[T]], show: Callable[[T], str], stdout: Output) -> None:
+        self.ended: Callable[[str | None], None] = lambda error: None
+        self._show = show
+        self._stdout = stdout
+        self._paused = False
+        self._dropped = 0
+        self._unfollow = [feed.follow(self._came) for feed in feeds]
+
+    def cancel(self) -> None:
+        for unfollow in self._unfollow:
+            unfollow()
+        self.ended(None)
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        if self._dropped:
+            self._stdout.write(f"*** {self._dropped} lines came faster than you read, and are left out\n")
+            self._dropped = 0
+
+    def _came(self, thing: T) -> None:
+        if self._paused:
+            self._dropped += 1
+        else:
+            self._stdout.write(self._show(thing))

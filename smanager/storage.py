@@ -1,0 +1,108 @@
+"""The state directory: its lock, and which services somebody has stopped."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+STOPPED = "stopped.json"
+LOCK = "lock"
+FORMAT = 1
+
+log = logging.getLogger("smanager")
+
+
+class StorageError(Exception):
+    """A state directory that cannot be used; the text says why, and what would be right."""
+
+
+class UnwritableError(StorageError):
+    """There is no such directory to be had."""
+
+
+class Storage:
+    """What outlives the manager. Without a directory, nothing does."""
+
+    def __init__(self, directory: Path | None) -> None:
+        """Take the directory, which is made where it is missing.
+
+        Raises StorageError where another manager has it, or it cannot be written.
+        """
+        self.directory = directory
+        self._lock = -1
+        if directory is not None:
+            self._lock = _locked(directory)
+
+    def stopped(self) -> set[str]:
+        """The services that somebody has stopped, and that so stay down."""
+        if self.directory is None:
+            return set()
+        path = self.directory / STOPPED
+        for candidate in (path, path.with_suffix(".last")):
+            try:
+                found = json.loads(candidate.read_text())
+                if found["format"] == FORMAT and all(isinstance(name, str) for name in found["stopped"]):
+                    return set(found["stopped"])
+                problem = "it is of another version"
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                problem = f"{type(error).__name__}: {error}"
+            aside = candidate.with_suffix(candidate.suffix + ".bad")
+            log.warning("%s: %s; it is set aside as %s", candidate, problem, aside.name)
+            with suppress(OSError):
+                candidate.replace(aside)
+        return set()
+
+    def keep_stopped(self, names: Iterable[str]) -> None:
+        """Remember which services are stopped: all or nothing, also where the power fails."""
+        if self.directory is None:
+            return
+        path = self.directory / STOPPED
+        partial = path.with_suffix(".partial")
+        try:
+            with partial.open("w") as file:
+                json.dump({"format": FORMAT, "stopped": sorted(names)}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileNotFoundError):
+                path.replace(path.with_suffix(".last"))
+            partial.replace(path)
+            directory = os.open(self.directory, os.O_RDONLY)
+            os.fsync(directory)
+            os.close(directory)
+        except OSError as error:
+            log.error("%s: what is stopped cannot be kept: %s", path, error.strerror)
+
+    def close(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+
+
+def _locked(directory: Path) -> int:
+    """A descriptor that holds the directory's lock for as long as it is open."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UnwritableError(
+            f"the state directory {directory} cannot be used: {(error.strerror or str(error)).lower()}; "
+            "name another with --state-dir DIR"
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+        os.close(lock)
+        raise StorageError(
+            f"the state directory {directory} is in use by another manager, process {holder}; "
+            "stop that one, or name another directory with --state-dir DIR"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock

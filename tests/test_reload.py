@@ -1,0 +1,132 @@
+"""`reload`: what has changed is done, and nothing else is touched."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SEED_SERVICE, Server, is_in, wait_for, write_service
+from tests.test_programs import pid_of
+
+TWO = """
+[services.one]
+program = ["sleep", "3600"]
+
+[services.two]
+program = ["sleep", "3600"]
+"""
+
+
+def reconfigure(text: str) -> None:
+    Path("smanager.toml").write_text(text)
+
+
+@pytest.fixture
+def two(kept: Callable[..., Server]) -> Server:
+    server = kept(TWO, systemstatus=SEED_SERVICE)
+    for name in ("one", "two", "systemstatus"):
+        is_in(server, name, "running")
+    return server
+
+
+def test_where_nothing_has_changed_nothing_is_done(two: Server) -> None:
+    pids = [pid_of(two, name) for name in ("one", "two", "systemstatus")]
+    assert two.ask("reload") == "nothing has changed\n"
+    assert [pid_of(two, name) for name in ("one", "two", "systemstatus")] == pids
+
+
+def test_only_what_has_changed_is_restarted(two: Server) -> None:
+    one, other = pid_of(two, "one"), pid_of(two, "two")
+    reconfigure(TWO.replace('one]\nprogram = ["sleep", "3600"]', 'one]\nprogram = ["sleep", "3601"]'))
+    assert two.ask("reload --dry-run") == "restart one: other program\n"
+    assert pid_of(two, "one") == one
+    assert two.ask("reload").splitlines() == ["restart one: other program", "one: running"]
+    assert pid_of(two, "one") != one
+    assert pid_of(two, "two") == other
+
+
+def test_a_policy_is_changed_without_a_restart(two: Server) -> None:
+    pid = pid_of(two, "two")
+    reconfigure(TWO + 'restart = "never"\n')
+    assert two.ask("reload") == "change two: other restart\n"
+    assert pid_of(two, "two") == pid
+    two.ask("signal two KILL")
+    is_in(two, "two", "failed")
+
+
+def test_programs_come_and_go(two: Server) -> None:
+    one = pid_of(two, "one")
+    reconfigure(TWO.replace("services.two", "services.three"))
+    assert sorted(two.ask("reload").splitlines()) == [
+        "remove two: it is not configured any more",
+        "start three: it is new",
+        "three: running",
+    ]
+    assert re.findall(r"^\w+", two.ask("services"), re.MULTILINE) == ["one", "systemstatus", "three"]
+    assert pid_of(two, "one") == one
+
+
+def test_files_come_change_and_go(two: Server) -> None:
+    added = write_service(Path("services"), "from smanager import SService\nclass Extra(SService): pass\n", "extra.py")
+    assert two.ask("reload").splitlines() == ["load extra.py: it is new, or has changed", "extra: running"]
+    write_service(Path("services"), SEED_SERVICE.replace("12 days", "13 days"))
+    assert two.ask("reload").splitlines() == ["restart systemstatus: its file has changed", "systemstatus: running"]
+    assert " 13 days" in two.ask("systemstatus uptime")
+    added.unlink()
+    assert two.ask("reload") == "remove extra: its file is gone\n"
+    assert "extra" not in two.ask("services")
+
+
+def test_what_is_disabled_stops_and_what_is_enabled_starts(two: Server) -> None:
+    reconfigure(TWO + "enabled = false\n")
+    assert two.ask("reload") == "stop two: it is not enabled\n"
+    is_in(two, "two", "stopped")
+    reconfigure(TWO)
+    assert two.ask("reload").splitlines() == ["start two: it is enabled", "two: running"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = ", "*** reload: smanager.toml: "),
+        (
+            "[services.one]\nprogram = 5",
+            "*** reload: smanager.toml: [services.one] program is 5, and should be a list of",
+        ),
+        ("servicse = 1", "*** reload: smanager.toml: there is no key 'servicse'; did you mean services?"),
+        (
+            TWO + '[services.systemstatus]\ndirectory = "x"',
+            "*** reload: smanager.toml: [services.systemstatus] directory: ",
+        ),
+    ],
+)
+def test_a_wrong_file_changes_nothing(two: Server, text: str, message: str) -> None:
+    pids = [pid_of(two, name) for name in ("one", "two", "systemstatus")]
+    reconfigure(text)
+    assert two.ask("reload").startswith(message)
+    assert [pid_of(two, name) for name in ("one", "two", "systemstatus")] == pids
+
+
+def test_sighup_reloads_and_the_log_says_what_that_did(two: Server) -> None:
+    reconfigure(TWO.replace("services.two", "services.three"))
+    two.process.send_signal(signal.SIGHUP)
+    two.wait_for_log("reload: three: running")
+    reconfigure("x =")
+    two.process.send_signal(signal.SIGHUP)
+    two.wait_for_log("reload: smanager.toml: .*; everything is as it was")
+    assert two.ask("hostname") == "mycomputerhostname\n"
+
+
+def test_a_file_that_does_not_load_is_tried_again_when_it_has_changed(two: Server) -> None:
+    path = write_service(Path("services"), "oops = = 1\n", "extra.py")
+    two.ask("reload")
+    assert "extra.py: line 1: SyntaxError" in two.ask("services")
+    assert two.ask("reload") == "nothing has changed\n"
+    path.write_text("from smanager import SService\nclass Extra(SService): pass\n")
+    two.ask("reload")
+    wait_for(lambda: "extra         running" in two.ask("services"), "the mended file")
+    assert "SyntaxError" not in two.ask("services")
