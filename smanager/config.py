@@ -206,7 +206,9 @@ def services_of(written: Mapping[str, Any], path: Path | None, directories: Sequ
         if not isinstance(given, dict):
             raise ConfigError(f"{path}: [services.{name}] is {given!r}, and should be a table")
         try:
-            settings_of({"program": ["-"], **given}, is_program=True)  # whether it is one shows when it is found
+            # Whether it is a program shows when it is found.
+            settings_of({"program": ["-"], **given, "watchdog": 0}, is_program=True)
+            settings_of({"watchdog": given.get("watchdog", 0)}, is_program=False)
         except SettingsError as error:
             raise ConfigError(f"{path}: [services.{name}] {error}") from None
     configured = [base / directory for directory in written.get("services_dirs", ())]

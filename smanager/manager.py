@@ -63,7 +63,8 @@ class Manager:
         self.keepers: dict[str, Keeper] = {}
         self._slots: dict[str, Slot] = {}
         self._ending = False
-        self._changing = asyncio.Lock()  # one start, stop or restart at a time: each is made of many steps
+        self._changing = asyncio.Lock()  # one reload, or restart of everything, at a time: files come and go there
+        self._keeping = asyncio.Lock()
 
     # The program's own start and end.
 
@@ -120,26 +121,23 @@ class Manager:
 
     async def start(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Start services and those that they need; `tell` is told of each when it is up, or will not be."""
-        async with self._changing:
-            names = beyond([keeper.name for keeper in keepers], self._needs())
-            await self._keep_down(self._kept_down - set(names))
-            await self._start([self.keepers[name] for name in names if name in self.keepers], asked_by, tell)
+        names = beyond([keeper.name for keeper in keepers], self._needs())
+        await self._keep_down(self._kept_down - set(names))
+        await self._start([self.keepers[name] for name in names if name in self.keepers], asked_by, tell)
 
     async def stop(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Stop services, and before them those that need them; `tell` is told of each that is down."""
-        async with self._changing:
-            stopping = self.stopped_with(keepers)
-            await self._keep_down(self._kept_down | {keeper.name for keeper in stopping})
-            await self._stop(stopping, asked_by, tell)
+        stopping = self.stopped_with(keepers)
+        await self._keep_down(self._kept_down | {keeper.name for keeper in stopping})
+        await self._stop(stopping, asked_by, tell)
 
     async def restart(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Stop services, those that need them and those that share their processes; start again what ran."""
-        async with self._changing:
-            affected = self.stopped_with(self.sharing(keepers))
-            ran = [keeper for keeper in affected if keeper in keepers or not keeper.down.is_set()]
-            await self._keep_down(self._kept_down - {keeper.name for keeper in ran})
-            await self._stop(affected, asked_by, lambda text: None)
-            await self._start(ran, asked_by, tell)
+        affected = self.stopped_with(self.sharing(keepers))
+        ran = [keeper for keeper in affected if keeper in keepers or not keeper.down.is_set()]
+        await self._keep_down(self._kept_down - {keeper.name for keeper in ran})
+        await self._stop(affected, asked_by, lambda text: None)
+        await self._start(ran, asked_by, tell)
 
     async def restart_all(self, asked_by: str, tell: Callable[[str], object]) -> None:
         """Stop each file's services, look what is in it now, and start what should run; files may be new, or gone.
@@ -203,11 +201,12 @@ class Manager:
         wanted = self._read_services()
         files = self.catalogue.find_files(wanted)
         found = changes(self.catalogue, wanted, files)
-        named = {change.name for change in found}
+        told = {change.name for change in found}
+        loaded = [change.file for change in found if change.verb == "load"]
         found += [
             Change("restart", keeper.name, keeper.service.file, "it needs what is restarted, or shares its process")
-            for keeper in self.stopped_with(self.sharing(self._concerned(found, "restart")))
-            if keeper.name not in named and not keeper.down.is_set()
+            for keeper in self._restarted(found)
+            if keeper.name not in told and keeper.service.file not in loaded and not keeper.down.is_set()
         ]
         return wanted, files, found
 
@@ -221,8 +220,13 @@ class Manager:
             for change in found:
                 tell(str(change))
             gone = self._concerned(found, "remove")
-            again = self.stopped_with(self.sharing(self._concerned(found, "restart")))
-            ran = [keeper for keeper in again if keeper not in gone and not keeper.down.is_set()]
+            again = self._restarted(found)
+            files_again = [change.file for change in found if change.verb == "load"]
+            ran = [
+                keeper
+                for keeper in again
+                if keeper not in gone and keeper.service.file not in files_again and not keeper.down.is_set()
+            ]
             stopping = dict.fromkeys([*again, *gone, *self._concerned(found, "stop")])
             await self._stop(list(stopping), asked_by, lambda text: None)
             for keeper in gone:
@@ -231,11 +235,17 @@ class Manager:
             for service in self.catalogue.services.values():
                 self._keep(service)
             await self._start([*ran, *self._concerned(found, "start")], asked_by, tell)
-            await self._find_and_start([change.file for change in found if change.verb == "load"], asked_by, tell)
+            await self._find_and_start(files_again, asked_by, tell)
 
     def _concerned(self, found: Iterable[Change], verb: str) -> list[Keeper]:
         names = dict.fromkeys(change.name for change in found if change.verb == verb)
         return [self.keepers[name] for name in names if name in self.keepers]
+
+    def _restarted(self, found: Iterable[Change]) -> list[Keeper]:
+        """All that has to be stopped for a while: what is restarted or loaded anew, and what that draws in."""
+        files = [change.file for change in found if change.verb == "load"]
+        loaded = [keeper for keeper in self.keepers.values() if keeper.service.file in files]
+        return self.stopped_with(self.sharing([*self._concerned(found, "restart"), *loaded]))
 
     def stopped_with(self, keepers: Sequence[Keeper]) -> list[Keeper]:
         """What a stop of these would stop: they and what needs them, those first that nothing else needs."""
@@ -293,7 +303,15 @@ class Manager:
             raise HostError(file.problems[0])
         self._adopt(file, report)
         if service not in file.services:
+            asyncio.get_running_loop().call_soon(self._forget, service)
             raise HostError(next(iter(file.problems), f"{file.path} has no such service any more"))
+
+    def _forget(self, service: Service) -> None:
+        """Its class is gone: nothing is left to be kept up."""
+        keeper = self.keepers.get(service.name)
+        if keeper and keeper.service is service:
+            keeper.stop("the loss of its class")
+            del self.keepers[service.name]
 
     def changed(self, keeper: Keeper, text: str) -> None:
         """A service is in another state: remember it, and let those that wait for it look again."""
@@ -359,6 +377,9 @@ class Manager:
         """Have a keeper for a service, in the slot that its settings say; one that runs stays where it is."""
         slot = self._slot(service.settings.host or (str(service.file.path) if service.file.is_code else PROGRAMS))
         keeper = self.keepers.get(service.name)
+        if keeper and keeper.service is not service:  # it was in another file before
+            self._forget(keeper.service)
+            keeper = None
         if keeper is None:
             self.keepers[service.name] = Keeper(service, slot, self)
         elif keeper.down.is_set():
@@ -376,7 +397,8 @@ class Manager:
         """Remember that these are to stay stopped, also over the manager's own restart."""
         if names != self._kept_down:
             self._kept_down = names
-            await asyncio.to_thread(self._storage.keep_stopped, sorted(names))  # it waits for the disk
+            async with self._keeping:  # it waits for the disk, and the last one has to be written last
+                await asyncio.to_thread(self._storage.keep_stopped, sorted(self._kept_down))
 
     def _slot(self, key: str) -> Slot:
         if key not in self._slots:

@@ -42,11 +42,8 @@ def changes(catalogue: Catalogue, wanted: Services, files: dict[Path, ServicesFi
             gone = [service for service in file.services if service.name not in wanted.programs]
             found += [Change("remove", service.name, file, "it is not configured any more") for service in gone]
     for path, file in files.items():
-        if path not in catalogue.files or (file.is_code and not file.services):
-            if file.is_code and file.fingerprint != fingerprint(path):
-                found.append(Change("load", path.name, file, "it is new, or has changed"))
-        elif file.is_code and file.fingerprint != fingerprint(path):
-            found += [Change("restart", service.name, file, "its file has changed") for service in file.services]
+        if file.is_code and file.fingerprint != fingerprint(path):
+            found.append(Change("load", path.name, file, "it has changed" if path in catalogue.files else "it is new"))
         else:
             for service in file.services:
                 found += _changed(service, file, catalogue.configuration, wanted)

@@ -266,6 +266,8 @@ def settings_of(given: Mapping[str, object], is_program: bool) -> Settings:
         raise SettingsError(f"{next(iter(for_program))}: only a program can have it, and this service is none")
     if is_program and "program" not in for_program:
         raise SettingsError('program is missing; it should be a list of words, such as ["sleep", "60"]')
+    if is_program and checked.get("watchdog"):
+        raise SettingsError("watchdog: a program cannot say that it is alive; alive_when looks after it")
     return Settings(
         policy=Policy(**_taken(checked, POLICY_CHECKS)),
         program=ProgramSettings(**for_program) if is_program else None,

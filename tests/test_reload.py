@@ -72,13 +72,26 @@ def test_programs_come_and_go(two: Server) -> None:
 
 def test_files_come_change_and_go(two: Server) -> None:
     added = write_service(Path("services"), "from smanager import SService\nclass Extra(SService): pass\n", "extra.py")
-    assert two.ask("reload").splitlines() == ["load extra.py: it is new, or has changed", "extra: running"]
+    assert two.ask("reload").splitlines() == ["load extra.py: it is new", "extra: running"]
     write_service(Path("services"), SEED_SERVICE.replace("12 days", "13 days"))
-    assert two.ask("reload").splitlines() == ["restart systemstatus: its file has changed", "systemstatus: running"]
+    assert two.ask("reload").splitlines() == ["load systemstatus.py: it has changed", "systemstatus: running"]
     assert " 13 days" in two.ask("systemstatus uptime")
     added.unlink()
     assert two.ask("reload") == "remove extra: its file is gone\n"
     assert "extra" not in two.ask("services")
+
+
+def test_a_class_that_moves_or_goes_is_followed(two: Server) -> None:
+    empty = "from smanager import SService\nclass Other(SService): pass\n"
+    write_service(Path("services"), empty)
+    write_service(Path("services"), SEED_SERVICE, "zz_moved.py")
+    two.ask("reload")
+    is_in(two, "systemstatus", "running")
+    is_in(two, "other", "running")
+    assert two.ask("hostname") == "mycomputerhostname\n"
+    (Path("services") / "zz_moved.py").unlink()
+    two.ask("reload")
+    assert re.findall(r"^\w+", two.ask("services"), re.MULTILINE) == ["one", "other", "two"]
 
 
 def test_what_is_disabled_stops_and_what_is_enabled_starts(two: Server) -> None:

@@ -25,7 +25,7 @@ def test_all_that_may_be_given_is_taken() -> None:
             "restart": "on-failure",
             "give_up_after": 3,
             "needs": ["database"],
-            "watchdog": 30,
+            "watchdog": 0,
             "umask": "027",
             "stop_signal": "int",
             "success_codes": [0, 2],
@@ -35,7 +35,7 @@ def test_all_that_may_be_given_is_taken() -> None:
         is_program=True,
     )
     assert settings.policy == Policy(restart=Restart.ON_FAILURE, give_up_after=3)
-    assert (settings.needs, settings.watchdog) == (("database",), 30.0)
+    assert (settings.needs, settings.watchdog) == (("database",), 0.0)
     program = settings.program
     assert program is not None
     assert (program.program, program.umask, program.stop_signal) == (("web", "--serve"), 0o27, "SIGINT")
@@ -68,6 +68,10 @@ def test_what_is_wrong_is_named_with_what_would_be_right(given: dict[str, Any], 
     [
         ({}, "program is missing; it should be a list of words"),
         ({"program": "sleep 60"}, "program is 'sleep 60', and should be a list of words"),
+        (
+            {"program": ["x"], "watchdog": 3},
+            "watchdog: a program cannot say that it is alive; alive_when looks after it",
+        ),
         ({"program": []}, "program is [], and should be a list of words"),
         ({"program": ["x"], "umask": 22}, "umask is 22, and should be octal digits in quotes"),
         (

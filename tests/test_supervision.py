@@ -233,6 +233,13 @@ def test_a_service_whose_need_is_down_waits_and_says_for_whom(kept: Callable[...
     is_in(server, "app", "starting")
 
 
+def test_who_waits_for_a_start_keeps_nobody_from_a_stop(kept: Callable[..., Server]) -> None:
+    server = kept(CHAIN.replace('output = "^up$"', 'output = "never"'))
+    with server.connect() as connection:
+        connection.sendall(b"start web\n")
+        assert server.ask("stop database").count("stopped") == 3
+
+
 def test_a_circle_is_an_error_of_the_configuration(kept: Callable[..., Server], directory: Path) -> None:
     circle = CHAIN.replace("[services.database]", '[services.database]\nneeds = ["web"]')
     server = kept(circle)
