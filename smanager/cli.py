@@ -86,7 +86,7 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, manager.end.set)
-    orphans.adopt(manager.pids)
+    orphans.adopt(manager.pool.pids)
     watchdog = asyncio.ensure_future(systemd.feed_watchdog())
     reloads: list[asyncio.Future[None]] = []
     loop.add_signal_handler(signal.SIGHUP, lambda: reloads.append(asyncio.ensure_future(reload(manager))))

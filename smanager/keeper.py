@@ -8,15 +8,19 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
 from smanager.catalogue import Service
+from smanager.commands import Command, CommandError
 from smanager.history import LAST_LINES, Life, listed
-from smanager.hosts.handle import Host, HostError
+from smanager.hosts.handle import Call, Host, HostError
 from smanager.pool import Slot
 from smanager.states import Ends, Event, State, next_state
+
+COMPLETION_SECONDS = 1.0
+"""How long a service may think about a Tab."""
 
 log = logging.getLogger("smanager")
 
@@ -92,6 +96,23 @@ class Keeper:
             self._spawn(self.slot.leave(self))
         else:
             self._spawn(self._end_life() if self.host else self._leave(None, clean=True))
+
+    def call(self, command: Command, arguments: Sequence[str], caption: str, write: Callable[[str], object]) -> Call:
+        """Run one of its commands. Raises CommandError where it is not running."""
+        if self.state is not State.RUNNING or self.host is None:
+            raise CommandError(f"{caption}: {self.name} is {self.service.condition}")
+        if self.host.gone or self.host.ending:  # a moment ago
+            raise CommandError(f"{caption}: {self.name} is about to be started again")
+        return self.host.call(self.name, command.method, arguments, caption, write)
+
+    async def complete(self, command: Command, text: str, line: str, begin: int, end: int) -> list[str]:
+        """The words that its own completer finds; none where it takes too long."""
+        if self.state is State.RUNNING and self.host and not self.host.gone:
+            with suppress(TimeoutError):
+                asking = self.host.complete(self.name, command.name, text, line, begin, end)
+                return await asyncio.wait_for(asking, COMPLETION_SECONDS)
+            log.warning("%s: no completions for %s within %g s", self.name, command.name, COMPLETION_SECONDS)
+        return []
 
     def send_signal(self, number: signal.Signals) -> bool:
         """Send a signal to its program, or to the process that it lives in; False where there is none."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,16 +14,13 @@ from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.commands import Command, CommandError
 from smanager.config import Services
 from smanager.graph import beyond
-from smanager.history import EVENTS_KEPT, Event, Feed, LogLine
 from smanager.hosts.handle import Call, HostError
+from smanager.journal import Journal
 from smanager.keeper import Keeper
-from smanager.logfiles import LogFiles
-from smanager.logs import SERVICES
-from smanager.pool import Slot
+from smanager.pool import Pool, Slot
 from smanager.reload import Change, changes
 from smanager.states import State
 from smanager.storage import Storage
-from smanager.text import visible
 
 READY_SECONDS = 5.0
 """How long the start of the program waits for services to be ready before it goes on without."""
@@ -37,12 +33,7 @@ STOP_SECONDS = 30.0
 
 PROGRAMS = "programs"
 """The host of the programs that the configuration alone knows, all of them: each costs a process already."""
-
-COMPLETION_SECONDS = 1.0
-"""How long a service may think about a Tab."""
-
 log = logging.getLogger("smanager")
-printed = logging.getLogger(SERVICES)
 
 
 class Manager:
@@ -53,16 +44,15 @@ class Manager:
         self.catalogue = catalogue
         self._read_services = read_services
         self._storage = storage
-        self._log_files = LogFiles(storage.directory) if storage.directory else None
+        self._journal = Journal(storage.directory)
         self._kept_down = storage.stopped()
         self.end = asyncio.Event()
         """Set when somebody wants the whole server to end."""
         self.failed = ""
         """The service whose failure ends the server."""
-        self.events: Feed[Event] = Feed(EVENTS_KEPT)
+        self.events = self._journal.events
         self.keepers: dict[str, Keeper] = {}
-        self._slots: dict[str, Slot] = {}
-        self._ending = False
+        self.pool = Pool(self._log_line)
         self._changing = asyncio.Lock()  # one reload, or restart of everything, at a time: files come and go there
         self._keeping = asyncio.Lock()
 
@@ -82,19 +72,15 @@ class Manager:
 
     async def finish(self) -> None:
         """Stop all services, those first that others do not need; none is left after STOP_SECONDS."""
-        self._ending = True
-        for slot in self._slots.values():
-            slot.closed = True
+        self.pool.shut()
         stopping = asyncio.ensure_future(
             self._stop(list(self.keepers.values()), "the manager's end", lambda text: None)
         )
         if not (await asyncio.wait([stopping], timeout=STOP_SECONDS))[0]:
             log.warning("not all services have stopped within %g s; they are killed", STOP_SECONDS)
-            for slot in self._slots.values():
-                slot.kill()
-        await asyncio.gather(*(slot.close() for slot in self._slots.values()))
-        if self._log_files:
-            await asyncio.to_thread(self._log_files.close)
+            self.pool.kill()
+        await self.pool.close()
+        await asyncio.to_thread(self._journal.close)
         self._storage.close()
 
     async def check(self) -> None:
@@ -102,7 +88,7 @@ class Manager:
         self.catalogue.list_files(self.catalogue.find_files())
         await asyncio.gather(*map(self._discover, self.catalogue.files.values()))
         self.catalogue.check_configuration()
-        await asyncio.gather(*(slot.close_if_empty() for slot in self._slots.values()))
+        await self.pool.close_empty()
 
     # What people ask for.
 
@@ -166,13 +152,9 @@ class Manager:
         async with self._changing:
             await self._find_and_start([file], asked_by, tell)
 
-    def pids(self) -> list[int]:
-        """The processes of all hosts."""
-        return [slot.pid for slot in self._slots.values()]
-
     def lost_lines(self, name: str) -> int:
         """Lines of a service's output that its file lacks, for they could not be written as fast, or at all."""
-        return self._log_files.lost[name] if self._log_files else 0
+        return self._journal.lost(name)
 
     def all(self) -> list[Keeper]:
         """All services, by name."""
@@ -267,24 +249,16 @@ class Manager:
         write: Callable[[str], object],
     ) -> Call:
         """Run a command in its service's host. Raises CommandError where the service is not running."""
-        keeper = self.keepers.get(service.name)
-        if service.state is not State.RUNNING or keeper is None or keeper.host is None:
-            raise CommandError(f"{caption}: {service.name} is {service.condition}")
-        if keeper.host.gone or keeper.host.ending:  # a moment ago
-            raise CommandError(f"{caption}: {service.name} is about to be started again")
-        return keeper.host.call(service.name, command.method, arguments, caption, write)
+        if keeper := self.keepers.get(service.name):
+            return keeper.call(command, arguments, caption, write)
+        raise CommandError(f"{caption}: {service.name} is gone")
 
     async def complete(
         self, service: Service, command: Command, text: str, line: str, begin: int, end: int
     ) -> list[str]:
         """Ask the service's own completer for words; none where it takes too long."""
         keeper = self.keepers.get(service.name)
-        if service.state is State.RUNNING and keeper and keeper.host and not keeper.host.gone:
-            with suppress(TimeoutError):
-                asking = keeper.host.complete(service.name, command.name, text, line, begin, end)
-                return await asyncio.wait_for(asking, COMPLETION_SECONDS)
-            log.warning("%s: no completions for %s within %g s", service.name, command.name, COMPLETION_SECONDS)
-        return []
+        return await keeper.complete(command, text, line, begin, end) if keeper else []
 
     # What keepers ask for and report.
 
@@ -315,9 +289,8 @@ class Manager:
 
     def changed(self, keeper: Keeper, text: str) -> None:
         """A service is in another state: remember it, and let those that wait for it look again."""
-        self.events.add(Event(time.time(), keeper.name, text))
-        level = logging.WARNING if keeper.state in (State.BACKOFF, State.FAILED, State.HUNG) else logging.DEBUG
-        log.log(level, "%s: %s", keeper.name, text)
+        serious = keeper.state in (State.BACKOFF, State.FAILED, State.HUNG)
+        self._journal.happened(keeper.name, text, logging.WARNING if serious else logging.DEBUG)
         if keeper.state is State.FAILED and keeper.name in self.catalogue.configuration.exit_on:
             self.failed = keeper.name
             self.end.set()
@@ -348,12 +321,12 @@ class Manager:
 
         await asyncio.gather(*map(find_and_start, files))
         self.catalogue.check_configuration()
-        await asyncio.gather(*(slot.close_if_empty() for slot in self._slots.values()))
+        await self.pool.close_empty()
 
     async def _discover(self, file: ServicesFile) -> None:
         """Learn what is in a file from a process that imports it, and make keepers for its services."""
         if file.is_code:
-            slot = self._slot(str(file.path))
+            slot = self.pool.slot(str(file.path))
             try:
                 report = await slot.load(file.path)
             except OSError as error:
@@ -375,7 +348,7 @@ class Manager:
 
     def _keep(self, service: Service) -> None:
         """Have a keeper for a service, in the slot that its settings say; one that runs stays where it is."""
-        slot = self._slot(service.settings.host or (str(service.file.path) if service.file.is_code else PROGRAMS))
+        slot = self.pool.slot(service.settings.host or (str(service.file.path) if service.file.is_code else PROGRAMS))
         keeper = self.keepers.get(service.name)
         if keeper and keeper.service is not service:  # it was in another file before
             self._forget(keeper.service)
@@ -400,17 +373,13 @@ class Manager:
             async with self._keeping:  # it waits for the disk, and the last one has to be written last
                 await asyncio.to_thread(self._storage.keep_stopped, sorted(self._kept_down))
 
-    def _slot(self, key: str) -> Slot:
-        if key not in self._slots:
-            self._slots[key] = Slot(key, lambda name, line: self._log_line(key, name, line))
-            self._slots[key].closed = self._ending
-        return self._slots[key]
-
     async def _start(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Start services side by side, as far as they let each other; return when each is up, or will not be soon."""
 
+        in_circles = self.catalogue.circles()
+
         async def start(keeper: Keeper) -> None:
-            if keeper.name in self.catalogue.circles():
+            if keeper.name in in_circles:
                 tell(f"{keeper.name}: needs a circle; `services` says which")
                 return
             keeper.start(asked_by)
@@ -435,15 +404,8 @@ class Manager:
         keeper.stop(asked_by)
         await keeper.down.wait()
 
-    def _log_line(self, key: str, name: str | None, line: str) -> None:
-        """Keep a line that a service, or its process, has printed."""
-        slot = self._slots[key]
+    def _log_line(self, slot: Slot, name: str | None, line: str) -> None:
+        """A service, or where `name` is None its process, has printed a line."""
         names = [name] if name else slot.residents
-        now = time.time()
-        for resident in names:
-            if service := self.catalogue.services.get(resident):
-                service.history.lines.add(kept := LogLine(now, resident, line))
-                if self._log_files:
-                    self._log_files.add(kept, service.settings.log_bytes, service.settings.log_files)
-        caption = name or "+".join(slot.residents) or Path(key).name
-        printed.info("%s: %s", caption, visible(line))
+        services = [self.catalogue.services[resident] for resident in names if resident in self.catalogue.services]
+        self._journal.line("+".join(names) or Path(slot.key).name, services, line)

@@ -56,13 +56,12 @@ class Resident(Protocol):
 class Slot:
     """A host's place: its process, while there is one, and who lives in it."""
 
-    def __init__(self, key: str, log: Callable[[str | None, str], None]) -> None:
-        """`log` is given what is printed there: a service's name, None for the process itself, and a line."""
+    def __init__(self, key: str, log: Callable[[Slot, str | None, str], None]) -> None:
         self.key = key
-        self.log = log
+        self._log = log
         self.host: Host | None = None
-        self.closed = False
-        """Set where nobody may enter any more, for the manager ends."""
+        self.shut = False
+        """Whether nobody may enter any more."""
         self._residents: dict[str, Resident] = {}
         self._visitors = 0
         self._opening = asyncio.Lock()
@@ -131,13 +130,8 @@ class Slot:
         if not (await asyncio.wait([host.exited], timeout=ABORT_SECONDS))[0]:
             host.signal(SIGKILL)
 
-    def kill(self) -> None:
-        """End the host at once."""
-        if self.host:
-            self.host.signal(SIGKILL)
-
     async def _open(self) -> Host:
-        if self.closed:
+        if self.shut:
             raise HostError("the manager ends")
         async with self._opening:
             if self.host is not None and self.host.ending:
@@ -175,6 +169,9 @@ class Slot:
 
     # What the host reports, handed on to whom it is about.
 
+    def log(self, service: str | None, line: str) -> None:
+        self._log(self, service, line)
+
     def ready(self, service: str) -> None:
         if resident := self._residents.get(service):
             resident.ready()
@@ -194,6 +191,46 @@ class Slot:
     def exited(self, reason: str, clean: bool) -> None:
         for resident in list(self._residents.values()):
             resident.ended(reason, clean)
+
+
+class Pool:
+    """All slots, each made when it is asked for."""
+
+    def __init__(self, log: Callable[[Slot, str | None, str], None]) -> None:
+        """`log` is given what is printed in a slot: a service's name, None for the process itself, and a line."""
+        self._log = log
+        self._slots: dict[str, Slot] = {}
+        self._shut = False
+
+    def slot(self, key: str) -> Slot:
+        if key not in self._slots:
+            self._slots[key] = Slot(key, self._log)
+            self._slots[key].shut = self._shut
+        return self._slots[key]
+
+    def pids(self) -> list[int]:
+        """The processes of all hosts."""
+        return [slot.pid for slot in self._slots.values()]
+
+    def shut(self) -> None:
+        """Let nobody enter any more: the manager ends."""
+        self._shut = True
+        for slot in self._slots.values():
+            slot.shut = True
+
+    def kill(self) -> None:
+        """End all hosts at once."""
+        for slot in self._slots.values():
+            if slot.host:
+                slot.host.signal(SIGKILL)
+
+    async def close(self) -> None:
+        """End all hosts, and return when they are gone."""
+        await asyncio.gather(*(slot.close() for slot in self._slots.values()))
+
+    async def close_empty(self) -> None:
+        """End the hosts in which nobody lives."""
+        await asyncio.gather(*(slot.close_if_empty() for slot in self._slots.values()))
 
 
 async def _group_gone(pid: int) -> None:
