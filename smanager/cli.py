@@ -88,8 +88,8 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
         loop.add_signal_handler(number, manager.end.set)
     orphans.adopt(manager.pool.pids)
     watchdog = asyncio.ensure_future(systemd.feed_watchdog())
-    reloads: list[asyncio.Future[None]] = []
-    loop.add_signal_handler(signal.SIGHUP, lambda: reloads.append(asyncio.ensure_future(reload(manager))))
+    reloads: set[asyncio.Task[None]] = set()
+    loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(asyncio.create_task(reload(manager))))
     try:
         await manager.begin("the manager")
         if not manager.end.is_set():
@@ -114,7 +114,10 @@ async def reload(manager: Manager) -> None:
         await manager.reload("SIGHUP", lambda text: log.info("reload: %s", text))
     except (ConfigError, CommandError) as error:
         log.error("reload: %s; everything is as it was", error)
-    systemd.notify("READY=1")
+    except Exception:
+        log.exception("reload: a mistake in SManager")
+    finally:
+        systemd.notify("READY=1")
 
 
 def why_not_listening(error: OSError) -> str:

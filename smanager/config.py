@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from smanager import __version__
-from smanager.settings import SettingsError, boolean, count, list_of, nearest, port, settings_of, text
+from smanager.settings import SettingsError, boolean, list_of, nearest, port, settings_of, some, text
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 10000
@@ -165,7 +165,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "host": text,
     "port": _listening_port,
     "insecure": boolean,
-    "max_sessions": count,
+    "max_sessions": some,
     "state_dir": _path,
     "services_dirs": list_of(_path, 'a list of directories, such as ["services"]'),
     "exit_on": list_of(text, "a list of services' names"),
@@ -186,7 +186,9 @@ def read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from None
     checked: dict[str, Any] = {}
     for key, value in written.items():
-        if key == "services" and isinstance(value, dict):
+        if key == "services":
+            if not isinstance(value, dict):
+                raise ConfigError(f"{path}: services is {value!r}, and should be tables such as [services.web]")
             checked[key] = value
         elif key not in _CHECKS:
             raise ConfigError(f"{path}: there is no key {key!r}; {nearest(key, [*_CHECKS, 'services'])}")

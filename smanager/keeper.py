@@ -19,6 +19,9 @@ from smanager.hosts.handle import Call, Host, HostError
 from smanager.pool import Slot
 from smanager.states import Ends, Event, State, next_state
 
+PROGRAM_SECONDS = 10.0
+"""How much longer than `stop_timeout` a host may take over a program, which it kills itself by then."""
+
 COMPLETION_SECONDS = 1.0
 """How long a service may think about a Tab."""
 
@@ -60,6 +63,7 @@ class Keeper:
         self._timer: asyncio.TimerHandle | None = None
         self._waits = False  # for others that have to be up before
         self._over = asyncio.Event()  # its end has been noticed
+        self._life = Life(0.0, "", 0.0)  # the one that goes on, or went on last
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -94,8 +98,12 @@ class Keeper:
             return
         if self.state is State.STOPPED:
             self._spawn(self.slot.leave(self))
-        else:
-            self._spawn(self._end_life() if self.host else self._leave(None, clean=True))
+        elif not self._over.is_set():  # else it is leaving already, and will find itself stopped
+            if self.host:
+                self._spawn(self._end_life())
+            else:
+                self._over.set()
+                self._spawn(self._leave(None, clean=True))
 
     def call(self, command: Command, arguments: Sequence[str], caption: str, write: Callable[[str], object]) -> Call:
         """Run one of its commands. Raises CommandError where it is not running."""
@@ -138,8 +146,8 @@ class Keeper:
     # What its host reports.
 
     def ready(self) -> None:
-        if self._take(Event.READY, "running", "") and (life := self.service.history.life):
-            life.ready = self._loop.time()
+        if self._take(Event.READY, "running", ""):
+            self._life.ready = self._loop.time()
 
     def spawned(self, pid: int) -> None:
         self.program_pid = pid
@@ -168,7 +176,8 @@ class Keeper:
 
     def _begin_life(self, asked_by: str) -> None:
         self._over.clear()
-        self.service.history.lives.append(Life(time.time(), asked_by, self._loop.time()))
+        self._life = Life(time.time(), asked_by, self._loop.time())
+        self.service.history.lives.append(self._life)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -177,25 +186,30 @@ class Keeper:
         self._waits = bool(lacking)
         self.service.reason = f"waits for {listed(lacking)}" if lacking else ""
         if not lacking:
-            self._spawn(self._enter())
+            self._spawn(self._enter(self._life))
 
-    async def _enter(self) -> None:
-        """Get into the host, and be started there."""
+    async def _enter(self, life: Life) -> None:
+        """Get into the host, and be started there, unless this life is over by then."""
         service = self.service
+        problem = ""
         try:
             host = await self.slot.enter(self)
             if service.source is not None:
                 self._household.loaded(service, await host.load(service.source))
         except OSError as error:
-            self.ended(f"no process can be started for it: {error}", clean=False)
+            problem = f"no process can be started for it: {error}"
         except HostError as error:
-            self.ended(str(error), clean=False)
+            problem = str(error)
+        if life is not self._life or self._over.is_set():
+            if not self.state.alive:
+                await self.slot.leave(self)
+        elif problem:
+            self.ended(problem, clean=False)
         else:
-            if self.state is State.STARTING and not self._over.is_set():
-                self.host = host
-                host.start(service.name, service.source, service.title, service.given)
-                seconds = service.settings.start_timeout
-                self._set_timer(seconds, lambda: self.hangs(f"it was not ready within {seconds:g} s"))
+            self.host = host
+            host.start(service.name, service.source, service.title, service.given)
+            seconds = service.settings.start_timeout
+            self._set_timer(seconds, lambda: self.hangs(f"it was not ready within {seconds:g} s"))
 
     async def _end_life(self) -> None:
         """Its `stop`, then SIGTERM, then SIGKILL; a program's host sees to those itself."""
@@ -203,10 +217,10 @@ class Keeper:
         host, seconds = self.host, self.service.settings.stop_timeout
         alone = self.slot.residents == [self.name]
         host.end() if alone else host.stop(self.name)
-        if self.service.is_program or await self._is_over(seconds):
+        if await self._is_over(seconds + PROGRAM_SECONDS if self.service.is_program else seconds):
             return
         log.warning("%s: did not stop within %g s", self.name, seconds)
-        if alone:
+        if alone and not self.service.is_program:
             host.signal(signal.SIGTERM)
             if await self._is_over(seconds):
                 return
@@ -233,8 +247,7 @@ class Keeper:
     def _conclude(self, reason: str | None, clean: bool) -> None:
         """Write down how the life has ended, and go where that leads."""
         now = self._loop.time()
-        life = self.service.history.life
-        assert life is not None  # there is none without one
+        life = self._life
         life.ended = now
         life.last_lines = self.service.history.lines.last(LAST_LINES)
         if self.state is State.STOPPING:
@@ -242,7 +255,7 @@ class Keeper:
             self._take(Event.END, "stopped", self.service.reason)
             return
         if self.state is State.HUNG:
-            reason = f"hung: {self.service.reason}"
+            reason, clean = f"hung: {self.service.reason}", False
         life.end = reason or "it ended"
         lived = now - (life.begun if life.ready is None else life.ready)
         event, life.decision = self._ends.decide(self.service.settings.policy, lived, clean)
@@ -251,12 +264,11 @@ class Keeper:
             self.attempt_at = now + delay
             life.decision = f"started again {f'in {delay:.1f} s' if delay else 'at once'}"
         text = f"{life.end}; {life.decision}"
-        self._take(event, text, text)
-        if event is Event.FALL:
+        if self._take(event, text, text) and event is Event.FALL:
             self._set_timer(delay, self._try_again)
 
     def _try_again(self) -> None:
-        if self._take(Event.START, "started again", ""):
+        if not self.slot.shut and self._take(Event.START, "started again", ""):
             self.service.history.restarts += 1
             self._begin_life("its supervision")
 
@@ -268,6 +280,7 @@ class Keeper:
         if state is None:
             return False
         self._set_timer(0, None)
+        self._waits = False
         self.service.enter(state, reason, self._loop.time())
         at_once = state is State.BACKOFF and self.attempt_at <= self._loop.time()
         self._settled.clear() if state is State.STARTING or at_once else self._settled.set()

@@ -63,6 +63,7 @@ class Manager:
         self.catalogue.list_files(self.catalogue.find_files())
         starting = asyncio.ensure_future(self._find_and_start(self.catalogue.files.values(), asked_by))
         end = asyncio.ensure_future(self.end.wait())
+        starting.add_done_callback(report_mistake)
         done, _ = await asyncio.wait([starting, end], timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         end.cancel()
         if not done:
@@ -266,7 +267,10 @@ class Manager:
         """The services that have to be up before this one may begin, and are not."""
         settings = service.settings
         needs = [name for name in settings.needs if self._state(name) is not State.RUNNING]
-        after = [name for name in settings.after if self._state(name) in (State.STARTING, State.BACKOFF)]
+        to_come: set[State | None] = {State.STARTING, State.BACKOFF}
+        if not all(file.adopted.is_set() for file in self.catalogue.files.values()):
+            to_come.add(None)  # it may be in a file that is not known yet
+        after = [name for name in settings.after if self._state(name) in to_come]
         return list(dict.fromkeys([*needs, *after]))
 
     def loaded(self, service: Service, report: dict[str, Any]) -> None:
@@ -294,9 +298,13 @@ class Manager:
         if keeper.state is State.FAILED and keeper.name in self.catalogue.configuration.exit_on:
             self.failed = keeper.name
             self.end.set()
-        for other in self.keepers.values():
-            if other.state is State.STARTING:
-                other.proceed()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Have those that wait for others see whether these are up."""
+        for keeper in self.keepers.values():
+            if keeper.state is State.STARTING:
+                keeper.proceed()
 
     # What those are made of.
 
@@ -316,7 +324,10 @@ class Manager:
     ) -> None:
         async def find_and_start(file: ServicesFile) -> None:
             await self._discover(file)
+            for service in file.services:  # also of a file that could not be loaded now, and was before
+                self._keep(service)
             services = list(filter(self._is_wanted, file.services))
+            self._look_again()
             await self._start([self.keepers[service.name] for service in services], asked_by, tell)
 
         await asyncio.gather(*map(find_and_start, files))
@@ -378,15 +389,20 @@ class Manager:
 
         in_circles = self.catalogue.circles()
 
-        async def start(keeper: Keeper) -> None:
-            if keeper.name in in_circles:
-                tell(f"{keeper.name}: needs a circle; `services` says which")
-                return
-            keeper.start(asked_by)
+        async def told(keeper: Keeper) -> None:
             await keeper.settled()
             tell(f"{keeper.name}: {keeper.service.condition}")
 
-        await asyncio.gather(*map(start, keepers))
+        asked = {keeper.name: keeper for keeper in keepers}
+        starting = [
+            asked[name] for name in beyond(asked, self._order()) if name in asked
+        ]  # those first that others await
+        for keeper in starting:
+            if keeper.name in in_circles:
+                tell(f"{keeper.name}: needs a circle; `services` says which")
+            else:
+                keeper.start(asked_by)
+        await asyncio.gather(*(told(keeper) for keeper in starting if keeper.name not in in_circles))
 
     async def _stop(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Stop services side by side, each once those among them are down that come after it."""
@@ -409,3 +425,9 @@ class Manager:
         names = [name] if name else slot.residents
         services = [self.catalogue.services[resident] for resident in names if resident in self.catalogue.services]
         self._journal.line("+".join(names) or Path(slot.key).name, services, line)
+
+
+def report_mistake(task: asyncio.Future[None]) -> None:
+    """Log what nobody waits for."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("a mistake in SManager", exc_info=error)

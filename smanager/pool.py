@@ -63,6 +63,7 @@ class Slot:
         self.shut = False
         """Whether nobody may enter any more."""
         self._residents: dict[str, Resident] = {}
+        self._entering: set[str] = set()  # of the residents, those who wait for a process
         self._visitors = 0
         self._opening = asyncio.Lock()
         self._heart: asyncio.Task[None] | None = None
@@ -86,13 +87,14 @@ class Slot:
     async def enter(self, resident: Resident) -> Host:
         """The host, for one who is going to live in it.
 
-        Raises OSError where there is no process to be had, and HostError where it has left again meanwhile.
+        Raises OSError where there is no process to be had, and HostError where the manager ends.
         """
         self._residents[resident.name] = resident
-        host = await self._open()
-        if self._residents.get(resident.name) is not resident:
-            await self.close_if_empty()
-            raise HostError("it was stopped before it began")
+        self._entering.add(resident.name)
+        try:
+            host = await self._open()
+        finally:
+            self._entering.discard(resident.name)
         if resident.watchdog:
             self._begin_watch(host)  # it may be due sooner
         return host
@@ -115,8 +117,10 @@ class Slot:
             host.end()
             if not (await asyncio.wait([host.exited], timeout=EMPTY_SECONDS))[0]:
                 host.signal(SIGKILL)
-                await host.exited
-        await _group_gone(host.pid)
+                await asyncio.wait([host.exited], timeout=GROUP_SECONDS)
+        if self.host is host:
+            self.host = None
+            await _group_gone(host.pid)
 
     async def abort(self) -> None:
         """End a host that hangs, in such a way that it writes down what each thread is doing, where it still can."""
@@ -161,10 +165,11 @@ class Slot:
                 silences = await host.ping(list(watched), patience)
             except TimeoutError:
                 silences = {}
-                for name in list(watched or self._residents):
+                for name in [name for name in (watched or self._residents) if name in self._residents]:
                     self._residents[name].hangs(f"its process has not answered for {patience:g} s")
-            for name, silence in silences.items():
-                if silence > watched[name] and name in self._residents:
+                await self.abort()
+            for name in [name for name in watched if name in self._residents]:
+                if (silence := silences.get(name, 0.0)) > watched[name]:
                     self._residents[name].hangs(f"its run gave no sign of life for {silence:.1f} s")
 
     # What the host reports, handed on to whom it is about.
@@ -189,8 +194,9 @@ class Slot:
             resident.ended(reason, clean)
 
     def exited(self, reason: str, clean: bool) -> None:
-        for resident in list(self._residents.values()):
-            resident.ended(reason, clean)
+        for name, resident in list(self._residents.items()):
+            if name not in self._entering:  # an older process is no concern of theirs
+                resident.ended(reason, clean)
 
 
 class Pool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import pwd
 import resource
 import select
 import shlex
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -44,49 +46,24 @@ class Program(SService):
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._waking = threading.Lock()  # guards the pipe, by which `stop` wakes `run`
-        self._wake_reader, self._wake_writer = os.pipe()
-        self._lines = ""
+        self._wake_reader = self._wake_writer = -1
         self._watch = Watch(self._program, ready=self.ready, hung=self._is_hung)
 
-    def start(self) -> None:
-        """Spawn it. Raises OSError, KeyError (no such user) or ValueError where that cannot be."""
-        try:
-            self._process = self._spawned(self._program)
-        except BaseException:
-            self._close_pipe()
-            raise
-        self._tell("spawned", self._process.pid)
-        self._watch.begin()
-
-    def _spawned(self, settings: ProgramSettings) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            settings.program,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=settings.directory or None,
-            env=environment(settings),
-            user=settings.user or None,
-            group=settings.group or None,
-            extra_groups=[] if settings.user else None,
-            umask=-1 if settings.umask is None else settings.umask,
-            start_new_session=True,
-            preexec_fn=self._limit if settings.limits else None,
-        )
-
     def run(self) -> None:
-        """Read its output until it has ended, in whatever way. Raises Finished where that was not asked for."""
-        process = self._process
-        assert process is not None  # `start` has returned
+        """Spawn it, and read its output until it has ended, in whatever way.
+
+        Raises Finished where its end was not asked for, or it cannot be spawned.
+        """
+        with self._waking:
+            self._wake_reader, self._wake_writer = os.pipe()
         try:
-            self._follow(process)
+            if not self._stopping.is_set():
+                self._follow_life()
         finally:
-            self._watch.end()
-            self._end_group(process)
-            self._close_pipe()
-        if not self._stopping.is_set():
-            status = process.returncode
-            raise Finished(exit_reason(status), clean=status in self._program.success_codes)
+            with self._waking:
+                os.close(self._wake_reader)
+                os.close(self._wake_writer)
+                self._wake_writer = -1
 
     def stop(self) -> None:
         """Tell it to end; `run` sees to it that it does."""
@@ -95,11 +72,38 @@ class Program(SService):
             if self._wake_writer >= 0:
                 os.write(self._wake_writer, b"x")
 
-    def _close_pipe(self) -> None:
-        with self._waking:
-            os.close(self._wake_reader)
-            os.close(self._wake_writer)
-            self._wake_writer = -1
+    def _follow_life(self) -> None:
+        try:
+            process = self._process = self._spawned(self._program)
+        except (OSError, KeyError, ValueError, subprocess.SubprocessError) as error:
+            raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
+        self._tell("spawned", process.pid)
+        self._watch.begin()
+        try:
+            self._follow(process)
+        finally:
+            self._watch.end()
+            self._end_group(process)
+        if not self._stopping.is_set():
+            status = process.returncode
+            raise Finished(exit_reason(status), clean=status in self._program.success_codes)
+
+    def _spawned(self, settings: ProgramSettings) -> subprocess.Popen[bytes]:
+        user = pwd.getpwnam(settings.user) if settings.user else None
+        return subprocess.Popen(
+            settings.program,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=settings.directory or None,
+            env=environment(settings),
+            user=user.pw_uid if user else None,
+            group=settings.group or (user.pw_gid if user else None),
+            extra_groups=os.getgrouplist(settings.user, user.pw_gid) if user else None,
+            umask=-1 if settings.umask is None else settings.umask,
+            start_new_session=True,
+            preexec_fn=self._limit if settings.limits else None,
+        )
 
     def _signal(self, number: int) -> None:
         if self._process:
@@ -128,7 +132,7 @@ class Program(SService):
         while process.poll() is None:
             patience = None if end is not None else POLL_SECONDS
             if deadline is not None:
-                patience = min(max(deadline - monotonic(), 0), patience or deadline)
+                patience = min(max(deadline - monotonic(), 0), inf if patience is None else patience)
             ready = {descriptor for descriptor, _ in poll.poll(None if patience is None else patience * 1000)}
             if output in ready and not self._log(output, decoder):
                 poll.unregister(output)
@@ -141,8 +145,9 @@ class Program(SService):
                 deadline = None
         if end is not None:
             os.close(end)
-        last = monotonic() + LAST_OUTPUT_SECONDS
-        while (left := last - monotonic()) > 0 and select.select([output], [], [], left)[0]:
+        last, rest = monotonic() + LAST_OUTPUT_SECONDS, select.poll()
+        rest.register(output, select.POLLIN)
+        while (left := last - monotonic()) > 0 and rest.poll(left * 1000):
             if not self._log(output, decoder):
                 break
         process.stdout.close()

@@ -102,10 +102,22 @@ def seconds(value: object) -> float:
     return float(value)
 
 
+def some_seconds(value: object) -> float:
+    if not seconds(value):
+        raise ValueError("a number of seconds above 0")
+    return seconds(value)
+
+
 def count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError("a whole number from 0")
     return value
+
+
+def some(value: object) -> int:
+    if not count(value):
+        raise ValueError("a whole number from 1")
+    return count(value)
 
 
 def port(value: object) -> int:
@@ -189,8 +201,8 @@ _PROBE_CHECKS: dict[str, Callable[[object], Any]] = {
     "output": pattern,
     "port": port,
     "command": arguments,
-    "interval": seconds,
-    "failures": count,
+    "interval": some_seconds,
+    "failures": some,
 }
 
 
@@ -217,8 +229,8 @@ PLACE_CHECKS: dict[str, Callable[[object], Any]] = {"enabled": boolean, "host": 
 POLICY_CHECKS: dict[str, Callable[[object], Any]] = {
     "restart": restart,
     "give_up_after": count,
-    "longest_backoff": seconds,
-    "stable_after": seconds,
+    "longest_backoff": some_seconds,
+    "stable_after": some_seconds,
 }
 
 SERVICE_CHECKS: dict[str, Callable[[object], Any]] = {
@@ -229,7 +241,7 @@ SERVICE_CHECKS: dict[str, Callable[[object], Any]] = {
     "needs": _names,
     "options": table,
     "log_bytes": count,
-    "log_files": count,
+    "log_files": some,
 }
 
 PROGRAM_CHECKS: dict[str, Callable[[object], Any]] = {

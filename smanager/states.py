@@ -106,12 +106,12 @@ class Ends:
 
     def decide(self, policy: Policy, lived: float, clean: bool) -> tuple[Event, str]:
         """What a life's unasked end leads to, and why; `lived` seconds, and whether it ended as a success."""
-        self.early = 1 if lived >= policy.stable_after else self.early + 1
+        self.early = 0 if lived >= policy.stable_after else self.early + 1
         if policy.restart is Restart.NEVER or (policy.restart is Restart.ON_FAILURE and clean):
             reason = f"restart is {policy.restart.value!r}"
             return (Event.FINISH, reason) if clean else (Event.GIVE_UP, reason)
         if policy.give_up_after and self.early >= policy.give_up_after:
-            return Event.GIVE_UP, f"given up after {self.early} early ends in a row"
+            return Event.GIVE_UP, f"given up after {self.early} early end{'s in a row' if self.early > 1 else ''}"
         return Event.FALL, ""
 
     def backoff(self, policy: Policy, chance: float) -> float:

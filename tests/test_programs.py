@@ -64,10 +64,10 @@ def test_a_program_is_run_as_it_is_configured(kept: Callable[..., Server], direc
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [
-        ('program = ["no-such-program"]', "its start raised FileNotFoundError: "),
-        ('program = ["true"]\nenv_files = ["missing.env"]', "its start raised FileNotFoundError: "),
-        ('program = ["true"]\ndirectory = "missing"', "its start raised FileNotFoundError: "),
-        ('program = ["true"]\nuser = "no-such-user"', "its start raised KeyError: "),
+        ('program = ["no-such-program"]', "it cannot be started: FileNotFoundError: "),
+        ('program = ["true"]\nenv_files = ["missing.env"]', "it cannot be started: FileNotFoundError: "),
+        ('program = ["true"]\ndirectory = "missing"', "it cannot be started: FileNotFoundError: "),
+        ('program = ["true"]\nuser = "no-such-user"', "it cannot be started: KeyError: "),
         ('program = ["sh", "-c", "exit 3"]', "exit status 3"),
     ],
 )

@@ -124,7 +124,7 @@ def test_a_process_that_was_stopped_by_a_signal_is_found_out(kept: Callable[...,
 
 def test_a_start_that_takes_too_long_is_a_hang(kept: Callable[..., Server]) -> None:
     server = kept("[services.promises]\ngive_up_after = 1", promises=PROMISES)
-    server.wait_for_log("promises: hung: it was not ready within 1 s; given up after 1 early ends in a row")
+    server.wait_for_log("promises: hung: it was not ready within 1 s; given up after 1 early end")
     is_in(server, "promises", "failed")
     assert "is failed (hung: it was not ready within 1 s; given up" in server.ask("why promises")
 

@@ -107,7 +107,7 @@ class ServiceOutput(io.TextIOBase):
 
     def finish(self) -> None:
         """Nothing more will be printed by anybody."""
-        for line in self._unfinished.values():
+        for line in list(self._unfinished.values()):
             self._log(line)
 
     def _become_childs(self) -> None:

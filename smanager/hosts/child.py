@@ -25,7 +25,7 @@ from smanager.hosts.calls import Call, Workers
 from smanager.hosts.channel import Channel, capture_output
 from smanager.hosts.frames import Frame, FrameError, Kind
 from smanager.hosts.lives import Life, make
-from smanager.hosts.loader import LoadError, in_one_line, load, report
+from smanager.hosts.loader import LoadError, in_one_line, load, print_traceback, report
 from smanager.service import SService
 
 ORPHAN_SECONDS = 1.5
@@ -67,7 +67,14 @@ class Host:
         os.killpg(0, signal.SIGTERM)
 
     def serve(self) -> None:
-        """Carry out the manager's frames until it is gone."""
+        """Carry out the manager's frames until it is gone; nothing may be left behind, whatever goes wrong here."""
+        try:
+            self._serve()
+        except BaseException as error:
+            print_traceback(error)
+            self._kill()
+
+    def _serve(self) -> None:
         while (received := self._channel.receive()) is not None:
             try:
                 for frame in received:
@@ -96,7 +103,8 @@ class Host:
         elif kind is Kind.MORE:
             self._workers.more(frame.number, frame.data())
         elif kind is Kind.PING:
-            silences = {name: self._lives[name].silent for name in frame.data() if name in self._lives}
+            lives = dict(self._lives)  # they end in threads of their own
+            silences = {name: lives[name].silent for name in frame.data() if name in lives}
             self._channel.send(frames.encode_data(Kind.PONG, frame.number, silences))
         elif kind is Kind.LOAD:
             path = frame.data()
@@ -140,7 +148,10 @@ class Host:
 
     def _start(self, name: str, path: str | None, title: str, given: Mapping[str, Any]) -> None:
         life = self._lives[name] = Life(name, self._channel, self._forget)
-        life.begin(lambda: make(self._class(path, title), name, given))
+        try:
+            life.begin(lambda: make(self._class(path, title), name, given))
+        except RuntimeError as error:  # no thread is to be had
+            life.end(str(error))
 
     def _class(self, path: str | None, title: str) -> type[SService]:
         if path is None:
@@ -168,12 +179,11 @@ class Host:
 
     def _in_time(self, seconds: float) -> None:
         """Have all that is still there after so many seconds killed."""
-
-        def kill() -> None:
-            for life in list(self._lives.values()):
-                life.signal(signal.SIGKILL)
-            os.killpg(0, signal.SIGKILL)
-
-        timer = threading.Timer(seconds, kill)
+        timer = threading.Timer(seconds, self._kill)
         timer.daemon = True
         timer.start()
+
+    def _kill(self) -> None:
+        for life in list(self._lives.values()):
+            life.signal(signal.SIGKILL)
+        os.killpg(0, signal.SIGKILL)

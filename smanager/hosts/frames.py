@@ -40,7 +40,7 @@ class Kind(IntEnum):
     SIGNAL = 10  # JSON: a service's name, and the number of the signal for its program
     # From a host to the manager.
     LOADED = 16  # JSON: a services file's path, and the services and problems found in it
-    READY = 17  # JSON: the service's name
+    READY = 17  # JSON: the service's name, and null
     SPAWNED = 18  # JSON: the service's name, and the process id of its program
     HUNG = 19  # JSON: the service's name, and why it is taken for hung
     ENDED = 20  # JSON: the service's name, why its life has ended (null: as asked), whether that is a success

@@ -295,9 +295,13 @@ class Host(asyncio.SubprocessProtocol):
             service, line = frame.data()
             self._owner.log(service, line)
         elif kind is Kind.READY:
-            self._owner.ready(frame.data())
+            service, _ = frame.data()
+            self._owner.ready(service)
         elif kind is Kind.SPAWNED:
-            self._owner.spawned(*frame.data())
+            service, pid = frame.data()
+            if not isinstance(pid, int) or pid <= 1:  # it will be sent signals
+                raise FrameError(f"{pid!r} is no process of its own")
+            self._owner.spawned(service, pid)
         elif kind is Kind.HUNG:
             self._owner.hung(*frame.data())
         elif kind is Kind.ENDED:
@@ -306,7 +310,7 @@ class Host(asyncio.SubprocessProtocol):
             path, found = frame.data()
             answer(self._files[path], found)
         elif kind is Kind.PONG and number in self._pings:
-            answer(self._pings[number], frame.data())
+            answer(self._pings[number], {str(name): float(silence) for name, silence in frame.data().items()})
 
     def channel_lost(self) -> None:
         """A host without its channel is of no use; usually it has just ended."""

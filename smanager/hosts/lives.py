@@ -31,13 +31,13 @@ class Life:
         self._stopping = False
         self.ended = threading.Event()
         self._task: Future[object] | None = None
-        self._sign_of_life = monotonic()
+        self._sign_of_life: float | None = None  # of `run`, once that has begun
         self.thread = threading.Thread(target=self._live, name=f"{name} run", daemon=True)
 
     @property
     def silent(self) -> float:
-        """Seconds since the service last said that it is alive, or began."""
-        return monotonic() - self._sign_of_life
+        """Seconds since `run` has begun, or the service last said that it is alive."""
+        return 0.0 if self._sign_of_life is None else monotonic() - self._sign_of_life
 
     def begin(self, make: Callable[[], SService]) -> None:
         """Make the object, `start` it and `run` it, in a thread."""
@@ -65,7 +65,7 @@ class Life:
             settle(service.start())
         except BaseException as error:
             print_traceback(error)
-            self._end(f"its start raised {in_one_line(error)}")
+            self.end(f"its start raised {in_one_line(error)}")
             return
         if self._stopping:
             return
@@ -74,14 +74,15 @@ class Life:
         try:
             self._run(service)
         except Finished as end:
-            self._end(str(end), end.clean)
+            self.end(str(end), end.clean)
         except CancelledError:  # an `async` run, whose service was told to stop
-            self._end("its run was cancelled")
+            self.end("its run was cancelled")
         except BaseException as error:
             print_traceback(error)
-            self._end(f"its run raised {in_one_line(error)}")
+            self.end(f"its run raised {in_one_line(error)}")
 
     def _run(self, service: SService) -> None:
+        self._sign_of_life = monotonic()
         work = service.run()
         if inspect.isawaitable(work):
             with self._lock:
@@ -93,6 +94,8 @@ class Life:
     def _stop(self) -> None:
         current_service.set(self.name)
         with self._lock:
+            if self._stopping:
+                return  # asked for twice
             self._stopping = True
             service = self.service
         if service is not None:
@@ -104,9 +107,9 @@ class Life:
             if self._task:
                 self._task.cancel()
         self.thread.join()
-        self._end(None, clean=True)
+        self.end(None, clean=True)
 
-    def _end(self, reason: str | None, clean: bool = False) -> None:
+    def end(self, reason: str | None, clean: bool = False) -> None:
         """Say, once, that the life has ended; `reason` is None where that was asked for."""
         with self._lock:
             if self.ended.is_set() or (self._stopping and reason is not None):
@@ -117,15 +120,14 @@ class Life:
             self.ended.set()
 
     def _told(self, what: str, value: object = None) -> None:
-        """The service has said something about itself."""
+        """The service has said something about itself; what comes after its end is not of this life any more."""
         if what == "alive":
             self._sign_of_life = monotonic()
-        elif what == "ready":
-            self._channel.send(frames.encode_data(Kind.READY, 0, self.name))
-        elif what == "spawned":
-            self._channel.send(frames.encode_data(Kind.SPAWNED, 0, [self.name, value]))
-        elif what == "hung":
-            self._channel.send(frames.encode_data(Kind.HUNG, 0, [self.name, value]))
+            return
+        kinds = {"ready": Kind.READY, "spawned": Kind.SPAWNED, "hung": Kind.HUNG}
+        with self._lock:
+            if not self.ended.is_set():
+                self._channel.send(frames.encode_data(kinds[what], 0, [self.name, value]))
 
 
 def make(service: type[SService], name: str, given: Mapping[str, Any]) -> SService:

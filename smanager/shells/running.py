@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Generic, TypeVar
 
+from smanager.commands import CommandError
+from smanager.config import ConfigError
 from smanager.history import Feed
 from smanager.shells.base import Output
 
 T = TypeVar("T")
 
+log = logging.getLogger("smanager")
+
 
 class Work:
     """Something that is done once."""
 
-    def __init__(self, work: Coroutine[object, object, None], caption: str, left: str = "goes on without you") -> None:
-        """`left` is what happens to it where somebody stops waiting."""
+    def __init__(self, work: Coroutine[object, object, None], caption: str) -> None:
         self.ended: Callable[[str | None], None] = lambda error: None
         self._caption = caption
-        self._left = left
         self._task = asyncio.ensure_future(work)
         self._task.add_done_callback(self._done)
 
     def cancel(self) -> None:
         """Stop waiting for it; what it has begun is not left half done, and goes on."""
         ended, self.ended = self.ended, lambda error: None
-        ended(f"{self._caption}: {self._left}")
+        ended(f"{self._caption}: goes on without you")
 
     def pause(self) -> None:
         """Its few lines need no holding back."""
@@ -35,7 +38,11 @@ class Work:
         """Nothing was held back."""
 
     def _done(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():  # at the program's end
+            return
         error = task.exception()
+        if error and not isinstance(error, CommandError | ConfigError):
+            log.error("%s: a mistake in SManager", self._caption, exc_info=error)
         self.ended(None if error is None else f"{self._caption}: {error}")
 
 
