@@ -127,8 +127,8 @@ def why_not_listening(error: OSError) -> str:
         errno.EADDRNOTAVAIL: "--host should be an address of this machine",
         errno.EACCES: "a port below 1024 needs root; try another --port",
     }
-    reason = os.strerror(error.errno).lower() if error.errno else str(error)
-    return "; ".join(filter(None, [reason, remedies.get(error.errno or 0)]))
+    number = error.errno or errno.EADDRNOTAVAIL  # asyncio tells no number where it has tried all that a name has
+    return "; ".join(filter(None, [os.strerror(number).lower(), remedies.get(number)]))
 
 
 async def check(manager: Manager) -> int:
