@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ READY_SECONDS = 5.0
 
 ORDER_SECONDS = 2.0
 """How long a file waits for those before it, so that of two services with one name the first file's is kept."""
+
+PROGRESS_SECONDS = 5.0
+"""How often somebody who waits is told how things are."""
 
 STOP_SECONDS = 30.0
 """How long all services together may take to stop before what is left is killed."""
@@ -390,8 +393,7 @@ class Manager:
         in_circles = self.catalogue.circles()
 
         async def told(keeper: Keeper) -> None:
-            await keeper.settled()
-            tell(f"{keeper.name}: {keeper.service.condition}")
+            await with_progress(keeper, keeper.settled(), tell)
 
         asked = {keeper.name: keeper for keeper in keepers}
         starting = [
@@ -408,8 +410,7 @@ class Manager:
         """Stop services side by side, each once those among them are down that come after it."""
 
         async def stop(keeper: Keeper) -> None:
-            await self._stop_one(keeper, keepers, asked_by)
-            tell(f"{keeper.name}: {keeper.service.condition}")
+            await with_progress(keeper, self._stop_one(keeper, keepers, asked_by), tell)
 
         await asyncio.gather(*map(stop, keepers))
 
@@ -425,6 +426,15 @@ class Manager:
         names = [name] if name else slot.residents
         services = [self.catalogue.services[resident] for resident in names if resident in self.catalogue.services]
         self._journal.line("+".join(names) or Path(slot.key).name, services, line)
+
+
+async def with_progress(keeper: Keeper, work: Coroutine[Any, Any, None], tell: Callable[[str], object]) -> None:
+    """Do some work on a service, and tell how it is then, and while that takes long."""
+    doing = asyncio.ensure_future(work)
+    while not (await asyncio.wait([doing], timeout=PROGRESS_SECONDS))[0]:
+        tell(f"{keeper.name}: still {keeper.service.condition}")
+    doing.result()
+    tell(f"{keeper.name}: {keeper.service.condition}")
 
 
 def report_mistake(task: asyncio.Future[None]) -> None:

@@ -10,10 +10,15 @@ from contextlib import suppress
 FIRST_DESCRIPTOR = 3
 """Where the sockets begin that systemd hands over."""
 
+# Taken out of the environment, for services would inherit it and speak in the manager's name.
+_NOTIFY_SOCKET = os.environ.pop("NOTIFY_SOCKET", "")
+_WATCHDOG_MICROSECONDS = os.environ.pop("WATCHDOG_USEC", "")
+_WATCHDOG_PID = os.environ.pop("WATCHDOG_PID", "")
+
 
 def notify(*states: str) -> None:
     """Tell systemd, if it wants to know: `READY=1`, `STOPPING=1`, `STATUS=...`."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
+    address = _NOTIFY_SOCKET
     if not address.startswith(("/", "@")):
         return
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
@@ -34,8 +39,7 @@ def passed_sockets() -> list[socket.socket]:
 
 async def feed_watchdog() -> None:
     """Tell systemd twice in each of its watchdog's times that the event loop is alive; for ever, if it has one."""
-    microseconds = os.environ.get("WATCHDOG_USEC", "")
-    meant = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-    while meant and microseconds.isdecimal() and int(microseconds):
+    meant = _WATCHDOG_PID in ("", str(os.getpid()))
+    while meant and _WATCHDOG_MICROSECONDS.isdecimal() and int(_WATCHDOG_MICROSECONDS):
         notify("WATCHDOG=1")
-        await asyncio.sleep(int(microseconds) / 2_000_000)
+        await asyncio.sleep(int(_WATCHDOG_MICROSECONDS) / 2_000_000)

@@ -14,6 +14,10 @@ _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Lone surrogates that stand for no byte: half a character of UTF-16."""
 
 
+CUT = " [cut]"
+"""Marks a printed line that was too long, and goes on as the next."""
+
+
 def visible(text: str) -> str:
     """The text with all that a terminal would act on shown escaped, as `\\x1b`; tabs and newlines stay."""
     if text.isascii() and text.isprintable():

@@ -56,6 +56,7 @@ class Hostile(SService):
     async def cmd_slow_pieces(self): return (time.sleep(3600) for _ in range(2))
     def cmd_help(self): return "mine"
     def cmd_exit(self): return "no way out"
+    def cmd_bypass(self): os.write(1, b"y" * 20_000 + b"\\nlast words"), os._exit(5)
     def cmd_mutter(self): print("muttered", end="")
     def cmd_spawn(self):
         import subprocess
@@ -248,6 +249,17 @@ def test_what_is_printed_in_other_ways_is_logged_under_its_speakers_name(hostile
     for line in ("hostile: muttered", "said by a program", "hostile: said in bytes"):
         hostile.wait_for_log(f"{line}$")
     assert hostile.ask("hostile buffers") == "array\nview\nbytes\n"
+
+
+def test_what_goes_past_python_is_cut_and_marked_and_its_last_line_is_kept(hostile: Server) -> None:
+    assert hostile.ask("hostile bypass") == "*** hostile bypass: its host died: exit status 5\n"
+    hostile.wait_for_log("last words$")
+    assert [len(piece) for piece in re.findall(r": (y+)(?: \[cut\])?$", hostile.log, re.MULTILINE)] == [
+        8192,
+        8192,
+        3616,
+    ]
+    assert hostile.log.count(" [cut]\n") == 2
 
 
 def test_a_service_that_stops_slowly_keeps_no_other_from_its_restart(hostile: Server, services: Path) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from smanager.hosts import frames
 from smanager.hosts.frames import Frame, FrameDecoder, Kind
-from smanager.text import as_bytes
+from smanager.text import CUT, as_bytes
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -25,9 +25,6 @@ READ_SIZE = 256 * 1024
 
 LINE_LIMIT = 8 * 1024
 """Characters of one printed line; a longer one is cut there, and goes on as the next."""
-
-CUT = " [cut]"
-"""Marks a line that goes on as the next."""
 
 current_service: ContextVar[str | None] = ContextVar("current_service", default=None)
 """The service whose code runs here; threads that a service starts itself have none."""

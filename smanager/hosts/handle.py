@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from smanager.hosts import frames
 from smanager.hosts.frames import WINDOW, Frame, FrameDecoder, FrameError, Kind
-from smanager.text import exit_reason
+from smanager.text import CUT, exit_reason
 
 T = TypeVar("T")
 
@@ -329,7 +329,7 @@ class Host(asyncio.SubprocessProtocol):
         if not lines and len(self._printed) > LOG_LINE_LIMIT:
             lines, self._printed = [self._printed[:LOG_LINE_LIMIT]], self._printed[LOG_LINE_LIMIT:]
         for line in lines:
-            self._owner.log(None, line[:LOG_LINE_LIMIT].decode("utf-8", "backslashreplace"))
+            self._log_in_pieces(line)
         self._logging = more = b"\n" in self._printed or len(self._printed) > LOG_LINE_LIMIT
         if more:
             self._loop.call_soon(self._log_printed)
@@ -337,7 +337,16 @@ class Host(asyncio.SubprocessProtocol):
         if isinstance(pipe, asyncio.ReadTransport):
             pipe.pause_reading() if more else pipe.resume_reading()
 
+    def _log_in_pieces(self, line: bytes) -> None:
+        for start in range(0, len(line) or 1, LOG_LINE_LIMIT):
+            piece = line[start : start + LOG_LINE_LIMIT]
+            cut = CUT * (len(piece) == LOG_LINE_LIMIT)
+            self._owner.log(None, piece.decode("utf-8", "backslashreplace") + cut)
+
     def process_exited(self) -> None:
+        for line in self._printed.splitlines():  # what it had no time to end with a newline, for one
+            self._log_in_pieces(line)
+        self._printed = b""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)  # nothing that its services have started outlives it
         self._read_the_rest()
