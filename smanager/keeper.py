@@ -57,6 +57,7 @@ class Keeper:
         """Set while nothing of it runs, or is about to."""
         self.down.set()
         self._settled = asyncio.Event()
+        self._retired = False
         self._household = household
         self._ends = Ends()
         self._loop = asyncio.get_running_loop()
@@ -87,7 +88,7 @@ class Keeper:
 
     def start(self, asked_by: str) -> None:
         """Have it up from here on; nothing happens where it is, or is on its way."""
-        if self._take(Event.START, f"started by {asked_by}", ""):
+        if not self._retired and not self.slot.shut and self._take(Event.START, f"started by {asked_by}", ""):
             self._ends.forget()
             self.service.history.restarts = 0
             self._begin_life(asked_by)
@@ -137,6 +138,11 @@ class Keeper:
         """Return when it is up, or will not be at once; or when it has taken as long as it may for that."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._settled.wait(), self.service.settings.start_timeout)
+
+    def retire(self) -> None:
+        """Have it down for good: its service is not there any more."""
+        self._retired = True
+        self.stop("the loss of its class")
 
     def proceed(self) -> None:
         """What it waits for may have come."""

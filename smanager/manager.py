@@ -141,8 +141,6 @@ class Manager:
             async def restart(file: ServicesFile) -> None:
                 keepers = [keeper for keeper in before if keeper.service.file is file]
                 await asyncio.gather(*(self._stop_one(keeper, before, asked_by) for keeper in keepers))
-                for keeper in keepers:
-                    del self.keepers[keeper.name]
                 if file.path in found:
                     await self._find_and_start([file], asked_by, tell)
 
@@ -150,6 +148,9 @@ class Manager:
             restarting = asyncio.gather(*map(restart, files.values()))
             self.catalogue.list_files(found)
             await restarting
+            for keeper in list(self.keepers.values()):
+                if self.catalogue.services.get(keeper.name) is not keeper.service:
+                    self._forget(keeper)
 
     async def load(self, file: ServicesFile, asked_by: str, tell: Callable[[str], object]) -> None:
         """Try a file again that could not be loaded."""
@@ -216,7 +217,7 @@ class Manager:
             stopping = dict.fromkeys([*again, *gone, *self._concerned(found, "stop")])
             await self._stop(list(stopping), asked_by, lambda text: None)
             for keeper in gone:
-                del self.keepers[keeper.name]
+                self._forget(keeper)
             self.catalogue.reconfigure(wanted, files)
             for service in self.catalogue.services.values():
                 self._keep(service)
@@ -284,15 +285,14 @@ class Manager:
             raise HostError(file.problems[0])
         self._adopt(file, report)
         if service not in file.services:
-            asyncio.get_running_loop().call_soon(self._forget, service)
+            asyncio.get_running_loop().call_soon(self._forget, self.keepers[service.name])
             raise HostError(next(iter(file.problems), f"{file.path} has no such service any more"))
 
-    def _forget(self, service: Service) -> None:
-        """Its class is gone: nothing is left to be kept up."""
-        keeper = self.keepers.get(service.name)
-        if keeper and keeper.service is service:
-            keeper.stop("the loss of its class")
-            del self.keepers[service.name]
+    def _forget(self, keeper: Keeper) -> None:
+        """Its service is gone: nothing is left to be kept up."""
+        keeper.retire()
+        if self.keepers.get(keeper.name) is keeper:
+            del self.keepers[keeper.name]
 
     def changed(self, keeper: Keeper, text: str) -> None:
         """A service is in another state: remember it, and let those that wait for it look again."""
@@ -333,6 +333,9 @@ class Manager:
             self._look_again()
             await self._start([self.keepers[service.name] for service in services], asked_by, tell)
 
+        files = list(files)
+        for file in files:  # a class may have moved from one to another
+            file.adopted.clear()
         await asyncio.gather(*map(find_and_start, files))
         self.catalogue.check_configuration()
         await self.pool.close_empty()
@@ -365,7 +368,7 @@ class Manager:
         slot = self.pool.slot(service.settings.host or (str(service.file.path) if service.file.is_code else PROGRAMS))
         keeper = self.keepers.get(service.name)
         if keeper and keeper.service is not service:  # it was in another file before
-            self._forget(keeper.service)
+            self._forget(keeper)
             keeper = None
         if keeper is None:
             self.keepers[service.name] = Keeper(service, slot, self)
