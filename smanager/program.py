@@ -162,8 +162,10 @@ class Program(SService):
 
     def _end_group(self, process: subprocess.Popen[bytes]) -> None:
         """Have all that it has started end too; returns when its group is empty."""
-        deadline = monotonic() + (self._settings.stop_timeout if self._stopping.is_set() else 0)
-        killed = False
+        deadline, killed = monotonic(), False
+        if self._stopping.is_set():
+            deadline += self._settings.stop_timeout
+            self._signal(signal.Signals[self._program.stop_signal])  # it may have ended just before it was told to
         while group_exists(process.pid):
             if not killed and monotonic() >= deadline:
                 self._signal(signal.SIGKILL)
