@@ -22,8 +22,8 @@ from tests.test_programs import SLEEPER, pid_of
 GONE_SECONDS = 2.0
 """Within which nothing may be left of the services of a manager that was killed."""
 
-MARK = "3599"
-"""What the programs here sleep for, by which they are found."""
+MARK = str(10_000_000 + os.getpid())
+"""What the programs here sleep for, by which those of this run are found."""
 
 STATES = f"""
 [services.starting]
@@ -94,12 +94,12 @@ def test_an_exit_in_no_time_for_ever_takes_bounded_cpu(kept: Callable[..., Serve
 
 
 def test_a_fork_bomb_is_bounded_by_its_limit(kept: Callable[..., Server]) -> None:
-    bomb = "while :; do sleep 3600 & done"
+    bomb = f"while :; do sleep {MARK} & done"
     server = kept(f'[services.bomb]\nprogram = ["sh", "-c", "{bomb}"]\nuser = "nobody"\nlimits = {{ nproc = 30 }}')
     is_in(server, "bomb", "running")
     server.wait_for_log("bomb: .*(annot fork|temporarily unavailable)")
     assert "bomb: stopped (by " in server.ask("stop bomb")
-    assert not subprocess.getoutput("ps -u nobody -o args= | grep 'sleep 3600'")
+    assert not sleepers()
 
 
 def test_a_command_that_never_returns_is_left_and_the_service_can_be_restarted(kept: Callable[..., Server]) -> None:
