@@ -155,7 +155,7 @@ class Host:
 
     def _class(self, path: str | None, title: str) -> type[SService]:
         if path is None:
-            from smanager.program import Program  # only hosts of programs need it
+            from smanager.hosts.program import Program  # only hosts of programs need it
 
             return Program
         classes = self._load(path)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
+from contextvars import copy_context
 from time import monotonic
 from typing import Any
 
@@ -30,9 +31,9 @@ class Life:
         self._lock = threading.Lock()  # `stop` may come at any moment of what the other thread does
         self._stopping = False
         self.ended = threading.Event()
-        self._task: Future[object] | None = None
+        self._work: Future[Any] | None = None
         self._sign_of_life: float | None = None  # of `run`, once that has begun
-        self.thread = threading.Thread(target=self._live, name=f"{name} run", daemon=True)
+        self._thread = threading.Thread(target=self._live, name=f"{name} run", daemon=True)
 
     @property
     def silent(self) -> float:
@@ -42,7 +43,7 @@ class Life:
     def begin(self, make: Callable[[], SService]) -> None:
         """Make the object, `start` it and `run` it, in a thread."""
         self._make = make
-        self.thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Have the service stop, in another thread; the manager is told when it has ended."""
@@ -71,8 +72,26 @@ class Life:
             return
         if not service.calls_ready:
             self._told("ready")
+        self._conclude(lambda: self._run(service))
+
+    def _run(self, service: SService) -> None:
+        """What takes its time and is no method that just runs goes on without this thread."""
+        self._sign_of_life = monotonic()
+        work = service.run()
+        if inspect.isawaitable(work):
+            work = run_in_loop(work)
+        if isinstance(work, Future):
+            with self._lock:
+                self._work = work
+                if self._stopping:
+                    work.cancel()
+            context = copy_context()  # its service's name is in it
+            work.add_done_callback(lambda work: context.run(self._conclude, work.result))
+
+    def _conclude(self, work: Callable[[], object]) -> None:
+        """Do the work, or learn how it went, and say that the life has ended if it has."""
         try:
-            self._run(service)
+            work()
         except Finished as end:
             self.end(str(end), end.clean)
         except CancelledError:  # an `async` run, whose service was told to stop
@@ -80,16 +99,6 @@ class Life:
         except BaseException as error:
             print_traceback(error)
             self.end(f"its run raised {in_one_line(error)}")
-
-    def _run(self, service: SService) -> None:
-        self._sign_of_life = monotonic()
-        work = service.run()
-        if inspect.isawaitable(work):
-            with self._lock:
-                self._task = run_in_loop(work)
-                if self._stopping:
-                    self._task.cancel()
-            self._task.result()
 
     def _stop(self) -> None:
         current_service.set(self.name)
@@ -103,10 +112,10 @@ class Life:
                 settle(service.stop())
             except BaseException as error:
                 print_traceback(error)
-        with self._lock:
-            if self._task:
-                self._task.cancel()
-        self.thread.join()
+        self._thread.join()
+        if self._work:
+            self._work.cancel()
+            wait([self._work])
         self.end(None, clean=True)
 
     def end(self, reason: str | None, clean: bool = False) -> None:

@@ -138,7 +138,7 @@ def described(service: type[SService]) -> tuple[dict[str, Any], list[str]]:
     name = service.name or service.__name__.lower()
     if not isinstance(name, str):
         raise TypeError(f"its name is {name!r}, and should be text")
-    is_program = any(base.__module__ == "smanager.program" for base in service.__mro__)
+    is_program = any(base.__module__ == "smanager.hosts.program" for base in service.__mro__)
     description = {
         "name": name,
         "title": service.__name__,

@@ -1,12 +1,12 @@
-"""An external program as a service: spawned, read, watched and ended by the thread that runs it in its host."""
+"""An external program as a service: spawned, read, watched and ended in its host."""
 
 from __future__ import annotations
 
 import codecs
+import functools
 import os
 import pwd
 import resource
-import select
 import shlex
 import signal
 import subprocess
@@ -15,14 +15,16 @@ import threading
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 
-from smanager.probes import Watch
+from smanager.hosts.coroutines import Coroutine, Scheduler, Steps, Wait
+from smanager.hosts.probes import Watch
 from smanager.service import Finished, SService
 from smanager.settings import ProgramSettings, settings_of
 from smanager.text import exit_reason
 
-READ_SIZE = 64 * 1024
+READ_SIZE = 16 * 1024
+"""Bytes of output read at a time: some 200 lines, after which the other programs have their turn."""
 
 LAST_OUTPUT_SECONDS = 0.2
 """How long the output of a program that has ended is read on, where something else still holds its pipe."""
@@ -45,45 +47,41 @@ class Program(SService):
         self._program: ProgramSettings = self._settings.program
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
-        self._waking = threading.Lock()  # guards the pipe, by which `stop` wakes `run`
-        self._wake_reader = self._wake_writer = -1
+        self._life: Coroutine | None = None
         self._watch = Watch(self._program, ready=self.ready, hung=self._is_hung)
 
-    def run(self) -> None:
-        """Spawn it, and read its output until it has ended, in whatever way.
+    def run(self) -> Coroutine | None:
+        """Spawn it; what is returned is done when it has ended, in whatever way.
 
-        Raises Finished where its end was not asked for, or it cannot be spawned.
+        Raises Finished where it cannot be spawned.
         """
-        with self._waking:
-            self._wake_reader, self._wake_writer = os.pipe()
+        if self._stopping.is_set():
+            return None
         try:
-            if not self._stopping.is_set():
-                self._follow_life()
-        finally:
-            with self._waking:
-                os.close(self._wake_reader)
-                os.close(self._wake_writer)
-                self._wake_writer = -1
-
-    def stop(self) -> None:
-        """Tell it to end; `run` sees to it that it does."""
-        self._stopping.set()
-        with self._waking:
-            if self._wake_writer >= 0:
-                os.write(self._wake_writer, b"x")
-
-    def _follow_life(self) -> None:
-        try:
+            with _making_scheduler:
+                self._scheduler = scheduler()
             process = self._process = self._spawned(self._program)
-        except (OSError, KeyError, ValueError, subprocess.SubprocessError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, subprocess.SubprocessError) as error:
             raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
         self._tell("spawned", process.pid)
-        self._watch.begin()
+        self._life = Coroutine(self._attend(process))
+        self._scheduler.begin(self._life)
+        return self._life
+
+    def stop(self) -> None:
+        """Have it told to end, and seen to that it does."""
+        self._stopping.set()
+        if self._life:  # else `run` has not come so far, and sees it by itself
+            self._scheduler.wake(self._life)
+
+    def _attend(self, process: subprocess.Popen[bytes]) -> Steps:
+        """Follow it to its end. Raises Finished where that was not asked for."""
         try:
-            self._follow(process)
+            self._watch.begin()
+            yield from self._follow(process)
         finally:
             self._watch.end()
-            self._end_group(process)
+            yield from self._end_group(process)
         if not self._stopping.is_set():
             status = process.returncode
             raise Finished(exit_reason(status), clean=status in self._program.success_codes)
@@ -118,39 +116,31 @@ class Program(SService):
     def _is_hung(self, reason: str) -> None:
         self._tell("hung", reason)
 
-    def _follow(self, process: subprocess.Popen[bytes]) -> None:
+    def _follow(self, process: subprocess.Popen[bytes]) -> Steps:
         """Log what the process prints, until it has ended; when told to stop, see to it that it does."""
         assert process.stdout is not None  # it is a pipe
-        output = process.stdout.fileno()
+        output, end = process.stdout.fileno(), descriptor_of_end(process.pid)
         os.set_blocking(output, False)
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-        poll, end = select.poll(), descriptor_of_end(process.pid)
-        for descriptor in (output, self._wake_reader, end):
-            if descriptor is not None:
-                poll.register(descriptor, select.POLLIN)
-        deadline: float | None = None
+        descriptors = {output} if end is None else {output, end}
+        told, deadline = False, inf
         while process.poll() is None:
-            patience = None if end is not None else POLL_SECONDS
-            if deadline is not None:
-                patience = min(max(deadline - monotonic(), 0), inf if patience is None else patience)
-            ready = {descriptor for descriptor, _ in poll.poll(None if patience is None else patience * 1000)}
-            if output in ready and not self._log(output, decoder):
-                poll.unregister(output)
-            if self._wake_reader in ready:
-                poll.unregister(self._wake_reader)
+            if self._stopping.is_set() and not told:
                 self._signal(signal.Signals[self._program.stop_signal])
-                deadline = monotonic() + self._settings.stop_timeout
-            elif deadline is not None and monotonic() >= deadline:
+                told, deadline = True, monotonic() + self._settings.stop_timeout
+            elif monotonic() >= deadline:
                 self._signal(signal.SIGKILL)
-                deadline = None
-        if end is not None:
-            os.close(end)
-        last, rest = monotonic() + LAST_OUTPUT_SECONDS, select.poll()
-        rest.register(output, select.POLLIN)
-        while (left := last - monotonic()) > 0 and rest.poll(left * 1000):
+                deadline = inf
+            ready = yield Wait(descriptors, deadline if end is not None else min(deadline, monotonic() + POLL_SECONDS))
+            if output in ready and not self._log(output, decoder):
+                descriptors = descriptors - {output}
+        last = monotonic() + LAST_OUTPUT_SECONDS
+        while output in descriptors and monotonic() < last and (yield Wait({output}, last)):
             if not self._log(output, decoder):
                 break
         process.stdout.close()
+        if end is not None:
+            os.close(end)
 
     def _log(self, output: int, decoder: codecs.IncrementalDecoder) -> bool:
         """Log what can be read now; False at the end."""
@@ -160,8 +150,8 @@ class Program(SService):
         self._watch.printed(text)
         return bool(data)
 
-    def _end_group(self, process: subprocess.Popen[bytes]) -> None:
-        """Have all that it has started end too; returns when its group is empty."""
+    def _end_group(self, process: subprocess.Popen[bytes]) -> Steps:
+        """Have all that it has started end too; its group is empty then."""
         deadline, killed = monotonic(), False
         if self._stopping.is_set():
             deadline += self._settings.stop_timeout
@@ -173,7 +163,16 @@ class Program(SService):
             elif monotonic() >= deadline + KILL_SECONDS:
                 print(f"its process group {process.pid} does not end, though it was killed")
                 return
-            sleep(POLL_SECONDS)
+            yield Wait(until=monotonic() + POLL_SECONDS)
+
+
+_making_scheduler = threading.Lock()
+
+
+@functools.cache
+def scheduler() -> Scheduler:
+    """The one thread that follows all programs of this process."""
+    return Scheduler()
 
 
 def group_exists(group: int) -> bool:
