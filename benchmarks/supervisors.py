@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import venv
@@ -62,21 +61,26 @@ def smanager(directory: Path, programs: Programs, services: str = "") -> list[st
     if services:
         (directory / "services" / "bench.py").write_text(services)
     options = ["--config", "smanager.toml", "--services", "services", "--state-dir", "state", "--port", "0"]
-    return [sys.executable, str(HERE.parent / "smanager.py"), *options]
+    return [str(environment() / "bin" / "python3"), str(HERE.parent / "smanager.py"), *options]
 
 
 def supervisord(directory: Path, programs: Programs) -> list[str]:
     """The command that has supervisord keep these programs up."""
-    if not (ENVIRONMENT / "bin" / "supervisord").exists():
-        venv.create(ENVIRONMENT, with_pip=True)
-        subprocess.run([ENVIRONMENT / "bin" / "pip", "install", "-q", SUPERVISORD], check=True)
     sections = ["[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile=supervisord.pid\n"]
     sections += [
         f"[program:{name}]\ncommand={shlex.join(program).replace('%', '%%')}\nstartsecs=0\nautorestart=true\n"
         for name, program in programs.items()
     ]
     (directory / "supervisord.conf").write_text("\n".join(sections))
-    return [str(ENVIRONMENT / "bin" / "supervisord"), "-c", "supervisord.conf"]
+    return [str(environment() / "bin" / "supervisord"), "-c", "supervisord.conf"]
+
+
+def environment() -> Path:
+    """The environment in which both run, so that what a machine's own Python imports at its start burdens neither."""
+    if not (ENVIRONMENT / "bin" / "supervisord").exists():
+        venv.create(ENVIRONMENT, with_pip=True)
+        subprocess.run([ENVIRONMENT / "bin" / "pip", "install", "-q", SUPERVISORD], check=True)
+    return ENVIRONMENT
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import socket
 import tomllib
@@ -260,7 +259,8 @@ def require_loopback(host: str, port: int) -> None:
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one, as in "a..b"
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"--host {host}: {reason}; it should be an address of this machine") from None
-    if not all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found):
+    addresses = [str(entry[4][0]) for entry in found]
+    if not all(address.startswith("127.") or address == "::1" for address in addresses):  # RFC 6890, 2.2
         raise ConfigError(
             f"--host {host or '(all)'} can be reached from other machines, and there is no login yet: anybody could "
             f"give every command; use {DEFAULT_HOST} with an ssh tunnel, or add --insecure if you mean it"

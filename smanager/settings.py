@@ -5,7 +5,6 @@ Each key has one checker, which returns the value or says what would be right.
 
 from __future__ import annotations
 
-import difflib
 import re
 import resource
 import signal
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from smanager.states import Policy, Restart
+from smanager.text import resembling
 
 T = TypeVar("T")
 
@@ -303,5 +303,5 @@ def _taken(checked: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
 def nearest(word: str, known: Iterable[str]) -> str:
     """What may have been meant: the known word that resembles this one, or else all of them."""
     known = list(known)
-    close = difflib.get_close_matches(word, known, 1)
+    close = resembling(word, known, 1)
     return f"did you mean {close[0]}?" if close else f"there are: {', '.join(sorted(known))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Sequence
 
 # What a terminal acts on instead of showing it: the C0 controls but tab and newline, DEL, the C1 controls;
 # the marks that reorder a line (Unicode UAX #9), by which one text can pass for another; and the lone
@@ -38,6 +39,13 @@ def as_bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return _NO_BYTE.sub("?", text).encode("utf-8", "surrogateescape")
+
+
+def resembling(word: str, known: Sequence[str], most: int) -> list[str]:
+    """The known words that may have been meant, the nearest first."""
+    import difflib  # a mistake is seldom, and this takes memory in each process
+
+    return difflib.get_close_matches(word, known, most)
 
 
 def exit_reason(status: int) -> str:

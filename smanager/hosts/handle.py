@@ -29,8 +29,8 @@ LOAD_SECONDS = 30.0
 LINES_A_TURN = 64
 """Lines logged before sessions have their turn."""
 
-READ_SIZE = 16 * 1024
-"""Bytes of frames read at a time, for the same reason: a printed line is a frame of a hundred bytes."""
+READ_SIZE = 4 * 1024
+"""Bytes of frames read at a time, for the same reason: some thirty printed lines."""
 
 
 log = logging.getLogger("smanager")

@@ -26,14 +26,14 @@ class Watch:
         self._ready, self._hung = ready, hung
         self._is_ready = threading.Event()
         self._over = threading.Event()
-        self._printed_lately = threading.Event()
+        self._printed_lately = False
         self._line = ""
 
     def begin(self) -> None:
         """The program has been spawned."""
         if self._ready_when is None:
             self._become_ready()
-        if any(probe and not probe.output for probe in (self._ready_when, self._alive_when)) or self._alive_when:
+        if self._alive_when or (self._ready_when and not self._ready_when.output):
             threading.Thread(target=self._watch, name="probe", daemon=True).start()
 
     def end(self) -> None:
@@ -52,7 +52,7 @@ class Watch:
             if self._ready_when and matches(self._ready_when.output, line) and not self._is_ready.is_set():
                 self._become_ready()
             if self._alive_when and matches(self._alive_when.output, line):
-                self._printed_lately.set()
+                self._printed_lately = True
 
     def _become_ready(self) -> None:
         self._is_ready.set()
@@ -85,8 +85,7 @@ class Watch:
             return port_problem(probe.port)
         if probe.command:
             return command_problem(probe.command)
-        printed = self._printed_lately.is_set()
-        self._printed_lately.clear()
+        printed, self._printed_lately = self._printed_lately, False
         return "" if printed else "it printed no line that matches"
 
 

@@ -46,16 +46,16 @@ class Program(SService):
         assert self._settings.program is not None  # is_program says so
         self._program: ProgramSettings = self._settings.program
         self._process: subprocess.Popen[bytes] | None = None
-        self._stopping = threading.Event()
+        self._stopping = False
         self._life: Coroutine | None = None
-        self._watch = Watch(self._program, ready=self.ready, hung=self._is_hung)
+        self._watch: Watch | None = None
 
     def run(self) -> Coroutine | None:
         """Spawn it; what is returned is done when it has ended, in whatever way.
 
         Raises Finished where it cannot be spawned.
         """
-        if self._stopping.is_set():
+        if self._stopping:
             return None
         try:
             with _making_scheduler:
@@ -70,19 +70,20 @@ class Program(SService):
 
     def stop(self) -> None:
         """Have it told to end, and seen to that it does."""
-        self._stopping.set()
+        self._stopping = True
         if self._life:  # else `run` has not come so far, and sees it by itself
             self._scheduler.wake(self._life)
 
     def _attend(self, process: subprocess.Popen[bytes]) -> Steps:
         """Follow it to its end. Raises Finished where that was not asked for."""
         try:
-            self._watch.begin()
+            self._begin_watch()
             yield from self._follow(process)
         finally:
-            self._watch.end()
+            if self._watch:
+                self._watch.end()
             yield from self._end_group(process)
-        if not self._stopping.is_set():
+        if not self._stopping:
             status = process.returncode
             raise Finished(exit_reason(status), clean=status in self._program.success_codes)
 
@@ -93,6 +94,7 @@ class Program(SService):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            bufsize=0,
             cwd=settings.directory or None,
             env=environment(settings),
             user=user.pw_uid if user else None,
@@ -116,6 +118,13 @@ class Program(SService):
     def _is_hung(self, reason: str) -> None:
         self._tell("hung", reason)
 
+    def _begin_watch(self) -> None:
+        if self._program.ready_when or self._program.alive_when:
+            self._watch = Watch(self._program, self.ready, self._is_hung)
+            self._watch.begin()
+        else:
+            self.ready()
+
     def _follow(self, process: subprocess.Popen[bytes]) -> Steps:
         """Log what the process prints, until it has ended; when told to stop, see to it that it does."""
         assert process.stdout is not None  # it is a pipe
@@ -125,7 +134,7 @@ class Program(SService):
         descriptors = {output} if end is None else {output, end}
         told, deadline = False, inf
         while process.poll() is None:
-            if self._stopping.is_set() and not told:
+            if self._stopping and not told:
                 self._signal(signal.Signals[self._program.stop_signal])
                 told, deadline = True, monotonic() + self._settings.stop_timeout
             elif monotonic() >= deadline:
@@ -147,13 +156,14 @@ class Program(SService):
         data = os.read(output, READ_SIZE)
         text = decoder.decode(data, final=not data)
         sys.stdout.write(text)
-        self._watch.printed(text)
+        if self._watch:
+            self._watch.printed(text)
         return bool(data)
 
     def _end_group(self, process: subprocess.Popen[bytes]) -> Steps:
         """Have all that it has started end too; its group is empty then."""
         deadline, killed = monotonic(), False
-        if self._stopping.is_set():
+        if self._stopping:
             deadline += self._settings.stop_timeout
             self._signal(signal.Signals[self._program.stop_signal])  # it may have ended just before it was told to
         while group_exists(process.pid):

@@ -8,7 +8,6 @@ is under way, a move to another shell, or nothing where all has been said.
 from __future__ import annotations
 
 import cmd
-import difflib
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from smanager.commands import CommandError, Status
 from smanager.manager import Manager
+from smanager.text import resembling
 
 ALTERNATIVES = 3
 """Names offered in place of one that is not known."""
@@ -113,7 +113,7 @@ class Shell(cmd.Cmd):
         """Known commands that a name may stand for: those that begin with it, or else resemble it."""
         names = self.names()
         begun = [known for known in names if known.startswith(name)]
-        return begun[:ALTERNATIVES] or difflib.get_close_matches(name, names, ALTERNATIVES)
+        return begun[:ALTERNATIVES] or resembling(name, names, ALTERNATIVES)
 
     def names(self) -> list[str]:
         """The commands of this shell."""
