@@ -170,6 +170,15 @@ class Catalogue:
 
         A service that was known before goes on as the same object, whatever has changed of it.
         """
+        try:
+            self._take_in(file, report)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            self.cannot_load(file, f"its process describes it as no services file can be: {error!r}")
+        else:
+            file.adopted.set()
+            self.publish()
+
+    def _take_in(self, file: ServicesFile, report: dict[str, Any]) -> None:
         before = {service.name: service for service in file.services}
         file.services, file.problems = [], [str(problem) for problem in report["problems"]]
         file.fingerprint = report.get("fingerprint")
@@ -182,8 +191,6 @@ class Catalogue:
                 file.problems.append(f"line {data['line']}: {error}" if file.is_code else f"{service.name}: {error}")
             else:
                 file.services.append(service)
-        file.adopted.set()
-        self.publish()
 
     def cannot_load(self, file: ServicesFile, problem: str, fingerprint: object = None) -> None:
         """The file, as it is now, is of no use; the services known of it stay, and are tried again."""

@@ -224,7 +224,7 @@ def services_of(written: Mapping[str, Any], path: Path | None, directories: Sequ
 def _resolved(given: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """A program's settings with its paths taken from the file's own place."""
     resolved = dict(given)
-    if "program" in given:
+    if "program" in given or "directory" in given:
         resolved["directory"] = str(base / given.get("directory", ""))
     if "env_files" in given:
         resolved["env_files"] = [str(base / name) for name in given["env_files"]]

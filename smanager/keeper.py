@@ -206,6 +206,9 @@ class Keeper:
             problem = f"no process can be started for it: {error}"
         except HostError as error:
             problem = str(error)
+        except Exception as error:  # whatever it is: no service is left where nothing would ever happen to it
+            log.exception("%s: a mistake in SManager", self.name)
+            problem = f"a mistake in SManager: {error!r}"
         if life is not self._life or self._over.is_set():
             if not self.state.alive:
                 await self.slot.leave(self)

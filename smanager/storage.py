@@ -50,7 +50,7 @@ class Storage:
                     return set(found["stopped"])
                 problem = "it is of another version"
             except FileNotFoundError:
-                continue
+                break
             except (OSError, ValueError, TypeError, KeyError) as error:
                 problem = f"{type(error).__name__}: {error}"
             aside = candidate.with_suffix(candidate.suffix + ".bad")
@@ -70,18 +70,25 @@ class Storage:
                 json.dump({"format": FORMAT, "stopped": sorted(names)}, file)
                 file.flush()
                 os.fsync(file.fileno())
-            with suppress(FileNotFoundError):
-                path.replace(path.with_suffix(".last"))
+            path.with_suffix(".last").unlink(missing_ok=True)
+            with suppress(OSError):  # at the first time there is none; some disks have no links
+                path.with_suffix(".last").hardlink_to(path)
             partial.replace(path)
-            directory = os.open(self.directory, os.O_RDONLY)
-            os.fsync(directory)
-            os.close(directory)
+            _sync_directory(self.directory)
         except OSError as error:
             log.error("%s: what is stopped cannot be kept: %s", path, error.strerror)
 
     def close(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _locked(directory: Path) -> int:

@@ -39,11 +39,12 @@ def test_a_torn_or_foreign_file_is_set_aside_and_the_last_good_one_counts(direct
     assert (directory / f"{STOPPED}.bad").read_text() == torn
 
 
-def test_a_crash_between_two_renames_loses_nothing(directory: Path) -> None:
+def test_whoever_removes_the_file_means_it(directory: Path) -> None:
     storage = Storage(directory)
     storage.keep_stopped({"web"})
-    (directory / STOPPED).rename((directory / STOPPED).with_suffix(".last"))
-    assert storage.stopped() == {"web"}
+    storage.keep_stopped({"web", "database"})
+    (directory / STOPPED).unlink()
+    assert storage.stopped() == set()
 
 
 def test_another_manager_is_refused_and_told_who_has_it(directory: Path) -> None:

@@ -67,6 +67,30 @@ class Frame(NamedTuple):
         except (ValueError, RecursionError) as error:
             raise FrameError(f"{self.kind.name} frame without JSON: {error}") from None
 
+    def fields(self, *types: Any) -> list[Any]:
+        """The JSON list of values of these types. Raises FrameError where it is none."""
+        found = self.data()
+        if isinstance(found, list) and len(found) == len(types) and all(map(isinstance, found, types)):
+            return found
+        raise self._unexpected(found)
+
+    def texts(self) -> list[str]:
+        """The JSON list of texts. Raises FrameError where it is none."""
+        found = self.data()
+        if isinstance(found, list) and all(isinstance(text, str) for text in found):
+            return found
+        raise self._unexpected(found)
+
+    def numbers(self) -> dict[str, float]:
+        """The JSON table of numbers. Raises FrameError where it is none."""
+        found = self.data()
+        if isinstance(found, dict) and all(isinstance(number, int | float) for number in found.values()):
+            return found
+        raise self._unexpected(found)
+
+    def _unexpected(self, found: object) -> FrameError:
+        return FrameError(f"{self.kind.name} frame with {found!r:.100}")
+
 
 class FrameError(Exception):
     """Bytes that are no frames: the other end is broken, and nothing after them can be trusted."""
@@ -87,14 +111,20 @@ def encode_data(kind: Kind, number: int, data: object) -> bytes:
 class FrameDecoder:
     """Finds the frames in a stream of bytes, however it is cut."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_needed", "_rest")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
+        self._needed = _HEADER.size
 
     def receive(self, data: bytes) -> Iterator[Frame]:
         """Yield the frames that `data` completes. Raises FrameError at the first bytes that are none."""
-        data = self._rest + data if self._rest else data
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:  # so that a large frame is not copied with each small piece of it
+                return
+            data = bytes(self._rest)
+        self._needed = _HEADER.size
         start, end = 0, len(data)
         try:
             while end - start >= _HEADER.size:
@@ -103,11 +133,12 @@ class FrameDecoder:
                     raise FrameError(f"a payload of {length} bytes; at most {PAYLOAD_LIMIT} are allowed")
                 body = start + _HEADER.size
                 if end - body < length:
+                    self._needed = _HEADER.size + length
                     break
                 start = body + length
                 yield Frame(_kind(kind), number, data[body:start])
         finally:
-            self._rest = data[start:]
+            self._rest = bytearray(data[start:])
 
 
 def _kind(value: int) -> Kind:

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -18,6 +19,7 @@ from smanager.hosts.frames import WINDOW, Frame, FrameDecoder, FrameError, Kind
 from smanager.text import CUT, exit_reason
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 LOG_LINE_LIMIT = 8 * 1024
 """Bytes of one line that a host's process prints past Python; a longer one is cut there."""
@@ -73,6 +75,12 @@ class Call:
         self._owed += len(text)
         self.write(text)
         self._acknowledge()
+
+    def finish(self, text: str) -> None:
+        """The rest of its output has come."""
+        if text:
+            self.write(text)
+        self.end(None)
 
     def end(self, error: str | None) -> None:
         self.ended(f"{self.caption}: {error}" if error is not None else None)
@@ -242,7 +250,8 @@ class Host(asyncio.SubprocessProtocol):
         try:
             return await words
         finally:
-            if self._completions.pop(number, None):
+            del self._completions[number]
+            if words.cancelled():
                 self.send(frames.encode(Kind.CANCEL, number))
 
     def send(self, frame: bytes) -> None:
@@ -264,53 +273,58 @@ class Host(asyncio.SubprocessProtocol):
     # What comes back.
 
     def received(self, data: bytes) -> None:
-        try:
-            for frame in self._decoder.receive(data):
-                self._accept(frame)
-        except (FrameError, ValueError, TypeError, KeyError, AttributeError) as error:
-            self._owner.log(None, f"the host sends garbage and is ended: {error}")
-            self.signal(signal.SIGKILL)
-        except Exception:  # of whoever takes the output: it is no fault of the host
-            log.exception("a mistake in SManager, met by output of a host")
+        frames = self._decoder.receive(data)
+        while True:
+            try:
+                if (frame := next(frames, None)) is None:
+                    return
+                deliver = self._delivery(frame)
+            except (FrameError, ValueError) as error:
+                self._owner.log(None, f"the host sends garbage and is ended: {error}")
+                self.signal(signal.SIGKILL)
+                return
+            try:
+                deliver()
+            except Exception:  # of whoever takes it: it is no fault of the host
+                log.exception("a mistake in SManager, met by what a host sent")
 
-    def _accept(self, frame: Frame) -> None:
+    def _delivery(self, frame: Frame) -> Callable[[], object]:
+        """What is to be done upon a frame. Raises FrameError and ValueError where it is garbage."""
         kind, number, _ = frame
         if kind is Kind.RESULT:
+            return partial(call.finish, frame.text()) if (call := self._calls.pop(number, None)) else nothing
+        if kind is Kind.TEXT:
+            return partial(call.output, frame.text()) if (call := self._calls.get(number)) else nothing
+        if kind is Kind.ERROR:
             if call := self._calls.pop(number, None):
-                if frame.payload:
-                    call.write(frame.text())
-                call.end(None)
-        elif kind is Kind.TEXT:
-            if call := self._calls.get(number):
-                call.output(frame.text())
-        elif kind is Kind.ERROR:
-            if call := self._calls.pop(number, None):
-                call.end(frame.text())
-            elif completion := self._completions.pop(number, None):
-                answer(completion, [])
-        elif kind is Kind.COMPLETIONS:
-            if completion := self._completions.pop(number, None):
-                answer(completion, [str(word) for word in frame.data()])
-        elif kind is Kind.LOG:
-            service, line = frame.data()
-            self._owner.log(service, line)
-        elif kind is Kind.READY:
-            service, _ = frame.data()
-            self._owner.ready(service)
-        elif kind is Kind.SPAWNED:
-            service, pid = frame.data()
-            if not isinstance(pid, int) or pid <= 1:  # it will be sent signals
+                return partial(call.end, frame.text())
+            return partial(self._answer, self._completions, number, [])
+        if kind is Kind.COMPLETIONS:
+            return partial(self._answer, self._completions, number, frame.texts())
+        if kind is Kind.PONG:
+            return partial(self._answer, self._pings, number, frame.numbers())
+        if kind is Kind.LOADED:
+            path, found = frame.fields(str, dict)
+            return partial(self._answer, self._files, path, found)
+        if kind is Kind.SPAWNED:
+            service, pid = frame.fields(str, int)
+            if pid <= 1:  # it will be sent signals
                 raise FrameError(f"{pid!r} is no process of its own")
-            self._owner.spawned(service, pid)
-        elif kind is Kind.HUNG:
-            self._owner.hung(*frame.data())
-        elif kind is Kind.ENDED:
-            self._owner.ended(*frame.data())
-        elif kind is Kind.LOADED:
-            path, found = frame.data()
-            answer(self._files[path], found)
-        elif kind is Kind.PONG and number in self._pings:
-            answer(self._pings[number], {str(name): float(silence) for name, silence in frame.data().items()})
+            return partial(self._owner.spawned, service, pid)
+        if kind is Kind.LOG:
+            return partial(self._owner.log, *frame.fields(str | None, str))
+        if kind is Kind.READY:
+            return partial(self._owner.ready, frame.fields(str, object)[0])
+        if kind is Kind.HUNG:
+            return partial(self._owner.hung, *frame.fields(str, str))
+        if kind is Kind.ENDED:
+            return partial(self._owner.ended, *frame.fields(str, str | None, bool))
+        raise FrameError(f"{kind.name} is for hosts only")
+
+    @staticmethod
+    def _answer(questions: Mapping[K, asyncio.Future[T]], key: K, found: T) -> None:
+        if (question := questions.get(key)) and not question.done():  # else nobody waits for it any more
+            question.set_result(found)
 
     def channel_lost(self) -> None:
         """A host without its channel is of no use; usually it has just ended."""
@@ -360,8 +374,8 @@ class Host(asyncio.SubprocessProtocol):
         calls, self._calls = self._calls, {}
         for call in calls.values():
             call.end("stopped while it ran" if self.ending else f"its host died: {reason}")
-        for completion in self._completions.values():
-            answer(completion, [])
+        for number in list(self._completions):
+            self._answer(self._completions, number, [])
 
     def _read_the_rest(self) -> None:
         """Take in the frames that it sent just before its end, which may still be in the socket."""
@@ -398,6 +412,5 @@ class _Channel(asyncio.BufferedProtocol):
         self._host.channel_lost()
 
 
-def answer(question: asyncio.Future[T], found: T) -> None:
-    if not question.done():  # else nobody waits for it any more
-        question.set_result(found)
+def nothing() -> None:
+    """Nobody waits for it any more."""

@@ -6,8 +6,9 @@ import re
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from smanager.settings import Probe, ProgramSettings
 
@@ -21,7 +22,15 @@ LINE_LIMIT = 8 * 1024
 class Watch:
     """Tells when a program is ready, and later when it is hung."""
 
-    def __init__(self, settings: ProgramSettings, ready: Callable[[], None], hung: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: ProgramSettings,
+        circumstances: Mapping[str, Any],
+        ready: Callable[[], None],
+        hung: Callable[[str], None],
+    ) -> None:
+        """`circumstances` are how commands are run: where, and as whom."""
+        self._circumstances = circumstances
         self._ready_when, self._alive_when = settings.ready_when, settings.alive_when
         self._ready, self._hung = ready, hung
         self._is_ready = threading.Event()
@@ -84,7 +93,7 @@ class Watch:
         if probe.port:
             return port_problem(probe.port)
         if probe.command:
-            return command_problem(probe.command)
+            return command_problem(probe.command, self._circumstances)
         printed, self._printed_lately = self._printed_lately, False
         return "" if printed else "it printed no line that matches"
 
@@ -104,10 +113,9 @@ def port_problem(port: int) -> str:
     return reason
 
 
-def command_problem(command: tuple[str, ...]) -> str:
+def command_problem(command: tuple[str, ...], circumstances: Mapping[str, Any]) -> str:
+    null = subprocess.DEVNULL
     with suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=LOOK_SECONDS, check=False
-        )
+        done = subprocess.run(command, stdin=null, stdout=null, timeout=LOOK_SECONDS, check=False, **circumstances)
         return f"{command[0]}: exit status {done.returncode}" if done.returncode else ""
     return f"{command[0]} cannot be run, or did not end within {LOOK_SECONDS:g} s"

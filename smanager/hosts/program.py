@@ -12,10 +12,12 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from math import inf
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from smanager.hosts.coroutines import Coroutine, Scheduler, Steps, Wait
 from smanager.hosts.probes import Watch
@@ -60,10 +62,15 @@ class Program(SService):
         try:
             with _making_scheduler:
                 self._scheduler = scheduler()
-            process = self._process = self._spawned(self._program)
-        except (OSError, RuntimeError, KeyError, ValueError, subprocess.SubprocessError) as error:
+            around = circumstances(self._program)
+            process = self._process = self._spawned(around)
+        except subprocess.SubprocessError:
+            raise Finished(f"it cannot be started: {self._limits_problem()}", clean=False) from None
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
             raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
         self._tell("spawned", process.pid)
+        if self._program.ready_when or self._program.alive_when:
+            self._watch = Watch(self._program, around, self.ready, self._is_hung)
         self._life = Coroutine(self._attend(process))
         self._scheduler.begin(self._life)
         return self._life
@@ -77,7 +84,7 @@ class Program(SService):
     def _attend(self, process: subprocess.Popen[bytes]) -> Steps:
         """Follow it to its end. Raises Finished where that was not asked for."""
         try:
-            self._begin_watch()
+            self._watch.begin() if self._watch else self.ready()
             yield from self._follow(process)
         finally:
             if self._watch:
@@ -87,22 +94,16 @@ class Program(SService):
             status = process.returncode
             raise Finished(exit_reason(status), clean=status in self._program.success_codes)
 
-    def _spawned(self, settings: ProgramSettings) -> subprocess.Popen[bytes]:
-        user = pwd.getpwnam(settings.user) if settings.user else None
+    def _spawned(self, around: Mapping[str, Any]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            settings.program,
+            self._program.program,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             bufsize=0,
-            cwd=settings.directory or None,
-            env=environment(settings),
-            user=user.pw_uid if user else None,
-            group=settings.group or (user.pw_gid if user else None),
-            extra_groups=os.getgrouplist(settings.user, user.pw_gid) if user else None,
-            umask=-1 if settings.umask is None else settings.umask,
             start_new_session=True,
-            preexec_fn=self._limit if settings.limits else None,
+            preexec_fn=self._limit if self._program.limits else None,
+            **around,
         )
 
     def _signal(self, number: int) -> None:
@@ -113,17 +114,15 @@ class Program(SService):
     def _limit(self) -> None:
         """In the child, before it becomes the program; two calls that take no lock, so threads are no danger."""
         for name, limit in self._program.limits.items():
-            resource.setrlimit(getattr(resource, f"RLIMIT_{name.upper()}"), (limit, limit))
+            resource.setrlimit(resource_number(name), (limit, limit))
+
+    def _limits_problem(self) -> str:
+        most = {name: resource.getrlimit(resource_number(name))[1] for name in self._program.limits}
+        allowed = (f"{name} {hard}" for name, hard in most.items() if 0 <= hard < self._program.limits[name])
+        return f"its limits cannot be set; at most are allowed here: {', '.join(allowed) or 'others'}"
 
     def _is_hung(self, reason: str) -> None:
         self._tell("hung", reason)
-
-    def _begin_watch(self) -> None:
-        if self._program.ready_when or self._program.alive_when:
-            self._watch = Watch(self._program, self.ready, self._is_hung)
-            self._watch.begin()
-        else:
-            self.ready()
 
     def _follow(self, process: subprocess.Popen[bytes]) -> Steps:
         """Log what the process prints, until it has ended; when told to stop, see to it that it does."""
@@ -183,6 +182,27 @@ _making_scheduler = threading.Lock()
 def scheduler() -> Scheduler:
     """The one thread that follows all programs of this process."""
     return Scheduler()
+
+
+def circumstances(settings: ProgramSettings) -> dict[str, Any]:
+    """Where and as whom a program and its probes run, for Popen.
+
+    Raises KeyError where there is no such user, and as `environment` does.
+    """
+    user = pwd.getpwnam(settings.user) if settings.user else None
+    return {
+        "cwd": settings.directory or None,
+        "env": environment(settings),
+        "user": user.pw_uid if user else None,
+        "group": settings.group or (user.pw_gid if user else None),
+        "extra_groups": os.getgrouplist(settings.user, user.pw_gid) if user else None,
+        "umask": -1 if settings.umask is None else settings.umask,
+    }
+
+
+def resource_number(name: str) -> int:
+    number: int = getattr(resource, f"RLIMIT_{name.upper()}")
+    return number
 
 
 def group_exists(group: int) -> bool:

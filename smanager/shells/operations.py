@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from smanager.commands import CommandError, Status, split_words
 from smanager.config import ConfigError
 from smanager.keeper import Keeper
+from smanager.settings import signal_name
 from smanager.shells import statuspages
 from smanager.shells.arguments import Arguments, count, seconds
 from smanager.shells.base import Outcome, Shell
@@ -178,6 +179,9 @@ class Operations(Shell):
         try:
             async with asyncio.timeout(timeout):
                 while any(keeper.state is not state for keeper in keepers):
+                    for keeper in keepers:
+                        if self.manager.keepers.get(keeper.name) is not keeper:
+                            raise CommandError(f"{keeper.name} is there no more")
                     await changed.wait()
                     changed.clear()
         except TimeoutError:
@@ -192,11 +196,12 @@ class Operations(Shell):
         `signal SERVICE ... NAME`: to its program, or else to the process that it lives in.
         """
         *names, word = split_words(arg) or [""]
-        name = word.upper() if word.upper().startswith("SIG") else f"SIG{word.upper()}"
-        if name not in signal.Signals.__members__:
-            raise CommandError(f"signal: {word!r} is no signal; usage: signal SERVICE HUP", Status.UNUSABLE)
+        try:
+            number = signal.Signals[signal_name(word)]
+        except ValueError:
+            raise CommandError(f"signal: {word!r} is no signal; usage: signal SERVICE HUP", Status.UNUSABLE) from None
         for keeper in self.named("signal", " ".join(names)):
-            if not keeper.send_signal(signal.Signals[name]):
+            if not keeper.send_signal(number):
                 raise CommandError(f"signal: {keeper.name} is {keeper.service.condition} and has no process")
 
     def do_plan(self, arg: str) -> None:
