@@ -36,6 +36,8 @@ class Service:
     settings: Settings = field(default_factory=Settings)
     state: State = State.STOPPED
     reason: str = ""
+    fingerprint: object = None
+    """What told its file from others when its process loaded it."""
     since: float = 0.0
     """When it came into its state, by the monotonic clock."""
     history: History = field(default_factory=History)
@@ -67,7 +69,7 @@ class ServicesFile:
     services: list[Service] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     fingerprint: object = None
-    """What told the file from others when it was loaded last."""
+    """The same of what was loaded last."""
     adopted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once what is in it is known."""
 

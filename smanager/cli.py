@@ -6,7 +6,9 @@ import asyncio
 import errno
 import logging
 import os
+import re
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -77,12 +79,13 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
     listener = Listener(options.most_sessions)
     passed = systemd.passed_sockets()
     try:
-        for address in [connection.getsockname() for connection in passed if not options.insecure]:
-            config.require_loopback(address[0], address[1])
+        for connection in passed:
+            if not options.insecure and connection.family != socket.AF_UNIX:
+                config.require_loopback(*connection.getsockname()[:2])
         addresses = await listener.open(options.host, options.port, passed)
     except OSError as error:
         raise ConfigError(f"cannot listen on {options.host}:{options.port}: {why_not_listening(error)}") from None
-    manager = new_manager(options, storage_for(options, addresses[0].replace(":", "-")))
+    manager = new_manager(options, storage_for(options, re.sub("[:/]", "-", addresses[0])))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, manager.end.set)

@@ -28,11 +28,21 @@ COMPLETION_SECONDS = 1.0
 log = logging.getLogger("smanager")
 
 
+class Order(Protocol):
+    """Who comes before whom."""
+
+    def lacking(self, service: Service) -> list[str]:
+        """The services that have to be up before this one may begin, and are not."""
+
+    def is_to_come(self, name: str) -> bool:
+        """Whether a service that is not up is on its way there."""
+
+
 class Household(Protocol):
     """Where a keeper's service lives together with others."""
 
-    def lacks(self, service: Service) -> list[str]:
-        """The services that have to be up before this one may begin, and are not."""
+    @property
+    def dependencies(self) -> Order: ...
 
     def loaded(self, service: Service, report: dict[str, Any]) -> None:
         """A new process has found this in the service's file. Raises HostError where the service is not in it."""
@@ -83,6 +93,11 @@ class Keeper:
     def pid(self) -> int:
         """The process that its work is done in; 0 where there is none."""
         return self.program_pid or (self.slot.pid if self.host and not self.service.is_program else 0)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it waits for others, of which not all are on their way."""
+        return self._waits and self._settled.is_set()
 
     # What people ask for.
 
@@ -188,9 +203,14 @@ class Keeper:
 
     def _go_on(self) -> None:
         """Begin, unless others have to be up before."""
-        lacking = self._household.lacks(self.service)
+        order = self._household.dependencies
+        lacking = order.lacking(self.service)
         self._waits = bool(lacking)
         self.service.reason = f"waits for {listed(lacking)}" if lacking else ""
+        if all(map(order.is_to_come, lacking)):
+            self._settled.clear()
+        else:
+            self._settled.set()
         if not lacking:
             self._spawn(self._enter(self._life))
 
@@ -201,7 +221,9 @@ class Keeper:
         try:
             host = await self.slot.enter(self)
             if service.source is not None:
-                self._household.loaded(service, await host.load(service.source))
+                report = await host.load(service.source)
+                service.fingerprint = report["fingerprint"]
+                self._household.loaded(service, report)
         except OSError as error:
             problem = f"no process can be started for it: {error}"
         except HostError as error:

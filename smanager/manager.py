@@ -7,13 +7,14 @@ import fnmatch
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.commands import Command, CommandError
 from smanager.config import Services
-from smanager.graph import beyond
+from smanager.dependencies import Dependencies
 from smanager.hosts.handle import Call, HostError
 from smanager.journal import Journal
 from smanager.keeper import Keeper
@@ -48,16 +49,17 @@ class Manager:
         self._read_services = read_services
         self._storage = storage
         self._journal = Journal(storage.directory)
-        self._kept_down = storage.stopped()
+        self._kept_down = self._remembered = storage.stopped()
         self.end = asyncio.Event()
         """Set when somebody wants the whole server to end."""
         self.failed = ""
         """The service whose failure ends the server."""
         self.events = self._journal.events
         self.keepers: dict[str, Keeper] = {}
+        self.dependencies = Dependencies(catalogue, self.keepers)
         self.pool = Pool(self._log_line)
         self._changing = asyncio.Lock()  # one reload, or restart of everything, at a time: files come and go there
-        self._keeping = asyncio.Lock()
+        self._remembering = asyncio.Lock()
 
     # The program's own start and end.
 
@@ -111,22 +113,22 @@ class Manager:
 
     async def start(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Start services and those that they need; `tell` is told of each when it is up, or will not be."""
-        names = beyond([keeper.name for keeper in keepers], self._needs())
-        await self._keep_down(self._kept_down - set(names))
-        await self._start([self.keepers[name] for name in names if name in self.keepers], asked_by, tell)
+        starting = self.dependencies.needed(keepers)
+        self._kept_down = self._kept_down - {keeper.name for keeper in starting}
+        await asyncio.gather(self._remember_stops(), self._start(starting, asked_by, tell))
 
     async def stop(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Stop services, and before them those that need them; `tell` is told of each that is down."""
-        stopping = self.stopped_with(keepers)
-        await self._keep_down(self._kept_down | {keeper.name for keeper in stopping})
-        await self._stop(stopping, asked_by, tell)
+        stopping = self.dependencies.stopped_with(keepers)
+        self._kept_down = self._kept_down | {keeper.name for keeper in stopping}
+        await asyncio.gather(self._remember_stops(), self._stop(stopping, asked_by, tell))
 
     async def restart(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Stop services, those that need them and those that share their processes; start again what ran."""
-        affected = self.stopped_with(self.sharing(keepers))
+        affected = self.dependencies.stopped_with(self.dependencies.sharing(keepers))
         ran = [keeper for keeper in affected if keeper in keepers or not keeper.down.is_set()]
-        await self._keep_down(self._kept_down - {keeper.name for keeper in ran})
-        await self._stop(affected, asked_by, lambda text: None)
+        self._kept_down = self._kept_down - {keeper.name for keeper in ran}
+        await asyncio.gather(self._remember_stops(), self._stop(affected, asked_by, lambda text: None))
         await self._start(ran, asked_by, tell)
 
     async def restart_all(self, asked_by: str, tell: Callable[[str], object]) -> None:
@@ -145,6 +147,8 @@ class Manager:
                     await self._find_and_start([file], asked_by, tell)
 
             files = {**self.catalogue.files, **found}
+            for file in files.values():
+                file.adopted.clear()  # nothing in it is up before it has been
             restarting = asyncio.gather(*map(restart, files.values()))
             self.catalogue.list_files(found)
             await restarting
@@ -172,14 +176,6 @@ class Manager:
     def _is_wanted(self, service: Service) -> bool:
         return service.settings.enabled and service.name not in self._kept_down
 
-    def sharing(self, keepers: Sequence[Keeper]) -> list[Keeper]:
-        """These services, and those that live in the same processes."""
-        names = {keeper.name for keeper in keepers}
-        for keeper in keepers:
-            if keeper.service.source:  # a program that has no class needs no fresh process but its own
-                names.update(keeper.slot.residents)
-        return [keeper for name, keeper in self.keepers.items() if name in names]
-
     def planned(self) -> tuple[Services, dict[Path, ServicesFile], list[Change]]:
         """What is wanted now, the files that there are now, and what `reload` would do about them.
 
@@ -187,15 +183,21 @@ class Manager:
         """
         wanted = self._read_services()
         files = self.catalogue.find_files(wanted)
-        found = changes(self.catalogue, wanted, files)
+        found = [self._as_asked(change) for change in changes(self.catalogue, wanted, files)]
         told = {change.name for change in found}
         loaded = [change.file for change in found if change.verb == "load"]
         found += [
-            Change("restart", keeper.name, keeper.service.file, "it needs what is restarted, or shares its process")
+            Change("restart", keeper.name, keeper.service.file, "it needs what is stopped, or shares its process")
             for keeper in self._restarted(found)
             if keeper.name not in told and keeper.service.file not in loaded and not keeper.down.is_set()
         ]
         return wanted, files, found
+
+    def _as_asked(self, change: Change) -> Change:
+        """What somebody has stopped is not started by a file."""
+        if change.verb == "start" and change.name in self._kept_down:
+            return replace(change, verb="change", why=f"{change.why}, and stays stopped, as was asked")
+        return change
 
     async def reload(self, asked_by: str, tell: Callable[[str], object]) -> None:
         """Bring all to what is wanted now, restarting only what has to be; `tell` is told of each change.
@@ -232,18 +234,9 @@ class Manager:
         """All that has to be stopped for a while: what is restarted or loaded anew, and what that draws in."""
         files = [change.file for change in found if change.verb == "load"]
         loaded = [keeper for keeper in self.keepers.values() if keeper.service.file in files]
-        return self.stopped_with(self.sharing([*self._concerned(found, "restart"), *loaded]))
-
-    def stopped_with(self, keepers: Sequence[Keeper]) -> list[Keeper]:
-        """What a stop of these would stop: they and what needs them, those first that nothing else needs."""
-        needed_by: dict[str, list[str]] = {name: [] for name in self.keepers}
-        for name, needs in self._needs().items():
-            for need in needs:
-                needed_by.setdefault(need, []).append(name)
-        running = {name for name, keeper in self.keepers.items() if not keeper.down.is_set()}
-        asked = [keeper.name for keeper in keepers]
-        names = beyond(asked, needed_by)
-        return [self.keepers[name] for name in reversed(names) if name in running or name in asked]
+        ending = [*self._concerned(found, "stop"), *self._concerned(found, "remove")]
+        again = self.dependencies.sharing([*self._concerned(found, "restart"), *loaded])
+        return [keeper for keeper in self.dependencies.stopped_with([*again, *ending]) if keeper not in ending]
 
     def call(
         self,
@@ -267,16 +260,6 @@ class Manager:
 
     # What keepers ask for and report.
 
-    def lacks(self, service: Service) -> list[str]:
-        """The services that have to be up before this one may begin, and are not."""
-        settings = service.settings
-        needs = [name for name in settings.needs if self._state(name) is not State.RUNNING]
-        to_come: set[State | None] = {State.STARTING, State.BACKOFF}
-        if not all(file.adopted.is_set() for file in self.catalogue.files.values()):
-            to_come.add(None)  # it may be in a file that is not known yet
-        after = [name for name in settings.after if self._state(name) in to_come]
-        return list(dict.fromkeys([*needs, *after]))
-
     def loaded(self, service: Service, report: dict[str, Any]) -> None:
         """A new process has found this in the service's file. Raises HostError where the service is not in it."""
         file = service.file
@@ -293,6 +276,7 @@ class Manager:
         keeper.retire()
         if self.keepers.get(keeper.name) is keeper:
             del self.keepers[keeper.name]
+            self._journal.happened(keeper.name, "not there any more", logging.DEBUG)
 
     def changed(self, keeper: Keeper, text: str) -> None:
         """A service is in another state: remember it, and let those that wait for it look again."""
@@ -311,17 +295,6 @@ class Manager:
 
     # What those are made of.
 
-    def _state(self, name: str) -> State | None:
-        service = self.catalogue.services.get(name)
-        return service.state if service else None
-
-    def _needs(self) -> dict[str, tuple[str, ...]]:
-        return {name: keeper.service.settings.needs for name, keeper in self.keepers.items()}
-
-    def _order(self) -> dict[str, tuple[str, ...]]:
-        settings = {name: keeper.service.settings for name, keeper in self.keepers.items()}
-        return {name: (*given.needs, *given.after) for name, given in settings.items()}
-
     async def _find_and_start(
         self, files: Iterable[ServicesFile], asked_by: str, tell: Callable[[str], object] = lambda text: None
     ) -> None:
@@ -330,7 +303,6 @@ class Manager:
             for service in file.services:  # also of a file that could not be loaded now, and was before
                 self._keep(service)
             services = list(filter(self._is_wanted, file.services))
-            self._look_again()
             await self._start([self.keepers[service.name] for service in services], asked_by, tell)
 
         files = list(files)
@@ -383,30 +355,27 @@ class Manager:
                         return
                     await earlier.adopted.wait()
 
-    async def _keep_down(self, names: set[str]) -> None:
-        """Remember that these are to stay stopped, also over the manager's own restart."""
-        if names != self._kept_down:
-            self._kept_down = names
-            async with self._keeping:  # it waits for the disk, and the last one has to be written last
-                await asyncio.to_thread(self._storage.keep_stopped, sorted(self._kept_down))
+    async def _remember_stops(self) -> None:
+        """What is to stay stopped does so over the manager's own restart as well."""
+        async with self._remembering:  # it waits for the disk, and the last one has to be written last
+            if self._remembered != self._kept_down:
+                self._remembered = self._kept_down
+                await asyncio.to_thread(self._storage.keep_stopped, sorted(self._remembered))
 
     async def _start(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Start services side by side, as far as they let each other; return when each is up, or will not be soon."""
-
         in_circles = self.catalogue.circles()
 
         async def told(keeper: Keeper) -> None:
             await with_progress(keeper, keeper.settled(), tell)
 
-        asked = {keeper.name: keeper for keeper in keepers}
-        starting = [
-            asked[name] for name in beyond(asked, self._order()) if name in asked
-        ]  # those first that others await
+        starting = self.dependencies.start_order(keepers)
         for keeper in starting:
             if keeper.name in in_circles:
                 tell(f"{keeper.name}: needs a circle; `services` says which")
             else:
                 keeper.start(asked_by)
+        self._look_again()
         await asyncio.gather(*(told(keeper) for keeper in starting if keeper.name not in in_circles))
 
     async def _stop(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
@@ -418,9 +387,8 @@ class Manager:
         await asyncio.gather(*map(stop, keepers))
 
     async def _stop_one(self, keeper: Keeper, among: Sequence[Keeper], asked_by: str) -> None:
-        order = self._order()
-        later = [other for other in among if keeper.name in order.get(other.name, ()) and other is not keeper]
-        await asyncio.gather(*(other.down.wait() for other in later))
+        before = self.dependencies.stopped_before(keeper, among)
+        await asyncio.gather(*(other.down.wait() for other in before))
         keeper.stop(asked_by)
         await keeper.down.wait()
 

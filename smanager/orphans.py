@@ -13,8 +13,8 @@ from contextlib import suppress
 PR_SET_CHILD_SUBREAPER = 36
 """prctl(2); PID 1 gets the orphans without it."""
 
-RETRY_SECONDS = 0.1
-"""When it is looked again where asyncio had not yet taken notice of the end of a child of its own."""
+REAP_SECONDS = 0.1
+"""After which orphans are seen off: until then asyncio has taken notice of the ends of its own children."""
 
 
 def adopt(known: Callable[[], Collection[int]]) -> None:
@@ -26,7 +26,7 @@ def adopt(known: Callable[[], Collection[int]]) -> None:
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGCHLD, _reap, loop, known)
+    loop.add_signal_handler(signal.SIGCHLD, loop.call_later, REAP_SECONDS, _reap, loop, known)
 
 
 def _reap(loop: asyncio.AbstractEventLoop, known: Callable[[], Collection[int]]) -> None:
@@ -34,6 +34,6 @@ def _reap(loop: asyncio.AbstractEventLoop, known: Callable[[], Collection[int]])
     with suppress(ChildProcessError):
         while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             if ended.si_pid in known():
-                loop.call_later(RETRY_SECONDS, _reap, loop, known)
+                loop.call_later(REAP_SECONDS, _reap, loop, known)
                 return
             os.waitpid(ended.si_pid, os.WNOHANG)

@@ -9,7 +9,8 @@ from pathlib import Path
 from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.config import ConfigError, Services
 from smanager.files import fingerprint
-from smanager.settings import PROGRAM_KEYS, SettingsError, settings_of
+from smanager.graph import circles
+from smanager.settings import PROGRAM_KEYS, Settings, SettingsError, settings_of
 
 RESTARTING_KEYS = frozenset({*PROGRAM_KEYS, "options", "host"})
 """What a service meets at its start only; all else is looked at when it matters, and restarts nothing."""
@@ -42,16 +43,24 @@ def changes(catalogue: Catalogue, wanted: Services, files: dict[Path, ServicesFi
             gone = [service for service in file.services if service.name not in wanted.programs]
             found += [Change("remove", service.name, file, "it is not configured any more") for service in gone]
     for path, file in files.items():
-        if file.is_code and file.fingerprint != fingerprint(path):
+        if file.is_code and is_other(file):
             found.append(Change("load", path.name, file, "it has changed" if path in catalogue.files else "it is new"))
         else:
             for service in file.services:
                 found += _changed(service, file, catalogue.configuration, wanted)
+    refuse_circles(catalogue, wanted)
     known = {service.name for file in files.values() if not file.is_code for service in file.services}
     configuration = files.get(wanted.path) if wanted.path else None
     if configuration:
         found += [Change("start", name, configuration, "it is new") for name in wanted.programs if name not in known]
     return found
+
+
+def is_other(file: ServicesFile) -> bool:
+    """Whether a file is not what is known of it, or what a process has loaded of it."""
+    now = fingerprint(file.path)
+    running = [service.fingerprint for service in file.services if service.state.alive and service.fingerprint]
+    return any(loaded != now for loaded in [file.fingerprint, *running])
 
 
 def _changed(service: Service, file: ServicesFile, before: Services, wanted: Services) -> Iterator[Change]:
@@ -60,10 +69,7 @@ def _changed(service: Service, file: ServicesFile, before: Services, wanted: Ser
     keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     if not keys or (not file.is_code and service.name not in wanted.programs):
         return
-    try:
-        settings = settings_of({**service.class_given, **new}, service.is_program)
-    except SettingsError as error:
-        raise ConfigError(f"{wanted.path}: [services.{service.name}] {error}") from None
+    settings = wanted_settings(service, wanted)
     if settings.enabled != service.settings.enabled:
         verb, why = ("start", "it is enabled") if settings.enabled else ("stop", "it is not enabled")
         yield Change(verb, service.name, file, why)
@@ -71,3 +77,22 @@ def _changed(service: Service, file: ServicesFile, before: Services, wanted: Ser
         yield Change("restart", service.name, file, f"other {', '.join(keys)}")
     else:
         yield Change("change", service.name, file, f"other {', '.join(keys)}")
+
+
+def wanted_settings(service: Service, wanted: Services) -> Settings:
+    """How a service that is known is to be kept up. Raises ConfigError."""
+    try:
+        return settings_of({**service.class_given, **wanted.settings.get(service.name, {})}, service.is_program)
+    except SettingsError as error:
+        raise ConfigError(f"{wanted.path}: [services.{service.name}] {error}") from None
+
+
+def refuse_circles(catalogue: Catalogue, wanted: Services) -> None:
+    """Raise ConfigError where services are to come after themselves that did not before."""
+    settings = {name: settings_of(given, is_program=True) for name, given in wanted.programs.items()}
+    for name, service in catalogue.services.items():
+        if service.file.is_code:
+            settings[name] = wanted_settings(service, wanted)
+    found = circles({name: (*given.needs, *given.after) for name, given in settings.items()})
+    for name in found.keys() - catalogue.circles().keys():
+        raise ConfigError(f"{wanted.path}: [services.{name}] needs a circle: {' → '.join(found[name])}")

@@ -65,7 +65,7 @@ class Server:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         wait_for(lambda: self.find(r"^listening on ") or self.process.poll() is not None, "listening")
-        found = self.find(r"^listening on (.*):(\d+)$")
+        found = self.find(r"^listening on (.*?):(\d+)(,|$)")
         if not found:
             self.process.kill()
             pytest.fail(f"it did not start:\n{self.log}")

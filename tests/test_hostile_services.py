@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Server, read_until, wait_for, write_service
+from tests.conftest import SEED_SERVICE, Server, read_until, wait_for, write_service
 
 HOSTILE = """
 import asyncio, functools, os, sys, time
@@ -132,6 +132,38 @@ def test_readers_that_do_not_read_hold_up_no_other_async_command(hostile: Server
     assert hostile.ask("hostile later") == "later\n"
     for connection in lazy:
         connection.close()
+
+
+SPEAKS_FOR_ITS_HOST = """
+import os
+from smanager import SService
+from smanager.hosts import frames
+
+for descriptor in range(3, 30):
+    try: os.write(descriptor, frames.encode_data(frames.Kind.{kind}, 0, {data}))
+    except OSError: pass
+class Liar(SService): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "message"),
+    [
+        ("LOADED", "[__file__, {'services': [5], 'problems': []}]", "its process describes it as no services file can"),
+        ("LOADED", "[__file__, 5]", "its host died while it was imported: killed by SIGKILL"),
+        ("LOG", "['liar', 5]", "its host died while it was imported: killed by SIGKILL"),
+        ("SPAWNED", "['liar', 1]", "its host died while it was imported: killed by SIGKILL"),
+        ("PONG", "{'liar': 'x'}", "its host died while it was imported: killed by SIGKILL"),
+        ("START", "1", "its host died while it was imported: killed by SIGKILL"),
+    ],
+)
+def test_frames_with_something_else_in_them_are_garbage(
+    kept: Callable[..., Server], kind: str, data: str, message: str
+) -> None:
+    server = kept(liar=SPEAKS_FOR_ITS_HOST.format(kind=kind, data=data), systemstatus=SEED_SERVICE)
+    wait_for(lambda: message in server.ask("services"), lambda: server.ask("services"))
+    assert server.ask("hostname") == "mycomputerhostname\n"
+    assert "a mistake in SManager" not in server.log
 
 
 def test_a_host_that_sends_garbage_is_ended_and_replaced(hostile: Server) -> None:

@@ -68,6 +68,10 @@ def test_a_program_is_run_as_it_is_configured(kept: Callable[..., Server], direc
         ('program = ["true"]\nenv_files = ["missing.env"]', "it cannot be started: FileNotFoundError: "),
         ('program = ["true"]\ndirectory = "missing"', "it cannot be started: FileNotFoundError: "),
         ('program = ["true"]\nuser = "no-such-user"', "it cannot be started: KeyError: "),
+        (
+            'program = ["true"]\nlimits = { nofile = 1_000_000_000_000 }',
+            "it cannot be started: its limits cannot be set; ",
+        ),
         ('program = ["sh", "-c", "exit 3"]', "exit status 3"),
     ],
 )
@@ -112,6 +116,18 @@ def test_ready_when_a_command_succeeds(kept: Callable[..., Server]) -> None:
     server = kept(SLEEPER + 'ready_when = { command = ["test", "-e", "ready"], interval = 0.05 }')
     is_in(server, "sleeper", "starting")
     Path("ready").touch()
+    is_in(server, "sleeper", "running")
+
+
+def test_a_probe_runs_where_and_as_whom_its_program_does(kept: Callable[..., Server]) -> None:
+    probe = """["sh", "-c", 'test "$PWD" = /usr && test "$COLOUR" = red && test "$(id -un)" = nobody']"""
+    server = kept(
+        SLEEPER
+        + f"""directory = "/usr"
+        environment = {{ COLOUR = "red" }}
+        user = "nobody"
+        ready_when = {{ command = {probe}, interval = 0.1 }}"""
+    )
     is_in(server, "sleeper", "running")
 
 

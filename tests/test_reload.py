@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SEED_SERVICE, Server, is_in, wait_for, write_service
+from tests.conftest import SEED_SERVICE, Server, alive, is_in, read_until, wait_for, write_service
 from tests.test_programs import pid_of
 
 TWO = """
@@ -102,6 +102,53 @@ def test_what_is_disabled_stops_and_what_is_enabled_starts(two: Server) -> None:
     assert two.ask("reload").splitlines() == ["start two: it is enabled", "two: running"]
 
 
+def test_what_needs_a_service_that_goes_stops_with_it_and_waits(two: Server) -> None:
+    needy = TWO.replace("[services.two]", '[services.two]\nneeds = ["one"]')
+    reconfigure(needy)
+    assert two.ask("reload") == "change two: other needs\n"
+    pid = pid_of(two, "two")
+    reconfigure(needy.replace("[services.one]", "[services.one]\nenabled = false"))
+    assert two.ask("reload").splitlines() == [
+        "stop one: it is not enabled",
+        "restart two: it needs what is stopped, or shares its process",
+        "two: starting (waits for one)",
+    ]
+    assert not alive(pid)
+    reconfigure(needy)
+    two.ask("reload")
+    is_in(two, "two", "running")
+
+
+def test_what_somebody_has_stopped_is_not_started_by_a_file(two: Server) -> None:
+    two.ask("stop two")
+    reconfigure(TWO + "enabled = false\n")
+    assert two.ask("reload") == "stop two: it is not enabled\n"
+    reconfigure(TWO)
+    assert two.ask("reload") == "change two: it is enabled, and stays stopped, as was asked\n"
+    is_in(two, "two", "stopped")
+
+
+def test_who_waits_for_a_service_that_goes_is_told(two: Server) -> None:
+    with two.connect() as connection:
+        connection.sendall(b"wait two failed\n")
+        reconfigure(TWO.partition("[services.two]")[0])
+        two.ask("reload")
+        assert read_until(connection, b"\n") == b"*** wait: two is there no more\n"
+
+
+def test_a_file_is_other_for_whoever_runs_what_it_was(two: Server) -> None:
+    pair = "from smanager import SService\nclass Left(SService): pass\nclass Right(SService): pass\n"
+    write_service(Path("services"), pair, "pair.py")
+    reconfigure(TWO + "[services.left]\nhost = 'own'")
+    two.ask("reload")
+    is_in(two, "left", "running")
+    is_in(two, "right", "running")
+    write_service(Path("services"), pair + "# other\n", "pair.py")
+    two.ask("restart left")
+    assert two.ask("reload").splitlines()[0] == "load pair.py: it has changed"
+    assert two.ask("reload") == "nothing has changed\n"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -111,6 +158,7 @@ def test_what_is_disabled_stops_and_what_is_enabled_starts(two: Server) -> None:
             "*** reload: smanager.toml: [services.one] program is 5, and should be a list of",
         ),
         ("servicse = 1", "*** reload: smanager.toml: there is no key 'servicse'; did you mean services?"),
+        (TWO + 'after = ["two"]', "*** reload: smanager.toml: [services.two] needs a circle: two → two"),
         (
             TWO + '[services.systemstatus]\ndirectory = "x"',
             "*** reload: smanager.toml: [services.systemstatus] directory: ",

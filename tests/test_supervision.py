@@ -91,7 +91,7 @@ def test_a_run_that_raises_is_a_fall_and_the_service_is_started_again(kept: Call
     is_in(server, "falls", "running")
     assert re.search(r"^falls +running +\d+ +\S+ s +1 ", server.ask("status falls"), re.MULTILINE)
     page = server.ask("why falls")
-    assert page.startswith("falls is running\n")
+    assert page.startswith("falls is running, for ")
     assert "started by its supervision, ready after" in page
     assert "its run raised RuntimeError: as told; started again at once" in page
     assert "RuntimeError: as told\n" in page.partition("the last lines before its end")[2]
@@ -143,6 +143,7 @@ def test_services_of_one_host_share_a_process(kept: Callable[..., Server]) -> No
     lone = SERVICES.replace("Steady", "Lone").replace("Neighbour", "Guest")
     server = kept("[services.steady]\nhost = 'shared'\n[services.lone]\nhost = 'shared'", steady=SERVICES, lone=lone)
     pids = {name: server.ask(f"{name} pid") for name in ("steady", "lone", "neighbour", "guest")}
+    assert server.ask("status").count("MiB shared") == 2
     assert pids["steady"] == pids["lone"]
     assert len(set(pids.values())) == 3
 
@@ -225,6 +226,17 @@ def test_a_stop_takes_what_needs_it_along_and_the_plan_says_so(kept: Callable[..
     assert sorted(server.ask("plan stop database").splitlines()) == sorted(plan)
     assert [line.split(":")[0] for line in server.ask("stop database").splitlines()][-1] == "database"
     assert server.ask("start web").splitlines() == ["database: running", "web: running"]
+
+
+def test_a_restart_of_everything_keeps_the_order_over_files(kept: Callable[..., Server]) -> None:
+    slow = "import time\nfrom smanager import SService\nclass Slow(SService):\n    def start(self): time.sleep(0.5)\n"
+    quick = "from smanager import SService\nclass Quick(SService):\n    {} = ['slow']\n"
+    for order in ("needs", "after"):
+        server = kept(a_quick=quick.format(order), b_slow=slow)
+        is_in(server, "quick", "running")
+        assert server.ask("restart").splitlines() == ["slow: running", "quick: running"]
+        assert re.findall(r"(\w+): running", server.ask("events -n 100")) == ["slow", "quick"] * 2
+        server.stop()
 
 
 def test_a_service_whose_need_is_down_waits_and_says_for_whom(kept: Callable[..., Server]) -> None:

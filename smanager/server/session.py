@@ -308,7 +308,7 @@ class Session(asyncio.Protocol):
 
 
 def peer_name(address: object) -> str:
-    """An address as `HOST:PORT` for the log."""
+    """An address as `HOST:PORT` for the log, or a unix socket's path."""
     if isinstance(address, tuple):
         host, port = address[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

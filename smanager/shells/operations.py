@@ -214,8 +214,8 @@ class Operations(Shell):
             raise CommandError("plan: usage: plan stop SERVICE ..., or plan restart SERVICE ...", Status.UNUSABLE)
         keepers = self.meant(names)
         if verb == "restart":
-            keepers = self.manager.sharing(keepers)
-        for keeper in self.manager.stopped_with(keepers):
+            keepers = self.manager.dependencies.sharing(keepers)
+        for keeper in self.manager.dependencies.stopped_with(keepers):
             self.tell(f"{verb} {keeper.name}, which is {keeper.state.value}")
 
     def do_reload(self, arg: str) -> Outcome:

@@ -14,7 +14,7 @@ HEADING = ("NAME", "STATE", "PID", "SINCE", "RESTARTS", "CPU", "MEMORY", "LAST E
 
 
 def table(keepers: Sequence[Keeper]) -> str:
-    """How services are, one to a line, in columns."""
+    """How services are, one to a line, in columns; `shared` are figures of a process of several services."""
     rows = [HEADING, *map(_row, keepers)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
@@ -24,6 +24,7 @@ def table(keepers: Sequence[Keeper]) -> str:
 def _row(keeper: Keeper) -> tuple[str, ...]:
     service = keeper.service
     used = usage(keeper.pid) if keeper.pid else None
+    shared = " shared" if len(keeper.slot.residents) > 1 and not keeper.service.is_program else ""
     ends = [life.end for life in service.history.lives if life.end]
     now = monotonic()
     return (
@@ -32,8 +33,8 @@ def _row(keeper: Keeper) -> tuple[str, ...]:
         str(keeper.pid or "-"),
         duration_text(now - service.since) if service.since else "-",
         str(service.history.restarts),
-        f"{used.cpu:.1f} s" if used else "-",
-        f"{used.memory / 1024**2:.1f} MiB" if used else "-",
+        f"{used.cpu:.1f} s{shared}" if used else "-",
+        f"{used.memory / 1024**2:.1f} MiB{shared}" if used else "-",
         ends[-1] if ends else "-",
     )
 
@@ -42,6 +43,8 @@ def why(keeper: Keeper) -> str:
     """Why a service is as it is, and what became of its lives."""
     service = keeper.service
     lines = [f"{service.name} is {service.condition}"]
+    if service.since:
+        lines[0] += f", for {duration_text(monotonic() - service.since)}"
     if service.state is State.BACKOFF:
         lines.append(f"  the next attempt is made in {duration_text(max(0.0, keeper.attempt_at - monotonic()))}")
     lives = list(service.history.lives)[::-1]

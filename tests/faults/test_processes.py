@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SECONDS, SEED_SERVICE, Server, alive, is_in, wait_for
+from tests.conftest import SECONDS, SEED_SERVICE, Server, alive, is_in, read_until, wait_for
 from tests.test_programs import SLEEPER, pid_of
 
 GONE_SECONDS = 2.0
@@ -270,18 +270,25 @@ def test_where_no_process_may_be_made_the_reason_is_told_and_it_is_tried_again(d
 
 
 def test_listening_sockets_are_taken_from_systemd(directory: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket(socket.AF_UNIX) as local:
+        local.bind("local")
+        local.listen()
         port = listening.getsockname()[1]
         script = (
-            f"import os, sys; os.dup2({listening.fileno()}, 3); os.set_inheritable(3, True); "
-            "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); "
+            f"import os, sys; os.dup2({local.fileno()}, 20); os.dup2({listening.fileno()}, 3); os.dup2(20, 4); "
+            "os.environ.update(LISTEN_FDS='2', LISTEN_PID=str(os.getpid())); "
             f"sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
             "sys.argv = ['smanager', '--services', 'services', '--state-dir', 'state']; "
             "from smanager.cli import main; sys.exit(main())"
         )
-        server = Server(command=[sys.executable, "-c", script], pass_fds=[listening.fileno()])
+        descriptors = [listening.fileno(), local.fileno()]
+        server = Server(command=[sys.executable, "-c", script], pass_fds=descriptors)
     assert server.port == port
     assert server.ask("help -s").startswith("TOP:")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect("local")
+        connection.sendall(b"help -s\n")
+        assert read_until(connection, b"\n").startswith(b"TOP:")
     assert server.stop() == 0
 
 
