@@ -50,17 +50,8 @@ class Feed(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
-    """A line that a service printed, and when by the wall clock."""
-
-    when: float
-    service: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to a service, and when by the wall clock."""
+class Line:
+    """What a service printed, or what happened to it, and when by the wall clock."""
 
     when: float
     service: str
@@ -80,7 +71,7 @@ class Life:
     """How it ended."""
     decision: str = ""
     """What that led to."""
-    last_lines: list[LogLine] = field(default_factory=list)
+    last_lines: list[Line] = field(default_factory=list)
 
 
 class History:
@@ -88,7 +79,7 @@ class History:
 
     def __init__(self) -> None:
         self.lives: deque[Life] = deque(maxlen=LIVES_KEPT)
-        self.lines: Feed[LogLine] = Feed(LINES_KEPT)
+        self.lines: Feed[Line] = Feed(LINES_KEPT)
         self.restarts = 0
         """Starts that nobody asked for, since the last that somebody did."""
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smanager.catalogue import Service
-from smanager.history import EVENTS_KEPT, Event, Feed, LogLine
+from smanager.history import EVENTS_KEPT, Feed, Line
 from smanager.logfiles import LogFiles
 from smanager.logs import SERVICES
 from smanager.text import visible
@@ -22,19 +22,19 @@ class Journal:
 
     def __init__(self, directory: Path | None) -> None:
         """Write the services' files below the state directory, if there is one."""
-        self.events: Feed[Event] = Feed(EVENTS_KEPT)
+        self.events: Feed[Line] = Feed(EVENTS_KEPT)
         self._files = LogFiles(directory) if directory else None
 
     def happened(self, service: str, text: str, level: int) -> None:
         """Something has happened to a service; the manager's log has it from its own level on."""
-        self.events.add(Event(time.time(), service, text))
+        self.events.add(Line(time.time(), service, text))
         log.log(level, "%s: %s", service, text)
 
     def line(self, caption: str, services: Sequence[Service], text: str) -> None:
         """A service, or the process of these services, has printed a line."""
         now = time.time()
         for service in services:
-            service.history.lines.add(line := LogLine(now, service.name, text))
+            service.history.lines.add(line := Line(now, service.name, text))
             if self._files:
                 self._files.add(line, service.settings.log_bytes, service.settings.log_files)
         printed.info("%s: %s", caption, visible(text))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from smanager.history import LogLine, clock_text
+from smanager.history import Line, clock_text
 
 WAITING_LINES = 10_000
 """Lines kept for a disk that is slow; later ones are dropped and counted."""
@@ -28,13 +28,13 @@ class LogFiles:
         """Write to `logs` in the state directory."""
         self._directory = directory / DIRECTORY
         self._handlers: dict[str, _File] = {}
-        self._waiting: queue.Queue[tuple[LogLine, int, int] | None] = queue.Queue(WAITING_LINES)
+        self._waiting: queue.Queue[tuple[Line, int, int] | None] = queue.Queue(WAITING_LINES)
         self.lost: Counter[str] = Counter()
         """By service, the lines that were dropped or could not be written."""
         self._thread = threading.Thread(target=self._write, name="log files", daemon=True)
         self._thread.start()
 
-    def add(self, line: LogLine, most_bytes: int, most_files: int) -> None:
+    def add(self, line: Line, most_bytes: int, most_files: int) -> None:
         """Write a line to its service's file, which is put aside at `most_bytes`; keep `most_files` of those."""
         try:
             self._waiting.put_nowait((line, most_bytes, most_files))

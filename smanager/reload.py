@@ -12,7 +12,7 @@ from smanager.files import fingerprint
 from smanager.graph import circles
 from smanager.settings import PROGRAM_KEYS, Settings, SettingsError, settings_of
 
-RESTARTING_KEYS = frozenset({*PROGRAM_KEYS, "options", "host"})
+RESTARTING_KEYS = frozenset({*PROGRAM_KEYS, "options", "limits", "host"})
 """What a service meets at its start only; all else is looked at when it matters, and restarts nothing."""
 
 

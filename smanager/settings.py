@@ -52,8 +52,6 @@ class ProgramSettings:
     user: str = ""
     group: str = ""
     umask: int | None = None
-    limits: Mapping[str, int] = field(default_factory=dict)
-    """Resource limits by the names of setrlimit(2) in lower case without RLIMIT_."""
     stop_signal: str = "SIGTERM"
     success_codes: tuple[int, ...] = (0,)
     ready_when: Probe | None = None
@@ -77,6 +75,9 @@ class Settings:
     after: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Resource limits by the names of setrlimit(2) in lower case without RLIMIT_: of its program, or of the process
+    that it lives in."""
     log_bytes: int = 10 * 1024 * 1024
     """Its log file is put aside when it has become so large; 0: never."""
     log_files: int = 5
@@ -192,9 +193,12 @@ def limits(value: object) -> dict[str, int]:
     if not isinstance(value, Mapping) or not set(value) <= set(known):
         raise ValueError(f"a table with some of: {', '.join(known)}")
     try:
-        return {name: count(limit) for name, limit in value.items()}
+        found = {name: count(limit) for name, limit in value.items()}
     except ValueError:
         raise ValueError("a table of whole numbers from 0") from None
+    if any(limit >= 2**63 for limit in found.values()):
+        raise ValueError("a table of whole numbers below 2^63")
+    return found
 
 
 _PROBE_CHECKS: dict[str, Callable[[object], Any]] = {
@@ -240,6 +244,7 @@ SERVICE_CHECKS: dict[str, Callable[[object], Any]] = {
     "after": _names,
     "needs": _names,
     "options": table,
+    "limits": limits,
     "log_bytes": count,
     "log_files": some,
 }
@@ -252,7 +257,6 @@ PROGRAM_CHECKS: dict[str, Callable[[object], Any]] = {
     "user": text,
     "group": text,
     "umask": umask,
-    "limits": limits,
     "stop_signal": signal_name,
     "success_codes": list_of(count, "a list of exit statuses, such as [0, 2]"),
     "ready_when": probe,

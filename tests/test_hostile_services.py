@@ -135,13 +135,14 @@ def test_readers_that_do_not_read_hold_up_no_other_async_command(hostile: Server
 
 
 SPEAKS_FOR_ITS_HOST = """
-import os
+import os, time
 from smanager import SService
 from smanager.hosts import frames
 
 for descriptor in range(3, 30):
     try: os.write(descriptor, frames.encode_data(frames.Kind.{kind}, 0, {data}))
     except OSError: pass
+time.sleep(3600)
 class Liar(SService): pass
 """
 

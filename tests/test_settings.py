@@ -39,7 +39,7 @@ def test_all_that_may_be_given_is_taken() -> None:
     program = settings.program
     assert program is not None
     assert (program.program, program.umask, program.stop_signal) == (("web", "--serve"), 0o27, "SIGINT")
-    assert (program.success_codes, program.limits) == ((0, 2), {"nofile": 100})
+    assert (program.success_codes, settings.limits) == ((0, 2), {"nofile": 100})
     assert program.ready_when is not None
     assert program.ready_when.output == re.compile("^listening")
 

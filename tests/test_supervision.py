@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import Server, alive, is_in, read_until, wait_for
+from tests.test_jsonrpc import Program
 
 SERVICES = """
 import os, time
@@ -137,6 +138,17 @@ def test_ready_is_when_the_service_says_so_where_it_promised(kept: Callable[...,
 def test_a_service_is_given_its_options_and_its_name(kept: Callable[..., Server]) -> None:
     server = kept("[services.steady]\noptions = { greeting = 'good day' }", steady=SERVICES)
     assert server.ask("steady greeting") == "good day from steady\n"
+
+
+def test_a_service_is_limited_with_its_process(kept: Callable[..., Server]) -> None:
+    limits = (
+        SERVICES + "    def cmd_limit(self): import resource; return resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+    )
+    server = kept("[services.steady]\nlimits = { nofile = 77 }", steady=limits)
+    assert server.ask("neighbour limit") == "77\n"
+    Path("smanager.toml").write_text("[services.steady]\nlimits = { nofile = 1_000_000_000_000 }\ngive_up_after = 1")
+    server.ask("reload")
+    assert "its limits cannot be set; at most are allowed here: " in server.ask("why steady")
 
 
 def test_services_of_one_host_share_a_process(kept: Callable[..., Server]) -> None:
@@ -280,6 +292,30 @@ def test_wait_fails_in_time_and_says_how_things_are(kept: Callable[..., Server])
     )
     assert server.ask("wait steady gone").startswith("*** wait: gone is no state; there are: stopped, starting, ")
     assert server.ask("wait").startswith("*** wait: the following arguments are required: SERVICE STATE; usage: wait ")
+
+
+COMPLETIONS = {
+    "stat": ["status"],
+    "status d": ["database"],
+    "logs ": ["app", "database", "web"],
+    "logs -": ["-f", "-n"],
+    "events -f -": ["-f", "-n"],
+    "wait web st": ["starting", "stopped", "stopping"],
+    "wait web running --": ["--timeout"],
+    "reload --d": ["--dry-run"],
+    "signal web HU": ["HUP"],
+    "plan ": ["restart", "stop"],
+    "plan stop w": ["web"],
+    "web sto": ["stop"],
+    "web wait runn": ["running"],
+}
+
+
+def test_tab_completes_services_states_signals_and_options(kept: Callable[..., Server]) -> None:
+    with kept(CHAIN).connect() as connection:
+        program = Program(connection)
+        found = {line: program.call(line, "shell.complete")["matches"] for line in COMPLETIONS}
+    assert found == COMPLETIONS
 
 
 def test_inside_a_service_its_name_is_not_needed(kept: Callable[..., Server]) -> None:

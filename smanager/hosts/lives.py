@@ -14,6 +14,7 @@ from smanager.hosts import frames
 from smanager.hosts.calls import run_in_loop, settle
 from smanager.hosts.channel import Channel, current_service, end_line
 from smanager.hosts.frames import Kind
+from smanager.hosts.limits import set_limits
 from smanager.hosts.loader import in_one_line, print_traceback
 from smanager.service import Finished, SService
 
@@ -140,7 +141,12 @@ class Life:
 
 
 def make(service: type[SService], name: str, given: Mapping[str, Any]) -> SService:
-    """A service's object, with its name and what the configuration gives it in place before its `__init__`."""
+    """A service's object, with its name and what the configuration gives it in place before its `__init__`.
+
+    Raises ValueError where its process cannot be limited as it says.
+    """
+    if "program" not in given:  # else the limits are the program's
+        set_limits(given.get("limits", {}))
     made = service.__new__(service)
     made.name = name
     made.options = given.get("options", {})

@@ -6,7 +6,6 @@ import codecs
 import functools
 import os
 import pwd
-import resource
 import shlex
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from time import monotonic
 from typing import Any
 
 from smanager.hosts.coroutines import Coroutine, Scheduler, Steps, Wait
+from smanager.hosts.limits import set_limits, too_high
 from smanager.hosts.probes import Watch
 from smanager.service import Finished, SService
 from smanager.settings import ProgramSettings, settings_of
@@ -65,7 +65,7 @@ class Program(SService):
             around = circumstances(self._program)
             process = self._process = self._spawned(around)
         except subprocess.SubprocessError:
-            raise Finished(f"it cannot be started: {self._limits_problem()}", clean=False) from None
+            raise Finished(f"it cannot be started: {too_high(self._settings.limits)}", clean=False) from None
         except (OSError, RuntimeError, KeyError, ValueError) as error:
             raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
         self._tell("spawned", process.pid)
@@ -102,7 +102,7 @@ class Program(SService):
             stderr=subprocess.STDOUT,
             bufsize=0,
             start_new_session=True,
-            preexec_fn=self._limit if self._program.limits else None,
+            preexec_fn=self._limit if self._settings.limits else None,
             **around,
         )
 
@@ -112,14 +112,8 @@ class Program(SService):
                 os.killpg(self._process.pid, number)
 
     def _limit(self) -> None:
-        """In the child, before it becomes the program; two calls that take no lock, so threads are no danger."""
-        for name, limit in self._program.limits.items():
-            resource.setrlimit(resource_number(name), (limit, limit))
-
-    def _limits_problem(self) -> str:
-        most = {name: resource.getrlimit(resource_number(name))[1] for name in self._program.limits}
-        allowed = (f"{name} {hard}" for name, hard in most.items() if 0 <= hard < self._program.limits[name])
-        return f"its limits cannot be set; at most are allowed here: {', '.join(allowed) or 'others'}"
+        """In the child, before it becomes the program; it takes no lock, so threads are no danger."""
+        set_limits(self._settings.limits)
 
     def _is_hung(self, reason: str) -> None:
         self._tell("hung", reason)
@@ -198,11 +192,6 @@ def circumstances(settings: ProgramSettings) -> dict[str, Any]:
         "extra_groups": os.getgrouplist(settings.user, user.pw_gid) if user else None,
         "umask": -1 if settings.umask is None else settings.umask,
     }
-
-
-def resource_number(name: str) -> int:
-    number: int = getattr(resource, f"RLIMIT_{name.upper()}")
-    return number
 
 
 def group_exists(group: int) -> bool:

@@ -20,13 +20,11 @@ SHOWN_LINES = 20
 """Lines that `logs` and `events` show where nobody says how many: they fit a small window."""
 
 _LOGS = Arguments("logs")
-_LOGS.add_argument("-f", action="store_true", dest="follow")
-_LOGS.add_argument("-n", type=count, default=SHOWN_LINES, dest="count")
-_LOGS.add_argument("names", nargs="*", metavar="SERVICE")
-
 _EVENTS = Arguments("events")
-_EVENTS.add_argument("-f", action="store_true", dest="follow")
-_EVENTS.add_argument("-n", type=count, default=SHOWN_LINES, dest="count")
+for _feed in (_LOGS, _EVENTS):
+    _feed.add_argument("-f", action="store_true", dest="follow")
+    _feed.add_argument("-n", type=count, default=SHOWN_LINES, dest="count")
+_LOGS.add_argument("names", nargs="*", metavar="SERVICE")
 
 _RELOAD = Arguments("reload")
 _RELOAD.add_argument("--dry-run", action="store_true")
@@ -96,9 +94,9 @@ class Operations(Shell):
         words = split_words(arg) or [keeper.name for keeper in self.manager.chosen(self.here)]
         if not words:
             return Work(self.restart_all(), "restart")
-        files = [file for file in map(self.manager.catalogue.unloaded_file, words) if file]
-        named = [word for word in words if self.manager.catalogue.unloaded_file(word) is None]
-        keepers = self.manager.chosen([self.full_service_name(word) for word in named])
+        unloaded = {word: self.manager.catalogue.unloaded_file(word) for word in words}
+        files = [file for file in unloaded.values() if file]
+        keepers = self.manager.chosen([self.full_service_name(word) for word in words if not unloaded[word]])
 
         async def restart() -> None:
             await self.manager.restart(keepers, self.caller, self.tell)
@@ -144,11 +142,11 @@ class Operations(Shell):
         keepers = self.meant(options.names) or self.manager.all()
         feeds = [keeper.service.history.lines for keeper in keepers]
         lines = sorted((line for feed in feeds for line in feed.last(options.count)), key=lambda line: line.when)
-        self.stdout.write("".join(map(statuspages.log_line, lines[len(lines) - min(options.count, len(lines)) :])))
+        self.stdout.write("".join(map(statuspages.dated, lines[len(lines) - min(options.count, len(lines)) :])))
         for keeper in keepers:
             if lost := self.manager.lost_lines(keeper.name):
                 self.tell(f"*** {lost} lines of {keeper.name} could not be written to its file")
-        return Following(feeds, statuspages.log_line, self.stdout) if options.follow else None
+        return Following(feeds, statuspages.dated, self.stdout) if options.follow else None
 
     def do_events(self, arg: str) -> Outcome:
         """show what happened to services
@@ -156,8 +154,8 @@ class Operations(Shell):
         `events [-f] [-n COUNT]`; with -f, what comes is shown as well, until Ctrl-C.
         """
         options = _EVENTS.read(arg)
-        self.stdout.write("".join(map(statuspages.event, self.manager.events.last(options.count))))
-        return Following([self.manager.events], statuspages.event, self.stdout) if options.follow else None
+        self.stdout.write("".join(map(statuspages.dated, self.manager.events.last(options.count))))
+        return Following([self.manager.events], statuspages.dated, self.stdout) if options.follow else None
 
     def do_wait(self, arg: str) -> Outcome:
         """wait until services are in a state
@@ -243,11 +241,21 @@ class Operations(Shell):
         return [name for name in self.manager.keepers if name.startswith(text)]
 
     complete_status = complete_start = complete_stop = complete_restart = complete_services
-    complete_why = complete_logs = complete_services
+    complete_why = complete_services
+
+    def complete_logs(self, text: str, *ignored: object) -> list[str]:
+        return [*self.complete_services(text), *begun(text, "-f", "-n")]
+
+    def complete_events(self, text: str, *ignored: object) -> list[str]:
+        return begun(text, "-f", "-n")
+
+    def complete_reload(self, text: str, *ignored: object) -> list[str]:
+        return begun(text, "--dry-run")
 
     def complete_wait(self, text: str, line: str, begin: int, end: int) -> list[str]:
         states = [state.value for state in State] if len(line[:begin].split()) > 1 or self.here else []
-        return [word for word in [*self.manager.keepers, *states] if word.startswith(text)]
+        words = [word for word in [*self.manager.keepers, *states] if word.startswith(text)]
+        return [*words, *begun(text, "--timeout")]
 
     def complete_signal(self, text: str, line: str, begin: int, end: int) -> list[str]:
         names = [name.removeprefix("SIG") for name in signal.Signals.__members__]
@@ -257,3 +265,8 @@ class Operations(Shell):
     def complete_plan(self, text: str, line: str, begin: int, end: int) -> list[str]:
         known = self.manager.keepers if len(line[:begin].split()) > 1 else ("restart", "stop")
         return [word for word in known if word.startswith(text)]
+
+
+def begun(text: str, *options: str) -> list[str]:
+    """The options of which some is typed already."""
+    return [option for option in options if text and option.startswith(text)]

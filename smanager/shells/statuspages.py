@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import monotonic
 
-from smanager.history import Event, Life, LogLine, clock_text, duration_text
+from smanager.history import Life, Line, clock_text, duration_text
 from smanager.keeper import Keeper
 from smanager.procfs import usage
 from smanager.states import State
@@ -67,9 +67,5 @@ def _life(life: Life) -> list[str]:
     return [begun, f"{end}; {life.decision}" if life.decision else end]
 
 
-def log_line(line: LogLine) -> str:
+def dated(line: Line) -> str:
     return f"{clock_text(line.when)} {line.service}: {line.text}\n"
-
-
-def event(happened: Event) -> str:
-    return f"{clock_text(happened.when)} {happened.service}: {happened.text}\n"
