@@ -1,16 +1,15 @@
-"""A command described once: its name, documentation and parameters, and how typed words become its arguments.
+"""A command described once: its name, its documentation and its parameters; and how a line becomes words.
 
-A `Command` is made from a `cmd_` or `toplevel_cmd_` method in the service's host and travels to the
-manager as data, so that help, completion, argument checking and every protocol read the same record.
+A `Command` is made from a `cmd_` or `toplevel_cmd_` method in the service's host (`signatures`) and travels to the
+manager as data, so that help, completion, argument checking (`binding`) and every protocol read the same record.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -22,6 +21,8 @@ SHELLS_OWN = frozenset({"help", "exit", "quit"})
 """Names that no service's command may have: nobody could find the way out of its shell."""
 
 _QUOTED_OR_SEMICOLON = re.compile(r"""\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|;""", re.DOTALL)
+JSON = "--json"
+_JSON = re.compile(r"^(?:(?!\s--\s).)*?\s(--json)(?!\S)", re.DOTALL)  # not behind a `--`, which ends all options
 _NEEDS_SHELL_SPLITTING = re.compile(r"""['"\\]|[^\S \t\r\n]""")  # other blanks than these part no words
 
 
@@ -43,17 +44,29 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One positional parameter of a command; `many` for `*args`."""
+    """One parameter of a command."""
 
     name: str
+    kind: str = "text"
+    """One of `values.KINDS`, or `choice` or `member`."""
+    annotated: bool = True
+    """Whether its method says what it is; else it is text for people, and for programs."""
     required: bool = True
-    many: bool = False
-
-    @property
-    def usage(self) -> str:
-        if self.many:
-            return f"[{self.name} ...]"
-        return self.name if self.required else f"[{self.name}]"
+    rest: bool = False
+    """Whether it takes all words that are left (`*args`)."""
+    several: bool = False
+    """Whether it is a list."""
+    option: bool = False
+    """Whether it is given by `--name`."""
+    position_only: bool = False
+    nullable: bool = False
+    choices: tuple[Any, ...] = ()
+    """The values that a `choice` may be."""
+    members: Mapping[str, str] = field(default_factory=dict)
+    """An enum's: their names, with their values as text."""
+    default: Any = None
+    """As JSON has it; what is left out is not passed to the method, which has its own."""
+    doc: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,62 +89,21 @@ class Command:
     def method(self) -> str:
         return (TOPLEVEL_PREFIX if self.toplevel else PREFIX) + self.name
 
-    def usage(self, caption: str) -> str:
-        """How the command is typed, after `caption`: the words that lead to it."""
-        return " ".join([caption, *(parameter.usage for parameter in self.parameters)])
-
-    def bind(self, caption: str, words: Sequence[str]) -> list[str]:
-        """Return the words as the method's positional arguments.
-
-        Raises CommandError with the usage where there are too few words or too many.
-        """
-        required = sum(parameter.required for parameter in self.parameters)
-        unbounded = any(parameter.many for parameter in self.parameters)
-        if required <= len(words) and (unbounded or len(words) <= len(self.parameters)):
-            return list(words)
-        complaint = "too few arguments" if len(words) < required else "too many arguments"
-        raise CommandError(f"{caption}: {complaint}; usage: {self.usage(caption)}", Status.UNUSABLE)
-
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Command:
         """The record that `dataclasses.asdict` took apart to travel."""
-        parameters = tuple(Parameter(**parameter) for parameter in data["parameters"])
+        parameters = tuple(
+            Parameter(**{**parameter, "choices": tuple(parameter["choices"])}) for parameter in data["parameters"]
+        )
         return cls(**{**data, "parameters": parameters})
 
 
-def describe(owner: type, method: str) -> Command:
-    """Make the record of the command that `owner`'s function `method` implements.
-
-    Raises CommandError where it could never be called with words, such as with a required keyword.
-    """
-    toplevel = method.startswith(TOPLEVEL_PREFIX)
-    name = method.removeprefix(TOPLEVEL_PREFIX if toplevel else PREFIX)
+def command_name(method: str) -> str:
+    """The name of the command that a method implements. Raises CommandError where it cannot have it."""
+    name = method.removeprefix(TOPLEVEL_PREFIX if method.startswith(TOPLEVEL_PREFIX) else PREFIX)
     if name in SHELLS_OWN:
         raise CommandError(f"{name} is a command of every shell; call it something else")
-    function: Callable[..., object] = getattr(owner, method)
-    completes = callable(getattr(owner, COMPLETER_PREFIX + name, None))
-    declared = list(inspect.signature(function).parameters.values())
-    if not isinstance(inspect.getattr_static(owner, method), staticmethod | classmethod):
-        if not declared:
-            raise CommandError("it has no parameter for `self`")
-        del declared[0]
-    return Command(name, inspect.getdoc(function) or "", _parameters(declared), toplevel, completes)
-
-
-def _parameters(declared: Iterable[inspect.Parameter]) -> tuple[Parameter, ...]:
-    parameters = []
-    for parameter in declared:
-        required = parameter.default is parameter.empty
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            parameters.append(Parameter(parameter.name, required))
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            parameters.append(Parameter(parameter.name, required=False, many=True))
-        elif parameter.kind is parameter.KEYWORD_ONLY and required:
-            raise CommandError(
-                f"parameter {parameter.name} can only be given by keyword, and callers have words; "
-                "give it a default or make it positional"
-            )
-    return tuple(parameters)
+    return name
 
 
 def command_methods(owner: type) -> Iterator[str]:
@@ -152,6 +124,16 @@ def split_commands(line: str) -> list[str]:
             pieces.append(line[start : match.start()])
             start = match.end()
     return [*pieces, line[start:]]
+
+
+def without_json(text: str) -> tuple[str, bool]:
+    """A command without the `--json` that every one of them takes, and whether it was there."""
+    if JSON not in text:
+        return text, False
+    shown = _QUOTED_OR_SEMICOLON.sub(lambda match: "." * len(match.group()), text)
+    if (found := _JSON.search(shown)) is None:
+        return text, False
+    return text[: found.start(1)] + text[found.end(1) :], True
 
 
 def split_words(text: str) -> list[str]:

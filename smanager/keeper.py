@@ -8,14 +8,16 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
 
+from smanager.binding import Arguments
 from smanager.catalogue import Service
 from smanager.commands import Command, CommandError
 from smanager.history import LAST_LINES, Life, listed
-from smanager.hosts.handle import Call, Host, HostError
+from smanager.hosts.handle import Host, HostError
+from smanager.hosts.remotecall import Call, Sink
 from smanager.pool import Slot
 from smanager.states import Ends, Event, State, next_state
 
@@ -121,21 +123,24 @@ class Keeper:
                 self._over.set()
                 self._spawn(self._leave(None, clean=True))
 
-    def call(self, command: Command, arguments: Sequence[str], caption: str, write: Callable[[str], object]) -> Call:
+    def call(self, command: Command, arguments: Arguments, caption: str, sink: Sink, as_data: bool) -> Call:
         """Run one of its commands. Raises CommandError where it is not running."""
         if self.state is not State.RUNNING or self.host is None:
             raise CommandError(f"{caption}: {self.name} is {self.service.condition}")
         if self.host.gone or self.host.ending:  # a moment ago
             raise CommandError(f"{caption}: {self.name} is about to be started again")
-        return self.host.call(self.name, command.method, arguments, caption, write)
+        return self.host.call(self.name, command.method, arguments, caption, sink, as_data)
 
-    async def complete(self, command: Command, text: str, line: str, begin: int, end: int) -> list[str]:
-        """The words that its own completer finds; none where it takes too long."""
+    async def complete(self, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
+        """The words that its own completer for a command finds, or without a command, paths.
+
+        None where that takes too long.
+        """
         if self.state is State.RUNNING and self.host and not self.host.gone:
             with suppress(TimeoutError):
-                asking = self.host.complete(self.name, command.name, text, line, begin, end)
+                asking = self.host.complete(self.name, command, text, line, begin, end)
                 return await asyncio.wait_for(asking, COMPLETION_SECONDS)
-            log.warning("%s: no completions for %s within %g s", self.name, command.name, COMPLETION_SECONDS)
+            log.warning("%s: no completions for %s within %g s", self.name, command or "a path", COMPLETION_SECONDS)
         return []
 
     def send_signal(self, number: signal.Signals) -> bool:

@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from smanager.binding import Arguments
 from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.commands import Command, CommandError
 from smanager.config import Services
 from smanager.dependencies import Dependencies
-from smanager.hosts.handle import Call, HostError
+from smanager.hosts.handle import HostError
+from smanager.hosts.remotecall import Call, Sink
 from smanager.journal import Journal
 from smanager.keeper import Keeper
 from smanager.pool import Pool, Slot
@@ -239,22 +241,15 @@ class Manager:
         return [keeper for keeper in self.dependencies.stopped_with([*again, *ending]) if keeper not in ending]
 
     def call(
-        self,
-        service: Service,
-        command: Command,
-        arguments: Sequence[str],
-        caption: str,
-        write: Callable[[str], object],
+        self, service: Service, command: Command, arguments: Arguments, caption: str, sink: Sink, as_data: bool
     ) -> Call:
         """Run a command in its service's host. Raises CommandError where the service is not running."""
         if keeper := self.keepers.get(service.name):
-            return keeper.call(command, arguments, caption, write)
+            return keeper.call(command, arguments, caption, sink, as_data)
         raise CommandError(f"{caption}: {service.name} is gone")
 
-    async def complete(
-        self, service: Service, command: Command, text: str, line: str, begin: int, end: int
-    ) -> list[str]:
-        """Ask the service's own completer for words; none where it takes too long."""
+    async def complete(self, service: Service, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
+        """Ask a service for words, as its keeper does."""
         keeper = self.keepers.get(service.name)
         return await keeper.complete(command, text, line, begin, end) if keeper else []
 

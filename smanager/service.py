@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -59,6 +60,16 @@ class SService:
 
     def _signal(self, number: int) -> None:
         """Send a signal to what it has outside its host's process, if anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a command may yield, again and again, to say how far it is."""
+
+    done: float
+    total: float | None = None
+    """None where nobody knows."""
+    text: str = ""
 
 
 class Finished(Exception):  # noqa: N818 - an end is no error

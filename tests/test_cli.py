@@ -132,7 +132,9 @@ def test_the_example_of_a_configuration_has_every_key_and_no_problem() -> None:
 def test_check_reports_every_problem(services: Path) -> None:
     write_service(services, "y = = 2\n", "broken.py")
     write_service(
-        services, "from smanager import SService\nclass A(SService):\n    def cmd_x(self, *, key): ...\n", "keyed.py"
+        services,
+        "from smanager import SService\nclass A(SService):\n    def cmd_x(self, a: list, *b): ...\n",
+        "lists.py",
     )
     write_service(
         services,
@@ -142,7 +144,7 @@ def test_check_reports_every_problem(services: Path) -> None:
     result = smanager("--check", "--services", services)
     assert result.returncode == 1
     assert "broken.py: line 1: SyntaxError" in result.stdout
-    assert "keyed.py: line 3: cmd_x: parameter key can only be given by keyword" in result.stdout
+    assert "lists.py: line 3: cmd_x: both a and b take as many words as there are" in result.stdout
     assert "taken.py: toplevel_cmd_kill of b needs its service's name: kill is the manager's" in result.stdout
 
 

@@ -17,7 +17,7 @@ SLEEPER = '[services.sleeper]\nprogram = ["sleep", "3600"]\n'
 
 
 def pid_of(server: Server, name: str) -> int:
-    found = re.search(rf"^{name} +\w+ +(\d+) ", server.ask(f"status {name}"), re.MULTILINE)
+    found = re.search(rf"^{name}\t\w+\t(\d+)\t", server.ask(f"status {name}"), re.MULTILINE)
     assert found, server.ask(f"status {name}")
     return int(found.group(1))
 

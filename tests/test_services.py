@@ -146,7 +146,7 @@ def test_an_exception_is_one_line_to_the_caller_and_a_traceback_in_the_log(odd: 
         ("1", "1|two\n"),
         ("'a b' \"c;d\" e\\ f", "a b|c;d|e f\n"),
         ("'' é", "|é\n"),
-        ("", "*** odd-one echo: too few arguments; usage: odd-one echo first [second] [rest ...]\n"),
+        ("", "*** odd-one echo: too few arguments: first missing; usage: odd-one echo first [second] [rest ...]\n"),
         ("'open", "*** no closing quotation in: 'open\n"),
     ],
 )
@@ -155,7 +155,7 @@ def test_words_are_bound_as_a_shell_would(odd: Server, words: str, answer: str) 
 
 
 def test_too_many_arguments_call_nothing(odd: Server) -> None:
-    assert odd.ask("odd-one pid 1") == "*** odd-one pid: too many arguments; usage: odd-one pid\n"
+    assert odd.ask("odd-one pid 1") == "*** odd-one pid: too many arguments: 1; usage: odd-one pid\n"
 
 
 def test_start_comes_before_the_first_command_and_run_beside_them(odd: Server) -> None:

@@ -90,7 +90,7 @@ def test_a_run_that_raises_is_a_fall_and_the_service_is_started_again(kept: Call
     Path("fall").touch()
     server.wait_for_log("falls: its run raised RuntimeError: as told; started again at once")
     is_in(server, "falls", "running")
-    assert re.search(r"^falls +running +\d+ +\S+ s +1 ", server.ask("status falls"), re.MULTILINE)
+    assert re.search(r"^falls\trunning\t\d+\t\S+ s\t1\t", server.ask("status falls"), re.MULTILINE)
     page = server.ask("why falls")
     assert page.startswith("falls is running, for ")
     assert "started by its supervision, ready after" in page

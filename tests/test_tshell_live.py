@@ -46,7 +46,7 @@ def tshell(server: Server, *words: str, stdin: str | None = None) -> subprocess.
         (["systemstatus", "args", "a b", "c;d", "-h"], 0, "a b|c;d|-h\n", ""),
         (["hostname; hostname"], 0, "mycomputerhostname\nmycomputerhostname\n", ""),
         (["systemstatus", "fail"], 1, "", "*** systemstatus fail: ValueError: no\n"),
-        (["systemstatus", "uptime", "x"], 2, "", "*** systemstatus uptime: too many arguments; usage: "),
+        (["systemstatus", "uptime", "x"], 2, "", "*** systemstatus uptime: too many arguments: x; usage: "),
         (
             ["hostname; nonsense; hostname"],
             2,

@@ -13,24 +13,23 @@ import inspect
 import itertools
 import queue
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from smanager.hosts import frames
 from smanager.hosts.channel import Channel, current_service, end_line
 from smanager.hosts.frames import WINDOW, Kind
 from smanager.hosts.loader import in_one_line, print_traceback
+from smanager.hosts.results import in_thread, shown, shown_each
 
 if TYPE_CHECKING:
     import asyncio
 
 T = TypeVar("T")
-
-PIECE = 64 * 1024
-"""Characters of output in one frame at most."""
 
 MOST_WORKERS = 64
 """Plain commands that one host runs at a time, not counting those whose callers leave their output unread."""
@@ -48,7 +47,7 @@ IDLE_SECONDS = 10.0
 """After which a worker that had nothing to do ends, but for the last."""
 
 
-BYTES = bytes | bytearray | memoryview
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Cancelled(BaseException):
@@ -64,12 +63,17 @@ class Call:
         service: str,
         method: Callable[..., object],
         arguments: Sequence[Any],
+        options: Mapping[str, Any] = NO_OPTIONS,
+        as_data: bool = False,
         completes: bool = False,
     ) -> None:
+        """`as_data` where its caller wants the value that it returns; `completes` where words for Tab are wanted."""
         self.number = number
         self.service = service
         self.method = method
         self.arguments = arguments
+        self.options = options
+        self.as_data = as_data
         self.completes = completes
         self.cancelled = False
         self.held = False
@@ -245,18 +249,18 @@ class Workers:
     def _carry_out(self, call: Call) -> None:
         current_service.set(call.service)
         try:
-            result = call.method(*call.arguments)
+            result = call.method(*call.arguments, **call.options)
             if inspect.isawaitable(result) or isinstance(result, AsyncIterator):
                 self._hand_over(call, result)
                 return
             if call.completes:
                 self._send_words(call, result)
                 return
-            text = shown(result)
+            text = shown(result, call.as_data)
             if not isinstance(text, str):
-                for piece in text:
+                for kind, piece in text:
                     call.take(len(piece), self._holding(call))
-                    self._channel.send(frames.encode_text(Kind.TEXT, call.number, piece))
+                    self._channel.send(frames.encode_text(kind, call.number, piece))
                 text = ""
             self._channel.send(frames.encode_text(Kind.RESULT, call.number, text))
         except Cancelled:
@@ -281,11 +285,12 @@ class Workers:
             if call.completes:
                 self._send_words(call, value)
                 return
-            text = cut_each(value) if isinstance(value, AsyncIterator) else shown(value)
+            as_data = call.as_data
+            text = shown_each(value, as_data) if isinstance(value, AsyncIterator) else shown(value, as_data)
             if not isinstance(text, str):
-                async for piece in text if isinstance(text, AsyncIterator) else in_thread(text):
+                async for kind, piece in text if isinstance(text, AsyncIterator) else in_thread(text):
                     await call.take_later(len(piece))
-                    self._channel.send(frames.encode_text(Kind.TEXT, call.number, piece))
+                    self._channel.send(frames.encode_text(kind, call.number, piece))
                 text = ""
             self._channel.send(frames.encode_text(Kind.RESULT, call.number, text))
         except BaseException as error:  # nothing may leave a task that would end the loop: SystemExit does
@@ -301,42 +306,6 @@ class Workers:
         print(f"{getattr(call.method, '__name__', 'a command')} failed:")
         print_traceback(error)
         self._channel.send(frames.encode_text(Kind.ERROR, call.number, in_one_line(error)))
-
-
-def shown(result: object) -> str | Iterator[str]:
-    """A result as it is shown: its text where that fits one frame, else the pieces of it, each as it comes."""
-    if isinstance(result, str | BYTES | dict) or not isinstance(result, Iterable):
-        text = line(result)
-        return text if len(text) <= PIECE else cut(text)
-    return (piece for item in result for piece in cut(line(item)))
-
-
-def cut(text: str) -> Iterator[str]:
-    for start in range(0, len(text), PIECE):
-        yield text[start : start + PIECE]
-
-
-async def cut_each(items: AsyncIterator[object]) -> AsyncIterator[str]:
-    async for item in items:
-        for piece in cut(line(item)):
-            yield piece
-
-
-async def in_thread(items: Iterator[T]) -> AsyncIterator[T]:
-    """What a plain iterator yields, waited for in a thread: the event loop is for all of the file's commands."""
-    import asyncio
-
-    end = object()
-    while (item := await asyncio.to_thread(next, items, end)) is not end:
-        yield cast("T", item)
-
-
-def line(result: object) -> str:
-    """A result as it is shown: with one newline at its end, or nothing where it is empty."""
-    if result is None:
-        return ""
-    text = bytes(result).decode("utf-8", "surrogateescape") if isinstance(result, BYTES) else str(result)
-    return text if not text or text.endswith("\n") else text + "\n"
 
 
 def settle(result: object) -> object:

@@ -26,7 +26,9 @@ from smanager.hosts.channel import Channel, capture_output
 from smanager.hosts.frames import Frame, FrameError, Kind
 from smanager.hosts.lives import Life, make
 from smanager.hosts.loader import LoadError, in_one_line, load, print_traceback, report
+from smanager.hosts.paths import matching
 from smanager.service import SService
+from smanager.signatures import Signature, signature_of
 
 ORPHAN_SECONDS = 1.5
 """How long services may take over their `stop` where the manager is gone, and nobody else could end them."""
@@ -56,6 +58,7 @@ class Host:
         self._imports: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._files: dict[str, list[type[SService]] | LoadError] = {}
         self._lives: dict[str, Life] = {}
+        self._signatures: dict[tuple[type, str], Signature] = {}
         self._workers = Workers(channel)
 
     def work(self) -> None:
@@ -123,13 +126,27 @@ class Host:
 
     def _call(self, frame: Frame) -> None:
         service, name, *rest = frame.data()
-        completes = frame.kind is Kind.COMPLETE
         try:
-            method = getattr(self._lives[service].service, COMPLETER_PREFIX + name if completes else name)
+            owner = self._lives[service].service
+            if owner is None:
+                raise RuntimeError("its start has not come so far")
+            if frame.kind is Kind.COMPLETE:
+                completer = getattr(owner, COMPLETER_PREFIX + name) if name else matching
+                call = Call(frame.number, service, completer, rest, completes=True)
+            else:
+                arguments, options, as_data = rest
+                if arguments or options:
+                    arguments, options = self._signature(type(owner), name).revive(arguments, options)
+                call = Call(frame.number, service, getattr(owner, name), arguments, options, as_data)
         except Exception as error:
             self._channel.send(frames.encode_text(Kind.ERROR, frame.number, in_one_line(error)))
         else:
-            self._workers.put(Call(frame.number, service, method, rest if completes else rest[0], completes))
+            self._workers.put(call)
+
+    def _signature(self, owner: type, method: str) -> Signature:
+        if (owner, method) not in self._signatures:
+            self._signatures[owner, method] = signature_of(owner, method)
+        return self._signatures[owner, method]
 
     def _report(self, path: str) -> None:
         before = fingerprint(Path(path))

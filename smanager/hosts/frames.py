@@ -32,7 +32,7 @@ class Kind(IntEnum):
     START = 2  # JSON: a service's name, its file's path, its class's name, its settings
     STOP = 3  # JSON: a service's name
     END = 4  # nothing: stop every service and end
-    CALL = 5  # JSON: service, method, arguments
+    CALL = 5  # JSON: service, method, arguments, options, whether its value is wanted and no text
     COMPLETE = 6  # JSON: service, command, text, line, begidx, endidx
     CANCEL = 7  # nothing
     MORE = 8  # JSON: how many characters of output have been passed on
@@ -45,6 +45,9 @@ class Kind(IntEnum):
     HUNG = 19  # JSON: the service's name, and why it is taken for hung
     ENDED = 20  # JSON: the service's name, why its life has ended (null: as asked), whether that is a success
     TEXT = 21  # text: a piece of a command's output
+    DATA = 27  # text: a piece of the JSON that a command's result is
+    ITEM = 28  # text: an item of a stream, as JSON
+    PROGRESS = 29  # JSON: done, total (or null) and text
     RESULT = 22  # text: the rest of a command's output; the command is done
     ERROR = 23  # text: the exception's one line; the command has failed
     COMPLETIONS = 24  # JSON: the words found

@@ -14,8 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
+from smanager.binding import Arguments
 from smanager.hosts import frames
-from smanager.hosts.frames import WINDOW, Frame, FrameDecoder, FrameError, Kind
+from smanager.hosts.frames import Frame, FrameDecoder, FrameError, Kind
+from smanager.hosts.remotecall import Call, Sink
 from smanager.text import CUT, exit_reason
 
 T = TypeVar("T")
@@ -40,55 +42,6 @@ log = logging.getLogger("smanager")
 
 class HostError(Exception):
     """A host that cannot do what it is needed for; the text says why."""
-
-
-class Call:
-    """A command that runs in a host: where its output goes, who is told of its end, and how to end it.
-
-    `write` is given the output piece by piece, `ended` once the line that says what went wrong, or None.
-    """
-
-    __slots__ = ("_host", "_number", "_owed", "_paused", "caption", "ended", "write")
-
-    def __init__(self, host: Host, number: int, caption: str, write: Callable[[str], object]) -> None:
-        self._host = host
-        self._number = number
-        self._paused = False
-        self._owed = 0
-        self.caption = caption
-        self.write = write
-        self.ended: Callable[[str | None], None] = lambda error: None
-
-    def cancel(self) -> None:
-        """End it at once for the caller; the method itself ends when it can."""
-        self._host.cancel(self._number)
-
-    def pause(self) -> None:
-        """Nobody can take more output now: the host holds the command back once a window's worth is under way."""
-        self._paused = True
-
-    def resume(self) -> None:
-        self._paused = False
-        self._acknowledge()
-
-    def output(self, text: str) -> None:
-        self._owed += len(text)
-        self.write(text)
-        self._acknowledge()
-
-    def finish(self, text: str) -> None:
-        """The rest of its output has come."""
-        if text:
-            self.write(text)
-        self.end(None)
-
-    def end(self, error: str | None) -> None:
-        self.ended(f"{self.caption}: {error}" if error is not None else None)
-
-    def _acknowledge(self) -> None:
-        if not self._paused and self._owed >= WINDOW // 4:
-            self._host.send(frames.encode_data(Kind.MORE, self._number, self._owed))
-            self._owed = 0
 
 
 class Owner(Protocol):
@@ -226,23 +179,31 @@ class Host(asyncio.SubprocessProtocol):
         self,
         service: str,
         method: str,
-        arguments: Sequence[str],
+        arguments: Arguments,
         caption: str,
-        write: Callable[[str], object],
+        sink: Sink,
+        as_data: bool,
     ) -> Call:
-        """Run a service's method; `caption` is the command's name in messages."""
+        """Run a service's method; `caption` is the command's name in messages.
+
+        `as_data` where the sink wants the value that it returns, and no text.
+        """
         number = self._next_number()
-        call = self._calls[number] = Call(self, number, caption, write)
-        self.send(frames.encode_data(Kind.CALL, number, [service, method, arguments]))
+        call = self._calls[number] = Call(self, number, caption, sink)
+        self.send(frames.encode_data(Kind.CALL, number, [service, method, *arguments, as_data]))
         return call
 
-    def cancel(self, number: int) -> None:
+    def cancel(self, number: int, reason: str = "cancelled") -> None:
+        """End a call; its caller is told why."""
         if call := self._calls.pop(number, None):
             self.send(frames.encode(Kind.CANCEL, number))
-            call.end("cancelled")
+            call.end(reason)
 
     async def complete(self, service: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
-        """The words that the service's `complete_COMMAND` method finds; cancelling ends the method too."""
+        """The words that the service's `complete_COMMAND` method finds; cancelling ends the method too.
+
+        Without a command, they are paths.
+        """
         number = self._next_number()
         words: asyncio.Future[list[str]] = self._loop.create_future()
         self._completions[number] = words
@@ -295,6 +256,13 @@ class Host(asyncio.SubprocessProtocol):
             return partial(call.finish, frame.text()) if (call := self._calls.pop(number, None)) else nothing
         if kind is Kind.TEXT:
             return partial(call.output, frame.text()) if (call := self._calls.get(number)) else nothing
+        if kind is Kind.DATA:
+            return partial(call.data, frame.text()) if (call := self._calls.get(number)) else nothing
+        if kind is Kind.ITEM:
+            return partial(call.item, frame.text()) if (call := self._calls.get(number)) else nothing
+        if kind is Kind.PROGRESS:
+            fields = frame.fields(int | float, int | float | None, str)
+            return partial(call.progress, *fields) if (call := self._calls.get(number)) else nothing
         if kind is Kind.ERROR:
             if call := self._calls.pop(number, None):
                 return partial(call.end, frame.text())

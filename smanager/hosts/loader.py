@@ -14,9 +14,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from smanager.commands import CommandError, command_methods, describe
+from smanager.commands import CommandError, command_methods
 from smanager.service import SService
 from smanager.settings import CLASS_KEYS, PROGRAM_KEYS
+from smanager.signatures import describe
 
 _OURS = ("smanager", "builtins")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -110,6 +111,11 @@ class Console:
             self._loop.call_soon(self._interpreter.cancel)
             self._done.set()
 
+    @property
+    def columns(self) -> int:
+        """How wide the terminal is; 0 for a pipe."""
+        return shutil.get_terminal_size().columns if self._person else 0
+
     def _read_line(self) -> str:
         if not self._person:
             if not (line := sys.stdin.readline()):
@@ -159,7 +165,7 @@ class Console:
                 _, self._matches = _await(self._loop, self._interpreter.complete(before), COMPLETION_SECONDS)
             except TimeoutError:
                 self._matches = []
-            if len(self._matches) == 1:
+            if len(self._matches) == 1 and not self._matches[0].endswith("/"):
                 self._matches[0] += " "
         return self._matches[state] if state < len(self._matches) else None
 

@@ -12,8 +12,8 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from smanager.shells.base import Output
 from smanager.shells.interpreter import Interpreter
+from smanager.shells.results import Output
 from smanager.shells.root import Shells
 
 MOST_REQUESTS = 64
@@ -153,6 +153,7 @@ class Collected:
     """What a request's commands print."""
 
     interpreter: Interpreter
+    columns = 0
 
     def __init__(self, grown: Callable[[], None]) -> None:
         """`grown` is told when it has become more."""
@@ -183,6 +184,8 @@ class Collected:
 
 class _Nowhere:
     """For an interpreter that only completes."""
+
+    columns = 0
 
     def write(self, text: str) -> None: ...
 

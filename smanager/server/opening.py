@@ -32,6 +32,8 @@ ERASE_OFFER = b"\r\x1b[K"
 class Opening:
     """The first moments of a connection, until it is known what it is."""
 
+    columns = 0
+
     def __init__(self, session: Session) -> None:
         self._session = session
         self._codec: TelnetCodec | None = None

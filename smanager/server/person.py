@@ -66,6 +66,11 @@ class Person(ABC):
     def write(self, text: str) -> None:
         self.show(for_terminal(text))
 
+    @property
+    def columns(self) -> int:
+        """How wide the window is."""
+        return DEFAULT_COLUMNS
+
     def show(self, text: str) -> None:
         """Send text that is ready for a terminal."""
         if text:
@@ -220,6 +225,10 @@ class Terminal(Person):
             self._show_editing()
         else:
             self.show(text)
+
+    @property
+    def columns(self) -> int:
+        return self._editor.columns
 
     def idle(self) -> None:
         super().idle()

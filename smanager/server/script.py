@@ -30,6 +30,9 @@ IDLE_SECONDS = 1.0
 class Script:
     """Reads lines, runs them in order, and ends the session when there is nothing more to expect."""
 
+    columns = 0
+    """Nobody looks at a window."""
+
     __slots__ = ("_at_end", "_codec", "_lines", "_session", "_was_quiet")
 
     def __init__(self, session: Session, codec: TelnetCodec | None) -> None:

@@ -12,8 +12,8 @@ from typing import Protocol, cast
 
 from smanager.server.jsonrpc import Programs
 from smanager.server.stall import STALL_SECONDS, StallWatch
-from smanager.shells.base import Output
 from smanager.shells.interpreter import Interpreter
+from smanager.shells.results import Output
 from smanager.shells.root import Shells
 
 DRAIN_SECONDS = 1.0
@@ -38,6 +38,9 @@ class Mode(Protocol):
     def end_of_input(self) -> None: ...
 
     def write(self, text: str) -> None: ...
+
+    @property
+    def columns(self) -> int: ...
 
     def idle(self) -> None: ...
 
@@ -188,6 +191,10 @@ class Session(asyncio.Protocol):
     def busy(self) -> bool:
         """Whether the next line has to wait."""
         return self.interpreter.busy or (self.programs is not None and self.programs.full)
+
+    @property
+    def columns(self) -> int:
+        return self.mode.columns
 
     def write(self, text: str) -> None:
         """Show what a shell prints, as the mode does that is on now."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from smanager.commands import CommandError, Status
 from smanager.manager import Manager
+from smanager.shells.results import Printer
 from smanager.text import resembling
 
 ALTERNATIVES = 3
@@ -22,12 +23,6 @@ ALTERNATIVES = 3
 
 ONLY_IN_FULL = frozenset({"kill"})
 """Commands that are not abbreviated: a slip of the finger would end them all."""
-
-
-class Output(Protocol):
-    """Where a shell prints."""
-
-    def write(self, text: str, /) -> object: ...
 
 
 class Running(Protocol):
@@ -65,8 +60,9 @@ class Shell(cmd.Cmd):
 
     prompt = ">"
 
-    def __init__(self, manager: Manager, stdout: Output, abbreviations: bool, caller: str) -> None:
-        super().__init__(completekey="", stdin=_NO_INPUT, stdout=cast("TextIO", stdout))
+    def __init__(self, manager: Manager, results: Printer, abbreviations: bool, caller: str) -> None:
+        super().__init__(completekey="", stdin=_NO_INPUT, stdout=cast("TextIO", results))
+        self.results = results
         self.manager = manager
         self.abbreviations = abbreviations
         self.caller = caller
@@ -87,12 +83,19 @@ class Shell(cmd.Cmd):
         if line.startswith("?"):
             line = f"help {line[1:]}"
         words = line.split(None, 1) or [""]
-        name = self.full_name(words[0]) if self.abbreviations else words[0]
+        name = self.full_name(words[0])
         return name, words[1] if len(words) > 1 else "", line
 
     def full_name(self, name: str) -> str:
-        """The command that a person abbreviates so. Raises CommandError where it could be several."""
-        if not self.abbreviations or not name or hasattr(self, "do_" + name):
+        """The command that is written so: with a dash for an underscore, or abbreviated by a person.
+
+        Raises CommandError where it could be several.
+        """
+        if not name or hasattr(self, "do_" + name):
+            return name
+        if "-" in name and hasattr(self, "do_" + (written := name.replace("-", "_"))):
+            return written
+        if not self.abbreviations:
             return name
         meant = [known for known in self.names() if known.startswith(name) and known not in ONLY_IN_FULL]
         if len(meant) > 1:

@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from smanager.commands import CommandError, Status, split_commands
-from smanager.shells.base import Enter, Leave, Output, Quit, Running, Shell
+from smanager.commands import CommandError, Status, split_commands, without_json
+from smanager.shells.base import Enter, Leave, Quit, Running, Shell
 from smanager.shells.pages import SEPARATOR, banner
+from smanager.shells.results import JsonPrinter, Output, Printer
 from smanager.shells.root import Shells
 
 COMMANDS_A_TURN = 32
@@ -25,6 +26,7 @@ class Interpreter:
     """
 
     __slots__ = (
+        "_as_json",
         "_caller",
         "_catalogue",
         "_generation",
@@ -33,6 +35,7 @@ class Interpreter:
         "_paused",
         "_pending",
         "_person",
+        "_printer",
         "_shell",
         "_shells",
         "_stdout",
@@ -48,6 +51,8 @@ class Interpreter:
         """
         self._shells = shells
         self._stdout = stdout
+        self._printer = Printer(stdout)
+        self._as_json = False  # the command that runs
         self._idle = idle
         self._person = person
         self._caller = caller
@@ -56,7 +61,7 @@ class Interpreter:
             str
         ] = []  # the next one last; a deque takes 600 bytes from the start, for each idle session
         self._path: str | None = None
-        self._shell: Shell = shells.root(stdout, person, caller)
+        self._shell: Shell = shells.root(self._printer, person, caller)
         self._catalogue = shells.manager.catalogue
         self._generation = self._catalogue.generation
         self.running: Running | None = None
@@ -137,10 +142,12 @@ class Interpreter:
     def _execute(self, text: str) -> None:
         if not text.strip():
             return
+        text, self._as_json = without_json(text)
         try:
             if self._generation != self._catalogue.generation:
                 self._renew_shell()
-            outcome = self._shell.onecmd(text)
+            shell = self._shell_at(self._path, JsonPrinter(self._stdout)) if self._as_json else self._shell
+            outcome = shell.onecmd(text)
         except CommandError as error:
             self._fail(str(error), error.status)
         except Exception:
@@ -174,7 +181,11 @@ class Interpreter:
 
     def _fail(self, message: str, status: Status) -> None:
         self.status = max(self.status, status)
-        self._stdout.write(f"*** {' '.join(message.splitlines())}\n")
+        message = " ".join(message.splitlines())
+        if self._as_json:
+            JsonPrinter(self._stdout).value({"error": message})
+        else:
+            self._stdout.write(f"*** {message}\n")
         self._close()
 
     def _close(self) -> None:
@@ -192,6 +203,9 @@ class Interpreter:
         self._go(self._path)
 
     def _go(self, service: str | None) -> None:
-        root = self._shells.root(self._stdout, self._person, self._caller)
-        self._path = service if service in root.service_shells else None
-        self._shell = root.child(self._path) if self._path else root
+        self._path = service if service in self._catalogue.services else None
+        self._shell = self._shell_at(self._path, self._printer)
+
+    def _shell_at(self, service: str | None, results: Printer) -> Shell:
+        root = self._shells.root(results, self._person, self._caller)
+        return root.child(service) if service else root

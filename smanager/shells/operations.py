@@ -59,9 +59,10 @@ class Operations(Shell):
         """show how services are
 
         `status [SERVICE ...]`: since when each is in its state, how often it was started again by itself, CPU
-        time and memory of its process, and how its last life ended.
+        time and memory of its process, and how its last life ended. A script gets a tab between the columns.
         """
-        self.stdout.write(statuspages.table(self.meant(split_words(arg)) or self.manager.all()))
+        keepers = self.meant(split_words(arg)) or self.manager.all()
+        self.results.value(list(map(statuspages.facts, keepers)) if self.results.as_data else statuspages.rows(keepers))
 
     def do_start(self, arg: str) -> Outcome:
         """start services
@@ -146,7 +147,7 @@ class Operations(Shell):
         for keeper in keepers:
             if lost := self.manager.lost_lines(keeper.name):
                 self.tell(f"*** {lost} lines of {keeper.name} could not be written to its file")
-        return Following(feeds, statuspages.dated, self.stdout) if options.follow else None
+        return Following(feeds, statuspages.dated, self.results) if options.follow else None
 
     def do_events(self, arg: str) -> Outcome:
         """show what happened to services
@@ -155,7 +156,7 @@ class Operations(Shell):
         """
         options = _EVENTS.read(arg)
         self.stdout.write("".join(map(statuspages.dated, self.manager.events.last(options.count))))
-        return Following([self.manager.events], statuspages.dated, self.stdout) if options.follow else None
+        return Following([self.manager.events], statuspages.dated, self.results) if options.follow else None
 
     def do_wait(self, arg: str) -> Outcome:
         """wait until services are in a state

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from smanager.binding import Binding, is_flag, option_names, words_of
 from smanager.catalogue import Catalogue, Service
-from smanager.commands import Command
+from smanager.commands import Command, Parameter
+from smanager.values import FALSE, TRUE
 
 WIDTH = 50
 SERVICE_WIDTH = 40
@@ -53,9 +55,39 @@ def service_help(service: Service) -> str:
 
 
 def command_help(caption: str, command: Command) -> str:
-    """One command: how it is typed, and its docstring."""
+    """One command: how it is typed, its docstring, and what is known of its parameters."""
     doc = f"\n{command.doc}\n" if command.doc else ""
-    return f"usage: {command.usage(caption)}\n{doc}\n"
+    told = {
+        option_names(parameter)[0] if parameter.option else parameter.name: parameter_help(parameter)
+        for parameter in command.parameters
+    }
+    width = max(map(len, told), default=0)
+    lines = [f"  {name:<{width}}  {text}\n" for name, text in told.items() if text]
+    parameters = "\n" + "".join(lines) if lines else ""
+    return f"usage: {Binding(command).usage(caption)}\n{doc}{parameters}\n"
+
+
+def parameter_help(parameter: Parameter) -> str:
+    """A parameter's type, its default, and what its method says of it; empty where nothing is known."""
+    if is_flag(parameter):
+        return ": ".join(filter(None, ["flag", parameter.doc]))
+    words = words_of(parameter)
+    kind = ("one of " if words else "") + (", ".join(words) or parameter.kind.replace("timedelta", "time span"))
+    facts = [("list of " if parameter.several else "") + kind] if parameter.annotated else []
+    if not parameter.required and parameter.default not in (None, "", []):
+        facts.append(f"default {default_text(parameter)}")
+    return ": ".join(filter(None, [", ".join(facts), parameter.doc]))
+
+
+def default_text(parameter: Parameter) -> str:
+    """A default as somebody would type it."""
+    default = parameter.default
+    if isinstance(default, bool):
+        return TRUE[0] if default else FALSE[0]
+    if parameter.kind == "timedelta":
+        return f"{default:g}s"
+    text = " ".join(map(str, default)) if isinstance(default, list) else str(default)
+    return text.lower() if parameter.kind == "member" else text
 
 
 def services(catalogue: Catalogue) -> str:

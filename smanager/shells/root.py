@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from smanager.commands import CommandError, Status, split_words
 from smanager.manager import Manager
 from smanager.shells import pages
-from smanager.shells.base import Enter, Leave, Outcome, Output
+from smanager.shells.base import Enter, Leave, Outcome
 from smanager.shells.operations import Operations
+from smanager.shells.results import Printer
 from smanager.shells.service import ServiceShell, completer, runner, service_shell
 
 BUILT_INS = (
@@ -40,7 +41,7 @@ class RootShell(Operations):
     """What `help -s` prints; made with the class, since programs ask for it again and again."""
 
     def child(self, service: str) -> ServiceShell:
-        return self.service_shells[service](self.manager, self.stdout, self.abbreviations, self.caller)
+        return self.service_shells[service](self.manager, self.results, self.abbreviations, self.caller)
 
     def alternatives(self, name: str) -> list[str]:
         services = self.manager.catalogue.services.values()
@@ -106,12 +107,12 @@ class Shells:
         self._generation = -1
         self._root: type[RootShell] = RootShell
 
-    def root(self, stdout: Output, abbreviations: bool, caller: str) -> RootShell:
-        """A root shell that prints to `stdout`; `abbreviations` for a person; `caller` says who gives the commands."""
+    def root(self, results: Printer, abbreviations: bool, caller: str) -> RootShell:
+        """A root shell that prints to `results`; `abbreviations` for a person; `caller` says who gives the commands."""
         generation = self.manager.catalogue.generation
         if self._generation != generation:
             self._root, self._generation = root_shell(self.manager), generation
-        return self._root(self.manager, stdout, abbreviations, caller)
+        return self._root(self.manager, results, abbreviations, caller)
 
 
 def root_shell(manager: Manager) -> type[RootShell]:
@@ -121,8 +122,7 @@ def root_shell(manager: Manager) -> type[RootShell]:
     namespace: dict[str, object] = {"service_shells": shells, "names_page": pages.summary(catalogue, BUILT_INS)}
     for name, (service, command) in catalogue.toplevel.items():
         namespace["do_" + name] = runner(service, command, name)
-        if command.completes:
-            namespace["complete_" + name] = completer(service, command)
+        namespace["complete_" + name] = completer(service, command)
     for name in shells:
         namespace["do_" + name] = _entrance(name)
         namespace["complete_" + name] = _completer_inside(name)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from smanager.commands import CommandError
 from smanager.config import ConfigError
 from smanager.history import Feed
-from smanager.shells.base import Output
+from smanager.shells.results import Output
 
 T = TypeVar("T")
 

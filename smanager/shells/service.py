@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from smanager.binding import Binding
 from smanager.catalogue import Service
 from smanager.commands import Command, CommandError, Status, split_words
-from smanager.shells import pages
+from smanager.shells import completion, pages
 from smanager.shells.base import Outcome, Shell
 from smanager.shells.operations import Operations
 
@@ -52,26 +53,28 @@ def service_shell(service: Service) -> type[ServiceShell]:
     namespace: dict[str, object] = {"service": service, "prompt": f"{service.name}>"}
     for command in service.commands.values():
         namespace["do_" + command.name] = runner(service, command, f"{service.name} {command.name}")
-        if command.completes:
-            namespace["complete_" + command.name] = completer(service, command)
+        namespace["complete_" + command.name] = completer(service, command)
     return type(f"{service.title}Shell", (ServiceShell,), namespace)
 
 
 def runner(service: Service, command: Command, caption: str) -> Callable[[Shell, str], Outcome]:
     """A `do_` method that runs a service's command; `caption` is what the command is called in messages."""
 
+    binding = Binding(command)
+
     def run(shell: Shell, arg: str) -> Outcome:
-        arguments = command.bind(caption, split_words(arg))
-        return shell.manager.call(service, command, arguments, caption, shell.stdout.write)
+        arguments = binding.bind(caption, split_words(arg))
+        results = shell.results
+        return shell.manager.call(service, command, arguments, caption, results, results.as_data)
 
     run.__doc__ = command.doc
     return run
 
 
 def completer(service: Service, command: Command) -> Callable[[Shell, str, str, int, int], Awaitable[list[str]]]:
-    """A `complete_` method that asks the service for the words of a command's arguments."""
+    """A `complete_` method for the words of a command's arguments."""
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
-        return await shell.manager.complete(service, command, text, line, begin, end)
+        return await completion.arguments(shell.manager, service, command, text, line, begin, end)
 
     return complete

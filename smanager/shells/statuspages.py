@@ -4,39 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import monotonic
+from typing import Any
 
 from smanager.history import Life, Line, clock_text, duration_text
 from smanager.keeper import Keeper
 from smanager.procfs import usage
 from smanager.states import State
 
-HEADING = ("NAME", "STATE", "PID", "SINCE", "RESTARTS", "CPU", "MEMORY", "LAST END")
+
+def rows(keepers: Sequence[Keeper]) -> list[dict[str, str]]:
+    """How services are, for people; `shared` are figures of a process of several services."""
+    return [_row(facts(keeper)) for keeper in keepers]
 
 
-def table(keepers: Sequence[Keeper]) -> str:
-    """How services are, one to a line, in columns; `shared` are figures of a process of several services."""
-    rows = [HEADING, *map(_row, keepers)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _row(keeper: Keeper) -> tuple[str, ...]:
+def facts(keeper: Keeper) -> dict[str, Any]:
+    """How a service is: times in seconds, memory in bytes."""
     service = keeper.service
     used = usage(keeper.pid) if keeper.pid else None
-    shared = " shared" if len(keeper.slot.residents) > 1 and not keeper.service.is_program else ""
     ends = [life.end for life in service.history.lives if life.end]
-    now = monotonic()
-    return (
-        service.name,
-        service.state.value,
-        str(keeper.pid or "-"),
-        duration_text(now - service.since) if service.since else "-",
-        str(service.history.restarts),
-        f"{used.cpu:.1f} s{shared}" if used else "-",
-        f"{used.memory / 1024**2:.1f} MiB{shared}" if used else "-",
-        ends[-1] if ends else "-",
-    )
+    return {
+        "name": service.name,
+        "state": service.state.value,
+        "reason": service.reason,
+        "pid": keeper.pid or None,
+        "since": round(monotonic() - service.since, 3) if service.since else None,
+        "restarts": service.history.restarts,
+        "cpu": used.cpu if used else None,
+        "memory": used.memory if used else None,
+        "shared": len(keeper.slot.residents) > 1 and not service.is_program,
+        "last_end": ends[-1] if ends else None,
+    }
+
+
+def _row(known: dict[str, Any]) -> dict[str, str]:
+    shared = " shared" if known["shared"] else ""
+    return {
+        "NAME": known["name"],
+        "STATE": known["state"],
+        "PID": str(known["pid"] or "-"),
+        "SINCE": "-" if known["since"] is None else duration_text(known["since"]),
+        "RESTARTS": str(known["restarts"]),
+        "CPU": "-" if known["cpu"] is None else f"{known['cpu']:.1f} s{shared}",
+        "MEMORY": "-" if known["memory"] is None else f"{known['memory'] / 1024**2:.1f} MiB{shared}",
+        "LAST END": known["last_end"] or "-",
+    }
 
 
 def why(keeper: Keeper) -> str:

@@ -137,7 +137,8 @@ class LineEditor:
         if not matches:
             self._view.ring()
         elif len(matches) == 1:
-            self._replace(start, self._cursor, f"{shlex.quote(matches[0])} ")
+            end = "" if matches[0].endswith("/") else " "  # what is in a directory comes next
+            self._replace(start, self._cursor, f"{shlex.quote(matches[0])}{end}")
         else:
             first, last = min(matches), max(matches)  # what these two share, those between them do as well
             common = common_length(first, last)
@@ -153,6 +154,10 @@ class LineEditor:
         self._view.write(text)
         if self._reading:
             self._draw()
+
+    @property
+    def columns(self) -> int:
+        return self._view.columns
 
     def resize(self, columns: int) -> None:
         """Lay the line out for a window of `columns` columns."""

@@ -87,6 +87,10 @@ class LineView:
         """Ring the bell, once for all the rings until the output is taken."""
         self._rings = True
 
+    @property
+    def columns(self) -> int:
+        return self._columns
+
     def resize(self, columns: int) -> None:
         """Take the line off a window that has now `columns` columns.
 

@@ -1,0 +1,106 @@
+"""What a command has returned, made into the pieces that go to the manager: of text, or of JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeVar, cast
+
+from smanager.hosts.frames import PAYLOAD_LIMIT, Kind
+from smanager.service import Progress
+from smanager.values import jsonable
+
+T = TypeVar("T")
+
+PIECE = 64 * 1024
+"""Characters of output in one frame at most."""
+
+BYTES = bytes | bytearray | memoryview
+
+
+class Piece(NamedTuple):
+    kind: Kind
+    text: str
+
+
+def shown(result: object, as_data: bool) -> str | Iterator[Piece]:
+    """A result as its callers get it: its text where that fits one frame, else the pieces of it, each as it comes.
+
+    `as_data` says that they want no text, but the value itself; of an iterator, each item.
+    """
+    if as_data:
+        return items(result) if isinstance(result, Iterator) else value(result)
+    if is_structured(result):
+        return value(result)
+    if isinstance(result, str | BYTES) or not isinstance(result, Iterable):
+        text = line(result)
+        return text if len(text) <= PIECE else cut(text, Kind.TEXT)
+    return (piece for item in result for piece in shown_item(item, as_data))
+
+
+async def shown_each(found: AsyncIterator[object], as_data: bool) -> AsyncIterator[Piece]:
+    async for item in found:
+        for piece in shown_item(item, as_data):
+            yield piece
+
+
+def items(found: Iterator[object]) -> Iterator[Piece]:
+    return (piece for item in found for piece in shown_item(item, as_data=True))
+
+
+def shown_item(item: object, as_data: bool) -> Iterator[Piece]:
+    """One item of a stream. Raises ValueError where it is too large for one message."""
+    if isinstance(item, Progress):
+        yield Piece(Kind.PROGRESS, dumped([item.done, item.total, item.text]))
+    elif as_data:
+        text = dumped(item)
+        if len(text) > PAYLOAD_LIMIT:
+            raise ValueError(f"an item of {len(text)} characters; at most {PAYLOAD_LIMIT} are allowed")
+        yield Piece(Kind.ITEM, text)
+    else:
+        yield from cut(line(item), Kind.TEXT)
+
+
+def value(result: object) -> Iterator[Piece]:
+    return cut(dumped(result), Kind.DATA)
+
+
+def dumped(found: object) -> str:
+    return json.dumps(jsonable(found), separators=(",", ":"))
+
+
+def is_structured(result: object) -> bool:
+    """Whether it is a record, or a list of records, which are not shown as their text."""
+    if isinstance(result, list):
+        return bool(result) and all(map(is_record, result))
+    return is_record(result)
+
+
+def is_record(result: object) -> bool:
+    if isinstance(result, Mapping):
+        return True
+    is_dataclass = dataclasses.is_dataclass(result) and not isinstance(result, type)
+    return is_dataclass or (isinstance(result, tuple) and hasattr(result, "_fields"))
+
+
+def cut(text: str, kind: Kind) -> Iterator[Piece]:
+    for start in range(0, len(text), PIECE):
+        yield Piece(kind, text[start : start + PIECE])
+
+
+async def in_thread(found: Iterator[T]) -> AsyncIterator[T]:
+    """What a plain iterator yields, waited for in a thread: the event loop is for all of the file's commands."""
+    import asyncio
+
+    end = object()
+    while (item := await asyncio.to_thread(next, found, end)) is not end:
+        yield cast("T", item)
+
+
+def line(result: object) -> str:
+    """A result as it is shown: with one newline at its end, or nothing where it is empty."""
+    if result is None:
+        return ""
+    text = bytes(result).decode("utf-8", "surrogateescape") if isinstance(result, BYTES) else str(result)
+    return text if not text or text.endswith("\n") else text + "\n"

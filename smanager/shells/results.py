@@ -1,0 +1,125 @@
+"""What commands return, as callers see it: text as it is, records and tables for people, the same for scripts, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+SHORTEST_CELL = 4
+"""Characters to which a column may be cut; what does not fit then either is wrapped by the terminal."""
+
+CUT = "…"
+
+GAP = "  "
+
+
+class Output(Protocol):
+    """Where a shell prints."""
+
+    def write(self, text: str, /) -> object: ...
+
+    @property
+    def columns(self) -> int:
+        """How wide the window is; 0 where nobody looks at one."""
+
+
+class Printer:
+    """Shows what commands return as text."""
+
+    as_data = False
+    """Whether values are wanted, and no text."""
+
+    def __init__(self, stdout: Output) -> None:
+        self._stdout = stdout
+
+    @property
+    def columns(self) -> int:
+        return self._stdout.columns
+
+    def write(self, text: str) -> None:
+        self._stdout.write(text)
+
+    def value(self, value: Any) -> None:
+        """A whole result that is no text."""
+        self._stdout.write(page(value, self._stdout.columns))
+
+    def item(self, value: Any) -> None:
+        """One of the things that a command yields."""
+        self.value(value)
+
+    def progress(self, done: float, total: float | None, text: str) -> None:
+        """How far a command is."""
+
+
+class JsonPrinter(Printer):
+    """Shows it as JSON: a document for each result, or a line for each item of a stream."""
+
+    as_data = True
+
+    def write(self, text: str) -> None:
+        """A page of the manager's own."""
+        if text:
+            self.value(text.removesuffix("\n"))
+
+    def value(self, value: Any) -> None:
+        self._stdout.write(json.dumps(value) + "\n")
+
+
+def page(value: Any, columns: int) -> str:
+    """A value as text, in a window so wide; tables are in one with tabs where `columns` is 0."""
+    if isinstance(value, dict):
+        return record(value)
+    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+        return table(value, columns)
+    if isinstance(value, list):
+        return "".join(f"{cell(item)}\n" for item in value)
+    return f"{cell(value)}\n"
+
+
+def record(values: dict[str, Any]) -> str:
+    """A line for each key, its value in a column of its own."""
+    width = max(map(len, values), default=0)
+    return "".join(f"{key:<{width}}{GAP}{cell(value)}".rstrip() + "\n" for key, value in values.items())
+
+
+def table(rows: Sequence[dict[str, Any]], columns: int) -> str:
+    """A heading and a line for each row: fitted into a window, or with a tab between all cells."""
+    headings = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [[cell(row.get(heading)) for heading in headings] for row in rows]
+    if not columns:
+        return "".join("\t".join(text.replace("\t", " ") for text in line) + "\n" for line in [headings, *cells])
+    numeric = [all(is_number(row.get(heading)) for row in rows) for heading in headings]
+    widths = fitted([max(map(len, column)) for column in zip(headings, *cells, strict=True)], columns)
+    return "".join(_line(line, widths, numeric) for line in [headings, *cells])
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    placed = []
+    for text, width, is_right in zip(cells, widths, numeric, strict=True):
+        shown = text if len(text) <= width else text[: width - 1] + CUT
+        placed.append(shown.rjust(width) if is_right else shown.ljust(width))
+    return GAP.join(placed).rstrip() + "\n"
+
+
+def fitted(widths: Sequence[int], columns: int) -> list[int]:
+    """The widths, of which the widest are made less until all fit into a window, or cannot be made less."""
+    found = list(widths)
+    excess = sum(found) + len(GAP) * (len(found) - 1) - columns
+    while excess > 0 and (widest := max(found)) > SHORTEST_CELL:
+        found[found.index(widest)] -= 1
+        excess -= 1
+    return found
+
+
+def is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def cell(value: Any) -> str:
+    """A value on one line."""
+    if value is None:
+        return ""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return " ".join(str(value).splitlines())

@@ -1,0 +1,175 @@
+"""A method's signature, annotations and docstring, read once: the parameters that callers meet, and how the values
+that arrive for them become what the method expects. Only hosts import this."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from smanager.commands import COMPLETER_PREFIX, TOPLEVEL_PREFIX, Command, CommandError, Parameter, command_name
+from smanager.values import KINDS, jsonable
+
+_NAMES: dict[object, str] = {
+    int: "int",
+    float: "float",
+    bool: "bool",
+    str: "text",
+    Path: "path",
+    datetime: "datetime",
+    date: "date",
+    time: "time",
+    timedelta: "timedelta",
+}
+
+Revive = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a method's callers may give, and what the method is given."""
+
+    parameters: tuple[Parameter, ...]
+    revivers: tuple[Revive, ...]
+    """For each parameter."""
+
+    def revive(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """JSON values, in their positions and by their names, as the objects that the method is to be called with."""
+        by_position = [(parameter, revive) for parameter, revive in self._both() if not parameter.option]
+        found = []
+        for number, value in enumerate(arguments):
+            _, revive = by_position[min(number, len(by_position) - 1)]  # the last one may take all that is left
+            found.append(revive(value))
+        revivers = {parameter.name: revive for parameter, revive in self._both()}
+        return found, {name: revivers[name](value) for name, value in options.items()}
+
+    def _both(self) -> Iterable[tuple[Parameter, Revive]]:
+        return zip(self.parameters, self.revivers, strict=True)
+
+
+def signature_of(owner: type, method: str) -> Signature:
+    """The signature of the command that `owner`'s function `method` implements.
+
+    Raises CommandError where it could never be called by anybody.
+    """
+    function: Callable[..., object] = getattr(owner, method)
+    declared = list(inspect.signature(function).parameters.values())
+    if not isinstance(inspect.getattr_static(owner, method), staticmethod | classmethod):
+        if not declared:
+            raise CommandError("it has no parameter for `self`")
+        del declared[0]
+    docs = parameter_docs(inspect.getdoc(function) or "")
+    named = getattr(inspect.unwrap(function), "__globals__", {})
+    found = [
+        _parameter(parameter, _resolved(parameter.annotation, named), docs.get(parameter.name, ""))
+        for parameter in declared
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    lists = [parameter.name for parameter, _ in found if (parameter.several or parameter.rest) and not parameter.option]
+    if len(lists) > 1:
+        raise CommandError(f"both {lists[0]} and {lists[1]} take as many words as there are")
+    return Signature(tuple(parameter for parameter, _ in found), tuple(revive for _, revive in found))
+
+
+def describe(owner: type, method: str) -> Command:
+    """The record of the command that `owner`'s function `method` implements. Raises CommandError as `signature_of`."""
+    name = command_name(method)
+    doc = inspect.getdoc(getattr(owner, method)) or ""
+    return Command(
+        name,
+        without_parameters(doc),
+        signature_of(owner, method).parameters,
+        toplevel=method.startswith(TOPLEVEL_PREFIX),
+        completes=callable(getattr(owner, COMPLETER_PREFIX + name, None)),
+    )
+
+
+def _parameter(declared: inspect.Parameter, annotation: object, doc: str) -> tuple[Parameter, Revive]:
+    typed, revive = _typed(annotation)
+    rest = declared.kind is declared.VAR_POSITIONAL
+    given = declared.default is not declared.empty
+    return replace(
+        typed,
+        name=declared.name,
+        required=not given and not rest,
+        rest=rest,
+        option=declared.kind is declared.KEYWORD_ONLY,
+        position_only=declared.kind is declared.POSITIONAL_ONLY,
+        default=_default(declared.default) if given else None,
+        doc=doc,
+    ), revive
+
+
+def _default(value: object) -> Any:
+    return value.name if isinstance(value, Enum) else jsonable(value)
+
+
+def _resolved(annotation: object, named: dict[str, Any]) -> object:
+    """An annotation that is still text, as the object that it names; text where it names nothing here."""
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, named)  # what typing.get_type_hints does, which gives up on all where one is unknown
+    except Exception:
+        return str
+
+
+def _typed(annotation: object) -> tuple[Parameter, Revive]:
+    """A parameter of this annotation, still without its name, and the reviver of its values."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _typed(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        others = [argument for argument in arguments if argument is not type(None)]
+        if len(others) < len(arguments) and len(others) == 1:
+            typed, revive = _typed(others[0])
+            return replace(typed, nullable=True), lambda value: None if value is None else revive(value)
+    if annotation is list or origin is list:
+        typed, revive = _typed(*arguments) if arguments else _typed(str)
+        if not typed.several:
+            return replace(typed, several=True), lambda values: list(map(revive, values))
+    if origin is typing.Literal and all(isinstance(choice, str | int | bool) for choice in arguments):
+        return Parameter("", kind="choice", choices=arguments), lambda value: value
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        members = {name: str(item.value) for name, item in annotation.__members__.items()}
+        return Parameter("", kind="member", members=members), annotation.__members__.__getitem__
+    kind = _NAMES.get(annotation, "text") if isinstance(annotation, Hashable) else "text"
+    return Parameter("", kind=kind, annotated=annotation is not inspect.Parameter.empty), KINDS[kind].revive
+
+
+# Docstrings.
+
+_GOOGLE = re.compile(r"^(?:Args|Arguments|Parameters):\n((?:[ \t]+.*\n?|\n)*)", re.MULTILINE)
+_GOOGLE_ENTRY = re.compile(r"^\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
+_NUMPY = re.compile(r"^Parameters\n-{3,}\n((?:.*\S.*\n?|\n(?!\S+\n-{3,}))*)", re.MULTILINE)
+_NUMPY_ENTRY = re.compile(r"^\*{0,2}(\w+)\s*(?::.*)?$")
+
+
+def without_parameters(doc: str) -> str:
+    """A docstring without the section on its parameters, which are shown otherwise."""
+    return re.sub(r"\n{3,}", "\n\n", _NUMPY.sub("", _GOOGLE.sub("", doc + "\n"))).strip()
+
+
+def parameter_docs(doc: str) -> dict[str, str]:
+    """What a docstring says of each parameter, in Google's or NumPy's style, as one line each."""
+    found: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    section = _GOOGLE.search(doc + "\n") or _NUMPY.search(doc + "\n")
+    if not section:
+        return {}
+    entry_pattern = _GOOGLE_ENTRY if section.re is _GOOGLE else _NUMPY_ENTRY
+    lines = inspect.cleandoc("\n" + section.group(1)).splitlines()
+    for line in lines:
+        entry = entry_pattern.match(line)
+        if entry and not line[0].isspace():
+            current = found.setdefault(entry[1], [*entry.groups()[1:]])
+        elif current is not None:
+            current.append(line.strip())
+    return {name: " ".join(" ".join(texts).split()) for name, texts in found.items()}

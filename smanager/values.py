@@ -1,0 +1,192 @@
+"""What a parameter may be: how a word of it is read, and what JSON says of it.
+
+Each kind turns a word into a JSON value, which travels to the service's host and is made an object of the
+annotated class there. What a program sends is such a value already, and is checked by the same rules.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+TRUE = ("true", "yes", "on", "1")
+FALSE = ("false", "no", "off", "0")
+
+_SPAN = re.compile(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?", re.IGNORECASE)
+_SPAN_UNITS = (86400.0, 3600.0, 60.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One type of parameters. `read` and `accept` raise ValueError with what would be right."""
+
+    read: Callable[[str], Any]
+    """A word as JSON value."""
+    accept: Callable[[Any], Any]
+    """A JSON value as the one that travels."""
+    revive: Callable[[Any], Any]
+    """That value as the object that the method is given."""
+    schema: Mapping[str, object]
+    """What JSON Schema says of it."""
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("a whole number") from None
+
+
+def _accept_number(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("a whole number")
+    return value
+
+
+def _real(text: str) -> float:
+    try:
+        return _accept_real(float(text))
+    except ValueError:
+        raise ValueError("a number") from None
+
+
+def _accept_real(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("a number")
+    return float(value)
+
+
+def _truth(text: str) -> bool:
+    if text.lower() in TRUE + FALSE:
+        return text.lower() in TRUE
+    raise ValueError(f"one of {', '.join(TRUE + FALSE)}")
+
+
+def _accept_truth(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("true or false")
+
+
+def _accept_text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError("text")
+
+
+def _moment(cls: type[datetime] | type[date] | type[time], example: str) -> Kind:
+    what = f"a {cls.__name__} such as {example}"
+
+    def read(text: str) -> str:
+        try:
+            return cls.fromisoformat(text).isoformat()
+        except ValueError:
+            raise ValueError(what) from None
+
+    def accept(value: object) -> str:
+        if isinstance(value, str):
+            return read(value)
+        raise ValueError(what)
+
+    json_format = {"datetime": "date-time"}.get(cls.__name__, cls.__name__)
+    return Kind(read, accept, cls.fromisoformat, {"type": "string", "format": json_format})
+
+
+def seconds_of(text: str) -> float:
+    """A time span as people write it, `90s`, `1h30m` or plain seconds. Raises ValueError."""
+    if text and (match := _SPAN.fullmatch(text)) and any(match.groups()):
+        try:
+            return sum(float(number) * unit for number, unit in zip(match.groups(), _SPAN_UNITS, strict=True) if number)
+        except ValueError:  # 1.2.3
+            pass
+    try:
+        return _accept_span(float(text))
+    except ValueError:
+        raise ValueError("a time span such as 90s, 1h30m, or a number of seconds") from None
+
+
+def _accept_span(value: object) -> float:
+    if isinstance(value, str):
+        return seconds_of(value)
+    try:
+        found = _accept_real(value)
+        timedelta(seconds=found)
+    except (ValueError, OverflowError):
+        raise ValueError("a time span such as 90s, 1h30m, or a number of seconds") from None
+    return found
+
+
+def _span(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "text": Kind(str, _accept_text, str, {"type": "string"}),
+        "int": Kind(_number, _accept_number, int, {"type": "integer"}),
+        "float": Kind(_real, _accept_real, float, {"type": "number"}),
+        "bool": Kind(_truth, _accept_truth, bool, {"type": "boolean"}),
+        "path": Kind(str, _accept_text, Path, {"type": "string"}),
+        "datetime": _moment(datetime, "2026-11-25T13:45"),
+        "date": _moment(date, "2026-11-25"),
+        "time": _moment(time, "13:45"),
+        "timedelta": Kind(seconds_of, _accept_span, _span, {"type": ["number", "string"]}),
+    }
+)
+"""All but choices, which each have their own."""
+
+
+def chosen(value: object, choices: Sequence[object]) -> Any:
+    """The one of a Literal's values that is meant by itself or by its word. Raises ValueError."""
+    for choice in choices:
+        if (type(value) is type(choice) and value == choice) or (isinstance(value, str) and value == str(choice)):
+            return choice
+    raise ValueError(f"one of {', '.join(map(str, choices))}")
+
+
+def member(value: object, members: Mapping[str, str]) -> str:
+    """The name of the enum's member that is meant by its name or its value, in any case. Raises ValueError."""
+    wanted = str(value)
+    for same in (str, str.lower):  # two may differ by their case only
+        for name, text in members.items():
+            if same(wanted) in (same(name), same(text)):
+                return name
+    raise ValueError(f"one of {', '.join(member_words(members))}")
+
+
+def member_words(members: Mapping[str, str]) -> list[str]:
+    """How the members are written, where somebody has the choice."""
+    return [name.lower() for name in members]
+
+
+def jsonable(value: object) -> Any:
+    """A value as JSON has it; text where JSON has nothing like it."""
+    if value is None or isinstance(value, bool | int | str):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Enum):
+        return jsonable(value.value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: jsonable(item) for name, item in zip(value._fields, value, strict=False)}
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [jsonable(item) for item in value]
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "replace")
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return str(value)
