@@ -146,6 +146,23 @@ def acceptor(parameter: Parameter) -> Callable[[Any], Any]:
     return KINDS[parameter.kind].accept
 
 
+def schema(parameter: Parameter) -> dict[str, Any]:
+    """What JSON Schema says of a parameter's values."""
+    if parameter.kind == "choice":
+        found: dict[str, Any] = {"enum": list(parameter.choices)}
+    elif parameter.kind == "member":
+        found = {"type": "string", "enum": list(parameter.members)}
+    else:
+        found = dict(KINDS[parameter.kind].schema)
+    if parameter.several or parameter.rest:
+        found = {"type": "array", "items": found}
+    if parameter.nullable:
+        found = {"anyOf": [found, {"type": "null"}]}
+    if parameter.default is not None:
+        found["default"] = parameter.default
+    return found
+
+
 def reader(parameter: Parameter) -> Callable[[str], Any]:
     """How a word for a parameter is read, for argparse."""
     read = acceptor(parameter) if parameter.kind in ("choice", "member") else KINDS[parameter.kind].read

@@ -79,6 +79,8 @@ class Command:
     toplevel: bool = False
     completes: bool = False
     """Whether the service has a `complete_NAME` method for the command's words."""
+    returns: Mapping[str, Any] = field(default_factory=dict)
+    """What JSON Schema says of its result."""
 
     @property
     def summary(self) -> str:

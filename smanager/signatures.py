@@ -1,8 +1,9 @@
 """A method's signature, annotations and docstring, read once: the parameters that callers meet, and how the values
-that arrive for them become what the method expects. Only hosts import this."""
+that arrive for them become what the method expects."""
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import types
@@ -39,6 +40,8 @@ class Signature:
     parameters: tuple[Parameter, ...]
     revivers: tuple[Revive, ...]
     """For each parameter."""
+    returns: Mapping[str, Any]
+    """What JSON Schema says of the result."""
 
     def revive(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """JSON values, in their positions and by their names, as the objects that the method is to be called with."""
@@ -75,17 +78,22 @@ def signature_of(owner: type, method: str) -> Signature:
     lists = [parameter.name for parameter, _ in found if (parameter.several or parameter.rest) and not parameter.option]
     if len(lists) > 1:
         raise CommandError(f"both {lists[0]} and {lists[1]} take as many words as there are")
-    return Signature(tuple(parameter for parameter, _ in found), tuple(revive for _, revive in found))
+    returned = _resolved(inspect.signature(function).return_annotation, named)
+    return Signature(
+        tuple(parameter for parameter, _ in found), tuple(revive for _, revive in found), schema_of(returned)
+    )
 
 
 def describe(owner: type, method: str) -> Command:
     """The record of the command that `owner`'s function `method` implements. Raises CommandError as `signature_of`."""
     name = command_name(method)
     doc = inspect.getdoc(getattr(owner, method)) or ""
+    signature = signature_of(owner, method)
     return Command(
         name,
         without_parameters(doc),
-        signature_of(owner, method).parameters,
+        signature.parameters,
+        returns=signature.returns,
         toplevel=method.startswith(TOPLEVEL_PREFIX),
         completes=callable(getattr(owner, COMPLETER_PREFIX + name, None)),
     )
@@ -142,6 +150,24 @@ def _typed(annotation: object) -> tuple[Parameter, Revive]:
         return Parameter("", kind="member", members=members), annotation.__members__.__getitem__
     kind = _NAMES.get(annotation, "text") if isinstance(annotation, Hashable) else "text"
     return Parameter("", kind=kind, annotated=annotation is not inspect.Parameter.empty), KINDS[kind].revive
+
+
+def schema_of(annotation: object) -> dict[str, Any]:
+    """What JSON Schema says of values of this annotation; nothing where that is not known."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is None or annotation is type(None):
+        return {"type": "null"}
+    if origin in (typing.Union, types.UnionType):
+        return {"anyOf": list(map(schema_of, arguments))}
+    if annotation in (list, tuple, set) or origin in (list, tuple, set):
+        items = schema_of(arguments[0]) if arguments else {}
+        return {"type": "array", "items": items}
+    if annotation is dict or origin is dict or dataclasses.is_dataclass(annotation) or hasattr(annotation, "_fields"):
+        fields = {} if annotation is dict or origin is dict else inspect.get_annotations(annotation)  # type: ignore[arg-type]  # a class
+        properties = {name: schema_of(field) for name, field in fields.items() if not isinstance(field, str)}
+        return {"type": "object", **({"properties": properties} if properties else {})}
+    kind = _NAMES.get(annotation) if isinstance(annotation, Hashable) else None
+    return dict(KINDS[kind].schema) if kind else {}
 
 
 # Docstrings.

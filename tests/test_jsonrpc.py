@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from referencing import Registry
+from referencing.jsonschema import DRAFT7
 
 from tests.conftest import SEED_SERVICE, Server, write_service
 
@@ -110,6 +113,196 @@ def test_what_is_no_request_is_answered_with_its_error(
 ) -> None:
     answer = json.loads(program_server.ask_bytes(line + b"\n"))
     assert (answer["error"]["code"], answer["id"]) == (code, identity)
+
+
+# The specification's own examples (https://www.jsonrpc.org/specification#examples), with codes for error messages.
+
+EXAMPLES = """
+from smanager import SService
+
+
+class Examples(SService):
+    def toplevel_cmd_subtract(self, minuend: int, subtrahend: int): return minuend - subtrahend
+    def toplevel_cmd_update(self, *numbers: int): pass
+    def toplevel_cmd_foobar(self): pass
+    def toplevel_cmd_sum(self, *numbers: int): return sum(numbers)
+    def toplevel_cmd_notify_hello(self, *numbers: int): pass
+    def toplevel_cmd_notify_sum(self, *numbers: int): pass
+    def toplevel_cmd_get_data(self): return ["hello", 5]
+"""
+
+EXAMPLE_CALLS = json.loads((Path(__file__).parent / "data" / "jsonrpc-examples.json").read_text())
+
+
+def without_messages(response: Any) -> Any:
+    if isinstance(response, list):
+        return sorted(map(without_messages, response), key=json.dumps)
+    if "error" in response:
+        return {**response, "error": response["error"]["code"]}
+    return response
+
+
+@pytest.mark.parametrize("example", EXAMPLE_CALLS, ids=lambda example: example["title"])
+def test_the_specifications_examples_are_answered_as_it_says(kept: Callable[..., Server], example: Any) -> None:
+    server = kept(examples=EXAMPLES)
+    with server.connect() as connection:
+        connection.sendall(example["sent"].encode() + b"\n")
+        connection.shutdown(socket.SHUT_WR)
+        received = connection.makefile("rb").read()
+    responses = [without_messages(json.loads(line)) for line in received.splitlines()]
+    expected = [] if example["received"] is None else [without_messages(example["received"])]
+    assert responses == expected
+
+
+TYPED = """
+import asyncio, enum, time
+from typing import Literal
+from smanager import Progress, SService
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Typed(SService):
+    def cmd_load(self, *, per: Literal["minute", "hour"] = "minute") -> dict[str, float]:
+        "The load\\n\\nArgs:\\n    per: over how long"
+        return {per: 0.5}
+    def cmd_paint(self, colour: Colour, times: int = 1): return f"{colour.name} {times}"
+    def cmd_stream(self):
+        yield Progress(0, 2, "begun")
+        yield {"number": 1}
+        yield "two"
+    def cmd_fail(self): raise KeyError("gone")
+    def cmd_die(self):
+        import os
+        os._exit(3)
+    def cmd_wait(self): time.sleep(3600)
+    async def cmd_wait_later(self): await asyncio.sleep(3600)
+    def cmd_flood(self):
+        for number in range(200_000): yield {"number": number, "filling": "x" * 100}
+"""
+
+
+@pytest.fixture
+def typed(kept: Callable[..., Server]) -> Server:
+    return kept(typed=TYPED)
+
+
+def responses(server: Server, *requests: object) -> list[Any]:
+    """All that comes back on one connection, in its order."""
+    with server.connect() as connection:
+        for request in requests:
+            connection.sendall(json.dumps(request).encode() + b"\n")
+        connection.shutdown(socket.SHUT_WR)
+        return [json.loads(line) for line in connection.makefile("rb").read().splitlines()]
+
+
+def request(method: str, params: object = None, identity: object = 1) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "id": identity, "method": method, **({} if params is None else {"params": params})}
+
+
+def test_a_method_returns_the_value_itself(typed: Server) -> None:
+    assert responses(typed, request("typed.load")) == [{"jsonrpc": "2.0", "result": {"minute": 0.5}, "id": 1}]
+    (answer,) = responses(typed, request("typed.load", {"per": "hour"}))
+    assert answer["result"] == {"hour": 0.5}
+    (answer,) = responses(typed, request("typed.paint", ["red", 2]))
+    assert answer["result"] == "RED 2"
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "error"),
+    [
+        ("typed.paint", ["blue"], (-32602, 'typed.paint: colour is "blue", and should be one of red', None)),
+        ("typed.paint", {}, (-32602, "typed.paint: too few arguments: colour missing", None)),
+        ("typed.nothing", None, (-32601, "there is no method typed.nothing; rpc.discover says what there is", None)),
+        ("typed.fail", [], (-32000, "typed.fail: KeyError: 'gone'", {"type": "KeyError", "message": "'gone'"})),
+        (
+            "typed.die",
+            None,
+            (
+                -32000,
+                "typed.die: its host died: exit status 3",
+                {"type": "HostError", "message": "its host died: exit status 3"},
+            ),
+        ),
+        ("service.start", {"names": ["nobody"]}, (-32000, "no service is called nobody; there are: typed", ...)),
+        ("shell.execute", {"line": 5}, (-32602, "shell.execute: line is 5, and should be text", None)),
+    ],
+)
+def test_errors_have_the_specifications_codes_and_say_what_they_are(
+    typed: Server, method: str, params: object, error: tuple[int, str, object]
+) -> None:
+    (answer,) = responses(typed, request(method, params))
+    code, message, data = error
+    assert (answer["error"]["code"], answer["error"]["message"]) == (code, message)
+    assert data is ... or answer["error"].get("data") == data
+
+
+def test_a_stream_comes_as_notifications_before_the_answer(typed: Server) -> None:
+    assert responses(typed, request("typed.stream", identity="a")) == [
+        {"jsonrpc": "2.0", "method": "$/progress", "params": {"id": "a", "done": 0, "total": 2, "text": "begun"}},
+        {"jsonrpc": "2.0", "method": "$/item", "params": {"id": "a", "value": {"number": 1}}},
+        {"jsonrpc": "2.0", "method": "$/item", "params": {"id": "a", "value": "two"}},
+        {"jsonrpc": "2.0", "result": None, "id": "a"},
+    ]
+
+
+@pytest.mark.parametrize("method", ["typed.wait", "typed.wait_later", "shell.execute"])
+def test_a_request_can_be_cancelled(typed: Server, method: str) -> None:
+    params = ["typed wait"] if method == "shell.execute" else None
+    cancel = {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 1}}
+    (answer,) = responses(typed, request(method, params), cancel)
+    assert (answer["id"], answer["error"]["code"]) == (1, -32800)
+
+
+def test_services_are_looked_after_by_methods(typed: Server) -> None:
+    (listed,) = responses(typed, request("services.list"))
+    assert [(service["name"], service["state"]) for service in listed["result"]] == [("typed", "running")]
+    (stopped,) = responses(typed, request("service.stop", [["typed"]]))
+    assert stopped["result"][0]["state"] == "stopped"
+    (refused,) = responses(typed, request("typed.load"))
+    assert refused["error"]["code"] == -32000
+    assert "typed is stopped" in refused["error"]["message"]
+    (started,) = responses(typed, request("service.start", {"names": ["t*"]}))
+    assert started["result"][0]["state"] == "running"
+    (reloaded,) = responses(typed, request("manager.reload", {"dry_run": True}))
+    assert reloaded["result"] == []
+    (logs,) = responses(typed, request("service.logs", {"name": "typed", "count": 5}))
+    assert isinstance(logs["result"], list)
+
+
+def test_a_stream_waits_for_who_does_not_read(typed: Server) -> None:
+    with typed.connect() as connection:
+        connection.sendall(json.dumps(request("typed.flood")).encode() + b"\n")
+        for _ in range(3):
+            assert responses(typed, request("typed.load"))[0]["result"] == {"minute": 0.5}
+        lines = connection.makefile("rb")
+        for number in range(200_000):
+            item = json.loads(lines.readline())
+            assert item["params"]["value"]["number"] == number
+        assert json.loads(lines.readline())["result"] is None
+
+
+def test_all_that_may_be_called_is_described_by_openrpc(typed: Server) -> None:
+    (answer,) = responses(typed, request("rpc.discover"))
+    document = answer["result"]
+    schema = json.loads((Path(__file__).parent / "data" / "openrpc-meta-schema.json").read_text())
+    json_schema = DRAFT7.create_resource(jsonschema.Draft7Validator.META_SCHEMA)
+    registry = Registry().with_resource("https://meta.json-schema.tools", json_schema)
+    jsonschema.Draft7Validator(schema, registry=registry).validate(document)
+    methods = {method["name"]: method for method in document["methods"]}
+    assert {"services.list", "shell.execute", "rpc.discover", "typed.load"} <= methods.keys()
+    load = methods["typed.load"]
+    assert (load["summary"], load["result"]["schema"]["type"]) == ("The load", "object")
+    assert load["params"] == [
+        {
+            "name": "per",
+            "description": "over how long",
+            "required": False,
+            "schema": {"enum": ["minute", "hour"], "default": "minute"},
+        }
+    ]
 
 
 def test_notifications_are_not_answered(program_server: Server) -> None:

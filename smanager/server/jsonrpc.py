@@ -1,7 +1,8 @@
-"""Programs as callers: JSON-RPC 2.0 (https://www.jsonrpc.org/specification), one request to a line.
+"""Programs as callers: JSON-RPC 2.0 (https://www.jsonrpc.org/specification), one request or batch to a line.
 
-A line that begins with `{` is a request on any connection; no command begins so. Requests run side by
-side, each in a root shell of its own, and are answered as they end.
+A line that begins with `{` or `[` is one, on any connection; no command begins so. Requests run side by side and
+are answered as they end. What a command yields comes as notifications before the answer, `$/item` and `$/progress`
+with the request's id; `$/cancelRequest` ends one, as in the Language Server Protocol.
 """
 
 from __future__ import annotations
@@ -9,47 +10,42 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
-from smanager.shells.interpreter import Interpreter
-from smanager.shells.results import Output
-from smanager.shells.root import Shells
+from smanager.server.methods import Methods, RequestError
 
 MOST_REQUESTS = 64
-"""Requests of one connection that run at a time; further ones are not read until one of them is done."""
+"""Requests of one connection that run at a time; further ones wait, and no more lines are read."""
 
-OUTPUT_LIMIT = 16 * 1024 * 1024
-"""Characters of output that one reply holds, for it is kept whole until the command ends; and that all the
-requests of one connection hold together before only the oldest of them goes on."""
+PARSE_ERROR, INVALID_REQUEST, INTERNAL_ERROR = -32700, -32600, -32603
+CANCELLED = -32800  # the Language Server Protocol's RequestCancelled
 
-PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
-TOO_MUCH_OUTPUT = -32001  # of the range that the specification leaves to servers
+CANCEL = "$/cancelRequest"
 
 
-class RequestError(Exception):
-    """A request that gets an error instead of a result."""
+class Request(NamedTuple):
+    """One that may be carried out."""
 
-    def __init__(self, code: int, message: str, identity: object = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.identity = identity
-        """The request's id, where it could be read."""
+    method: str
+    params: object
+    identity: object
+    is_answered: bool
+    """Whether it has an id; else it is a notification."""
 
 
 class Programs:
     """The requests of one connection."""
 
-    def __init__(self, shells: Shells, reply: Callable[[str], None], idle: Callable[[], None], caller: str) -> None:
+    def __init__(self, methods: Methods, reply: Callable[[str], None], idle: Callable[[], None]) -> None:
         """Answer with lines, without their newline, given to `reply`; `idle` is told of each request's end."""
-        self._shells = shells
-        self._caller = caller
+        self._methods = methods
         self._reply = reply
         self._idle = idle
-        self._running: set[asyncio.Task[None]] = set()
-        self._outputs: list[Collected] = []  # the oldest first
-        self._may_reply = asyncio.Event()
-        self._may_reply.set()
+        self._running: dict[asyncio.Task[Any], Request] = {}
+        self._cancelled: set[asyncio.Task[Any]] = set()
+        self._places = asyncio.Semaphore(MOST_REQUESTS)
 
     @property
     def busy(self) -> bool:
@@ -58,18 +54,23 @@ class Programs:
     @property
     def full(self) -> bool:
         """Whether no further request should come for now."""
-        return len(self._running) >= MOST_REQUESTS or not self._may_reply.is_set()
+        return len(self._running) >= MOST_REQUESTS or not self._methods.may_reply.is_set()
 
     def receive(self, line: str) -> None:
-        """Carry out one request; its answer comes later."""
+        """Carry out what a line asks for; the answer comes later."""
         try:
-            request = parse(line)
+            found = decoded(line)
         except RequestError as error:
-            self._answer(error.identity, error)
+            self._send(failure(error, None))
             return
-        task = asyncio.ensure_future(self._serve(request))
-        self._running.add(task)
-        task.add_done_callback(self._ended)
+        if not isinstance(found, list):
+            self._begin(found, self._send_if_any)
+        elif not found:
+            self._send(failure(RequestError(INVALID_REQUEST, "an empty batch"), None))
+        else:
+            batch = Batch(len(found), self._send)
+            for one in found:
+                self._begin(one, batch.add)
 
     def cancel(self) -> None:
         """End what runs: nobody waits for the answers."""
@@ -77,136 +78,117 @@ class Programs:
             task.cancel()
 
     def pause(self) -> None:
-        """The program does not read: answers wait."""
-        self._may_reply.clear()
+        """The program does not read: what runs is held back, and answers wait."""
+        self._methods.pause()
 
     def resume(self) -> None:
-        self._may_reply.set()
+        self._methods.resume()
         self._idle()
 
-    async def _serve(self, request: dict[str, Any]) -> None:
-        answer: object
+    def _begin(self, found: object, answer: Callable[[object], None]) -> None:
         try:
-            answer = await self._method(request["method"])(line_of(request.get("params")))
+            request = request_of(found)
         except RequestError as error:
-            answer = error
-        if "id" in request:  # else it is a notification, which is not answered
-            self._answer(request["id"], answer)
+            answer(failure(error, error.identity))
+            return
+        if request.method == CANCEL:
+            self._cancel_one(request.params)
+            answer(success(request, None))
+            return
+        task = asyncio.ensure_future(self._serve(request))
+        self._running[task] = request
+        task.add_done_callback(lambda task: self._ended(task, answer))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+    async def _serve(self, request: Request) -> Any:
+        async with self._places:
+            return await self._methods.call(request.method, request.params, partial(self._notify, request))
+
+    def _notify(self, request: Request, name: str, params: dict[str, Any]) -> None:
+        if request.is_answered:
+            self._send({"jsonrpc": "2.0", "method": name, "params": {"id": request.identity, **params}})
+
+    def _ended(self, task: asyncio.Task[Any], answer: Callable[[object], None]) -> None:
+        request = self._running.pop(task)
+        if task.cancelled():
+            if task not in self._cancelled:
+                return  # the connection is gone
+            self._cancelled.discard(task)
+            error: BaseException | None = RequestError(CANCELLED, f"{request.method}: cancelled")
+        else:
+            error = task.exception()
+        answer(failure_of(error, request) if error else success(request, task.result()))
         self._idle()
 
-    def _method(self, name: str) -> Callable[[str], Awaitable[object]]:
-        methods = {"shell.execute": self._execute, "shell.complete": self._complete}
-        try:
-            return methods[name]
-        except KeyError:
-            message = f"no method {name}; there are: {', '.join(methods)}"
-            raise RequestError(METHOD_NOT_FOUND, message) from None
+    def _cancel_one(self, params: object) -> None:
+        wanted = params.get("id") if isinstance(params, dict) else None
+        for task, request in self._running.items():
+            if request.is_answered and request.identity == wanted and wanted is not None:
+                self._cancelled.add(task)
+                task.cancel()
 
-    async def _execute(self, line: str) -> object:
-        """Run a line of commands; `status` is the last one's."""
-        done = asyncio.Event()
-        output = Collected(self._share)
-        interpreter = output.interpreter = Interpreter(
-            self._shells, output, done.set, person=False, caller=self._caller
-        )
-        self._outputs.append(output)
-        try:
-            if not interpreter.feed(line):
-                await done.wait()
-            while not self._may_reply.is_set():  # meanwhile its output counts as held
-                await self._may_reply.wait()
-        finally:
-            interpreter.cancel()
-            self._outputs.remove(output)
-            self._share()
-        return {"output": output.text(), "status": interpreter.status.value}
+    def _send_if_any(self, response: object) -> None:
+        if response is not None:
+            self._send(response)
 
-    def _interpreter(self, output: Output, idle: Callable[[], None]) -> Interpreter:
-        return Interpreter(self._shells, output, idle, person=False, caller=self._caller)
-
-    def _share(self) -> None:
-        """While too much is held, let only the oldest request go on."""
-        crowded = sum(output.length for output in self._outputs) > OUTPUT_LIMIT
-        for output in self._outputs:
-            output.hold(crowded and output is not self._outputs[0])
-
-    async def _complete(self, line: str) -> object:
-        """What the last word of a line could be, and where it begins."""
-        start, matches = await Interpreter(
-            self._shells, NOWHERE, lambda: None, person=False, caller=self._caller
-        ).complete(line)
-        return {"start": start, "matches": matches}
-
-    def _answer(self, identity: object, answer: object) -> None:
-        response: dict[str, object] = {"jsonrpc": "2.0", "id": identity}
-        if isinstance(answer, RequestError):
-            response["error"] = {"code": answer.code, "message": str(answer)}
-        else:
-            response["result"] = answer
+    def _send(self, response: object) -> None:
         self._reply(json.dumps(response))
 
 
-class Collected:
-    """What a request's commands print."""
+class Batch:
+    """The answers of a batch, which go out together."""
 
-    interpreter: Interpreter
-    columns = 0
+    def __init__(self, count: int, send: Callable[[object], None]) -> None:
+        self._left = count
+        self._send = send
+        self._responses: list[object] = []
 
-    def __init__(self, grown: Callable[[], None]) -> None:
-        """`grown` is told when it has become more."""
-        self._pieces: list[str] = []
-        self._grown = grown
-        self._held = False
-        self.length = 0
-
-    def write(self, text: str) -> None:
-        self.length += len(text)
-        if self.length <= OUTPUT_LIMIT:
-            self._pieces.append(text)
-        self._grown()
-
-    def hold(self, hold: bool) -> None:
-        """Have its commands print no more for now."""
-        if hold is not self._held:
-            self._held = hold
-            self.interpreter.pause() if hold else self.interpreter.resume()
-
-    def text(self) -> str:
-        """All of it. Raises RequestError where it is more than a reply may hold."""
-        if self.length > OUTPUT_LIMIT:
-            message = f"{self.length} characters of output; a reply holds {OUTPUT_LIMIT}: run it as a plain line"
-            raise RequestError(TOO_MUCH_OUTPUT, message)
-        return "".join(self._pieces)
+    def add(self, response: object) -> None:
+        """One is done; None where it wants no answer."""
+        self._left -= 1
+        if response is not None:
+            self._responses.append(response)
+        if not self._left and self._responses:
+            self._send(self._responses)
 
 
-class _Nowhere:
-    """For an interpreter that only completes."""
-
-    columns = 0
-
-    def write(self, text: str) -> None: ...
+def success(request: Request, result: object) -> dict[str, object] | None:
+    return {"jsonrpc": "2.0", "result": result, "id": request.identity} if request.is_answered else None
 
 
-NOWHERE = _Nowhere()
+def failure_of(error: BaseException, request: Request) -> dict[str, object] | None:
+    if not request.is_answered:
+        return None
+    if not isinstance(error, RequestError):
+        error = RequestError(INTERNAL_ERROR, f"SManager made a mistake: {error!r}")
+    return failure(error, request.identity)
 
 
-def parse(line: str) -> dict[str, Any]:
-    """The request that a line holds. Raises RequestError where it holds none."""
+def failure(error: RequestError, identity: object) -> dict[str, object]:
+    told: dict[str, object] = {"code": error.code, "message": str(error)}
+    if error.data is not None:
+        told["data"] = error.data
+    return {"jsonrpc": "2.0", "error": told, "id": identity}
+
+
+def decoded(line: str) -> Any:
+    """A line's JSON. Raises RequestError where it is none."""
     try:
-        request = json.loads(line, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(line, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise RequestError(PARSE_ERROR, f"not JSON: {error}") from None
-    identity = request.get("id") if isinstance(request, dict) else None
+
+
+def request_of(found: object) -> Request:
+    """The request that a JSON value is. Raises RequestError where it is none."""
+    identity = found.get("id") if isinstance(found, dict) else None
     if isinstance(identity, dict | list | bool):
         raise RequestError(INVALID_REQUEST, "its `id` should be text or a number")
-    if not isinstance(request, dict) or not isinstance(request.get("method"), str):
-        raise RequestError(INVALID_REQUEST, "not a request: it has no `method` with a name", identity)
-    if request.get("jsonrpc") != "2.0":
-        raise RequestError(INVALID_REQUEST, 'not a JSON-RPC 2.0 request: it has no "jsonrpc": "2.0"', identity)
-    return request
+    if not isinstance(found, dict) or not isinstance(found.get("method"), str):
+        raise RequestError(INVALID_REQUEST, "not a request: it has no `method` with a name", identity=identity)
+    if found.get("jsonrpc") != "2.0":
+        message = 'not a JSON-RPC 2.0 request: it has no "jsonrpc": "2.0"'
+        raise RequestError(INVALID_REQUEST, message, identity=identity)
+    return Request(found["method"], found.get("params"), identity, "id" in found)
 
 
 def _refuse(constant: str) -> None:
@@ -218,12 +200,3 @@ def _finite(number: str) -> float:
     if math.isinf(value := float(number)):
         raise ValueError(f"{number} is beyond all numbers here")
     return value
-
-
-def line_of(params: object) -> str:
-    """The one parameter that there is, by name or position."""
-    match params:
-        case {"line": str(line)} | [str(line)]:
-            return line
-        case _:
-            raise RequestError(INVALID_PARAMS, 'params should be {"line": "..."}')

@@ -11,6 +11,7 @@ from time import monotonic  # the event loop's own clock
 from typing import Protocol, cast
 
 from smanager.server.jsonrpc import Programs
+from smanager.server.methods import Methods
 from smanager.server.stall import STALL_SECONDS, StallWatch
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.results import Output
@@ -180,10 +181,10 @@ class Session(asyncio.Protocol):
 
     def accept(self, line: str) -> bool:
         """Run a line, whether a person's, a script's or a program's request; whether that is done."""
-        if not line.startswith("{"):
+        if not line.startswith(("{", "[")):
             return self.interpreter.feed(line)
         if self.programs is None:
-            self.programs = Programs(self._registry.shells, self._reply, self.idle, self.peer)
+            self.programs = Programs(Methods(self._registry.shells, self.peer), self._reply, self.idle)
         self.programs.receive(line)
         return not self.programs.full  # else the next line need not wait for the answer
 
