@@ -14,7 +14,7 @@ from smanager.config import Services
 from smanager.files import services_files
 from smanager.graph import circles
 from smanager.history import History
-from smanager.settings import Settings, SettingsError, settings_of
+from smanager.settings import Settings, SettingsError, nearest, settings_of
 from smanager.states import State
 
 
@@ -142,14 +142,26 @@ class Catalogue:
             report["services"].append({**described, "is_program": True})
         return report
 
-    def check_configuration(self) -> None:
-        """Note what is configured and not there, once all files are known."""
+    def check_configuration(self) -> list[str]:
+        """Note what is configured and cannot be, once all files are known; returns what was not noted before."""
+        before = [problem for _, problem in self.problems()]
         file = self.files.get(self.configuration.path) if self.configuration.path else None
         for name in self.configuration.settings if file else ():
             if file and name not in self.services:
-                self._note(file, f"[services.{name}] there is no service of that name, and it has no program")
+                self._note(file, f"[services.{name}] {self._missing(name)}, and it has no program")
+        for name in self.configuration.exit_on if file else ():
+            if file and name not in self.services:
+                self._note(file, f"exit_on: {self._missing(name)}")
+        for service in self.services.values():
+            for name in (*service.settings.needs, *service.settings.after):
+                if name not in self.services:
+                    self._note(service.file, f"[services.{service.name}] waits for {name}: {self._missing(name)}")
         for name, circle in self.circles().items():
             self._note(self.services[name].file, f"[services.{name}] needs a circle: {' → '.join(circle)}")
+        return [problem for _, problem in self.problems() if problem not in before]
+
+    def _missing(self, name: str) -> str:
+        return f"there is no service {name}; {nearest(name, self.services) if self.services else 'there are none'}"
 
     def circles(self) -> dict[str, list[str]]:
         """The services that come after themselves, and so can never be started, with the way around."""
@@ -216,11 +228,12 @@ class Catalogue:
     def _check_name(self, service: Service, line: int) -> None:
         """Raise CommandError where a service cannot have its name."""
         name = service.name
-        if not name or not name.isprintable() or not set(name).isdisjoint(" '\"\\;{?*/"):
+        if not name or not name.isprintable() or not set(name).isdisjoint(" '\"\\;{[?*/") or name[0] == "-":
             raise CommandError(
-                f"{name!r} is no name for a service: it should be one word without quotes and ; {{ ? * /"
+                f"{name!r} is no name for a service: it should be one word without quotes and ; {{ [ ? * /, "
+                "and not begin with a dash"
             )
-        if name in self._reserved:
+        if name in self._reserved or name == "all":
             raise CommandError(f"the name {name} is a command of the manager; give the class another `name`")
         known = [other for file in self.files.values() if file.adopted.is_set() for other in file.services]
         for other in [*service.file.services, *known]:

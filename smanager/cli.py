@@ -64,7 +64,7 @@ def storage_for(options: Config, name: str) -> Storage:
 
     Raises StorageError where the one that was given cannot be used, or another manager has it.
     """
-    if options.state_directory or options.port == 0:
+    if options.state_directory or (options.port == 0 and "STATE_DIRECTORY" not in os.environ):
         return Storage(options.state_directory)
     directory = config.default_state_directory(name)
     try:
@@ -77,8 +77,8 @@ def storage_for(options: Config, name: str) -> Storage:
 async def serve(options: Config, say: Callable[[str], None]) -> int:
     """Listen, and keep the services up, until a signal or `kill` ends it."""
     listener = Listener(options.most_sessions)
-    passed = systemd.passed_sockets()
     try:
+        passed = systemd.passed_sockets()
         for connection in passed:
             if not options.insecure and connection.family != socket.AF_UNIX:
                 config.require_loopback(*connection.getsockname()[:2])

@@ -37,6 +37,8 @@ class Services:
     """Services whose failure ends the manager."""
     path: Path | None = None
     """The file that this was read from, if there is one."""
+    at_start: Mapping[str, Any] = field(default_factory=dict)
+    """The keys that count at the manager's start only, as they were written."""
 
     @property
     def programs(self) -> dict[str, Mapping[str, Any]]:
@@ -71,7 +73,8 @@ def read(arguments: Sequence[str] | None = None) -> Config:
         require_loopback(host, port)
 
     def read_services() -> Services:
-        return services_of(read_file(path) if path else {}, path, options.services)
+        found = options.config or found_file()  # it may have come since
+        return services_of(read_file(found) if found else {}, found, options.services)
 
     return Config(
         services=services_of(written, path, options.services),
@@ -79,7 +82,7 @@ def read(arguments: Sequence[str] | None = None) -> Config:
         port=port,
         insecure=insecure,
         most_sessions=options.max_sessions or written.get("max_sessions", DEFAULT_MOST_SESSIONS),
-        state_directory=options.state_dir or written.get("state_dir"),
+        state_directory=options.state_dir or (base_of(path) / written["state_dir"] if "state_dir" in written else None),
         console=options.console,
         check=options.check,
         verbose=options.verbose,
@@ -171,6 +174,8 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
 }
 
 
+AT_START = ("host", "port", "insecure", "max_sessions", "state_dir")
+
 KEYS = tuple(_CHECKS)
 """What stands in the file beside `services`."""
 
@@ -202,7 +207,7 @@ def read_file(path: Path) -> dict[str, Any]:
 def services_of(written: Mapping[str, Any], path: Path | None, directories: Sequence[Path] | None) -> Services:
     """The part of the file that says what the services are. Raises ConfigError."""
     settings = written.get("services", {})
-    base = path.resolve().parent if path else Path()
+    base = base_of(path)
     for name, given in settings.items():
         if not isinstance(given, dict):
             raise ConfigError(f"{path}: [services.{name}] is {given!r}, and should be a table")
@@ -218,7 +223,13 @@ def services_of(written: Mapping[str, Any], path: Path | None, directories: Sequ
         settings={name: _resolved(given, base) for name, given in settings.items()},
         exit_on=written.get("exit_on", ()),
         path=path,
+        at_start={key: written[key] for key in AT_START if key in written},
     )
+
+
+def base_of(path: Path | None) -> Path:
+    """Where the file's relative paths start."""
+    return path.resolve().parent if path else Path()
 
 
 def _resolved(given: Mapping[str, Any], base: Path) -> dict[str, Any]:

@@ -121,7 +121,7 @@ class Keeper:
                 self._spawn(self._end_life())
             else:
                 self._over.set()
-                self._spawn(self._leave(None, clean=True))
+                self._spawn(self._leave(None, clean=True, by_itself=True))
 
     def call(self, command: Command, arguments: Arguments, caption: str, sink: Sink, as_data: bool) -> Call:
         """Run one of its commands. Raises CommandError where it is not running."""
@@ -185,18 +185,22 @@ class Keeper:
         if self.service.is_program and self.host:
             self.host.stop(self.name)
         else:
-            self._spawn(self.slot.abort())
+            self._spawn(self.slot.abort(self.name))
 
-    def ended(self, reason: str | None, clean: bool) -> None:
-        """Its life in the host has ended; `reason` is None where that was asked for."""
+    def ended(self, reason: str | None, clean: bool, by_itself: bool = True) -> None:
+        """Its life in the host has ended; `reason` is None where that was asked for.
+
+        Where it did not end by itself, but with its process, that is no early end of its own.
+        """
         if self._over.is_set():
             return
         self._over.set()
         self._set_timer(0, None)
         if self.program_pid and self.host and self.host.gone:
+            by_itself = False
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.program_pid, signal.SIGKILL)  # its host was killed, and could not end it
-        self._spawn(self._leave(reason, clean))
+        self._spawn(self._leave(reason, clean, by_itself))
 
     # One life.
 
@@ -256,18 +260,19 @@ class Keeper:
         if await self._is_over(seconds + PROGRAM_SECONDS if self.service.is_program else seconds):
             return
         log.warning("%s: did not stop within %g s", self.name, seconds)
-        if alone and not self.service.is_program:
+        self.slot.given_up_for = self.name  # those who share it are started again
+        if not self.service.is_program:
             host.signal(signal.SIGTERM)
             if await self._is_over(seconds):
                 return
-        host.signal(signal.SIGKILL)  # those who share it are started again
+        host.signal(signal.SIGKILL)
 
     async def _is_over(self, seconds: float) -> bool:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._over.wait(), seconds)
         return self._over.is_set()
 
-    async def _leave(self, reason: str | None, clean: bool) -> None:
+    async def _leave(self, reason: str | None, clean: bool, by_itself: bool) -> None:
         """Leave the host, and go where the end of the life leads.
 
         A program that will be started again needs no fresh host, and so stays in the one that it has.
@@ -276,11 +281,11 @@ class Keeper:
         if self.service.source is not None or self.state is State.STOPPING:
             await self.slot.leave(self)
         self.host, self.program_pid = None, 0
-        self._conclude(reason, clean)
+        self._conclude(reason, clean, by_itself)
         if not self.state.alive and self.state is not State.BACKOFF:
             await self.slot.leave(self)
 
-    def _conclude(self, reason: str | None, clean: bool) -> None:
+    def _conclude(self, reason: str | None, clean: bool, by_itself: bool) -> None:
         """Write down how the life has ended, and go where that leads."""
         now = self._loop.time()
         life = self._life
@@ -294,8 +299,9 @@ class Keeper:
             reason, clean = f"hung: {self.service.reason}", False
         life.end = reason or "it ended"
         lived = now - (life.begun if life.ready is None else life.ready)
-        event, life.decision = self._ends.decide(self.service.settings.policy, lived, clean)
-        delay = self._ends.backoff(self.service.settings.policy, random.random())
+        policy = self.service.settings.policy
+        event, life.decision = self._ends.decide(policy, lived, clean) if by_itself else (Event.FALL, "")
+        delay = self._ends.backoff(policy, random.random()) if by_itself else 0.0
         if event is Event.FALL:
             self.attempt_at = now + delay
             life.decision = f"started again {f'in {delay:.1f} s' if delay else 'at once'}"

@@ -14,14 +14,14 @@ from typing import Any
 from smanager.binding import Arguments
 from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.commands import Command, CommandError
-from smanager.config import Services
+from smanager.config import ConfigError, Services
 from smanager.dependencies import Dependencies
 from smanager.hosts.handle import HostError
 from smanager.hosts.remotecall import Call, Sink
 from smanager.journal import Journal
 from smanager.keeper import Keeper
 from smanager.pool import Pool, Slot
-from smanager.reload import Change, changes
+from smanager.reload import Change, Plan, changes, refuse_problems
 from smanager.states import State
 from smanager.storage import Storage
 
@@ -67,6 +67,7 @@ class Manager:
 
     async def begin(self, asked_by: str) -> None:
         """Find and start all services; returns when they are up, after READY_SECONDS, or at the end."""
+        self.pool.guard.begin()
         self.catalogue.list_files(self.catalogue.find_files())
         starting = asyncio.ensure_future(self._find_and_start(self.catalogue.files.values(), asked_by))
         end = asyncio.ensure_future(self.end.wait())
@@ -123,7 +124,9 @@ class Manager:
         """Stop services, and before them those that need them; `tell` is told of each that is down."""
         stopping = self.dependencies.stopped_with(keepers)
         self._kept_down = self._kept_down | {keeper.name for keeper in stopping}
-        await asyncio.gather(self._remember_stops(), self._stop(stopping, asked_by, tell))
+        problem, _ = await asyncio.gather(self._remember_stops(), self._stop(stopping, asked_by, tell))
+        if problem:
+            tell(f"*** they will be started again with the manager: {problem}")
 
     async def restart(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Stop services, those that need them and those that share their processes; start again what ran."""
@@ -178,14 +181,12 @@ class Manager:
     def _is_wanted(self, service: Service) -> bool:
         return service.settings.enabled and service.name not in self._kept_down
 
-    def planned(self) -> tuple[Services, dict[Path, ServicesFile], list[Change]]:
-        """What is wanted now, the files that there are now, and what `reload` would do about them.
-
-        Raises ConfigError and CommandError where that cannot be.
-        """
+    async def plan(self) -> Plan:
+        """What `reload` would do. Raises ConfigError and CommandError where something is wrong."""
         wanted = self._read_services()
         files = self.catalogue.find_files(wanted)
         found = [self._as_asked(change) for change in changes(self.catalogue, wanted, files)]
+        await asyncio.gather(*(self._try(change.file, wanted) for change in found if change.verb == "load"))
         told = {change.name for change in found}
         loaded = [change.file for change in found if change.verb == "load"]
         found += [
@@ -193,30 +194,43 @@ class Manager:
             for keeper in self._restarted(found)
             if keeper.name not in told and keeper.service.file not in loaded and not keeper.down.is_set()
         ]
-        return wanted, files, found
+        return Plan(wanted, files, found)
 
     def _as_asked(self, change: Change) -> Change:
         """What somebody has stopped is not started by a file."""
-        if change.verb == "start" and change.name in self._kept_down:
+        if change.verb in ("start", "restart") and change.name in self._kept_down:
             return replace(change, verb="change", why=f"{change.why}, and stays stopped, as was asked")
         return change
+
+    async def _try(self, file: ServicesFile, wanted: Services) -> None:
+        """Import a file where nothing lives. Raises ConfigError where something is wrong with it."""
+        slot = self.pool.slot(f"try {file.path}")
+        try:
+            refuse_problems(file.path, wanted, await slot.load(file.path))
+        except (OSError, HostError) as error:
+            raise ConfigError(f"{file.path}: {error}") from None
+        finally:
+            await slot.close_if_empty()
 
     async def reload(self, asked_by: str, tell: Callable[[str], object]) -> None:
         """Bring all to what is wanted now, restarting only what has to be; `tell` is told of each change.
 
-        Raises as `planned` does, and has done nothing then.
+        Raises as `plan` does, and has done nothing then.
         """
         async with self._changing:
-            wanted, files, found = self.planned()
+            wanted, files, found = await self.plan()
             for change in found:
                 tell(str(change))
             gone = self._concerned(found, "remove")
             again = self._restarted(found)
             files_again = [change.file for change in found if change.verb == "load"]
+            meant = self._concerned(found, "restart")
             ran = [
                 keeper
                 for keeper in again
-                if keeper not in gone and keeper.service.file not in files_again and not keeper.down.is_set()
+                if keeper not in gone
+                and keeper.service.file not in files_again
+                and (keeper in meant or not keeper.down.is_set())
             ]
             stopping = dict.fromkeys([*again, *gone, *self._concerned(found, "stop")])
             await self._stop(list(stopping), asked_by, lambda text: None)
@@ -227,6 +241,7 @@ class Manager:
                 self._keep(service)
             await self._start([*ran, *self._concerned(found, "start")], asked_by, tell)
             await self._find_and_start(files_again, asked_by, tell)
+            self._check_configuration(tell)
 
     def _concerned(self, found: Iterable[Change], verb: str) -> list[Keeper]:
         names = dict.fromkeys(change.name for change in found if change.verb == verb)
@@ -298,14 +313,22 @@ class Manager:
             for service in file.services:  # also of a file that could not be loaded now, and was before
                 self._keep(service)
             services = list(filter(self._is_wanted, file.services))
+            for service in file.services:
+                if service.state is State.STOPPED and not service.reason and service not in services:
+                    service.reason = "as was asked before" if service.settings.enabled else "not enabled"
             await self._start([self.keepers[service.name] for service in services], asked_by, tell)
 
         files = list(files)
         for file in files:  # a class may have moved from one to another
             file.adopted.clear()
         await asyncio.gather(*map(find_and_start, files))
-        self.catalogue.check_configuration()
+        self._check_configuration(tell)
         await self.pool.close_empty()
+
+    def _check_configuration(self, tell: Callable[[str], object]) -> None:
+        for problem in self.catalogue.check_configuration():
+            log.warning("%s", problem)
+            tell(problem)
 
     async def _discover(self, file: ServicesFile) -> None:
         """Learn what is in a file from a process that imports it, and make keepers for its services."""
@@ -332,7 +355,8 @@ class Manager:
 
     def _keep(self, service: Service) -> None:
         """Have a keeper for a service, in the slot that its settings say; one that runs stays where it is."""
-        slot = self.pool.slot(service.settings.host or (str(service.file.path) if service.file.is_code else PROGRAMS))
+        named = f"host {service.settings.host}" if service.settings.host else ""
+        slot = self.pool.slot(named or (str(service.file.path) if service.file.is_code else PROGRAMS))
         keeper = self.keepers.get(service.name)
         if keeper and keeper.service is not service:  # it was in another file before
             self._forget(keeper)
@@ -350,28 +374,37 @@ class Manager:
                         return
                     await earlier.adopted.wait()
 
-    async def _remember_stops(self) -> None:
-        """What is to stay stopped does so over the manager's own restart as well."""
+    async def _remember_stops(self) -> str:
+        """What is to stay stopped does so over the manager's own restart as well, but for the problem returned."""
         async with self._remembering:  # it waits for the disk, and the last one has to be written last
             if self._remembered != self._kept_down:
-                self._remembered = self._kept_down
-                await asyncio.to_thread(self._storage.keep_stopped, sorted(self._remembered))
+                kept = self._kept_down
+                if problem := await asyncio.to_thread(self._storage.keep_stopped, sorted(kept)):
+                    return problem
+                self._remembered = kept
+        return ""
 
     async def _start(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Start services side by side, as far as they let each other; return when each is up, or will not be soon."""
         in_circles = self.catalogue.circles()
 
-        async def told(keeper: Keeper) -> None:
-            await with_progress(keeper, keeper.settled(), tell)
+        starting = [keeper for keeper in self.dependencies.start_order(keepers) if keeper.name not in self._kept_down]
 
-        starting = self.dependencies.start_order(keepers)
+        async def start(keeper: Keeper) -> None:
+            while keeper.state is State.STOPPING:  # somebody stopped it a moment ago, and now it is wanted again
+                await keeper.down.wait()
+                if keeper.name not in self._kept_down:
+                    keeper.start(asked_by)
+            await keeper.settled()
+
         for keeper in starting:
             if keeper.name in in_circles:
                 tell(f"{keeper.name}: needs a circle; `services` says which")
             else:
                 keeper.start(asked_by)
         self._look_again()
-        await asyncio.gather(*(told(keeper) for keeper in starting if keeper.name not in in_circles))
+        ways = [with_progress(keeper, start(keeper), tell) for keeper in starting if keeper.name not in in_circles]
+        await asyncio.gather(*ways)
 
     async def _stop(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Stop services side by side, each once those among them are down that come after it."""

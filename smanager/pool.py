@@ -10,6 +10,7 @@ from pathlib import Path
 from signal import SIGABRT, SIGCONT, SIGKILL
 from typing import Any, Protocol
 
+from smanager.guard import Guard
 from smanager.hosts.handle import Host, HostError
 
 PING_SECONDS = 10.0
@@ -50,18 +51,21 @@ class Resident(Protocol):
 
     def hangs(self, reason: str) -> None: ...
 
-    def ended(self, reason: str | None, clean: bool) -> None: ...
+    def ended(self, reason: str | None, clean: bool, by_itself: bool = True) -> None: ...
 
 
 class Slot:
     """A host's place: its process, while there is one, and who lives in it."""
 
-    def __init__(self, key: str, log: Callable[[Slot, str | None, str], None]) -> None:
+    def __init__(self, key: str, log: Callable[[Slot, str | None, str], None], guard: Guard) -> None:
         self.key = key
         self._log = log
+        self._guard = guard
         self.host: Host | None = None
         self.shut = False
         """Whether nobody may enter any more."""
+        self.given_up_for = ""
+        """The service because of which the process is being killed; it is no fault of those who share it."""
         self._residents: dict[str, Resident] = {}
         self._entering: set[str] = set()  # of the residents, those who wait for a process
         self._visitors = 0
@@ -122,11 +126,12 @@ class Slot:
             self.host = None
             await _group_gone(host.pid)
 
-    async def abort(self) -> None:
-        """End a host that hangs, in such a way that it writes down what each thread is doing, where it still can."""
+    async def abort(self, name: str) -> None:
+        """End a host in which a service hangs, so that it writes down what each thread does, where it still can."""
         host = self.host
         if host is None or host.ending:
             return
+        self.given_up_for = name
         host.ending = True
         with suppress(ProcessLookupError):
             os.kill(host.pid, SIGABRT)  # upon which faulthandler prints all stacks
@@ -143,6 +148,9 @@ class Slot:
             if self.host is None or self.host.gone:
                 host = Host(self.key, self)
                 await host.spawn()
+                self._guard.watch(host.pid)
+                self.given_up_for = ""
+                host.exited.add_done_callback(lambda _: self._guard.forget(host.pid))
                 self.host = host
                 self._begin_watch(host)
             return self.host
@@ -167,7 +175,7 @@ class Slot:
                 silences = {}
                 for name in [name for name in (watched or self._residents) if name in self._residents]:
                     self._residents[name].hangs(f"its process has not answered for {patience:g} s")
-                await self.abort()
+                await self.abort("")
             for name in [name for name in watched if name in self._residents]:
                 if (silence := silences.get(name, 0.0)) > watched[name]:
                     self._residents[name].hangs(f"its run gave no sign of life for {silence:.1f} s")
@@ -194,9 +202,14 @@ class Slot:
             resident.ended(reason, clean)
 
     def exited(self, reason: str, clean: bool) -> None:
+        culprit = self.given_up_for
         for name, resident in list(self._residents.items()):
-            if name not in self._entering:  # an older process is no concern of theirs
+            if name in self._entering:  # an older process is no concern of theirs
+                continue
+            if culprit in ("", name):
                 resident.ended(reason, clean)
+            else:
+                resident.ended(f"its process was ended because of {culprit}", clean=False, by_itself=False)
 
 
 class Pool:
@@ -205,12 +218,13 @@ class Pool:
     def __init__(self, log: Callable[[Slot, str | None, str], None]) -> None:
         """`log` is given what is printed in a slot: a service's name, None for the process itself, and a line."""
         self._log = log
+        self.guard = Guard()
         self._slots: dict[str, Slot] = {}
         self._shut = False
 
     def slot(self, key: str) -> Slot:
         if key not in self._slots:
-            self._slots[key] = Slot(key, self._log)
+            self._slots[key] = Slot(key, self._log, self.guard)
             self._slots[key].shut = self._shut
         return self._slots[key]
 
@@ -233,6 +247,7 @@ class Pool:
     async def close(self) -> None:
         """End all hosts, and return when they are gone."""
         await asyncio.gather(*(slot.close() for slot in self._slots.values()))
+        self.guard.end()
 
     async def close_empty(self) -> None:
         """End the hosts in which nobody lives."""

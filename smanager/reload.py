@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.config import ConfigError, Services
@@ -18,7 +19,7 @@ RESTARTING_KEYS = frozenset({*PROGRAM_KEYS, "options", "limits", "host"})
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing to do; `verb` is remove, stop, restart, change, start or load."""
+    """One thing to do; `verb` is remove, stop, restart, change, start, load, or note where there is nothing to do."""
 
     verb: str
     name: str
@@ -28,6 +29,14 @@ class Change:
 
     def __str__(self) -> str:
         return f"{self.verb} {self.name}: {self.why}"
+
+
+class Plan(NamedTuple):
+    """What a reload leads to, and by which steps."""
+
+    wanted: Services
+    files: dict[Path, ServicesFile]
+    changes: list[Change]
 
 
 def changes(catalogue: Catalogue, wanted: Services, files: dict[Path, ServicesFile]) -> list[Change]:
@@ -48,12 +57,25 @@ def changes(catalogue: Catalogue, wanted: Services, files: dict[Path, ServicesFi
         else:
             for service in file.services:
                 found += _changed(service, file, catalogue.configuration, wanted)
+    if configuration := files.get(wanted.path) if wanted.path else None:
+        found += _root_changes(configuration, catalogue.configuration, wanted)
+    if any(change.verb in ("remove", "load") for change in found):  # what was wrong may not be any more
+        again = [file for path, file in files.items() if file.is_code and file.problems]
+        loaded = [change.file for change in found if change.verb == "load"]
+        found += [Change("load", file.path.name, file, "it had problems") for file in again if file not in loaded]
     refuse_circles(catalogue, wanted)
     known = {service.name for file in files.values() if not file.is_code for service in file.services}
-    configuration = files.get(wanted.path) if wanted.path else None
     if configuration:
         found += [Change("start", name, configuration, "it is new") for name in wanted.programs if name not in known]
     return found
+
+
+def _root_changes(configuration: ServicesFile, before: Services, wanted: Services) -> Iterator[Change]:
+    if before.exit_on != wanted.exit_on:
+        yield Change("change", "exit_on", configuration, "it is other")
+    for key in sorted({*before.at_start, *wanted.at_start}):
+        if before.at_start.get(key) != wanted.at_start.get(key):
+            yield Change("note", key, configuration, "it is other, and counts at the manager's next start")
 
 
 def is_other(file: ServicesFile) -> bool:
@@ -85,6 +107,17 @@ def wanted_settings(service: Service, wanted: Services) -> Settings:
         return settings_of({**service.class_given, **wanted.settings.get(service.name, {})}, service.is_program)
     except SettingsError as error:
         raise ConfigError(f"{wanted.path}: [services.{service.name}] {error}") from None
+
+
+def refuse_problems(path: Path, wanted: Services, report: dict[str, Any]) -> None:
+    """Raise ConfigError where something is wrong with what a process has found in a file."""
+    for problem in report["problems"]:
+        raise ConfigError(f"{path}: {problem}")
+    for found in report["services"]:
+        try:
+            settings_of({**found["given"], **wanted.settings.get(found["name"], {})}, found["is_program"])
+        except SettingsError as error:
+            raise ConfigError(f"{path}: line {found['line']}: {error}") from None
 
 
 def refuse_circles(catalogue: Catalogue, wanted: Services) -> None:

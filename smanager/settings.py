@@ -238,7 +238,7 @@ POLICY_CHECKS: dict[str, Callable[[object], Any]] = {
 }
 
 SERVICE_CHECKS: dict[str, Callable[[object], Any]] = {
-    "start_timeout": seconds,
+    "start_timeout": some_seconds,
     "stop_timeout": seconds,
     "watchdog": seconds,
     "after": _names,

@@ -43,26 +43,36 @@ class Storage:
         if self.directory is None:
             return set()
         path = self.directory / STOPPED
-        for candidate in (path, path.with_suffix(".last")):
-            try:
-                found = json.loads(candidate.read_text())
-                if found["format"] == FORMAT and all(isinstance(name, str) for name in found["stopped"]):
-                    return set(found["stopped"])
-                problem = "it is of another version"
-            except FileNotFoundError:
-                break
-            except (OSError, ValueError, TypeError, KeyError) as error:
-                problem = f"{type(error).__name__}: {error}"
-            aside = candidate.with_suffix(candidate.suffix + ".bad")
-            log.warning("%s: %s; it is set aside as %s", candidate, problem, aside.name)
-            with suppress(OSError):
-                candidate.replace(aside)
-        return set()
+        last = path.with_suffix(".last")
+        if not path.exists():
+            return set()
+        try:
+            return _names_in(path)
+        except (OSError, StorageError) as error:
+            self._set_aside(path, error)
+        try:
+            found = _names_in(last)
+        except (OSError, StorageError) as error:
+            if last.exists():
+                self._set_aside(last, error)
+            return set()
+        self.keep_stopped(found)  # or the next start would find nothing
+        return found
 
-    def keep_stopped(self, names: Iterable[str]) -> None:
-        """Remember which services are stopped: all or nothing, also where the power fails."""
+    @staticmethod
+    def _set_aside(path: Path, error: Exception) -> None:
+        aside = path.with_suffix(path.suffix + ".bad")
+        log.warning("%s: %s; it is set aside as %s", path, error, aside.name)
+        with suppress(OSError):
+            path.replace(aside)
+
+    def keep_stopped(self, names: Iterable[str]) -> str:
+        """Remember which services are stopped: all or nothing, also where the power fails.
+
+        Returns what is wrong where that cannot be.
+        """
         if self.directory is None:
-            return
+            return ""
         path = self.directory / STOPPED
         partial = path.with_suffix(".partial")
         try:
@@ -77,10 +87,24 @@ class Storage:
             _sync_directory(self.directory)
         except OSError as error:
             log.error("%s: what is stopped cannot be kept: %s", path, error.strerror)
+            return f"{path}: {(error.strerror or str(error)).lower()}"
+        return ""
 
     def close(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
+
+
+def _names_in(path: Path) -> set[str]:
+    """The services that a file says are stopped. Raises OSError, and StorageError where it is no such file."""
+    try:
+        found = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise StorageError(f"{type(error).__name__}: {error}") from None
+    names = found.get("stopped") if isinstance(found, dict) and found.get("format") == FORMAT else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise StorageError(f'it is not {{"format": {FORMAT}, "stopped": [...]}}')
+    return set(names)
 
 
 def _sync_directory(directory: Path) -> None:

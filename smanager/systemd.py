@@ -34,7 +34,7 @@ def passed_sockets() -> list[socket.socket]:
     os.environ.pop("LISTEN_FDNAMES", None)
     if not meant or not count.isdecimal():
         return []
-    return [socket.socket(fileno=FIRST_DESCRIPTOR + number) for number in range(int(count))]
+    return [socket.socket(fileno=descriptor) for descriptor in range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count))]
 
 
 async def feed_watchdog() -> None:

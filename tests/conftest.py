@@ -106,9 +106,10 @@ class Server:
     def children(self) -> list[int]:
         """The process ids of the hosts."""
         listed = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False
+            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False
         )
-        return [int(word) for word in listed.stdout.split()]
+        commands = [line.split(None, 1) for line in listed.stdout.splitlines()]
+        return [int(pid) for pid, command in commands if not command.startswith("/bin/sh")]  # that is the guard
 
     def stop(self) -> int:
         """End it as an administrator would; returns the exit status."""

@@ -122,6 +122,7 @@ def test_a_command_has_its_methods_name_doc_and_parameters() -> None:
         doc="Switches an outlet\n\nIt takes a second to settle.",
         parameters=(Parameter("outlet"), Parameter("state", required=False, default="on")),
         completes=True,
+        returns={"type": "string"},
     )
     assert command.summary == "Switches an outlet"
     assert command.method == "cmd_switch"
@@ -129,7 +130,7 @@ def test_a_command_has_its_methods_name_doc_and_parameters() -> None:
 
 def test_a_toplevel_command_is_marked_as_one() -> None:
     command = describe(Power, "toplevel_cmd_outlets")
-    assert command == Command("outlets", "The outlets that there are", toplevel=True)
+    assert command == Command("outlets", "The outlets that there are", toplevel=True, returns={"type": "string"})
     assert command.method == "toplevel_cmd_outlets"
 
 

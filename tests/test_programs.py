@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def test_a_program_is_run_as_it_is_configured(kept: Callable[..., Server], direc
         ('program = ["no-such-program"]', "it cannot be started: FileNotFoundError: "),
         ('program = ["true"]\nenv_files = ["missing.env"]', "it cannot be started: FileNotFoundError: "),
         ('program = ["true"]\ndirectory = "missing"', "it cannot be started: FileNotFoundError: "),
-        ('program = ["true"]\nuser = "no-such-user"', "it cannot be started: KeyError: "),
+        ('program = ["true"]\nuser = "no-such-user"', "it cannot be started: LookupError: there is no user "),
         (
             'program = ["true"]\nlimits = { nofile = 1_000_000_000_000 }',
             "it cannot be started: its limits cannot be set; ",
@@ -129,6 +130,16 @@ def test_a_probe_runs_where_and_as_whom_its_program_does(kept: Callable[..., Ser
         ready_when = {{ command = {probe}, interval = 0.1 }}"""
     )
     is_in(server, "sleeper", "running")
+
+
+def test_a_probe_that_takes_too_long_leaves_nothing_behind(kept: Callable[..., Server]) -> None:
+    mark = f"{10_000_000 + os.getpid()}.5"
+    server = kept(SLEEPER + f'alive_when = {{ command = ["sh", "-c", "sleep {mark}; true"], failures = 1 }}')
+    is_in(server, "sleeper", "running")
+    wait_for(lambda: f"sleep {mark}" in subprocess.getoutput("ps -eo args="), "the probe")
+    server.wait_for_log("did not end within 5 s")
+    server.stop()
+    assert f"sleep {mark}" not in subprocess.getoutput("ps -eo args=").splitlines()
 
 
 def test_a_program_that_prints_nothing_any_more_is_hung(kept: Callable[..., Server]) -> None:

@@ -184,10 +184,75 @@ def test_sighup_reloads_and_the_log_says_what_that_did(two: Server) -> None:
 
 def test_a_file_that_does_not_load_is_tried_again_when_it_has_changed(two: Server) -> None:
     path = write_service(Path("services"), "oops = = 1\n", "extra.py")
-    two.ask("reload")
+    two.ask("restart")
     assert "extra.py: line 1: SyntaxError" in two.ask("services")
     assert two.ask("reload") == "nothing has changed\n"
     path.write_text("from smanager import SService\nclass Extra(SService): pass\n")
     two.ask("reload")
     wait_for(lambda: "extra         running" in two.ask("services"), "the mended file")
     assert "SyntaxError" not in two.ask("services")
+
+
+@pytest.mark.parametrize("command", ["reload", "reload --dry-run"])
+def test_a_file_that_is_broken_changes_nothing(two: Server, command: str) -> None:
+    pid = pid_of(two, "systemstatus")
+    path = write_service(Path("services"), SEED_SERVICE + "\nclass X(\n")
+    reconfigure(TWO.replace("services.two", "services.three"))
+    answer = two.ask(command)
+    assert answer.startswith(f"*** reload: {path.resolve()}: line ")
+    assert "SyntaxError" in answer
+    assert pid_of(two, "systemstatus") == pid
+    assert two.ask("hostname") == "mycomputerhostname\n"
+    is_in(two, "two", "running")
+    path.write_text(SEED_SERVICE + "    watchdog = 'often'\n")
+    assert "watchdog is 'often', and should be a number of seconds" in two.ask(command)
+    assert pid_of(two, "systemstatus") == pid
+
+
+def test_what_has_failed_is_started_again_when_it_is_mended(two: Server) -> None:
+    broken = TWO.replace('["sleep", "3600"]', '["no-such-program"]', 1) + 'needs = ["one"]\n'
+    reconfigure(broken.replace("[services.one]", "[services.one]\ngive_up_after = 1"))
+    two.ask("reload")
+    is_in(two, "one", "failed")
+    reconfigure(TWO + 'needs = ["one"]\n')
+    two.ask("reload")
+    is_in(two, "one", "running")
+    is_in(two, "two", "running")
+
+
+def test_the_keys_at_the_root_are_looked_at_too(two: Server) -> None:
+    reconfigure("exit_on = ['two']\nport = 7" + TWO + 'restart = "never"\n')
+    assert two.ask("reload").splitlines() == [
+        "change two: other restart",
+        "change exit_on: it is other",
+        "note port: it is other, and counts at the manager's next start",
+    ]
+    two.ask("signal two KILL")
+    wait_for(lambda: two.process.poll() == 1, "the manager's end")
+
+
+def test_names_that_nobody_has_are_told(two: Server) -> None:
+    reconfigure('exit_on = ["tow"]' + TWO + 'after = ["oen"]\n[services.systemstauts]\nwatchdog = 5\n')
+    answer = two.ask("reload")
+    for problem in (
+        "exit_on: there is no service tow; did you mean two?",
+        "[services.two] waits for oen: there is no service oen; did you mean one?",
+        "[services.systemstauts] there is no service systemstauts; did you mean systemstatus?",
+    ):
+        assert problem in answer
+        assert problem in two.ask("services")
+
+
+def test_a_configuration_that_comes_later_is_found(directory: Path, start: Callable[..., Server]) -> None:
+    (directory / "services").mkdir(exist_ok=True)
+    server = start("--services", "services", "--state-dir", "state")
+    reconfigure(TWO)
+    assert sorted(server.ask("reload").splitlines())[-2:] == ["start two: it is new", "two: running"]
+
+
+def test_a_class_that_was_copied_lives_on_where_it_is_left(two: Server) -> None:
+    write_service(Path("services"), SEED_SERVICE, "zz_copy.py")
+    assert "the name systemstatus is used in" in two.ask("restart")
+    (Path("services") / "systemstatus.py").unlink()
+    two.ask("reload")
+    is_in(two, "systemstatus", "running")

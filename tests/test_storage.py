@@ -37,6 +37,7 @@ def test_a_torn_or_foreign_file_is_set_aside_and_the_last_good_one_counts(direct
     (directory / STOPPED).write_text(torn)
     assert storage.stopped() == {"before"}
     assert (directory / f"{STOPPED}.bad").read_text() == torn
+    assert storage.stopped() == {"before"}
 
 
 def test_whoever_removes_the_file_means_it(directory: Path) -> None:

@@ -178,12 +178,79 @@ def test_a_stop_that_hangs_ends_in_a_kill_of_the_whole_group(kept: Callable[...,
     assert not alive(host)
 
 
+SHARED = """
+import time
+from smanager import SService
+
+
+class Stuck(SService):
+    stop_timeout = 0.3
+    def run(self): time.sleep(3600)
+
+
+class Neighbour(SService):
+    restart = "never"
+"""
+
+
+def test_who_shares_a_process_that_is_killed_is_started_again_whatever_its_policy(kept: Callable[..., Server]) -> None:
+    server = kept(shared=SHARED)
+    is_in(server, "stuck", "running")
+    is_in(server, "neighbour", "running")
+    assert server.ask("stop stuck").startswith("stuck: stopped")
+    is_in(server, "neighbour", "running")
+    assert "its process was ended because of stuck; started again at once" in server.ask("why neighbour")
+
+
+SLOW_STOP = """
+[services.slow]
+program = ["sh", "-c", "trap 'sleep 1; exit 0' TERM; echo up; while :; do sleep 0.05; done"]
+ready_when = { output = "up" }
+"""
+
+
+def test_the_last_word_on_a_service_counts(kept: Callable[..., Server]) -> None:
+    server = kept(SLOW_STOP)
+    is_in(server, "slow", "running")
+    with server.connect() as connection:
+        connection.sendall(b"restart slow\n")
+        is_in(server, "slow", "stopping")
+        assert server.ask("stop slow").startswith("slow: stopped")
+        assert b"*** restart: not everything is running" in read_until(connection, b"why\n")
+        is_in(server, "slow", "stopped")
+        server.ask("start slow")
+    with server.connect() as connection:
+        connection.sendall(b"stop slow\n")
+        is_in(server, "slow", "stopping")
+        assert server.ask("start slow") == "slow: running\n"
+
+
+def test_a_watchdog_looks_after_a_run_only_while_there_is_one(kept: Callable[..., Server]) -> None:
+    brief = "from smanager import SService\nclass Brief(SService):\n    watchdog = 0.3\n"
+    server = kept(brief=brief, none=brief.replace("Brief", "Runs") + "    def run(self): self.alive()\n")
+    is_in(server, "brief", "running")
+    is_in(server, "runs", "running")
+    assert "not hung within 1 s" in server.ask("wait brief runs hung --timeout 1")
+    assert server.ask("status").count("\t0\t") == 2
+
+
+def test_who_waits_is_told_how_things_are(kept: Callable[..., Server]) -> None:
+    server = kept(SLOW_STOP)
+    is_in(server, "slow", "running")
+    assert server.ask("wait slow stopped --timeout 5.5").splitlines() == [
+        "slow: still running",
+        "*** wait: not stopped within 5.5 s: slow is running",
+    ]
+
+
 def test_what_is_stopped_stays_stopped_over_a_restart_of_the_manager(kept: Callable[..., Server]) -> None:
     server = kept(steady=SERVICES)
     server.ask("stop steady")
     server.stop()
     server = kept()
-    assert re.search(r"^neighbour +running\nsteady +stopped$", server.ask("services"), re.MULTILINE)
+    assert re.search(
+        r"^neighbour +running\nsteady +stopped \(as was asked before\)$", server.ask("services"), re.MULTILINE
+    )
     assert server.ask("restart").splitlines() == ["neighbour: running"]
     server.ask("start steady")
     server.stop()

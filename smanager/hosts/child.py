@@ -16,6 +16,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from smanager.commands import COMPLETER_PREFIX
@@ -32,6 +33,9 @@ from smanager.signatures import Signature, signature_of
 
 ORPHAN_SECONDS = 1.5
 """How long services may take over their `stop` where the manager is gone, and nobody else could end them."""
+
+LEFTOVERS_SECONDS = 0.1
+"""How long what they have started has then to end by itself."""
 
 LAST_SECONDS = 1.0
 """How long what services have left running in the process may keep it from its end."""
@@ -60,14 +64,18 @@ class Host:
         self._lives: dict[str, Life] = {}
         self._signatures: dict[tuple[type, str], Signature] = {}
         self._workers = Workers(channel)
+        self._orphaned = False
 
     def work(self) -> None:
         """The main thread's part: import what is asked for, until the end."""
         while job := self._imports.get():
             job()
-        # What the services have started and left behind is told to end as well.
+        # What the services have started and left behind is told to end as well; the manager, if it is there, kills it.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
+        if self._orphaned:
+            sleep(LEFTOVERS_SECONDS)
+            self._kill()
 
     def serve(self) -> None:
         """Carry out the manager's frames until it is gone; nothing may be left behind, whatever goes wrong here."""
@@ -86,6 +94,7 @@ class Host:
                 print(f"the manager sends garbage: {error}")
                 break
             self._wait()
+        self._orphaned = True
         self._in_time(ORPHAN_SECONDS)
         self._end()
 

@@ -93,6 +93,8 @@ class Life:
         """Do the work, or learn how it went, and say that the life has ended if it has."""
         try:
             work()
+            if self._work is None or self._work.done():
+                self._sign_of_life = None  # there is no `run` any more that could be silent
         except Finished as end:
             self.end(str(end), end.clean)
         except CancelledError:  # an `async` run, whose service was told to stop

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -11,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from smanager.settings import Probe, ProgramSettings
+from smanager.text import exit_reason
 
 LOOK_SECONDS = 5.0
 """How long one look may take."""
@@ -85,7 +88,7 @@ class Watch:
             reason = self._look(probe)
             failures = failures + 1 if reason else 0
             if failures >= max(1, probe.failures):
-                self._hung(f"{reason}, {failures} times in a row")
+                self._hung(f"{reason}, {failures} times in a row" if failures > 1 else reason)
                 return
 
     def _look(self, probe: Probe) -> str:
@@ -115,7 +118,16 @@ def port_problem(port: int) -> str:
 
 def command_problem(command: tuple[str, ...], circumstances: Mapping[str, Any]) -> str:
     null = subprocess.DEVNULL
-    with suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run(command, stdin=null, stdout=null, timeout=LOOK_SECONDS, check=False, **circumstances)
-        return f"{command[0]}: exit status {done.returncode}" if done.returncode else ""
-    return f"{command[0]} cannot be run, or did not end within {LOOK_SECONDS:g} s"
+    try:
+        process = subprocess.Popen(command, stdin=null, stdout=null, start_new_session=True, **circumstances)
+    except OSError as error:
+        return f"{command[0]} cannot be run: {(error.strerror or str(error)).lower()}"
+    try:
+        status = process.wait(LOOK_SECONDS)
+        return f"{command[0]}: {exit_reason(status)}" if status else ""
+    except subprocess.TimeoutExpired:
+        return f"{command[0]} did not end within {LOOK_SECONDS:g} s"
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # whatever it has started
+        process.wait()

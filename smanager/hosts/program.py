@@ -66,7 +66,7 @@ class Program(SService):
             process = self._process = self._spawned(around)
         except subprocess.SubprocessError:
             raise Finished(f"it cannot be started: {too_high(self._settings.limits)}", clean=False) from None
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, LookupError, ValueError) as error:
             raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
         self._tell("spawned", process.pid)
         if self._program.ready_when or self._program.alive_when:
@@ -129,6 +129,7 @@ class Program(SService):
         while process.poll() is None:
             if self._stopping and not told:
                 self._signal(signal.Signals[self._program.stop_signal])
+                self._signal(signal.SIGCONT)  # one that was stopped would not notice
                 told, deadline = True, monotonic() + self._settings.stop_timeout
             elif monotonic() >= deadline:
                 self._signal(signal.SIGKILL)
@@ -181,12 +182,15 @@ def scheduler() -> Scheduler:
 def circumstances(settings: ProgramSettings) -> dict[str, Any]:
     """Where and as whom a program and its probes run, for Popen.
 
-    Raises KeyError where there is no such user, and as `environment` does.
+    Raises LookupError where there is no such user, and as `environment` does.
     """
-    user = pwd.getpwnam(settings.user) if settings.user else None
+    try:
+        user = pwd.getpwnam(settings.user) if settings.user else None
+    except KeyError:
+        raise LookupError(f"there is no user {settings.user}") from None
     return {
         "cwd": settings.directory or None,
-        "env": environment(settings),
+        "env": environment(settings, user),
         "user": user.pw_uid if user else None,
         "group": settings.group or (user.pw_gid if user else None),
         "extra_groups": os.getgrouplist(settings.user, user.pw_gid) if user else None,
@@ -202,12 +206,17 @@ def group_exists(group: int) -> bool:
     return True
 
 
-def environment(settings: ProgramSettings) -> dict[str, str]:
-    """The manager's own, then the files', then what the settings say. Raises OSError and ValueError."""
+def environment(settings: ProgramSettings, user: pwd.struct_passwd | None) -> dict[str, str]:
+    """The manager's own, its user's, the files', then what the settings say. Raises OSError and ValueError."""
     found = dict(os.environ)
+    if user:
+        found.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
     for name in settings.env_files:
         for number, line in enumerate(Path(name).read_text().splitlines(), start=1):
-            words = shlex.split(line, comments=True)
+            try:
+                words = shlex.split(line, comments=True)
+            except ValueError as error:
+                raise ValueError(f"{name}, line {number}: {str(error).lower()}") from None
             if not words:
                 continue
             if words[0] == "export":

@@ -152,7 +152,7 @@ class Batch:
 
 
 def success(request: Request, result: object) -> dict[str, object] | None:
-    return {"jsonrpc": "2.0", "result": result, "id": request.identity} if request.is_answered else None
+    return {"jsonrpc": "2.0", "id": request.identity, "result": result} if request.is_answered else None
 
 
 def failure_of(error: BaseException, request: Request) -> dict[str, object] | None:
@@ -167,7 +167,7 @@ def failure(error: RequestError, identity: object) -> dict[str, object]:
     told: dict[str, object] = {"code": error.code, "message": str(error)}
     if error.data is not None:
         told["data"] = error.data
-    return {"jsonrpc": "2.0", "error": told, "id": identity}
+    return {"jsonrpc": "2.0", "id": identity, "error": told}
 
 
 def decoded(line: str) -> Any:

@@ -160,10 +160,11 @@ class Methods:
         Args:
             dry_run: only say it
         """
-        *_, changes = self._manager.planned()
-        if changes and not dry_run:
-            await self._manager.reload(self._caller, lambda text: None)
-        return list(map(str, changes))
+        if dry_run:
+            return list(map(str, (await self._manager.plan()).changes))
+        told: list[str] = []
+        await asyncio.shield(asyncio.ensure_future(self._manager.reload(self._caller, told.append)))
+        return told
 
     async def shell_execute(self, line: str) -> dict[str, object]:
         """Run a line of commands as a script's; returns their output, and the worst of their statuses"""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 
 from smanager.commands import CommandError, Status, split_words
-from smanager.config import ConfigError
 from smanager.keeper import Keeper
+from smanager.manager import PROGRESS_SECONDS
 from smanager.settings import signal_name
 from smanager.shells import statuspages
 from smanager.shells.arguments import Arguments, count, seconds
@@ -181,7 +182,10 @@ class Operations(Shell):
                     for keeper in keepers:
                         if self.manager.keepers.get(keeper.name) is not keeper:
                             raise CommandError(f"{keeper.name} is there no more")
-                    await changed.wait()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(changed.wait(), PROGRESS_SECONDS)
+                    if not changed.is_set():
+                        self.tell("; ".join(f"{keeper.name}: still {keeper.service.condition}" for keeper in keepers))
                     changed.clear()
         except TimeoutError:
             others = [f"{keeper.name} is {keeper.service.condition}" for keeper in keepers if keeper.state is not state]
@@ -224,17 +228,22 @@ class Operations(Shell):
         something is wrong; with --dry-run it only says.
         """
         options = _RELOAD.read(arg)
-        try:
-            *_, found = self.manager.planned()
-        except ConfigError as error:
-            raise CommandError(f"reload: {error}") from None
-        if not found:
-            self.tell("nothing has changed")
-        elif options.dry_run:
-            self.stdout.write("".join(f"{change}\n" for change in found))
-        else:
-            return Work(self.manager.reload(self.caller, self.tell), "reload")
-        return None
+        told: list[str] = []
+
+        def tell(line: str) -> None:
+            told.append(line)
+            self.tell(line)
+
+        async def reload() -> None:
+            if options.dry_run:
+                for change in (await self.manager.plan()).changes:
+                    tell(str(change))
+            else:
+                await self.manager.reload(self.caller, tell)
+            if not told:
+                self.tell("nothing has changed")
+
+        return Work(reload(), "reload")
 
     # Completion: services, and what else each takes.
 

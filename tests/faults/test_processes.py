@@ -73,6 +73,41 @@ def test_a_killed_manager_leaves_nothing_in_any_state_and_the_next_starts_each_o
     assert len(sleepers()) == 2  # `stopping` was told to stop
 
 
+HELD = """
+import ctypes, subprocess
+from smanager import SService
+
+
+class Held(SService):
+    def start(self):
+        subprocess.Popen(["sh", "-c", "trap '' TERM; sleep {mark}; sleep {mark}"])
+    def cmd_hold(self):
+        print("holds")
+        ctypes.PyDLL(None).sleep(60)
+"""
+
+
+@pytest.mark.parametrize("how", ["leaves a child", "holds the interpreter", "is stopped"])
+def test_a_killed_manager_leaves_no_host_that_cannot_end_itself(kept: Callable[..., Server], how: str) -> None:
+    server = kept(STATES.partition("[services.backoff]")[0], held=HELD.format(mark=MARK))
+    is_in(server, "held", "running")
+    is_in(server, "running", "running")
+    processes = [*server.children(), *(int(line.split()[0]) for line in sleepers())]
+    with server.connect() as connection:
+        if how == "holds the interpreter":
+            connection.sendall(b"held hold\n")
+            server.wait_for_log("held: holds")
+        elif how == "is stopped":
+            for host in server.children():
+                os.kill(host, signal.SIGSTOP)
+        server.process.kill()
+        server.process.wait()
+    deadline = time.monotonic() + GONE_SECONDS + 1  # a busy machine is slow
+    while any(map(alive, processes)) or sleepers():
+        assert time.monotonic() < deadline, subprocess.getoutput("ps -ef")
+        time.sleep(0.02)
+
+
 def test_a_crash_in_the_host_is_named_by_its_signal(kept: Callable[..., Server]) -> None:
     crash = "\n    def cmd_crash(self):\n        import ctypes\n        ctypes.string_at(0)\n"
     server = kept(systemstatus=SEED_SERVICE + crash)
