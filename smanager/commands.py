@@ -81,6 +81,14 @@ class Command:
     """Whether the service has a `complete_NAME` method for the command's words."""
     returns: Mapping[str, Any] = field(default_factory=dict)
     """What JSON Schema says of its result."""
+    timeout: float | None = None
+    """Seconds after which it is ended."""
+    exclusive: bool = False
+    """Whether it never runs twice at a time."""
+    hidden: bool = False
+    """Whether it is listed nowhere."""
+    aliases: tuple[str, ...] = ()
+    """Other names for it."""
 
     @property
     def summary(self) -> str:
@@ -97,7 +105,7 @@ class Command:
         parameters = tuple(
             Parameter(**{**parameter, "choices": tuple(parameter["choices"])}) for parameter in data["parameters"]
         )
-        return cls(**{**data, "parameters": parameters})
+        return cls(**{**data, "parameters": parameters, "aliases": tuple(data["aliases"])})
 
 
 def command_name(method: str) -> str:

@@ -17,7 +17,8 @@ from smanager.commands import Command, CommandError
 from smanager.config import ConfigError, Services
 from smanager.dependencies import Dependencies
 from smanager.hosts.handle import HostError
-from smanager.hosts.remotecall import Call, Sink
+from smanager.hosts.remotecall import Sink
+from smanager.jobs import Job, Jobs
 from smanager.journal import Journal
 from smanager.keeper import Keeper
 from smanager.pool import Pool, Slot
@@ -59,6 +60,7 @@ class Manager:
         self.events = self._journal.events
         self.keepers: dict[str, Keeper] = {}
         self.dependencies = Dependencies(catalogue, self.keepers)
+        self.jobs = Jobs()
         self.pool = Pool(self._log_line)
         self._changing = asyncio.Lock()  # one reload, or restart of everything, at a time: files come and go there
         self._remembering = asyncio.Lock()
@@ -256,11 +258,20 @@ class Manager:
         return [keeper for keeper in self.dependencies.stopped_with([*again, *ending]) if keeper not in ending]
 
     def call(
-        self, service: Service, command: Command, arguments: Arguments, caption: str, sink: Sink, as_data: bool
-    ) -> Call:
-        """Run a command in its service's host. Raises CommandError where the service is not running."""
+        self,
+        service: Service,
+        command: Command,
+        arguments: Arguments,
+        caption: str,
+        caller: str,
+        sink: Sink,
+        as_data: bool,
+    ) -> Job:
+        """Run a command in its service's host. Raises CommandError where it cannot be run now."""
+        self.jobs.refuse(service, command, caption)
         if keeper := self.keepers.get(service.name):
-            return keeper.call(command, arguments, caption, sink, as_data)
+            call = keeper.call(command, arguments, caption, sink, as_data)
+            return self.jobs.add(service, command, caption, caller, call)
         raise CommandError(f"{caption}: {service.name} is gone")
 
     async def complete(self, service: Service, command: str, text: str, line: str, begin: int, end: int) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 
 class SService:
@@ -60,6 +60,32 @@ class SService:
 
     def _signal(self, number: int) -> None:
         """Send a signal to what it has outside its host's process, if anything."""
+
+
+Method = TypeVar("Method", bound=Callable[..., object])
+
+
+def command(
+    *, timeout: float | None = None, exclusive: bool = False, hidden: bool = False, aliases: Sequence[str] = ()
+) -> Callable[[Method], Method]:
+    """Say of a `cmd_` method what its signature cannot.
+
+    `timeout`: seconds after which it is ended. `exclusive`: it never runs twice at a time. `hidden`: it is
+    listed nowhere. `aliases`: other names for it.
+
+    Raises ValueError and TypeError where these are something else.
+    """
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"timeout is {timeout!r}, and should be a number of seconds above 0")
+    if isinstance(aliases, str) or not all(isinstance(name, str) and name.isidentifier() for name in aliases):
+        raise ValueError(f"aliases is {aliases!r}, and should be a list of names")
+
+    def mark(method: Method) -> Method:
+        given = {"timeout": timeout, "exclusive": bool(exclusive), "hidden": bool(hidden), "aliases": tuple(aliases)}
+        method._command = given  # type: ignore[attr-defined]  # where `describe` finds it
+        return method
+
+    return mark
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from smanager.commands import COMPLETER_PREFIX, TOPLEVEL_PREFIX, Command, CommandError, Parameter, command_name
-from smanager.values import KINDS, jsonable
+from smanager.data import jsonable
+from smanager.values import KINDS
 
 _NAMES: dict[object, str] = {
     int: "int",
@@ -96,6 +97,7 @@ def describe(owner: type, method: str) -> Command:
         returns=signature.returns,
         toplevel=method.startswith(TOPLEVEL_PREFIX),
         completes=callable(getattr(owner, COMPLETER_PREFIX + name, None)),
+        **getattr(getattr(owner, method), "_command", {}),
     )
 
 

@@ -6,13 +6,11 @@ annotated class there. What a program sends is such a value already, and is chec
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -165,28 +163,3 @@ def member(value: object, members: Mapping[str, str]) -> str:
 def member_words(members: Mapping[str, str]) -> list[str]:
     """How the members are written, where somebody has the choice."""
     return [name.lower() for name in members]
-
-
-def jsonable(value: object) -> Any:
-    """A value as JSON has it; text where JSON has nothing like it."""
-    if value is None or isinstance(value, bool | int | str):
-        return value.value if isinstance(value, Enum) else value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Enum):
-        return jsonable(value.value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return {name: jsonable(item) for name, item in zip(value._fields, value, strict=False)}
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [jsonable(item) for item in value]
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).decode("utf-8", "replace")
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return str(value)

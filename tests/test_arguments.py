@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from smanager.binding import Binding, accept
 from smanager.commands import CommandError
+from smanager.data import jsonable
 from smanager.service import SService
 from smanager.shells.pages import command_help
 from smanager.signatures import describe, parameter_docs, signature_of, without_parameters
-from smanager.values import jsonable
 
 
 class Colour(enum.Enum):

@@ -136,10 +136,10 @@ EXAMPLE_CALLS = json.loads((Path(__file__).parent / "data" / "jsonrpc-examples.j
 
 def without_messages(response: Any) -> Any:
     if isinstance(response, list):
-        return sorted(map(without_messages, response), key=json.dumps)
+        return sorted(map(without_messages, response), key=str)
     if "error" in response:
-        return {**response, "error": response["error"]["code"]}
-    return response
+        response = {**response, "error": response["error"]["code"]}
+    return dict(sorted(response.items()))
 
 
 @pytest.mark.parametrize("example", EXAMPLE_CALLS, ids=lambda example: example["title"])

@@ -84,7 +84,7 @@ def test_ctrl_d_goes_up_one_level(person: Person) -> None:
     ("line", "shown"),
     [
         ("sys up", answer(" 12:20:43 up 12 days, 14:36,  6 users,  load average: 0.28, 0.39, 0.46\n")),
-        ("call c", answer("1\n")),
+        ("call co", answer("1\n")),
         ("ho", answer("mycomputerhostname\n")),
         ("h", answer("*** h could be: help, hostname\n")),
         ("sys h", answer("*** h could be: help, hostname\n")),

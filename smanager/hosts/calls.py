@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from smanager.hosts import frames
 from smanager.hosts.channel import Channel, current_service, end_line
+from smanager.hosts.errors import in_one_line, print_traceback
 from smanager.hosts.frames import WINDOW, Kind
-from smanager.hosts.loader import in_one_line, print_traceback
 from smanager.hosts.results import in_thread, shown, shown_each
 
 if TYPE_CHECKING:
@@ -219,6 +219,7 @@ class Workers:
                 self._run(call)
             except Cancelled:  # it came between the two
                 self._leave(call)
+                self._tell_end(call)
 
     def _run(self, call: Call) -> None:
         """Run one call in this thread; a Cancelled that arrives late is taken back before the next call."""
@@ -232,6 +233,8 @@ class Workers:
         finally:
             self._leave(call)
             end_line()
+            if call.cancelled and call.task is None:
+                self._tell_end(call)
 
     def _leave(self, call: Call) -> None:
         while True:
@@ -271,6 +274,8 @@ class Workers:
     def _hand_over(self, call: Call, result: Awaitable[object] | AsyncIterator[object]) -> None:
         def finished(_: Future[None]) -> None:
             self._calls.pop(call.number, None)
+            if call.cancelled:
+                self._tell_end(call)
 
         with self._lock:
             call.task = run_in_loop(self._await(call, result))
@@ -296,6 +301,10 @@ class Workers:
         except BaseException as error:  # nothing may leave a task that would end the loop: SystemExit does
             if not call.cancelled:
                 self._send_error(call, error)
+
+    def _tell_end(self, call: Call) -> None:
+        """A call that was cancelled has ended; what it has sent before is no matter any more."""
+        self._channel.send(frames.encode_text(Kind.ERROR, call.number, "cancelled"))
 
     def _send_words(self, call: Call, result: object) -> None:
         words = result if isinstance(result, Iterable) else []

@@ -17,19 +17,21 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smanager.commands import COMPLETER_PREFIX
 from smanager.files import fingerprint
 from smanager.hosts import frames
 from smanager.hosts.calls import Call, Workers
 from smanager.hosts.channel import Channel, capture_output
+from smanager.hosts.errors import LoadError, in_one_line, print_traceback
 from smanager.hosts.frames import Frame, FrameError, Kind
 from smanager.hosts.lives import Life, make
-from smanager.hosts.loader import LoadError, in_one_line, load, print_traceback, report
 from smanager.hosts.paths import matching
 from smanager.service import SService
-from smanager.signatures import Signature, signature_of
+
+if TYPE_CHECKING:
+    from smanager.signatures import Signature
 
 ORPHAN_SECONDS = 1.5
 """How long services may take over their `stop` where the manager is gone, and nobody else could end them."""
@@ -153,11 +155,15 @@ class Host:
             self._workers.put(call)
 
     def _signature(self, owner: type, method: str) -> Signature:
+        from smanager.signatures import signature_of
+
         if (owner, method) not in self._signatures:
             self._signatures[owner, method] = signature_of(owner, method)
         return self._signatures[owner, method]
 
     def _report(self, path: str) -> None:
+        from smanager.hosts.loader import report
+
         before = fingerprint(Path(path))
         classes = self._load(path)
         found = {"services": [], "problems": [str(classes)]} if isinstance(classes, LoadError) else report(classes)
@@ -165,6 +171,8 @@ class Host:
 
     def _load(self, path: str) -> list[type[SService]] | LoadError:
         """The file's service classes, imported at the first time only, or what is wrong with it."""
+        from smanager.hosts.loader import load  # a host of programs has no use for all that it takes
+
         if path not in self._files:
             try:
                 self._files[path] = load(Path(path))

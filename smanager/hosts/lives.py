@@ -13,9 +13,9 @@ from typing import Any
 from smanager.hosts import frames
 from smanager.hosts.calls import run_in_loop, settle
 from smanager.hosts.channel import Channel, current_service, end_line
+from smanager.hosts.errors import in_one_line, print_traceback
 from smanager.hosts.frames import Kind
 from smanager.hosts.limits import set_limits
-from smanager.hosts.loader import in_one_line, print_traceback
 from smanager.service import Finished, SService
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from smanager.hosts import frames
 from smanager.hosts.frames import WINDOW, Kind
+
+GRACE_SECONDS = 0.1
+"""How long a method may take to end after it was cancelled, before its caller has the prompt back without that."""
 
 VALUE_LIMIT = 4 * 1024 * 1024
 """Characters of JSON that one result may take, for it is kept whole; what is more has to be yielded."""
@@ -34,7 +38,7 @@ class Connection(Protocol):
 
     def send(self, frame: bytes) -> None: ...
 
-    def cancel(self, number: int, reason: str = ...) -> None: ...
+    def cancel(self, number: int) -> None: ...
 
 
 class Call:
@@ -43,7 +47,7 @@ class Call:
     `ended` is given once the line that says what went wrong, or None.
     """
 
-    __slots__ = ("_data", "_host", "_number", "_owed", "_paused", "_sink", "caption", "ended")
+    __slots__ = ("_cancelled", "_data", "_host", "_number", "_owed", "_paused", "_sink", "caption", "ended", "gone")
 
     def __init__(self, host: Connection, number: int, caption: str, sink: Sink) -> None:
         self._host = host
@@ -52,12 +56,21 @@ class Call:
         self._owed = 0
         self._data: list[str] = []
         self._sink = sink
+        self._cancelled = ""
         self.caption = caption
+        self.gone: Callable[[], None] = lambda: None
+        """Told when the method itself has ended, which may be later than its caller is told."""
         self.ended: Callable[[str | None], None] = lambda error: None
 
-    def cancel(self) -> None:
-        """End it at once for the caller; the method itself ends when it can."""
-        self._host.cancel(self._number)
+    def cancel(self, reason: str = "cancelled") -> None:
+        """Have it ended; a caller does not wait longer than GRACE_SECONDS for a method that cannot be."""
+        if not self._cancelled:
+            self._cancelled = reason
+            self._host.cancel(self._number)
+            asyncio.get_running_loop().call_later(GRACE_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        self._tell_end(f"{self._cancelled}, but it still runs; `jobs` lists it until it ends")
 
     def pause(self) -> None:
         """Nobody can take more output now: the host holds the command back once a window's worth is under way."""
@@ -68,10 +81,14 @@ class Call:
         self._acknowledge()
 
     def output(self, text: str) -> None:
+        if self._cancelled:
+            return
         self._sink.write(text)
         self._took(text)
 
     def item(self, text: str) -> None:
+        if self._cancelled:
+            return
         self._sink.item(json.loads(text))
         self._took(text)
 
@@ -79,15 +96,15 @@ class Call:
         self._data.append(text)
         self._took(text)
         if len(self._data) * len(self._data[0]) > VALUE_LIMIT:
-            self._host.cancel(
-                self._number, f"its result is larger than {VALUE_LIMIT} characters; it should yield parts"
-            )
+            self.cancel(f"its result is larger than {VALUE_LIMIT} characters; it should yield parts")
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         self._sink.progress(done, total, text)
 
     def finish(self, text: str) -> None:
         """The rest of its output has come."""
+        if self._cancelled:
+            self._data, text = [], ""
         if self._data:
             self._sink.value(json.loads("".join(self._data)))
         if text:
@@ -95,7 +112,13 @@ class Call:
         self.end(None)
 
     def end(self, error: str | None) -> None:
-        self.ended(f"{self.caption}: {error}" if error is not None else None)
+        """The method has ended, or its host has; `error` says what went wrong, if anything did."""
+        self.gone()
+        self._tell_end(self._cancelled or error)
+
+    def _tell_end(self, error: str | None) -> None:
+        ended, self.ended = self.ended, lambda error: None
+        ended(f"{self.caption}: {error}" if error is not None else None)
 
     def _took(self, text: str) -> None:
         self._owed += len(text)

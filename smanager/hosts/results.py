@@ -7,9 +7,9 @@ import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar, cast
 
+from smanager.data import jsonable
 from smanager.hosts.frames import PAYLOAD_LIMIT, Kind
 from smanager.service import Progress
-from smanager.values import jsonable
 
 T = TypeVar("T")
 

@@ -97,7 +97,8 @@ class Methods:
     async def _run(self, name: str, service: Service, command: Command, params: object, notify: Notify) -> Any:
         sink = Results(notify)
         ended: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        call = self._manager.call(service, command, accepted(command, name, params), name, sink, as_data=True)
+        arguments = accepted(command, name, params)
+        call = self._manager.call(service, command, arguments, name, self._caller, sink, as_data=True).call
         call.ended = lambda error: None if ended.done() else ended.set_result(error)
         self._calls.add(call)
         if not self.may_reply.is_set():
@@ -199,6 +200,7 @@ class Methods:
         commands |= {name: command for name, (_, command) in catalogue.toplevel.items()}
         for service in catalogue.services.values():
             commands |= {f"{service.name}.{name}": command for name, command in service.commands.items()}
+        commands = {name: command for name, command in commands.items() if not command.hidden}
         return {
             "openrpc": OPENRPC,
             "info": {"title": "SManager", "version": __version__},

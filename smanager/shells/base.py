@@ -59,6 +59,8 @@ class Shell(cmd.Cmd):
     """Behaves for a person on a terminal and for a script alike; only a person may abbreviate."""
 
     prompt = ">"
+    unlisted: frozenset[str] = frozenset()
+    """Commands that are there for who knows them: hidden ones, and other names of one."""
 
     def __init__(self, manager: Manager, results: Printer, abbreviations: bool, caller: str) -> None:
         super().__init__(completekey="", stdin=_NO_INPUT, stdout=cast("TextIO", results))
@@ -119,8 +121,9 @@ class Shell(cmd.Cmd):
         return begun[:ALTERNATIVES] or resembling(name, names, ALTERNATIVES)
 
     def names(self) -> list[str]:
-        """The commands of this shell."""
-        return [name.removeprefix("do_") for name in self.get_names() if name.startswith("do_")]
+        """The commands of this shell that are listed."""
+        names = [name.removeprefix("do_") for name in self.get_names() if name.startswith("do_")]
+        return [name for name in names if name not in self.unlisted]
 
     def do_exit(self, arg: str) -> Outcome:
         """go up one level; from the top, end the session"""

@@ -6,8 +6,10 @@ import asyncio
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from time import monotonic
 
 from smanager.commands import CommandError, Status, split_words
+from smanager.history import duration_text
 from smanager.keeper import Keeper
 from smanager.manager import PROGRESS_SECONDS
 from smanager.settings import signal_name
@@ -220,6 +222,34 @@ class Operations(Shell):
             keepers = self.manager.dependencies.sharing(keepers)
         for keeper in self.manager.dependencies.stopped_with(keepers):
             self.tell(f"{verb} {keeper.name}, which is {keeper.state.value}")
+
+    def do_jobs(self, arg: str) -> None:
+        """list the commands that run
+
+        Each with its number, for `cancel`, with who gave it and for how long it runs.
+        """
+        self.no_words("jobs", arg)
+        rows = [
+            {
+                "ID": job.number,
+                "COMMAND": job.caption,
+                "FROM": job.caller,
+                "FOR": duration_text(monotonic() - job.since),
+            }
+            for job in self.manager.jobs.all()
+        ]
+        if rows or self.results.as_data:
+            self.results.value(rows)
+
+    def do_cancel(self, arg: str) -> None:
+        """end a command that runs
+
+        `cancel ID`; `jobs` lists them.
+        """
+        words = split_words(arg)
+        if len(words) != 1 or not words[0].isdecimal():
+            raise CommandError("cancel: which job? usage: cancel ID", Status.UNUSABLE)
+        self.manager.jobs.cancel(int(words[0]))
 
     def do_reload(self, arg: str) -> Outcome:
         """apply changed files and configuration

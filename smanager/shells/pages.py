@@ -25,7 +25,7 @@ def banner(catalogue: Catalogue) -> str:
 
 def root_help(catalogue: Catalogue, built_ins: Mapping[str, str]) -> str:
     """All that can be called from the root; `built_ins` has the summaries of the manager's own commands."""
-    toplevel = {name: command.summary for name, (_, command) in catalogue.toplevel.items()}
+    toplevel = {name: command.summary for name, (_, command) in catalogue.toplevel.items() if not command.hidden}
     services = {name: service.summary for name, service in catalogue.services.items()}
     for file, problem in catalogue.problems():
         if not file.services:
@@ -41,14 +41,15 @@ def root_help(catalogue: Catalogue, built_ins: Mapping[str, str]) -> str:
 
 def summary(catalogue: Catalogue, built_ins: Iterable[str]) -> str:
     """`help -s`: the names alone, for a program."""
-    lines = [["TOP:", *catalogue.toplevel], ["SERVICES:", *catalogue.services], ["COMMANDS:", *built_ins]]
+    toplevel = [name for name, (_, command) in catalogue.toplevel.items() if not command.hidden]
+    lines = [["TOP:", *toplevel], ["SERVICES:", *catalogue.services], ["COMMANDS:", *built_ins]]
     return "".join(" ".join(line) + "\n" for line in lines)
 
 
 def service_help(service: Service) -> str:
     """A service and its commands."""
     commands = {"help": "Print the help dialogue for this service"}
-    commands |= {name: command.summary for name, command in service.commands.items()}
+    commands |= {name: command.summary for name, command in service.commands.items() if not command.hidden}
     doc = f"{service.doc}\n" if service.doc else ""
     heading = f"{SERVICE_SEPARATOR}{service.title}\n{doc}{SERVICE_SEPARATOR}"
     return heading + "".join(_entry(name, text) for name, text in commands.items()) + "\n"
@@ -57,6 +58,7 @@ def service_help(service: Service) -> str:
 def command_help(caption: str, command: Command) -> str:
     """One command: how it is typed, its docstring, and what is known of its parameters."""
     doc = f"\n{command.doc}\n" if command.doc else ""
+    doc += f"\nalso called: {', '.join(command.aliases)}\n" if command.aliases else ""
     told = {
         option_names(parameter)[0] if parameter.option else parameter.name: parameter_help(parameter)
         for parameter in command.parameters

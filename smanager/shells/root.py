@@ -28,6 +28,8 @@ BUILT_INS = (
         "signal",
         "plan",
         "reload",
+        "jobs",
+        "cancel",
     ),
 )
 """The manager's own commands in the order of the help page: the seed's three first."""
@@ -126,7 +128,8 @@ def root_shell(manager: Manager) -> type[RootShell]:
     for name in shells:
         namespace["do_" + name] = _entrance(name)
         namespace["complete_" + name] = _completer_inside(name)
-    return type("RootShell", (RootShell,), namespace)
+    hidden = frozenset(name for name, (_, command) in catalogue.toplevel.items() if command.hidden)
+    return type("RootShell", (RootShell,), {**namespace, "unlisted": hidden})
 
 
 def _entrance(service: str) -> Callable[[RootShell, str], Outcome]:

@@ -52,8 +52,12 @@ def service_shell(service: Service) -> type[ServiceShell]:
     """Adapt a service: the shell class whose `do_` methods run its commands."""
     namespace: dict[str, object] = {"service": service, "prompt": f"{service.name}>"}
     for command in service.commands.values():
-        namespace["do_" + command.name] = runner(service, command, f"{service.name} {command.name}")
-        namespace["complete_" + command.name] = completer(service, command)
+        for name in (command.name, *command.aliases):
+            namespace["do_" + name] = runner(service, command, f"{service.name} {name}")
+            namespace["complete_" + name] = completer(service, command)
+    listed = {command.name for command in service.commands.values() if not command.hidden}
+    own = {name.removeprefix("do_") for name in namespace if name.startswith("do_")}
+    namespace["unlisted"] = frozenset(own - listed)
     return type(f"{service.title}Shell", (ServiceShell,), namespace)
 
 
@@ -65,7 +69,8 @@ def runner(service: Service, command: Command, caption: str) -> Callable[[Shell,
     def run(shell: Shell, arg: str) -> Outcome:
         arguments = binding.bind(caption, split_words(arg))
         results = shell.results
-        return shell.manager.call(service, command, arguments, caption, results, results.as_data)
+        caller = shell.caller
+        return shell.manager.call(service, command, arguments, caption, caller, results, results.as_data).call
 
     run.__doc__ = command.doc
     return run

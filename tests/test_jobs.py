@@ -1,0 +1,131 @@
+"""Commands that take their time: how they are ended, listed, and kept from running twice."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+import pytest
+
+from smanager import command
+from tests.conftest import Server, read_until, wait_for
+from tests.test_jsonrpc import request, responses
+
+LONG = """
+import asyncio, time
+from smanager import SService, command
+
+
+class Long(SService):
+    def cmd_busy(self):
+        print("busy")
+        while True: pass
+    def cmd_stuck(self):
+        print("stuck")
+        time.sleep(3)
+    async def cmd_later(self):
+        print("later")
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            print("tidied up")
+    @command(timeout=0.2)
+    def cmd_brief(self):
+        while True: pass
+    @command(exclusive=True)
+    async def cmd_single(self):
+        print("single")
+        await asyncio.sleep(3600)
+    @command(hidden=True)
+    def cmd_secret(self): return "found"
+    @command(aliases=["ls", "dir"])
+    def cmd_list(self, where="here"): return where
+    @command(hidden=True)
+    def toplevel_cmd_trapdoor(self): return "open"
+"""
+
+
+@pytest.fixture
+def server(kept: Callable[..., Server]) -> Server:
+    return kept(long=LONG)
+
+
+def reset(connection: socket.socket) -> None:
+    """Hang up so that the server sees it at once: a script that only closes may still want to read."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@pytest.mark.parametrize("name", ["busy", "later"])
+def test_a_hang_up_ends_the_method(server: Server, name: str) -> None:
+    with server.connect() as connection:
+        connection.sendall(f"long {name}\n".encode())
+        server.wait_for_log(f"long: {name}")
+        assert len(json.loads(server.ask("jobs --json"))) == 1
+        reset(connection)
+    wait_for(lambda: json.loads(server.ask("jobs --json")) == [], "the end of the job")
+    if name == "later":
+        server.wait_for_log("long: tidied up")
+
+
+def test_jobs_are_listed_and_cancelled_by_others(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"long busy\n")
+        server.wait_for_log("long: busy")
+        (job,) = json.loads(server.ask("jobs --json"))
+        assert (job["ID"], job["COMMAND"]) == (1, "long busy")
+        assert job["FROM"].startswith("127.0.0.1:")
+        assert server.ask("cancel 1") == ""
+        assert read_until(connection, b"\n") == b"*** long busy: cancelled by somebody else\n"
+    assert server.ask("jobs") == ""
+    assert server.ask("cancel 1") == "*** cancel: there is no job 1; there are: none\n"
+    assert server.ask("cancel").startswith("*** cancel: which job?")
+
+
+def test_a_method_that_cannot_be_ended_is_left_and_listed_until_it_ends(server: Server) -> None:
+    cancel = {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 1}}
+    with server.connect() as connection:
+        connection.sendall(json.dumps(request("long.stuck")).encode() + b"\n")
+        server.wait_for_log("long: stuck")
+        began = time.monotonic()
+        connection.sendall(json.dumps(cancel).encode() + b"\n")
+        assert json.loads(read_until(connection, b"\n"))["error"]["code"] == -32800
+        assert time.monotonic() - began < 3  # the method itself takes longer
+        assert "long.stuck" in server.ask("jobs")
+    wait_for(lambda: server.ask("jobs") == "", "the end of the method")
+
+
+def test_a_command_is_ended_after_its_timeout(server: Server) -> None:
+    assert server.ask("long brief") == "*** long brief: it took longer than 0.2 s\n"
+
+
+def test_an_exclusive_command_does_not_run_twice(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"long single\n")
+        server.wait_for_log("long: single")
+        assert server.ask("long single").startswith("*** long single: it runs already, for 127.0.0.1:")
+        (refused,) = responses(server, request("long.single"))
+        assert "it runs already" in refused["error"]["message"]
+        reset(connection)
+    wait_for(lambda: server.ask("jobs") == "", "the end of the first one")
+
+
+def test_hidden_commands_and_aliases_are_for_those_who_know_them(server: Server) -> None:
+    assert server.ask("long secret; trapdoor") == "found\nopen\n"
+    assert "secret" not in server.ask("long help")
+    assert "trapdoor" not in server.ask("help") + server.ask("help -s")
+    assert server.ask("long ls a; long dir") == "a\nhere\n"
+    assert "ls" not in server.ask("long help").split()
+    assert "also called: ls, dir" in server.ask("help long list")
+    (document,) = responses(server, request("rpc.discover"))
+    methods = {method["name"] for method in document["result"]["methods"]}
+    assert "long.list" in methods
+    assert not {"long.secret", "trapdoor", "long.ls"} & methods
+
+
+@pytest.mark.parametrize("given", [{"timeout": 0}, {"timeout": -1}, {"aliases": "ls"}, {"aliases": ["a b"]}])
+def test_what_a_command_cannot_be_is_said_where_it_is_written(given: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"^(timeout|aliases) is .*, and should be "):
+        command(**given)  # type: ignore[arg-type]  # as somebody may write it
