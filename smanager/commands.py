@@ -146,6 +146,14 @@ def without_json(text: str) -> tuple[str, bool]:
     return text[: found.start(1)] + text[found.end(1) :], True
 
 
+def without_ampersand(text: str) -> tuple[str, bool]:
+    """A command without the `&` that stands behind it, and whether it was there."""
+    rest = text.rstrip()
+    if rest.endswith(("\t&", " &")):
+        return rest[:-1], True
+    return text, False
+
+
 def split_words(text: str) -> list[str]:
     """Split words as a shell does. Raises CommandError where a quotation is not closed."""
     if not _NEEDS_SHELL_SPLITTING.search(text):

@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.test_jsonrpc import request, responses
 
 LONG = """
 import asyncio, time
-from smanager import SService, command
+from smanager import Progress, SService, command
 
 
 class Long(SService):
@@ -39,6 +40,13 @@ class Long(SService):
     async def cmd_single(self):
         print("single")
         await asyncio.sleep(3600)
+    def cmd_far(self, gate):
+        import os
+        for done in range(0, 101, 25):
+            yield Progress(done, 100, "copying")
+            while done == 50 and not os.path.exists(gate): time.sleep(0.01)
+            time.sleep(0.12)
+        yield "copied"
     @command(hidden=True)
     def cmd_secret(self): return "found"
     @command(aliases=["ls", "dir"])
@@ -129,3 +137,52 @@ def test_hidden_commands_and_aliases_are_for_those_who_know_them(server: Server)
 def test_what_a_command_cannot_be_is_said_where_it_is_written(given: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"^(timeout|aliases) is .*, and should be "):
         command(**given)  # type: ignore[arg-type]  # as somebody may write it
+
+
+def at_a_terminal(connection: socket.socket) -> None:
+    """Be a person with a telnet client in character mode."""
+    connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
+    read_until(connection, b"\r\n>")
+
+
+def test_progress_is_one_line_that_goes_and_scripts_see_nothing_of_it(server: Server, directory: Path) -> None:
+    with server.connect() as connection:
+        at_a_terminal(connection)
+        connection.sendall(f"long far {directory}/gate\r".encode())
+        shown = read_until(connection, b" 50% 50/100")
+        assert b"\r[#####...............]  25% 25/100  copying, " in shown
+        (directory / "gate").touch()
+        shown = read_until(connection, b"copied\r\n")
+        assert b"\r\x1b[Kcopied\r\n" in shown
+    assert server.ask(f"long far {directory}/gate") == "copied\n"
+
+
+def test_a_command_may_go_on_by_itself_and_its_end_is_announced(server: Server, directory: Path) -> None:
+    with server.connect() as connection:
+        at_a_terminal(connection)
+        connection.sendall(f"long far {directory}/gate &\r".encode())
+        read_until(connection, b"long far: begun\r\n")
+        connection.sendall(b"long sec")
+        (directory / "gate").touch()
+        read_until(connection, b"long far: done\r\n>long sec")
+        connection.sendall(b"ret\r")
+        read_until(connection, b"found\r\n")
+    assert server.ask("long single &") == "long single: begun\n"
+    assert "long single" in server.ask("jobs")  # whoever began it has gone
+    (job,) = json.loads(server.ask("jobs --json"))
+    server.ask(f"cancel {job['ID']}")
+    wait_for(lambda: server.ask("jobs") == "", "the end of the job")
+
+
+def test_watch_runs_a_command_again_and_again_until_ctrl_c(server: Server) -> None:
+    with server.connect() as connection:
+        at_a_terminal(connection)
+        connection.sendall(b"watch -n 0.1 long ls a\r")
+        for _ in range(3):
+            read_until(connection, b"\x1b[H\x1b[2Jevery 0.1 s: long ls a\r\n\r\na\r\n")
+        connection.sendall(b"\x03")
+        read_until(connection, b">")
+        connection.sendall(b"long ls b\r")
+        read_until(connection, b"b\r\n")
+    assert server.ask("watch").startswith("*** watch: which command? usage: ")
+    assert server.ask("watch -n 0 status").startswith("*** watch: '0' should be a number of seconds")

@@ -208,9 +208,9 @@ def test_tab_completes_one_match_and_lists_several(window: Window) -> None:
     window.press("Tab")
     window.shows(
         ">systemstatus",
-        "cancel    help      logs      reload    start     uptime",
+        "cancel    help      logs      reload    start     uptime    why",
         "events    hostname  plan      restart   status    wait",
-        "exit      jobs      quit      signal    stop      why",
+        "exit      jobs      quit      signal    stop      watch",
         ">systemstatus",
     )
     window.type("up")

@@ -43,6 +43,9 @@ PATIENCE = 0.005
 MOST_COMPLETIONS = 1000
 """Words that a completer may offer; nobody reads as many."""
 
+PROGRESS_SECONDS = 0.1
+"""Between two reports of a command's progress."""
+
 IDLE_SECONDS = 10.0
 """After which a worker that had nothing to do ends, but for the last."""
 
@@ -81,8 +84,16 @@ class Call:
         self.thread = 0
         self.task: Future[None] | None = None
         self._room = WINDOW
+        self._told = 0.0
         self._changed = threading.Condition()
         self._wake: Callable[[], object] | None = None  # of the event loop's task, where that waits for room
+
+    def is_progress_due(self) -> bool:
+        """Whether its progress has not been told for a moment; more often, nobody could see it."""
+        now = monotonic()
+        due = now >= self._told + PROGRESS_SECONDS
+        self._told = now if due else self._told
+        return due
 
     def grant(self, characters: int) -> None:
         """The manager has passed on this much: as much again may be sent."""
@@ -262,7 +273,10 @@ class Workers:
             text = shown(result, call.as_data)
             if not isinstance(text, str):
                 for kind, piece in text:
-                    call.take(len(piece), self._holding(call))
+                    if kind is not Kind.PROGRESS:
+                        call.take(len(piece), self._holding(call))
+                    elif not call.is_progress_due():
+                        continue
                     self._channel.send(frames.encode_text(kind, call.number, piece))
                 text = ""
             self._channel.send(frames.encode_text(Kind.RESULT, call.number, text))
@@ -294,7 +308,10 @@ class Workers:
             text = shown_each(value, as_data) if isinstance(value, AsyncIterator) else shown(value, as_data)
             if not isinstance(text, str):
                 async for kind, piece in text if isinstance(text, AsyncIterator) else in_thread(text):
-                    await call.take_later(len(piece))
+                    if kind is not Kind.PROGRESS:
+                        await call.take_later(len(piece))
+                    elif not call.is_progress_due():
+                        continue
                     self._channel.send(frames.encode_text(kind, call.number, piece))
                 text = ""
             self._channel.send(frames.encode_text(Kind.RESULT, call.number, text))

@@ -34,6 +34,12 @@ class Collected:
             self._pieces.append(text)
         self._grown()
 
+    def progress(self, text: str) -> None:
+        """Nobody would see it."""
+
+    def redraw(self, text: str) -> None:
+        self.write(text)
+
     def hold(self, hold: bool) -> None:
         """Have its commands print no more for now."""
         if hold is not self._held:

@@ -116,6 +116,14 @@ class Console:
         """How wide the terminal is; 0 for a pipe."""
         return shutil.get_terminal_size().columns if self._person else 0
 
+    def progress(self, text: str) -> None:
+        """Show a line that the next one replaces."""
+        if self._person:
+            self.write(f"{text}\n")
+
+    def redraw(self, text: str) -> None:
+        self.write(text)
+
     def _read_line(self) -> str:
         if not self._person:
             if not (line := sys.stdin.readline()):

@@ -34,6 +34,12 @@ class Opening:
 
     columns = 0
 
+    def progress(self, text: str) -> None:
+        """Nothing runs yet."""
+
+    def redraw(self, text: str) -> None:
+        """Nothing runs yet."""
+
     def __init__(self, session: Session) -> None:
         self._session = session
         self._codec: TelnetCodec | None = None

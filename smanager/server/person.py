@@ -71,6 +71,14 @@ class Person(ABC):
         """How wide the window is."""
         return DEFAULT_COLUMNS
 
+    @abstractmethod
+    def progress(self, text: str) -> None:
+        """Show a line that goes when something else is shown."""
+
+    def redraw(self, text: str) -> None:
+        """Show a page."""
+        self.write(text)
+
     def show(self, text: str) -> None:
         """Send text that is ready for a terminal."""
         if text:
@@ -121,6 +129,9 @@ class LineMode(Person):
     def idle(self) -> None:
         super().idle()
         self._work()
+
+    def progress(self, text: str) -> None:
+        """There is no way back to the beginning of a line that was sent."""
 
     def end_of_input(self) -> None:
         self._ending = True
@@ -183,6 +194,7 @@ class Terminal(Person):
         self._asking = False
         self._working = False
         self._marks_pastes = False
+        self._progressing = False  # a line about that is shown, which is to go
         self._completing: asyncio.Task[None] | None = None
 
     def take_over(self, typed: bytes, events: Iterable[Event]) -> None:
@@ -218,8 +230,19 @@ class Terminal(Person):
         if not self._working:
             self._work()
 
+    def progress(self, text: str) -> None:
+        if not self._asking:
+            self.show(f"\r{visible(text)}\x1b[K")
+            self._progressing = True
+
+    def redraw(self, text: str) -> None:
+        """Show a page on the whole window."""
+        self._progressing = False
+        self.show(f"\x1b[H\x1b[2J{for_terminal(text)}")
+
     def write(self, text: str) -> None:
         text = for_terminal(text)
+        self._end_progress()
         if self._asking:
             self._editor.print_above(text)
             self._show_editing()
@@ -235,7 +258,13 @@ class Terminal(Person):
         if not self._working:
             self._work()
 
+    def _end_progress(self) -> None:
+        if self._progressing:
+            self._progressing = False
+            self.show("\r\x1b[K")
+
     def ask(self) -> None:
+        self._end_progress()
         if not self._asking:
             self._asking = True
             self._editor.start(self._session.interpreter.prompt)

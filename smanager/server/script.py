@@ -64,6 +64,12 @@ class Script:
     def write(self, text: str) -> None:
         self._session.send(as_bytes(text))
 
+    def progress(self, text: str) -> None:
+        """Nobody would see it."""
+
+    def redraw(self, text: str) -> None:
+        self.write(text)
+
     def idle(self) -> None:
         """Go on with the lines that have come."""
         if self._lines.work():

@@ -43,6 +43,10 @@ class Mode(Protocol):
     @property
     def columns(self) -> int: ...
 
+    def progress(self, text: str) -> None: ...
+
+    def redraw(self, text: str) -> None: ...
+
     def idle(self) -> None: ...
 
     def farewell(self, message: str) -> None: ...
@@ -196,6 +200,12 @@ class Session(asyncio.Protocol):
     @property
     def columns(self) -> int:
         return self.mode.columns
+
+    def progress(self, text: str) -> None:
+        self.mode.progress(text)
+
+    def redraw(self, text: str) -> None:
+        self.mode.redraw(text)
 
     def write(self, text: str) -> None:
         """Show what a shell prints, as the mode does that is on now."""

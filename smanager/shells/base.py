@@ -52,7 +52,15 @@ class Quit:
     """End the session."""
 
 
-Outcome = Running | Enter | Leave | Quit | None
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Run a line again and again."""
+
+    line: str
+    seconds: float
+
+
+Outcome = Running | Enter | Leave | Quit | Repeat | None
 
 
 class Shell(cmd.Cmd):

@@ -6,11 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from smanager.commands import CommandError, Status, split_commands, without_json
-from smanager.shells.base import Enter, Leave, Quit, Running, Shell
+from smanager.commands import CommandError, Status, split_commands, without_ampersand, without_json
+from smanager.hosts.remotecall import Call
+from smanager.shells.base import Enter, Leave, Quit, Repeat, Running, Shell
 from smanager.shells.pages import SEPARATOR, banner
 from smanager.shells.results import JsonPrinter, Output, Printer
 from smanager.shells.root import Shells
+from smanager.shells.running import Work
+from smanager.shells.watching import Watching
 
 COMMANDS_A_TURN = 32
 """Commands of one line that are run before other sessions have their turn."""
@@ -143,6 +146,7 @@ class Interpreter:
         if not text.strip():
             return
         text, self._as_json = without_json(text)
+        text, detached = without_ampersand(text)
         try:
             if self._generation != self._catalogue.generation:
                 self._renew_shell()
@@ -156,10 +160,35 @@ class Interpreter:
         else:
             if outcome is None:
                 self._close()
+            elif detached and isinstance(outcome, Call | Work):
+                self._detach(outcome)
             else:
                 self._follow(outcome)
 
-    def _follow(self, outcome: Running | Enter | Leave | Quit) -> None:
+    def _detach(self, outcome: Call | Work) -> None:
+        """Let it run, and announce its end, wherever the session is then."""
+        caption = outcome.caption
+        self._stdout.write(f"{caption}: begun\n")
+        self._close()
+
+        def announce(error: str | None) -> None:
+            self._stdout.write(f"{caption}: done\n" if error is None else f"*** {error}\n")
+
+        outcome.ended = announce
+
+    def _repeat(self, line: str, seconds: float) -> Running:
+        path = self._path
+
+        def runner(stdout: Output, idle: Callable[[], None]) -> Interpreter:
+            interpreter = Interpreter(self._shells, stdout, idle, person=False, caller=self._caller)
+            interpreter._go(path)
+            return interpreter
+
+        return Watching(line, seconds, self._stdout, runner)
+
+    def _follow(self, outcome: Running | Enter | Leave | Quit | Repeat) -> None:
+        if isinstance(outcome, Repeat):
+            outcome = self._repeat(outcome.line, outcome.seconds)
         if isinstance(outcome, Enter):
             self._go(outcome.service)
         elif isinstance(outcome, Leave):
@@ -168,6 +197,7 @@ class Interpreter:
             self.ended = True
         else:
             self.running = outcome
+            self._printer.begin()
             outcome.ended = self._ended
 
     def _ended(self, error: str | None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import re
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,15 +14,18 @@ from smanager.commands import CommandError, Status, split_words
 from smanager.history import duration_text
 from smanager.keeper import Keeper
 from smanager.manager import PROGRESS_SECONDS
-from smanager.settings import signal_name
+from smanager.settings import signal_name, some_seconds
 from smanager.shells import statuspages
 from smanager.shells.arguments import Arguments, count, seconds
-from smanager.shells.base import Outcome, Shell
+from smanager.shells.base import Outcome, Repeat, Shell
 from smanager.shells.running import Following, Wait, Work
 from smanager.states import State
 
 SHOWN_LINES = 20
 """Lines that `logs` and `events` show where nobody says how many: they fit a small window."""
+
+WATCH_SECONDS = 2.0
+"""How often `watch` runs its command where nobody says."""
 
 _LOGS = Arguments("logs")
 _EVENTS = Arguments("events")
@@ -250,6 +255,27 @@ class Operations(Shell):
         if len(words) != 1 or not words[0].isdecimal():
             raise CommandError("cancel: which job? usage: cancel ID", Status.UNUSABLE)
         self.manager.jobs.cancel(int(words[0]))
+
+    def do_watch(self, arg: str) -> Outcome:
+        """run a command again and again
+
+        `watch [-n SECONDS] COMMAND ...` shows its output in place every 2 seconds, or so many, until Ctrl-C.
+        """
+        match = re.match(r"-n\s+(\S+)\s+(.*)", arg, re.DOTALL)
+        line = match[2] if match else arg
+        try:
+            interval = some_seconds(seconds(match[1])) if match else WATCH_SECONDS
+        except (ValueError, argparse.ArgumentTypeError):
+            raise CommandError(
+                f"watch: {match and match[1]!r} should be a number of seconds", Status.UNUSABLE
+            ) from None
+        if not line.strip() or line.split()[0] == "watch":
+            raise CommandError("watch: which command? usage: watch [-n SECONDS] COMMAND ...", Status.UNUSABLE)
+        return Repeat(line, interval)
+
+    async def complete_watch(self, text: str, line: str, begin: int, end: int) -> list[str]:
+        _, words = await self.completions(line.lstrip().split(None, 1)[1])
+        return words
 
     def do_reload(self, arg: str) -> Outcome:
         """apply changed files and configuration

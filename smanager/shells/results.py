@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any, Protocol
+
+from smanager.history import duration_text
 
 SHORTEST_CELL = 4
 """Characters to which a column may be cut; what does not fit then either is wrapped by the terminal."""
@@ -13,15 +16,27 @@ CUT = "…"
 
 GAP = "  "
 
+BAR_WIDTH = 20
 
-class Output(Protocol):
-    """Where a shell prints."""
+
+class Writer(Protocol):
+    """Takes text."""
 
     def write(self, text: str, /) -> object: ...
+
+
+class Output(Writer, Protocol):
+    """Where a shell prints."""
 
     @property
     def columns(self) -> int:
         """How wide the window is; 0 where nobody looks at one."""
+
+    def progress(self, text: str, /) -> object:
+        """Show a line until something else is shown, where somebody looks."""
+
+    def redraw(self, text: str, /) -> object:
+        """Show a page in the place of the one before."""
 
 
 class Printer:
@@ -32,6 +47,11 @@ class Printer:
 
     def __init__(self, stdout: Output) -> None:
         self._stdout = stdout
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """Another command runs."""
+        self._began = monotonic()
 
     @property
     def columns(self) -> int:
@@ -50,6 +70,8 @@ class Printer:
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         """How far a command is."""
+        if self._stdout.columns:
+            self._stdout.progress(bar(done, total, text, monotonic() - self._began)[: self._stdout.columns - 1])
 
 
 class JsonPrinter(Printer):
@@ -64,6 +86,19 @@ class JsonPrinter(Printer):
 
     def value(self, value: Any) -> None:
         self._stdout.write(json.dumps(value) + "\n")
+
+
+def bar(done: float, total: float | None, text: str, seconds: float) -> str:
+    """How far a command is after so many seconds, on one line: with its rate, and the time that is left."""
+    rate = done / seconds if seconds > 0 else 0.0
+    facts = [" ".join(text.split()), f"{rate:.3g}/s"]
+    if not total:
+        return f"{done:g}  {', '.join(filter(None, facts))}"
+    share = min(max(done / total, 0.0), 1.0)
+    if 0 < share < 1:
+        facts.append(f"{duration_text(seconds / share - seconds)} left")
+    drawn = ("#" * round(share * BAR_WIDTH)).ljust(BAR_WIDTH, ".")
+    return f"[{drawn}] {share:4.0%} {done:g}/{total:g}  {', '.join(filter(None, facts))}"
 
 
 def page(value: Any, columns: int) -> str:

@@ -30,6 +30,7 @@ BUILT_INS = (
         "reload",
         "jobs",
         "cancel",
+        "watch",
     ),
 )
 """The manager's own commands in the order of the help page: the seed's three first."""

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from smanager.commands import CommandError
 from smanager.config import ConfigError
 from smanager.history import Feed
-from smanager.shells.results import Output
+from smanager.shells.results import Writer
 
 T = TypeVar("T")
 
@@ -22,14 +22,14 @@ class Work:
 
     def __init__(self, work: Coroutine[object, object, None], caption: str) -> None:
         self.ended: Callable[[str | None], None] = lambda error: None
-        self._caption = caption
+        self.caption = caption
         self._task = asyncio.ensure_future(work)
         self._task.add_done_callback(self._done)
 
     def cancel(self) -> None:
         """Stop waiting for it; what it has begun is not left half done, and goes on."""
         ended, self.ended = self.ended, lambda error: None
-        ended(f"{self._caption}: goes on without you")
+        ended(f"{self.caption}: goes on without you")
 
     def pause(self) -> None:
         """Its few lines need no holding back."""
@@ -42,8 +42,8 @@ class Work:
             return
         error = task.exception()
         if error and not isinstance(error, CommandError | ConfigError):
-            log.error("%s: a mistake in SManager", self._caption, exc_info=error)
-        self.ended(None if error is None else f"{self._caption}: {error}")
+            log.error("%s: a mistake in SManager", self.caption, exc_info=error)
+        self.ended(None if error is None else f"{self.caption}: {error}")
 
 
 class Wait(Work):
@@ -52,13 +52,13 @@ class Wait(Work):
     def cancel(self) -> None:
         self._task.remove_done_callback(self._done)
         self._task.cancel()
-        self.ended(f"{self._caption}: cancelled")
+        self.ended(f"{self.caption}: cancelled")
 
 
 class Following(Generic[T]):
     """Shows what comes, until somebody has seen enough."""
 
-    def __init__(self, feeds: Sequence[Feed[T]], show: Callable[[T], str], stdout: Output) -> None:
+    def __init__(self, feeds: Sequence[Feed[T]], show: Callable[[T], str], stdout: Writer) -> None:
         self.ended: Callable[[str | None], None] = lambda error: None
         self._show = show
         self._stdout = stdout

@@ -1,0 +1,74 @@
+"""`watch`: a command that is run again and again, and its output shown in the place of the last one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from smanager.shells.results import Output
+
+PAGE_LIMIT = 64 * 1024
+"""Characters of output that are shown: more than a window holds."""
+
+
+class Runner(Protocol):
+    """Runs a line, and tells when that is done."""
+
+    def feed(self, line: str) -> bool: ...
+
+    def cancel(self) -> None: ...
+
+
+class Watching:
+    """One `watch`, until somebody has seen enough."""
+
+    def __init__(
+        self, line: str, seconds: float, stdout: Output, runner: Callable[[Output, Callable[[], None]], Runner]
+    ) -> None:
+        """Run `line` every so many seconds with a runner that prints to what it is given."""
+        self.ended: Callable[[str | None], None] = lambda error: None
+        self._line = line
+        self._seconds = seconds
+        self._stdout = stdout
+        self._runner = runner(self, self._show)
+        self._output = ""
+        self._paused = False
+        self._timer = asyncio.get_running_loop().call_soon(self._run)
+
+    @property
+    def columns(self) -> int:
+        return self._stdout.columns
+
+    def write(self, text: str) -> None:
+        """What the command prints."""
+        self._output = (self._output + text)[:PAGE_LIMIT]
+
+    def progress(self, text: str) -> None:
+        """There is no place for it."""
+
+    def redraw(self, text: str) -> None:
+        """It shows nothing in this way itself."""
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+        self._runner.cancel()
+        self.ended(None)
+        self.ended = lambda error: None
+
+    def pause(self) -> None:
+        """Nobody reads: what comes next is not shown."""
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+
+    def _run(self) -> None:
+        self._output = ""
+        if self._runner.feed(self._line):
+            self._show()
+
+    def _show(self) -> None:
+        if not self._paused:
+            self._stdout.redraw(f"every {self._seconds:g} s: {self._line}\n\n{self._output}")
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._run)
