@@ -4,8 +4,11 @@
     tshell.py                           an interactive session; Ctrl-] leaves
     tshell.py systemstatus uptime       one command: its output, and its exit status
     tshell.py < commands                several, one a line; the exit status is the highest of theirs
+    tshell.py -                         the same, and each one's status is told on stderr; -e stops at a failure
+    tshell.py --complete bash           a completion script, whose words come from the server
 
-A program imports `smanager_cmd`. This file needs nothing but Python 3.11, so it can be copied alone.
+A program imports `Client`, or for a single command `smanager_cmd`. This file needs nothing but Python 3.11, so
+it can be copied alone.
 """
 
 from __future__ import annotations
@@ -25,10 +28,29 @@ import sys
 import termios
 import tty
 
+CANCEL_SECONDS = 2.0  # how long Ctrl-C waits for the server to have ended the command
+
+COMPLETIONS = {
+    "bash": """_tshell() {
+    local IFS=$'\\n'
+    COMPREPLY=($(tshell --words "${COMP_LINE:0:COMP_POINT}" 2>/dev/null))
+}
+complete -o nosort -F _tshell tshell tshell.py
+""",
+    "zsh": """#compdef tshell tshell.py
+_tshell() { compadd -- ${(f)"$(tshell --words "${BUFFER[1,CURSOR]}" 2>/dev/null)"} }
+compdef _tshell tshell tshell.py
+""",
+    "fish": """complete -c tshell -f -a '(tshell --words (commandline -cp) 2>/dev/null)'
+complete -c tshell.py -f -a '(tshell --words (commandline -cp) 2>/dev/null)'
+""",
+}
+
 TYPE_CHECKING = False  # typing's own constant would cost its import, a tenth of the start-up time
 if TYPE_CHECKING:
     import io
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
 
 CONNECT_TIMEOUT = 5.0  # seconds for each of a name's addresses: a lost SYN is sent again after 1 s and after 3 s
 KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
@@ -108,22 +130,119 @@ def execute(wire: io.BufferedRWPair, line: str) -> Reply:
     Raises ConnectionError when what comes back is not a whole reply.
     """
     # Only one request is under way at any time: the same id does for all.
-    request = {"jsonrpc": "2.0", "id": 1, "method": "shell.execute", "params": {"line": line}}
-    wire.write(json.dumps(request).encode() + b"\n")
+    send(wire, {"jsonrpc": "2.0", "id": 1, "method": "shell.execute", "params": {"line": line}})
+    match receive(wire):
+        case {"result": {"output": str(output), "status": int(status)}}:
+            return Reply(output, status)
+        case {"error": {"message": str(message)}}:
+            return Reply(f"*** {message}\n", FAILED)
+        case answer:
+            raise ConnectionError(f"its answer {json.dumps(answer)[:QUOTE_LIMIT]} is no reply of an SManager")
+
+
+def send(wire: io.BufferedRWPair, message: dict[str, object]) -> None:
+    wire.write(json.dumps(message).encode() + b"\n")
     wire.flush()
+
+
+def receive(wire: io.BufferedRWPair) -> dict[str, Any]:
+    """The next message. Raises ConnectionError when none comes, or something else."""
     answer = wire.readline(REPLY_LIMIT)
     if len(answer) == REPLY_LIMIT:
         raise ConnectionError(f"its reply is longer than {REPLY_LIMIT} bytes")
     if not answer.endswith(b"\n"):
         raise ConnectionError("it closed the connection before it had answered")
     with contextlib.suppress(ValueError, RecursionError):  # not JSON, or nested beyond reason
-        match json.loads(answer):
-            case {"result": {"output": str(output), "status": int(status)}}:
-                return Reply(output, status)
-            case {"error": {"message": str(message)}}:
-                return Reply(f"*** {message}\n", FAILED)
+        message = json.loads(answer)
+        if isinstance(message, dict):
+            return message
     quote = answer[:QUOTE_LIMIT].decode(errors="replace").rstrip()
     raise ConnectionError(f"its answer {quote!r} is no reply of an SManager")
+
+
+class CallError(Exception):
+    """A call that failed: its text says why, `code` is JSON-RPC's, `data` may hold the exception's type and message."""
+
+    def __init__(self, message: str, code: int = 0, data: object = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.data = data
+
+
+class Client:
+    """A connection to an SManager, for programs; use it in a `with` statement. One thread at a time."""
+
+    def __init__(self, address: str = "127.0.0.1", port: int = 10000) -> None:
+        """Connect. Raises ConnectionError, as all of its methods do when the server is lost."""
+        self._closing = contextlib.ExitStack()
+        server = self._closing.enter_context(connected(address, port))
+        self._wire = self._closing.enter_context(server.makefile("rwb"))
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._closing.close()
+
+    def call(self, method: str, *arguments: object, **options: object) -> Any:
+        """What a method returns; its parameters go by position or by name. Raises CallError where it fails.
+
+        What it yields before is thrown away; `stream` returns that.
+        """
+        for _ in (stream := Stream(self, method, arguments, options)):
+            pass
+        return stream.result
+
+    def stream(self, method: str, *arguments: object, **options: object) -> Stream:
+        """What a method yields, one by one as it comes. Raises CallError where it fails."""
+        return Stream(self, method, arguments, options)
+
+    def execute(self, line: str) -> Reply:
+        """The output and the status of a command line."""
+        result = self.call("shell.execute", line)
+        return Reply(result["output"], result["status"])
+
+
+class Stream:
+    """What a method yields, then its `result`; who leaves it before its end ends the method too."""
+
+    def __init__(self, client: Client, method: str, arguments: Sequence[object], options: dict[str, object]) -> None:
+        if arguments and options:
+            raise TypeError("parameters go all by position or all by name")
+        self.result: Any = None
+        self._wire = client._wire
+        self._number = next(client._numbers)
+        params = options or list(arguments)
+        send(self._wire, {"jsonrpc": "2.0", "id": self._number, "method": method, "params": params})
+
+    def __iter__(self) -> Iterator[Any]:
+        done = False
+        try:
+            while True:
+                match receive(self._wire):
+                    case {"method": "$/item", "params": {"value": value}}:
+                        yield value
+                    case {"id": self._number, "result": result}:
+                        done, self.result = True, result
+                        return
+                    case {"id": self._number, "error": {"code": code, "message": message, **more}}:
+                        done = True
+                        raise CallError(message, code, more.get("data"))
+        except ConnectionError:
+            done = True
+            raise
+        finally:
+            if not done:
+                self._cancel()
+
+    def _cancel(self) -> None:
+        send(self._wire, {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": self._number}})
+        while receive(self._wire).get("id") != self._number:
+            pass
 
 
 # ---- for scripts
@@ -135,14 +254,59 @@ ERROR_LINE = re.compile(r"^(\*\*\* .*\n?)", re.MULTILINE)
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def run(address: str, port: int, commands: Iterator[str]) -> int:
-    """Run commands one by one over one connection, show what they say, and return the highest status."""
+def run(
+    address: str,
+    port: int,
+    commands: Iterator[str],
+    told: Callable[[str, int], None],
+    stops: bool,
+) -> int:
+    """Run commands one by one over one connection, show what they say, and return the highest status.
+
+    `told` is told of each; `stops` at the first that fails.
+    """
     # The server takes a connection that stays silent for a person's: make it when there is something to say.
     first = next(commands, None)
     if first is None:
         return 0
     with connected(address, port) as server, server.makefile("rwb") as wire:
-        return max(show(execute(wire, command)) for command in itertools.chain([first], commands))
+        worst = 0
+        for command in itertools.chain([first], commands):
+            status = show(execute_or_cancel(server, wire, command))
+            told(command, status)
+            worst = max(worst, status)
+            if stops and status:
+                break
+        return worst
+
+
+def execute_or_cancel(server: socket.socket, wire: io.BufferedRWPair, command: str) -> Reply:
+    """Run a command; upon Ctrl-C end it there before the program ends here."""
+    try:
+        return execute(wire, command)
+    except KeyboardInterrupt:
+        with contextlib.suppress(OSError):
+            server.settimeout(CANCEL_SECONDS)
+            send(wire, {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 1}})
+            receive(wire)
+        raise
+
+
+def tell_status(command: str, status: int) -> None:
+    """Say on stderr how a command ended."""
+    write(STDERR, f"[{status}] {command}\n")
+
+
+def tell_nothing(command: str, status: int) -> None:
+    """The exit status says it."""
+
+
+def words_for(address: str, port: int, line: str) -> int:
+    """Print what the last word of a shell's line could be, one to a line; the line begins with this program's name."""
+    before = line.split(None, 1)[1:] or [""]
+    with Client(address, port) as client:
+        write(STDOUT, "".join(f"{word}\n" for word in client.call("shell.complete", before[0])["matches"]))
+    return 0
 
 
 def commands_in(script: Iterable[str]) -> Iterator[str]:
@@ -374,17 +538,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the client with the given arguments, else those of the command line; return its exit status."""
     options = parser().parse_args(arguments)
     words: list[str] = options.command[options.command[:1] == ["--"] :]
+    if options.complete:
+        write(STDOUT, COMPLETIONS[options.complete])
+        return 0
+    reports = words == ["-"]
     try:
-        if words:
+        if options.words is not None:
+            return words_for(options.host, options.port, options.words)
+        if words and not reports:
             line = words[0] if len(words) == 1 else shlex.join(words)
-            return run(options.host, options.port, iter([line]))
-        if os.isatty(STDIN):
+            return run(options.host, options.port, iter([line + " --json" * options.json]), tell_nothing, stops=False)
+        if os.isatty(STDIN) and not reports:
             with connected(options.host, options.port) as server:
                 write(STDOUT, f"Connected to {options.host}; Ctrl-] leaves.\n")
                 interact(server)
             return 0
         with open(STDIN, encoding="utf-8", errors="surrogateescape", closefd=False) as script:
-            return run(options.host, options.port, commands_in(script))
+            commands = (line + " --json" * options.json for line in commands_in(script))
+            told = tell_status if reports else tell_nothing
+            return run(options.host, options.port, commands, told, options.stop)
+    except CallError as error:
+        print(f"tshell: {error}", file=sys.stderr)
+        return FAILED
     except OSError as error:
         print(f"tshell: {error}", file=sys.stderr)
         return NO_SERVER
@@ -406,7 +581,11 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("-H", "--host", default=host, help="where SManager runs (%(default)s)")
     add("-p", "--port", default=port, type=port_number, help="the port it listens on (%(default)s)")
-    add("command", nargs=argparse.REMAINDER, metavar="WORD", help="the command; else those on stdin")
+    add("-e", "--stop", action="store_true", help="of several commands, run none after the first that fails")
+    add("--json", action="store_true", help="answers in JSON, as with `--json` behind each command")
+    add("--complete", choices=COMPLETIONS, help="print a completion script for this shell")
+    add("--words", metavar="LINE", help=argparse.SUPPRESS)
+    add("command", nargs=argparse.REMAINDER, metavar="WORD", help="the command; else those on stdin, as with `-`")
     return parser
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,12 +14,19 @@ import pexpect
 import pytest
 
 from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, wait_for, write_service
-from tshell import smanager_cmd
+from tshell import CallError, Client, smanager_cmd
 
 MORE = """
     def cmd_fail(self): raise ValueError("no")
 
     def cmd_args(self, *words): return "|".join(words)
+
+    async def cmd_wait(self):
+        import asyncio
+        await asyncio.sleep(3600)
+
+    def cmd_count(self, upto: int):
+        yield from range(upto)
 """
 
 
@@ -122,3 +131,76 @@ def test_the_example_scripts_do_what_the_seeds_did(server: Server, tmp_path: Pat
         env=environment, timeout=SECONDS, check=True,
     )  # fmt: skip
     assert "Scrapman heartbeat: no capture yet" in logfile.read_text()
+
+
+# Several commands, and a status for each.
+
+
+def test_each_commands_status_is_told_where_it_is_asked_for(server: Server) -> None:
+    script = "hostname\nsystemstatus fail\n# a comment\nnonsense\n"
+    result = tshell(server, "-", stdin=script)
+    assert (result.returncode, result.stdout) == (2, "mycomputerhostname\n")
+    assert [line for line in result.stderr.splitlines() if line.startswith("[")] == [
+        "[0] hostname",
+        "[1] systemstatus fail",
+        "[2] nonsense",
+    ]
+    result = tshell(server, "-e", "-", stdin=script)
+    assert result.returncode == 1
+    assert "nonsense" not in result.stderr
+
+
+def test_answers_come_in_json_where_that_is_asked_for(server: Server) -> None:
+    assert tshell(server, "--json", "hostname").stdout == '"mycomputerhostname"\n'
+    result = tshell(server, "--json", "systemstatus", "fail")
+    assert (result.returncode, result.stdout) == (1, '{"error": "systemstatus fail: ValueError: no"}\n')
+
+
+def test_ctrl_c_ends_the_remote_command_first(server: Server) -> None:
+    client = subprocess.Popen([sys.executable, str(ROOT / "tshell.py"), "-p", str(server.port), "systemstatus", "wait"])
+    wait_for(lambda: "systemstatus wait" in server.ask("jobs"), "the command")
+    client.send_signal(signal.SIGINT)
+    assert client.wait(20) == 130
+    wait_for(lambda: server.ask("jobs") == "", "its end")
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
+def test_bash_completes_from_the_server(server: Server) -> None:
+    script = (
+        f'tshell() {{ {sys.executable} {ROOT / "tshell.py"} -p {server.port} "$@"; }}\n'
+        f"source <({sys.executable} {ROOT / 'tshell.py'} --complete bash)\n"
+        "COMP_LINE='tshell systemstatus up' COMP_POINT=22; _tshell; printf '%s\\n' \"${COMPREPLY[@]}\"\n"
+    )
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=20, check=False)
+    assert (result.stdout, result.stderr) == ("uptime\n", "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_what_their_shells_can_read(server: Server, shell: str) -> None:
+    script = tshell(server, "--complete", shell).stdout
+    assert "--words" in script
+    if shutil.which(shell):
+        check = subprocess.run([shell, "-n"], input=script, text=True, capture_output=True, timeout=20, check=False)
+        assert (check.returncode, check.stderr) == (0, "")
+
+
+# Programs.
+
+
+def test_a_client_calls_methods_and_iterates_what_they_yield(server: Server) -> None:
+    with Client(server.host, server.port) as client:
+        assert client.call("hostname") == "mycomputerhostname"
+        assert client.call("systemstatus.args", "a", "b") == "a|b"
+        assert client.execute("hostname") == "mycomputerhostname\n"
+        assert "systemstatus" in [service["name"] for service in client.call("services.list")]
+        counted = client.stream("systemstatus.count", upto=3)
+        assert list(counted) == [0, 1, 2]
+        for number in client.stream("systemstatus.count", upto=1_000_000):
+            if number == 5:
+                break  # who leaves it ends it
+        assert client.call("hostname") == "mycomputerhostname"
+        with pytest.raises(CallError, match="ValueError: no") as caught:
+            client.call("systemstatus.fail")
+        assert (caught.value.code, caught.value.data) == (-32000, {"type": "ValueError", "message": "no"})
+        with pytest.raises(TypeError, match="all by position or all by name"):
+            client.call("systemstatus.count", 1, upto=2)

@@ -31,7 +31,7 @@ def shown(result: object, as_data: bool) -> str | Iterator[Piece]:
     """
     if as_data:
         return items(result) if isinstance(result, Iterator) else value(result)
-    if is_structured(result):
+    if not isinstance(result, str) and is_structured(result):
         return value(result)
     if isinstance(result, str | BYTES) or not isinstance(result, Iterable):
         text = line(result)
