@@ -20,7 +20,7 @@ from smanager.config import Config, ConfigError
 from smanager.logs import log_to_stderr, write_all
 from smanager.manager import Manager
 from smanager.server.listener import Listener
-from smanager.shells import pages
+from smanager.shells import pages, reference
 from smanager.shells.root import BUILT_INS, Shells
 from smanager.storage import Storage, StorageError, UnwritableError
 
@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log = log_to_stderr(options.verbose)
         if options.check:
             return asyncio.run(check(new_manager(options, Storage(None))))
+        if options.docs:
+            return asyncio.run(docs(new_manager(options, Storage(None))))
         if options.console:
             from smanager.server import console  # readline only where somebody types
 
@@ -141,3 +143,10 @@ async def check(manager: Manager) -> int:
     report = "".join(map(pages.service_help, manager.catalogue.services.values()))
     write_all(sys.stdout.fileno(), f"{report}{chr(10).join(problems) or 'no problems found'}\n".encode())
     return 1 if problems else 0
+
+
+async def docs(manager: Manager) -> int:
+    """Print the command reference; returns 1 where some of it is missing, for a file has problems."""
+    await manager.check()
+    write_all(sys.stdout.fileno(), reference.markdown(manager.catalogue).encode())
+    return 1 if any(True for _ in manager.catalogue.problems()) else 0

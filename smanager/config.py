@@ -56,6 +56,7 @@ class Config:
     state_directory: Path | None
     console: bool
     check: bool
+    docs: bool
     verbose: bool
     read_services: Callable[[], Services]
     """Reads the services' part anew. Raises ConfigError."""
@@ -69,7 +70,7 @@ def read(arguments: Sequence[str] | None = None) -> Config:
     host = written.get("host", DEFAULT_HOST) if options.host is None else options.host
     port = written.get("port", DEFAULT_PORT) if options.port is None else options.port
     insecure = options.insecure or written.get("insecure", False)
-    if not (insecure or options.console or options.check):
+    if not (insecure or options.console or options.check or options.docs):
         require_loopback(host, port)
 
     def read_services() -> Services:
@@ -85,6 +86,7 @@ def read(arguments: Sequence[str] | None = None) -> Config:
         state_directory=options.state_dir or (base_of(path) / written["state_dir"] if "state_dir" in written else None),
         console=options.console,
         check=options.check,
+        docs=options.docs,
         verbose=options.verbose,
         read_services=read_services,
     )
@@ -130,6 +132,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--console", action="store_true", help="a shell on this terminal or pipe, and no port")
     options.add_argument("--check", action="store_true", help="import and describe all services, start nothing")
+    options.add_argument("--docs", action="store_true", help="print the services' command reference as Markdown")
     options.add_argument("-v", "--verbose", action="store_true", help="log more")
     options.add_argument("--version", action="version", version=f"smanager {__version__}")
     return options

@@ -193,3 +193,29 @@ def test_the_console_ends_where_its_output_cannot_be_written(services: Path, lin
     assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: No space left on device\n")
     closed = subprocess.run(["sh", "-c", f"{command} | head -1"], capture_output=True, timeout=SECONDS, check=False)
     assert (closed.returncode, closed.stdout.count(b"\n"), closed.stderr) == (0, 1, b"")
+
+
+def test_the_command_reference_is_written_from_the_records(services: Path) -> None:
+    typed = '''
+from smanager import SService, command
+class Typed(SService):
+    """Typed things"""
+    def toplevel_cmd_go(self, where: str, *, fast: bool = False):
+        """Goes there
+
+        Args:
+            where: the place
+            fast: in a hurry
+        """
+    @command(hidden=True)
+    def cmd_secret(self): ...
+'''
+    write_service(services, typed, "typed.py")
+    (services / "systemstatus.py").unlink(missing_ok=True)
+    result = smanager("--docs", "--services", services)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == (
+        "# Commands\n\n## typed\n\nTyped things\n\n### typed go\n\n"
+        "```text\ntyped go [--fast] where\ngo [--fast] where\n```\n\n"
+        "Goes there\n\n- `where`: text: the place\n- `--fast`: flag: in a hurry\n"
+    )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smanager.server.jsonrpc import INVALID_REQUEST, PARSE_ERROR, Request, decoded, request_of
-from smanager.server.methods import RequestError
+from smanager.server.jsonrpc import INVALID_REQUEST, PARSE_ERROR, Programs, Request, decoded, request_of
+from smanager.server.methods import METHOD_NOT_FOUND, Methods, RequestError
 
 
 def parse(line: str) -> Request:
@@ -64,3 +66,39 @@ def test_any_line_is_a_request_or_an_error(line: str) -> None:
     except RequestError:
         return
     assert isinstance(request.method, str)
+
+
+class NoMethods:
+    """There are none to be called."""
+
+    paused = False
+
+    def begin(self, name: str, params: object, notify: object, done: Callable[[object], None]) -> None:
+        done(RequestError(METHOD_NOT_FOUND, f"there is no method {name}"))
+
+
+texts = st.text(max_size=5) | st.sampled_from(["2.0", "jsonrpc", "method", "id", "params"])
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=8,
+)
+requests = st.fixed_dictionaries(
+    {}, optional={"jsonrpc": st.just("2.0") | json_values, "method": texts, "id": json_values, "params": json_values}
+)
+
+
+@given(st.one_of(requests, st.lists(requests | json_values, max_size=3)), st.integers(0, 5))
+def test_whatever_comes_is_answered_with_its_id_where_one_can_be_read(found: object, cut: int) -> None:
+    line = json.dumps(found)
+    line = line[: len(line) - cut] if cut > 3 else line
+    replies: list[str] = []
+    Programs(cast("Methods", NoMethods()), replies.append, lambda: None).receive(line)
+    found_replies = [json.loads(reply) for reply in replies]
+    responses = [one for reply in found_replies for one in ([reply] if isinstance(reply, dict) else reply)]
+    assert all(response["jsonrpc"] == "2.0" and "error" in response for response in responses)
+    if cut <= 3:
+        asked = found if isinstance(found, list) else [found]
+        identities = [one["id"] for one in asked if isinstance(one, dict) and "id" in one]
+        readable = [one for one in identities if isinstance(one, str | int | float) and not isinstance(one, bool)]
+        assert [response["id"] for response in responses if response["id"] is not None] == readable

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from smanager.text import as_bytes
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make one for each frame
+
 _HEADER = struct.Struct("!IBI")
 
 PAYLOAD_LIMIT = 4 * 1024 * 1024
@@ -108,7 +110,7 @@ def encode_text(kind: Kind, number: int, text: str) -> bytes:
 
 
 def encode_data(kind: Kind, number: int, data: object) -> bytes:
-    return encode(kind, number, json.dumps(data, separators=(",", ":")).encode("ascii"))
+    return encode(kind, number, _encode(data).encode("ascii"))
 
 
 class FrameDecoder:

@@ -16,6 +16,8 @@ T = TypeVar("T")
 PIECE = 64 * 1024
 """Characters of output in one frame at most."""
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 BYTES = bytes | bytearray | memoryview
 
 
@@ -67,7 +69,7 @@ def value(result: object) -> Iterator[Piece]:
 
 
 def dumped(found: object) -> str:
-    return json.dumps(jsonable(found), separators=(",", ":"))
+    return _encode(jsonable(found))
 
 
 def is_structured(result: object) -> bool:

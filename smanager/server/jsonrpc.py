@@ -7,19 +7,19 @@ with the request's id; `$/cancelRequest` ends one, as in the Language Server Pro
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from smanager.server.methods import Methods, RequestError
+from smanager.server.methods import Cancellable, Methods, RequestError
 
 MOST_REQUESTS = 64
 """Requests of one connection that run at a time; further ones wait, and no more lines are read."""
 
-PARSE_ERROR, INVALID_REQUEST, INTERNAL_ERROR = -32700, -32600, -32603
+PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 CANCELLED = -32800  # the Language Server Protocol's RequestCancelled
 
 CANCEL = "$/cancelRequest"
@@ -43,9 +43,9 @@ class Programs:
         self._methods = methods
         self._reply = reply
         self._idle = idle
-        self._running: dict[asyncio.Task[Any], Request] = {}
-        self._cancelled: set[asyncio.Task[Any]] = set()
-        self._places = asyncio.Semaphore(MOST_REQUESTS)
+        self._running: dict[int, Carried] = {}
+        self._number = 0
+        self._waiting: deque[Carried] = deque()
 
     @property
     def busy(self) -> bool:
@@ -54,7 +54,7 @@ class Programs:
     @property
     def full(self) -> bool:
         """Whether no further request should come for now."""
-        return len(self._running) >= MOST_REQUESTS or not self._methods.may_reply.is_set()
+        return len(self._running) >= MOST_REQUESTS or self._methods.paused
 
     def receive(self, line: str) -> None:
         """Carry out what a line asks for; the answer comes later."""
@@ -64,18 +64,19 @@ class Programs:
             self._send(failure(error, None))
             return
         if not isinstance(found, list):
-            self._begin(found, self._send_if_any)
+            self._take(found, self._send_if_any)
         elif not found:
             self._send(failure(RequestError(INVALID_REQUEST, "an empty batch"), None))
         else:
             batch = Batch(len(found), self._send)
             for one in found:
-                self._begin(one, batch.add)
+                self._take(one, batch.add)
 
     def cancel(self) -> None:
         """End what runs: nobody waits for the answers."""
-        for task in self._running:
-            task.cancel()
+        self._waiting.clear()
+        for carried in list(self._running.values()):
+            carried.cancel()
 
     def pause(self) -> None:
         """The program does not read: what runs is held back, and answers wait."""
@@ -85,7 +86,7 @@ class Programs:
         self._methods.resume()
         self._idle()
 
-    def _begin(self, found: object, answer: Callable[[object], None]) -> None:
+    def _take(self, found: object, answer: Callable[[object], None]) -> None:
         try:
             request = request_of(found)
         except RequestError as error:
@@ -95,36 +96,41 @@ class Programs:
             self._cancel_one(request.params)
             answer(success(request, None))
             return
-        task = asyncio.ensure_future(self._serve(request))
-        self._running[task] = request
-        task.add_done_callback(lambda task: self._ended(task, answer))
+        self._number += 1
+        carried = Carried(self._number, request, answer)
+        if len(self._running) < MOST_REQUESTS:
+            self._begin(carried)
+        else:
+            self._waiting.append(carried)
 
-    async def _serve(self, request: Request) -> Any:
-        async with self._places:
-            return await self._methods.call(request.method, request.params, partial(self._notify, request))
+    def _begin(self, carried: Carried) -> None:
+        self._running[carried.number] = carried
+        request = carried.request
+        notify = partial(self._notify, request)
+        carried.running = self._methods.begin(request.method, request.params, notify, partial(self._ended, carried))
 
     def _notify(self, request: Request, name: str, params: dict[str, Any]) -> None:
         if request.is_answered:
             self._send({"jsonrpc": "2.0", "method": name, "params": {"id": request.identity, **params}})
 
-    def _ended(self, task: asyncio.Task[Any], answer: Callable[[object], None]) -> None:
-        request = self._running.pop(task)
-        if task.cancelled():
-            if task not in self._cancelled:
-                return  # the connection is gone
-            self._cancelled.discard(task)
-            error: BaseException | None = RequestError(CANCELLED, f"{request.method}: cancelled")
+    def _ended(self, carried: Carried, result: object) -> None:
+        """A request is done; an error is told, and all else is the result."""
+        del self._running[carried.number]
+        if carried.is_cancelled:
+            result = RequestError(CANCELLED, f"{carried.request.method}: cancelled")
+        if isinstance(result, RequestError):
+            carried.answer(failure(result, carried.request.identity) if carried.request.is_answered else None)
         else:
-            error = task.exception()
-        answer(failure_of(error, request) if error else success(request, task.result()))
+            carried.answer(success(carried.request, result))
+        if self._waiting:
+            self._begin(self._waiting.popleft())
         self._idle()
 
     def _cancel_one(self, params: object) -> None:
         wanted = params.get("id") if isinstance(params, dict) else None
-        for task, request in self._running.items():
-            if request.is_answered and request.identity == wanted and wanted is not None:
-                self._cancelled.add(task)
-                task.cancel()
+        for carried in [*self._running.values(), *self._waiting]:
+            if wanted is not None and carried.request.is_answered and carried.request.identity == wanted:
+                carried.cancel()
 
     def _send_if_any(self, response: object) -> None:
         if response is not None:
@@ -132,6 +138,24 @@ class Programs:
 
     def _send(self, response: object) -> None:
         self._reply(json.dumps(response))
+
+
+class Carried:
+    """A request that is being carried out, or waits for that."""
+
+    __slots__ = ("answer", "is_cancelled", "number", "request", "running")
+
+    def __init__(self, number: int, request: Request, answer: Callable[[object], None]) -> None:
+        self.number = number
+        self.request = request
+        self.answer = answer
+        self.running: Cancellable | None = None
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        if self.running:
+            self.running.cancel()
 
 
 class Batch:
@@ -155,14 +179,6 @@ def success(request: Request, result: object) -> dict[str, object] | None:
     return {"jsonrpc": "2.0", "id": request.identity, "result": result} if request.is_answered else None
 
 
-def failure_of(error: BaseException, request: Request) -> dict[str, object] | None:
-    if not request.is_answered:
-        return None
-    if not isinstance(error, RequestError):
-        error = RequestError(INTERNAL_ERROR, f"SManager made a mistake: {error!r}")
-    return failure(error, request.identity)
-
-
 def failure(error: RequestError, identity: object) -> dict[str, object]:
     told: dict[str, object] = {"code": error.code, "message": str(error)}
     if error.data is not None:
@@ -173,7 +189,7 @@ def failure(error: RequestError, identity: object) -> dict[str, object]:
 def decoded(line: str) -> Any:
     """A line's JSON. Raises RequestError where it is none."""
     try:
-        return json.loads(line, parse_constant=_refuse, parse_float=_finite)
+        return _decode(line)
     except (ValueError, RecursionError) as error:
         raise RequestError(PARSE_ERROR, f"not JSON: {error}") from None
 
@@ -200,3 +216,6 @@ def _finite(number: str) -> float:
     if math.isinf(value := float(number)):
         raise ValueError(f"{number} is beyond all numbers here")
     return value
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode  # `loads` would make one for each line

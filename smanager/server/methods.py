@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from smanager import __version__
 from smanager.binding import Arguments, accept, schema
@@ -22,13 +23,18 @@ from smanager.shells.statuspages import facts
 from smanager.signatures import signature_of, without_parameters
 from smanager.states import State
 
-METHOD_NOT_FOUND, INVALID_PARAMS = -32601, -32602
+METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32601, -32602, -32603
 FAILED, TOO_MUCH_OUTPUT = -32000, -32001  # of the range that the specification leaves to servers
+
+Done = Callable[[object], None]
+"""Is given a method's result, or its RequestError."""
 
 Notify = Callable[[str, dict[str, Any]], None]
 """Tells the caller something before the answer: a notification's name, and its parameters but the id."""
 
 OPENRPC = "1.3.2"
+
+log = logging.getLogger("smanager")
 
 _EXCEPTION = re.compile(r"([A-Z]\w*)(?:: (.*))?", re.DOTALL)
 
@@ -44,44 +50,74 @@ class RequestError(Exception):
         """The request's id, where it could be read and nothing more."""
 
 
+class Cancellable(Protocol):
+    """Something that runs."""
+
+    def cancel(self) -> object: ...
+
+
 class Methods:
     """The methods that one connection's requests may call."""
 
     def __init__(self, shells: Shells, caller: str) -> None:
-        self.may_reply = asyncio.Event()
-        self.may_reply.set()
+        self.paused = False
+        """Whether the program does not read."""
+        self._reading = asyncio.Event()  # that it does
+        self._reading.set()
         self._shells = shells
         self._manager = shells.manager
         self._caller = caller
         self._calls: set[Call] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._held: list[Callable[[], None]] = []  # answers that wait to be read
         self._outputs: list[Collected] = []  # the oldest first
-        self._own = {own.command.name: own for own in (Own(function) for function in OWN)}
 
     def pause(self) -> None:
         """The program does not read: answers wait, and what runs is held back."""
-        self.may_reply.clear()
+        self.paused = True
+        self._reading.clear()
         for call in self._calls:
             call.pause()
 
     def resume(self) -> None:
-        self.may_reply.set()
+        self.paused = False
+        self._reading.set()
         for call in self._calls:
             call.resume()
+        held, self._held = self._held, []
+        for answer in held:
+            answer()
 
-    async def call(self, name: str, params: object, notify: Notify) -> Any:
-        """What a method returns. Raises RequestError."""
+    def begin(self, name: str, params: object, notify: Notify, done: Done) -> Cancellable | None:
+        """Call a method; `done` is given its result or its RequestError, here already where nothing is to run."""
         try:
-            if name in self._own:
-                result = await self._own[name].call(self, params)
-            else:
-                result = await self._run(name, *self._found(name), params, notify)
-        except ParamsError as error:
-            raise RequestError(INVALID_PARAMS, str(error)) from None
-        except (CommandError, ConfigError) as error:
-            raise RequestError(FAILED, str(error), {"type": type(error).__name__, "message": str(error)}) from None
-        while not self.may_reply.is_set():
-            await self.may_reply.wait()
-        return result
+            if own := OWN.get(name):
+                return self._begin_own(own, params, done)
+            return self._begin_command(name, *self._found(name), params, notify, done)
+        except (RequestError, CommandError) as error:
+            done(refusal(error))
+            return None
+
+    def _begin_own(self, own: Own, params: object, done: Done) -> Cancellable:
+        task = asyncio.ensure_future(own.call(self, params))
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._end_own(task, own, done))
+        return task
+
+    def _end_own(self, task: asyncio.Task[Any], own: Own, done: Done) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            self._answer(done, RequestError(FAILED, f"{own.command.name}: cancelled"))
+        elif error := task.exception():
+            self._answer(done, refusal(error))
+        else:
+            self._answer(done, task.result())
+
+    def _answer(self, done: Done, result: object) -> None:
+        if self.paused:
+            self._held.append(lambda: done(result))
+        else:
+            done(result)
 
     def _found(self, name: str) -> tuple[Service, Command]:
         """The command that a method is: `service.command`, or a toplevel one's name."""
@@ -94,25 +130,25 @@ class Methods:
             return catalogue.toplevel[name]
         raise RequestError(METHOD_NOT_FOUND, f"there is no method {name}; rpc.discover says what there is")
 
-    async def _run(self, name: str, service: Service, command: Command, params: object, notify: Notify) -> Any:
+    def _begin_command(
+        self, name: str, service: Service, command: Command, params: object, notify: Notify, done: Done
+    ) -> Cancellable:
         sink = Results(notify)
-        ended: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         arguments = accepted(command, name, params)
         call = self._manager.call(service, command, arguments, name, self._caller, sink, as_data=True).call
-        call.ended = lambda error: None if ended.done() else ended.set_result(error)
-        self._calls.add(call)
-        if not self.may_reply.is_set():
-            call.pause()
-        try:
-            error = await ended
-        except asyncio.CancelledError:
-            call.cancel()
-            raise
-        finally:
+
+        def ended(error: str | None) -> None:
             self._calls.discard(call)
-        if error is not None:
-            raise RequestError(FAILED, error, described(error.removeprefix(f"{name}: ")))
-        return sink.result
+            if error is None:
+                self._answer(done, sink.result)
+            else:
+                self._answer(done, RequestError(FAILED, error, described(error.removeprefix(f"{name}: "))))
+
+        call.ended = ended
+        self._calls.add(call)
+        if self.paused:
+            call.pause()
+        return call
 
     # The manager's own. What these are called with is checked by their annotations, as with services' commands.
 
@@ -176,8 +212,7 @@ class Methods:
         try:
             if not interpreter.feed(line):
                 await done.wait()
-            while not self.may_reply.is_set():  # meanwhile its output counts as held
-                await self.may_reply.wait()
+            await self._reading.wait()  # meanwhile its output counts as held
         finally:
             interpreter.cancel()
             self._outputs.remove(output)
@@ -195,7 +230,7 @@ class Methods:
 
     async def rpc_discover(self) -> dict[str, object]:
         """All that may be called, as an OpenRPC document"""
-        commands = {name: own.command for name, own in self._own.items()}
+        commands = {name: own.command for name, own in OWN.items()}
         catalogue = self._manager.catalogue
         commands |= {name: command for name, (_, command) in catalogue.toplevel.items()}
         for service in catalogue.services.values():
@@ -222,10 +257,6 @@ class Methods:
         Collected.share(self._outputs)
 
 
-class ParamsError(Exception):
-    """Parameters that do not fit their method."""
-
-
 class Own:
     """One of the manager's own methods; `_` in its name parts the two that programs see."""
 
@@ -243,7 +274,7 @@ class Own:
         return await self._function(methods, *positions, **options)
 
 
-OWN = (
+_OWN = (
     Methods.services_list,
     Methods.service_start,
     Methods.service_stop,
@@ -254,6 +285,8 @@ OWN = (
     Methods.shell_complete,
     Methods.rpc_discover,
 )
+
+OWN = {own.command.name: own for own in (Own(function) for function in _OWN)}
 
 
 class Results:
@@ -282,7 +315,17 @@ def accepted(command: Command, name: str, params: object) -> Arguments:
     except CommandError as error:
         if error.status is not Status.UNUSABLE:
             raise
-        raise ParamsError(str(error)) from None
+        raise RequestError(INVALID_PARAMS, str(error)) from None
+
+
+def refusal(error: BaseException) -> RequestError:
+    """What a caller is told of an error."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, CommandError | ConfigError):
+        return RequestError(FAILED, str(error), {"type": type(error).__name__, "message": str(error)})
+    log.error("a mistake in SManager, met by a program's request", exc_info=error)
+    return RequestError(INTERNAL_ERROR, "SManager made a mistake; its log says more")
 
 
 def described(error: str) -> dict[str, str]:

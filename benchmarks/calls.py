@@ -1,0 +1,223 @@
+"""How fast commands are called: `python3 benchmarks/calls.py` prints a table, in about a minute.
+
+Programs' calls over JSON-RPC beside the text command, and one caller's round trips beside rpyc's and supervisord's
+XML-RPC, which are installed from PyPI into an environment of their own at the first run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+import timeit
+import xmlrpc.client
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, only its own directory is there
+
+from benchmarks import procfs, report, servers
+from benchmarks.load import Generator, Load, conversations
+from benchmarks.report import SMANAGER, Row, Target
+from benchmarks.servers import BenchmarkError, ask, running
+from benchmarks.supervisors import environment, supervising, workplace
+from smanager.binding import Binding
+from smanager.service import SService
+from smanager.signatures import describe
+
+TEXT, RPYC, SUPERVISORD = "text command", "rpyc", "supervisord"
+RPYC_PACKAGE = "rpyc==6.0.2"
+ROUNDS = 5
+SECONDS = 2.0
+LINES = 100_000
+MILLISECONDS = 1000
+
+PING = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "calls.ping"}).encode() + b"\n"
+
+RPYC_SERVER = """
+import rpyc
+from rpyc.utils.server import ThreadedServer
+class Calls(rpyc.Service):
+    def exposed_ping(self): return "pong"
+server = ThreadedServer(Calls, hostname="127.0.0.1", port=0)
+print(server.port, flush=True)
+server.start()
+"""
+
+RPYC_CLIENT = """
+import sys, time, rpyc
+connection = rpyc.connect("127.0.0.1", int(sys.argv[1]))
+ping, count, end = connection.root.ping, 0, time.perf_counter() + float(sys.argv[2])
+while time.perf_counter() < end:
+    assert ping() == "pong"
+    count += 1
+print(count / float(sys.argv[2]))
+"""
+
+SUPERVISORD_CONFIGURATION = """
+[supervisord]
+nodaemon=true
+logfile=/dev/null
+logfile_maxbytes=0
+[inet_http_server]
+port=127.0.0.1:{port}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+
+class Typed(SService):
+    def cmd_typed(self, count: int, share: float, exact: bool) -> None: ...
+
+
+def programs_and_people() -> list[Row]:
+    """A call over JSON-RPC, and the same command as a line, on 32 connections in turns."""
+    rates: dict[str, list[float]] = {SMANAGER: [], TEXT: []}
+    with Generator() as generator, running(servers.SMANAGER) as server:
+        contenders = {SMANAGER: PING, TEXT: b"calls ping\n"}
+        replies = {name: ask(server.address, request) for name, request in contenders.items()}
+        for _ in range(ROUNDS):
+            for name, request in contenders.items():
+                load = Load(server.address, request, replies[name], 32)
+                rates[name].append(generator.run(conversations, load, SECONDS).rate)
+    return [Row("a JSON-RPC call on 32 connections, calls/s", rates, Target("≥", 0.7, TEXT))]
+
+
+def round_trips() -> list[Row]:
+    """One caller after another's answer, on one connection."""
+    rates: dict[str, list[float]] = {SMANAGER: [], RPYC: [], SUPERVISORD: []}
+    with running(servers.SMANAGER) as server, rpyc() as rpyc_rate, xml_rpc() as state:
+        for _ in range(ROUNDS):
+            with socket.create_connection(server.address) as connection:
+                answers = connection.makefile("rb")
+
+                def call(connection: socket.socket = connection, answers: object = answers) -> None:
+                    connection.sendall(PING)
+                    answers.readline()  # type: ignore[attr-defined]  # bound early, for the loop
+
+                rates[SMANAGER].append(per_second(call))
+            rates[RPYC].append(rpyc_rate())
+            rates[SUPERVISORD].append(per_second(state))
+    return [Row("round trips of one caller (JSON-RPC; rpyc; XML-RPC), calls/s", rates)]
+
+
+def per_second(call: Callable[[], object]) -> float:
+    count, end = 0, time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        call()
+        count += 1
+    return count / SECONDS
+
+
+@contextlib.contextmanager
+def rpyc() -> Iterator[Callable[[], float]]:
+    python = str(environment() / "bin" / "python3")
+    if subprocess.run([python, "-c", "import rpyc"], capture_output=True, check=False).returncode:
+        subprocess.run([python, "-m", "pip", "install", "-q", RPYC_PACKAGE], check=True)
+    with subprocess.Popen([python, "-c", RPYC_SERVER], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()
+        command = [python, "-c", RPYC_CLIENT, port, str(SECONDS)]
+        try:
+            yield lambda: float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def xml_rpc() -> Iterator[Callable[[], object]]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with workplace() as directory:
+        (directory / "supervisord.conf").write_text(SUPERVISORD_CONFIGURATION.format(port=port))
+        command = [str(environment() / "bin" / "supervisord"), "-c", "supervisord.conf"]
+        with supervising(command, directory):
+            proxy = xmlrpc.client.ServerProxy(f"http://127.0.0.1:{port}/RPC2")
+            deadline = time.monotonic() + servers.START_DEADLINE
+            while True:
+                try:
+                    proxy.supervisor.getState()
+                    break
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise BenchmarkError("supervisord does not answer") from None
+                    time.sleep(0.05)
+            yield proxy.supervisor.getState
+
+
+def streaming() -> list[Row]:
+    """Many results of one command, to one reader; the memory of the manager and its hosts grows by this much."""
+    rates, grown = [], []
+    with running(servers.SMANAGER) as server:
+        ask(server.address, b"calls stream 1000\n")
+        for _ in range(ROUNDS):
+            own = procfs.family(server.pid)
+            before = sum(map(procfs.resident_bytes, own))
+            began, count = time.perf_counter(), 0
+            with socket.create_connection(server.address) as connection:
+                connection.sendall(f"calls stream {LINES}\n".encode())
+                connection.shutdown(socket.SHUT_WR)
+                while data := connection.recv(65536):
+                    count += data.count(b"\n")
+            if count != LINES:
+                raise BenchmarkError(f"{count} lines came, and {LINES} were sent")
+            rates.append(LINES / (time.perf_counter() - began))
+            grown.append((sum(map(procfs.resident_bytes, own)) - before) / 1e6)
+    return [
+        Row(f"{LINES:,} results of one command to one reader, lines/s", {SMANAGER: rates}, Target("≥", 50_000)),
+        Row("– by which all its processes grow, MB", {SMANAGER: grown}),
+    ]
+
+
+def cancelling() -> list[Row]:
+    """Ctrl-C at a telnet prompt, on a plain command that prints nothing, until the next prompt."""
+    waits = []
+    with running(servers.SMANAGER) as server, socket.create_connection(server.address) as connection:
+        connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
+        read_until(connection, b"\r\n>")
+        for _ in range(20):
+            connection.sendall(b"calls silent\r")
+            while b"calls silent" not in ask(server.address, b"jobs\n"):
+                time.sleep(0.01)
+            began = time.perf_counter()
+            connection.sendall(b"\x03")
+            read_until(connection, b"\r\n>")
+            waits.append((time.perf_counter() - began) * MILLISECONDS)
+    return [Row("Ctrl-C on a silent plain command until the prompt, ms", {SMANAGER: waits}, Target("≤", 200))]
+
+
+def read_until(connection: socket.socket, end: bytes) -> None:
+    data = b""
+    while not re.search(re.escape(end) + rb"(\x1b\[\??\w+)*$", data):
+        data += connection.recv(65536)
+
+
+def binding() -> list[Row]:
+    """What it takes to check three typed words."""
+    binding = Binding(describe(Typed, "cmd_typed"))
+    timer = timeit.Timer(lambda: binding.bind("typed", ["5", "0.5", "yes"]))
+    figures = [1e6 * seconds / 10_000 for seconds in timer.repeat(ROUNDS, 10_000)]
+    return [Row("three typed arguments bound, µs", {SMANAGER: figures}, Target("≤", 30))]
+
+
+def main() -> int:
+    machine = report.machine()
+    rows: list[Row] = []
+    status = 0
+    for measure in (programs_and_people, round_trips, streaming, cancelling, binding):
+        print(f"measuring: {measure.__name__.replace('_', ' ')}", file=sys.stderr)
+        try:
+            rows += measure()
+        except (BenchmarkError, OSError) as error:
+            print(f"not measured: {error}", file=sys.stderr)
+            status = 1
+    print(report.markdown(rows, (SMANAGER, TEXT, RPYC, SUPERVISORD)), f"\nMeasured on {machine}.", sep="\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""The services' command reference as Markdown, from the records that everything else reads as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smanager.binding import Binding, option_names
+from smanager.catalogue import Catalogue, Service
+from smanager.commands import Command
+from smanager.shells.pages import parameter_help
+
+
+def markdown(catalogue: Catalogue) -> str:
+    """A chapter for each service, a section for each command."""
+    return "\n".join(["# Commands\n", *(_service(service) for service in catalogue.services.values())])
+
+
+def _service(service: Service) -> str:
+    listed = [command for command in service.commands.values() if not command.hidden]
+    parts = [f"## {service.name}\n", *([f"{service.doc}\n"] if service.doc else [])]
+    return "\n".join([*parts, *(_command(service, command) for command in listed)])
+
+
+def _command(service: Service, command: Command) -> str:
+    usages = [Binding(command).usage(f"{service.name} {command.name}")]
+    if command.toplevel:
+        usages.append(Binding(command).usage(command.name))
+    lines = [f"### {service.name} {command.name}\n", "```text", *usages, "```\n"]
+    lines += [f"{command.doc}\n"] if command.doc else []
+    lines += [*_parameters(command)]
+    return "\n".join(lines)
+
+
+def _parameters(command: Command) -> Iterator[str]:
+    for parameter in command.parameters:
+        if text := parameter_help(parameter):
+            yield f"- `{option_names(parameter)[0] if parameter.option else parameter.name}`: {text}"
+    if any(map(parameter_help, command.parameters)):
+        yield ""
