@@ -24,7 +24,7 @@ from smanager.hosts import frames
 from smanager.hosts.channel import Channel, current_service, end_line
 from smanager.hosts.errors import in_one_line, print_traceback
 from smanager.hosts.frames import WINDOW, Kind
-from smanager.hosts.results import in_thread, shown, shown_each
+from smanager.hosts.results import DONE, Piece, in_thread, shown, shown_each
 
 if TYPE_CHECKING:
     import asyncio
@@ -270,16 +270,16 @@ class Workers:
             if call.completes:
                 self._send_words(call, result)
                 return
-            text = shown(result, call.as_data)
-            if not isinstance(text, str):
-                for kind, piece in text:
+            last = shown(result, call.as_data)
+            if not isinstance(last, Piece):
+                for kind, piece in last:
                     if kind is not Kind.PROGRESS:
                         call.take(len(piece), self._holding(call))
                     elif not call.is_progress_due():
                         continue
                     self._channel.send(frames.encode_text(kind, call.number, piece))
-                text = ""
-            self._channel.send(frames.encode_text(Kind.RESULT, call.number, text))
+                last = DONE
+            self._channel.send(frames.encode_text(last.kind, call.number, last.text))
         except Cancelled:
             raise
         except BaseException as error:  # also what would end a process: here it ends the command
@@ -305,16 +305,16 @@ class Workers:
                 self._send_words(call, value)
                 return
             as_data = call.as_data
-            text = shown_each(value, as_data) if isinstance(value, AsyncIterator) else shown(value, as_data)
-            if not isinstance(text, str):
-                async for kind, piece in text if isinstance(text, AsyncIterator) else in_thread(text):
+            last = shown_each(value, as_data) if isinstance(value, AsyncIterator) else shown(value, as_data)
+            if not isinstance(last, Piece):
+                async for kind, piece in last if isinstance(last, AsyncIterator) else in_thread(last):
                     if kind is not Kind.PROGRESS:
                         await call.take_later(len(piece))
                     elif not call.is_progress_due():
                         continue
                     self._channel.send(frames.encode_text(kind, call.number, piece))
-                text = ""
-            self._channel.send(frames.encode_text(Kind.RESULT, call.number, text))
+                last = DONE
+            self._channel.send(frames.encode_text(last.kind, call.number, last.text))
         except BaseException as error:  # nothing may leave a task that would end the loop: SystemExit does
             if not call.cancelled:
                 self._send_error(call, error)

@@ -49,6 +49,7 @@ class Kind(IntEnum):
     TEXT = 21  # text: a piece of a command's output
     DATA = 27  # text: a piece of the JSON that a command's result is
     ITEM = 28  # text: an item of a stream, as JSON
+    VALUE = 30  # text: the JSON that a command's result is, whole; the command is done
     PROGRESS = 29  # JSON: done, total (or null) and text
     RESULT = 22  # text: the rest of a command's output; the command is done
     ERROR = 23  # text: the exception's one line; the command has failed

@@ -253,6 +253,8 @@ class Host(asyncio.SubprocessProtocol):
         kind, number, _ = frame
         if kind is Kind.RESULT:
             return partial(call.finish, frame.text()) if (call := self._calls.pop(number, None)) else nothing
+        if kind is Kind.VALUE:
+            return partial(call.whole, frame.text()) if (call := self._calls.pop(number, None)) else nothing
         if kind is Kind.TEXT:
             return partial(call.output, frame.text()) if (call := self._calls.get(number)) else nothing
         if kind is Kind.DATA:

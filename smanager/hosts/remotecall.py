@@ -111,6 +111,12 @@ class Call:
             self._sink.write(text)
         self.end(None)
 
+    def whole(self, text: str) -> None:
+        """All of its result has come at once, as JSON."""
+        if not self._cancelled:
+            self._sink.value(json.loads(text))
+        self.end(None)
+
     def end(self, error: str | None) -> None:
         """The method has ended, or its host has; `error` says what went wrong, if anything did."""
         self.gone()

@@ -22,12 +22,18 @@ BYTES = bytes | bytearray | memoryview
 
 
 class Piece(NamedTuple):
+    """A part of a result, or all of it."""
+
     kind: Kind
     text: str
 
 
-def shown(result: object, as_data: bool) -> str | Iterator[Piece]:
-    """A result as its callers get it: its text where that fits one frame, else the pieces of it, each as it comes.
+DONE = Piece(Kind.RESULT, "")
+"""The last frame, where all has been sent in pieces."""
+
+
+def shown(result: object, as_data: bool) -> Piece | Iterator[Piece]:
+    """A result as its callers get it: the last frame where it fits one, else the pieces of it, each as it comes.
 
     `as_data` says that they want no text, but the value itself; of an iterator, each item.
     """
@@ -37,7 +43,7 @@ def shown(result: object, as_data: bool) -> str | Iterator[Piece]:
         return value(result)
     if isinstance(result, str | BYTES) or not isinstance(result, Iterable):
         text = line(result)
-        return text if len(text) <= PIECE else cut(text, Kind.TEXT)
+        return Piece(Kind.RESULT, text) if len(text) <= PIECE else cut(text, Kind.TEXT)
     return (piece for item in result for piece in shown_item(item, as_data))
 
 
@@ -64,8 +70,9 @@ def shown_item(item: object, as_data: bool) -> Iterator[Piece]:
         yield from cut(line(item), Kind.TEXT)
 
 
-def value(result: object) -> Iterator[Piece]:
-    return cut(dumped(result), Kind.DATA)
+def value(result: object) -> Piece | Iterator[Piece]:
+    text = dumped(result)
+    return Piece(Kind.VALUE, text) if len(text) <= PIECE else cut(text, Kind.DATA)
 
 
 def dumped(found: object) -> str:
