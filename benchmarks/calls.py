@@ -205,18 +205,9 @@ def binding() -> list[Row]:
 
 
 def main() -> int:
-    machine = report.machine()
-    rows: list[Row] = []
-    status = 0
-    for measure in (programs_and_people, round_trips, streaming, cancelling, binding):
-        print(f"measuring: {measure.__name__.replace('_', ' ')}", file=sys.stderr)
-        try:
-            rows += measure()
-        except (BenchmarkError, OSError) as error:
-            print(f"not measured: {error}", file=sys.stderr)
-            status = 1
-    print(report.markdown(rows, (SMANAGER, TEXT, RPYC, SUPERVISORD)), f"\nMeasured on {machine}.", sep="\n")
-    return status
+    return report.print_table(
+        (programs_and_people, round_trips, streaming, cancelling, binding), (SMANAGER, TEXT, RPYC, SUPERVISORD)
+    )
 
 
 if __name__ == "__main__":

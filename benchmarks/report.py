@@ -6,11 +6,14 @@ import dataclasses
 import os
 import platform
 import statistics
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+from benchmarks.servers import BenchmarkError
 
 SMANAGER, ASYNCIO, THREADS = "SManager", "asyncio echo", "thread server"
 COLUMNS = (SMANAGER, ASYNCIO, THREADS)
@@ -65,6 +68,22 @@ def machine() -> str:
         f"{models[0] if models else platform.machine()}, {cores} cores, Linux {platform.release()}, "
         f"Python {platform.python_version()}, load average {os.getloadavg()[0]:.2f} at the start"
     )
+
+
+def print_table(measures: Iterable[Callable[[], list[Row]]], columns: Sequence[str]) -> int:
+    """Measure one after another and print the table; the exit status is 1 where something could not be measured."""
+    found = machine()
+    rows: list[Row] = []
+    status = 0
+    for measure in measures:
+        print(f"measuring: {measure.__name__.replace('_', ' ')}", file=sys.stderr)
+        try:
+            rows += measure()
+        except (BenchmarkError, OSError) as error:
+            print(f"not measured: {error}", file=sys.stderr)
+            status = 1
+    print(markdown(rows, columns), f"\nMeasured on {found}.", sep="\n")
+    return status
 
 
 def markdown(rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> str:

@@ -206,18 +206,9 @@ def address_in(directory: Path) -> Address:
 
 
 def main() -> int:
-    machine = report.machine()
-    rows: list[Row] = []
-    status = 0
-    for measure in (restarts, host_restarts, many_programs, stops, status_under_flood):
-        print(f"measuring: {measure.__name__.replace('_', ' ')}", file=sys.stderr)
-        try:
-            rows += measure()
-        except (BenchmarkError, OSError) as error:
-            print(f"not measured: {error}", file=sys.stderr)
-            status = 1
-    print(report.markdown(rows, (SMANAGER, SUPERVISORD)), f"\nMeasured on {machine}.", sep="\n")
-    return status
+    return report.print_table(
+        (restarts, host_restarts, many_programs, stops, status_under_flood), (SMANAGER, SUPERVISORD)
+    )
 
 
 if __name__ == "__main__":

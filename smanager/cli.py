@@ -89,8 +89,10 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
         raise ConfigError(f"cannot listen on {options.host}:{options.port}: {why_not_listening(error)}") from None
     manager = new_manager(options, storage_for(options, re.sub("[:/]", "-", addresses[0])))
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         loop.add_signal_handler(number, manager.end.set)
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # as an init does: in a container they reach nobody else
+        loop.add_signal_handler(number, manager.forward, number)
     orphans.adopt(manager.pool.pids)
     watchdog = asyncio.ensure_future(systemd.feed_watchdog())
     reloads: set[asyncio.Task[None]] = set()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import logging
+import signal
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,21 @@ from typing import Any
 from smanager.binding import Arguments
 from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.commands import Command, CommandError
-from smanager.config import ConfigError, Services
+from smanager.config import Services
 from smanager.dependencies import Dependencies
+from smanager.discovery import Discovery
 from smanager.hosts.handle import HostError
 from smanager.hosts.remotecall import Sink
 from smanager.jobs import Job, Jobs
 from smanager.journal import Journal
 from smanager.keeper import Keeper
 from smanager.pool import Pool, Slot
-from smanager.reload import Change, Plan, changes, refuse_problems
+from smanager.reload import Change, Plan, changes
 from smanager.states import State
 from smanager.storage import Storage
 
 READY_SECONDS = 5.0
 """How long the start of the program waits for services to be ready before it goes on without."""
-
-ORDER_SECONDS = 2.0
-"""How long a file waits for those before it, so that of two services with one name the first file's is kept."""
 
 PROGRESS_SECONDS = 5.0
 """How often somebody who waits is told how things are."""
@@ -62,6 +60,7 @@ class Manager:
         self.dependencies = Dependencies(catalogue, self.keepers)
         self.jobs = Jobs()
         self.pool = Pool(self._log_line)
+        self._discovery = Discovery(catalogue, self.pool)
         self._changing = asyncio.Lock()  # one reload, or restart of everything, at a time: files come and go there
         self._remembering = asyncio.Lock()
 
@@ -97,7 +96,7 @@ class Manager:
     async def check(self) -> None:
         """Import and describe every services file, and start nothing."""
         self.catalogue.list_files(self.catalogue.find_files())
-        await asyncio.gather(*map(self._discover, self.catalogue.files.values()))
+        await asyncio.gather(*map(self._discovery.discover, self.catalogue.files.values()))
         self.catalogue.check_configuration()
         await self.pool.close_empty()
 
@@ -168,6 +167,12 @@ class Manager:
         async with self._changing:
             await self._find_and_start([file], asked_by, tell)
 
+    def forward(self, number: signal.Signals) -> None:
+        """Send a signal to all programs."""
+        for keeper in self.keepers.values():
+            if keeper.service.is_program:
+                keeper.send_signal(number)
+
     def lost_lines(self, name: str) -> int:
         """Lines of a service's output that its file lacks, for they could not be written as fast, or at all."""
         return self._journal.lost(name)
@@ -188,9 +193,9 @@ class Manager:
         wanted = self._read_services()
         files = self.catalogue.find_files(wanted)
         found = [self._as_asked(change) for change in changes(self.catalogue, wanted, files)]
-        await asyncio.gather(*(self._try(change.file, wanted) for change in found if change.verb == "load"))
-        told = {change.name for change in found}
         loaded = [change.file for change in found if change.verb == "load"]
+        await asyncio.gather(*(self._discovery.try_file(file, wanted) for file in loaded))
+        told = {change.name for change in found}
         found += [
             Change("restart", keeper.name, keeper.service.file, "it needs what is stopped, or shares its process")
             for keeper in self._restarted(found)
@@ -203,16 +208,6 @@ class Manager:
         if change.verb in ("start", "restart") and change.name in self._kept_down:
             return replace(change, verb="change", why=f"{change.why}, and stays stopped, as was asked")
         return change
-
-    async def _try(self, file: ServicesFile, wanted: Services) -> None:
-        """Import a file where nothing lives. Raises ConfigError where something is wrong with it."""
-        slot = self.pool.slot(f"try {file.path}")
-        try:
-            refuse_problems(file.path, wanted, await slot.load(file.path))
-        except (OSError, HostError) as error:
-            raise ConfigError(f"{file.path}: {error}") from None
-        finally:
-            await slot.close_if_empty()
 
     async def reload(self, asked_by: str, tell: Callable[[str], object]) -> None:
         """Bring all to what is wanted now, restarting only what has to be; `tell` is told of each change.
@@ -287,7 +282,9 @@ class Manager:
         if report["problems"] and not report["services"]:
             self.catalogue.cannot_load(file, "; ".join(report["problems"]), report["fingerprint"])
             raise HostError(file.problems[0])
-        self._adopt(file, report)
+        self.catalogue.adopt(file, report)
+        for found in file.services:
+            self._keep(found)
         if service not in file.services:
             asyncio.get_running_loop().call_soon(self._forget, self.keepers[service.name])
             raise HostError(next(iter(file.problems), f"{file.path} has no such service any more"))
@@ -320,7 +317,7 @@ class Manager:
         self, files: Iterable[ServicesFile], asked_by: str, tell: Callable[[str], object] = lambda text: None
     ) -> None:
         async def find_and_start(file: ServicesFile) -> None:
-            await self._discover(file)
+            await self._discovery.discover(file)
             for service in file.services:  # also of a file that could not be loaded now, and was before
                 self._keep(service)
             services = list(filter(self._is_wanted, file.services))
@@ -341,29 +338,6 @@ class Manager:
             log.warning("%s", problem)
             tell(problem)
 
-    async def _discover(self, file: ServicesFile) -> None:
-        """Learn what is in a file from a process that imports it, and make keepers for its services."""
-        if file.is_code:
-            slot = self.pool.slot(str(file.path))
-            try:
-                report = await slot.load(file.path)
-            except OSError as error:
-                self.catalogue.cannot_load(file, f"no process can be started for it: {error}")
-            except HostError as error:
-                self.catalogue.cannot_load(file, str(error))
-            else:
-                await self._wait_for_earlier(file)
-                self._adopt(file, report)
-        else:
-            self._adopt(file, self.catalogue.programs())
-        for problem in file.problems:
-            log.warning("%s: %s", file.path, problem)
-
-    def _adopt(self, file: ServicesFile, report: dict[str, Any]) -> None:
-        self.catalogue.adopt(file, report)
-        for service in file.services:
-            self._keep(service)
-
     def _keep(self, service: Service) -> None:
         """Have a keeper for a service, in the slot that its settings say; one that runs stays where it is."""
         named = f"host {service.settings.host}" if service.settings.host else ""
@@ -376,14 +350,6 @@ class Manager:
             self.keepers[service.name] = Keeper(service, slot, self)
         elif keeper.down.is_set():
             keeper.slot = slot
-
-    async def _wait_for_earlier(self, file: ServicesFile) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ORDER_SECONDS):
-                for earlier in self.catalogue.files.values():
-                    if earlier is file:
-                        return
-                    await earlier.adopted.wait()
 
     async def _remember_stops(self) -> str:
         """What is to stay stopped does so over the manager's own restart as well, but for the problem returned."""

@@ -20,6 +20,11 @@ SLOW = '''
     def cmd_speak(self):
         import threading
         threading.Timer(0.3, print, ["spoken later"]).start()
+
+    def cmd_far(self):
+        from smanager import Progress
+        yield Progress(1, 2)
+        yield "arrived"
 '''
 
 
@@ -83,3 +88,9 @@ def test_every_way_out_ends_with_status_0(console: pexpect.spawn[str], way_out: 
     console.expect(pexpect.EOF)
     console.close()
     assert console.exitstatus == 0
+
+
+def test_progress_is_shown_in_place_and_goes(console: pexpect.spawn[str]) -> None:
+    console.sendline("systemstatus far")
+    console.expect_exact("\r[##########..........]  50% 1/2  ")
+    console.expect_exact("\r\x1b[Karrived\r\n")

@@ -74,6 +74,7 @@ class Console:
         self._done = threading.Event()
         self._broken: OSError | None = None  # why nothing more can be printed
         self._matches: list[str] = []
+        self._progressing = False
         self._asking = ""  # the prompt behind which a line is being typed
         self._interpreter = self._in_loop(
             Interpreter, Shells(manager), self, self._done.set, self._person, "the console"
@@ -101,7 +102,11 @@ class Console:
 
     def write(self, text: str) -> None:
         """Print what a shell prints: for a terminal made safe, for a pipe as it is."""
-        data = memoryview(as_bytes(visible(text) if self._person else text))
+        self._end_progress()
+        self._put(visible(text) if self._person else text)
+
+    def _put(self, text: str) -> None:
+        data = memoryview(as_bytes(text))
         try:
             while data and not self._broken:  # past Python's buffer, which would complain once more at the end
                 data = data[os.write(sys.stdout.fileno(), data) :]
@@ -117,18 +122,27 @@ class Console:
         return shutil.get_terminal_size().columns if self._person else 0
 
     def progress(self, text: str) -> None:
-        """Show a line that the next one replaces."""
+        """Show a line that goes when something else is shown."""
         if self._person:
-            self.write(f"{text}\n")
+            self._put(f"\r{visible(text)}\x1b[K")
+            self._progressing = True
+
+    def _end_progress(self) -> None:
+        if self._progressing:
+            self._progressing = False
+            self._put("\r\x1b[K")
 
     def redraw(self, text: str) -> None:
-        self.write(text)
+        """Show a page on the whole window."""
+        self._progressing = False
+        self._put(f"\x1b[H\x1b[2J{visible(text)}" if self._person else text)
 
     def _read_line(self) -> str:
         if not self._person:
             if not (line := sys.stdin.readline()):
                 raise EOFError
             return line
+        self._end_progress()
         self._asking = self._interpreter.prompt
         try:
             return input(self._asking)

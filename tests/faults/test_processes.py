@@ -283,8 +283,8 @@ def test_where_no_process_may_be_made_the_reason_is_told_and_it_is_tried_again(d
         f"import os, resource, signal, sys; sys.path.insert(0, {str(root)!r}); import smanager.cli; "
         f"os.setgid({NOBODY}); os.setuid({NOBODY}); "
         "limit = lambda soft: resource.setrlimit(resource.RLIMIT_NPROC, (soft, 1000)); "
-        "signal.signal(signal.SIGUSR1, lambda *_: [limit(0), print('limited', file=sys.stderr, flush=True)]); "
-        "signal.signal(signal.SIGUSR2, lambda *_: limit(1000)); "
+        "signal.signal(signal.SIGURG, lambda *_: [limit(0), print('limited', file=sys.stderr, flush=True)]); "
+        "signal.signal(signal.SIGWINCH, lambda *_: limit(1000)); "
         "sys.argv = ['smanager', '--port', '0', '--services', 'services']; "
         "sys.exit(smanager.cli.main())"
     )
@@ -292,13 +292,13 @@ def test_where_no_process_may_be_made_the_reason_is_told_and_it_is_tried_again(d
         parent.chmod(parent.stat().st_mode | 0o055)  # pytest's own are for root alone
     server = Server(command=[SYSTEM_PYTHON, "-c", as_nobody])
     try:
-        server.process.send_signal(signal.SIGUSR1)
+        server.process.send_signal(signal.SIGURG)
         server.wait_for_log("limited")
         os.kill(server.children()[0], signal.SIGKILL)
         server.wait_for_log(
             "systemstatus: no process can be started for it: .*temporarily unavailable; started again in"
         )
-        server.process.send_signal(signal.SIGUSR2)
+        server.process.send_signal(signal.SIGWINCH)
         is_in(server, "systemstatus", "running")
     finally:
         server.stop()
@@ -346,6 +346,18 @@ def test_systemd_is_told_of_the_readiness_and_the_end(directory: Path) -> None:
         server.stop()
         while said[-1] != b"STOPPING=1":
             said.append(notified.recv(1000))
+
+
+def test_signals_are_forwarded_to_the_programs(kept: Callable[..., Server]) -> None:
+    script = "trap 'echo told' USR1; echo up; while :; do sleep 0.05; done"
+    told = SLEEPER.replace('["sleep", "3600"]', f'["sh", "-c", "{script}"]')
+    server = kept(told + 'ready_when = { output = "up" }\n', systemstatus=SEED_SERVICE)
+    is_in(server, "sleeper", "running")
+    server.process.send_signal(signal.SIGUSR1)
+    wait_for(lambda: "sleeper: told" in server.ask("logs sleeper"), "the signal")
+    assert server.ask("hostname") == "mycomputerhostname\n"
+    server.process.send_signal(signal.SIGQUIT)
+    assert server.process.wait(SECONDS) == 0
 
 
 def test_orphans_of_services_are_reaped(kept: Callable[..., Server]) -> None:
