@@ -184,5 +184,16 @@ def test_watch_runs_a_command_again_and_again_until_ctrl_c(server: Server) -> No
         read_until(connection, b">")
         connection.sendall(b"long ls b\r")
         read_until(connection, b"b\r\n")
+    with server.connect() as connection:
+        at_a_terminal(connection)
+        connection.sendall(b"watch -n 0.05 long later\r")
+        server.wait_for_log("long: later")
+        connection.sendall(b"\x03")
+        read_until(connection, b">")
+        wait_for(lambda: server.ask("jobs") == "", "the end of the command")
+        assert "not hung within 0.3 s" in server.ask("wait long hung --timeout 0.3")  # time for it to be run once more
+        assert server.ask("jobs") == ""
+        connection.sendall(b"long ls c\r")
+        assert b"every 0.05 s" not in read_until(connection, b"\r\nc\r\n")
     assert server.ask("watch").startswith("*** watch: which command? usage: ")
     assert server.ask("watch -n 0 status").startswith("*** watch: '0' should be a number of seconds")

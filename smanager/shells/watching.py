@@ -34,6 +34,7 @@ class Watching:
         self._runner = runner(self, self._show)
         self._output = ""
         self._paused = False
+        self._over = False
         self._timer = asyncio.get_running_loop().call_soon(self._run)
 
     @property
@@ -51,6 +52,7 @@ class Watching:
         """It shows nothing in this way itself."""
 
     def cancel(self) -> None:
+        self._over = True  # the command that runs ends a moment later, and that must not show it once more
         self._timer.cancel()
         self._runner.cancel()
         self.ended(None)
@@ -69,6 +71,8 @@ class Watching:
             self._show()
 
     def _show(self) -> None:
+        if self._over:
+            return
         if not self._paused:
             self._stdout.redraw(f"every {self._seconds:g} s: {self._line}\n\n{self._output}")
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._run)
