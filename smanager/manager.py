@@ -238,7 +238,6 @@ class Manager:
                 self._keep(service)
             await self._start([*ran, *self._concerned(found, "start")], asked_by, tell)
             await self._find_and_start(files_again, asked_by, tell)
-            self._check_configuration(tell)
 
     def _concerned(self, found: Iterable[Change], verb: str) -> list[Keeper]:
         names = dict.fromkeys(change.name for change in found if change.verb == verb)

@@ -179,6 +179,7 @@ class Typed(SService):
         os._exit(3)
     def cmd_wait(self): time.sleep(3600)
     async def cmd_wait_later(self): await asyncio.sleep(3600)
+    async def cmd_nap(self): await asyncio.sleep(0.2)
     def cmd_flood(self):
         for number in range(200_000): yield {"number": number, "filling": "x" * 100}
 """
@@ -254,6 +255,21 @@ def test_a_request_can_be_cancelled(typed: Server, method: str) -> None:
     cancel = {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 1}}
     (answer,) = responses(typed, request(method, params), cancel)
     assert (answer["id"], answer["error"]["code"]) == (1, -32800)
+
+
+def test_those_that_run_and_those_that_wait_can_be_cancelled(typed: Server) -> None:
+    asked = [request("typed.wait_later", identity=number) for number in range(70)]
+    ids = [*range(64, 70), *range(64)]  # those that wait first
+    cancels = [{"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": number}} for number in ids]
+    answers = responses(typed, *asked, *cancels)
+    assert {answer["id"]: answer["error"]["code"] for answer in answers} == dict.fromkeys(range(70), -32800)
+
+
+def test_a_batch_of_more_than_may_run_at_a_time_is_answered_whole(typed: Server) -> None:
+    naps = [request("typed.nap", identity=number) for number in range(64)]
+    unknown = [request("nothing", identity=number) for number in range(1000, 1700)]
+    (batch,) = responses(typed, [*naps, *unknown])
+    assert {answer["id"] for answer in batch} == {*range(64), *range(1000, 1700)}
 
 
 def test_services_are_looked_after_by_methods(typed: Server) -> None:

@@ -7,6 +7,7 @@ with the request's id; `$/cancelRequest` ends one, as in the Language Server Pro
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections import deque
@@ -17,7 +18,10 @@ from typing import Any, NamedTuple
 from smanager.server.methods import Cancellable, Methods, RequestError
 
 MOST_REQUESTS = 64
-"""Requests of one connection that run at a time; further ones wait, and no more lines are read."""
+"""Requests of one connection that run at a time; further ones wait."""
+
+MOST_WAITING = 64
+"""So many, before no more lines are read; until then one of those that run can be cancelled."""
 
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 CANCELLED = -32800  # the Language Server Protocol's RequestCancelled
@@ -54,7 +58,7 @@ class Programs:
     @property
     def full(self) -> bool:
         """Whether no further request should come for now."""
-        return len(self._running) >= MOST_REQUESTS or self._methods.paused
+        return len(self._waiting) >= MOST_WAITING or self._methods.paused
 
     def receive(self, line: str) -> None:
         """Carry out what a line asks for; the answer comes later."""
@@ -106,6 +110,9 @@ class Programs:
     def _begin(self, carried: Carried) -> None:
         self._running[carried.number] = carried
         request = carried.request
+        if carried.is_cancelled:
+            self._ended(carried, None)
+            return
         notify = partial(self._notify, request)
         carried.running = self._methods.begin(request.method, request.params, notify, partial(self._ended, carried))
 
@@ -123,6 +130,11 @@ class Programs:
         else:
             carried.answer(success(carried.request, result))
         if self._waiting:
+            asyncio.get_running_loop().call_soon(self._proceed)  # not from here: many may end at once
+        self._idle()
+
+    def _proceed(self) -> None:
+        while self._waiting and len(self._running) < MOST_REQUESTS:
             self._begin(self._waiting.popleft())
         self._idle()
 

@@ -60,9 +60,8 @@ class Interpreter:
         self._person = person
         self._caller = caller
         self._paused = False
-        self._pending: list[
-            str
-        ] = []  # the next one last; a deque takes 600 bytes from the start, for each idle session
+        # The next one last; a deque takes 600 bytes from the start, for each idle session.
+        self._pending: list[str] = []
         self._path: str | None = None
         self._shell: Shell = shells.root(self._printer, person, caller)
         self._catalogue = shells.manager.catalogue
