@@ -102,6 +102,12 @@ class ServiceOutput(io.TextIOBase):
         if rest := self._unfinished.pop((threading.get_ident(), current_service.get()), ""):
             self._log(rest)
 
+    def end_lines(self, service: str) -> None:
+        """A service's life is over: what any of its threads has left without a newline is a line as well."""
+        for speaker in [speaker for speaker in list(self._unfinished) if speaker[1] == service]:
+            if rest := self._unfinished.pop(speaker, ""):
+                self._log(rest, service)
+
     def finish(self) -> None:
         """Nothing more will be printed by anybody."""
         for line in list(self._unfinished.values()):
@@ -113,12 +119,12 @@ class ServiceOutput(io.TextIOBase):
         self._forked = True
         self._unfinished = {}
 
-    def _log(self, line: str) -> None:
+    def _log(self, line: str, service: str | None = None) -> None:
         if self._forked:
             with suppress(OSError):
                 os.write(1, as_bytes(f"{line}\n"))
             return
-        service = current_service.get()
+        service = service or current_service.get()
         for start in range(0, len(line) or 1, LINE_LIMIT):
             piece = line[start : start + LINE_LIMIT]
             piece += CUT * (len(piece) == LINE_LIMIT)
@@ -143,6 +149,12 @@ def end_line() -> None:
     """Whoever runs in this thread is done with its command, or its life."""
     if isinstance(sys.stdout, ServiceOutput):
         sys.stdout.end_line()
+
+
+def end_lines(service: str) -> None:
+    """The life of this service is over."""
+    if isinstance(sys.stdout, ServiceOutput):
+        sys.stdout.end_lines(service)
 
 
 def capture_output(channel: Channel) -> ServiceOutput:

@@ -12,7 +12,7 @@ from typing import Any
 
 from smanager.hosts import frames
 from smanager.hosts.calls import run_in_loop, settle
-from smanager.hosts.channel import Channel, current_service, end_line
+from smanager.hosts.channel import Channel, current_service, end_lines
 from smanager.hosts.errors import in_one_line, print_traceback
 from smanager.hosts.frames import Kind
 from smanager.hosts.limits import set_limits
@@ -126,7 +126,7 @@ class Life:
         with self._lock:
             if self.ended.is_set() or (self._stopping and reason is not None):
                 return  # `_stop` will say it
-            end_line()
+            end_lines(self.name)
             self._forget(self)
             self._channel.send(frames.encode_data(Kind.ENDED, 0, [self.name, reason, clean]))
             self.ended.set()

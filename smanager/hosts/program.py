@@ -18,7 +18,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from smanager.hosts.channel import end_line
 from smanager.hosts.coroutines import Coroutine, Scheduler, Steps, Wait
 from smanager.hosts.limits import set_limits, too_high
 from smanager.hosts.probes import Watch
@@ -142,7 +141,6 @@ class Program(SService):
         while output in descriptors and monotonic() < last and (yield Wait({output}, last)):
             if not self._log(output, decoder):
                 break
-        end_line()  # here, for this thread has printed it, and another may be the one that says that the life is over
         process.stdout.close()
         if end is not None:
             os.close(end)
