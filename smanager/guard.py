@@ -15,7 +15,7 @@ GRACE_SECONDS = 1.7
 
 SHELL = "/bin/sh"
 
-# A shell, for it takes a megabyte. Words: `+ PID` and `- PID` for each host that begins and has ended.
+# A shell, for it is the smallest process at hand. Words: `+ PID` and `- PID` for each host that begins and has ended.
 SCRIPT = f"""
 trap '' HUP INT TERM
 hosts=
