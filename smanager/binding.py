@@ -13,7 +13,7 @@ from smanager.text import resembling
 from smanager.values import FALSE, KINDS, TRUE, chosen, member, member_words
 
 NO_PREFIX = "\0"
-"""For argparse, where a command has no options, so that `-x` is a word like any other; one that begins with NUL is not."""
+"""For argparse, where a command has no options and `-x` is a word like any other; only one that begins so is not."""
 
 
 class WordError(Exception):

@@ -53,7 +53,7 @@ class Programs:
 
     @property
     def busy(self) -> bool:
-        return bool(self._running)
+        return bool(self._running or self._waiting)
 
     @property
     def full(self) -> bool:
