@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smanager.server.editor.cells import cell_width, columnize, text_width
+from smanager.cells import cell_width, columnize, text_width
 from smanager.server.editor.history import HISTORY_LIMIT, HISTORY_SIZE, SEARCH_LIMIT, History
 from smanager.server.editor.lineedit import (
     LINE_LIMIT,

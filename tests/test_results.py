@@ -105,6 +105,13 @@ def test_a_result_is_text_for_scripts_and_itself_with_json(
         assert [json.loads(line) for line in lines] == data
 
 
+def test_a_table_is_fitted_by_the_columns_that_a_terminal_gives_to_each_character() -> None:
+    rows = [{"name": "日本語のディスク", "free": 5}, {"name": "a\tb\x1b[m", "free": 12}]
+    assert page(rows, 80) == ("name              free\n日本語のディスク     5\na b\\x1b[m           12\n")
+    assert page(rows, 20) == ("name            free\n日本語のディ…      5\na b\\x1b[m         12\n")
+    assert page({"日本": 1, "b": 2}, 80) == "日本  1\nb     2\n"
+
+
 def test_the_managers_own_commands_have_json_too(server: Server) -> None:
     (status,) = json.loads(server.ask("status --json"))
     assert (status["name"], status["state"], status["restarts"]) == ("returns", "running", 0)

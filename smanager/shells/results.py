@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any, Protocol
 
+from smanager.cells import cut, padded, text_width
 from smanager.history import duration_text
+from smanager.text import visible
 
 SHORTEST_CELL = 4
 """Characters to which a column may be cut; what does not fit then either is wrapped by the terminal."""
@@ -47,7 +49,7 @@ class Printer:
 
     def __init__(self, stdout: Output) -> None:
         self._stdout = stdout
-        self._began = 0.0
+        self._began = monotonic()
 
     def begin(self) -> None:
         """Another command runs."""
@@ -114,26 +116,28 @@ def page(value: Any, columns: int) -> str:
 
 def record(values: dict[str, Any]) -> str:
     """A line for each key, its value in a column of its own."""
-    width = max(map(len, values), default=0)
-    return "".join(f"{key:<{width}}{GAP}{cell(value)}".rstrip() + "\n" for key, value in values.items())
+    width = max(map(text_width, values), default=0)
+    return "".join(f"{padded(key, width)}{GAP}{cell(value)}".rstrip() + "\n" for key, value in values.items())
 
 
 def table(rows: Sequence[dict[str, Any]], columns: int) -> str:
     """A heading and a line for each row: fitted into a window, or with a tab between all cells."""
     headings = list(dict.fromkeys(key for row in rows for key in row))
-    cells = [[cell(row.get(heading)) for heading in headings] for row in rows]
+    lines: list[list[Any]] = [headings, *([row.get(heading) for heading in headings] for row in rows)]
+    cells = [[cell(value).replace("\t", " ") for value in line] for line in lines]
     if not columns:
-        return "".join("\t".join(text.replace("\t", " ") for text in line) + "\n" for line in [headings, *cells])
+        return "".join("\t".join(line) + "\n" for line in cells)
+    cells = [list(map(visible, line)) for line in cells]  # here already, for what is escaped is wider
     numeric = [all(is_number(row.get(heading)) for row in rows) for heading in headings]
-    widths = fitted([max(map(len, column)) for column in zip(headings, *cells, strict=True)], columns)
-    return "".join(_line(line, widths, numeric) for line in [headings, *cells])
+    widths = fitted([max(map(text_width, column)) for column in zip(*cells, strict=True)], columns)
+    return "".join(_line(line, widths, numeric) for line in cells)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
-    placed = []
-    for text, width, is_right in zip(cells, widths, numeric, strict=True):
-        shown = text if len(text) <= width else text[: width - 1] + CUT
-        placed.append(shown.rjust(width) if is_right else shown.ljust(width))
+    placed = [
+        padded(cut(text, width, CUT), width, is_right)
+        for text, width, is_right in zip(cells, widths, numeric, strict=True)
+    ]
     return GAP.join(placed).rstrip() + "\n"
 
 

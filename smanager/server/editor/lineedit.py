@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from smanager.server.editor.cells import common_length, next_cell, previous_cell, word_end, word_start
+from smanager.cells import common_length, next_cell, previous_cell, word_end, word_start
 from smanager.server.editor.history import History, Search
 from smanager.server.editor.keys import Key, KeyDecoder, Paste
 from smanager.server.editor.lineview import LineView

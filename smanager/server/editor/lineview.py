@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smanager.server.editor.cells import cell_width, columnize, common_length, text_width
+from smanager.cells import cell_width, columnize, common_length, text_width
 
 MIN_COLUMNS = 10
 """Narrower windows are mistakes (some clients report 0 or 1), and nothing could be read in them."""

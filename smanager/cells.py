@@ -35,6 +35,22 @@ def text_width(text: str) -> int:
     return len(text) if text.isascii() else sum(map(cell_width, text))
 
 
+def padded(text: str, width: int, right: bool = False) -> str:
+    """`text` with blanks to so many columns, at its left where it is to stand at the right."""
+    blanks = " " * (width - text_width(text))
+    return blanks + text if right else text + blanks
+
+
+def cut(text: str, width: int, mark: str) -> str:
+    """`text` in at most so many columns; where that takes some of it away, with `mark` at its end."""
+    if text_width(text) <= width:
+        return text
+    left, index = width - text_width(mark), 0
+    while (left := left - cell_width(text[index])) >= 0:
+        index += 1
+    return text[:index] + mark
+
+
 def next_cell(text: str, index: int) -> int:
     """The index right of the character at `index` and of what combines with it."""
     stop = min(index + CELL_LIMIT, len(text))
@@ -75,7 +91,4 @@ def columnize(words: Sequence[str], columns: int) -> list[str]:
     """The rows of a listing of `words` that reads downwards, in as many columns as a window has room for."""
     width = max(map(text_width, words)) + GAP
     height = -(-len(words) // max(columns // width, 1))
-    return [
-        "".join(word + " " * (width - text_width(word)) for word in words[row::height]).rstrip()
-        for row in range(height)
-    ]
+    return ["".join(padded(word, width) for word in words[row::height]).rstrip() for row in range(height)]
