@@ -47,6 +47,12 @@ class Long(SService):
             while done == 50 and not os.path.exists(gate): time.sleep(0.01)
             time.sleep(0.12)
         yield "copied"
+    yielded = 0
+    def cmd_flood(self):
+        while True:
+            Long.yielded += 1
+            yield "x" * 1000
+    def cmd_yielded(self): return self.yielded
     @command(hidden=True)
     def cmd_secret(self): return "found"
     @command(aliases=["ls", "dir"])
@@ -174,6 +180,30 @@ def test_a_command_may_go_on_by_itself_and_its_end_is_announced(server: Server, 
     wait_for(lambda: server.ask("jobs") == "", "the end of the job")
 
 
+def test_what_goes_on_by_itself_is_held_back_while_nobody_reads(server: Server) -> None:
+    def is_held() -> bool:
+        before = server.ask("long yielded")
+        return (
+            before != "0\n"
+            and before == server.ask("wait long hung --timeout 0.1; long yielded").splitlines()[-1] + "\n"
+        )
+
+    with server.connect() as connection:
+        at_a_terminal(connection)
+        connection.sendall(b"long flood &\r")
+        wait_for(is_held, "the flood to be held back")
+        held = int(server.ask("long yielded"))
+        connection.setblocking(True)
+        while int(server.ask("long yielded")) == held:
+            assert connection.recv(1024 * 1024)
+        wait_for(is_held, "the flood to be held back again")
+        reset(connection)
+    assert len(json.loads(server.ask("jobs --json"))) == 1
+    wait_for(lambda: not is_held(), "the flood to go on for nobody")
+    server.ask("cancel 1")
+    wait_for(lambda: server.ask("jobs") == "", "its end")
+
+
 def test_watch_runs_a_command_again_and_again_until_ctrl_c(server: Server) -> None:
     with server.connect() as connection:
         at_a_terminal(connection)
@@ -195,5 +225,8 @@ def test_watch_runs_a_command_again_and_again_until_ctrl_c(server: Server) -> No
         assert server.ask("jobs") == ""
         connection.sendall(b"long ls c\r")
         assert b"every 0.05 s" not in read_until(connection, b"\r\nc\r\n")
+    with server.connect() as connection:
+        connection.sendall(b"watch -n 0.05 long ls a --json\n")
+        assert read_until(connection, b'"a"\n"a"\n') == b'"a"\n"a"\n'
     assert server.ask("watch").startswith("*** watch: which command? usage: ")
     assert server.ask("watch -n 0 status").startswith("*** watch: '0' should be a number of seconds")

@@ -173,7 +173,7 @@ class Session(asyncio.Protocol):
             self._stall_watch.end()
         self._registry.left(self)
         if hasattr(self, "interpreter"):
-            self.interpreter.cancel()
+            self.interpreter.close()
         if self.programs:
             self.programs.cancel()
 

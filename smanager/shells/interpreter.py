@@ -32,6 +32,7 @@ class Interpreter:
         "_as_json",
         "_caller",
         "_catalogue",
+        "_detached",
         "_generation",
         "_idle",
         "_path",
@@ -60,6 +61,7 @@ class Interpreter:
         self._person = person
         self._caller = caller
         self._paused = False
+        self._detached: tuple[Call | Work, ...] = ()
         # The next one last; a deque takes 600 bytes from the start, for each idle session.
         self._pending: list[str] = []
         self._path: str | None = None
@@ -101,18 +103,23 @@ class Interpreter:
         if self.running:
             self.running.cancel()
 
+    def close(self) -> None:
+        """The session is gone; what was detached from it goes on, and is held back no longer."""
+        self.cancel()
+        for detached in self._detached:
+            detached.resume()
+
     def pause(self) -> None:
         """Nobody can take more output now."""
         self._paused = True
-        if self.running:
-            self.running.pause()
+        for running in filter(None, [self.running, *self._detached]):
+            running.pause()
 
     def resume(self) -> None:
         self._paused = False
-        if self.running:
-            self.running.resume()
-        else:
-            self._go_on()
+        for running in filter(None, [self.running, *self._detached]):
+            running.resume()
+        self._go_on()
 
     def leave(self) -> None:
         """Go up one level, as `exit` does."""
@@ -171,9 +178,13 @@ class Interpreter:
         self._close()
 
         def announce(error: str | None) -> None:
+            self._detached = tuple(other for other in self._detached if other is not outcome)
             self._stdout.write(f"{caption}: done\n" if error is None else f"*** {error}\n")
 
         outcome.ended = announce
+        self._detached += (outcome,)
+        if self._paused:
+            outcome.pause()
 
     def _repeat(self, line: str, seconds: float) -> Running:
         path = self._path

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
 
-from smanager.commands import CommandError, Status, split_words
+from smanager.commands import JSON, CommandError, Status, split_words
 from smanager.history import duration_text
 from smanager.keeper import Keeper
 from smanager.manager import PROGRESS_SECONDS
@@ -271,7 +271,7 @@ class Operations(Shell):
             ) from None
         if not line.strip() or line.split()[0] == "watch":
             raise CommandError("watch: which command? usage: watch [-n SECONDS] COMMAND ...", Status.UNUSABLE)
-        return Repeat(line, interval)
+        return Repeat(f"{line} {JSON}" if self.results.as_data else line, interval)
 
     async def complete_watch(self, text: str, line: str, begin: int, end: int) -> list[str]:
         _, words = await self.completions(line.lstrip().split(None, 1)[1])

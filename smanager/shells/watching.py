@@ -74,5 +74,6 @@ class Watching:
         if self._over:
             return
         if not self._paused:
-            self._stdout.redraw(f"every {self._seconds:g} s: {self._line}\n\n{self._output}")
+            heading = f"every {self._seconds:g} s: {self._line}\n\n" if self._stdout.columns else ""
+            self._stdout.redraw(heading + self._output)
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._run)
