@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -159,6 +160,16 @@ def test_the_console_reads_a_pipe_as_a_script(services: Path, stdin: str) -> Non
         "mycomputerhostname",
     ]
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_pipe_to_the_console_carries_requests_side_by_side(services: Path) -> None:
+    write_service(services, SEED_SERVICE + "    def cmd_wait(self):\n        import time; time.sleep(0.5)\n")
+    requests = [{"jsonrpc": "2.0", "id": name, "method": name} for name in ("systemstatus.wait", "hostname")]
+    result = smanager("--console", "--services", services, stdin="\n".join([*map(json.dumps, requests), "hostname"]))
+    *soon, late = result.stdout.splitlines()
+    answer = {"jsonrpc": "2.0", "id": "hostname", "result": "mycomputerhostname"}
+    assert sorted(soon) == ["mycomputerhostname", json.dumps(answer)]
+    assert json.loads(late)["id"] == "systemstatus.wait"
 
 
 def test_the_console_ends_with_the_last_commands_status(services: Path) -> None:

@@ -21,6 +21,10 @@ SLOW = '''
         import threading
         threading.Timer(0.3, print, ["spoken later"]).start()
 
+    def cmd_nap(self):
+        import time
+        time.sleep(0.3)
+
     def cmd_far(self):
         from smanager import Progress
         yield Progress(1, 2)
@@ -94,3 +98,21 @@ def test_progress_is_shown_in_place_and_goes(console: pexpect.spawn[str]) -> Non
     console.sendline("systemstatus far")
     console.expect_exact("\r[##########..........]  50% 1/2  ")
     console.expect_exact("\r\x1b[Karrived\r\n")
+
+
+def test_the_end_of_what_goes_on_by_itself_is_announced_above_the_line_being_typed(
+    console: pexpect.spawn[str],
+) -> None:
+    console.sendline("systemstatus nap &")
+    console.expect_exact("systemstatus nap: begun\r\n")
+    console.send("host")
+    console.expect_exact("systemstatus nap: done\r\n>host")
+    console.send("name\r")
+    console.expect_exact("mycomputerhostname")
+
+
+def test_a_request_of_a_program_is_answered_between_lines(console: pexpect.spawn[str]) -> None:
+    console.sendline('{"jsonrpc": "2.0", "id": 1, "method": "hostname"}')
+    console.expect_exact('{"jsonrpc": "2.0", "id": 1, "result": "mycomputerhostname"}\r\n')
+    console.sendline("hostname")
+    console.expect_exact("mycomputerhostname\r\n" + "-" * 50)

@@ -19,6 +19,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from smanager.logs import LogQueue
 from smanager.manager import Manager
+from smanager.server.jsonrpc import Programs, is_request
+from smanager.server.methods import Methods
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
 from smanager.text import as_bytes, visible
@@ -76,9 +78,10 @@ class Console:
         self._matches: list[str] = []
         self._progressing = False
         self._asking = ""  # the prompt behind which a line is being typed
-        self._interpreter = self._in_loop(
-            Interpreter, Shells(manager), self, self._done.set, self._person, "the console"
-        )
+        self._ending = False  # no more input will come
+        shells, caller = Shells(manager), "the console"
+        self._interpreter = self._in_loop(Interpreter, shells, self, self._idle, self._person, caller)
+        self._programs = self._in_loop(lambda: Programs(Methods(shells, caller), self._reply, self._idle))
 
     def run(self) -> int:
         """Run lines until there are no more; returns the last command's status."""
@@ -103,7 +106,10 @@ class Console:
     def write(self, text: str) -> None:
         """Print what a shell prints: for a terminal made safe, for a pipe as it is."""
         self._end_progress()
-        self._put(visible(text) if self._person else text)
+        self._put(self._above_prompt(visible(text)) if self._person else text)
+
+    def _reply(self, line: str) -> None:
+        self.write(f"{line}\n")
 
     def _put(self, text: str) -> None:
         data = memoryview(as_bytes(text))
@@ -113,7 +119,7 @@ class Console:
         except OSError as error:
             self._broken = error
             self._interpreter.ended = True
-            self._loop.call_soon(self._interpreter.cancel)
+            self._loop.call_soon(self._cancel)
             self._done.set()
 
     @property
@@ -152,15 +158,31 @@ class Console:
     def _run(self, line: str) -> None:
         self._done.clear()
         self._loop.call_soon_threadsafe(self._feed, line)
+        self._wait()
+
+    def _wait(self) -> None:
         while not self._done.is_set():
             try:
                 self._done.wait()
             except KeyboardInterrupt:
-                self._loop.call_soon_threadsafe(self._interpreter.cancel)
+                self._loop.call_soon_threadsafe(self._cancel)
 
     def _feed(self, line: str) -> None:
-        if self._interpreter.feed(line):
+        if is_request(line):
+            self._programs.receive(line)
+        else:
+            self._interpreter.feed(line)
+        self._idle()
+
+    def _idle(self) -> None:
+        """Let the next line be read if nothing stands against it; at the end of the input all has to be done."""
+        waits = self._programs.busy if self._ending else self._programs.full
+        if not waits and (self._interpreter.ended or not self._interpreter.busy):
             self._done.set()
+
+    def _cancel(self) -> None:
+        self._interpreter.cancel()
+        self._programs.cancel()
 
     def _end_of_input(self) -> None:
         """Ctrl-D goes up one level; the end of a pipe is the end."""
@@ -168,11 +190,15 @@ class Console:
             print()
             self._in_loop(self._interpreter.leave)
         else:
+            self._done.clear()
+            self._ending = True
+            self._loop.call_soon_threadsafe(self._idle)
+            self._wait()
             self._interpreter.ended = True
 
     def _set_up_terminal(self) -> None:
         if os.isatty(self._log.descriptor):
-            self._log.place = self._above_prompt
+            self._log.place = lambda line: self._above_prompt(f"{line}\n")
         if isinstance(readline, ModuleType):
             readline.set_completer(self._complete)
             readline.set_completer_delims(" \t;")
@@ -191,12 +217,12 @@ class Console:
                 self._matches[0] += " "
         return self._matches[state] if state < len(self._matches) else None
 
-    def _above_prompt(self, line: str) -> str:
-        """A log line, put above the line that is being typed."""
+    def _above_prompt(self, text: str) -> str:
+        """Lines, put above the one that is being typed."""
         if not self._asking:
-            return f"{line}\n"
+            return text
         typed = readline.get_line_buffer() if isinstance(readline, ModuleType) else ""
-        return f"\r\x1b[K{line}\n{self._asking}{typed}"
+        return f"\r\x1b[K{text}{self._asking}{typed}"
 
     def _in_loop(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         async def call() -> T:

@@ -187,6 +187,11 @@ class Batch:
             self._send(self._responses)
 
 
+def is_request(line: str) -> bool:
+    """Whether a line is for programs; no command begins so."""
+    return line.startswith(("{", "["))
+
+
 def success(request: Request, result: object) -> dict[str, object] | None:
     return {"jsonrpc": "2.0", "id": request.identity, "result": result} if request.is_answered else None
 

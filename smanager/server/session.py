@@ -10,7 +10,7 @@ from contextlib import suppress
 from time import monotonic  # the event loop's own clock
 from typing import Protocol, cast
 
-from smanager.server.jsonrpc import Programs
+from smanager.server.jsonrpc import Programs, is_request
 from smanager.server.methods import Methods
 from smanager.server.stall import STALL_SECONDS, StallWatch
 from smanager.shells.interpreter import Interpreter
@@ -185,7 +185,7 @@ class Session(asyncio.Protocol):
 
     def accept(self, line: str) -> bool:
         """Run a line, whether a person's, a script's or a program's request; whether that is done."""
-        if not line.startswith(("{", "[")):
+        if not is_request(line):
             return self.interpreter.feed(line)
         if self.programs is None:
             self.programs = Programs(Methods(self._registry.shells, self.peer), self._reply, self.idle)
