@@ -445,9 +445,15 @@ class Telnet:
         return keys.replace(IAC, IAC + IAC).replace(b"\r", b"\r\0")
 
 
+def terminal_type() -> str:
+    """What the server is told: under NO_COLOR (https://no-color.org) a terminal that has none."""
+    name = os.environ.get("TERM") or "vt100"
+    return "vt100" if os.environ.get("NO_COLOR") and name != "dumb" else name
+
+
 def interact(server: socket.socket) -> None:
     """Join the terminal to the server, until one of them closes or Ctrl-] is typed."""
-    telnet = Telnet(os.environ.get("TERM") or "vt100", os.get_terminal_size(STDIN))
+    telnet = Telnet(terminal_type(), os.get_terminal_size(STDIN))
     outgoing = bytearray(telnet.OPENING)
     shown, paste_marks = b"\n", False
     server.setblocking(False)  # a server that does not read must not keep anybody from leaving

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from smanager import SService
 
@@ -41,37 +41,47 @@ class SystemStatus(SService):
             f"swap: {human(size['SwapFree'])} of {human(size['SwapTotal'])} free"
         )
 
-    def cmd_disk(self, path: str = "") -> str:
+    def cmd_disk(self, path: Path | None = None) -> list[Disk]:
         """Returns space on all disks, or on the one that holds a path"""
-        rows = [f"{'Size':>11} {'Used':>11} {'Free':>11}  Use%  Path"]
-        for place in [path] if path else mounted_disks():
+        disks = []
+        for place in [str(path)] if path else mounted_disks():
             total, used, free = shutil.disk_usage(place)
             share = used / max(used + free, 1)  # as df reckons: what only root may fill is not free
-            rows.append(f"{human(total):>11} {human(used):>11} {human(free):>11}  {share:>4.0%}  {place}")
-        return "\n".join(rows)
+            disks.append(Disk(human(total), human(used), human(free), f"{share:.0%}", place))
+        return disks
 
     def cmd_who(self) -> str:
         """Returns who is logged in"""
         return output_of("who")
 
-    def cmd_processes(self, count: str = "10", by: str = "memory") -> str:
-        """Returns the largest processes, by memory or cpu"""
-        if not count.isdecimal():
-            raise ValueError(f"count should be a whole number, not {count!r}")
-        if by not in ("memory", "cpu"):
-            raise ValueError(f"by should be memory or cpu, not {by!r}")
+    def cmd_processes(self, count: int = 10, by: Literal["memory", "cpu"] = "memory") -> list[dict[str, object]]:
+        """Returns the largest processes, by memory or cpu
+
+        Args:
+            count: how many of them
+            by: resident memory, or seconds of CPU time since they started
+        """
         largest = sorted(running_processes(), key=lambda process: getattr(process, by), reverse=True)
-        rows = [f"{'PID':>8} {'Memory':>11} {'CPU':>10}  Name"]
-        rows += [f"{pid:>8} {human(rss):>11} {cpu:>8.1f} s  {name}" for pid, name, rss, cpu in largest[: int(count)]]
-        return "\n".join(rows)
+        return [
+            {"pid": pid, "memory": human(rss), "cpu": round(cpu, 1), "name": name}
+            for pid, name, rss, cpu in largest[: max(count, 0)]
+        ]
 
     def toplevel_cmd_hostname(self) -> str:
         """Returns hostname of system"""
         return os.uname().nodename
 
 
+class Disk(NamedTuple):
+    size: str
+    used: str
+    free: str
+    share: str
+    path: str
+
+
 class Process(NamedTuple):
-    pid: str
+    pid: int
     name: str
     memory: int  # resident bytes
     cpu: float  # seconds since it started
@@ -87,7 +97,7 @@ def running_processes() -> Iterator[Process]:
             continue  # it ended after /proc was listed
         name, _, rest = stat.partition("(")[2].rpartition(")")  # a name may hold blanks and parentheses
         fields = rest.split()  # begins with the third field of proc(5)
-        yield Process(entry.name, name, int(fields[21]) * page, (int(fields[11]) + int(fields[12])) / ticks)
+        yield Process(int(entry.name), name, int(fields[21]) * page, (int(fields[11]) + int(fields[12])) / ticks)
 
 
 def mounted_disks() -> list[str]:

@@ -85,9 +85,12 @@ def signature_of(owner: type, method: str) -> Signature:
     )
 
 
-def describe(owner: type, method: str) -> Command:
-    """The record of the command that `owner`'s function `method` implements. Raises CommandError as `signature_of`."""
-    name = command_name(method)
+def describe(owner: type, method: str, name: str = "") -> Command:
+    """The record of the command that `owner`'s function `method` implements; its name is in the method's, or given.
+
+    Raises CommandError as `signature_of`.
+    """
+    name = name or command_name(method)
     doc = inspect.getdoc(getattr(owner, method)) or ""
     signature = signature_of(owner, method)
     return Command(

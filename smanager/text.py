@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Sequence
@@ -14,6 +15,12 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Lone surrogates that stand for no byte: half a character of UTF-16."""
 
+
+_ERROR_LINE = re.compile(r"^\*\*\* [^\r\n]*", re.MULTILINE)
+
+_COLOURFUL = re.compile(
+    r"xterm|screen|tmux|rxvt|linux|putty|konsole|alacritty|kitty|foot|wezterm|ghostty|vte|gnome|iterm|cygwin|.*color"
+)
 
 CUT = " [cut]"
 """Marks a printed line that was too long, and goes on as the next."""
@@ -31,6 +38,16 @@ def _escaped(match: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # the byte that Python's surrogateescape hid here
         code -= 0xDC00
     return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
+
+
+def has_colours(terminal: str) -> bool:
+    """Whether a terminal of this type has colours, by its name: what else could tell is on the client's machine."""
+    return bool(_COLOURFUL.match(terminal.lower())) and not os.environ.get("NO_COLOR")  # https://no-color.org
+
+
+def coloured(text: str) -> str:
+    """Text that is safe to show, with what went wrong in red."""
+    return _ERROR_LINE.sub("\x1b[31m\\g<0>\x1b[39m", text) if "*** " in text else text
 
 
 def as_bytes(text: str) -> bytes:

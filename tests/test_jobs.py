@@ -89,8 +89,8 @@ def test_jobs_are_listed_and_cancelled_by_others(server: Server) -> None:
         connection.sendall(b"long busy\n")
         server.wait_for_log("long: busy")
         (job,) = json.loads(server.ask("jobs --json"))
-        assert (job["ID"], job["COMMAND"]) == (1, "long busy")
-        assert job["FROM"].startswith("127.0.0.1:")
+        assert (job["id"], job["command"]) == (1, "long busy")
+        assert job["from"].startswith("127.0.0.1:")
         assert server.ask("cancel 1") == ""
         assert read_until(connection, b"\n") == b"*** long busy: cancelled by somebody else\n"
     assert server.ask("jobs") == ""
@@ -176,7 +176,7 @@ def test_a_command_may_go_on_by_itself_and_its_end_is_announced(server: Server, 
     assert server.ask("long single &") == "long single: begun\n"
     assert "long single" in server.ask("jobs")  # whoever began it has gone
     (job,) = json.loads(server.ask("jobs --json"))
-    server.ask(f"cancel {job['ID']}")
+    server.ask(f"cancel {job['id']}")
     wait_for(lambda: server.ask("jobs") == "", "the end of the job")
 
 

@@ -286,6 +286,21 @@ def test_services_are_looked_after_by_methods(typed: Server) -> None:
     assert reloaded["result"] == []
     (logs,) = responses(typed, request("service.logs", {"name": "typed", "count": 5}))
     assert isinstance(logs["result"], list)
+    (why,) = responses(typed, request("service.why", [["typed"]]))
+    (reasons,) = why["result"]
+    assert [life["end"] for life in reasons["lives"]] == ["stopped, as asked", None]
+    (waited,) = responses(typed, request("service.wait", [["typed"], "running", "1m"]))
+    assert waited["result"] is None
+    (late,) = responses(typed, request("service.wait", [["typed"], "failed", 0.1]))
+    assert late["error"]["message"].startswith("not failed within 0.1 s: typed is running")
+    (odd,) = responses(typed, request("service.signal", [["typed"], "NONE"]))
+    assert "'NONE' is no signal" in odd["error"]["message"]
+    (events,) = responses(typed, request("manager.events", [1]))
+    assert events["result"][0]["service"] == "typed"
+    (jobs,) = responses(typed, request("jobs.list"))
+    assert jobs["result"] == []
+    (none,) = responses(typed, request("jobs.cancel", [7]))
+    assert "there is no job 7" in none["error"]["message"]
 
 
 def test_a_stream_waits_for_who_does_not_read(typed: Server) -> None:

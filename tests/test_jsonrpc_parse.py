@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smanager.server.jsonrpc import INVALID_REQUEST, PARSE_ERROR, Programs, Request, decoded, request_of
-from smanager.server.methods import METHOD_NOT_FOUND, Methods, RequestError
+from smanager.server.jsonrpc import Programs, Request, decoded, request_of
+from smanager.server.methods import Methods
+from smanager.server.requests import INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, RequestError
 
 
 def parse(line: str) -> Request:

@@ -116,6 +116,11 @@ def test_the_managers_own_commands_have_json_too(server: Server) -> None:
     (status,) = json.loads(server.ask("status --json"))
     assert (status["name"], status["state"], status["restarts"]) == ("returns", "running", 0)
     assert status["memory"] > 1_000_000
+    (why,) = json.loads(server.ask("why returns --json"))
+    assert [life["asked_by"] for life in why["lives"]] == ["the manager"]
+    assert json.loads(server.ask("services --json")) == {"services": {"returns": "running"}, "problems": []}
+    assert json.loads(server.ask("events -n 1 --json"))[0]["service"] == "returns"
+    assert json.loads(server.ask("logs --json")) == []
     assert json.loads(server.ask("nonsense --json")).keys() == {"error"}
     assert json.loads(server.ask("help -s --json")).startswith("TOP:")
 

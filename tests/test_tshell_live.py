@@ -84,6 +84,28 @@ def test_a_program_gets_output_and_status(server: Server) -> None:
     assert (reply.splitlines()[1], reply.status) == ("SERVICES: scrapman systemstatus", 0)
 
 
+@pytest.mark.parametrize(
+    ("environment", "is_red"),
+    [({"TERM": "xterm-256color"}, True), ({"TERM": "vt220"}, False), ({"TERM": "xterm", "NO_COLOR": "1"}, False)],
+)
+def test_what_went_wrong_is_red_where_the_terminal_has_that(
+    server: Server, environment: dict[str, str], is_red: bool
+) -> None:
+    child: pexpect.spawn[str] = pexpect.spawn(
+        sys.executable,
+        [str(ROOT / "tshell.py"), "-p", str(server.port)],
+        timeout=SECONDS,
+        encoding="utf-8",
+        dimensions=(30, 90),
+        env={**os.environ, **environment},
+    )
+    child.expect_exact("-" * 50 + "\r\n>")
+    child.send("systemstatus fail\r")
+    error = "*** systemstatus fail: ValueError: no"
+    child.expect_exact(f"fail\r\n\x1b[31m{error}\x1b[39m\r\n" if is_red else f"fail\r\n{error}\r\n")
+    child.close(force=True)
+
+
 def test_an_interactive_session_edits_on_the_server(server: Server) -> None:
     child: pexpect.spawn[str] = pexpect.spawn(
         sys.executable,

@@ -23,7 +23,7 @@ from smanager.server.jsonrpc import Programs, is_request
 from smanager.server.methods import Methods
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
-from smanager.text import as_bytes, visible
+from smanager.text import as_bytes, coloured, has_colours, visible
 
 try:
     import readline
@@ -73,6 +73,7 @@ class Console:
         self._loop = loop
         self._log = log
         self._person = sys.stdin.isatty() and sys.stdout.isatty()
+        self._has_colours = has_colours(os.environ.get("TERM", ""))
         self._done = threading.Event()
         self._broken: OSError | None = None  # why nothing more can be printed
         self._matches: list[str] = []
@@ -106,7 +107,10 @@ class Console:
     def write(self, text: str) -> None:
         """Print what a shell prints: for a terminal made safe, for a pipe as it is."""
         self._end_progress()
-        self._put(self._above_prompt(visible(text)) if self._person else text)
+        if self._person:
+            text = visible(text)
+            text = self._above_prompt(coloured(text) if self._has_colours else text)
+        self._put(text)
 
     def _reply(self, line: str) -> None:
         self.write(f"{line}\n")

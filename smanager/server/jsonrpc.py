@@ -15,16 +15,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from smanager.server.methods import Cancellable, Methods, RequestError
+from smanager.server.methods import Cancellable, Methods
+from smanager.server.requests import CANCELLED, INVALID_REQUEST, PARSE_ERROR, RequestError
 
 MOST_REQUESTS = 64
 """Requests of one connection that run at a time; further ones wait."""
 
 MOST_WAITING = 64
 """So many, before no more lines are read; until then one of those that run can be cancelled."""
-
-PARSE_ERROR, INVALID_REQUEST = -32700, -32600
-CANCELLED = -32800  # the Language Server Protocol's RequestCancelled
 
 CANCEL = "$/cancelRequest"
 

@@ -13,7 +13,7 @@ from smanager.server.editor.lineedit import LineEditor
 from smanager.server.lines import LineReader
 from smanager.server.session import Session
 from smanager.server.telnet import Event, Signal, TelnetCodec, TerminalType, WindowSize, escape
-from smanager.text import as_bytes, visible
+from smanager.text import as_bytes, coloured, has_colours, visible
 
 DUMB_TERMINALS = frozenset({"dumb", "emacs", "network", "unknown"})
 """Terminals that move no cursor: their client edits the line."""
@@ -194,6 +194,7 @@ class Terminal(Person):
         self._asking = False
         self._working = False
         self._marks_pastes = False
+        self._has_colours = False
         self._progressing = False  # a line about that is shown, which is to go
         self._completing: asyncio.Task[None] | None = None
 
@@ -220,6 +221,7 @@ class Terminal(Person):
                     self._hand_back(events)
                     return
                 self._mark_pastes()
+                self._has_colours = has_colours(event.name)
             elif event is Signal.ARE_YOU_THERE:
                 self.write("[yes]\n")
             elif event is Signal.END_OF_FILE:  # plink's, at the end of a pipe
@@ -242,6 +244,8 @@ class Terminal(Person):
 
     def write(self, text: str) -> None:
         text = for_terminal(text)
+        if self._has_colours:
+            text = coloured(text)
         self._end_progress()
         if self._asking:
             self._editor.print_above(text)

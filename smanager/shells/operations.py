@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import re
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
-from time import monotonic
 
 from smanager.commands import JSON, CommandError, Status, split_words
-from smanager.history import duration_text
+from smanager.history import Line
 from smanager.keeper import Keeper
-from smanager.manager import PROGRESS_SECONDS
-from smanager.settings import signal_name, some_seconds
+from smanager.settings import some_seconds
 from smanager.shells import statuspages
 from smanager.shells.arguments import Arguments, count, seconds
 from smanager.shells.base import Outcome, Repeat, Shell
-from smanager.shells.running import Following, Wait, Work
+from smanager.shells.running import Following, Wait, Work, send_signal, until
 from smanager.states import State
 
 SHOWN_LINES = 20
@@ -70,7 +66,7 @@ class Operations(Shell):
         time and memory of its process, and how its last life ended. A script gets a tab between the columns.
         """
         keepers = self.meant(split_words(arg)) or self.manager.all()
-        self.results.value(list(map(statuspages.facts, keepers)) if self.results.as_data else statuspages.rows(keepers))
+        self.results.table(statuspages.rows(keepers), list(map(statuspages.facts, keepers)))
 
     def do_start(self, arg: str) -> Outcome:
         """start services
@@ -140,7 +136,8 @@ class Operations(Shell):
         `why SERVICE ...`: its last lives, who asked for them, how they ended and what that led to, the lines
         it printed last, and when the next attempt is made.
         """
-        self.stdout.write("\n".join(map(statuspages.why, self.named("why", arg))))
+        keepers = self.named("why", arg)
+        self.results.page("\n".join(map(statuspages.why, keepers)), list(map(statuspages.reasons, keepers)))
 
     def do_logs(self, arg: str) -> Outcome:
         """show what services printed
@@ -151,11 +148,11 @@ class Operations(Shell):
         keepers = self.meant(options.names) or self.manager.all()
         feeds = [keeper.service.history.lines for keeper in keepers]
         lines = sorted((line for feed in feeds for line in feed.last(options.count)), key=lambda line: line.when)
-        self.stdout.write("".join(map(statuspages.dated, lines[len(lines) - min(options.count, len(lines)) :])))
+        self.show_lines(lines[len(lines) - min(options.count, len(lines)) :], options.follow)
         for keeper in keepers:
             if lost := self.manager.lost_lines(keeper.name):
                 self.tell(f"*** {lost} lines of {keeper.name} could not be written to its file")
-        return Following(feeds, statuspages.dated, self.results) if options.follow else None
+        return Following(feeds, self.show_line, self.results) if options.follow else None
 
     def do_events(self, arg: str) -> Outcome:
         """show what happened to services
@@ -163,8 +160,18 @@ class Operations(Shell):
         `events [-f] [-n COUNT]`; with -f, what comes is shown as well, until Ctrl-C.
         """
         options = _EVENTS.read(arg)
-        self.stdout.write("".join(map(statuspages.dated, self.manager.events.last(options.count))))
-        return Following([self.manager.events], statuspages.dated, self.results) if options.follow else None
+        self.show_lines(self.manager.events.last(options.count), options.follow)
+        return Following([self.manager.events], self.show_line, self.results) if options.follow else None
+
+    def show_lines(self, lines: Sequence[Line], as_stream: bool) -> None:
+        if as_stream:  # each for itself, as those that follow
+            for line in lines:
+                self.show_line(line)
+        else:
+            self.results.page("".join(map(statuspages.dated, lines)), list(map(statuspages.line_facts, lines)))
+
+    def show_line(self, line: Line) -> None:
+        self.results.page(statuspages.dated(line), statuspages.line_facts(line))
 
     def do_wait(self, arg: str) -> Outcome:
         """wait until services are in a state
@@ -177,28 +184,7 @@ class Operations(Shell):
             known = ", ".join(state.value for state in State)
             raise CommandError(f"wait: {wanted} is no state; there are: {known}", Status.UNUSABLE)
         keepers = self.named("wait", " ".join(names))
-        return Wait(self.until(keepers, State(wanted), options.timeout), "wait")
-
-    async def until(self, keepers: Sequence[Keeper], state: State, timeout: float | None) -> None:
-        """Return when all are in the state. Raises CommandError where that takes too long."""
-        changed = asyncio.Event()
-        unfollow = self.manager.events.follow(lambda event: changed.set())
-        try:
-            async with asyncio.timeout(timeout):
-                while any(keeper.state is not state for keeper in keepers):
-                    for keeper in keepers:
-                        if self.manager.keepers.get(keeper.name) is not keeper:
-                            raise CommandError(f"{keeper.name} is there no more")
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(changed.wait(), PROGRESS_SECONDS)
-                    if not changed.is_set():
-                        self.tell("; ".join(f"{keeper.name}: still {keeper.service.condition}" for keeper in keepers))
-                    changed.clear()
-        except TimeoutError:
-            others = [f"{keeper.name} is {keeper.service.condition}" for keeper in keepers if keeper.state is not state]
-            raise CommandError(f"not {state.value} within {timeout:g} s: {'; '.join(others)}") from None
-        finally:
-            unfollow()
+        return Wait(until(self.manager, keepers, State(wanted), options.timeout, self.tell), "wait")
 
     def do_signal(self, arg: str) -> None:
         """send a signal to services
@@ -206,13 +192,7 @@ class Operations(Shell):
         `signal SERVICE ... NAME`: to its program, or else to the process that it lives in.
         """
         *names, word = split_words(arg) or [""]
-        try:
-            number = signal.Signals[signal_name(word)]
-        except ValueError:
-            raise CommandError(f"signal: {word!r} is no signal; usage: signal SERVICE HUP", Status.UNUSABLE) from None
-        for keeper in self.named("signal", " ".join(names)):
-            if not keeper.send_signal(number):
-                raise CommandError(f"signal: {keeper.name} is {keeper.service.condition} and has no process")
+        send_signal(self.named("signal", " ".join(names)), word)
 
     def do_plan(self, arg: str) -> None:
         """say what a command would do
@@ -234,17 +214,8 @@ class Operations(Shell):
         Each with its number, for `cancel`, with who gave it and for how long it runs.
         """
         self.no_words("jobs", arg)
-        rows = [
-            {
-                "ID": job.number,
-                "COMMAND": job.caption,
-                "FROM": job.caller,
-                "FOR": duration_text(monotonic() - job.since),
-            }
-            for job in self.manager.jobs.all()
-        ]
-        if rows or self.results.as_data:
-            self.results.value(rows)
+        jobs = self.manager.jobs.all()
+        self.results.table(list(map(statuspages.job_row, jobs)), list(map(statuspages.job_facts, jobs)))
 
     def do_cancel(self, arg: str) -> None:
         """end a command that runs

@@ -100,6 +100,14 @@ def services(catalogue: Catalogue) -> str:
     return "".join(lines)
 
 
+def services_facts(catalogue: Catalogue) -> dict[str, object]:
+    """The same for programs."""
+    return {
+        "services": {name: service.condition for name, service in catalogue.services.items()},
+        "problems": [f"{file.path}: {problem}" for file, problem in catalogue.problems()],
+    }
+
+
 def _entries(summaries: Mapping[str, str]) -> str:
     return "".join("    " + _entry(name, text) for name, text in summaries.items())
 

@@ -66,6 +66,15 @@ class Printer:
         """A whole result that is no text."""
         self._stdout.write(page(value, self._stdout.columns))
 
+    def page(self, text: str, data: Any) -> None:
+        """A page of the manager's own, which is `data` for programs."""
+        self.write(text)
+
+    def table(self, rows: Sequence[dict[str, Any]], data: Any) -> None:
+        """A table of the manager's own, which is `data` for programs."""
+        if rows:
+            self._stdout.write(table(rows, self._stdout.columns))
+
     def item(self, value: Any) -> None:
         """One of the things that a command yields."""
         self.value(value)
@@ -85,6 +94,12 @@ class JsonPrinter(Printer):
         """A page of the manager's own."""
         if text:
             self.value(text.removesuffix("\n"))
+
+    def page(self, text: str, data: Any) -> None:
+        self.value(data)
+
+    def table(self, rows: Sequence[dict[str, Any]], data: Any) -> None:
+        self.value(data)
 
     def value(self, value: Any) -> None:
         self._stdout.write(json.dumps(value) + "\n")

@@ -91,7 +91,8 @@ class RootShell(Operations):
     def do_services(self, arg: str) -> None:
         """list the services and how they are"""
         self.no_words("services", arg)
-        self.stdout.write(pages.services(self.manager.catalogue))
+        catalogue = self.manager.catalogue
+        self.results.page(pages.services(catalogue), pages.services_facts(catalogue))
 
     async def complete_help(self, text: str, line: str, begin: int, end: int) -> list[str]:  # type: ignore[override]  # awaited
         before = line[:begin].removeprefix("?").split()[not line.lstrip().startswith("?") :]

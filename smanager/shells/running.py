@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
-from smanager.commands import CommandError
+from smanager.commands import CommandError, Status
 from smanager.config import ConfigError
 from smanager.history import Feed
+from smanager.keeper import Keeper
+from smanager.manager import PROGRESS_SECONDS, Manager
+from smanager.settings import signal_name
 from smanager.shells.results import Writer
+from smanager.states import State
 
 T = TypeVar("T")
 
@@ -58,7 +64,7 @@ class Wait(Work):
 class Following(Generic[T]):
     """Shows what comes, until somebody has seen enough."""
 
-    def __init__(self, feeds: Sequence[Feed[T]], show: Callable[[T], str], stdout: Writer) -> None:
+    def __init__(self, feeds: Sequence[Feed[T]], show: Callable[[T], object], stdout: Writer) -> None:
         self.ended: Callable[[str | None], None] = lambda error: None
         self._show = show
         self._stdout = stdout
@@ -84,4 +90,44 @@ class Following(Generic[T]):
         if self._paused:
             self._dropped += 1
         else:
-            self._stdout.write(self._show(thing))
+            self._show(thing)
+
+
+async def until(
+    manager: Manager, keepers: Sequence[Keeper], state: State, timeout: float | None, tell: Callable[[str], object]
+) -> None:
+    """Return when all are in the state; `tell` hears of those that are not yet, every few seconds.
+
+    Raises CommandError where that takes more than `timeout` seconds.
+    """
+    changed = asyncio.Event()
+    unfollow = manager.events.follow(lambda event: changed.set())
+    try:
+        async with asyncio.timeout(timeout):
+            while any(keeper.state is not state for keeper in keepers):
+                for keeper in keepers:
+                    if manager.keepers.get(keeper.name) is not keeper:
+                        raise CommandError(f"{keeper.name} is there no more")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), PROGRESS_SECONDS)
+                if not changed.is_set():
+                    tell("; ".join(f"{keeper.name}: still {keeper.service.condition}" for keeper in keepers))
+                changed.clear()
+    except TimeoutError:
+        others = [f"{keeper.name} is {keeper.service.condition}" for keeper in keepers if keeper.state is not state]
+        raise CommandError(f"not {state.value} within {timeout:g} s: {'; '.join(others)}") from None
+    finally:
+        unfollow()
+
+
+def send_signal(keepers: Sequence[Keeper], name: str) -> None:
+    """Send each the signal of this name. Raises CommandError where there is none, or nothing to send it to."""
+    try:
+        number = signal.Signals[signal_name(name)]
+    except ValueError:
+        raise CommandError(
+            f"signal: {name!r} is no signal; `signal SERVICE HUP` would send SIGHUP", Status.UNUSABLE
+        ) from None
+    for keeper in keepers:
+        if not keeper.send_signal(number):
+            raise CommandError(f"signal: {keeper.name} is {keeper.service.condition} and has no process")

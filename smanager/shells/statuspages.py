@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 
 from smanager.history import Life, Line, clock_text, duration_text
+from smanager.jobs import Job
 from smanager.keeper import Keeper
 from smanager.procfs import usage
 from smanager.states import State
@@ -68,6 +69,28 @@ def why(keeper: Keeper) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def reasons(keeper: Keeper) -> dict[str, Any]:
+    """The same for programs."""
+    lives = list(keeper.service.history.lives)
+    ended = [life for life in lives if life.ended is not None]
+    return {
+        **facts(keeper),
+        "next_attempt": max(0.0, keeper.attempt_at - monotonic()) if keeper.state is State.BACKOFF else None,
+        "lives": [
+            {
+                "when": life.when,
+                "asked_by": life.asked_by,
+                "ready_after": life.ready - life.begun if life.ready is not None else None,
+                "ended_after": life.ended - life.begun if life.ended is not None else None,
+                "end": life.end or None,
+                "decision": life.decision or None,
+            }
+            for life in lives
+        ],
+        "last_lines": [line.text for line in ended[-1].last_lines] if ended else [],
+    }
+
+
 def _life(life: Life) -> list[str]:
     begun = f"  {clock_text(life.when)}: started by {life.asked_by}"
     if life.ready is not None:
@@ -76,6 +99,22 @@ def _life(life: Life) -> list[str]:
         return [begun]
     end = f"    ended after {duration_text(life.ended - life.begun)}: {life.end}"
     return [begun, f"{end}; {life.decision}" if life.decision else end]
+
+
+def line_facts(line: Line) -> dict[str, Any]:
+    """A line of a log, or an event."""
+    return {"when": line.when, "service": line.service, "text": line.text}
+
+
+def job_row(job: Job) -> dict[str, Any]:
+    running = duration_text(monotonic() - job.since)
+    return {"ID": job.number, "COMMAND": job.caption, "FROM": job.caller, "FOR": running}
+
+
+def job_facts(job: Job) -> dict[str, Any]:
+    """A command that runs, and for how many seconds."""
+    running = round(monotonic() - job.since, 3)
+    return {"id": job.number, "command": job.caption, "from": job.caller, "since": running}
 
 
 def dated(line: Line) -> str:
