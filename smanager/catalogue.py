@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smanager.commands import Command, CommandError, Status
+from smanager.commands import Command, CommandError
 from smanager.config import Services
 from smanager.files import services_files
 from smanager.graph import circles
@@ -124,14 +124,6 @@ class Catalogue:
             if name in (path.name, path.stem) and name not in self.services and not file.services:
                 return file
         return None
-
-    def find(self, name: str) -> Service:
-        """The service of that name. Raises CommandError where there is none."""
-        try:
-            return self.services[name]
-        except KeyError:
-            known = ", ".join(self.services) or "none"
-            raise CommandError(f"no service is called {name}; there are: {known}", Status.UNUSABLE) from None
 
     def programs(self) -> dict[str, Any]:
         """The programs of the configuration, as a host would report the services of a file."""

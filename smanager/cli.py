@@ -21,7 +21,8 @@ from smanager.logs import log_to_stderr, write_all
 from smanager.manager import Manager
 from smanager.server.listener import Listener
 from smanager.shells import pages, reference
-from smanager.shells.root import BUILT_INS, Shells
+from smanager.shells.operations import BUILT_INS
+from smanager.shells.root import Shells
 from smanager.storage import Storage, StorageError, UnwritableError
 
 
@@ -142,7 +143,8 @@ async def check(manager: Manager) -> int:
     """Describe all services, and what is wrong with them; returns 1 where anything is."""
     await manager.check()
     problems = [f"{file.path}: {problem}" for file, problem in manager.catalogue.problems()]
-    report = "".join(map(pages.service_help, manager.catalogue.services.values()))
+    services = manager.catalogue.services.values()
+    report = "".join(pages.service_help(service, service.commands) for service in services)
     write_all(sys.stdout.fileno(), f"{report}{chr(10).join(problems) or 'no problems found'}\n".encode())
     return 1 if problems else 0
 

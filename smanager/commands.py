@@ -89,6 +89,8 @@ class Command:
     """Whether it is listed nowhere."""
     aliases: tuple[str, ...] = ()
     """Other names for it."""
+    role: str = ""
+    """The role that it asks of its callers, where it asks for one."""
 
     @property
     def summary(self) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from time import monotonic
 
+from smanager.access.callers import Caller
 from smanager.catalogue import Service
 from smanager.commands import Command, CommandError
 from smanager.hosts.remotecall import Call
@@ -19,7 +20,7 @@ class Job:
     service: Service
     command: Command
     caption: str
-    caller: str
+    caller: Caller
     call: Call
     since: float
     """Of the monotonic clock."""
@@ -33,8 +34,10 @@ class Jobs:
         self._running: dict[int, Job] = {}
         self._number = 0
 
-    def all(self) -> list[Job]:
-        return list(self._running.values())
+    def shown_to(self, caller: Caller) -> list[Job]:
+        """Those whose commands a caller may run."""
+        allow = caller.permissions.allow_command
+        return [job for job in self._running.values() if allow(job.service.name, job.command)]
 
     def refuse(self, service: Service, command: Command, caption: str) -> None:
         """Raise CommandError where the command runs already, and may not twice."""
@@ -42,7 +45,7 @@ class Jobs:
             if job.command.name == command.name and job.service is service:
                 raise CommandError(f"{caption}: it runs already, for {job.caller}; `jobs` says more")
 
-    def add(self, service: Service, command: Command, caption: str, caller: str, call: Call) -> Job:
+    def add(self, service: Service, command: Command, caption: str, caller: Caller, call: Call) -> Job:
         """A command has begun; it is listed until its method has ended, and ended where it takes too long."""
         self._number += 1
         job = Job(self._number, service, command, caption, caller, call, monotonic())
@@ -53,12 +56,12 @@ class Jobs:
         call.gone = lambda: self._remove(job)
         return job
 
-    def cancel(self, number: int) -> None:
-        """End a command. Raises CommandError where none has this number."""
-        if number not in self._running:
-            known = ", ".join(map(str, self._running)) or "none"
-            raise CommandError(f"cancel: there is no job {number}; there are: {known}")
-        self._running[number].call.cancel("cancelled by somebody else")
+    def cancel(self, number: int, caller: Caller) -> None:
+        """End a command. Raises CommandError where none that the caller may run has this number."""
+        shown = {job.number: job for job in self.shown_to(caller)}
+        if number not in shown:
+            raise CommandError(f"cancel: there is no job {number}; there are: {', '.join(map(str, shown)) or 'none'}")
+        shown[number].call.cancel("cancelled by somebody else")
 
     def _remove(self, job: Job) -> None:
         self._running.pop(job.number, None)

@@ -6,14 +6,15 @@ import asyncio
 import fnmatch
 import logging
 import signal
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from smanager.access.callers import Caller
 from smanager.binding import Arguments
 from smanager.catalogue import Catalogue, Service, ServicesFile
-from smanager.commands import Command, CommandError
+from smanager.commands import Command, CommandError, Status
 from smanager.config import Services
 from smanager.dependencies import Dependencies
 from smanager.discovery import Discovery
@@ -102,17 +103,24 @@ class Manager:
 
     # What people ask for.
 
-    def chosen(self, patterns: Sequence[str]) -> list[Keeper]:
+    def permitted(self, caller: Caller, name: str) -> dict[str, Keeper]:
+        """The services on which a caller may run one of the manager's own commands."""
+        allow = caller.permissions.allow_on
+        return {service: self.keepers[service] for service in sorted(self.keepers) if allow(name, service)}
+
+    @staticmethod
+    def chosen(patterns: Sequence[str], among: Mapping[str, Keeper]) -> list[Keeper]:
         """The services that names and patterns (`web*`, `all`) stand for.
 
         Raises CommandError where one stands for none.
         """
         found: dict[str, Keeper] = {}
         for pattern in patterns:
-            names = list(self.keepers) if pattern == "all" else fnmatch.filter(self.keepers, pattern)
+            names = list(among) if pattern == "all" else fnmatch.filter(among, pattern)
             if not names:
-                self.catalogue.find(pattern)  # raises what says so
-            found.update((name, self.keepers[name]) for name in names if name in self.keepers)
+                known = ", ".join(among) or "none"
+                raise CommandError(f"no service is called {pattern}; there are: {known}", Status.UNUSABLE)
+            found.update((name, among[name]) for name in names)
         return list(found.values())
 
     async def start(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
@@ -176,10 +184,6 @@ class Manager:
     def lost_lines(self, name: str) -> int:
         """Lines of a service's output that its file lacks, for they could not be written as fast, or at all."""
         return self._journal.lost(name)
-
-    def all(self) -> list[Keeper]:
-        """All services, by name."""
-        return [self.keepers[name] for name in self.catalogue.services if name in self.keepers]
 
     def wanted(self) -> list[Keeper]:
         """The services that should run."""
@@ -257,11 +261,13 @@ class Manager:
         command: Command,
         arguments: Arguments,
         caption: str,
-        caller: str,
+        caller: Caller,
         sink: Sink,
         as_data: bool,
     ) -> Job:
-        """Run a command in its service's host. Raises CommandError where it cannot be run now."""
+        """Run a command in its service's host. Raises CommandError where this caller cannot run it, or not now."""
+        if not caller.permissions.allow_command(service.name, command):
+            raise CommandError(f"unknown command: {caption}", Status.UNUSABLE)
         self.jobs.refuse(service, command, caption)
         if keeper := self.keepers.get(service.name):
             call = keeper.call(command, arguments, caption, sink, as_data)

@@ -66,12 +66,18 @@ Method = TypeVar("Method", bound=Callable[..., object])
 
 
 def command(
-    *, timeout: float | None = None, exclusive: bool = False, hidden: bool = False, aliases: Sequence[str] = ()
+    *,
+    timeout: float | None = None,
+    exclusive: bool = False,
+    hidden: bool = False,
+    aliases: Sequence[str] = (),
+    role: str = "",
 ) -> Callable[[Method], Method]:
     """Say of a `cmd_` method what its signature cannot.
 
     `timeout`: seconds after which it is ended. `exclusive`: it never runs twice at a time. `hidden`: it is
-    listed nowhere. `aliases`: other names for it.
+    listed nowhere. `aliases`: other names for it. `role`: the role that callers need; `view`, `operate` and
+    `admin` are there without being configured, and commands that ask for none are for `operate`.
 
     Raises ValueError and TypeError where these are something else.
     """
@@ -79,10 +85,17 @@ def command(
         raise ValueError(f"timeout is {timeout!r}, and should be a number of seconds above 0")
     if isinstance(aliases, str) or not all(isinstance(name, str) and name.isidentifier() for name in aliases):
         raise ValueError(f"aliases is {aliases!r}, and should be a list of names")
+    if not isinstance(role, str):
+        raise ValueError(f"role is {role!r}, and should be the name of a role")
 
     def mark(method: Method) -> Method:
-        given = {"timeout": timeout, "exclusive": bool(exclusive), "hidden": bool(hidden), "aliases": tuple(aliases)}
-        method._command = given  # type: ignore[attr-defined]  # where `describe` finds it
+        method._command = {  # type: ignore[attr-defined]  # where `describe` finds it
+            "timeout": timeout,
+            "exclusive": bool(exclusive),
+            "hidden": bool(hidden),
+            "aliases": tuple(aliases),
+            "role": role,
+        }
         return method
 
     return mark

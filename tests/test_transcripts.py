@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smanager.shells.root import BUILT_INS
+from smanager.shells.operations import BUILT_INS
 from tests.conftest import ROOT, Server
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from smanager import __version__
+from smanager.access.callers import Caller
 from smanager.binding import schema
-from smanager.commands import Command, CommandError
+from smanager.commands import Command, CommandError, Status
 from smanager.keeper import Keeper
 from smanager.server.collected import Collected, TooMuchError
 from smanager.server.requests import TOO_MUCH_OUTPUT, RequestError, accepted
@@ -31,7 +32,7 @@ class BuiltIns:
     the two that programs see.
     """
 
-    def __init__(self, shells: Shells, caller: str) -> None:
+    def __init__(self, shells: Shells, caller: Caller) -> None:
         self.reading = asyncio.Event()
         """That the program reads."""
         self.reading.set()
@@ -42,7 +43,7 @@ class BuiltIns:
 
     async def services_list(self) -> list[dict[str, object]]:
         """The services and how they are: times in seconds, memory in bytes"""
-        return [facts(keeper) for keeper in self._manager.all()]
+        return list(map(facts, self._manager.permitted(self._caller, "status").values()))
 
     async def service_start(self, names: list[str]) -> list[dict[str, object]]:
         """Start services, and what they need; returns how they are then
@@ -50,7 +51,7 @@ class BuiltIns:
         Args:
             names: which ones; a name may be a pattern, or `all`
         """
-        return await self._changed(names, self._manager.start, State.RUNNING)
+        return await self._changed("start", names, self._manager.start, State.RUNNING)
 
     async def service_stop(self, names: list[str]) -> list[dict[str, object]]:
         """Stop services, and before them those that need them; returns how they are then
@@ -58,7 +59,7 @@ class BuiltIns:
         Args:
             names: which ones; a name may be a pattern, or `all`
         """
-        return await self._changed(names, self._manager.stop, None)
+        return await self._changed("stop", names, self._manager.stop, None)
 
     async def service_restart(self, names: list[str]) -> list[dict[str, object]]:
         """Restart services, with those that need them or share their processes; returns how they are then
@@ -66,7 +67,7 @@ class BuiltIns:
         Args:
             names: which ones; a name may be a pattern, or `all`
         """
-        return await self._changed(names, self._manager.restart, State.RUNNING)
+        return await self._changed("restart", names, self._manager.restart, State.RUNNING)
 
     async def service_why(self, names: list[str]) -> list[dict[str, object]]:
         """Why services are as they are: their last lives, how they ended, and what was printed before the last end
@@ -74,7 +75,7 @@ class BuiltIns:
         Args:
             names: which ones; a name may be a pattern, or `all`
         """
-        return list(map(reasons, self._manager.chosen(names)))
+        return list(map(reasons, self._meant("why", names)))
 
     async def service_wait(self, names: list[str], state: State, timeout: timedelta | None = None) -> None:
         """Returns when services are in a state, and fails where that takes too long
@@ -85,7 +86,7 @@ class BuiltIns:
             timeout: how long at most
         """
         seconds = None if timeout is None else timeout.total_seconds()
-        await until(self._manager, self._manager.chosen(names), state, seconds, lambda text: None)
+        await until(self._manager, self._meant("wait", names), state, seconds, lambda text: None)
 
     async def service_signal(self, names: list[str], signal: str) -> None:
         """Send a signal to services' programs, or else to the processes that they live in
@@ -94,7 +95,7 @@ class BuiltIns:
             names: which ones; a name may be a pattern, or `all`
             signal: its name, such as HUP
         """
-        send_signal(self._manager.chosen(names), signal)
+        send_signal(self._meant("signal", names), signal)
 
     async def service_logs(self, name: str, count: int = 20) -> list[dict[str, object]]:
         """The lines that a service printed last
@@ -103,7 +104,7 @@ class BuiltIns:
             name: which service
             count: how many lines at most
         """
-        keepers = self._manager.chosen([name])
+        keepers = self._meant("logs", [name])
         return [line_facts(line) for keeper in keepers for line in keeper.service.history.lines.last(count)]
 
     async def manager_events(self, count: int = 20) -> list[dict[str, object]]:
@@ -116,7 +117,7 @@ class BuiltIns:
 
     async def jobs_list(self) -> list[dict[str, object]]:
         """The commands that run: from whom, and for how many seconds"""
-        return list(map(job_facts, self._manager.jobs.all()))
+        return list(map(job_facts, self._manager.jobs.shown_to(self._caller)))
 
     async def jobs_cancel(self, number: int) -> None:
         """End a command that runs
@@ -124,7 +125,7 @@ class BuiltIns:
         Args:
             number: its `id` in jobs.list
         """
-        self._manager.jobs.cancel(number)
+        self._manager.jobs.cancel(number, self._caller)
 
     async def manager_reload(self, *, dry_run: bool = False) -> list[str]:
         """Apply changed files and configuration; returns what that does
@@ -135,7 +136,7 @@ class BuiltIns:
         if dry_run:
             return list(map(str, (await self._manager.plan()).changes))
         told: list[str] = []
-        await asyncio.shield(asyncio.ensure_future(self._manager.reload(self._caller, told.append)))
+        await asyncio.shield(asyncio.ensure_future(self._manager.reload(str(self._caller), told.append)))
         return told
 
     async def shell_execute(self, line: str) -> dict[str, object]:
@@ -165,11 +166,12 @@ class BuiltIns:
 
     async def rpc_discover(self) -> dict[str, object]:
         """All that may be called, as an OpenRPC document"""
-        commands = {name: built_in.command for name, built_in in BUILT_INS.items()}
-        catalogue = self._manager.catalogue
-        commands |= {name: command for name, (_, command) in catalogue.toplevel.items()}
-        for service in catalogue.services.values():
-            commands |= {f"{service.name}.{name}": command for name, command in service.commands.items()}
+        shown = {name: found for name, found in BUILT_INS.items() if found.is_shown_to(self._caller)}
+        commands = {name: built_in.command for name, built_in in shown.items()}
+        view = self._shells.view(self._caller.permissions)
+        commands |= {name: command for name, (_, command) in view.toplevel.items()}
+        for service in view.services:
+            commands |= {f"{service}.{name}": command for name, command in view.commands(service).items()}
         commands = {name: command for name, command in commands.items() if not command.hidden}
         return {
             "openrpc": OPENRPC,
@@ -177,12 +179,18 @@ class BuiltIns:
             "methods": [method_object(name, command) for name, command in commands.items()],
         }
 
+    def _meant(self, verb: str, names: Sequence[str]) -> list[Keeper]:
+        """The services that names mean, of those on which the caller may do this."""
+        if verb == "restart" and "all" in names and not self._caller.permissions.allow("restart all"):
+            raise CommandError("restart: of which service?", Status.UNUSABLE)
+        return self._manager.chosen(names, self._manager.permitted(self._caller, verb))
+
     async def _changed(
-        self, names: Sequence[str], change: Callable[..., Any], wanted: State | None
+        self, verb: str, names: Sequence[str], change: Callable[..., Any], wanted: State | None
     ) -> list[dict[str, object]]:
-        keepers: list[Keeper] = self._manager.chosen(names)
+        keepers = self._meant(verb, names)
         told: list[str] = []
-        await asyncio.shield(asyncio.ensure_future(change(keepers, self._caller, told.append)))  # never half done
+        await asyncio.shield(asyncio.ensure_future(change(keepers, str(self._caller), told.append)))  # never half done
         if wanted and any(keeper.state is not wanted for keeper in keepers):
             raise CommandError(f"not everything is running: {'; '.join(told)}")
         return list(map(facts, keepers))
@@ -192,6 +200,13 @@ class BuiltIns:
         Collected.share(self._outputs)
 
 
+_SHELL_NAMES = {"services.list": "status", "jobs.list": "jobs"}
+"""Where a method is called otherwise than the shells' command."""
+
+_FOR_ALL = ("execute", "complete", "discover")
+"""What asks for each command itself."""
+
+
 class BuiltIn:
     """One of them, with its record."""
 
@@ -199,6 +214,11 @@ class BuiltIn:
         self._function = function
         self._signature = signature_of(BuiltIns, function.__name__)
         self.command = describe(BuiltIns, function.__name__, function.__name__.replace("_", ".", 1))
+        self._shell_name = _SHELL_NAMES.get(self.command.name, self.command.name.partition(".")[2])
+
+    def is_shown_to(self, caller: Caller) -> bool:
+        """Whether a caller may call it, as the shells' command that does the same."""
+        return self._shell_name in _FOR_ALL or caller.permissions.show(self._shell_name)
 
     async def call(self, built_ins: BuiltIns, params: object) -> Any:
         positions, options = accepted(self.command, self.command.name, params)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from types import FrameType, ModuleType
 from typing import Any, ParamSpec, TypeVar
 
+from smanager.access.callers import Caller
 from smanager.logs import LogQueue
 from smanager.manager import Manager
 from smanager.server.jsonrpc import Programs, is_request
@@ -80,7 +81,7 @@ class Console:
         self._progressing = False
         self._asking = ""  # the prompt behind which a line is being typed
         self._ending = False  # no more input will come
-        shells, caller = Shells(manager), "the console"
+        shells, caller = Shells(manager), Caller("the console")
         self._interpreter = self._in_loop(Interpreter, shells, self, self._idle, self._person, caller)
         self._programs = self._in_loop(lambda: Programs(Methods(shells, caller), self._reply, self._idle))
 

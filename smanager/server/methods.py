@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from smanager.access.callers import Caller
 from smanager.catalogue import Service
 from smanager.commands import Command, CommandError
 from smanager.config import ConfigError
@@ -36,10 +37,11 @@ class Cancellable(Protocol):
 class Methods:
     """The methods that one connection's requests may call."""
 
-    def __init__(self, shells: Shells, caller: str) -> None:
+    def __init__(self, shells: Shells, caller: Caller) -> None:
         self.paused = False
         """Whether the program does not read."""
         self._built_ins = BuiltIns(shells, caller)
+        self._shells = shells
         self._manager = shells.manager
         self._caller = caller
         self._calls: set[Call] = set()
@@ -65,7 +67,7 @@ class Methods:
     def begin(self, name: str, params: object, notify: Notify, done: Done) -> Cancellable | None:
         """Call a method; `done` is given its result or its RequestError, here already where nothing is to run."""
         try:
-            if built_in := BUILT_INS.get(name):
+            if (built_in := BUILT_INS.get(name)) and built_in.is_shown_to(self._caller):
                 return self._begin_built_in(built_in, params, done)
             return self._begin_command(name, *self._found(name), params, notify, done)
         except (RequestError, CommandError) as error:
@@ -95,13 +97,13 @@ class Methods:
 
     def _found(self, name: str) -> tuple[Service, Command]:
         """The command that a method is: `service.command`, or a toplevel one's name."""
-        catalogue = self._manager.catalogue
+        view = self._shells.view(self._caller.permissions)
         service_name, _, command_name = name.rpartition(".")
-        if service := catalogue.services.get(service_name):
-            if command := service.commands.get(command_name):
+        if service := view.services.get(service_name):
+            if command := view.commands(service_name).get(command_name):
                 return service, command
-        elif name in catalogue.toplevel:
-            return catalogue.toplevel[name]
+        elif name in view.toplevel:
+            return view.toplevel[name]
         raise RequestError(METHOD_NOT_FOUND, f"there is no method {name}; rpc.discover says what there is")
 
     def _begin_command(

@@ -10,6 +10,7 @@ from contextlib import suppress
 from time import monotonic  # the event loop's own clock
 from typing import Protocol, cast
 
+from smanager.access.callers import Caller
 from smanager.server.jsonrpc import Programs, is_request
 from smanager.server.methods import Methods
 from smanager.server.stall import STALL_SECONDS, StallWatch
@@ -80,6 +81,7 @@ class Session(asyncio.Protocol):
         "_stalled",
         "_timer",
         "_waiting",
+        "caller",
         "finishing",
         "held",
         "interpreter",
@@ -119,6 +121,7 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.peer = peer_name(transport.get_extra_info("peername"))
+        self.caller = Caller(self.peer)
         connection = transport.get_extra_info("socket")
         # Telnet's urgent data has to stay in the stream, or half a command is lost (RFC 854, Synch).
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
@@ -181,14 +184,14 @@ class Session(asyncio.Protocol):
 
     def interpret(self, stdout: Output, person: bool) -> None:
         """Have the session's lines run from here on."""
-        self.interpreter = Interpreter(self._registry.shells, stdout, self.idle, person, self.peer)
+        self.interpreter = Interpreter(self._registry.shells, stdout, self.idle, person, self.caller)
 
     def accept(self, line: str) -> bool:
         """Run a line, whether a person's, a script's or a program's request; whether that is done."""
         if not is_request(line):
             return self.interpreter.feed(line)
         if self.programs is None:
-            self.programs = Programs(Methods(self._registry.shells, self.peer), self._reply, self.idle)
+            self.programs = Programs(Methods(self._registry.shells, self.caller), self._reply, self.idle)
         self.programs.receive(line)
         return not self.programs.full  # else the next line need not wait for the answer
 

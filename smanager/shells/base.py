@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
+from smanager.access.callers import Caller
 from smanager.commands import CommandError, Status
 from smanager.manager import Manager
 from smanager.shells.results import Printer
@@ -70,7 +71,7 @@ class Shell(cmd.Cmd):
     unlisted: frozenset[str] = frozenset()
     """Commands that are there for who knows them: hidden ones, and other names of one."""
 
-    def __init__(self, manager: Manager, results: Printer, abbreviations: bool, caller: str) -> None:
+    def __init__(self, manager: Manager, results: Printer, abbreviations: bool, caller: Caller) -> None:
         super().__init__(completekey="", stdin=_NO_INPUT, stdout=cast("TextIO", results))
         self.results = results
         self.manager = manager
@@ -131,7 +132,7 @@ class Shell(cmd.Cmd):
     def names(self) -> list[str]:
         """The commands of this shell that are listed."""
         names = [name.removeprefix("do_") for name in self.get_names() if name.startswith("do_")]
-        return [name for name in names if name not in self.unlisted]
+        return [name for name in names if name not in self.unlisted and hasattr(self, f"do_{name}")]
 
     def do_exit(self, arg: str) -> Outcome:
         """go up one level; from the top, end the session"""
@@ -182,6 +183,13 @@ class Shell(cmd.Cmd):
 def _last_word(line: str) -> str:
     """Only blanks part words here: names may hold dashes, which readline would take for a word's end."""
     return "" if not line or line[-1].isspace() else line.split()[-1]
+
+
+class Absent:
+    """In the place of a `do_` method that somebody may not use: a shell that looks for it finds nothing."""
+
+    def __get__(self, shell: object, owner: type) -> object:
+        raise AttributeError
 
 
 class _NoInput:

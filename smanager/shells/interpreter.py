@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from smanager.access.callers import Caller
 from smanager.commands import CommandError, Status, split_commands, without_ampersand, without_json
 from smanager.hosts.remotecall import Call
 from smanager.shells.base import Enter, Leave, Quit, Repeat, Running, Shell
@@ -48,7 +49,7 @@ class Interpreter:
         "status",
     )
 
-    def __init__(self, shells: Shells, stdout: Output, idle: Callable[[], None], person: bool, caller: str) -> None:
+    def __init__(self, shells: Shells, stdout: Output, idle: Callable[[], None], person: bool, caller: Caller) -> None:
         """Print to `stdout`; a person may abbreviate, and has each command's output closed by a line.
 
         `caller` says who gives the commands.
@@ -84,7 +85,7 @@ class Interpreter:
 
     def greet(self) -> None:
         """Print what a person reads on connecting."""
-        self._stdout.write(banner(self._catalogue))
+        self._stdout.write(banner(self._shells.view(self._caller.permissions)))
 
     def feed(self, line: str) -> bool:
         """Run a line's commands once those before them are done; whether they all are done already."""

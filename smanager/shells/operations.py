@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from smanager.commands import JSON, CommandError, Status, split_words
 from smanager.history import Line
@@ -16,6 +16,12 @@ from smanager.shells.arguments import Arguments, count, seconds
 from smanager.shells.base import Outcome, Repeat, Shell
 from smanager.shells.running import Following, Wait, Work, send_signal, until
 from smanager.states import State
+
+BUILT_INS = (
+    *("help", "kill", "restart", "exit", "quit", "services", "status", "start", "stop", "why", "logs", "events"),
+    *("wait", "signal", "plan", "reload", "jobs", "cancel", "watch"),
+)
+"""The manager's own commands in the order of the help page: the seed's three first."""
 
 SHOWN_LINES = 20
 """Lines that `logs` and `events` show where nobody says how many: they fit a small window."""
@@ -43,17 +49,21 @@ class Operations(Shell):
 
     def named(self, name: str, arg: str) -> list[Keeper]:
         """The services that a line's names and patterns mean. Raises CommandError where it has none."""
-        keepers = self.meant(split_words(arg))
+        keepers = self.meant(name, split_words(arg))
         if not keepers:
             raise CommandError(f"{name}: of which service? usage: {name} SERVICE ..., or all", Status.UNUSABLE)
         return keepers
 
-    def meant(self, words: Sequence[str]) -> list[Keeper]:
-        return self.manager.chosen([self.full_service_name(word) for word in words] or self.here)
+    def meant(self, name: str, words: Sequence[str]) -> list[Keeper]:
+        """The services that words mean, of those on which the command `name` may be run."""
+        known = self.permitted(name)
+        return self.manager.chosen([self.full_service_name(word, known) for word in words] or self.here, known)
 
-    def full_service_name(self, word: str) -> str:
+    def permitted(self, name: str) -> dict[str, Keeper]:
+        return self.manager.permitted(self.caller, name)
+
+    def full_service_name(self, word: str, known: Iterable[str]) -> str:
         """A service that a person abbreviates, where that is unique."""
-        known = self.manager.keepers
         if not self.abbreviations or word in known or word == "all":
             return word
         begun = [name for name in known if name.startswith(word)]
@@ -65,7 +75,7 @@ class Operations(Shell):
         `status [SERVICE ...]`: since when each is in its state, how often it was started again by itself, CPU
         time and memory of its process, and how its last life ended. A script gets a tab between the columns.
         """
-        keepers = self.meant(split_words(arg)) or self.manager.all()
+        keepers = self.meant("status", split_words(arg) or self.here or ["all"])
         self.results.table(statuspages.rows(keepers), list(map(statuspages.facts, keepers)))
 
     def do_start(self, arg: str) -> Outcome:
@@ -76,7 +86,7 @@ class Operations(Shell):
         keepers = self.named("start", arg)
 
         async def start() -> None:
-            await self.manager.start(keepers, self.caller, self.tell)
+            await self.manager.start(keepers, str(self.caller), self.tell)
             self.require_running("start", keepers)
 
         return Work(start(), "start")
@@ -88,7 +98,7 @@ class Operations(Shell):
         stopped until they are started.
         """
         keepers = self.named("stop", arg)
-        return Work(self.manager.stop(keepers, self.caller, self.tell), "stop")
+        return Work(self.manager.stop(keepers, str(self.caller), self.tell), "stop")
 
     def do_restart(self, arg: str) -> Outcome:
         """restart services
@@ -96,17 +106,21 @@ class Operations(Shell):
         `restart` restarts all of them, and sees files that are new or gone; `restart SERVICE ...` only the
         named ones, with those that need them or share their processes.
         """
-        words = split_words(arg) or [keeper.name for keeper in self.manager.chosen(self.here)]
-        if not words:
+        words = split_words(arg) or self.here
+        everything = self.caller.permissions.allow("restart all")
+        if not words and everything:
             return Work(self.restart_all(), "restart")
-        unloaded = {word: self.manager.catalogue.unloaded_file(word) for word in words}
+        if not words or ("all" in words and not everything):
+            raise CommandError("restart: of which service? usage: restart SERVICE ...", Status.UNUSABLE)
+        unloaded = {word: self.manager.catalogue.unloaded_file(word) if everything else None for word in words}
         files = [file for file in unloaded.values() if file]
-        keepers = self.manager.chosen([self.full_service_name(word) for word in words if not unloaded[word]])
+        known = [word for word in words if not unloaded[word]]
+        keepers = self.meant("restart", known) if known else []
 
         async def restart() -> None:
-            await self.manager.restart(keepers, self.caller, self.tell)
+            await self.manager.restart(keepers, str(self.caller), self.tell)
             for file in files:
-                await self.manager.load(file, self.caller, self.tell)
+                await self.manager.load(file, str(self.caller), self.tell)
             concerned = dict.fromkeys([*files, *(keeper.service.file for keeper in keepers)])
             problems = [f"{file.path.name}: {problem}" for file in concerned for problem in file.problems]
             for problem in problems:
@@ -116,7 +130,7 @@ class Operations(Shell):
         return Work(restart(), "restart")
 
     async def restart_all(self) -> None:
-        await self.manager.restart_all(self.caller, self.tell)
+        await self.manager.restart_all(str(self.caller), self.tell)
         problems = [f"{file.path.name}: {problem}" for file, problem in self.manager.catalogue.problems()]
         for problem in problems:
             self.tell(problem)
@@ -145,7 +159,7 @@ class Operations(Shell):
         `logs [-f] [-n LINES] [SERVICE ...]`; with -f, what comes is shown as well, until Ctrl-C.
         """
         options = _LOGS.read(arg)
-        keepers = self.meant(options.names) or self.manager.all()
+        keepers = self.meant("logs", options.names or self.here or ["all"])
         feeds = [keeper.service.history.lines for keeper in keepers]
         lines = sorted((line for feed in feeds for line in feed.last(options.count)), key=lambda line: line.when)
         self.show_lines(lines[len(lines) - min(options.count, len(lines)) :], options.follow)
@@ -202,7 +216,7 @@ class Operations(Shell):
         verb, *names = split_words(arg) or [""]
         if verb not in ("stop", "restart") or not (names or self.here):
             raise CommandError("plan: usage: plan stop SERVICE ..., or plan restart SERVICE ...", Status.UNUSABLE)
-        keepers = self.meant(names)
+        keepers = self.meant("plan", names)
         if verb == "restart":
             keepers = self.manager.dependencies.sharing(keepers)
         for keeper in self.manager.dependencies.stopped_with(keepers):
@@ -214,7 +228,7 @@ class Operations(Shell):
         Each with its number, for `cancel`, with who gave it and for how long it runs.
         """
         self.no_words("jobs", arg)
-        jobs = self.manager.jobs.all()
+        jobs = self.manager.jobs.shown_to(self.caller)
         self.results.table(list(map(statuspages.job_row, jobs)), list(map(statuspages.job_facts, jobs)))
 
     def do_cancel(self, arg: str) -> None:
@@ -225,7 +239,7 @@ class Operations(Shell):
         words = split_words(arg)
         if len(words) != 1 or not words[0].isdecimal():
             raise CommandError("cancel: which job? usage: cancel ID", Status.UNUSABLE)
-        self.manager.jobs.cancel(int(words[0]))
+        self.manager.jobs.cancel(int(words[0]), self.caller)
 
     def do_watch(self, arg: str) -> Outcome:
         """run a command again and again
@@ -266,7 +280,7 @@ class Operations(Shell):
                 for change in (await self.manager.plan()).changes:
                     tell(str(change))
             else:
-                await self.manager.reload(self.caller, tell)
+                await self.manager.reload(str(self.caller), tell)
             if not told:
                 self.tell("nothing has changed")
 
@@ -274,14 +288,27 @@ class Operations(Shell):
 
     # Completion: services, and what else each takes.
 
-    def complete_services(self, text: str, *ignored: object) -> list[str]:
-        return [name for name in self.manager.keepers if name.startswith(text)]
+    def services_for(self, name: str, text: str, *more: str) -> list[str]:
+        """The services that a command may be run on, and other words, as far as they begin with what is typed."""
+        return [word for word in [*self.permitted(name), *more] if word.startswith(text)]
 
-    complete_status = complete_start = complete_stop = complete_restart = complete_services
-    complete_why = complete_services
+    def complete_status(self, text: str, *ignored: object) -> list[str]:
+        return self.services_for("status", text)
+
+    def complete_start(self, text: str, *ignored: object) -> list[str]:
+        return self.services_for("start", text)
+
+    def complete_stop(self, text: str, *ignored: object) -> list[str]:
+        return self.services_for("stop", text)
+
+    def complete_restart(self, text: str, *ignored: object) -> list[str]:
+        return self.services_for("restart", text)
+
+    def complete_why(self, text: str, *ignored: object) -> list[str]:
+        return self.services_for("why", text)
 
     def complete_logs(self, text: str, *ignored: object) -> list[str]:
-        return [*self.complete_services(text), *begun(text, "-f", "-n")]
+        return [*self.services_for("logs", text), *begun(text, "-f", "-n")]
 
     def complete_events(self, text: str, *ignored: object) -> list[str]:
         return begun(text, "-f", "-n")
@@ -291,17 +318,17 @@ class Operations(Shell):
 
     def complete_wait(self, text: str, line: str, begin: int, end: int) -> list[str]:
         states = [state.value for state in State] if len(line[:begin].split()) > 1 or self.here else []
-        words = [word for word in [*self.manager.keepers, *states] if word.startswith(text)]
-        return [*words, *begun(text, "--timeout")]
+        return [*self.services_for("wait", text, *states), *begun(text, "--timeout")]
 
     def complete_signal(self, text: str, line: str, begin: int, end: int) -> list[str]:
         names = [name.removeprefix("SIG") for name in signal.Signals.__members__]
         signals = names if len(line[:begin].split()) > 1 or self.here else []
-        return [word for word in [*self.manager.keepers, *signals] if word.startswith(text)]
+        return self.services_for("signal", text, *signals)
 
     def complete_plan(self, text: str, line: str, begin: int, end: int) -> list[str]:
-        known = self.manager.keepers if len(line[:begin].split()) > 1 else ("restart", "stop")
-        return [word for word in known if word.startswith(text)]
+        if len(line[:begin].split()) > 1:
+            return self.services_for("plan", text)
+        return [verb for verb in ("restart", "stop") if verb.startswith(text)]
 
 
 def begun(text: str, *options: str) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+from smanager.access.view import View
 from smanager.binding import Binding, is_flag, option_names, words_of
-from smanager.catalogue import Catalogue, Service
+from smanager.catalogue import Service
 from smanager.commands import Command, Parameter
 from smanager.values import FALSE, TRUE
 
@@ -17,17 +18,17 @@ SEPARATOR = "-" * WIDTH + "\n"
 SERVICE_SEPARATOR = "-" * SERVICE_WIDTH + "\n"
 
 
-def banner(catalogue: Catalogue) -> str:
+def banner(view: View) -> str:
     """What a person reads on connecting."""
-    services = "".join(f"-{name}\n" for name in catalogue.services)
+    services = "".join(f"-{name}\n" for name in view.services)
     return f"{STARS}Service Manager\n{STARS}Available Services:\n{services}{SEPARATOR}"
 
 
-def root_help(catalogue: Catalogue, built_ins: Mapping[str, str]) -> str:
+def root_help(view: View, built_ins: Mapping[str, str]) -> str:
     """All that can be called from the root; `built_ins` has the summaries of the manager's own commands."""
-    toplevel = {name: command.summary for name, (_, command) in catalogue.toplevel.items() if not command.hidden}
-    services = {name: service.summary for name, service in catalogue.services.items()}
-    for file, problem in catalogue.problems():
+    toplevel = {name: command.summary for name, (_, command) in view.toplevel.items() if not command.hidden}
+    services = {name: service.summary for name, service in view.services.items()}
+    for file, problem in view.problems():
         if not file.services:
             services[file.path.name] = f"not loaded: {problem}"
     heading = f"{SEPARATOR}SManager\n{SEPARATOR}"
@@ -39,17 +40,17 @@ def root_help(catalogue: Catalogue, built_ins: Mapping[str, str]) -> str:
     return heading + "".join(sections) + "\n"
 
 
-def summary(catalogue: Catalogue, built_ins: Iterable[str]) -> str:
+def summary(view: View) -> str:
     """`help -s`: the names alone, for a program."""
-    toplevel = [name for name, (_, command) in catalogue.toplevel.items() if not command.hidden]
-    lines = [["TOP:", *toplevel], ["SERVICES:", *catalogue.services], ["COMMANDS:", *built_ins]]
+    toplevel = [name for name, (_, command) in view.toplevel.items() if not command.hidden]
+    lines = [["TOP:", *toplevel], ["SERVICES:", *view.services], ["COMMANDS:", *view.built_ins]]
     return "".join(" ".join(line) + "\n" for line in lines)
 
 
-def service_help(service: Service) -> str:
-    """A service and its commands."""
+def service_help(service: Service, shown: Mapping[str, Command]) -> str:
+    """A service and those of its commands that are shown."""
     commands = {"help": "Print the help dialogue for this service"}
-    commands |= {name: command.summary for name, command in service.commands.items() if not command.hidden}
+    commands |= {name: command.summary for name, command in shown.items() if not command.hidden}
     doc = f"{service.doc}\n" if service.doc else ""
     heading = f"{SERVICE_SEPARATOR}{service.title}\n{doc}{SERVICE_SEPARATOR}"
     return heading + "".join(_entry(name, text) for name, text in commands.items()) + "\n"
@@ -92,19 +93,19 @@ def default_text(parameter: Parameter) -> str:
     return text.lower() if parameter.kind == "member" else text
 
 
-def services(catalogue: Catalogue) -> str:
+def services(view: View) -> str:
     """The services and how they are, one to a line; then what is wrong with their files."""
-    width = max(map(len, catalogue.services), default=0)
-    lines = [f"{name:<{width}}  {service.condition}\n" for name, service in catalogue.services.items()]
-    lines += [f"{file.path}: {problem}\n" for file, problem in catalogue.problems()]
+    width = max(map(len, view.services), default=0)
+    lines = [f"{name:<{width}}  {service.condition}\n" for name, service in view.services.items()]
+    lines += [f"{file.path}: {problem}\n" for file, problem in view.problems()]
     return "".join(lines)
 
 
-def services_facts(catalogue: Catalogue) -> dict[str, object]:
+def services_facts(view: View) -> dict[str, object]:
     """The same for programs."""
     return {
-        "services": {name: service.condition for name, service in catalogue.services.items()},
-        "problems": [f"{file.path}: {problem}" for file, problem in catalogue.problems()],
+        "services": {name: service.condition for name, service in view.services.items()},
+        "problems": [f"{file.path}: {problem}" for file, problem in view.problems()],
     }
 
 

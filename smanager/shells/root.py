@@ -4,41 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from smanager.access.callers import Caller
+from smanager.access.roles import Permissions
+from smanager.access.view import View
 from smanager.commands import CommandError, Status, split_words
 from smanager.manager import Manager
 from smanager.shells import pages
 from smanager.shells.base import Enter, Leave, Outcome
-from smanager.shells.operations import Operations
+from smanager.shells.operations import BUILT_INS, Operations
 from smanager.shells.results import Printer
-from smanager.shells.service import ServiceShell, completer, runner, service_shell
-
-BUILT_INS = (
-    *("help", "kill", "restart"),
-    *(
-        "exit",
-        "quit",
-        "services",
-        "status",
-        "start",
-        "stop",
-        "why",
-        "logs",
-        "events",
-        "wait",
-        "signal",
-        "plan",
-        "reload",
-        "jobs",
-        "cancel",
-        "watch",
-    ),
-)
-"""The manager's own commands in the order of the help page: the seed's three first."""
+from smanager.shells.service import ServiceShell, absences, completer, runner, service_shell
 
 
 class RootShell(Operations):
     """Where a session begins."""
 
+    view: View
+    """What the caller may know of."""
     service_shells: dict[str, type[ServiceShell]]
     names_page: str
     """What `help -s` prints; made with the class, since programs ask for it again and again."""
@@ -47,8 +29,7 @@ class RootShell(Operations):
         return self.service_shells[service](self.manager, self.results, self.abbreviations, self.caller)
 
     def alternatives(self, name: str) -> list[str]:
-        services = self.manager.catalogue.services.values()
-        inside = [f"{service.name} {name}" for service in services if name in service.commands]
+        inside = [f"{service} {name}" for service in self.view.services if name in self.view.commands(service)]
         return inside or super().alternatives(name)
 
     def do_help(self, arg: str) -> None:
@@ -56,15 +37,14 @@ class RootShell(Operations):
         if arg == "-s":
             self.stdout.write(self.names_page)
             return
-        catalogue = self.manager.catalogue
         match split_words(arg):
             case []:
-                summaries = {name: self.built_in_doc(name).partition("\n")[0] for name in BUILT_INS}
-                self.stdout.write(pages.root_help(catalogue, summaries))
+                summaries = {name: self.built_in_doc(name).partition("\n")[0] for name in self.view.built_ins}
+                self.stdout.write(pages.root_help(self.view, summaries))
             case [name]:
                 self.stdout.write(self.topic(self.full_name(name)))
             case [name, command] if name != "-s":
-                self.child(catalogue.find(self.full_name(name)).name).do_help(command)
+                self.child(self.found(self.full_name(name))).do_help(command)
             case _:
                 raise CommandError(
                     "help: too many arguments; usage: help [-s | service [command] | command]", Status.UNUSABLE
@@ -72,16 +52,22 @@ class RootShell(Operations):
 
     def topic(self, name: str) -> str:
         """The page of a service or a command. Raises CommandError where there is none."""
-        catalogue = self.manager.catalogue
-        if service := catalogue.services.get(name):
-            return pages.service_help(service)
-        if name in catalogue.toplevel:
-            return pages.command_help(name, catalogue.toplevel[name][1])
-        if name in BUILT_INS:
+        if service := self.view.services.get(name):
+            return pages.service_help(service, self.view.commands(name))
+        if name in self.view.toplevel:
+            return pages.command_help(name, self.view.toplevel[name][1])
+        if name in self.view.built_ins:
             return self.built_in_doc(name) + "\n"
         alternatives = ", ".join(self.alternatives(name))
         hint = f"did you mean: {alternatives}? " if alternatives else ""
         raise CommandError(f"no help on {name}; {hint}`help` lists what there is", Status.UNUSABLE)
+
+    def found(self, service: str) -> str:
+        """A service's name. Raises CommandError where there is none."""
+        if service not in self.view.services:
+            known = ", ".join(self.view.services) or "none"
+            raise CommandError(f"no service is called {service}; there are: {known}", Status.UNUSABLE)
+        return service
 
     def do_kill(self, arg: str) -> None:
         """kill server"""
@@ -91,8 +77,7 @@ class RootShell(Operations):
     def do_services(self, arg: str) -> None:
         """list the services and how they are"""
         self.no_words("services", arg)
-        catalogue = self.manager.catalogue
-        self.results.page(pages.services(catalogue), pages.services_facts(catalogue))
+        self.results.page(pages.services(self.view), pages.services_facts(self.view))
 
     async def complete_help(self, text: str, line: str, begin: int, end: int) -> list[str]:  # type: ignore[override]  # awaited
         before = line[:begin].removeprefix("?").split()[not line.lstrip().startswith("?") :]
@@ -104,33 +89,42 @@ class RootShell(Operations):
 
 
 class Shells:
-    """The shell classes for what the catalogue holds now, shared by all sessions."""
+    """The shell classes for what the catalogue holds now, shared by all sessions whose callers may do the same."""
 
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
         self._generation = -1
-        self._root: type[RootShell] = RootShell
+        self._roots: dict[Permissions, type[RootShell]] = {}
 
-    def root(self, results: Printer, abbreviations: bool, caller: str) -> RootShell:
+    def root(self, results: Printer, abbreviations: bool, caller: Caller) -> RootShell:
         """A root shell that prints to `results`; `abbreviations` for a person; `caller` says who gives the commands."""
+        return self._root(caller.permissions)(self.manager, results, abbreviations, caller)
+
+    def view(self, permissions: Permissions) -> View:
+        """What these permissions show."""
+        return self._root(permissions).view
+
+    def _root(self, permissions: Permissions) -> type[RootShell]:
         generation = self.manager.catalogue.generation
         if self._generation != generation:
-            self._root, self._generation = root_shell(self.manager), generation
-        return self._root(self.manager, results, abbreviations, caller)
+            self._roots, self._generation = {}, generation
+        if permissions not in self._roots:
+            self._roots[permissions] = root_shell(View(self.manager.catalogue, permissions, BUILT_INS))
+        return self._roots[permissions]
 
 
-def root_shell(manager: Manager) -> type[RootShell]:
-    """Adapt the catalogue: the root shell class with a `do_` method for each service and toplevel command."""
-    catalogue = manager.catalogue
-    shells = {name: service_shell(service) for name, service in catalogue.services.items()}
-    namespace: dict[str, object] = {"service_shells": shells, "names_page": pages.summary(catalogue, BUILT_INS)}
-    for name, (service, command) in catalogue.toplevel.items():
+def root_shell(view: View) -> type[RootShell]:
+    """Adapt what a view shows: the root shell class with a `do_` method for each service and toplevel command."""
+    shells = {name: service_shell(service, view) for name, service in view.services.items()}
+    namespace: dict[str, object] = {"view": view, "service_shells": shells, "names_page": pages.summary(view)}
+    namespace |= absences(view)
+    for name, (service, command) in view.toplevel.items():
         namespace["do_" + name] = runner(service, command, name)
         namespace["complete_" + name] = completer(service, command)
     for name in shells:
         namespace["do_" + name] = _entrance(name)
         namespace["complete_" + name] = _completer_inside(name)
-    hidden = frozenset(name for name, (_, command) in catalogue.toplevel.items() if command.hidden)
+    hidden = frozenset(name for name, (_, command) in view.toplevel.items() if command.hidden)
     return type("RootShell", (RootShell,), {**namespace, "unlisted": hidden})
 
 

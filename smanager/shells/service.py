@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
+from smanager.access.view import View
 from smanager.binding import Binding
 from smanager.catalogue import Service
 from smanager.commands import Command, CommandError, Status, split_words
 from smanager.shells import completion, pages
-from smanager.shells.base import Outcome, Shell
-from smanager.shells.operations import Operations
+from smanager.shells.base import Absent, Outcome, Shell
+from smanager.shells.operations import BUILT_INS, Operations
 
 
 class ServiceShell(Operations):
     """The commands of a service, without its name before them."""
 
     service: Service
+    commands: Mapping[str, Command]
+    """Those that the caller may run."""
 
     @property
     def here(self) -> list[str]:
@@ -25,7 +28,7 @@ class ServiceShell(Operations):
         """Print the help dialogue for this service"""
         match split_words(arg):
             case []:
-                self.stdout.write(pages.service_help(self.service))
+                self.stdout.write(pages.service_help(self.service, self.commands))
             case [name]:
                 self.stdout.write(self.command_help(self.full_name(name)))
             case _:
@@ -33,7 +36,7 @@ class ServiceShell(Operations):
 
     def command_help(self, name: str) -> str:
         """The page of one command. Raises CommandError where it is unknown."""
-        if command := self.service.commands.get(name):
+        if command := self.commands.get(name):
             return pages.command_help(f"{self.service.name} {name}", command)
         if hasattr(self, "do_" + name):
             return self.built_in_doc(name) + "\n"
@@ -48,17 +51,24 @@ class ServiceShell(Operations):
         raise CommandError(message, Status.UNUSABLE)
 
 
-def service_shell(service: Service) -> type[ServiceShell]:
-    """Adapt a service: the shell class whose `do_` methods run its commands."""
-    namespace: dict[str, object] = {"service": service, "prompt": f"{service.name}>"}
-    for command in service.commands.values():
+def service_shell(service: Service, view: View) -> type[ServiceShell]:
+    """Adapt a service: the shell class whose `do_` methods run those of its commands that a view shows."""
+    commands = view.commands(service.name)
+    namespace: dict[str, object] = {"service": service, "commands": commands, "prompt": f"{service.name}>"}
+    namespace |= absences(view)
+    for command in commands.values():
         for name in (command.name, *command.aliases):
             namespace["do_" + name] = runner(service, command, f"{service.name} {name}")
             namespace["complete_" + name] = completer(service, command)
-    listed = {command.name for command in service.commands.values() if not command.hidden}
+    listed = {command.name for command in commands.values() if not command.hidden}
     own = {name.removeprefix("do_") for name in namespace if name.startswith("do_")}
     namespace["unlisted"] = frozenset(own - listed)
     return type(f"{service.title}Shell", (ServiceShell,), namespace)
+
+
+def absences(view: View) -> dict[str, object]:
+    """What stands in a shell class for the manager's own commands that a view does not show."""
+    return {f"do_{name}": Absent() for name in BUILT_INS if name not in view.built_ins}
 
 
 def runner(service: Service, command: Command, caption: str) -> Callable[[Shell, str], Outcome]:

@@ -108,13 +108,13 @@ def line_facts(line: Line) -> dict[str, Any]:
 
 def job_row(job: Job) -> dict[str, Any]:
     running = duration_text(monotonic() - job.since)
-    return {"ID": job.number, "COMMAND": job.caption, "FROM": job.caller, "FOR": running}
+    return {"ID": job.number, "COMMAND": job.caption, "FROM": str(job.caller), "FOR": running}
 
 
 def job_facts(job: Job) -> dict[str, Any]:
     """A command that runs, and for how many seconds."""
     running = round(monotonic() - job.since, 3)
-    return {"id": job.number, "command": job.caption, "from": job.caller, "since": running}
+    return {"id": job.number, "command": job.caption, "from": str(job.caller), "since": running}
 
 
 def dated(line: Line) -> str:

@@ -1,0 +1,46 @@
+"""What of the catalogue a caller may know of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from smanager.access.roles import Permissions
+from smanager.catalogue import Catalogue, Service, ServicesFile
+from smanager.commands import Command
+
+ON_SERVICES = ("status", "why", "logs", "start", "stop", "restart", "signal", "wait", "plan")
+"""The manager's own commands that are about services."""
+
+
+class View:
+    """The services and commands that one set of permissions shows; all else is as if it did not exist."""
+
+    def __init__(self, catalogue: Catalogue, permissions: Permissions, built_ins: Iterable[str]) -> None:
+        """`built_ins` are the names of the manager's own commands."""
+        self._catalogue = catalogue
+        self._permissions = permissions
+        self.built_ins = tuple(filter(permissions.show, built_ins))
+        self._commands = {name: self._shown(service) for name, service in catalogue.services.items()}
+        self.services = {name: service for name, service in catalogue.services.items() if self._is_shown(name)}
+        self.toplevel = {
+            name: (service, command)
+            for name, (service, command) in catalogue.toplevel.items()
+            if permissions.allow_command(service.name, command)
+        }
+
+    def commands(self, service: str) -> dict[str, Command]:
+        """Those of a service."""
+        return self._commands[service]
+
+    def problems(self) -> list[tuple[ServicesFile, str]]:
+        """What is wrong with services files."""
+        return list(self._catalogue.problems()) if self._permissions.allow("services") else []
+
+    def _shown(self, service: Service) -> dict[str, Command]:
+        allow = self._permissions.allow_command
+        return {name: command for name, command in service.commands.items() if allow(service.name, command)}
+
+    def _is_shown(self, service: str) -> bool:
+        """Whether anything may be done with it, or asked about it."""
+        on_it = (self._permissions.allow_on(name, service) for name in ON_SERVICES)
+        return bool(self._commands[service]) or self._permissions.allow("services") or any(on_it)
