@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import re
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from smanager import config, orphans, systemd
+from smanager import audit, config, orphans, systemd
+from smanager.access.identities import Identities
+from smanager.access.users import UsersFile
+from smanager.audit import Audit, Need
 from smanager.catalogue import Catalogue
 from smanager.commands import CommandError
 from smanager.config import Config, ConfigError
+from smanager.listening import with_passed
 from smanager.logs import log_to_stderr, write_all
 from smanager.manager import Manager
-from smanager.server.listener import Listener
+from smanager.server.listeners import Listeners
 from smanager.shells import pages, reference
-from smanager.shells.operations import BUILT_INS
+from smanager.shells.operations import RESERVED
 from smanager.shells.root import Shells
 from smanager.storage import Storage, StorageError, UnwritableError
 
@@ -57,7 +60,20 @@ def replace_closed_streams() -> None:
 
 
 def new_manager(options: Config, storage: Storage) -> Manager:
-    return Manager(Catalogue(options.services, BUILT_INS), storage, options.read_services)
+    return Manager(Catalogue(options.services, RESERVED), storage, options.read_services, audit_for(options, storage))
+
+
+def audit_for(options: Config, storage: Storage) -> Audit:
+    """The audit journal, as it is configured. Raises ConfigError where it is required and cannot be written."""
+    given = options.audit
+    file = given.file or (storage.directory / audit.FILE if storage.directory else None)
+    need = given.need or (Need.ON if file else Need.OFF)
+    if need is not Need.OFF and file is None:
+        raise ConfigError("there is no place for the audit journal; name an audit_file, or a --state-dir")
+    try:
+        return Audit(file, need, given.syslog)
+    except OSError as error:
+        raise ConfigError(f"{file}: the audit journal cannot be written: {error.strerror}") from None
 
 
 def storage_for(options: Config, name: str) -> Storage:
@@ -67,7 +83,8 @@ def storage_for(options: Config, name: str) -> Storage:
 
     Raises StorageError where the one that was given cannot be used, or another manager has it.
     """
-    if options.state_directory or (options.port == 0 and "STATE_DIRECTORY" not in os.environ):
+    is_picked = any(one.tcp and one.tcp[1] == 0 for one in options.listeners)
+    if options.state_directory or (is_picked and "STATE_DIRECTORY" not in os.environ):
         return Storage(options.state_directory)
     directory = config.default_state_directory(name)
     try:
@@ -79,16 +96,12 @@ def storage_for(options: Config, name: str) -> Storage:
 
 async def serve(options: Config, say: Callable[[str], None]) -> int:
     """Listen, and keep the services up, until a signal or `kill` ends it."""
-    listener = Listener(options.most_sessions)
-    try:
-        passed = systemd.passed_sockets()
-        for connection in passed:
-            if not options.insecure and connection.family != socket.AF_UNIX:
-                config.require_loopback(*connection.getsockname()[:2])
-        addresses = await listener.open(options.host, options.port, passed)
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {options.host}:{options.port}: {why_not_listening(error)}") from None
-    manager = new_manager(options, storage_for(options, re.sub("[:/]", "-", addresses[0])))
+    passed = systemd.passed_sockets()
+    listeners = Listeners(with_passed(options.listeners, passed))
+    addresses = await listeners.open(passed)
+    manager = new_manager(options, storage_for(options, re.sub("[:/]", "-", addresses[0]).strip("-")))
+    identities = Identities(manager.roles, UsersFile(options.users_file), manager.audit)
+    manager.when_reloaded = partial(renew, manager, listeners, identities)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         loop.add_signal_handler(number, manager.end.set)
@@ -101,13 +114,13 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
     try:
         await manager.begin("the manager")
         if not manager.end.is_set():
-            await listener.serve(Shells(manager))
+            await listeners.serve(Shells(manager), identities)
             say(f"listening on {', '.join(addresses)}")
             systemd.notify("READY=1", f"STATUS=listening on {', '.join(addresses)}")
         await manager.end.wait()
         say("stopping")
         systemd.notify("STOPPING=1")
-        await listener.close("SManager is stopping")
+        await listeners.close("SManager is stopping")
     finally:
         await manager.finish()
         watchdog.cancel()
@@ -128,15 +141,14 @@ async def reload(manager: Manager) -> None:
         systemd.notify("READY=1")
 
 
-def why_not_listening(error: OSError) -> str:
-    """What is wrong with an address, and what would be right."""
-    remedies = {
-        errno.EADDRINUSE: "is another SManager running? try another --port",
-        errno.EADDRNOTAVAIL: "--host should be an address of this machine",
-        errno.EACCES: "a port below 1024 needs root; try another --port",
-    }
-    number = error.errno or errno.EADDRNOTAVAIL  # asyncio tells no number where it has tried all that a name has
-    return "; ".join(filter(None, [os.strerror(number).lower(), remedies.get(number)]))
+def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: Callable[[str], object]) -> None:
+    """What a reload does besides: certificates are read again, and who may not be here any more has to go."""
+    for problem in listeners.renew_certificates():
+        tell(problem)
+    for session in manager.sessions.all():
+        if session.caller and not identities.still_holds(session.caller):
+            tell(f"end the session of {session.caller}: the user has changed")
+            session.farewell("your user has changed: log in again")
 
 
 async def check(manager: Manager) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from smanager import __version__
+from smanager.access.roles import BUILT_IN, Role
+from smanager.audit import Need
+from smanager.listening import (
+    DEFAULT_HOST,
+    DEFAULT_MOST_SESSIONS,
+    DEFAULT_NAME,
+    DEFAULT_PORT,
+    ListenerSettings,
+    listener_of,
+)
 from smanager.settings import SettingsError, boolean, list_of, nearest, port, settings_of, some, text
 
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 10000
-DEFAULT_MOST_SESSIONS = 1000
+USERS_FILE = "smanager-users.json"
+"""The users' file where nothing else is said, beside the configuration or here."""
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE_NAME = "smanager.toml"
@@ -37,6 +45,7 @@ class Services:
     """Services whose failure ends the manager."""
     path: Path | None = None
     """The file that this was read from, if there is one."""
+    roles: Mapping[str, Role] = field(default_factory=dict)
     at_start: Mapping[str, Any] = field(default_factory=dict)
     """The keys that count at the manager's start only, as they were written."""
 
@@ -47,12 +56,22 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """Where the audit journal goes."""
+
+    need: Need | None = None
+    """None: it is written where there is a place for it."""
+    file: Path | None = None
+    """None: in the state directory."""
+    syslog: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     services: Services
-    host: str
-    port: int
-    insecure: bool
-    most_sessions: int
+    listeners: tuple[ListenerSettings, ...]
+    users_file: Path
+    audit: AuditSettings
     state_directory: Path | None
     console: bool
     check: bool
@@ -67,11 +86,6 @@ def read(arguments: Sequence[str] | None = None) -> Config:
     options = parser().parse_args(arguments)
     path = options.config or found_file()
     written = read_file(path) if path else {}
-    host = written.get("host", DEFAULT_HOST) if options.host is None else options.host
-    port = written.get("port", DEFAULT_PORT) if options.port is None else options.port
-    insecure = options.insecure or written.get("insecure", False)
-    if not (insecure or options.console or options.check or options.docs):
-        require_loopback(host, port)
 
     def read_services() -> Services:
         found = options.config or found_file()  # it may have come since
@@ -79,10 +93,13 @@ def read(arguments: Sequence[str] | None = None) -> Config:
 
     return Config(
         services=services_of(written, path, options.services),
-        host=host,
-        port=port,
-        insecure=insecure,
-        most_sessions=options.max_sessions or written.get("max_sessions", DEFAULT_MOST_SESSIONS),
+        listeners=listeners_of(options, written, path),
+        users_file=base_of(path) / written.get("users_file", USERS_FILE),
+        audit=AuditSettings(
+            written.get("audit"),
+            base_of(path) / written["audit_file"] if "audit_file" in written else None,
+            written.get("audit_syslog", False),
+        ),
         state_directory=options.state_dir or (base_of(path) / written["state_dir"] if "state_dir" in written else None),
         console=options.console,
         check=options.check,
@@ -90,6 +107,31 @@ def read(arguments: Sequence[str] | None = None) -> Config:
         verbose=options.verbose,
         read_services=read_services,
     )
+
+
+def listeners_of(
+    options: argparse.Namespace, written: Mapping[str, Any], path: Path | None
+) -> tuple[ListenerSettings, ...]:
+    """Where to listen, by the file's tables and the options; in one place at least. Raises ConfigError."""
+    found = []
+    for name, given in written.get("listeners", {}).items():
+        try:
+            found.append(listener_of(name, given, base_of(path)))
+        except SettingsError as error:
+            raise ConfigError(f"{path}: [listeners.{name}] {error}") from None
+    if options.unix:
+        found.append(ListenerSettings("unix", unix=options.unix.absolute()))
+    host, port = written.get("host") if options.host is None else options.host, options.port
+    port = written.get("port") if port is None else port
+    if not found or host is not None or port is not None:
+        default = ListenerSettings(
+            DEFAULT_NAME,
+            tcp=(DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port),
+            insecure=options.insecure or written.get("insecure", False),
+            max_sessions=options.max_sessions or written.get("max_sessions", DEFAULT_MOST_SESSIONS),
+        )
+        found.insert(0, default)
+    return tuple(found)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -117,6 +159,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--host", help=f"the address to listen on (default: {DEFAULT_HOST})")
     options.add_argument("--port", type=port_number, help=f"the port; 0 picks a free one (default: {DEFAULT_PORT})")
+    options.add_argument("--unix", metavar="PATH", type=Path, help="a unix socket to listen on as well")
     options.add_argument("--insecure", action="store_true", help="allow an address that other machines reach")
     options.add_argument(
         "--max-sessions",
@@ -162,6 +205,13 @@ def _path(value: object) -> Path:
     return Path(text(value)).expanduser()
 
 
+def _need(value: object) -> Need:
+    try:
+        return Need(value)
+    except ValueError:
+        raise ValueError("one of " + ", ".join(f'"{need.value}"' for need in Need)) from None
+
+
 def _listening_port(value: object) -> int:
     return 0 if value == 0 and not isinstance(value, bool) else port(value)
 
@@ -174,13 +224,21 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "state_dir": _path,
     "services_dirs": list_of(_path, 'a list of directories, such as ["services"]'),
     "exit_on": list_of(text, "a list of services' names"),
+    "users_file": _path,
+    "audit": _need,
+    "audit_file": _path,
+    "audit_syslog": boolean,
 }
 
+_TABLES = {"services": "[services.web]", "listeners": "[listeners.lan]", "roles": "[roles.operator]"}
 
-AT_START = ("host", "port", "insecure", "max_sessions", "state_dir")
+AT_START = (
+    *("host", "port", "insecure", "max_sessions", "state_dir", "listeners"),
+    *("users_file", "audit", "audit_file", "audit_syslog"),
+)
 
 KEYS = tuple(_CHECKS)
-"""What stands in the file beside `services`."""
+"""What stands in the file beside the tables."""
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -193,12 +251,12 @@ def read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from None
     checked: dict[str, Any] = {}
     for key, value in written.items():
-        if key == "services":
+        if key in _TABLES:
             if not isinstance(value, dict):
-                raise ConfigError(f"{path}: services is {value!r}, and should be tables such as [services.web]")
+                raise ConfigError(f"{path}: {key} is {value!r}, and should be tables such as {_TABLES[key]}")
             checked[key] = value
         elif key not in _CHECKS:
-            raise ConfigError(f"{path}: there is no key {key!r}; {nearest(key, [*_CHECKS, 'services'])}")
+            raise ConfigError(f"{path}: there is no key {key!r}; {nearest(key, [*_CHECKS, *_TABLES])}")
         else:
             try:
                 checked[key] = _CHECKS[key](value)
@@ -225,9 +283,24 @@ def services_of(written: Mapping[str, Any], path: Path | None, directories: Sequ
         directories=tuple(map(checked_directory, directories or configured or [default_services()])),
         settings={name: _resolved(given, base) for name, given in settings.items()},
         exit_on=written.get("exit_on", ()),
+        roles={name: role_of(name, given, path) for name, given in written.get("roles", {}).items()},
         path=path,
         at_start={key: written[key] for key in AT_START if key in written},
     )
+
+
+def role_of(name: str, given: object, path: Path | None) -> Role:
+    """A role's table. Raises ConfigError."""
+    what = 'such as allow = ["systemstatus.*", "status"] and deny = ["*.shutdown"]'
+    if name in BUILT_IN:
+        raise ConfigError(f"{path}: [roles.{name}] is there already; give yours another name")
+    if not isinstance(given, dict) or not set(given) <= {"allow", "deny"}:
+        raise ConfigError(f"{path}: [roles.{name}] is {given!r}, and should have keys {what}")
+    try:
+        patterns = {key: list_of(text, "")(value) for key, value in given.items()}
+    except ValueError:
+        raise ConfigError(f"{path}: [roles.{name}] is {given!r}, and should have lists {what}") from None
+    return Role(name, **patterns)
 
 
 def base_of(path: Path | None) -> Path:
@@ -264,18 +337,3 @@ def default_state_directory(name: str) -> Path:
         return Path(given.partition(":")[0])
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "smanager" / name
-
-
-def require_loopback(host: str, port: int) -> None:
-    """Raise ConfigError where other machines could reach the address: whoever connects may give every command."""
-    try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one, as in "a..b"
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"--host {host}: {reason}; it should be an address of this machine") from None
-    addresses = [str(entry[4][0]) for entry in found]
-    if not all(address.startswith("127.") or address == "::1" for address in addresses):  # RFC 6890, 2.2
-        raise ConfigError(
-            f"--host {host or '(all)'} can be reached from other machines, and there is no login yet: anybody could "
-            f"give every command; use {DEFAULT_HOST} with an ssh tunnel, or add --insecure if you mean it"
-        )

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from smanager.access.callers import Caller
+from smanager.access.roles import Roles
+from smanager.audit import Audit
 from smanager.binding import Arguments
 from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.commands import Command, CommandError, Status
@@ -25,6 +27,7 @@ from smanager.journal import Journal
 from smanager.keeper import Keeper
 from smanager.pool import Pool, Slot
 from smanager.reload import Change, Plan, changes
+from smanager.sessions import Sessions
 from smanager.states import State
 from smanager.storage import Storage
 
@@ -45,7 +48,9 @@ log = logging.getLogger("smanager")
 class Manager:
     """Starts, keeps, calls, restarts and stops what the catalogue lists. No service code runs in it."""
 
-    def __init__(self, catalogue: Catalogue, storage: Storage, read_services: Callable[[], Services]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, storage: Storage, read_services: Callable[[], Services], audit: Audit
+    ) -> None:
         """`read_services` reads the configuration anew, and raises ConfigError."""
         self.catalogue = catalogue
         self._read_services = read_services
@@ -60,6 +65,11 @@ class Manager:
         self.keepers: dict[str, Keeper] = {}
         self.dependencies = Dependencies(catalogue, self.keepers)
         self.jobs = Jobs()
+        self.sessions = Sessions()
+        self.roles = Roles(catalogue.configuration.roles)
+        self.audit = audit
+        self.when_reloaded: Callable[[Callable[[str], object]], None] = lambda tell: None
+        """Told of each reload, to do what it means elsewhere."""
         self.pool = Pool(self._log_line)
         self._discovery = Discovery(catalogue, self.pool)
         self._changing = asyncio.Lock()  # one reload, or restart of everything, at a time: files come and go there
@@ -237,11 +247,13 @@ class Manager:
             await self._stop(list(stopping), asked_by, lambda text: None)
             for keeper in gone:
                 self._forget(keeper)
+            self.roles.renew(wanted.roles)
             self.catalogue.reconfigure(wanted, files)
             for service in self.catalogue.services.values():
                 self._keep(service)
             await self._start([*ran, *self._concerned(found, "start")], asked_by, tell)
             await self._find_and_start(files_again, asked_by, tell)
+            self.when_reloaded(tell)
 
     def _concerned(self, found: Iterable[Change], verb: str) -> list[Keeper]:
         names = dict.fromkeys(change.name for change in found if change.verb == verb)

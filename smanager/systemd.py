@@ -27,14 +27,16 @@ def notify(*states: str) -> None:
         connection.send("\n".join(states).encode())
 
 
-def passed_sockets() -> list[socket.socket]:
-    """The listening sockets that systemd has opened for this process; children are not told of them."""
+def passed_sockets() -> dict[str, list[socket.socket]]:
+    """The listening sockets that systemd has opened for this process, by name; children are not told of them."""
     meant = os.environ.pop("LISTEN_PID", "") == str(os.getpid())
     count = os.environ.pop("LISTEN_FDS", "")
-    os.environ.pop("LISTEN_FDNAMES", None)
-    if not meant or not count.isdecimal():
-        return []
-    return [socket.socket(fileno=descriptor) for descriptor in range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count))]
+    names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
+    found: dict[str, list[socket.socket]] = {}
+    for index in range(int(count) if meant and count.isdecimal() else 0):
+        name = names[index] if index < len(names) and names[index] else "unknown"  # as systemd calls it then
+        found.setdefault(name, []).append(socket.socket(fileno=FIRST_DESCRIPTOR + index))
+    return found
 
 
 async def feed_watchdog() -> None:

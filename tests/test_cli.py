@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from smanager import config, settings
+from smanager import config, listening, settings
 from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, read_until, wait_for, write_service
 
 
@@ -42,15 +42,15 @@ def test_ready_is_one_line_on_stderr(server: Server) -> None:
         (
             ["--host", "0.0.0.0"],
             1,
-            "smanager: --host 0.0.0.0 can be reached from other machines, and there is no login",
+            "smanager: 0.0.0.0:10000 can be reached from other machines, and anybody could give every command; ",
         ),
-        (["--host", ""], 1, "smanager: --host (all) can be reached from other machines"),
-        (["--host", "nowhere.invalid"], 1, "smanager: --host nowhere.invalid: "),
+        (["--host", ""], 1, "smanager: (all):10000 can be reached from other machines"),
+        (["--host", "nowhere.invalid"], 1, "smanager: cannot listen on nowhere.invalid:10000: "),
         (
             ["--host", "192.0.2.1", "--insecure"],
             1,
-            "smanager: cannot listen on 192.0.2.1:10000: cannot assign requested address; --host should be an address "
-            "of this machine",
+            "smanager: cannot listen on 192.0.2.1:10000: cannot assign requested address; it should be an "
+            "address of this machine",
         ),
         (["--port", "70000"], 2, "argument --port: '70000' is no port: it should be a number from 0 to 65535"),
         (["--max-sessions", "0"], 2, "argument --max-sessions: '0' should be a number from 1"),
@@ -70,7 +70,7 @@ def test_a_port_that_is_taken_is_said_in_one_line() -> None:
         result = smanager("--port", str(port))
     assert result.returncode == 1
     assert result.stderr.startswith(f"smanager: cannot listen on 127.0.0.1:{port}: ")
-    assert result.stderr.endswith("is another SManager running? try another --port\n")
+    assert result.stderr.endswith("is another SManager running? try another port\n")
     assert result.stderr.count("\n") == 1
 
 
@@ -127,7 +127,7 @@ def test_the_example_of_a_configuration_has_every_key_and_no_problem() -> None:
     result = smanager("--check", "--config", path, "--services", ROOT / "services")
     assert (result.returncode, result.stderr) == (0, "")
     keys = set(re.findall(r"^(?:# )?(\w+) = ", path.read_text(), re.MULTILINE))
-    assert keys == {*settings.KEYS, *config.KEYS}
+    assert keys == {*settings.KEYS, *config.KEYS, *listening.KEYS, "allow", "deny"}
 
 
 def test_check_reports_every_problem(services: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smanager.access.roles import EVERYTHING, Permissions
+from smanager.access.users import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,12 @@ class Caller:
     """Who; empty where nobody has asked."""
     permissions: Permissions = EVERYTHING
     proof: str = ""
-    """How it was found out: `password`, `token NAME`, `certificate`, `peer`."""
+    """How that was found out: `password`, `token`, `certificate` or `peer`; empty where nobody is known by the name."""
+    behalf: str = ""
+    """For whom a trusted user says to act, such as the owner of an ssh key."""
+    known_as: User | None = None
+    """The user's record at the login."""
 
     def __str__(self) -> str:
-        return f"{self.user} from {self.origin}" if self.user else self.origin
+        user = f"{self.user} for {self.behalf}" if self.behalf else self.user
+        return f"{user} from {self.origin}" if user else self.origin

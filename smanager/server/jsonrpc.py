@@ -54,6 +54,11 @@ class Programs:
         return bool(self._running or self._waiting)
 
     @property
+    def count(self) -> int:
+        """Of the requests that are not answered yet."""
+        return len(self._running) + len(self._waiting)
+
+    @property
     def full(self) -> bool:
         """Whether no further request should come for now."""
         return len(self._waiting) >= MOST_WAITING or self._methods.paused

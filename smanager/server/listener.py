@@ -1,17 +1,22 @@
-"""Listens, and keeps count of the sessions so that a flood of connections never locks out a person."""
+"""Listens in one place, and keeps count of its sessions so that a flood of connections never locks out a person."""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
-import os
-import resource
+import pwd
 import socket
-from collections.abc import Sequence
+import ssl
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
+from smanager.access.callers import Caller
+from smanager.access.identities import Identities
+from smanager.listening import ListenerSettings
 from smanager.server.opening import Opening
-from smanager.server.session import Session, peer_name
+from smanager.server.session import Session, unix_peer
 from smanager.shells.root import Shells
 
 BACKLOG = 1024
@@ -21,111 +26,148 @@ ACCEPTS_A_TURN = 32
 """Connections accepted before they are counted, and those too many closed: far fewer than there are descriptors
 in reserve. asyncio would take as many as may wait."""
 
-RESERVED_DESCRIPTORS = 128
-"""Kept for hosts, their pipes, files, and connections on their way out."""
-
 MOST_TURNED_AWAY = 64
 """Connections beyond the sessions that are told so; each holds a descriptor until it has read it."""
-
-FAREWELL_SECONDS = 1.5
-"""How long sessions have to take their last words when the server ends; a drain takes one second."""
 
 log = logging.getLogger("smanager")
 
 
 class Listener:
-    """A listening port and its sessions."""
+    """A place to connect to, and its sessions."""
 
     shells: Shells
+    identities: Identities
 
-    def __init__(self, most_sessions: int) -> None:
-        """Serve at most so many sessions, or fewer where descriptors are short."""
-        self._most_sessions = max(1, min(most_sessions, _descriptors() - RESERVED_DESCRIPTORS))
-        if self._most_sessions < most_sessions:
-            log.warning(
-                "--max-sessions %d is more than the limit on descriptors allows; it is %d here (see ulimit -n)",
-                most_sessions,
-                self._most_sessions,
-            )
+    def __init__(self, settings: ListenerSettings, most_sessions: int) -> None:
+        """Serve at most so many sessions."""
+        self.settings = settings
+        self.tls: ssl.SSLContext | None = None
+        """What new connections are encrypted with."""
+        self._most_sessions = most_sessions
         self._sessions: set[Session] = set()
-        self._silent: dict[Session, None] = {}  # in the order of their arrival
+        self._giving_way: dict[Session, None] = {}  # in the order of their arrival
         self._turned_away: set[Session] = set()
         self._all_gone = asyncio.Event()
         self._servers: list[asyncio.Server] = []
 
-    async def open(self, host: str, port: int, passed: Sequence[socket.socket] = ()) -> list[str]:
-        """Take the port, or the sockets that were passed, and return the addresses.
+    async def open(self, taken: Sequence[socket.socket]) -> list[socket.socket]:
+        """Take these sockets, or else the address, and return what is listened on, which is nobody's yet.
 
         Raises OSError where it is not to be had.
         """
-        loop = asyncio.get_running_loop()
-        new_session = partial(Session, self, Opening)
-        create = partial(loop.create_server, new_session, backlog=ACCEPTS_A_TURN, start_serving=False)
-        self._servers = [await create(sock=connection) for connection in passed] or [await create(host, port)]
-        return [peer_name(connection.getsockname()) for server in self._servers for connection in server.sockets]
+        new_session = partial(Session, self, begin)
+        create = partial(
+            asyncio.get_running_loop().create_server, new_session, backlog=ACCEPTS_A_TURN, start_serving=False
+        )
+        self._servers = [await create(sock=connection) for connection in taken]
+        if not taken and self.settings.tcp:
+            host, port = self.settings.tcp
+            self._servers = [await create(host or None, port)]
+        return [connection for server in self._servers for connection in server.sockets]
 
-    async def serve(self, shells: Shells) -> None:
+    async def serve(self, shells: Shells, identities: Identities) -> None:
         """Give everybody who connects from here on a shell; until then clients are refused, as if nobody listened."""
         self.shells = shells
+        self.identities = identities
         for server in self._servers:
             await server.start_serving()
             for connection in server.sockets:
-                with socket.socket(fileno=os.dup(connection.fileno())) as listening:
+                with connection.dup() as listening:
                     listening.listen(BACKLOG)
 
-    async def close(self, message: str) -> None:
-        """Stop listening, tell everybody why, and see them off."""
+    async def emptied(self) -> None:
+        """Return when all sessions are gone."""
+        if self._sessions:
+            self._all_gone.clear()
+            await self._all_gone.wait()
+
+    def close(self) -> list[Session]:
+        """Stop listening; returns the sessions that there still are."""
         for server in self._servers:
             server.close()
-        self._all_gone.clear()
-        for session in list(self._sessions):
-            session.farewell(message)
-        if self._sessions:
-            try:
-                await asyncio.wait_for(self._all_gone.wait(), FAREWELL_SECONDS)
-            except TimeoutError:
-                for session in list(self._sessions):
-                    session.abort()
+        return list(self._sessions)
+
+    # What sessions ask for and report.
 
     def arrived(self, session: Session) -> bool:
-        """Take a session in; where all places are taken by sessions in use, turn it away and return False."""
+        """Take a session in, unless it comes from elsewhere, or all places are taken by sessions in use."""
+        if not self._allows(session):
+            log.info("%s: not allowed at %s", session.peer, self.settings.place)
+            session.abort()
+            return False
         if len(self._sessions) >= self._most_sessions:
-            if not self._silent:
+            if not self._giving_way:
                 self._turn_away(session)
                 return False
-            oldest = next(iter(self._silent))
+            oldest = next(iter(self._giving_way))
             oldest.abort()
             self.left(oldest)
         self._sessions.add(session)
-        self._silent[session] = None
+        self._giving_way[session] = None
+        session.number = self.shells.manager.sessions.add(session)
         return True
 
-    def spoke(self, session: Session) -> None:
-        """A session has sent its first bytes: it does not give way any more."""
-        self._silent.pop(session, None)
+    def caller_of(self, session: Session) -> Caller | None:
+        """Who it is, as far as the connection itself shows; None where somebody has to log in first."""
+        settings, roles = self.settings, self.settings.given_roles
+        connection: socket.socket = session.transport.get_extra_info("socket")
+        if connection.family == socket.AF_UNIX:
+            name = user_name(unix_peer(connection)[1])
+            if found := self.identities.named([name], session.peer, roles, "peer"):
+                return found
+            permissions = self.identities.roles.permissions(roles)
+            return None if settings.login else Caller(session.peer, name, permissions, "peer")
+        names = names_in(session.transport.get_extra_info("peercert") or {})
+        if found := self.identities.named(names, session.peer, roles, "certificate"):
+            return found
+        return None if settings.login else self.identities.anybody(session.peer, roles)
+
+    def settled(self, session: Session) -> None:
+        """A session has said something, and who it is where that is asked: it does not give way any more."""
+        self._giving_way.pop(session, None)
+
+    def left(self, session: Session) -> None:
+        self._turned_away.discard(session)
+        self._sessions.discard(session)
+        self._giving_way.pop(session, None)
+        self.shells.manager.sessions.remove(session.number)
+        if not self._sessions:
+            self._all_gone.set()
+
+    def _allows(self, session: Session) -> bool:
+        address = session.transport.get_extra_info("peername")
+        if not self.settings.allow or not isinstance(address, tuple):
+            return True
+        found = ipaddress.ip_address(str(address[0]).partition("%")[0])
+        mapped = getattr(found, "ipv4_mapped", None)  # an IPv4 client on a socket for both
+        return any((mapped or found) in network for network in self.settings.allow)
 
     def _turn_away(self, session: Session) -> None:
-        if len(self._turned_away) < MOST_TURNED_AWAY:
+        if len(self._turned_away) < MOST_TURNED_AWAY and not self.tls:
             self._turned_away.add(session)
             session.send(b"*** too many sessions, all of them in use; try again later\n")
             session.finish()
         else:
             session.abort()
 
-    def left(self, session: Session) -> None:
-        self._turned_away.discard(session)
-        self._sessions.discard(session)
-        self._silent.pop(session, None)
-        if not self._sessions:
-            self._all_gone.set()
+
+def begin(session: Session) -> None:
+    """Give a session its first mode."""
+    session.mode = opening = Opening(session)
+    opening.begin()
 
 
-def _descriptors() -> int:
-    """Raise the limit on descriptors as far as it goes, and return it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError):  # macOS: its hard limit is none, but that many are refused
-            return soft
-    return hard if hard != resource.RLIM_INFINITY else 1_000_000
+def user_name(number: int | None) -> str:
+    """What the system calls a user."""
+    if number is None:
+        return ""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def names_in(certificate: Mapping[str, Any]) -> list[str]:
+    """The names that a client's certificate is for: its subject's CN, and the alternative ones."""
+    subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    return [*subject, *(value for _, value in certificate.get("subjectAltName", ()))]

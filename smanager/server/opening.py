@@ -9,10 +9,14 @@ clients: a script's first byte takes up to 200 ms on a busy machine, a person's 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
+from smanager.listening import Mode
+from smanager.server.firstline import FirstLine, is_login
+from smanager.server.login import Login
 from smanager.server.person import LineMode, Terminal
-from smanager.server.script import Script
+from smanager.server.script import Script, text_in
 from smanager.server.session import Session
 from smanager.server.telnet import IAC, Event, TelnetCodec, TerminalType, WindowSize
 
@@ -45,12 +49,21 @@ class Opening:
         self._codec: TelnetCodec | None = None
         self._events: list[Event] = []
         self._early = 0
-        session.set_timer(QUIET_BEFORE_OFFER, self._offer)
+        self._is_telnet = session.settings.mode is Mode.TELNET
+
+    def begin(self) -> None:
+        """Find out what it is, as far as its listener leaves that open."""
+        if self._is_telnet:
+            self._offer()
+        elif self._session.settings.mode is Mode.AUTO:
+            self._session.set_timer(QUIET_BEFORE_OFFER, self._offer)
+        else:
+            self._begin_script(b"")
 
     def receive(self, data: bytes) -> None:
         if self._codec is None:
             if data[0] != IAC:
-                self._become_script(None).receive(data)
+                self._begin_script(data)
                 return
             self._codec = TelnetCodec()
             self._wait_for_answer(self._codec)
@@ -58,7 +71,8 @@ class Opening:
         self._session.hold(self._early > EARLY_LIMIT)  # until it is known who will take it
         self._events += self._codec.receive(data)
         if not self._codec.answered:
-            self._become_script(self._codec).take(self._events)  # slow to begin, and no telnet client
+            if not self._is_telnet:
+                self._begin_script(text_in(self._events))  # slow to begin, and no telnet client
             return
         self._codec.offer()
         self._session.send(self._codec.take_output())
@@ -70,9 +84,8 @@ class Opening:
         if not self._events:
             self._session.finish()
             return
-        script = self._become_script(self._codec)
-        script.take(self._events)
-        script.end_of_input()
+        self._begin_script(text_in(self._events))
+        self._session.mode.end_of_input()
 
     def write(self, text: str) -> None:
         """Nothing is printed before anything was asked."""
@@ -94,17 +107,40 @@ class Opening:
 
     def _become_person(self, codec: TelnetCodec) -> None:
         self._session.set_timer(0, None)
+        if self._session.caller:
+            self._welcome(codec, self._events)
+        else:
+            self._session.mode = login = Login(self._session, codec, partial(self._welcome, codec))
+            login.begin(self._events)
+
+    def _welcome(self, codec: TelnetCodec, events: Sequence[Event]) -> None:
         self._session.interpret(self._session, person=True)
         person = Terminal if codec.echoes else LineMode
         self._session.mode = person(self._session, codec)
         # What kind of terminal it is comes first, since that may change the mode; then the rest, in its order.
-        self._session.mode.take(event for event in self._events if isinstance(event, WindowSize | TerminalType))
+        self._session.mode.take(event for event in events if isinstance(event, WindowSize | TerminalType))
         self._session.interpreter.greet()
         self._session.idle()
-        self._session.mode.take(event for event in self._events if not isinstance(event, WindowSize | TerminalType))
+        self._session.mode.take(event for event in events if not isinstance(event, WindowSize | TerminalType))
 
-    def _become_script(self, codec: TelnetCodec | None) -> Script:
+    def _begin_script(self, data: bytes) -> None:
         self._session.set_timer(0, None)
-        self._session.mode = mode = Script(self._session, codec)
-        self._session.interpret(mode, person=False)
-        return mode
+        if self._session.caller and not is_login(data):
+            self._become_script(data)
+        else:
+            self._session.mode = first = FirstLine(self._session, self._go_on)
+            first.receive(data)
+
+    def _go_on(self, data: bytes) -> None:
+        """It is known who it is, and what comes next says what it is."""
+        if data[0] == IAC and self._session.settings.mode is Mode.AUTO:
+            self._session.mode = Opening(self._session)
+            self._session.mode.receive(data)
+        else:
+            self._become_script(data)
+
+    def _become_script(self, data: bytes) -> None:
+        self._session.mode = script = Script(self._session, self._codec)
+        self._session.interpret(script, person=False)
+        if data:
+            script.receive(data)

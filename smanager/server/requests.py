@@ -7,7 +7,7 @@ from smanager.commands import Command, CommandError, Status
 
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32601, -32602, -32603
-FAILED, TOO_MUCH_OUTPUT = -32000, -32001  # of the range that the specification leaves to servers
+FAILED, TOO_MUCH_OUTPUT, NOT_LOGGED_IN = -32000, -32001, -32002  # of the range that the specification leaves to servers
 CANCELLED = -32800  # the Language Server Protocol's RequestCancelled
 
 

@@ -52,10 +52,6 @@ class Script:
         self._lines.add(data)
         self.idle()
 
-    def take(self, events: Iterable[Event]) -> None:
-        """Take in what came while it was not known yet that this is a script."""
-        self.receive(text_in(events))
-
     def end_of_input(self) -> None:
         self._at_end = True
         self._lines.end()

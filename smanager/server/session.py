@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic  # the event loop's own clock
 from typing import Protocol, cast
 
 from smanager.access.callers import Caller
+from smanager.access.identities import Identities
+from smanager.listening import ListenerSettings
 from smanager.server.jsonrpc import Programs, is_request
 from smanager.server.methods import Methods
 from smanager.server.stall import STALL_SECONDS, StallWatch
@@ -25,6 +29,9 @@ upon which nc.openbsd, for one, drops the reply that it has not read yet."""
 OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes that may wait for a client that does not read. Commands are held back long before; what can still
 pile up is one page after another."""
+
+HANDSHAKE_SECONDS = 10.0
+"""How long a client may take over TLS's handshake: some round trips on the worst of networks."""
 
 ONE_WRITE = 64 * 1024
 """Bytes of a program's replies that are sent in one write."""
@@ -54,13 +61,18 @@ class Mode(Protocol):
 
 
 class Registry(Protocol):
-    """Who keeps count of the sessions."""
+    """Who keeps count of the sessions, and knows who may be behind them."""
 
+    settings: ListenerSettings
     shells: Shells
+    identities: Identities
+    tls: ssl.SSLContext | None
 
     def arrived(self, session: Session) -> bool: ...
 
-    def spoke(self, session: Session) -> None: ...
+    def caller_of(self, session: Session) -> Caller | None: ...
+
+    def settled(self, session: Session) -> None: ...
 
     def left(self, session: Session) -> None: ...
 
@@ -72,10 +84,11 @@ class Session(asyncio.Protocol):
         "_action",
         "_at_end",
         "_due",
-        "_first_mode",
+        "_opening",
         "_outgoing",
         "_receiving",
         "_registry",
+        "_securing",
         "_silent",
         "_stall_watch",
         "_stalled",
@@ -87,9 +100,11 @@ class Session(asyncio.Protocol):
         "interpreter",
         "loop",
         "mode",
+        "number",
         "peer",
         "programs",
         "sent",
+        "since",
         "transport",
     )
 
@@ -97,9 +112,10 @@ class Session(asyncio.Protocol):
     interpreter: Interpreter
     mode: Mode
 
-    def __init__(self, registry: Registry, first_mode: Callable[[Session], Mode]) -> None:
+    def __init__(self, registry: Registry, opening: Callable[[Session], None]) -> None:
+        """`opening` gives it its first mode."""
         self._registry = registry
-        self._first_mode = first_mode
+        self._opening = opening
         self._outgoing: list[bytes] = []
         self.finishing = False
         self._at_end = False
@@ -114,27 +130,36 @@ class Session(asyncio.Protocol):
         self._due = 0.0
         self._action: Callable[[], None] | None = None
         self.programs: Programs | None = None
+        self.caller: Caller | None = None
+        self.number = 0
+        self.peer = ""
+        self.since = 0.0
+        self._securing: asyncio.Task[None] | None = None
         self.loop = asyncio.get_running_loop()
 
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self.peer = peer_name(transport.get_extra_info("peername"))
-        self.caller = Caller(self.peer)
         connection = transport.get_extra_info("socket")
+        self.peer = origin_of(connection, transport.get_extra_info("peername"))
+        self.since = monotonic()
         # Telnet's urgent data has to stay in the stream, or half a command is lost (RFC 854, Synch).
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if self._registry.arrived(self):
-            self.mode = self._first_mode(self)
+        if not self._registry.arrived(self):
+            return
+        if self._registry.tls:
+            self._securing = self.loop.create_task(self._secure(self._registry.tls))
+        else:
+            self._begin()
 
     def data_received(self, data: bytes) -> None:
         if self.finishing:
             return
-        if self._silent:
+        if self._silent and self.caller:
             self._silent = False
-            self._registry.spoke(self)
+            self._registry.settled(self)
         self._receiving = True
         self.mode.receive(data)
         self._receiving = False
@@ -180,20 +205,68 @@ class Session(asyncio.Protocol):
         if self.programs:
             self.programs.cancel()
 
+    # How it begins.
+
+    async def _secure(self, tls: ssl.SSLContext) -> None:
+        """Go on inside TLS; nobody else waits for this client's handshake."""
+        try:
+            transport = await self.loop.start_tls(
+                self.transport, self, tls, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
+            )
+        except (OSError, ssl.SSLError) as error:
+            log.info("%s: no TLS: %s", self.peer, error)
+            self.connection_lost(None)
+            self.transport.abort()
+            return
+        if not self.finishing and transport:
+            self.transport = transport
+            self._begin()
+
+    def _begin(self) -> None:
+        self.caller = self._registry.caller_of(self)
+        self._opening(self)
+
+    @property
+    def settings(self) -> ListenerSettings:
+        """What holds where it has connected."""
+        return self._registry.settings
+
+    async def by_password(self, name: str, password: str) -> Caller | None:
+        """Who that is."""
+        return await self._registry.identities.by_password(name, password, self.peer, self.settings.given_roles)
+
+    async def by_token(self, token: str) -> Caller | None:
+        """Whose token that is."""
+        return await self._registry.identities.by_token(token, self.peer, self.settings.given_roles)
+
+    def admit(self, caller: Caller) -> None:
+        """Take it for this caller's from here on."""
+        self.caller = caller
+        self._silent = False
+        self._registry.settled(self)
+
     # What modes call.
 
     def interpret(self, stdout: Output, person: bool) -> None:
-        """Have the session's lines run from here on."""
+        """Have the session's lines run from here on. It has a caller."""
+        assert self.caller
+        if self.settings.only_programs:
+            self._serve_programs()
         self.interpreter = Interpreter(self._registry.shells, stdout, self.idle, person, self.caller)
 
     def accept(self, line: str) -> bool:
         """Run a line, whether a person's, a script's or a program's request; whether that is done."""
-        if not is_request(line):
+        if not is_request(line) and not self.settings.only_programs:
             return self.interpreter.feed(line)
+        programs = self._serve_programs()
+        programs.receive(line)
+        return not programs.full  # else the next line need not wait for the answer
+
+    def _serve_programs(self) -> Programs:
         if self.programs is None:
+            assert self.caller
             self.programs = Programs(Methods(self._registry.shells, self.caller), self._reply, self.idle)
-        self.programs.receive(line)
-        return not self.programs.full  # else the next line need not wait for the answer
+        return self.programs
 
     @property
     def busy(self) -> bool:
@@ -291,8 +364,28 @@ class Session(asyncio.Protocol):
     def farewell(self, message: str) -> None:
         """Say a last word and finish."""
         if not self.finishing:
-            self.mode.farewell(message)
+            if hasattr(self, "mode"):  # in TLS's handshake it has none yet
+                self.mode.farewell(message)
             self.finish()
+
+    @property
+    def kind(self) -> str:
+        """What it is, for who looks at all of them."""
+        if self.programs:
+            return "program"
+        return "person" if hasattr(self, "interpreter") and self.interpreter.is_person else "script"
+
+    @property
+    def doing(self) -> str:
+        """The command that it runs, if it runs one."""
+        if self.programs and self.programs.busy:
+            return f"{self.programs.count} requests"
+        return self.interpreter.doing if hasattr(self, "interpreter") else ""
+
+    def tell(self, text: str) -> None:
+        """Show some lines, where a person looks."""
+        if self.kind == "person" and not self.finishing:
+            self.mode.write(text)
 
     def _reply(self, line: str) -> None:
         self.mode.write(line + "\n")
@@ -323,9 +416,28 @@ class Session(asyncio.Protocol):
     def _shut_down(self) -> None:
         if self.transport.is_closing():
             return
+        if not self.transport.can_write_eof():  # TLS, whose close is one of both ways
+            self.transport.close()
+            return
         self.set_timer(DRAIN_SECONDS, self.transport.close)
         with suppress(OSError):  # the client has reset the connection
             self.transport.write_eof()
+
+
+def origin_of(connection: socket.socket, address: object) -> str:
+    """Where a connection comes from: an address, or on a unix socket a process."""
+    if connection.family != socket.AF_UNIX:
+        return peer_name(address)
+    process, _ = unix_peer(connection)
+    return f"a unix socket, process {process}" if process else "a unix socket"
+
+
+def unix_peer(connection: socket.socket) -> tuple[int, int | None]:
+    """The process and the user id at the other end of a unix socket, where the system tells them (unix(7))."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return 0, None
+    process, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return process, user
 
 
 def peer_name(address: object) -> str:

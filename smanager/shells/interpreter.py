@@ -79,6 +79,15 @@ class Interpreter:
         return self._current_shell().prompt
 
     @property
+    def is_person(self) -> bool:
+        return self._person
+
+    @property
+    def doing(self) -> str:
+        """The command that runs, if one does."""
+        return getattr(self.running, "caption", "a command") if self.running else ""
+
+    @property
     def busy(self) -> bool:
         """Whether a command runs, or waits for its turn."""
         return self.running is not None or bool(self._pending)

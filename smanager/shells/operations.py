@@ -23,6 +23,9 @@ BUILT_INS = (
 )
 """The manager's own commands in the order of the help page: the seed's three first."""
 
+RESERVED = (*BUILT_INS, "auth", "as")
+"""Names that no service can have: theirs, and the words by which a script logs in."""
+
 SHOWN_LINES = 20
 """Lines that `logs` and `events` show where nobody says how many: they fit a small window."""
 

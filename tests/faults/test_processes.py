@@ -189,7 +189,9 @@ def test_a_clock_that_jumps_moves_no_decision(directory: Path, start: Callable[.
         for _ in range(5):
             is_in(server, "sleeper", "running")
             assert "not stopped within 0.2 s" in server.ask("wait sleeper stopped --timeout 0.2")
-            os.kill(pid_of(server, "sleeper"), signal.SIGKILL)
+            before = pid_of(server, "sleeper")
+            os.kill(before, signal.SIGKILL)
+            wait_for(lambda: server.find(rf"process {before}") or pid_of(server, "sleeper") != before, "another one")
             is_in(server, "sleeper", "running")
         assert "backoff" not in server.ask("services")
     finally:

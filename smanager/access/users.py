@@ -1,0 +1,171 @@
+"""The users' file: who may log in, by which password, token or certificate, and what roles they have."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+
+SIZE_LIMIT = 4 * 1024 * 1024
+"""Bytes of the file: some ten thousand users."""
+
+NAME_LIMIT = 64
+"""Characters of a user's name."""
+
+
+class UsersError(Exception):
+    """A users' file that cannot be used; the text says why, and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is kept of a token."""
+
+    hash: str
+    expires: float | None = None
+    """By the wall clock; None: never."""
+    roles: tuple[str, ...] | None = None
+    """Fewer than its user's; None: the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who may log in."""
+
+    name: str
+    roles: tuple[str, ...] = ()
+    password: str = ""
+    """Its hash; empty where none is right."""
+    token: Token | None = None
+    certificates: tuple[str, ...] = field(default_factory=tuple)
+    """Subjects of client certificates (a CN, or a SAN) that are this user's, besides the user's own name."""
+
+
+Users = Mapping[str, User]
+
+
+class UsersFile:
+    """The file, read again whenever it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._users: Users = {}
+        self._seen: object = None
+
+    def users(self) -> Users:
+        """All users, by name; none where there is no file. Raises UsersError."""
+        try:
+            with _opened(self.path) as descriptor:
+                found = os.fstat(descriptor)
+                seen = (found.st_ino, found.st_mtime_ns, found.st_size)
+                if seen != self._seen:
+                    self._users = _decoded(self.path, os.read(descriptor, SIZE_LIMIT))
+                    self._seen = seen
+        except FileNotFoundError:
+            self._users, self._seen = {}, None
+        return self._users
+
+    @contextmanager
+    def changed(self) -> Iterator[dict[str, User]]:
+        """Change the users in the body: all or nothing, and one at a time. Raises UsersError."""
+        try:
+            with self._locked():
+                users = dict(self.users())
+                yield users
+                _write(self.path, users)
+        except OSError as error:
+            raise UsersError(f"{self.path}: {(error.strerror or str(error)).lower()}") from None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """The file, opened, if nobody else can have read or written it. Raises UsersError and FileNotFoundError."""
+    try:
+        # Without waiting: somebody may have put a pipe there.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        reason = "it is a symbolic link" if path.is_symlink() else (error.strerror or str(error)).lower()
+        raise UsersError(f"{path}: {reason}; it should be a file of its own, with mode 0600") from None
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise UsersError(f"{path}: it should be a file")
+        if found.st_mode & 0o077:
+            raise UsersError(f"{path}: others may read or write it; `chmod 600 {path}` mends that")
+        if found.st_uid not in (0, os.geteuid()):
+            raise UsersError(f"{path}: it belongs to user id {found.st_uid}, and should to {os.geteuid()}")
+        if found.st_size > SIZE_LIMIT:
+            raise UsersError(f"{path}: it is larger than {SIZE_LIMIT} bytes")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _decoded(path: Path, data: bytes) -> Users:
+    try:
+        found = json.loads(data)
+        if found["format"] != FORMAT:
+            raise ValueError
+        return {name: _user(name, given) for name, given in found["users"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise UsersError(f"{path}: it is no users' file of this version; `smanager user` makes and edits it") from None
+
+
+def _user(name: str, given: Mapping[str, Any]) -> User:
+    token = given.get("token")
+    return User(
+        name,
+        tuple(map(str, given.get("roles", ()))),
+        str(given.get("password", "")),
+        Token(token["hash"], token["expires"], None if token["roles"] is None else tuple(token["roles"]))
+        if token
+        else None,
+        tuple(map(str, given.get("certificates", ()))),
+    )
+
+
+def _write(path: Path, users: Users) -> None:
+    told = {name: {key: value for key, value in asdict(user).items() if key != "name"} for name, user in users.items()}
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump({"format": FORMAT, "users": told}, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def checked_name(name: str) -> str:
+    """A user's name. Raises UsersError where it can be none."""
+    if (
+        not name
+        or len(name) > NAME_LIMIT
+        or not name.isprintable()
+        or any(character in name for character in " ,;\"'\\")
+    ):
+        raise UsersError(f"{name!r} is no name for a user: it should be one word of at most {NAME_LIMIT} characters")
+    return name

@@ -1,0 +1,187 @@
+"""The audit journal: who did what, from where, when, and how it went, one JSON object to a line of a file of its own.
+
+A command is written down before it runs, and once more when it has ended. What is written is ASCII without control
+characters, so that nothing in it can pass for another line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import stat
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from smanager.commands import CommandError
+
+if TYPE_CHECKING:
+    from logging.handlers import SysLogHandler
+
+    from smanager.access.callers import Caller
+
+FILE = "audit.jsonl"
+
+FILE_LIMIT = 20 * 1024 * 1024
+"""Bytes after which the file is put aside."""
+
+FILES_KEPT = 10
+"""Files that were put aside."""
+
+TEXT_LIMIT = 2000
+"""Characters of one argument or outcome; more is cut, and its length told."""
+
+MOST_ARGUMENTS = 100
+
+log = logging.getLogger("smanager")
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+class Need(Enum):
+    """How much it matters that it is written."""
+
+    OFF = "off"
+    ON = "on"
+    """What cannot be written is counted, and `status` says so."""
+    REQUIRED = "required"
+    """What cannot be written is not run."""
+
+
+class Entry:
+    """A command that is under way."""
+
+    __slots__ = ("_audit", "_began", "_number", "_over")
+
+    def __init__(self, audit: Audit, number: int) -> None:
+        self._audit = audit
+        self._number = number
+        self._began = monotonic()
+        self._over = False
+
+    def end(self, error: str | None) -> None:
+        """It has ended; `error` says what went wrong, if anything did."""
+        if not self._over:
+            self._over = True
+            seconds = round(monotonic() - self._began, 6)
+            self._audit.write("end", id=self._number, seconds=seconds, outcome="done" if error is None else cut(error))
+
+
+class Audit:
+    """Writes the journal."""
+
+    def __init__(self, path: Path | None, need: Need = Need.OFF, syslog: bool = False) -> None:
+        """Without a path, nothing is written. Raises OSError where it has to be written, and cannot."""
+        self._path = path if need is not Need.OFF else None
+        self._need = need
+        self._file = -1
+        self._size = 0
+        self._number = 0
+        self._syslog = _syslog() if syslog and self._path else None
+        self.lost = 0
+        """Lines that could not be written."""
+        if need is Need.REQUIRED and path:
+            self._open(path)
+
+    def login(self, caller: Caller) -> None:
+        """Somebody has shown who it is."""
+        self.write("login", **_who(caller), proof=caller.proof)
+
+    def failure(self, origin: str, user: str, proof: str) -> None:
+        """Somebody has tried to."""
+        self.write("login failed", user=cut(user), **{"from": origin}, proof=proof)
+
+    def refused(self, caller: Caller, name: str) -> None:
+        """A caller wanted a command that there is none of for it, or gave it the wrong arguments."""
+        self.write("refused", **_who(caller), name=cut(name))
+
+    def begin(self, caller: Caller, name: str, arguments: object) -> Entry:
+        """A command is to run. Raises CommandError where that has to be written, and cannot."""
+        self._number += 1
+        entry = Entry(self, self._number)
+        written = self.write("command", id=self._number, **_who(caller), name=name, arguments=arguments)
+        if not written and self._need is Need.REQUIRED:
+            raise CommandError(f"{name}: the audit journal cannot be written, and without it nothing is run")
+        return entry
+
+    def write(self, event: str, **facts: Any) -> bool:
+        """Write a line; whether that could be done. Where nothing is to be written, it could."""
+        if self._path is None:
+            return True
+        now = time.time()
+        when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
+        line = (_encode({"when": when, "event": event, **facts}) + "\n").encode()
+        try:
+            self._put(self._path, line)
+        except OSError as error:
+            if not self.lost:
+                log.error("%s: the audit journal cannot be written: %s", self._path, error.strerror)
+            self.lost += 1
+            return False
+        if self._syslog:
+            with suppress(OSError):
+                self._syslog.emit(logging.makeLogRecord({"msg": line.decode().rstrip(), "levelno": logging.INFO}))
+        return True
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _put(self, path: Path, line: bytes) -> None:
+        if self._file < 0:
+            self._open(path)
+        elif self._size + len(line) > FILE_LIMIT:
+            self._put_aside(path)
+        done = os.write(self._file, line)
+        self._size += done
+        if done < len(line):  # the disk is full: what stands there is no line, and the next one should be
+            with suppress(OSError):
+                os.ftruncate(self._file, self._size - done)
+                self._size -= done
+            raise OSError(28, os.strerror(28))
+
+    def _open(self, path: Path) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        file = os.open(path, flags, 0o600)
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077:
+            os.close(file)
+            raise OSError(1, "it should be a file that nobody else may read or write")
+        self._file, self._size = file, found.st_size
+
+    def _put_aside(self, path: Path) -> None:
+        self.close()
+        for number in range(FILES_KEPT, 0, -1):
+            older = path.with_name(f"{path.name}.{number}")
+            newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
+            with suppress(FileNotFoundError):
+                newer.replace(older)
+        self._open(path)
+
+
+def _who(caller: Caller) -> dict[str, str]:
+    found = {"user": caller.user, "from": caller.origin}
+    return {**found, "for": caller.behalf} if caller.behalf else found
+
+
+def _syslog() -> SysLogHandler:
+    from logging.handlers import SysLogHandler  # where it is asked for
+
+    return SysLogHandler("/dev/log", facility=SysLogHandler.LOG_AUTH)
+
+
+def cut(value: object) -> Any:
+    """A value as it is written: text that is too long is cut, and so are lists."""
+    if isinstance(value, str):
+        return value if len(value) <= TEXT_LIMIT else f"{value[:TEXT_LIMIT]}… ({len(value)} characters)"
+    if isinstance(value, list | tuple):
+        return list(map(cut, value[:MOST_ARGUMENTS]))
+    if isinstance(value, Mapping):
+        return {str(cut(key)): cut(item) for key, item in list(value.items())[:MOST_ARGUMENTS]}
+    return value

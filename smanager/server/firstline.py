@@ -1,0 +1,152 @@
+"""Logging in as a script or a program: by the first line that it sends.
+
+`auth TOKEN` is for scripts, and says nothing where it is right. A program calls the method `auth`, with a `token`, or
+with a `user` and a `password`. On a unix socket, `as NAME` says for whom a user acts, which the audit journal tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+from smanager.access.callers import Caller
+from smanager.access.secrets import SECRET_LIMIT
+from smanager.access.users import NAME_LIMIT
+from smanager.server.jsonrpc import decoded, failure, is_request, request_of, success
+from smanager.server.login import LOGIN_SECONDS, MOST_TRIES
+from smanager.server.requests import NOT_LOGGED_IN, RequestError
+from smanager.server.session import Session
+from smanager.text import visible
+
+LINE_LIMIT = 4 * SECRET_LIMIT
+"""Bytes of the line by which a program logs in."""
+
+AUTH, AS, METHOD = b"auth ", b"as ", b'"auth"'
+
+
+def is_login(data: bytes) -> bool:
+    """Whether what a client sends first begins with a login."""
+    line = data.partition(b"\n")[0]
+    return line.startswith((AUTH, AS)) or (line.startswith(b"{") and METHOD in line)
+
+
+class FirstLine:
+    """The mode of a session that has to say first who it is, or does."""
+
+    columns = 0
+
+    def __init__(self, session: Session, go_on: Callable[[bytes], None]) -> None:
+        """`go_on` is given what comes behind, once the session has its caller, and not before there is any."""
+        self._session = session
+        self._go_on = go_on
+        self._data = b""
+        self._at_end = False
+        self._tries = 0
+        self._checking: asyncio.Task[None] | None = None
+        session.set_timer(LOGIN_SECONDS, session.finish)
+
+    def receive(self, data: bytes) -> None:
+        self._data += data
+        self._work()
+
+    def end_of_input(self) -> None:
+        self._at_end = True
+        self._work()
+
+    def write(self, text: str) -> None:
+        """Nothing is printed before a login."""
+
+    def idle(self) -> None:
+        """Nothing runs yet."""
+
+    def progress(self, text: str) -> None:
+        """Nothing runs yet."""
+
+    def redraw(self, text: str) -> None:
+        """Nothing runs yet."""
+
+    def farewell(self, message: str) -> None:
+        """Nothing has been said that a word would end."""
+
+    def _work(self) -> None:
+        while self._checking is None and not self._session.finishing:
+            if self._session.caller and self._data and not is_login(self._data):
+                self._session.set_timer(0, None)
+                self._go_on(self._data)
+                return
+            line, newline, rest = self._data.partition(b"\n")
+            if len(line) > LINE_LIMIT:
+                self._refuse()
+            elif newline or (self._at_end and line):
+                self._data = rest
+                self._take(line.removesuffix(b"\r").decode("utf-8", "surrogateescape"))
+            else:
+                if self._at_end:
+                    self._session.finish()
+                break
+        self._session.hold(self._checking is not None and len(self._data) > LINE_LIMIT)
+
+    def _take(self, line: str) -> None:
+        caller = self._session.caller
+        if line.startswith("auth "):
+            self._checking = asyncio.ensure_future(self._check_token(line[5:].strip()))
+        elif is_request(line):
+            self._checking = asyncio.ensure_future(self._answer(line))
+        elif line.startswith("as ") and caller and caller.proof == "peer":
+            behalf = visible(line[3:].strip())[:NAME_LIMIT]
+            self._session.admit(replace(caller, behalf=behalf))
+        else:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        self._session.send(b"*** log in first, by a line of: auth TOKEN\n")
+        self._session.finish()
+
+    async def _check_token(self, token: str) -> None:
+        caller = await self._session.by_token(token)
+        if caller is None and not self._session.finishing:
+            self._session.send(b"*** this token is not valid\n")
+            self._session.finish()
+        self._done(caller)
+
+    async def _answer(self, line: str) -> None:
+        """Carry out a program's request to log in, and refuse any other."""
+        try:
+            request = request_of(decoded(line))
+        except RequestError as error:
+            self._fail(error)
+            self._done(None)
+            return
+        caller = await self._asked_for(request.params) if request.method == "auth" else None
+        if caller:
+            self._reply(success(request, None))
+        else:
+            message = "log in first, by the method auth" if request.method != "auth" else "the login is not valid"
+            self._fail(RequestError(NOT_LOGGED_IN, message, identity=request.identity))
+        self._done(caller)
+
+    async def _asked_for(self, params: object) -> Caller | None:
+        match params:
+            case {"token": str(token)} | [str(token)]:
+                return await self._session.by_token(token)
+            case {"user": str(user), "password": str(password)}:
+                return await self._session.by_password(user, password)
+        return None
+
+    def _fail(self, error: RequestError) -> None:
+        self._tries += 1
+        self._reply(failure(error, error.identity))
+        if self._tries >= MOST_TRIES:
+            self._session.finish()
+
+    def _reply(self, response: object) -> None:
+        if response is not None:
+            self._session.send(json.dumps(response).encode() + b"\n")
+
+    def _done(self, caller: Caller | None) -> None:
+        self._checking = None
+        if caller and not self._session.finishing:
+            self._session.admit(caller)
+        self._work()

@@ -1,0 +1,89 @@
+"""A unix socket's file: made so that nobody can come before its permissions, and a stale one is replaced."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from smanager.config import ConfigError
+from smanager.listening import ListenerSettings
+
+
+class UnixSocket:
+    """A socket that is bound to its path, and not listening yet."""
+
+    def __init__(self, settings: ListenerSettings) -> None:
+        """Raises ConfigError where somebody else listens there, and OSError."""
+        assert settings.unix
+        self._path = settings.unix
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            lock = os.open(self._path.with_name(f".{self._path.name}.lock"), _LOCK_FLAGS, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # of two that start together, one sees the other
+                require_free(self._path)
+                self._bind(settings)
+                self.socket.listen(1)  # or the other would take it for a stale one
+            finally:
+                os.close(lock)
+        except BaseException:
+            self.socket.close()
+            raise
+        found = self._path.lstat()
+        self._identity = found.st_dev, found.st_ino
+
+    def close(self) -> None:
+        """Remove the file, unless it is another's by now."""
+        with suppress(OSError):
+            found = self._path.lstat()
+            if (found.st_dev, found.st_ino) == self._identity:
+                self._path.unlink()
+
+    def _bind(self, settings: ListenerSettings) -> None:
+        """Give the socket its path, with its owner and permissions from the first moment."""
+        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        partial.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self.socket.bind(str(partial))
+        except OSError as error:
+            if error.errno is None:  # Python's own: "AF_UNIX path too long"
+                raise ConfigError(f"{self._path}: too long for a unix socket, which has some 100 characters") from None
+            raise
+        finally:
+            os.umask(before)
+        try:
+            if settings.owner:
+                shutil.chown(partial, user=settings.owner)
+            if settings.group:
+                shutil.chown(partial, group=settings.group)
+            partial.chmod(settings.permissions)
+            partial.replace(self._path)
+        except LookupError as error:
+            raise ConfigError(f"[listeners.{settings.name}] {error}") from None
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def require_free(path: Path) -> None:
+    """Raise ConfigError where the path is anything but a socket that nobody listens on any more."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise ConfigError(f"{path} is there already, and no socket; name another place")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.setblocking(False)
+        problem = client.connect_ex(str(path))
+    if problem != errno.ECONNREFUSED:
+        raise ConfigError(f"{path}: somebody listens there; is another SManager running?")
