@@ -21,8 +21,8 @@ SHELLS_OWN = frozenset({"help", "exit", "quit"})
 """Names that no service's command may have: nobody could find the way out of its shell."""
 
 _QUOTED_OR_SEMICOLON = re.compile(r"""\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|;""", re.DOTALL)
-JSON = "--json"
-_JSON = re.compile(r"^(?:(?!\s--\s).)*?\s(--json)(?!\S)", re.DOTALL)  # not behind a `--`, which ends all options
+JSON, PROGRESS = "--json", "--progress"
+_OPTION = re.compile(rf"^(?:(?!\s--\s).)*?\s({JSON}|{PROGRESS})(?!\S)", re.DOTALL)  # `--` ends all options
 _NEEDS_SHELL_SPLITTING = re.compile(r"""['"\\]|[^\S \t\r\n]""")  # other blanks than these part no words
 
 
@@ -138,14 +138,16 @@ def split_commands(line: str) -> list[str]:
     return [*pieces, line[start:]]
 
 
-def without_json(text: str) -> tuple[str, bool]:
-    """A command without the `--json` that every one of them takes, and whether it was there."""
-    if JSON not in text:
-        return text, False
-    shown = _QUOTED_OR_SEMICOLON.sub(lambda match: "." * len(match.group()), text)
-    if (found := _JSON.search(shown)) is None:
-        return text, False
-    return text[: found.start(1)] + text[found.end(1) :], True
+def without_options(text: str) -> tuple[str, set[str]]:
+    """A command without the options `--json` and `--progress`, which every one of them takes, and those that it has."""
+    options: set[str] = set()
+    while JSON in text or PROGRESS in text:
+        shown = _QUOTED_OR_SEMICOLON.sub(lambda match: "." * len(match.group()), text)
+        if (found := _OPTION.search(shown)) is None:
+            break
+        options.add(found[1])
+        text = text[: found.start(1)] + text[found.end(1) :]
+    return text, options
 
 
 def without_ampersand(text: str) -> tuple[str, bool]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from time import monotonic
+from typing import Protocol
 
 from smanager.access.callers import Caller
 from smanager.catalogue import Service
@@ -12,19 +14,35 @@ from smanager.commands import Command, CommandError
 from smanager.hosts.remotecall import Call
 
 
+class Running(Protocol):
+    """What a job is: a command in a host, or one of the manager's own."""
+
+    caption: str
+    gone: Callable[[], None]
+
+    def cancel(self, reason: str) -> None: ...
+
+
 @dataclass(eq=False, slots=True)
 class Job:
     """One command that runs."""
 
     number: int
-    service: Service
-    command: Command
     caption: str
     caller: Caller
-    call: Call
-    since: float
+    running: Running
+    service: Service | None = None
+    command: Command | None = None
+    """None for the manager's own."""
+    since: float = field(default_factory=monotonic)
     """Of the monotonic clock."""
     timer: asyncio.TimerHandle | None = None
+
+    def is_shown_to(self, caller: Caller) -> bool:
+        """Whether a caller may run such a command."""
+        if self.service and self.command:
+            return caller.permissions.allow_command(self.service.name, self.command)
+        return caller.permissions.show(self.caption)
 
 
 class Jobs:
@@ -35,33 +53,43 @@ class Jobs:
         self._number = 0
 
     def shown_to(self, caller: Caller) -> list[Job]:
-        """Those whose commands a caller may run."""
-        allow = caller.permissions.allow_command
-        return [job for job in self._running.values() if allow(job.service.name, job.command)]
+        """Those that a caller may know of."""
+        return [job for job in self._running.values() if job.is_shown_to(caller)]
 
     def refuse(self, service: Service, command: Command, caption: str) -> None:
         """Raise CommandError where the command runs already, and may not twice."""
         for job in self._running.values() if command.exclusive else ():
-            if job.command.name == command.name and job.service is service:
+            if job.service is service and job.command and job.command.name == command.name:
                 raise CommandError(f"{caption}: it runs already, for {job.caller}; `jobs` says more")
 
     def add(self, service: Service, command: Command, caption: str, caller: Caller, call: Call) -> Job:
         """A command has begun; it is listed until its method has ended, and ended where it takes too long."""
-        self._number += 1
-        job = Job(self._number, service, command, caption, caller, call, monotonic())
-        self._running[job.number] = job
+        job = self._list(Job(self._next(), caption, caller, call, service, command))
         if command.timeout:
             reason = f"it took longer than {command.timeout:g} s"
             job.timer = asyncio.get_running_loop().call_later(command.timeout, call.cancel, reason)
-        call.gone = lambda: self._remove(job)
         return job
 
+    def track(self, running: Running, caller: Caller) -> None:
+        """One of the manager's own has begun."""
+        self._list(Job(self._next(), running.caption, caller, running))
+
     def cancel(self, number: int, caller: Caller) -> None:
-        """End a command. Raises CommandError where none that the caller may run has this number."""
+        """End a command. Raises CommandError where none that the caller may know of has this number."""
         shown = {job.number: job for job in self.shown_to(caller)}
         if number not in shown:
             raise CommandError(f"cancel: there is no job {number}; there are: {', '.join(map(str, shown)) or 'none'}")
-        shown[number].call.cancel("cancelled by somebody else")
+        job = shown[number]
+        job.running.cancel("cancelled" if job.caller is caller else f"cancelled by {caller}")
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _list(self, job: Job) -> Job:
+        self._running[job.number] = job
+        job.running.gone = lambda: self._remove(job)
+        return job
 
     def _remove(self, job: Job) -> None:
         self._running.pop(job.number, None)

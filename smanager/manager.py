@@ -21,8 +21,8 @@ from smanager.config import Services
 from smanager.dependencies import Dependencies
 from smanager.discovery import Discovery
 from smanager.hosts.handle import HostError
-from smanager.hosts.remotecall import Sink
-from smanager.jobs import Job, Jobs
+from smanager.hosts.remotecall import Call, Sink
+from smanager.jobs import Jobs
 from smanager.journal import Journal
 from smanager.keeper import Keeper
 from smanager.pool import Pool, Slot
@@ -276,14 +276,15 @@ class Manager:
         caller: Caller,
         sink: Sink,
         as_data: bool,
-    ) -> Job:
+    ) -> Call:
         """Run a command in its service's host. Raises CommandError where this caller cannot run it, or not now."""
         if not caller.permissions.allow_command(service.name, command):
             raise CommandError(f"unknown command: {caption}", Status.UNUSABLE)
         self.jobs.refuse(service, command, caption)
         if keeper := self.keepers.get(service.name):
             call = keeper.call(command, arguments, caption, sink, as_data)
-            return self.jobs.add(service, command, caption, caller, call)
+            self.jobs.add(service, command, caption, caller, call)
+            return call
         raise CommandError(f"{caption}: {service.name} is gone")
 
     async def complete(self, service: Service, command: str, text: str, line: str, begin: int, end: int) -> list[str]:

@@ -36,6 +36,13 @@ class Long(SService):
     @command(timeout=0.2)
     def cmd_brief(self):
         while True: pass
+    def cmd_deaf(self):
+        print("deaf")
+        try:
+            while True: time.sleep(0.01)
+        except BaseException:
+            print("once")
+            while True: time.sleep(0.01)
     @command(exclusive=True)
     async def cmd_single(self):
         print("single")
@@ -53,6 +60,18 @@ class Long(SService):
             Long.yielded += 1
             yield "x" * 1000
     def cmd_yielded(self): return self.yielded
+    def cmd_odd(self, given):
+        yield Progress(*eval(f"({given},)"))
+        yield "fine"
+    @command(exclusive=True)
+    async def cmd_stubborn(self, gate):
+        import os
+        print("stubborn")
+        while not os.path.exists(gate):
+            try:
+                await asyncio.sleep(0.05)
+            except asyncio.CancelledError:
+                print("not yet")
     @command(hidden=True)
     def cmd_secret(self): return "found"
     @command(aliases=["ls", "dir"])
@@ -92,7 +111,7 @@ def test_jobs_are_listed_and_cancelled_by_others(server: Server) -> None:
         assert (job["id"], job["command"]) == (1, "long busy")
         assert job["from"].startswith("127.0.0.1:")
         assert server.ask("cancel 1") == ""
-        assert read_until(connection, b"\n") == b"*** long busy: cancelled by somebody else\n"
+        assert read_until(connection, b"\n").startswith(b"*** long busy: cancelled by 127.0.0.1:")
     assert server.ask("jobs") == ""
     assert server.ask("cancel 1") == "*** cancel: there is no job 1; there are: none\n"
     assert server.ask("cancel").startswith("*** cancel: which job?")
@@ -126,6 +145,44 @@ def test_an_exclusive_command_does_not_run_twice(server: Server) -> None:
     wait_for(lambda: server.ask("jobs") == "", "the end of the first one")
 
 
+def test_an_async_command_has_ended_when_it_ends_and_not_when_it_is_told_to(server: Server, directory: Path) -> None:
+    gate = directory / "gate"
+    with server.connect() as connection:
+        at_a_terminal(connection)
+        connection.sendall(f"long stubborn {gate}\r".encode())
+        server.wait_for_log("long: stubborn")
+        connection.sendall(b"\x03")
+        read_until(connection, b"*** long stubborn: cancelled, but it still runs; `jobs` lists it until it ends")
+    assert "long stubborn" in server.ask("jobs")
+    assert "it runs already" in server.ask(f"long stubborn {gate}")
+    server.wait_for_log("long: not yet")
+    gate.touch()
+    wait_for(lambda: server.ask("jobs") == "", "the end of the method")
+
+
+def test_a_second_cancel_is_another_exception(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"long deaf\n")
+        server.wait_for_log("long: deaf")
+        server.ask("cancel 1")
+        server.wait_for_log("long: once")
+        server.ask("cancel 1")
+    wait_for(lambda: server.ask("jobs") == "", "the end of the method")
+
+
+def test_the_managers_own_commands_are_jobs_too(server: Server) -> None:
+    with server.connect() as connection:
+        at_a_terminal(connection)
+        connection.sendall(b"wait long stopped &\r")
+        read_until(connection, b"wait: begun\r\n")
+        (job,) = json.loads(server.ask("jobs --json"))
+        assert job["command"] == "wait"
+        connection.sendall(f"cancel {job['id']}\r".encode())
+        read_until(connection, b"*** wait: cancelled")
+        connection.sendall(b"logs -f &\r")
+        read_until(connection, b"*** this goes on until somebody has seen enough, and cannot do so by itself\r\n")
+
+
 def test_hidden_commands_and_aliases_are_for_those_who_know_them(server: Server) -> None:
     assert server.ask("long secret; trapdoor") == "found\nopen\n"
     assert "secret" not in server.ask("long help")
@@ -156,11 +213,35 @@ def test_progress_is_one_line_that_goes_and_scripts_see_nothing_of_it(server: Se
         at_a_terminal(connection)
         connection.sendall(f"long far {directory}/gate\r".encode())
         shown = read_until(connection, b" 50% 50/100")
-        assert b"\r[#####...............]  25% 25/100  copying, " in shown
+        assert b"\r[#####...............]  25% 25/100  " in shown
         (directory / "gate").touch()
         shown = read_until(connection, b"copied\r\n")
+        assert b" left  copying\x1b[K\r" in shown
+        assert b"] 100% 100/100  " in shown
         assert b"\r\x1b[Kcopied\r\n" in shown
     assert server.ask(f"long far {directory}/gate") == "copied\n"
+    lines = server.ask(f"long far {directory}/gate --progress").splitlines()
+    assert lines[0].startswith("[....................]   0% 0/100")
+    assert lines[-1] == "copied"
+    lines = server.ask(f"long far {directory}/gate --json --progress").splitlines()
+    assert json.loads(lines[0]) == {"progress": {"done": 0, "total": 100, "text": "copying"}}
+    assert json.loads(lines[-1]) == "copied"
+
+
+@pytest.mark.parametrize(
+    ("given", "answer"),
+    [
+        ("float('nan'), 10", "*** long odd: ValueError: Progress: done is nan, and should be a number\n"),
+        ("None", "*** long odd: ValueError: Progress: done is None, and should be a number\n"),
+        ("'x', 10", "*** long odd: ValueError: Progress: done is 'x', and should be a number\n"),
+        ("1, 10, None", "fine\n"),
+        ("__import__('decimal').Decimal(1), float('inf'), 5", "fine\n"),
+    ],
+)
+def test_odd_progress_costs_its_command_and_no_other(server: Server, given: str, answer: str) -> None:
+    pid = server.children()
+    assert server.ask(f'long odd "{given}"') == answer
+    assert server.children() == pid
 
 
 def test_a_command_may_go_on_by_itself_and_its_end_is_announced(server: Server, directory: Path) -> None:
@@ -225,6 +306,12 @@ def test_watch_runs_a_command_again_and_again_until_ctrl_c(server: Server) -> No
         assert server.ask("jobs") == ""
         connection.sendall(b"long ls c\r")
         assert b"every 0.05 s" not in read_until(connection, b"\r\nc\r\n")
+    with server.connect() as connection:
+        at_a_terminal(connection)
+        connection.sendall(b"watch long stuck\r")
+        server.wait_for_log("long: stuck")
+        connection.sendall(b"\x03")
+        read_until(connection, b"*** long stuck: cancelled, but it still runs")
     with server.connect() as connection:
         connection.sendall(b"watch -n 0.05 long ls a --json\n")
         assert read_until(connection, b'"a"\n"a"\n') == b'"a"\n"a"\n'

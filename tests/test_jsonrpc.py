@@ -303,6 +303,20 @@ def test_services_are_looked_after_by_methods(typed: Server) -> None:
     assert "there is no job 7" in none["error"]["message"]
 
 
+def test_a_line_of_commands_can_be_streamed_and_cancelled(typed: Server) -> None:
+    params = {"line": "typed load; nonsense; wait typed stopped", "stream": True, "json": True}
+    with typed.connect() as connection:
+        connection.sendall(json.dumps(request("shell.execute", params, identity=7)).encode() + b"\n")
+        lines = connection.makefile("rb")
+        load, nonsense = (json.loads(lines.readline())["params"] for _ in range(2))
+        assert (load["id"], json.loads(load["value"])) == (7, {"minute": 0.5})
+        assert "unknown command" in json.loads(nonsense["value"])["error"]
+        cancel = {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 7}}
+        connection.sendall(json.dumps(cancel).encode() + b"\n")
+        assert json.loads(json.loads(lines.readline())["params"]["value"]) == {"error": "wait: cancelled"}
+        assert json.loads(lines.readline())["error"]["code"] == -32800
+
+
 def test_a_stream_waits_for_who_does_not_read(typed: Server) -> None:
     with typed.connect() as connection:
         connection.sendall(json.dumps(request("typed.flood")).encode() + b"\n")

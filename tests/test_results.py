@@ -81,7 +81,7 @@ def server(kept: Callable[..., Server]) -> Server:
         ),
         ("list", "1\nb\n", [[1, "b"]]),
         ("empty", "", [[]]),
-        ("stream", "1\n{'a': 1}\nb\n", [1, {"a": 1}, "b"]),
+        ("stream", '1\n{"a": 1}\nb\n', [1, {"a": 1}, "b"]),
         ("later", "0\n1\n", [0, 1]),
         ("fail", "*** returns fail: ValueError: no\n", [{"error": "returns fail: ValueError: no"}]),
         (

@@ -82,18 +82,32 @@ class Call:
         self.held = False
         """Whether it waits for its caller to read."""
         self.thread = 0
-        self.task: Future[None] | None = None
+        self.is_handed_over = False
+        """Whether it is the event loop's."""
+        self.task: asyncio.Task[None] | None = None
+        """There."""
+        self._late: str | None = None
         self._room = WINDOW
         self._told = 0.0
         self._changed = threading.Condition()
         self._wake: Callable[[], object] | None = None  # of the event loop's task, where that waits for room
 
-    def is_progress_due(self) -> bool:
-        """Whether its progress has not been told for a moment; more often, nobody could see it."""
-        now = monotonic()
-        due = now >= self._told + PROGRESS_SECONDS
-        self._told = now if due else self._told
-        return due
+    def due(self, kind: Kind, text: str) -> Iterator[tuple[Kind, str]]:
+        """What is to be sent now: progress only from time to time, for more often nobody could see it, and the last."""
+        if kind is Kind.PROGRESS and monotonic() < self._told + PROGRESS_SECONDS:
+            self._late = text
+            return
+        if kind is Kind.PROGRESS:
+            self._late, self._told = None, monotonic()
+        else:
+            yield from self.late()
+        yield kind, text
+
+    def late(self) -> Iterator[tuple[Kind, str]]:
+        """The progress that was not sent."""
+        late, self._late = self._late, None
+        if late is not None:
+            yield Kind.PROGRESS, late
 
     def grant(self, characters: int) -> None:
         """The manager has passed on this much: as much again may be sent."""
@@ -125,6 +139,8 @@ class Call:
             changed.clear()
         self._wake = None
         self._room -= characters
+        if self.cancelled:
+            raise asyncio.CancelledError
 
     def _notify(self) -> None:
         with self._changed:
@@ -210,8 +226,8 @@ class Workers:
             return
         call.cancel()
         with self._lock:
-            if call.task is not None:
-                call.task.cancel()
+            if call.is_handed_over:
+                _event_loop().call_soon_threadsafe(lambda: call.task and call.task.cancel())
             elif call.thread and not call.held:  # one that is held looks for itself
                 _raise_in(call.thread, Cancelled)
 
@@ -244,7 +260,7 @@ class Workers:
         finally:
             self._leave(call)
             end_line()
-            if call.cancelled and call.task is None:
+            if call.cancelled and not call.is_handed_over:
                 self._tell_end(call)
 
     def _leave(self, call: Call) -> None:
@@ -254,7 +270,7 @@ class Workers:
                     call.thread = 0
                     if call.cancelled:
                         _raise_in(threading.get_ident(), None)
-                    if call.task is None:
+                    if not call.is_handed_over:
                         self._calls.pop(call.number, None)
                 return
             except Cancelled:
@@ -273,29 +289,31 @@ class Workers:
             last = shown(result, call.as_data)
             if not isinstance(last, Piece):
                 for kind, piece in last:
-                    if kind is not Kind.PROGRESS:
-                        call.take(len(piece), self._holding(call))
-                    elif not call.is_progress_due():
-                        continue
-                    self._channel.send(frames.encode_text(kind, call.number, piece))
+                    call.take(0 if kind is Kind.PROGRESS else len(piece), self._holding(call))
+                    self._send_all(call, call.due(kind, piece))
                 last = DONE
-            self._channel.send(frames.encode_text(last.kind, call.number, last.text))
+            self._send_all(call, [*call.late(), last])
         except Cancelled:
             raise
         except BaseException as error:  # also what would end a process: here it ends the command
             self._send_error(call, error)
 
     def _hand_over(self, call: Call, result: Awaitable[object] | AsyncIterator[object]) -> None:
-        def finished(_: Future[None]) -> None:
-            self._calls.pop(call.number, None)
+        def begin() -> None:
+            call.task = loop.create_task(self._await(call, result))
+            call.task.add_done_callback(finished)
             if call.cancelled:
+                call.task.cancel()
+
+        def finished(task: asyncio.Task[None]) -> None:
+            self._calls.pop(call.number, None)
+            if call.cancelled:  # only now: it may have taken its time over that
                 self._tell_end(call)
 
+        loop = event_loop()
         with self._lock:
-            call.task = run_in_loop(self._await(call, result))
-        call.task.add_done_callback(finished)
-        if call.cancelled:
-            call.task.cancel()
+            call.is_handed_over = True
+        loop.call_soon_threadsafe(begin)
 
     async def _await(self, call: Call, result: Awaitable[object] | AsyncIterator[object]) -> None:
         current_service.set(call.service)
@@ -308,16 +326,17 @@ class Workers:
             last = shown_each(value, as_data) if isinstance(value, AsyncIterator) else shown(value, as_data)
             if not isinstance(last, Piece):
                 async for kind, piece in last if isinstance(last, AsyncIterator) else in_thread(last):
-                    if kind is not Kind.PROGRESS:
-                        await call.take_later(len(piece))
-                    elif not call.is_progress_due():
-                        continue
-                    self._channel.send(frames.encode_text(kind, call.number, piece))
+                    await call.take_later(0 if kind is Kind.PROGRESS else len(piece))
+                    self._send_all(call, call.due(kind, piece))
                 last = DONE
-            self._channel.send(frames.encode_text(last.kind, call.number, last.text))
+            self._send_all(call, [*call.late(), last])
         except BaseException as error:  # nothing may leave a task that would end the loop: SystemExit does
             if not call.cancelled:
                 self._send_error(call, error)
+
+    def _send_all(self, call: Call, pieces: Iterable[tuple[Kind, str]]) -> None:
+        for kind, text in pieces:
+            self._channel.send(frames.encode_text(kind, call.number, text))
 
     def _tell_end(self, call: Call) -> None:
         """A call that was cancelled has ended; what it has sent before is no matter any more."""
@@ -349,9 +368,7 @@ def run_in_loop(awaitable: Awaitable[T]) -> Future[T]:
     """Await something in the host's event loop."""
     import asyncio
 
-    with _making_event_loop:
-        loop = _event_loop()
-    return asyncio.run_coroutine_threadsafe(_contained(awaitable), loop)
+    return asyncio.run_coroutine_threadsafe(_contained(awaitable), event_loop())
 
 
 async def _contained(awaitable: Awaitable[T]) -> T:
@@ -360,6 +377,12 @@ async def _contained(awaitable: Awaitable[T]) -> T:
         return await awaitable
     except (SystemExit, KeyboardInterrupt) as error:
         raise RuntimeError(in_one_line(error)) from error
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """The host's one event loop, made by who needs it first."""
+    with _making_event_loop:
+        return _event_loop()
 
 
 _making_event_loop = threading.Lock()

@@ -47,7 +47,19 @@ class Call:
     `ended` is given once the line that says what went wrong, or None.
     """
 
-    __slots__ = ("_cancelled", "_data", "_host", "_number", "_owed", "_paused", "_sink", "caption", "ended", "gone")
+    __slots__ = (
+        "_cancelled",
+        "_data",
+        "_host",
+        "_number",
+        "_owed",
+        "_paused",
+        "_sink",
+        "caption",
+        "ended",
+        "gone",
+        "is_quiet",
+    )
 
     def __init__(self, host: Connection, number: int, caption: str, sink: Sink) -> None:
         self._host = host
@@ -58,15 +70,17 @@ class Call:
         self._sink = sink
         self._cancelled = ""
         self.caption = caption
+        self.is_quiet = False
+        """Whether nobody looks how far it is."""
         self.gone: Callable[[], None] = lambda: None
         """Told when the method itself has ended, which may be later than its caller is told."""
         self.ended: Callable[[str | None], None] = lambda error: None
 
     def cancel(self, reason: str = "cancelled") -> None:
         """Have it ended; a caller does not wait longer than GRACE_SECONDS for a method that cannot be."""
+        self._host.cancel(self._number)  # once more where it has not helped before
         if not self._cancelled:
             self._cancelled = reason
-            self._host.cancel(self._number)
             asyncio.get_running_loop().call_later(GRACE_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
@@ -99,7 +113,8 @@ class Call:
             self.cancel(f"its result is larger than {VALUE_LIMIT} characters; it should yield parts")
 
     def progress(self, done: float, total: float | None, text: str) -> None:
-        self._sink.progress(done, total, text)
+        if not self._cancelled and not self.is_quiet:
+            self._sink.progress(done, total, text)
 
     def finish(self, text: str) -> None:
         """The rest of its output has come."""

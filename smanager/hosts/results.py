@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from smanager.data import jsonable
 from smanager.hosts.frames import PAYLOAD_LIMIT, Kind
@@ -60,7 +61,7 @@ def items(found: Iterator[object]) -> Iterator[Piece]:
 def shown_item(item: object, as_data: bool) -> Iterator[Piece]:
     """One item of a stream. Raises ValueError where it is too large for one message."""
     if isinstance(item, Progress):
-        yield Piece(Kind.PROGRESS, dumped([item.done, item.total, item.text]))
+        yield Piece(Kind.PROGRESS, dumped(progress_fields(item)))
     elif as_data:
         text = dumped(item)
         if len(text) > PAYLOAD_LIMIT:
@@ -68,6 +69,24 @@ def shown_item(item: object, as_data: bool) -> Iterator[Piece]:
         yield Piece(Kind.ITEM, text)
     else:
         yield from cut(line(item), Kind.TEXT)
+
+
+def progress_fields(progress: Progress) -> tuple[float, float | None, str]:
+    """How far a command is. Raises ValueError where it says that in no number."""
+    done = number_of("done", progress.done)
+    total = None if progress.total is None else number_of("total", progress.total)
+    if done is None:
+        raise ValueError(f"Progress: done is {progress.done!r}, and should be a number")
+    return done, total, "" if progress.text is None else str(progress.text)
+
+
+def number_of(name: str, given: Any) -> float | None:
+    """A number of whatever kind (NumPy has its own); None where it is infinite, or none at all."""
+    try:
+        found = given if type(given) is int else float(given)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"Progress: {name} is {given!r}, and should be a number") from None
+    return found if math.isfinite(found) else None
 
 
 def value(result: object) -> Piece | Iterator[Piece]:
@@ -111,5 +130,7 @@ def line(result: object) -> str:
     """A result as it is shown: with one newline at its end, or nothing where it is empty."""
     if result is None:
         return ""
+    if is_record(result):  # one of a stream, whose others may have other keys
+        return json.dumps(jsonable(result), ensure_ascii=False) + "\n"
     text = bytes(result).decode("utf-8", "surrogateescape") if isinstance(result, BYTES) else str(result)
     return text if not text or text.endswith("\n") else text + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from smanager.access.callers import Caller
 from smanager.binding import schema
 from smanager.commands import Command, CommandError, Status
 from smanager.keeper import Keeper
-from smanager.server.collected import Collected, TooMuchError
+from smanager.server.collected import Collected, Streamed, TooMuchError
 from smanager.server.requests import TOO_MUCH_OUTPUT, RequestError, accepted
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
@@ -20,6 +21,15 @@ from smanager.shells.running import send_signal, until
 from smanager.shells.statuspages import facts, job_facts, line_facts, reasons
 from smanager.signatures import describe, signature_of
 from smanager.states import State
+
+Notify = Callable[[str, dict[str, Any]], None]
+"""Tells the caller something before the answer: a notification's name, and its parameters but the id."""
+
+NOTIFY: ContextVar[Notify] = ContextVar("notify")
+"""That of the request that is carried out."""
+
+CANCEL_SECONDS = 1.0
+"""How long the last words of a command may take that is cancelled; a call has a tenth of it."""
 
 OPENRPC = "1.3.2"
 """The version of the OpenRPC specification that `rpc.discover` keeps to."""
@@ -33,9 +43,9 @@ class BuiltIns:
     """
 
     def __init__(self, shells: Shells, caller: Caller) -> None:
-        self.reading = asyncio.Event()
-        """That the program reads."""
-        self.reading.set()
+        self._reading = asyncio.Event()  # that the program reads
+        self._reading.set()
+        self._streamed: set[Interpreter] = set()
         self._shells = shells
         self._manager = shells.manager
         self._caller = caller
@@ -139,16 +149,25 @@ class BuiltIns:
         await asyncio.shield(asyncio.ensure_future(self._manager.reload(str(self._caller), told.append)))
         return told
 
-    async def shell_execute(self, line: str) -> dict[str, object]:
-        """Run a line of commands as a script's; returns their output, and the worst of their statuses"""
+    async def shell_execute(self, line: str, *, stream: bool = False, json: bool = False) -> dict[str, object]:
+        """Run a line of commands as a script's; returns their output, and the worst of their statuses
+
+        Args:
+            line: the commands
+            stream: send the output as `$/item` notifications, as it comes
+            json: have each command answer in JSON
+        """
+        if stream:
+            return await self._stream(line, json)
         done = asyncio.Event()
         output = Collected(self._share)
         interpreter = output.interpreter = Interpreter(self._shells, output, done.set, False, self._caller)
+        interpreter.always_json = json
         self._outputs.append(output)
         try:
             if not interpreter.feed(line):
                 await done.wait()
-            await self.reading.wait()  # meanwhile its output counts as held
+            await self._reading.wait()  # meanwhile its output counts as held
         finally:
             interpreter.cancel()
             self._outputs.remove(output)
@@ -157,6 +176,27 @@ class BuiltIns:
             return {"output": output.text(), "status": interpreter.status.value}
         except TooMuchError as error:
             raise RequestError(TOO_MUCH_OUTPUT, str(error)) from None
+
+    async def _stream(self, line: str, json: bool) -> dict[str, object]:
+        done = asyncio.Event()
+        output = Streamed(NOTIFY.get())
+        interpreter = Interpreter(self._shells, output, done.set, False, self._caller)
+        interpreter.always_json = json
+        self._streamed.add(interpreter)
+        if not self._reading.is_set():
+            interpreter.pause()
+        try:
+            if not interpreter.feed(line):
+                await done.wait()
+        except asyncio.CancelledError:
+            done.clear()
+            interpreter.cancel()
+            if interpreter.busy:
+                await asyncio.wait_for(done.wait(), CANCEL_SECONDS)  # its last words come before the answer
+            raise
+        finally:
+            self._streamed.discard(interpreter)
+        return {"output": "", "status": interpreter.status.value}
 
     async def shell_complete(self, line: str) -> dict[str, object]:
         """What the last word of a line could be, and where it begins"""
@@ -178,6 +218,17 @@ class BuiltIns:
             "info": {"title": "SManager", "version": __version__},
             "methods": [method_object(name, command) for name, command in commands.items()],
         }
+
+    def pause(self) -> None:
+        """The program does not read."""
+        self._reading.clear()
+        for interpreter in self._streamed:
+            interpreter.pause()
+
+    def resume(self) -> None:
+        self._reading.set()
+        for interpreter in list(self._streamed):
+            interpreter.resume()
 
     def _meant(self, verb: str, names: Sequence[str]) -> list[Keeper]:
         """The services that names mean, of those on which the caller may do this."""
@@ -226,7 +277,7 @@ class BuiltIn:
         return await self._function(built_ins, *positions, **options)
 
 
-_METHODS = (function for name, function in vars(BuiltIns).items() if not name.startswith("_"))
+_METHODS = (function for name, function in vars(BuiltIns).items() if not name.startswith("_") and "_" in name)
 
 BUILT_INS = {built_in.command.name: built_in for built_in in map(BuiltIn, _METHODS)}
 

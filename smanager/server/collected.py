@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from smanager.shells.interpreter import Interpreter
 
@@ -13,6 +14,24 @@ requests of one connection hold together before only the oldest of them goes on.
 
 class TooMuchError(Exception):
     """More output than a reply holds."""
+
+
+class Streamed:
+    """What one request's commands print, told to its program at once."""
+
+    columns = 0
+
+    def __init__(self, notify: Callable[[str, dict[str, Any]], None]) -> None:
+        self._notify = notify
+
+    def write(self, text: str) -> None:
+        self._notify("$/item", {"value": text})
+
+    def progress(self, text: str) -> None:
+        """There is no window for it."""
+
+    def redraw(self, text: str) -> None:
+        self.write(text)
 
 
 class Collected:

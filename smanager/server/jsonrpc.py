@@ -127,7 +127,8 @@ class Programs:
         """A request is done; an error is told, and all else is the result."""
         del self._running[carried.number]
         if carried.is_cancelled:
-            result = RequestError(CANCELLED, f"{carried.request.method}: cancelled")
+            said = str(result) if isinstance(result, RequestError) else f"{carried.request.method}: cancelled"
+            result = RequestError(CANCELLED, said)
         if isinstance(result, RequestError):
             carried.answer(failure(result, carried.request.identity) if carried.request.is_answered else None)
         else:
@@ -144,7 +145,12 @@ class Programs:
     def _cancel_one(self, params: object) -> None:
         wanted = params.get("id") if isinstance(params, dict) else None
         for carried in [*self._running.values(), *self._waiting]:
-            if wanted is not None and carried.request.is_answered and carried.request.identity == wanted:
+            if (
+                wanted is not None
+                and not isinstance(wanted, bool)
+                and carried.request.is_answered
+                and carried.request.identity == wanted
+            ):
                 carried.cancel()
 
     def _send_if_any(self, response: object) -> None:

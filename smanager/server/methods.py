@@ -13,15 +13,12 @@ from smanager.catalogue import Service
 from smanager.commands import Command, CommandError
 from smanager.config import ConfigError
 from smanager.hosts.remotecall import Call
-from smanager.server.builtins import BUILT_INS, BuiltIn, BuiltIns
+from smanager.server.builtins import BUILT_INS, NOTIFY, BuiltIn, BuiltIns, Notify
 from smanager.server.requests import FAILED, INTERNAL_ERROR, METHOD_NOT_FOUND, RequestError, accepted
 from smanager.shells.root import Shells
 
 Done = Callable[[object], None]
 """Is given a method's result, or its RequestError."""
-
-Notify = Callable[[str, dict[str, Any]], None]
-"""Tells the caller something before the answer: a notification's name, and its parameters but the id."""
 
 log = logging.getLogger("smanager")
 
@@ -51,13 +48,13 @@ class Methods:
     def pause(self) -> None:
         """The program does not read: answers wait, and what runs is held back."""
         self.paused = True
-        self._built_ins.reading.clear()
+        self._built_ins.pause()
         for call in self._calls:
             call.pause()
 
     def resume(self) -> None:
         self.paused = False
-        self._built_ins.reading.set()
+        self._built_ins.resume()
         for call in self._calls:
             call.resume()
         held, self._held = self._held, []
@@ -68,13 +65,14 @@ class Methods:
         """Call a method; `done` is given its result or its RequestError, here already where nothing is to run."""
         try:
             if (built_in := BUILT_INS.get(name)) and built_in.is_shown_to(self._caller):
-                return self._begin_built_in(built_in, params, done)
+                return self._begin_built_in(built_in, params, notify, done)
             return self._begin_command(name, *self._found(name), params, notify, done)
         except (RequestError, CommandError) as error:
             done(refusal(error))
             return None
 
-    def _begin_built_in(self, built_in: BuiltIn, params: object, done: Done) -> Cancellable:
+    def _begin_built_in(self, built_in: BuiltIn, params: object, notify: Notify, done: Done) -> Cancellable:
+        NOTIFY.set(notify)  # for the task, which takes it along
         task = asyncio.ensure_future(built_in.call(self._built_ins, params))
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._end_built_in(task, built_in, done))
@@ -111,7 +109,7 @@ class Methods:
     ) -> Cancellable:
         sink = Results(notify)
         arguments = accepted(command, name, params)
-        call = self._manager.call(service, command, arguments, name, self._caller, sink, as_data=True).call
+        call = self._manager.call(service, command, arguments, name, self._caller, sink, as_data=True)
 
         def ended(error: str | None) -> None:
             self._calls.discard(call)

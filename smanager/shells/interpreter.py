@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable
 
 from smanager.access.callers import Caller
-from smanager.commands import CommandError, Status, split_commands, without_ampersand, without_json
+from smanager.commands import JSON, PROGRESS, CommandError, Status, split_commands, without_ampersand, without_options
 from smanager.hosts.remotecall import Call
 from smanager.shells.base import Enter, Leave, Quit, Repeat, Running, Shell
 from smanager.shells.pages import SEPARATOR, banner
 from smanager.shells.results import JsonPrinter, Output, Printer
 from smanager.shells.root import Shells
-from smanager.shells.running import Work
+from smanager.shells.running import Following, Work
 from smanager.shells.watching import Watching
 
 COMMANDS_A_TURN = 32
@@ -30,12 +30,12 @@ class Interpreter:
     """
 
     __slots__ = (
-        "_as_json",
         "_caller",
         "_catalogue",
         "_detached",
         "_generation",
         "_idle",
+        "_json",
         "_path",
         "_paused",
         "_pending",
@@ -44,6 +44,7 @@ class Interpreter:
         "_shell",
         "_shells",
         "_stdout",
+        "always_json",
         "ended",
         "running",
         "status",
@@ -57,7 +58,9 @@ class Interpreter:
         self._shells = shells
         self._stdout = stdout
         self._printer = Printer(stdout)
-        self._as_json = False  # the command that runs
+        self._json: JsonPrinter | None = None  # of the command that runs
+        self.always_json = False
+        """Whether each command answers in JSON, said so or not."""
         self._idle = idle
         self._person = person
         self._caller = caller
@@ -161,12 +164,15 @@ class Interpreter:
     def _execute(self, text: str) -> None:
         if not text.strip():
             return
-        text, self._as_json = without_json(text)
         text, detached = without_ampersand(text)
+        text, options = without_options(text)
+        shows_progress = PROGRESS in options
+        self._json = JsonPrinter(self._stdout, shows_progress) if JSON in options or self.always_json else None
+        printer = self._json or (Printer(self._stdout, shows_progress) if shows_progress else self._printer)
         try:
             if self._generation != self._catalogue.generation:
                 self._renew_shell()
-            shell = self._shell_at(self._path, JsonPrinter(self._stdout)) if self._as_json else self._shell
+            shell = self._shell if printer is self._printer else self._shell_at(self._path, printer)
             outcome = shell.onecmd(text)
         except CommandError as error:
             self._fail(str(error), error.status)
@@ -174,16 +180,25 @@ class Interpreter:
             log.exception("a mistake in SManager, met by: %r", text)
             self._fail("SManager made a mistake; its log says more", Status.FAILED)
         else:
+            if isinstance(outcome, Work):
+                self._shells.manager.jobs.track(outcome, self._caller)
             if outcome is None:
                 self._close()
-            elif detached and isinstance(outcome, Call | Work):
+            elif detached:
                 self._detach(outcome)
             else:
                 self._follow(outcome)
 
-    def _detach(self, outcome: Call | Work) -> None:
+    def _detach(self, outcome: object) -> None:
         """Let it run, and announce its end, wherever the session is then."""
+        if not isinstance(outcome, Call | Work):
+            if isinstance(outcome, Following):
+                outcome.cancel()
+            self._fail("this goes on until somebody has seen enough, and cannot do so by itself", Status.UNUSABLE)
+            return
         caption = outcome.caption
+        if isinstance(outcome, Call):
+            outcome.is_quiet = True
         self._stdout.write(f"{caption}: begun\n")
         self._close()
 
@@ -232,13 +247,15 @@ class Interpreter:
     def _fail(self, message: str, status: Status) -> None:
         self.status = max(self.status, status)
         message = " ".join(message.splitlines())
-        if self._as_json:
-            JsonPrinter(self._stdout).value({"error": message})
+        if self._json:
+            self._json.fail(message)
         else:
             self._stdout.write(f"*** {message}\n")
         self._close()
 
     def _close(self) -> None:
+        if self._json:
+            self._json.close()
         if self._person:
             self._stdout.write(SEPARATOR)
 

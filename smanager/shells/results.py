@@ -20,6 +20,9 @@ GAP = "  "
 
 BAR_WIDTH = 20
 
+PAGES_LIMIT = 4 * 1024 * 1024
+"""Characters of the manager's own pages that one document holds; of more, the last."""
+
 
 class Writer(Protocol):
     """Takes text."""
@@ -47,8 +50,10 @@ class Printer:
     as_data = False
     """Whether values are wanted, and no text."""
 
-    def __init__(self, stdout: Output) -> None:
+    def __init__(self, stdout: Output, shows_progress: bool = False) -> None:
+        """`shows_progress` where no window shows it, but somebody has asked for it: each report is a line then."""
         self._stdout = stdout
+        self._shows_progress = shows_progress
         self._began = monotonic()
 
     def begin(self) -> None:
@@ -81,19 +86,43 @@ class Printer:
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         """How far a command is."""
+        shown = bar(done, total, text, monotonic() - self._began)
         if self._stdout.columns:
-            self._stdout.progress(bar(done, total, text, monotonic() - self._began)[: self._stdout.columns - 1])
+            self._stdout.progress(cut(visible(shown), self._stdout.columns - 1, CUT))
+        elif self._shows_progress:
+            self._stdout.write(f"{shown}\n")
 
 
 class JsonPrinter(Printer):
-    """Shows it as JSON: a document for each result, or a line for each item of a stream."""
+    """Shows it as JSON: one document for a command, or a line for each item of a stream."""
 
     as_data = True
 
+    def __init__(self, stdout: Output, shows_progress: bool = False) -> None:
+        super().__init__(stdout, shows_progress)
+        self._pages = ""
+        self._has_shown = False
+
     def write(self, text: str) -> None:
-        """A page of the manager's own."""
-        if text:
-            self.value(text.removesuffix("\n"))
+        """A page of the manager's own, or a part of one; all of them are one document."""
+        self._pages = (self._pages + text)[-PAGES_LIMIT:]
+
+    def progress(self, done: float, total: float | None, text: str) -> None:
+        if self._shows_progress:
+            self._put({"progress": {"done": done, "total": total, "text": text}})
+        else:
+            super().progress(done, total, text)
+
+    def fail(self, message: str) -> None:
+        """The command has failed."""
+        self.value({"error": message, **({"output": self._pages} if self._pages else {})})
+        self._pages = ""
+
+    def close(self) -> None:
+        """The command has ended."""
+        if self._pages or not self._has_shown:
+            self.value(self._pages.removesuffix("\n") if self._pages else None)
+        self._pages = ""
 
     def page(self, text: str, data: Any) -> None:
         self.value(data)
@@ -102,20 +131,24 @@ class JsonPrinter(Printer):
         self.value(data)
 
     def value(self, value: Any) -> None:
+        self._has_shown = True
+        self._put(value)
+
+    def _put(self, value: Any) -> None:
         self._stdout.write(json.dumps(value) + "\n")
 
 
 def bar(done: float, total: float | None, text: str, seconds: float) -> str:
     """How far a command is after so many seconds, on one line: with its rate, and the time that is left."""
     rate = done / seconds if seconds > 0 else 0.0
-    facts = [" ".join(text.split()), f"{rate:.3g}/s"]
+    facts, text = [f"{rate:.3g}/s"], " ".join(text.split())
     if not total:
-        return f"{done:g}  {', '.join(filter(None, facts))}"
+        return f"{done:g}  {facts[0]}  {text}".rstrip()
     share = min(max(done / total, 0.0), 1.0)
     if 0 < share < 1:
         facts.append(f"{duration_text(seconds / share - seconds)} left")
     drawn = ("#" * round(share * BAR_WIDTH)).ljust(BAR_WIDTH, ".")
-    return f"[{drawn}] {share:4.0%} {done:g}/{total:g}  {', '.join(filter(None, facts))}"
+    return f"[{drawn}] {share:4.0%} {done:g}/{total:g}  {', '.join(facts)}  {text}".rstrip()
 
 
 def page(value: Any, columns: int) -> str:

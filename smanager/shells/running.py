@@ -28,11 +28,12 @@ class Work:
 
     def __init__(self, work: Coroutine[object, object, None], caption: str) -> None:
         self.ended: Callable[[str | None], None] = lambda error: None
+        self.gone: Callable[[], None] = lambda: None
         self.caption = caption
         self._task = asyncio.ensure_future(work)
         self._task.add_done_callback(self._done)
 
-    def cancel(self) -> None:
+    def cancel(self, reason: str = "cancelled") -> None:
         """Stop waiting for it; what it has begun is not left half done, and goes on."""
         ended, self.ended = self.ended, lambda error: None
         ended(f"{self.caption}: goes on without you")
@@ -44,6 +45,7 @@ class Work:
         """Nothing was held back."""
 
     def _done(self, task: asyncio.Task[None]) -> None:
+        self.gone()
         if task.cancelled():  # at the program's end
             return
         error = task.exception()
@@ -55,10 +57,10 @@ class Work:
 class Wait(Work):
     """Something that is only waited for."""
 
-    def cancel(self) -> None:
-        self._task.remove_done_callback(self._done)
-        self._task.cancel()
-        self.ended(f"{self.caption}: cancelled")
+    def cancel(self, reason: str = "cancelled") -> None:
+        self._task.cancel()  # of which nothing more is told than this
+        ended, self.ended = self.ended, lambda error: None
+        ended(f"{self.caption}: {reason}")
 
 
 class Following(Generic[T]):

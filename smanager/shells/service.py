@@ -80,7 +80,7 @@ def runner(service: Service, command: Command, caption: str) -> Callable[[Shell,
         arguments = binding.bind(caption, split_words(arg))
         results = shell.results
         caller = shell.caller
-        return shell.manager.call(service, command, arguments, caption, caller, results, results.as_data).call
+        return shell.manager.call(service, command, arguments, caption, caller, results, results.as_data)
 
     run.__doc__ = command.doc
     return run

@@ -15,6 +15,9 @@ PAGE_LIMIT = 64 * 1024
 class Runner(Protocol):
     """Runs a line, and tells when that is done."""
 
+    @property
+    def busy(self) -> bool: ...
+
     def feed(self, line: str) -> bool: ...
 
     def cancel(self) -> None: ...
@@ -52,11 +55,13 @@ class Watching:
         """It shows nothing in this way itself."""
 
     def cancel(self) -> None:
-        self._over = True  # the command that runs ends a moment later, and that must not show it once more
+        self._over = True
         self._timer.cancel()
-        self._runner.cancel()
-        self.ended(None)
-        self.ended = lambda error: None
+        self._output = ""
+        if self._runner.busy:  # the command that runs ends a moment later, and may have a last word
+            self._runner.cancel()
+        else:
+            self._end()
 
     def pause(self) -> None:
         """Nobody reads: what comes next is not shown."""
@@ -70,8 +75,14 @@ class Watching:
         if self._runner.feed(self._line):
             self._show()
 
+    def _end(self) -> None:
+        self._stdout.write(self._output)
+        ended, self.ended = self.ended, lambda error: None
+        ended(None)
+
     def _show(self) -> None:
         if self._over:
+            self._end()
             return
         if not self._paused:
             heading = f"every {self._seconds:g} s: {self._line}\n\n" if self._stdout.columns else ""
