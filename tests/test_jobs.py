@@ -91,6 +91,22 @@ def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def test_a_client_that_is_gone_is_found_out_though_nothing_is_said(server: Server) -> None:
+    with server.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 1)  # else the system remembers it for a minute
+        connection.sendall(b"long later\n")
+        server.wait_for_log("long: later")
+    wait_for(lambda: server.ask("jobs") == "", "the end of the job")
+
+
+def test_a_scripts_interrupt_ends_its_command(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"long later\n")
+        server.wait_for_log("long: later")
+        connection.sendall(b"\xff\xf4")
+        assert read_until(connection, b"\n") == b"*** long later: cancelled\n"
+
+
 @pytest.mark.parametrize("name", ["busy", "later"])
 def test_a_hang_up_ends_the_method(server: Server, name: str) -> None:
     with server.connect() as connection:

@@ -10,10 +10,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
-from tests.conftest import SEED_SERVICE, Server, write_service
+from tests.conftest import SEED_SERVICE, Server, read_until, write_service
 
 MORE = """
     def cmd_fail(self): raise ValueError("no")
@@ -315,6 +317,51 @@ def test_a_line_of_commands_can_be_streamed_and_cancelled(typed: Server) -> None
         connection.sendall(json.dumps(cancel).encode() + b"\n")
         assert json.loads(json.loads(lines.readline())["params"]["value"]) == {"error": "wait: cancelled"}
         assert json.loads(lines.readline())["error"]["code"] == -32800
+
+
+def test_a_request_may_come_in_pieces_however_slowly(typed: Server) -> None:
+    line = json.dumps(request("typed.load"))
+    with typed.connect() as connection:
+        connection.sendall(line[:20].encode())
+        assert "not stopped" in typed.ask(
+            "wait typed stopped --timeout 0.6"
+        )  # longer than a line may be left unfinished
+        connection.sendall(f"{line[20:]}\n".encode())
+        assert json.loads(read_until(connection, b"\n"))["result"] == {"minute": 0.5}
+    with typed.connect() as connection:
+        connection.sendall(line.encode())  # whole, though no newline says so
+        assert json.loads(read_until(connection, b"\n"))["result"] == {"minute": 0.5}
+
+
+def test_a_request_that_is_too_long_is_refused_and_the_next_one_answered(typed: Server) -> None:
+    long = json.dumps(request("typed.load", ["x" * 500_000]))
+    too_long = json.dumps(request("typed.load", ["x" * 1_500_000]))
+    with typed.connect() as connection:
+        lines = connection.makefile("rb")
+        for line, code in ((long, -32602), (too_long, -32600), (json.dumps(request("nothing")), -32601)):
+            connection.sendall(line.encode() + b"\n")
+            assert json.loads(lines.readline())["error"]["code"] == code
+
+
+def test_a_slow_programs_replies_have_lines_of_their_own(typed: Server) -> None:
+    with typed.connect() as connection:
+        read_until(connection, b">")  # it was taken for a person
+        for _ in range(2):
+            connection.sendall(json.dumps(request("typed.load")).encode() + b"\n")
+        received = b""
+        while received.count(b"\n") < 3:
+            received += connection.recv(65536)
+        assert [json.loads(line)["result"] for line in received.splitlines()[1:]] == [{"minute": 0.5}] * 2
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=60).map(lambda data: b"{" + data.replace(b"\n", b"").replace(b"\r", b"")))
+def test_whatever_begins_like_a_request_is_answered_and_so_is_the_next(program_server: Server, line: bytes) -> None:
+    with program_server.connect() as connection:
+        connection.sendall(line + b"\n" + json.dumps(request("hostname", identity=5)).encode() + b"\n")
+        lines = connection.makefile("rb")
+        assert json.loads(lines.readline())["error"]["code"] in (-32700, -32600)
+        assert json.loads(lines.readline())["id"] == 5
 
 
 def test_a_stream_waits_for_who_does_not_read(typed: Server) -> None:

@@ -288,7 +288,7 @@ def method_object(name: str, command: Command) -> dict[str, object]:
         "name": name,
         "summary": command.summary,
         "description": command.doc,
-        "paramStructure": "either",
+        "paramStructure": "by-name" if any(one.option or one.rest for one in command.parameters) else "either",
         "params": [
             {
                 "name": parameter.name,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Callable
 
+from smanager.server.jsonrpc import failure
+from smanager.server.requests import INVALID_REQUEST, RequestError
 from smanager.server.session import Session
 
 LINE_LIMIT = 64 * 1024
 """Bytes of one line."""
+
+REQUEST_LIMIT = 1024 * 1024
+"""Bytes of one that is a program's request, or a batch of them."""
 
 LINES_A_TURN = 32
 """Lines run before other connections have their turn."""
@@ -20,10 +26,15 @@ _TLS_HELLO = b"\x16\x03"
 log = logging.getLogger("smanager")
 
 
+def limit_of(line: bytes) -> int:
+    """How many bytes a line may have that begins so."""
+    return REQUEST_LIMIT if line.startswith((b"{", b"[")) else LINE_LIMIT
+
+
 class LineReader:
     """Cuts lines, and hands each to `accept` once the commands before it are done."""
 
-    __slots__ = ("_accept", "_at_end", "_at_start", "_cut", "_proceed", "_session", "uncut")
+    __slots__ = ("_accept", "_at_end", "_at_start", "_cut", "_proceed", "_session", "_skips", "uncut")
 
     def __init__(self, session: Session, accept: Callable[[str], bool], proceed: Callable[[], None]) -> None:
         """`accept` runs a line and says whether that is done; `proceed` is to call `work` again, in another turn."""
@@ -33,11 +44,15 @@ class LineReader:
         self._cut: list[bytes] = []  # the next lines, the first one last
         self._at_start = True
         self._at_end = False
+        self._skips = False  # up to the end of a request that is too long
         self.uncut = b""
         """What has come behind the last line that was cut."""
 
     def add(self, data: bytes) -> None:
         """Take in what has come."""
+        if self._skips:
+            _, newline, data = data.partition(b"\n")
+            self._skips = not newline
         self.uncut += data
         if self._at_start:
             self._at_start = b"\n" not in self.uncut
@@ -71,9 +86,11 @@ class LineReader:
                         session.hold(False)
                     return True
                 line = self._cut.pop()
-                if len(line) > LINE_LIMIT:
-                    self._refuse_line()
-                    return True
+                if len(line) > limit_of(line):
+                    self._refuse(line)
+                    if session.finishing:
+                        return True
+                    continue
                 if not self._accept(line.removesuffix(b"\r").decode("utf-8", "surrogateescape")):
                     break
                 if session.interpreter.ended:
@@ -81,7 +98,7 @@ class LineReader:
             else:
                 session.loop.call_soon(self._proceed)
         # A little more is read while a command runs, for it may be a Ctrl-C, or the end of the connection.
-        session.hold(len(self.uncut) > LINE_LIMIT and not self._at_end)
+        session.hold(len(self.uncut) > limit_of(self.uncut) and not self._at_end)
         return False
 
     def _cut_lines(self) -> bool:
@@ -90,11 +107,18 @@ class LineReader:
         if not lines and self._at_end:
             lines, self.uncut = [self.uncut], b""
         self._cut = lines[::-1]
-        if len(self.uncut) > LINE_LIMIT and not lines:
-            self._refuse_line()
+        if len(self.uncut) > limit_of(self.uncut) and not lines:
+            uncut, self.uncut = self.uncut, b""
+            self._skips = True
+            self._refuse(uncut)
         return bool(lines)
 
-    def _refuse_line(self) -> None:
+    def _refuse(self, line: bytes) -> None:
+        """Say that a line is too long; a program goes on with the next one."""
+        if limit_of(line) == REQUEST_LIMIT:
+            error = RequestError(INVALID_REQUEST, f"a request of more than {REQUEST_LIMIT} bytes")
+            self._session.write(json.dumps(failure(error, None)) + "\n")
+            return
         self.drop()
         self._session.write(f"*** a line of more than {LINE_LIMIT} bytes; a command is shorter\n")
         self._session.finish()

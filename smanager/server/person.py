@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from smanager.server.editor import lineedit
 from smanager.server.editor.lineedit import LineEditor
+from smanager.server.jsonrpc import is_request
 from smanager.server.lines import LineReader
 from smanager.server.session import Session
 from smanager.server.telnet import Event, Signal, TelnetCodec, TerminalType, WindowSize, escape
@@ -139,12 +140,12 @@ class LineMode(Person):
         self._work()
 
     def _obey(self, signal: Signal) -> None:
-        interpreter = self._session.interpreter
         match signal:
             case Signal.INTERRUPT:
                 self.show("\r\n")  # behind the ^C that the terminal shows
                 self._lines.drop()
-                interpreter.cancel() if interpreter.busy else self.ask()
+                if not self._session.interrupt():
+                    self.ask()
             case Signal.END_OF_FILE:
                 self.end_of_input()
             case Signal.ERASE_CHARACTER:
@@ -160,7 +161,7 @@ class LineMode(Person):
             self._session.finish()
 
     def ask(self) -> None:
-        if not self._ending:
+        if not self._ending and self._session.programs is None:  # between a program's replies it would be in the way
             self.show(self._session.interpreter.prompt)
 
     def part(self) -> None:
@@ -178,7 +179,10 @@ class LineMode(Person):
         if line == _CTRL_D:  # as inetutils sends it
             self._session.interpreter.leave()
             super().idle()
-        elif self._session.accept(line):
+            return not self._session.busy
+        if is_request(line) and self._session.programs is None:
+            self.show("\r\n")  # so that the first reply has a line of its own, behind the prompt
+        if self._session.accept(line):
             super().idle()
         return not self._session.busy
 
@@ -323,9 +327,7 @@ class Terminal(Person):
         else:
             if self._completing:
                 self._completing.cancel()  # or its answer would go into another line
-            if interpreter.busy:
-                interpreter.cancel()
-            else:
+            if not self._session.interrupt() or not interpreter.busy:
                 self.idle()
 
     async def _complete(self, line: str) -> None:

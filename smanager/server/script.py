@@ -7,10 +7,13 @@ times stand for both. All of them wait until the server closes.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
+from smanager.server.jsonrpc import decoded
 from smanager.server.lines import LineReader
+from smanager.server.requests import RequestError
 from smanager.server.session import Session
-from smanager.server.telnet import Event, TelnetCodec
+from smanager.server.telnet import Event, Signal, TelnetCodec
 from smanager.text import as_bytes
 
 QUIET_UNTERMINATED = 0.25
@@ -46,11 +49,19 @@ class Script:
     def receive(self, data: bytes) -> None:
         if self._was_quiet:
             return  # too late: its line has been run without this
-        if self._codec is not None or b"\xff" in data:  # never in UTF-8: a client's telnet option
-            self._codec = self._codec or TelnetCodec()
-            data = text_in(self._codec.receive(data))
+        if self._codec is not None or (b"\xff" in data and not self._is_request(data)):
+            self._codec = self._codec or TelnetCodec()  # the byte is never in UTF-8: a client's telnet option
+            events = self._codec.receive(data)
+            data = text_in(events)
+            if Signal.INTERRUPT in events:
+                self._lines.drop()
+                self._session.interrupt()
         self._lines.add(data)
         self.idle()
+
+    def _is_request(self, data: bytes) -> bool:
+        """Whether bytes are a program's, which speaks no telnet, whatever they are."""
+        return self._session.programs is not None or (self._lines.uncut or data).startswith((b"{", b"["))
 
     def end_of_input(self) -> None:
         self._at_end = True
@@ -84,12 +95,19 @@ class Script:
             session.finish()
         elif session.programs is not None:
             session.set_timer(0, None)  # a program's connection ends when the program says so
+        elif self._lines.uncut.startswith((b"{", b"[")):
+            session.set_timer(QUIET_UNTERMINATED, self._end_if_whole)  # cut anywhere, it is still one request
         elif not self._lines.uncut:
             session.set_timer(IDLE_SECONDS, self._end_of_patience)
         elif len(self._lines.uncut) <= ONE_SEGMENT:
             session.set_timer(QUIET_UNTERMINATED, self._end_of_patience)
         else:
             session.set_timer(QUIET_UNTERMINATED_LONG, self._end_of_patience)
+
+    def _end_if_whole(self) -> None:
+        with suppress(RequestError):
+            decoded(self._lines.uncut.decode("utf-8", "surrogateescape"))
+            self._end_of_patience()
 
     def _end_of_patience(self) -> None:
         self._was_quiet = True

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
 from smanager.listening import ListenerSettings
+from smanager.server.hangup import HangUpWatch
 from smanager.server.jsonrpc import Programs, is_request
 from smanager.server.methods import Methods
 from smanager.server.stall import STALL_SECONDS, StallWatch
@@ -84,6 +85,7 @@ class Session(asyncio.Protocol):
         "_action",
         "_at_end",
         "_due",
+        "_hang_up_watch",
         "_opening",
         "_outgoing",
         "_receiving",
@@ -126,6 +128,7 @@ class Session(asyncio.Protocol):
         self.sent = 0
         self._stalled = False
         self._stall_watch: StallWatch | None = None
+        self._hang_up_watch: HangUpWatch | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._action: Callable[[], None] | None = None
@@ -170,6 +173,8 @@ class Session(asyncio.Protocol):
             return False
         self._at_end = True
         self.mode.end_of_input()
+        if not self.finishing:
+            self._hang_up_watch = HangUpWatch(self.transport.get_extra_info("socket"), self.abort)
         return True  # a client that has sent its last line is still to read the answers
 
     def pause_writing(self) -> None:
@@ -199,6 +204,8 @@ class Session(asyncio.Protocol):
             self._timer.cancel()
         if self._stall_watch:
             self._stall_watch.end()
+        if self._hang_up_watch:
+            self._hang_up_watch.end()
         self._registry.left(self)
         if hasattr(self, "interpreter"):
             self.interpreter.close()
@@ -272,6 +279,16 @@ class Session(asyncio.Protocol):
     def busy(self) -> bool:
         """Whether the next line has to wait."""
         return self.interpreter.busy or (self.programs is not None and self.programs.full)
+
+    def interrupt(self) -> bool:
+        """End what runs; whether anything did."""
+        if self.programs and self.programs.busy:
+            self.programs.cancel()
+            return True
+        if self.interpreter.busy:
+            self.interpreter.cancel()
+            return True
+        return False
 
     @property
     def columns(self) -> int:
