@@ -14,7 +14,7 @@ from functools import partial
 
 from smanager import audit, config, orphans, systemd
 from smanager.access.identities import Identities
-from smanager.access.users import UsersFile
+from smanager.access.users import UsersError, UsersFile
 from smanager.audit import Audit, Need
 from smanager.catalogue import Catalogue
 from smanager.commands import CommandError
@@ -32,7 +32,12 @@ from smanager.storage import Storage, StorageError, UnwritableError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run SManager as its command line says; returns the exit status."""
     replace_closed_streams()
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        if arguments[:1] in (["user"], ["token"]):
+            from smanager.access import administration  # which the manager itself needs not
+
+            return administration.run(arguments, config.users_file, config.role_names)
         options = config.read(arguments)
         log = log_to_stderr(options.verbose)
         if options.check:
@@ -44,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return console.run(new_manager(options, Storage(options.state_directory)), log)
         return asyncio.run(serve(options, log.say))
-    except (ConfigError, CommandError, StorageError) as error:
+    except (ConfigError, CommandError, StorageError, UsersError) as error:
         print(f"smanager: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # while it checks; at any other time that is told to the manager

@@ -265,6 +265,19 @@ def read_file(path: Path) -> dict[str, Any]:
     return checked
 
 
+def users_file(path: Path | None) -> Path:
+    """The users' file by the configuration that is named, or else found. Raises ConfigError."""
+    path = path or found_file()
+    named: Path = (read_file(path) if path else {}).get("users_file", Path(USERS_FILE))
+    return base_of(path) / named
+
+
+def role_names() -> set[str]:
+    """The roles that the configuration has. Raises ConfigError."""
+    path = found_file()
+    return {*BUILT_IN, *(read_file(path) if path else {}).get("roles", ())}
+
+
 def services_of(written: Mapping[str, Any], path: Path | None, directories: Sequence[Path] | None) -> Services:
     """The part of the file that says what the services are. Raises ConfigError."""
     settings = written.get("services", {})

@@ -1,0 +1,163 @@
+"""`smanager user` and `smanager token`: who may log in."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from smanager.access.roles import VIEW
+from smanager.access.secrets import hash_password, hash_token, new_token
+from smanager.access.users import Token, User, UsersError, UsersFile, checked_name
+from smanager.values import seconds_of
+
+SHORTEST_PASSWORD = 8
+
+
+def run(
+    arguments: Sequence[str], users_file: Callable[[Path | None], Path], known_roles: Callable[[], set[str]]
+) -> int:
+    """Carry out a command line that begins with `user` or `token`; returns the exit status.
+
+    `users_file` finds the file by the configuration that is named, if one is; `known_roles` are those that there are.
+    Raises UsersError.
+    """
+    options = parser().parse_args(arguments)
+    file = UsersFile(options.users_file or users_file(options.config))
+    unknown = set(getattr(options, "roles", None) or ()) - known_roles()
+    if unknown:
+        print(f"smanager: note: no role is called {', '.join(sorted(unknown))} yet", file=sys.stderr)
+    options.act(file, options)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="smanager", description="Looks after the users' file.")
+    kinds = top.add_subparsers(required=True)
+    user = kinds.add_parser("user", help="users, their roles and passwords").add_subparsers(required=True)
+
+    def command(name: str, act: Callable[[UsersFile, argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        made = user.add_parser(name, help=text, description=text)
+        made.set_defaults(act=act)
+        return made
+
+    adding = command("add", add, "Add a user, with a password that is asked for, or is the first line of stdin.")
+    adding.add_argument("name")
+    adding.add_argument("--roles", type=_words, default=(VIEW,), help="with commas between them (default: view)")
+    adding.add_argument("--no-password", action="store_true", help="for who comes by token, certificate or socket")
+    adding.add_argument(
+        "--certificate", action="append", default=[], metavar="SUBJECT", help="a CN or SAN of a client's certificate"
+    )
+    command("passwd", change_password, "Change a user's password.").add_argument("name")
+    changing = command("roles", change_roles, "Change a user's roles.")
+    changing.add_argument("name")
+    changing.add_argument("roles", type=_words, help="with commas between them")
+    command("remove", remove, "Remove a user, with password and token.").add_argument("name")
+    command("list", show, "List the users.")
+    token = kinds.add_parser("token", help="make a token, which is shown once", description="Make a user's token.")
+    token.set_defaults(act=make_token)
+    token.add_argument("name", help="the user; one that is not there yet is added")
+    token.add_argument("--roles", type=_words, help="fewer than the user's (default: the same; of a new user: view)")
+    token.add_argument("--expires", type=_span, metavar="SPAN", help="such as 90d or 12h (default: never)")
+    token.add_argument(
+        "--revoke", action="store_true", help="make none, and have the one that there is no longer count"
+    )
+    for one in (*user.choices.values(), token):
+        one.add_argument("--config", type=Path, metavar="FILE", help="the configuration, which may name the file")
+        one.add_argument("--users-file", type=Path, metavar="FILE", help="the file itself")
+    return top
+
+
+def add(file: UsersFile, options: argparse.Namespace) -> None:
+    name = checked_name(options.name)
+    if name in file.users():
+        raise UsersError(f"there is a user {name} already; `smanager user passwd` and `roles` change it")
+    password = "" if options.no_password else hash_password(new_password(name))
+    with file.changed() as users:
+        users[name] = User(name, options.roles, password, certificates=tuple(options.certificate))
+
+
+def change_password(file: UsersFile, options: argparse.Namespace) -> None:
+    find(file, options.name)
+    password = hash_password(new_password(options.name))
+    with file.changed() as users:
+        users[options.name] = replace(find(file, options.name), password=password)
+
+
+def change_roles(file: UsersFile, options: argparse.Namespace) -> None:
+    with file.changed() as users:
+        users[options.name] = replace(find(file, options.name), roles=options.roles)
+
+
+def remove(file: UsersFile, options: argparse.Namespace) -> None:
+    with file.changed() as users:
+        find(file, options.name)
+        del users[options.name]
+
+
+def show(file: UsersFile, options: argparse.Namespace) -> None:
+    for user in file.users().values():
+        facts = [",".join(user.roles) or "no roles", "password" if user.password else "no password"]
+        if user.token:
+            facts.append("token" + (f" until {moment(user.token.expires)}" if user.token.expires else ""))
+        facts += [f"certificate {subject}" for subject in user.certificates]
+        print(f"{user.name}\t{'; '.join(facts)}")
+
+
+def make_token(file: UsersFile, options: argparse.Namespace) -> None:
+    name = checked_name(options.name)
+    if options.revoke:
+        with file.changed() as users:
+            users[name] = replace(find(file, name), token=None)
+        return
+    token = new_token()
+    expires = time.time() + options.expires if options.expires else None
+    with file.changed() as users:
+        is_new = name not in users
+        user = User(name, options.roles or (VIEW,)) if is_new else users[name]
+        had_one = user.token is not None
+        users[name] = replace(user, token=Token(hash_token(token), expires, None if is_new else options.roles))
+    if had_one:
+        print("smanager: the token before counts no longer", file=sys.stderr)
+    print(token)
+
+
+def find(file: UsersFile, name: str) -> User:
+    """A user that there is. Raises UsersError."""
+    users = file.users()
+    if name not in users:
+        raise UsersError(f"no user is called {name}; there are: {', '.join(users) or 'none'}")
+    return users[name]
+
+
+def new_password(name: str) -> str:
+    """A password, asked for twice on a terminal, or else the first line of standard input. Raises UsersError."""
+    if sys.stdin.isatty():
+        password = getpass.getpass(f"password of {name}: ")
+        if getpass.getpass("once more: ") != password:
+            raise UsersError("these are two passwords; nothing is changed")
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if len(password) < SHORTEST_PASSWORD:
+        raise UsersError(f"a password should have {SHORTEST_PASSWORD} characters or more; nothing is changed")
+    return password
+
+
+def moment(when: float) -> str:
+    return datetime.fromtimestamp(when, UTC).isoformat(timespec="minutes")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))
+
+
+def _span(text: str) -> float:
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} should be {error}") from None
