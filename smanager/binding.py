@@ -1,23 +1,19 @@
-"""From what a caller gives to what a method is called with: words through argparse, a program's values as they are."""
+"""From what a caller gives to what a method is called with: a line's words, or a program's values as they are."""
 
 from __future__ import annotations
 
-import argparse
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from smanager.commands import Command, CommandError, Parameter, Status
 from smanager.text import resembling
 from smanager.values import FALSE, KINDS, TRUE, chosen, member, member_words
 
-NO_PREFIX = "\0"
-"""For argparse, where a command has no options and `-x` is a word like any other; only one that begins so is not."""
-
-
-class WordError(Exception):
-    """A word that cannot be for its parameter; argparse lets it through, unlike a ValueError, and so as it is."""
+_NUMBER = re.compile(r"-\.?\d")
+"""How what is below zero begins; no option does, for they have names."""
 
 
 class Arguments(NamedTuple):
@@ -35,12 +31,13 @@ class Binding:
 
     @cached_property
     def parser(self) -> WordParser:
-        """Made at the first call only: that takes ten times as long as a call."""
+        """Made at the first call only: most commands are never called."""
         return WordParser(self.command.parameters)
 
     def usage(self, caption: str) -> str:
         """How the command is typed, after `caption`: the words that lead to it."""
-        return self.parser.usage_after(caption)
+        parameters = sorted(self.command.parameters, key=lambda parameter: not parameter.option)
+        return " ".join([caption, *map(usage_of, parameters)])
 
     def bind(self, caption: str, words: Sequence[str]) -> Arguments:
         """Words as arguments.
@@ -49,14 +46,9 @@ class Binding:
         """
         if not words and not self.command.parameters:
             return Arguments([], {})
-        if not self.parser.has_options and "--" in words:
-            words = list(words)
-            words.remove("--")
         try:
-            found = vars(self.parser.parse_args(words))
-            given = {name: value for name, value in found.items() if value is not None and value != []}
-            return arrange(self.command.parameters, given)
-        except (ValueError, WordError) as error:
+            return arrange(self.command.parameters, self.parser.parse(words))
+        except ValueError as error:
             raise CommandError(f"{caption}: {error}; usage: {self.usage(caption)}", Status.UNUSABLE) from None
 
 
@@ -164,18 +156,18 @@ def schema(parameter: Parameter) -> dict[str, Any]:
 
 
 def reader(parameter: Parameter) -> Callable[[str], Any]:
-    """How a word for a parameter is read, for argparse."""
+    """How a word for a parameter is read."""
     read = acceptor(parameter) if parameter.kind in ("choice", "member") else KINDS[parameter.kind].read
     if read is str:
         return str
 
-    name = option_names(parameter)[0] if parameter.option else parameter.name
+    name = given_as(parameter)[0]
 
     def read_word(word: str) -> Any:
         try:
             return read(word)
         except ValueError as error:
-            raise WordError(f"{name}: {word!r} should be {error}") from None
+            raise ValueError(f"{name}: {word!r} should be {error}") from None
 
     return read_word
 
@@ -189,68 +181,129 @@ def words_of(parameter: Parameter) -> list[str]:
     return [TRUE[0], FALSE[0]] if parameter.kind == "bool" else []
 
 
-class WordParser(argparse.ArgumentParser):
-    """argparse for one command: it neither exits nor prints."""
+class WordParser:
+    """Tells one command's words apart: options, wherever they stand up to a `--`, and those that go by position.
+
+    argparse does not: at the first option it takes all positions that may be left out for left out.
+    """
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
-        self.has_options = any(parameter.option for parameter in parameters)
-        super().__init__(
-            add_help=False, allow_abbrev=False, prefix_chars="-" if self.has_options else NO_PREFIX, prog=""
-        )
+        self._parameters = parameters
+        self._positions = [(parameter, reader(parameter)) for parameter in parameters if not parameter.option]
+        self._options: dict[str, tuple[Parameter, Callable[[str], Any]]] = {}
+        self._flags: dict[str, tuple[str, bool]] = {}
         for parameter in parameters:
-            self._add_option(parameter) if parameter.option else self._add_position(parameter)
+            if is_flag(parameter):
+                self._flags |= {name: (parameter.name, value) for name, value in flags(parameter).items()}
+            elif parameter.option:
+                self._options |= dict.fromkeys(option_names(parameter), (parameter, reader(parameter)))
 
-    def _add_position(self, parameter: Parameter) -> None:
-        several = parameter.several or parameter.rest
-        count = ("+" if several else None) if parameter.required else ("*" if several else "?")
-        self.add_argument(
-            parameter.name,
-            type=reader(parameter),
-            nargs=count,
-            default=[] if count == "*" else None,
-            metavar=metavar(parameter, parameter.name),
-        )
+    def parse(self, words: Sequence[str]) -> dict[str, Any]:
+        """The values by their parameters' names. Raises ValueError."""
+        found: dict[str, Any] = {}
+        positions: list[str] = []
+        left = list(reversed(words))
+        while left:
+            word = left.pop()
+            if not word.startswith("-") or not self._is_option(word):
+                positions.append(word)
+            elif word == "--":
+                positions += reversed(left)
+                break
+            elif word in self._flags:
+                name, value = self._flags[word]
+                found[name] = value
+            else:
+                self._take_option(word, left, found)
+        self._take_positions(positions, found)
+        missing = [given_as(each)[0] for each in self._parameters if each.required and each.name not in found]
+        if missing:
+            raise ValueError(f"too few arguments: {', '.join(missing)} missing")
+        return found
 
-    def _add_option(self, parameter: Parameter) -> None:
-        names = option_names(parameter)
-        common: dict[str, Any] = {"dest": parameter.name, "default": None, "required": parameter.required}
-        if is_flag(parameter):
-            self.add_argument(*names, action="store_false" if parameter.default is True else "store_true", **common)
-        elif parameter.kind == "bool" and not parameter.several:
-            self.add_argument(*names, action=argparse.BooleanOptionalAction, **common)
+    def _is_option(self, word: str) -> bool:
+        """Whether it is one, or a `--`, or was meant for one; where there are none, a dash is as any character."""
+        if word == "--":
+            return True
+        if not self._options and not self._flags:
+            return False
+        return word != "-" and not _NUMBER.match(word) and " " not in word.partition("=")[0]
+
+    def _take_option(self, word: str, left: list[str], found: dict[str, Any]) -> None:
+        """Read an option, and its value, which is behind its `=` or the next of the words that are left."""
+        name, has_value, value = word.partition("=")
+        if name in self._flags:
+            raise ValueError(f"{name} takes no value")
+        if name not in self._options:
+            near = resembling(name, [*self._options, *self._flags], 1)
+            raise ValueError(f"there is no option {name}{f'; did you mean {near[0]}?' if near else ''}")
+        if not has_value:
+            if not left or (left[-1].startswith("-") and self._is_option(left[-1])):
+                raise ValueError(f"{name}: expected one argument")
+            value = left.pop()
+        parameter, read = self._options[name]
+        if parameter.several:
+            found.setdefault(parameter.name, []).append(read(value))
         else:
-            action = "append" if parameter.several else "store"
-            written = metavar(parameter, parameter.name.upper())
-            self.add_argument(*names, type=reader(parameter), action=action, metavar=written, **common)
+            found[parameter.name] = read(value)
 
-    def usage_after(self, caption: str) -> str:
-        formatted = " ".join(self.format_usage().split())
-        return " ".join([caption, *formatted.removeprefix("usage:").split()])
+    def _take_positions(self, words: list[str], found: dict[str, Any]) -> None:
+        """Read the words that go by position: a list takes all that those behind it can do without."""
+        needed = sum(parameter.required for parameter, _ in self._positions)
+        for parameter, read in self._positions:
+            needed -= parameter.required
+            if not words:
+                break
+            if parameter.rest or parameter.several:
+                count = max(len(words) - needed, int(parameter.required))
+                if count > 0:
+                    found[parameter.name] = list(map(read, words[:count]))
+                    words = words[count:]
+            else:
+                found[parameter.name] = read(words[0])
+                words = words[1:]
+        if words:
+            raise ValueError(f"too many arguments: {' '.join(words)}")
 
-    def error(self, message: str) -> NoReturn:
-        """Raise ValueError with argparse's complaint, in the manner of the other messages."""
-        start, _, words = message.partition(": ")
-        if start == "the following arguments are required":
-            raise ValueError(f"too few arguments: {words} missing")
-        if start == "unrecognized arguments":
-            if self.has_options and words.startswith("-"):
-                given = words.split()[0].partition("=")[0]
-                near = resembling(given, [name for action in self._actions for name in action.option_strings], 1)
-                raise ValueError(f"there is no option {given}{f'; did you mean {near[0]}?' if near else ''}")
-            raise ValueError(f"too many arguments: {words}")
-        raise ValueError(message.removeprefix("argument "))
 
-
-def metavar(parameter: Parameter, name: str) -> str:
+def usage_of(parameter: Parameter) -> str:
+    """How a parameter is typed, in the manner of argparse."""
     words = words_of(parameter) if parameter.kind in ("choice", "member") else []
-    return f"{{{','.join(words)}}}" if words else name
+    value = f"{{{','.join(words)}}}" if words else parameter.name
+    if is_flag(parameter):
+        written = " | ".join(given_as(parameter))
+        return f"({written})" if parameter.required else f"[{written}]"
+    if parameter.option:
+        written = f"{given_as(parameter)[0]} {value if words else value.upper()}"
+    elif parameter.several or parameter.rest:
+        return f"{value} [{value} ...]" if parameter.required else f"[{value} ...]"
+    else:
+        written = value
+    return written if parameter.required else f"[{written}]"
 
 
 def is_flag(parameter: Parameter) -> bool:
-    return parameter.kind == "bool" and isinstance(parameter.default, bool) and not parameter.several
+    """Whether it is an option without a value."""
+    return parameter.option and parameter.kind == "bool" and not parameter.several
+
+
+def flags(parameter: Parameter) -> dict[str, bool]:
+    """How a flag is written, and what that says: only the opposite of its default, where it has one."""
+    dashed = parameter.name.replace("_", "-")
+    said = {True: "--", False: "--no-"}
+    said.pop(parameter.default, None)
+    return {f"{start}{name}": value for value, start in said.items() for name in (dashed, parameter.name)}
 
 
 def option_names(parameter: Parameter) -> list[str]:
-    """How an option is written: with dashes, and as the method has it."""
-    no = "no-" if is_flag(parameter) and parameter.default is True else ""
-    return list(dict.fromkeys([f"--{no}{parameter.name.replace('_', '-')}", f"--{no}{parameter.name}"]))
+    """All that an option may be written as: with dashes, and as the method has it."""
+    if is_flag(parameter):
+        return list(flags(parameter))
+    return list(dict.fromkeys([f"--{parameter.name.replace('_', '-')}", f"--{parameter.name}"]))
+
+
+def given_as(parameter: Parameter) -> list[str]:
+    """What people read for it: an option with dashes, both words of a flag that has no default, or its name."""
+    if not parameter.option:
+        return [parameter.name]
+    return list(dict.fromkeys(name[:2] + name[2:].replace("_", "-") for name in option_names(parameter)))

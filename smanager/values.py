@@ -102,8 +102,9 @@ def seconds_of(text: str) -> float:
     """A time span as people write it, `90s`, `1h30m` or plain seconds. Raises ValueError."""
     if text and (match := _SPAN.fullmatch(text)) and any(match.groups()):
         try:
-            return sum(float(number) * unit for number, unit in zip(match.groups(), _SPAN_UNITS, strict=True) if number)
-        except ValueError:  # 1.2.3
+            numbers = zip(match.groups(), _SPAN_UNITS, strict=True)
+            return _accept_span(sum(float(number) * unit for number, unit in numbers if number))
+        except ValueError:  # 1.2.3, or more days than a timedelta holds
             pass
     try:
         return _accept_span(float(text))

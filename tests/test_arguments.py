@@ -41,6 +41,17 @@ class Typed(SService):
         sure: bool | None = None,
     ) -> None: ...
 
+    def cmd_mixed(self, a: str, b: str = "bb", *rest: str, n: int = 1, f: float = 0.0, deep: bool = False) -> None: ...
+
+    def cmd_lists(self, sources: list[str], target: str, *, maybe: bool | None = None) -> None: ...
+
+    def cmd_sure(self, *, force: bool, dry_run: bool | None = None) -> None:
+        """Is sure
+
+        Args:
+            force: whatever stands against it
+        """
+
     def cmd_choices(self, colour: Colour, mode: Literal["fast", "slow", 3] = "fast") -> None: ...
 
     def cmd_times(self, when: datetime, day: date, at: time, span: timedelta) -> None: ...
@@ -97,6 +108,14 @@ def bound(method: str, words: str) -> tuple[list[Any], dict[str, Any]]:
         ("options", "--dry_run --level=-1", ([], {"dry_run": True, "level": -1})),
         ("options", "--tags a --tags b --sure", ([], {"tags": ["a", "b"], "sure": True})),
         ("options", "--no-sure", ([], {"sure": False})),
+        ("mixed", "a --n 2 b", (["a", "b"], {"n": 2})),
+        ("mixed", "--n 2 a --deep b c --f -1e5 d", (["a", "b", "c", "d"], {"n": 2, "deep": True, "f": -1e5})),
+        ("mixed", "-1e5 -.5", (["-1e5", "-.5"], {})),
+        ("mixed", "a -- --n -- -x", (["a", "--n", "--", "-x"], {})),
+        ("mixed", "-- a b -- c", (["a", "b", "--", "c"], {})),
+        ("lists", "a b --no-maybe c", ([["a", "b"], "c"], {"maybe": False})),
+        ("lists", "--maybe a b", ([["a"], "b"], {"maybe": True})),
+        ("sure", "--no-force --dry-run", ([], {"force": False, "dry_run": True})),
         ("choices", "red", ([Colour.RED], {})),
         ("choices", "#0F0 3", ([Colour.GREEN, 3], {})),
         (
@@ -126,6 +145,14 @@ def test_words_become_what_the_annotations_say(method: str, words: str, expected
         ("numbers", "1 2 maybe", "exact: 'maybe' should be one of true, yes, on, 1, false, no, off, 0"),
         ("numbers", "", "too few arguments: count missing"),
         ("numbers", "1 2 no 4", "too many arguments: 4"),
+        ("numbers", "-1e", "count: '-1e' should be a whole number"),
+        ("mixed", "a --n --deep", "--n: expected one argument"),
+        ("mixed", "a --deep=true", "--deep takes no value"),
+        ("lists", "a", "too few arguments: target missing; usage: lists [--maybe | --no-maybe] sources [sources ...] "),
+        ("lists", "--maybe false", "too few arguments: target missing"),
+        ("sure", "", "too few arguments: --force missing; usage: sure (--force | --no-force) ["),
+        ("choices", "", "too few arguments: colour missing"),
+        ("times", "2026-11-25 2026-11-25 13:45 9999999999d", "span: '9999999999d' should be a time span"),
         ("choices", "blue", "colour: 'blue' should be one of red, green; usage: choices {red,green} [{fast,slow,3}]"),
         ("choices", "red Fast", "mode: 'Fast' should be one of fast, slow, 3"),
         ("times", "yesterday", "when: 'yesterday' should be a datetime such as 2026-11-25T13:45"),
@@ -241,7 +268,8 @@ def test_help_shows_each_parameter_with_its_type_default_and_line() -> None:
         "  --seconds  time span, default 5s: how long it stays off\n"
         "\n"
     )
-    assert "  --no-wait  flag\n  --level    int, default 3\n" in page("options")
+    assert "  --no-wait          flag\n  --level            int, default 3\n" in page("options")
+    assert "  --force, --no-force      flag: whatever stands against it\n  --dry-run, --no-dry-run  fl" in page("sure")
     assert "  colour  one of red, green\n  mode    one of fast, slow, 3, default fast\n" in page("choices")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smanager.binding import is_flag, option_names, words_of
+from smanager.binding import given_as, is_flag, option_names, words_of
 from smanager.catalogue import Service
 from smanager.commands import JSON, Command, Parameter, split_words
 from smanager.manager import Manager
@@ -55,7 +55,7 @@ def place_of(parameters: Sequence[Parameter], given: Sequence[str]) -> Place:
     if awaiting:
         return Place([], awaiting)
     last = positions[-1] if positions and (positions[-1].rest or positions[-1].several) else None
-    left = [option_names(parameter)[0] for parameter in options.values() if parameter.name not in used]
+    left = [name for parameter in options.values() if parameter.name not in used for name in given_as(parameter)]
     return Place(
         list(dict.fromkeys([*left, JSON])) if open_ended else [], positions[count] if count < len(positions) else last
     )

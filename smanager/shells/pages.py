@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from smanager.access.view import View
-from smanager.binding import Binding, is_flag, option_names, words_of
+from smanager.binding import Binding, given_as, is_flag, words_of
 from smanager.catalogue import Service
 from smanager.commands import Command, Parameter
 from smanager.values import FALSE, TRUE
@@ -60,10 +60,7 @@ def command_help(caption: str, command: Command) -> str:
     """One command: how it is typed, its docstring, and what is known of its parameters."""
     doc = f"\n{command.doc}\n" if command.doc else ""
     doc += f"\nalso called: {', '.join(command.aliases)}\n" if command.aliases else ""
-    told = {
-        option_names(parameter)[0] if parameter.option else parameter.name: parameter_help(parameter)
-        for parameter in command.parameters
-    }
+    told = {", ".join(given_as(parameter)): parameter_help(parameter) for parameter in command.parameters}
     width = max(map(len, told), default=0)
     lines = [f"  {name:<{width}}  {text}\n" for name, text in told.items() if text]
     parameters = "\n" + "".join(lines) if lines else ""

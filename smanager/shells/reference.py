@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smanager.binding import Binding, option_names
+from smanager.binding import Binding, given_as
 from smanager.catalogue import Catalogue, Service
 from smanager.commands import Command
 from smanager.shells.pages import parameter_help
@@ -34,6 +34,6 @@ def _command(service: Service, command: Command) -> str:
 def _parameters(command: Command) -> Iterator[str]:
     for parameter in command.parameters:
         if text := parameter_help(parameter):
-            yield f"- `{option_names(parameter)[0] if parameter.option else parameter.name}`: {text}"
+            yield f"- {', '.join(f'`{name}`' for name in given_as(parameter))}: {text}"
     if any(map(parameter_help, command.parameters)):
         yield ""
