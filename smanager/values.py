@@ -154,10 +154,11 @@ def chosen(value: object, choices: Sequence[object]) -> Any:
 def member(value: object, members: Mapping[str, str]) -> str:
     """The name of the enum's member that is meant by its name or its value, in any case. Raises ValueError."""
     wanted = str(value)
-    for same in (str, str.lower):  # two may differ by their case only
-        for name, text in members.items():
-            if same(wanted) in (same(name), same(text)):
-                return name
+    for texts in (members, members.values()):  # the value of one may be the name of another
+        for same in (str, str.lower):  # two may differ by their case only
+            for name, text in zip(members, texts, strict=True):
+                if same(wanted) == same(text):
+                    return name
     raise ValueError(f"one of {', '.join(member_words(members))}")
 
 
