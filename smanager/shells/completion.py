@@ -28,7 +28,7 @@ async def arguments(
     place = place_of(command.parameters, split_words(line[:begin])[1:])
     found = [option for option in place.options if text and option.startswith(text)]
     if place.parameter:
-        found += [word for word in words_of(place.parameter) if word.startswith(text.lower())]
+        found += [word for word in words_of(place.parameter) if word.lower().startswith(text.lower())]
         if place.parameter.kind == "path":
             found += await manager.complete(service, "", text, line, begin, end)
     if command.completes:
