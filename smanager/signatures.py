@@ -121,6 +121,8 @@ def _parameter(declared: inspect.Parameter, annotation: object, doc: str) -> tup
 
 
 def _default(value: object) -> Any:
+    if isinstance(value, list):
+        return list(map(_default, value))
     return value.name if isinstance(value, Enum) else jsonable(value)
 
 

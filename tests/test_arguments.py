@@ -28,6 +28,11 @@ class Colour(enum.Enum):
     GREEN = "#0f0"
 
 
+class Swapped(enum.Enum):
+    ON = "off"
+    OFF = "on"
+
+
 class Typed(SService):
     def cmd_numbers(self, count: int, share: float = 0.5, exact: bool = False) -> None: ...
 
@@ -53,6 +58,16 @@ class Typed(SService):
         """
 
     def cmd_choices(self, colour: Colour, mode: Literal["fast", "slow", 3] = "fast") -> None: ...
+
+    def cmd_swap(self, state: Swapped) -> None: ...
+
+    def cmd_defaults(
+        self,
+        first: timedelta = "5m",  # type: ignore[assignment]  # as authors write it
+        *,
+        spans: list[timedelta] = [timedelta(minutes=1), timedelta(hours=1)],  # noqa: B006
+        colours: list[Colour] = [Colour.RED, Colour.GREEN],  # noqa: B006
+    ) -> None: ...
 
     def cmd_times(self, when: datetime, day: date, at: time, span: timedelta) -> None: ...
 
@@ -117,6 +132,7 @@ def bound(method: str, words: str) -> tuple[list[Any], dict[str, Any]]:
         ("lists", "--maybe a b", ([["a"], "b"], {"maybe": True})),
         ("sure", "--no-force --dry-run", ([], {"force": False, "dry_run": True})),
         ("choices", "red", ([Colour.RED], {})),
+        ("swap", "on", ([Swapped.ON], {})),
         ("choices", "#0F0 3", ([Colour.GREEN, 3], {})),
         (
             "times",
@@ -269,6 +285,8 @@ def test_help_shows_each_parameter_with_its_type_default_and_line() -> None:
         "\n"
     )
     assert "  --no-wait          flag\n  --level            int, default 3\n" in page("options")
+    assert "  first      time span, default 5m\n  --spans    list of time span, default 60s 3600s\n" in page("defaults")
+    assert "  --colours  list of one of red, green, default red green\n" in page("defaults")
     assert "  --force, --no-force      flag: whatever stands against it\n  --dry-run, --no-dry-run  fl" in page("sure")
     assert "  colour  one of red, green\n  mode    one of fast, slow, 3, default fast\n" in page("choices")
 

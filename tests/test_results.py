@@ -52,6 +52,7 @@ class Returns(SService):
     def cmd_fail(self): raise ValueError("no")
     def cmd_paint(self, colour: Colour, *, mode: Literal["fast", "slow"] = "fast", times: int = 1, very: bool = False):
         return f"{colour} {mode} {times} {very}"
+    def cmd_case(self, size: Literal["XL", "xs"]): return size
     def cmd_sure(self, word, *, force: bool, try_hard: bool | None = None): return word
     def cmd_open(self, place: Path): return type(place).__name__
     def cmd_dash_ed(self, some_word): return some_word
@@ -181,6 +182,7 @@ def test_tab_offers_options_choices_and_paths(server: Server, directory: Path) -
         "returns paint --mode slow --m": [],
         "returns paint red -- --": [],
         "returns paint --times ": [],
+        "returns case x": ["XL", "xs"],
         "returns sure --": ["--force", "--json", "--no-force", "--no-try-hard", "--try-hard"],
         "returns sure --no-force --": ["--json", "--no-try-hard", "--try-hard"],
         "returns sure --force ": [],

@@ -81,13 +81,16 @@ def parameter_help(parameter: Parameter) -> str:
 
 def default_text(parameter: Parameter) -> str:
     """A default as somebody would type it."""
-    default = parameter.default
-    if isinstance(default, bool):
-        return TRUE[0] if default else FALSE[0]
-    if parameter.kind == "timedelta":
-        return f"{default:g}s"
-    text = " ".join(map(str, default)) if isinstance(default, list) else str(default)
-    return text.lower() if parameter.kind == "member" else text
+    values = parameter.default if isinstance(parameter.default, list) else [parameter.default]
+    return " ".join(_default_word(parameter.kind, value) for value in values)
+
+
+def _default_word(kind: str, value: object) -> str:
+    if isinstance(value, bool):
+        return TRUE[0] if value else FALSE[0]
+    if kind == "timedelta" and isinstance(value, int | float):  # a method may have any default
+        return f"{value:g}s"
+    return str(value).lower() if kind == "member" else str(value)
 
 
 def services(view: View) -> str:
