@@ -220,13 +220,17 @@ class Typed(SService):
         """
     @command(hidden=True)
     def cmd_secret(self): ...
+    @command(aliases=["ls", "dir"])
+    def cmd_list(self): ...
 '''
     write_service(services, typed, "typed.py")
     (services / "systemstatus.py").unlink(missing_ok=True)
     result = smanager("--docs", "--services", services)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == (
-        "# Commands\n\n## typed\n\nTyped things\n\n### typed go\n\n"
+        "# Commands\n\n## typed\n\nTyped things\n\n"
+        "### typed list\n\n```text\ntyped list\n```\n\nAlso called: `ls`, `dir`\n\n"
+        "### typed go\n\n"
         "```text\ntyped go [--fast] where\ngo [--fast] where\n```\n\n"
         "Goes there\n\n- `where`: text: the place\n- `--fast`: flag: in a hurry\n"
     )

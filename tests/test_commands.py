@@ -25,7 +25,7 @@ from smanager.commands import (
     split_words,
 )
 from smanager.hosts.loader import described
-from smanager.service import SService
+from smanager.service import SService, command
 from smanager.signatures import describe
 
 
@@ -188,6 +188,22 @@ def test_a_service_is_described_as_data_and_its_problems_with_their_lines() -> N
     assert [command["name"] for command in commands] == [*CALLABLE, "outlets"]
     assert len(problems) == 1
     assert "cmd_largest: no signature found" in problems[0]
+
+
+def test_an_alias_that_is_another_commands_name_is_a_problem_and_no_alias() -> None:
+    class Aliased(SService):
+        @command(aliases=["help", "other", "spare", "free"])
+        def cmd_one(self) -> None: ...
+
+        @command(aliases=["spare"])
+        def cmd_other(self) -> None: ...
+
+    data, problems = described(Aliased)
+    assert [found["aliases"] for found in data["commands"]] == [("spare", "free"), ()]
+    assert [problem.partition(": ")[2] for problem in problems] == [
+        f"cmd_{method}: its alias {alias} is the name of another command; take something else"
+        for method, alias in [("one", "help"), ("one", "other"), ("other", "spare")]
+    ]
 
 
 def test_a_service_without_a_docstring_has_no_other_classs() -> None:

@@ -59,7 +59,8 @@ def service_help(service: Service, shown: Mapping[str, Command]) -> str:
 def command_help(caption: str, command: Command) -> str:
     """One command: how it is typed, its docstring, and what is known of its parameters."""
     doc = f"\n{command.doc}\n" if command.doc else ""
-    doc += f"\nalso called: {', '.join(command.aliases)}\n" if command.aliases else ""
+    others = [name for name in (command.name, *command.aliases) if name != caption.split()[-1]]
+    doc += f"\nalso called: {', '.join(others)}\n" if others else ""
     told = {", ".join(given_as(parameter)): parameter_help(parameter) for parameter in command.parameters}
     width = max(map(len, told), default=0)
     lines = [f"  {name:<{width}}  {text}\n" for name, text in told.items() if text]

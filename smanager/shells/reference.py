@@ -27,6 +27,7 @@ def _command(service: Service, command: Command) -> str:
         usages.append(Binding(command).usage(command.name))
     lines = [f"### {service.name} {command.name}\n", "```text", *usages, "```\n"]
     lines += [f"{command.doc}\n"] if command.doc else []
+    lines += [f"Also called: {', '.join(f'`{alias}`' for alias in command.aliases)}\n"] if command.aliases else []
     lines += [*_parameters(command)]
     return "\n".join(lines)
 
