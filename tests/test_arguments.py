@@ -9,7 +9,7 @@ import string
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Optional
 
 import pytest
 from hypothesis import given
@@ -34,6 +34,18 @@ class Swapped(enum.Enum):
 
 
 class Typed(SService):
+    class Inner(enum.Enum):
+        ONE = 1
+
+    def cmd_named(
+        self,
+        one: "Inner",  # noqa: UP037 - as authors write them, also below
+        two: Optional["Colour"],  # noqa: UP037, UP045
+        three: list["Colour"],  # noqa: UP037
+        *,
+        mode: Literal["a", "b", None] = None,
+    ) -> None: ...
+
     def cmd_numbers(self, count: int, share: float = 0.5, exact: bool = False) -> None: ...
 
     def cmd_options(
@@ -132,6 +144,11 @@ def bound(method: str, words: str) -> tuple[list[Any], dict[str, Any]]:
         ("lists", "--maybe a b", ([["a"], "b"], {"maybe": True})),
         ("sure", "--no-force --dry-run", ([], {"force": False, "dry_run": True})),
         ("choices", "red", ([Colour.RED], {})),
+        (
+            "named",
+            "one red red green --mode b",
+            ([Typed.Inner.ONE, Colour.RED, [Colour.RED, Colour.GREEN]], {"mode": "b"}),
+        ),
         ("swap", "on", ([Swapped.ON], {})),
         ("choices", "#0F0 3", ([Colour.GREEN, 3], {})),
         (
@@ -195,6 +212,7 @@ def test_what_does_not_fit_is_said_by_parameter_value_and_remedy(method: str, wo
         ("rest", {"first": 1, "others": [2, 3]}, ([1, 2, 3], {})),
         ("rest", [1, 2, 3], ([1, 2, 3], {})),
         ("maybe", [None], ([None], {})),
+        ("named", {"one": "ONE", "two": None, "three": [], "mode": None}, (["ONE", None, []], {"mode": None})),
         ("maybe", {"note": "x"}, ([], {"note": "x"})),
     ],
 )

@@ -142,8 +142,17 @@ def test_check_reports_every_problem(services: Path) -> None:
         "from smanager import SService\nclass B(SService):\n    def toplevel_cmd_kill(self): ...\n",
         "taken.py",
     )
+    write_service(
+        services,
+        "from smanager import SService\nclass C(SService):\n"
+        "    def cmd_x(self, a: 'Foo', b: 'int') -> 'Bar':\n        \"\"\"Is there\"\"\"\n",
+        "unknown.py",
+    )
     result = smanager("--check", "--services", services)
     assert result.returncode == 1
+    assert "unknown.py: line 3: cmd_x: what its annotation 'Foo' means is not known\n" in result.stdout
+    assert "Bar" not in result.stdout
+    assert "x: Is there\n" in result.stdout
     assert "broken.py: line 1: SyntaxError" in result.stdout
     assert "lists.py: line 3: cmd_x: both a and b take as many words as there are" in result.stdout
     assert "taken.py: toplevel_cmd_kill of b needs its service's name: kill is the manager's" in result.stdout

@@ -18,7 +18,7 @@ from smanager.commands import SHELLS_OWN, Command, CommandError, command_methods
 from smanager.hosts.errors import LoadError, in_one_line, print_traceback
 from smanager.service import SService
 from smanager.settings import CLASS_KEYS, PROGRAM_KEYS
-from smanager.signatures import describe
+from smanager.signatures import describe, signature_of
 
 _OURS = ("smanager", "builtins")
 
@@ -110,6 +110,8 @@ def described(service: type[SService]) -> tuple[dict[str, Any], list[str]]:
     for method in command_methods(service):
         try:
             commands.append(describe(service, method))
+            for unknown in signature_of(service, method).unknown:
+                complain(method, f"what its annotation {unknown!r} means is not known")
         except (CommandError, ValueError, TypeError) as error:
             complain(method, error)
     name = service.name or service.__name__.lower()
