@@ -17,6 +17,8 @@ from tests.test_jsonrpc import Program
 
 RETURNS = """
 import enum, time
+from collections import deque
+from decimal import Decimal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -36,6 +38,9 @@ class Colour(enum.Enum):
     RED = 1
     GREEN = 2
 
+class Each:
+    def __iter__(self): yield from "ab"
+
 class Returns(SService):
     def cmd_text(self): return "two\\nlines"
     def cmd_nothing(self): return None
@@ -45,6 +50,10 @@ class Returns(SService):
     def cmd_point(self): return Point(1, 2)
     def cmd_table(self): return [Disk("/", 5, 0.5), Disk("/home with a name that is long", 12, 0.25)]
     def cmd_list(self): return [1, "b"]
+    def cmd_range(self): return range(2)
+    def cmd_views(self): return {"keys": {"a": 1}.keys(), "queue": deque([1]), "price": Decimal("1.5")}
+    def cmd_infinite(self): return {"most": float("inf"), "least": float("-inf"), "none": float("nan")}
+    def cmd_each(self): return Each()
     def cmd_empty(self): return []
     def cmd_stream(self): yield 1; yield {"a": 1}; yield "b"
     async def cmd_later(self):
@@ -85,6 +94,14 @@ def server(kept: Callable[..., Server]) -> Server:
             ],
         ),
         ("list", "1\nb\n", [[1, "b"]]),
+        ("range", "0\n1\n", [[0, 1]]),
+        ("views", 'keys   ["a"]\nqueue  [1]\nprice  1.5\n', [{"keys": ["a"], "queue": [1], "price": 1.5}]),
+        (
+            "infinite",
+            "most   inf\nleast  -inf\nnone   nan\n",
+            [{"most": "inf", "least": "-inf", "none": "nan"}],
+        ),
+        ("each", "a\nb\n", ["a", "b"]),
         ("empty", "", [[]]),
         ("stream", "1\n{'a': 1}\nb\n", [1, {"a": 1}, "b"]),
         ("later", "0\n1\n", [0, 1]),
