@@ -155,11 +155,15 @@ def member(value: object, members: Mapping[str, str]) -> str:
     """The name of the enum's member that is meant by its name or its value, in any case. Raises ValueError."""
     wanted = str(value)
     for texts in (members, members.values()):  # the value of one may be the name of another
-        for same in (str, str.lower):  # two may differ by their case only
+        for same in (str, str.lower, _loosely):  # two may differ by their case only
             for name, text in zip(members, texts, strict=True):
                 if same(wanted) == same(text):
                     return name
     raise ValueError(f"one of {', '.join(member_words(members))}")
+
+
+def _loosely(text: str) -> str:
+    return text.lower().replace("-", "_")
 
 
 def member_words(members: Mapping[str, str]) -> list[str]:

@@ -26,6 +26,7 @@ from smanager.signatures import describe, parameter_docs, signature_of, without_
 class Colour(enum.Enum):
     RED = "#f00"
     GREEN = "#0f0"
+    DARK_RED = "#800"
 
 
 class Swapped(enum.Enum):
@@ -149,6 +150,7 @@ def bound(method: str, words: str) -> tuple[list[Any], dict[str, Any]]:
             "one red red green --mode b",
             ([Typed.Inner.ONE, Colour.RED, [Colour.RED, Colour.GREEN]], {"mode": "b"}),
         ),
+        ("choices", "dark-red", ([Colour.DARK_RED], {})),
         ("swap", "on", ([Swapped.ON], {})),
         ("choices", "#0F0 3", ([Colour.GREEN, 3], {})),
         (
@@ -186,7 +188,11 @@ def test_words_become_what_the_annotations_say(method: str, words: str, expected
         ("sure", "", "too few arguments: --force missing; usage: sure (--force | --no-force) ["),
         ("choices", "", "too few arguments: colour missing"),
         ("times", "2026-11-25 2026-11-25 13:45 9999999999d", "span: '9999999999d' should be a time span"),
-        ("choices", "blue", "colour: 'blue' should be one of red, green; usage: choices {red,green} [{fast,slow,3}]"),
+        (
+            "choices",
+            "blue",
+            "colour: 'blue' should be one of red, green, dark_red; usage: choices {red,green,dark_red} [{fast,slow,3}]",
+        ),
         ("choices", "red Fast", "mode: 'Fast' should be one of fast, slow, 3"),
         ("times", "yesterday", "when: 'yesterday' should be a datetime such as 2026-11-25T13:45"),
         ("options", "--levle 3", "there is no option --levle; did you mean --level?"),
@@ -232,7 +238,7 @@ def test_a_programs_values_are_arguments(method: str, params: object, expected: 
         ("numbers", 5, "its params should be a list or an object"),
         ("options", {"tags": "a"}, 'tags is "a", and should be a list'),
         ("rest", {"others": [1]}, "too few arguments: first missing"),
-        ("choices", ["blue"], 'colour is "blue", and should be one of red, green'),
+        ("choices", ["blue"], 'colour is "blue", and should be one of red, green, dark_red'),
     ],
 )
 def test_values_that_do_not_fit_are_refused(method: str, params: object, complaint: str) -> None:
@@ -304,9 +310,9 @@ def test_help_shows_each_parameter_with_its_type_default_and_line() -> None:
     )
     assert "  --no-wait          flag\n  --level            int, default 3\n" in page("options")
     assert "  first      time span, default 5m\n  --spans    list of time span, default 60s 3600s\n" in page("defaults")
-    assert "  --colours  list of one of red, green, default red green\n" in page("defaults")
+    assert "  --colours  list of one of red, green, dark_red, default red green\n" in page("defaults")
     assert "  --force, --no-force      flag: whatever stands against it\n  --dry-run, --no-dry-run  fl" in page("sure")
-    assert "  colour  one of red, green\n  mode    one of fast, slow, 3, default fast\n" in page("choices")
+    assert "  colour  one of red, green, dark_red\n  mode    one of fast, slow, 3, default fast\n" in page("choices")
 
 
 def test_docstrings_in_numpys_style_are_read_too() -> None:

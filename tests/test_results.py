@@ -61,6 +61,7 @@ class Returns(SService):
     def cmd_fail(self): raise ValueError("no")
     def cmd_paint(self, colour: Colour, *, mode: Literal["fast", "slow"] = "fast", times: int = 1, very: bool = False):
         return f"{colour} {mode} {times} {very}"
+    def cmd_send(self, *, to_all: Colour = Colour.RED, tags: list[str] = [], file: Path = Path("x")): return tags
     def cmd_case(self, size: Literal["XL", "xs"]): return size
     def cmd_sure(self, word, *, force: bool, try_hard: bool | None = None): return word
     def cmd_open(self, place: Path): return type(place).__name__
@@ -207,6 +208,15 @@ def test_tab_offers_options_choices_and_paths(server: Server, directory: Path) -
         "returns open s": ["services/", "smanager.toml", "state/"],
         "returns text --j": ["--json"],
         "returns dash": ["dash_ed"],
+        "returns dash-": ["dash_ed"],
+        "returns send --to_": ["--to-all"],
+        "returns send --to-all=": ["--to-all=green", "--to-all=red"],
+        "returns send --to-all=G": ["--to-all=green"],
+        f"returns send --file={directory}/serv": [f"--file={directory}/services/"],
+        "returns send --tags a --t": ["--tags", "--to-all"],
+        "status --j": ["--json"],
+        "status -- --j": [],
+        "nonsense --j": [],
     }
     with server.connect() as connection:
         program = Program(connection)

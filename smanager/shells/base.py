@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from smanager.access.callers import Caller
-from smanager.commands import CommandError, Status
+from smanager.commands import JSON, CommandError, Status
 from smanager.manager import Manager
 from smanager.shells.results import Printer
-from smanager.text import resembling
+from smanager.text import begins, resembling
 
 ALTERNATIVES = 3
 """Names offered in place of one that is not known."""
@@ -108,7 +108,7 @@ class Shell(cmd.Cmd):
             return written
         if not self.abbreviations:
             return name
-        meant = [known for known in self.names() if known.startswith(name) and known not in ONLY_IN_FULL]
+        meant = [known for known in self.names() if begins(known, name) and known not in ONLY_IN_FULL]
         if len(meant) > 1:
             raise CommandError(f"{name} could be: {', '.join(meant)}", Status.UNUSABLE)
         return meant[0] if meant else name
@@ -171,10 +171,12 @@ class Shell(cmd.Cmd):
         name, _, _ = self.parseline(line)
         completer = getattr(self, f"complete_{name}", self.completedefault)
         found = completer(text, line, begin, len(line))
-        return await found if isinstance(found, Awaitable) else found
+        words = await found if isinstance(found, Awaitable) else found
+        takes_json = text and JSON.startswith(text) and hasattr(self, f"do_{name}") and "--" not in line[:begin].split()
+        return [*words, JSON] if takes_json else words
 
     def completenames(self, text: str, *ignored: object) -> list[str]:
-        return [name for name in self.names() if name.startswith(text)]
+        return [name for name in self.names() if begins(name, text)]
 
     def complete_help(self, text: str, *ignored: object) -> list[str]:
         return self.completenames(text)
