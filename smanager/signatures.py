@@ -197,9 +197,10 @@ def schema_of(annotation: object) -> dict[str, Any]:
 # Docstrings.
 
 _GOOGLE = re.compile(r"^(?:Args|Arguments|Parameters):\n((?:[ \t]+.*\n?|\n)*)", re.MULTILINE)
-_GOOGLE_ENTRY = re.compile(r"^\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
-_NUMPY = re.compile(r"^Parameters\n-{3,}\n((?:.*\S.*\n?|\n(?!\S+\n-{3,}))*)", re.MULTILINE)
-_NUMPY_ENTRY = re.compile(r"^\*{0,2}(\w+)\s*(?::.*)?$")
+_NUMPY = re.compile(r"^Parameters\n-{3,}\n((?:(?!\S.*\n-{3,}).*\n)*)", re.MULTILINE)
+_ENTRY_NAMES = r"^(\*{0,2}\w+(?:\s*,\s*\*{0,2}\w+)*)\s*"
+_GOOGLE_ENTRY = re.compile(_ENTRY_NAMES + r"(?:\(.*?\))?:\s*(.*)$")
+_NUMPY_ENTRY = re.compile(_ENTRY_NAMES + r"(?::.*)?$")
 
 
 def without_parameters(doc: str) -> str:
@@ -219,7 +220,8 @@ def parameter_docs(doc: str) -> dict[str, str]:
     for line in lines:
         entry = entry_pattern.match(line)
         if entry and not line[0].isspace():
-            current = found.setdefault(entry[1], [*entry.groups()[1:]])
+            current = [*entry.groups()[1:]]
+            found |= dict.fromkeys(re.findall(r"\w+", entry[1]), current)
         elif current is not None:
             current.append(line.strip())
     return {name: " ".join(" ".join(texts).split()) for name, texts in found.items()}

@@ -321,6 +321,16 @@ def test_docstrings_in_numpys_style_are_read_too() -> None:
     assert without_parameters(doc) == "Switches"
 
 
+def test_the_forms_that_entries_and_sections_have_in_docstrings() -> None:
+    google = "Does\n\nArgs:\n    a, b (tuple(int, int), optional): both\n    *rest: more\nReturns:\n    it"
+    assert parameter_docs(google) == {"a": "both", "b": "both", "rest": "more"}
+    assert without_parameters(google) == "Does\n\nReturns:\n    it"
+    numpy = "Does\n\nParameters\n----------\nx, y : int\n    both\n\n    of them\nz\n    last\n"
+    for end in ("Returns\n-------\nint\n    it", "\nSee Also\n--------\nother"):
+        assert parameter_docs(numpy + end) == {"x": "both of them", "y": "both of them", "z": "last"}
+        assert without_parameters(numpy + end) == f"Does\n\n{end.strip()}"
+
+
 def test_a_method_without_annotations_has_no_page_of_parameters() -> None:
     class Seed(SService):
         def cmd_greet(self, name, *words):  # type: ignore[no-untyped-def]  # as the seed writes them
