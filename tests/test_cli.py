@@ -215,6 +215,13 @@ def test_the_console_ends_where_its_output_cannot_be_written(services: Path, lin
     assert (closed.returncode, closed.stdout.count(b"\n"), closed.stderr) == (0, 1, b"")
 
 
+@pytest.mark.parametrize("option", ["--check", "--docs"])
+def test_a_page_that_cannot_be_written_is_said(services: Path, option: str) -> None:
+    command = f"{sys.executable} {ROOT / 'smanager.py'} {option} --services {services}"
+    full = subprocess.run(["sh", "-c", f"{command} >/dev/full"], capture_output=True, timeout=SECONDS, check=False)
+    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: No space left on device\n")
+
+
 def test_the_command_reference_is_written_from_the_records(services: Path) -> None:
     typed = '''
 from smanager import SService, command
@@ -230,7 +237,13 @@ class Typed(SService):
     @command(hidden=True)
     def cmd_secret(self): ...
     @command(aliases=["ls", "dir"])
-    def cmd_list(self): ...
+    def cmd_list(self):
+        """Lists
+
+        Returns
+        -------
+        what there is, as ```
+        """
 '''
     write_service(services, typed, "typed.py")
     (services / "systemstatus.py").unlink(missing_ok=True)
@@ -238,7 +251,8 @@ class Typed(SService):
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == (
         "# Commands\n\n## typed\n\nTyped things\n\n"
-        "### typed list\n\n```text\ntyped list\n```\n\nAlso called: `ls`, `dir`\n\n"
+        "### typed list\n\n```text\ntyped list\n```\n\nLists\n\n"
+        "````text\nReturns\n-------\nwhat there is, as ```\n````\n\nAlso called: `ls`, `dir`\n\n"
         "### typed go\n\n"
         "```text\ntyped go [--fast] where\ngo [--fast] where\n```\n\n"
         "Goes there\n\n- `where`: text: the place\n- `--fast`: flag: in a hurry\n"
