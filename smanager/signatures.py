@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from smanager.commands import COMPLETER_PREFIX, TOPLEVEL_PREFIX, Command, CommandError, Parameter, command_name
+from smanager.commands import COMPLETER_PREFIX, JSON, TOPLEVEL_PREFIX, Command, CommandError, Parameter, command_name
 from smanager.data import jsonable
 from smanager.values import KINDS
 
@@ -78,6 +78,8 @@ def signature_of(owner: type, method: str) -> Signature:
         for parameter in declared
         if parameter.kind is not parameter.VAR_KEYWORD
     ]
+    if any(parameter.option and parameter.name == "json" for parameter, _ in found):
+        raise CommandError(f"{JSON} is an option of every command; call its own something else")
     lists = [parameter.name for parameter, _ in found if (parameter.several or parameter.rest) and not parameter.option]
     if len(lists) > 1:
         raise CommandError(f"both {lists[0]} and {lists[1]} take as many words as there are")

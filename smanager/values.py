@@ -123,6 +123,13 @@ def _accept_span(value: object) -> float:
     return found
 
 
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # `~` and no user's name, which shells leave alone too
+        return Path(text)
+
+
 def _span(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
 
@@ -133,7 +140,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "int": Kind(_number, _accept_number, int, {"type": "integer"}),
         "float": Kind(_real, _accept_real, float, {"type": "number"}),
         "bool": Kind(_truth, _accept_truth, bool, {"type": "boolean"}),
-        "path": Kind(str, _accept_text, Path, {"type": "string"}),
+        "path": Kind(str, _accept_text, _path, {"type": "string"}),
         "datetime": _moment(datetime, "2026-11-25T13:45"),
         "date": _moment(date, "2026-11-25"),
         "time": _moment(time, "13:45"),

@@ -158,6 +158,7 @@ def bound(method: str, words: str) -> tuple[list[Any], dict[str, Any]]:
             "2026-11-25T13:45 2026-11-25 13:45 1h30m",
             ([datetime(2026, 11, 25, 13, 45), date(2026, 11, 25), time(13, 45), timedelta(hours=1.5)], {}),
         ),
+        ("files", "~/a ~nobody-has/this", ([Path.home() / "a", [Path("~nobody-has/this")]], {})),
         ("files", "to a b", ([Path("to"), [Path("a"), Path("b")]], {})),
         ("maybe", "", ([], {})),
         ("maybe", "3 x", ([3, "x"], {})),
@@ -329,6 +330,17 @@ def test_the_forms_that_entries_and_sections_have_in_docstrings() -> None:
     for end in ("Returns\n-------\nint\n    it", "\nSee Also\n--------\nother"):
         assert parameter_docs(numpy + end) == {"x": "both of them", "y": "both of them", "z": "last"}
         assert without_parameters(numpy + end) == f"Does\n\n{end.strip()}"
+
+
+def test_an_option_that_every_command_has_can_be_no_commands_own() -> None:
+    class Own(SService):
+        def cmd_get(self, *, json: bool = False) -> None: ...
+
+        def cmd_put(self, json: str) -> None: ...
+
+    with pytest.raises(CommandError, match="--json is an option of every command; call its own something else"):
+        describe(Own, "cmd_get")
+    assert describe(Own, "cmd_put").parameters[0].name == "json"
 
 
 def test_a_method_without_annotations_has_no_page_of_parameters() -> None:
