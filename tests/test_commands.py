@@ -21,6 +21,7 @@ from smanager.commands import (
     Parameter,
     Status,
     command_methods,
+    last_word,
     split_commands,
     split_words,
 )
@@ -350,6 +351,31 @@ def test_words_are_split_as_a_shell_does_whether_or_not_a_line_holds_quotes(text
             split_words(text)
     else:
         assert split_words(text) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("", (0, "")),
+        ("say ", (4, "")),
+        ("say caf\u00e9\u00a0noir", (4, "caf\u00e9\u00a0noir")),
+        ("say 'two w", (4, "two w")),
+        ('say x"two \\"w', (4, 'xtwo "w')),
+        ("say 'a b'/c\\ d", (4, "a b/c d")),
+        ("say 'a b' ", (10, "")),
+        ("say a\\", (4, "a\\")),
+        ('say "a\\', (4, "a\\")),
+    ],
+)
+def test_the_last_word_is_found_also_in_an_open_quotation(line: str, word: tuple[int, str]) -> None:
+    assert last_word(line) == word
+
+
+@given(st.text() | st.text(";'\"\\ ab\t"))
+def test_every_line_has_a_last_word(line: str) -> None:
+    begin, word = last_word(line)
+    assert split_words(line[:begin] + shlex.quote(word))[-1] == word
+    assert len(split_words(line[:begin])) + 1 == len(split_words(line[:begin] + shlex.quote(word)))
 
 
 @pytest.mark.parametrize(

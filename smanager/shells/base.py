@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from smanager.access.callers import Caller
-from smanager.commands import JSON, CommandError, Status
+from smanager.commands import JSON, CommandError, Status, last_word
 from smanager.manager import Manager
 from smanager.shells.results import Printer
 from smanager.text import begins, resembling
@@ -155,17 +155,16 @@ class Shell(cmd.Cmd):
 
     async def completions(self, line: str) -> tuple[int, list[str]]:
         """Where the word before the cursor begins in `line`, the text left of the cursor, and what it could be."""
-        word = _last_word(line)
-        if word.startswith("?") and line.strip() == word:  # `?`, which needs no blank behind it
-            word = word[1:]
-        begin = len(line) - len(word)
+        begin, text = last_word(line)
+        if text.startswith("?") and not line[:begin].strip():  # `?`, which needs no blank behind it
+            begin, text = begin + 1, text[1:]
         try:
-            return begin, sorted(set(await self.words_for(line, begin)))
-        except CommandError:  # an ambiguous command, or a quotation that is not closed yet
+            return begin, sorted(set(await self.words_for(text, line, begin)))
+        except CommandError:  # an ambiguous command
             return begin, []
 
-    async def words_for(self, line: str, begin: int) -> Iterable[str]:
-        text = line[begin:]
+    async def words_for(self, text: str, line: str, begin: int) -> Iterable[str]:
+        """What the last word of `line` could be, which begins there and is `text` without its quotes."""
         if not line[:begin].strip():
             return self.completenames(text)
         name, _, _ = self.parseline(line)
@@ -180,11 +179,6 @@ class Shell(cmd.Cmd):
 
     def complete_help(self, text: str, *ignored: object) -> list[str]:
         return self.completenames(text)
-
-
-def _last_word(line: str) -> str:
-    """Only blanks part words here: names may hold dashes, which readline would take for a word's end."""
-    return "" if not line or line[-1].isspace() else line.split()[-1]
 
 
 class Absent:

@@ -23,9 +23,9 @@ class Place:
 
 
 async def arguments(
-    manager: Manager, service: Service, command: Command, text: str, line: str, begin: int, end: int
+    manager: Manager, service: Service, command: Command, text: str, line: str, begin: int
 ) -> list[str]:
-    """The words that `text` could become; `line` begins with the command. Raises CommandError at an open quotation."""
+    """The words that `text` could become, which begins there in `line`; that begins with the command."""
     place = place_of(command.parameters, split_words(line[:begin])[1:])
     name, has_value, value = text.partition("=")
     if has_value and (option := place.options.get(name)):
@@ -35,7 +35,8 @@ async def arguments(
         found = [name for name in dict.fromkeys(shown) if text and begins(name, text)]
         found += await values(manager, service, place.parameter, text) if place.parameter else []
     if command.completes:
-        found += await manager.complete(service, command.name, text, line, begin, end)
+        line = line[:begin] + text  # as if nothing were quoted: that is how the stdlib's `cmd` has it
+        found += await manager.complete(service, command.name, text, line, begin, len(line))
     return found
 
 

@@ -91,6 +91,6 @@ def completer(service: Service, command: Command) -> Callable[[Shell, str, str, 
     """A `complete_` method for the words of a command's arguments."""
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
-        return await completion.arguments(shell.manager, service, command, text, line, begin, end)
+        return await completion.arguments(shell.manager, service, command, text, line, begin)
 
     return complete
