@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
@@ -12,8 +13,14 @@ from smanager.commands import Command, CommandError, Parameter, Status
 from smanager.text import resembling
 from smanager.values import FALSE, KINDS, TRUE, chosen, member, member_words
 
+NUMBER = re.compile(r"-\.?\d")
+"""How what is below zero begins; no option does, for they have names."""
+
 NO_PREFIX = "\0"
 """For argparse, where a command has no options and `-x` is a word like any other; only one that begins so is not."""
+
+DASHES = "\ufdd0"
+"""Stands for a `--` that is a word (argparse takes each of them away); a character that is none (Unicode, 23.7)."""
 
 
 class WordError(Exception):
@@ -40,7 +47,7 @@ class Binding:
 
     def usage(self, caption: str) -> str:
         """How the command is typed, after `caption`: the words that lead to it."""
-        return self.parser.usage_after(caption)
+        return Declared(self.command.parameters, for_usage=True).usage_after(caption)
 
     def bind(self, caption: str, words: Sequence[str]) -> Arguments:
         """Words as arguments.
@@ -49,13 +56,8 @@ class Binding:
         """
         if not words and not self.command.parameters:
             return Arguments([], {})
-        if not self.parser.has_options and "--" in words:
-            words = list(words)
-            words.remove("--")
         try:
-            found = vars(self.parser.parse_args(words))
-            given = {name: value for name, value in found.items() if value is not None and value != []}
-            return arrange(self.command.parameters, given)
+            return arrange(self.command.parameters, self.parser.parse(words))
         except (ValueError, WordError) as error:
             raise CommandError(f"{caption}: {error}; usage: {self.usage(caption)}", Status.UNUSABLE) from None
 
@@ -166,12 +168,10 @@ def schema(parameter: Parameter) -> dict[str, Any]:
 def reader(parameter: Parameter) -> Callable[[str], Any]:
     """How a word for a parameter is read, for argparse."""
     read = acceptor(parameter) if parameter.kind in ("choice", "member") else KINDS[parameter.kind].read
-    if read is str:
-        return str
-
-    name = option_names(parameter)[0] if parameter.option else parameter.name
+    name = given_as(parameter)[0]
 
     def read_word(word: str) -> Any:
+        word = "--" if word == DASHES else word
         try:
             return read(word)
         except ValueError as error:
@@ -189,18 +189,51 @@ def words_of(parameter: Parameter) -> list[str]:
     return [TRUE[0], FALSE[0]] if parameter.kind == "bool" else []
 
 
-class WordParser(argparse.ArgumentParser):
-    """argparse for one command: it neither exits nor prints."""
+class WordParser:
+    """Reads one command's words by argparse: the options first, wherever they stand up to a `--`, then what is left by
+    position. In one go it would take all positions for left out that may be, at the first option that it meets."""
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
-        self.has_options = any(parameter.option for parameter in parameters)
-        super().__init__(
-            add_help=False, allow_abbrev=False, prefix_chars="-" if self.has_options else NO_PREFIX, prog=""
-        )
-        for parameter in parameters:
-            self._add_option(parameter) if parameter.option else self._add_position(parameter)
+        options = [parameter for parameter in parameters if parameter.option]
+        self._options = Declared(options) if options else None
+        self._positions = Declared([parameter for parameter in parameters if not parameter.option])
 
-    def _add_position(self, parameter: Parameter) -> None:
+    def parse(self, words: Sequence[str]) -> dict[str, Any]:
+        """The values by their parameters' names. Raises ValueError and WordError."""
+        before, after = list(words), []
+        if "--" in words:
+            end = before.index("--")
+            before, after = before[:end], [DASHES if word == "--" else word for word in before[end + 1 :]]
+        found: dict[str, Any] = {}
+        if self._options:
+            options, before = self._options.parse_known_args(before)
+            found = vars(options)
+            for word in before:
+                if word.startswith("-") and word != "-" and not NUMBER.match(word) and " " not in word:
+                    self._options.refuse(word)
+        found |= vars(self._positions.parse_args([*before, *after]))
+        return {name: value for name, value in found.items() if value is not None and value != []}
+
+
+class Declared(argparse.ArgumentParser):
+    """argparse for parameters of one kind, options or positions; it neither exits nor prints."""
+
+    def __init__(self, parameters: Sequence[Parameter], for_usage: bool = False) -> None:
+        """`for_usage` shows what may be chosen, and each option once; messages have a position's name instead."""
+        has_options = any(parameter.option for parameter in parameters)
+        super().__init__(
+            add_help=False,
+            allow_abbrev=False,
+            argument_default=argparse.SUPPRESS,
+            prefix_chars="-" if has_options else NO_PREFIX,
+            prog="",
+        )
+        self._negative_number_matcher = NUMBER  # argparse's own knows no -1e5, and no option begins so
+        for parameter in parameters:
+            names = option_names(parameter) if not for_usage else given_as(parameter)
+            self._add_option(parameter, names) if parameter.option else self._add_position(parameter, for_usage)
+
+    def _add_position(self, parameter: Parameter, for_usage: bool) -> None:
         several = parameter.several or parameter.rest
         count = ("+" if several else None) if parameter.required else ("*" if several else "?")
         self.add_argument(
@@ -208,20 +241,26 @@ class WordParser(argparse.ArgumentParser):
             type=reader(parameter),
             nargs=count,
             default=[] if count == "*" else None,
-            metavar=metavar(parameter, parameter.name),
+            metavar=metavar(parameter, parameter.name) if for_usage else None,
         )
 
-    def _add_option(self, parameter: Parameter) -> None:
-        names = option_names(parameter)
-        common: dict[str, Any] = {"dest": parameter.name, "default": None, "required": parameter.required}
-        if is_flag(parameter):
-            self.add_argument(*names, action="store_false" if parameter.default is True else "store_true", **common)
-        elif parameter.kind == "bool" and not parameter.several:
-            self.add_argument(*names, action=argparse.BooleanOptionalAction, **common)
+    def _add_option(self, parameter: Parameter, names: Sequence[str]) -> None:
+        common: dict[str, Any] = {"dest": parameter.name, "required": parameter.required}
+        if is_flag(parameter) and isinstance(parameter.default, bool):
+            self.add_argument(*names, action="store_false" if parameter.default else "store_true", **common)
+        elif is_flag(parameter):
+            positive = [name for name in names if not name.startswith("--no-")]
+            self.add_argument(*positive, action=argparse.BooleanOptionalAction, **common)
         else:
             action = "append" if parameter.several else "store"
             written = metavar(parameter, parameter.name.upper())
             self.add_argument(*names, type=reader(parameter), action=action, metavar=written, **common)
+
+    def refuse(self, word: str) -> NoReturn:
+        """Raise ValueError about an option that there is not."""
+        given = word.partition("=")[0]
+        near = resembling(given, [name for action in self._actions for name in action.option_strings], 1)
+        raise ValueError(f"there is no option {given}{f'; did you mean {near[0]}?' if near else ''}")
 
     def usage_after(self, caption: str) -> str:
         formatted = " ".join(self.format_usage().split())
@@ -233,10 +272,6 @@ class WordParser(argparse.ArgumentParser):
         if start == "the following arguments are required":
             raise ValueError(f"too few arguments: {words} missing")
         if start == "unrecognized arguments":
-            if self.has_options and words.startswith("-"):
-                given = words.split()[0].partition("=")[0]
-                near = resembling(given, [name for action in self._actions for name in action.option_strings], 1)
-                raise ValueError(f"there is no option {given}{f'; did you mean {near[0]}?' if near else ''}")
             raise ValueError(f"too many arguments: {words}")
         raise ValueError(message.removeprefix("argument "))
 
@@ -247,10 +282,27 @@ def metavar(parameter: Parameter, name: str) -> str:
 
 
 def is_flag(parameter: Parameter) -> bool:
-    return parameter.kind == "bool" and isinstance(parameter.default, bool) and not parameter.several
+    """Whether it is an option without a value."""
+    return parameter.option and parameter.kind == "bool" and not parameter.several
+
+
+def flags(parameter: Parameter) -> dict[str, bool]:
+    """How a flag is written, and what that says: only the opposite of its default, where it has one."""
+    dashed = parameter.name.replace("_", "-")
+    said = {True: "--", False: "--no-"}
+    said.pop(parameter.default, None)
+    return {f"{start}{name}": value for value, start in said.items() for name in (dashed, parameter.name)}
 
 
 def option_names(parameter: Parameter) -> list[str]:
-    """How an option is written: with dashes, and as the method has it."""
-    no = "no-" if is_flag(parameter) and parameter.default is True else ""
-    return list(dict.fromkeys([f"--{no}{parameter.name.replace('_', '-')}", f"--{no}{parameter.name}"]))
+    """All that an option may be written as: with dashes, and as the method has it."""
+    if is_flag(parameter):
+        return list(flags(parameter))
+    return list(dict.fromkeys([f"--{parameter.name.replace('_', '-')}", f"--{parameter.name}"]))
+
+
+def given_as(parameter: Parameter) -> list[str]:
+    """What people read for it: an option with dashes, both words of a flag that has no default, or its name."""
+    if not parameter.option:
+        return [parameter.name]
+    return list(dict.fromkeys(name[:2] + name[2:].replace("_", "-") for name in option_names(parameter)))

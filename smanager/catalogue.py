@@ -75,7 +75,7 @@ class ServicesFile:
 
 
 class Catalogue:
-    """All services files by path, services by name, and toplevel commands by name."""
+    """All services files by path, services by name, and toplevel commands by all their names."""
 
     def __init__(self, services: Services, reserved: Iterable[str]) -> None:
         """List what the configuration says; the names in `reserved` are the manager's own commands."""
@@ -83,7 +83,7 @@ class Catalogue:
         self._reserved = frozenset(reserved)
         self.files: dict[Path, ServicesFile] = {}
         self.services: dict[str, Service] = {}
-        self.toplevel: dict[str, tuple[Service, Command]] = {}
+        self.called_toplevel: dict[str, tuple[Service, Command]] = {}
         self.generation = 0
         """Changes whenever the services or their commands have changed."""
 
@@ -237,20 +237,27 @@ class Catalogue:
         """Make what the files hold now known to callers: services by name, then their toplevel commands."""
         found = [service for file in self.files.values() for service in file.services]
         self.services = {service.name: service for service in sorted(found, key=lambda service: service.name)}
-        self.toplevel = {}
-        for service in self.services.values():
-            for command in sorted(service.commands.values(), key=lambda command: command.name):
-                if command.toplevel:
-                    self._publish_toplevel(service, command)
+        self.called_toplevel = {}
+        toplevel = [
+            (service, command)
+            for service in self.services.values()
+            for command in sorted(service.commands.values(), key=lambda command: command.name)
+            if command.toplevel
+        ]
+        for service, command in toplevel:
+            self._publish_toplevel(service, command, command.name)
+        for service, command in toplevel:
+            for alias in command.aliases:
+                self._publish_toplevel(service, command, alias)
         self.generation += 1
 
-    def _publish_toplevel(self, service: Service, command: Command) -> None:
-        if command.name in self._reserved or command.name in self.services:
+    def _publish_toplevel(self, service: Service, command: Command, name: str) -> None:
+        if name in self._reserved or name in self.services:
             owner = "the manager's or a service's"
-        elif command.name in self.toplevel:
-            owner = self.toplevel[command.name][0].name + "'s"
+        elif name in self.called_toplevel:
+            owner = self.called_toplevel[name][0].name + "'s"
         else:
-            self.toplevel[command.name] = (service, command)
+            self.called_toplevel[name] = (service, command)
             return
-        problem = f"toplevel_cmd_{command.name} of {service.name} needs its service's name: {command.name} is {owner}"
-        self._note(service.file, problem)
+        what = f"toplevel_cmd_{command.name}" if name == command.name else f"the alias of toplevel_cmd_{command.name}"
+        self._note(service.file, f"{what} of {service.name} needs its service's name: {name} is {owner}")

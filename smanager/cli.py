@@ -27,6 +27,7 @@ from smanager.shells import pages, reference
 from smanager.shells.operations import RESERVED
 from smanager.shells.root import Shells
 from smanager.storage import Storage, StorageError, UnwritableError
+from smanager.text import as_bytes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -162,12 +163,22 @@ async def check(manager: Manager) -> int:
     problems = [f"{file.path}: {problem}" for file, problem in manager.catalogue.problems()]
     services = manager.catalogue.services.values()
     report = "".join(pages.service_help(service, service.commands) for service in services)
-    write_all(sys.stdout.fileno(), f"{report}{chr(10).join(problems) or 'no problems found'}\n".encode())
+    write_out(f"{report}{chr(10).join(problems) or 'no problems found'}\n")
     return 1 if problems else 0
 
 
 async def docs(manager: Manager) -> int:
     """Print the command reference; returns 1 where some of it is missing, for a file has problems."""
     await manager.check()
-    write_all(sys.stdout.fileno(), reference.markdown(manager.catalogue).encode())
+    write_out(reference.markdown(manager.catalogue))
     return 1 if any(True for _ in manager.catalogue.problems()) else 0
+
+
+def write_out(text: str) -> None:
+    """Print all of it. Raises CommandError where that cannot be."""
+    try:
+        write_all(sys.stdout.fileno(), as_bytes(text))
+    except BrokenPipeError:
+        pass  # a reader that has seen enough is no mistake
+    except OSError as error:
+        raise CommandError(f"cannot write the output: {error.strerror}") from None

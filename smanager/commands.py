@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -23,6 +24,7 @@ SHELLS_OWN = frozenset({"help", "exit", "quit"})
 _QUOTED_OR_SEMICOLON = re.compile(r"""\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|;""", re.DOTALL)
 JSON, PROGRESS = "--json", "--progress"
 _OPTION = re.compile(rf"^(?:(?!\s--\s).)*?\s({JSON}|{PROGRESS})(?!\S)", re.DOTALL)  # `--` ends all options
+_WORD = re.compile(r"""(?:\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|\\\Z|[^ \t\r\n'"\\])+""", re.DOTALL)
 _NEEDS_SHELL_SPLITTING = re.compile(r"""['"\\]|[^\S \t\r\n]""")  # other blanks than these part no words
 
 
@@ -156,6 +158,15 @@ def without_ampersand(text: str) -> tuple[str, bool]:
     if rest.endswith(("\t&", " &")):
         return rest[:-1], True
     return text, False
+
+
+def last_word(line: str) -> tuple[int, str]:
+    """Where the word begins that ends a line, and the word without its quotes, of which the last may be open."""
+    begin = next((found.start() for found in _WORD.finditer(line) if found.end() == len(line)), len(line))
+    for end in ("", "\\", '\\"', "'", '"'):  # what may be missing from it, a backslash's own first
+        with suppress(ValueError):
+            return begin, "".join(shlex.split(line[begin:] + end))
+    return begin, line[begin:]
 
 
 def split_words(text: str) -> list[str]:

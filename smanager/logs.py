@@ -57,7 +57,8 @@ class LogQueue(logging.Handler):
 
     def _write(self) -> None:
         while (line := self._waiting.get()) is not None:
-            write_all(self.descriptor, self.place(line).encode("utf-8", "backslashreplace"))
+            with suppress(OSError):  # it is closed, or its disk full
+                write_all(self.descriptor, self.place(line).encode("utf-8", "backslashreplace"))
             if self._dropped and self._waiting.empty():
                 dropped, self._dropped = self._dropped, 0
                 text = f"{dropped} lines of the log were dropped, for they came faster than they could be written"
@@ -70,15 +71,13 @@ class LogQueue(logging.Handler):
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write it all, however long that takes; nothing where the descriptor is closed or its disk full."""
+    """Write it all, however long that takes. Raises OSError where it cannot be."""
     left = memoryview(data)
     while left:
         try:
             left = left[os.write(descriptor, left) :]
         except BlockingIOError:  # a terminal that another program has made so
             select.select([], [descriptor], [])
-        except OSError:
-            return
 
 
 def log_to_stderr(verbose: bool) -> LogQueue:

@@ -15,7 +15,17 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from smanager.commands import COMPLETER_PREFIX, TOPLEVEL_PREFIX, Command, CommandError, Parameter, command_name
+from smanager.commands import (
+    COMPLETER_PREFIX,
+    JSON,
+    PREFIX,
+    PROGRESS,
+    TOPLEVEL_PREFIX,
+    Command,
+    CommandError,
+    Parameter,
+    command_name,
+)
 from smanager.data import jsonable
 from smanager.values import KINDS
 
@@ -43,6 +53,8 @@ class Signature:
     """For each parameter."""
     returns: Mapping[str, Any]
     """What JSON Schema says of the result."""
+    unknown: tuple[str, ...] = ()
+    """Annotations of parameters that name nothing, and so count for `str`."""
 
     def revive(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """JSON values, in their positions and by their names, as the objects that the method is to be called with."""
@@ -70,18 +82,19 @@ def signature_of(owner: type, method: str) -> Signature:
             raise CommandError("it has no parameter for `self`")
         del declared[0]
     docs = parameter_docs(inspect.getdoc(function) or "")
-    named = getattr(inspect.unwrap(function), "__globals__", {})
+    names = _Names(owner, function)
     found = [
-        _parameter(parameter, _resolved(parameter.annotation, named), docs.get(parameter.name, ""))
+        _parameter(parameter, names, docs.get(parameter.name, ""))
         for parameter in declared
         if parameter.kind is not parameter.VAR_KEYWORD
     ]
     lists = [parameter.name for parameter, _ in found if (parameter.several or parameter.rest) and not parameter.option]
     if len(lists) > 1:
         raise CommandError(f"both {lists[0]} and {lists[1]} take as many words as there are")
-    returned = _resolved(inspect.signature(function).return_annotation, named)
+    unknown = tuple(names.unknown)
+    returned = names.resolve(inspect.signature(function).return_annotation)
     return Signature(
-        tuple(parameter for parameter, _ in found), tuple(revive for _, revive in found), schema_of(returned)
+        tuple(parameter for parameter, _ in found), tuple(revive for _, revive in found), schema_of(returned), unknown
     )
 
 
@@ -93,6 +106,9 @@ def describe(owner: type, method: str, name: str = "") -> Command:
     name = name or command_name(method)
     doc = inspect.getdoc(getattr(owner, method)) or ""
     signature = signature_of(owner, method)
+    for parameter in signature.parameters if method.startswith((PREFIX, TOPLEVEL_PREFIX)) else ():
+        if parameter.option and f"--{parameter.name}" in (JSON, PROGRESS):
+            raise CommandError(f"--{parameter.name} is an option of every command; call its own something else")
     return Command(
         name,
         without_parameters(doc),
@@ -104,8 +120,30 @@ def describe(owner: type, method: str, name: str = "") -> Command:
     )
 
 
-def _parameter(declared: inspect.Parameter, annotation: object, doc: str) -> tuple[Parameter, Revive]:
-    typed, revive = _typed(annotation)
+class _Names:
+    """What the names mean that annotations have as text: the module's, and those in the class."""
+
+    def __init__(self, owner: type, function: Callable[..., object]) -> None:
+        self.unknown: list[str] = []
+        self._globals = getattr(inspect.unwrap(function), "__globals__", {})
+        self._locals = {name: value for base in reversed(owner.__mro__) for name, value in vars(base).items()}
+
+    def resolve(self, annotation: object) -> object:
+        """An annotation, as the object that it names where it is text; `str` where it names nothing."""
+        if isinstance(annotation, typing.ForwardRef):
+            annotation = annotation.__forward_arg__
+        if not isinstance(annotation, str):
+            return annotation
+        try:
+            # As typing.get_type_hints does, which gives up on all of them where one is unknown.
+            return self.resolve(eval(annotation, self._globals, self._locals))
+        except Exception:
+            self.unknown.append(annotation)
+            return str
+
+
+def _parameter(declared: inspect.Parameter, names: _Names, doc: str) -> tuple[Parameter, Revive]:
+    typed, revive = _typed(declared.annotation, names)
     rest = declared.kind is declared.VAR_POSITIONAL
     given = declared.default is not declared.empty
     return replace(
@@ -121,35 +159,29 @@ def _parameter(declared: inspect.Parameter, annotation: object, doc: str) -> tup
 
 
 def _default(value: object) -> Any:
+    if isinstance(value, list):
+        return list(map(_default, value))
     return value.name if isinstance(value, Enum) else jsonable(value)
 
 
-def _resolved(annotation: object, named: dict[str, Any]) -> object:
-    """An annotation that is still text, as the object that it names; text where it names nothing here."""
-    if not isinstance(annotation, str):
-        return annotation
-    try:
-        return eval(annotation, named)  # what typing.get_type_hints does, which gives up on all where one is unknown
-    except Exception:
-        return str
-
-
-def _typed(annotation: object) -> tuple[Parameter, Revive]:
+def _typed(annotation: object, names: _Names) -> tuple[Parameter, Revive]:
     """A parameter of this annotation, still without its name, and the reviver of its values."""
+    annotation = names.resolve(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return _typed(arguments[0])
+        return _typed(arguments[0], names)
     if origin in (typing.Union, types.UnionType):
         others = [argument for argument in arguments if argument is not type(None)]
         if len(others) < len(arguments) and len(others) == 1:
-            typed, revive = _typed(others[0])
+            typed, revive = _typed(others[0], names)
             return replace(typed, nullable=True), lambda value: None if value is None else revive(value)
     if annotation is list or origin is list:
-        typed, revive = _typed(*arguments) if arguments else _typed(str)
+        typed, revive = _typed(arguments[0] if arguments else str, names)
         if not typed.several:
             return replace(typed, several=True), lambda values: list(map(revive, values))
-    if origin is typing.Literal and all(isinstance(choice, str | int | bool) for choice in arguments):
-        return Parameter("", kind="choice", choices=arguments), lambda value: value
+    choices = tuple(choice for choice in arguments if choice is not None)
+    if origin is typing.Literal and choices and all(isinstance(choice, str | int | bool) for choice in choices):
+        return Parameter("", kind="choice", choices=choices, nullable=None in arguments), lambda value: value
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         members = {name: str(item.value) for name, item in annotation.__members__.items()}
         return Parameter("", kind="member", members=members), annotation.__members__.__getitem__
@@ -178,9 +210,10 @@ def schema_of(annotation: object) -> dict[str, Any]:
 # Docstrings.
 
 _GOOGLE = re.compile(r"^(?:Args|Arguments|Parameters):\n((?:[ \t]+.*\n?|\n)*)", re.MULTILINE)
-_GOOGLE_ENTRY = re.compile(r"^\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
-_NUMPY = re.compile(r"^Parameters\n-{3,}\n((?:.*\S.*\n?|\n(?!\S+\n-{3,}))*)", re.MULTILINE)
-_NUMPY_ENTRY = re.compile(r"^\*{0,2}(\w+)\s*(?::.*)?$")
+_NUMPY = re.compile(r"^Parameters\n-{3,}\n((?:(?!\S.*\n-{3,}).*\n)*)", re.MULTILINE)
+_ENTRY_NAMES = r"^(\*{0,2}\w+(?:\s*,\s*\*{0,2}\w+)*)\s*"
+_GOOGLE_ENTRY = re.compile(_ENTRY_NAMES + r"(?:\(.*?\))?:\s*(.*)$")
+_NUMPY_ENTRY = re.compile(_ENTRY_NAMES + r"(?::.*)?$")
 
 
 def without_parameters(doc: str) -> str:
@@ -200,7 +233,8 @@ def parameter_docs(doc: str) -> dict[str, str]:
     for line in lines:
         entry = entry_pattern.match(line)
         if entry and not line[0].isspace():
-            current = found.setdefault(entry[1], [*entry.groups()[1:]])
+            current = [*entry.groups()[1:]]
+            found |= dict.fromkeys(re.findall(r"\w+", entry[1]), current)
         elif current is not None:
             current.append(line.strip())
     return {name: " ".join(" ".join(texts).split()) for name, texts in found.items()}

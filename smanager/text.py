@@ -58,6 +58,11 @@ def as_bytes(text: str) -> bytes:
         return _NO_BYTE.sub("?", text).encode("utf-8", "surrogateescape")
 
 
+def begins(name: str, typed: str) -> bool:
+    """Whether a name begins with what somebody has typed of it, with dashes for underscores or the other way."""
+    return name.replace("-", "_").startswith(typed.replace("-", "_"))
+
+
 def resembling(word: str, known: Sequence[str], most: int) -> list[str]:
     """The known words that may have been meant, the nearest first."""
     import difflib  # a mistake is seldom, and this takes memory in each process

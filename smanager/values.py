@@ -102,8 +102,9 @@ def seconds_of(text: str) -> float:
     """A time span as people write it, `90s`, `1h30m` or plain seconds. Raises ValueError."""
     if text and (match := _SPAN.fullmatch(text)) and any(match.groups()):
         try:
-            return sum(float(number) * unit for number, unit in zip(match.groups(), _SPAN_UNITS, strict=True) if number)
-        except ValueError:  # 1.2.3
+            numbers = zip(match.groups(), _SPAN_UNITS, strict=True)
+            return _accept_span(sum(float(number) * unit for number, unit in numbers if number))
+        except ValueError:  # 1.2.3, or more days than a timedelta holds
             pass
     try:
         return _accept_span(float(text))
@@ -122,6 +123,13 @@ def _accept_span(value: object) -> float:
     return found
 
 
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # `~` and no user's name, which shells leave alone too
+        return Path(text)
+
+
 def _span(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
 
@@ -132,7 +140,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "int": Kind(_number, _accept_number, int, {"type": "integer"}),
         "float": Kind(_real, _accept_real, float, {"type": "number"}),
         "bool": Kind(_truth, _accept_truth, bool, {"type": "boolean"}),
-        "path": Kind(str, _accept_text, Path, {"type": "string"}),
+        "path": Kind(str, _accept_text, _path, {"type": "string"}),
         "datetime": _moment(datetime, "2026-11-25T13:45"),
         "date": _moment(date, "2026-11-25"),
         "time": _moment(time, "13:45"),
@@ -153,11 +161,16 @@ def chosen(value: object, choices: Sequence[object]) -> Any:
 def member(value: object, members: Mapping[str, str]) -> str:
     """The name of the enum's member that is meant by its name or its value, in any case. Raises ValueError."""
     wanted = str(value)
-    for same in (str, str.lower):  # two may differ by their case only
-        for name, text in members.items():
-            if same(wanted) in (same(name), same(text)):
-                return name
+    for texts in (members, members.values()):  # the value of one may be the name of another
+        for same in (str, str.lower, _loosely):  # two may differ by their case only
+            for name, text in zip(members, texts, strict=True):
+                if same(wanted) == same(text):
+                    return name
     raise ValueError(f"one of {', '.join(member_words(members))}")
+
+
+def _loosely(text: str) -> str:
+    return text.lower().replace("-", "_")
 
 
 def member_words(members: Mapping[str, str]) -> list[str]:

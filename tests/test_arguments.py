@@ -9,7 +9,7 @@ import string
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Optional
 
 import pytest
 from hypothesis import given
@@ -26,9 +26,27 @@ from smanager.signatures import describe, parameter_docs, signature_of, without_
 class Colour(enum.Enum):
     RED = "#f00"
     GREEN = "#0f0"
+    DARK_RED = "#800"
+
+
+class Swapped(enum.Enum):
+    ON = "off"
+    OFF = "on"
 
 
 class Typed(SService):
+    class Inner(enum.Enum):
+        ONE = 1
+
+    def cmd_named(
+        self,
+        one: "Inner",  # noqa: UP037 - as authors write them, also below
+        two: Optional["Colour"],  # noqa: UP037, UP045
+        three: list["Colour"],  # noqa: UP037
+        *,
+        mode: Literal["a", "b", None] = None,
+    ) -> None: ...
+
     def cmd_numbers(self, count: int, share: float = 0.5, exact: bool = False) -> None: ...
 
     def cmd_options(
@@ -41,7 +59,28 @@ class Typed(SService):
         sure: bool | None = None,
     ) -> None: ...
 
+    def cmd_mixed(self, a: str, b: str = "bb", *rest: str, n: int = 1, f: float = 0.0, deep: bool = False) -> None: ...
+
+    def cmd_lists(self, sources: list[str], target: str, *, maybe: bool | None = None) -> None: ...
+
+    def cmd_sure(self, *, force: bool, dry_run: bool | None = None) -> None:
+        """Is sure
+
+        Args:
+            force: whatever stands against it
+        """
+
     def cmd_choices(self, colour: Colour, mode: Literal["fast", "slow", 3] = "fast") -> None: ...
+
+    def cmd_swap(self, state: Swapped) -> None: ...
+
+    def cmd_defaults(
+        self,
+        first: timedelta = "5m",  # type: ignore[assignment]  # as authors write it
+        *,
+        spans: list[timedelta] = [timedelta(minutes=1), timedelta(hours=1)],  # noqa: B006
+        colours: list[Colour] = [Colour.RED, Colour.GREEN],  # noqa: B006
+    ) -> None: ...
 
     def cmd_times(self, when: datetime, day: date, at: time, span: timedelta) -> None: ...
 
@@ -97,13 +136,29 @@ def bound(method: str, words: str) -> tuple[list[Any], dict[str, Any]]:
         ("options", "--dry_run --level=-1", ([], {"dry_run": True, "level": -1})),
         ("options", "--tags a --tags b --sure", ([], {"tags": ["a", "b"], "sure": True})),
         ("options", "--no-sure", ([], {"sure": False})),
+        ("mixed", "a --n 2 b", (["a", "b"], {"n": 2})),
+        ("mixed", "--n 2 a --deep b c --f -1e5 d", (["a", "b", "c", "d"], {"n": 2, "deep": True, "f": -1e5})),
+        ("mixed", "-1e5 -.5", (["-1e5", "-.5"], {})),
+        ("mixed", "a -- --n -- -x", (["a", "--n", "--", "-x"], {})),
+        ("mixed", "-- a b -- c", (["a", "b", "--", "c"], {})),
+        ("lists", "a b --no-maybe c", ([["a", "b"], "c"], {"maybe": False})),
+        ("lists", "--maybe a b", ([["a"], "b"], {"maybe": True})),
+        ("sure", "--no-force --dry-run", ([], {"force": False, "dry_run": True})),
         ("choices", "red", ([Colour.RED], {})),
+        (
+            "named",
+            "one red red green --mode b",
+            ([Typed.Inner.ONE, Colour.RED, [Colour.RED, Colour.GREEN]], {"mode": "b"}),
+        ),
+        ("choices", "dark-red", ([Colour.DARK_RED], {})),
+        ("swap", "on", ([Swapped.ON], {})),
         ("choices", "#0F0 3", ([Colour.GREEN, 3], {})),
         (
             "times",
             "2026-11-25T13:45 2026-11-25 13:45 1h30m",
             ([datetime(2026, 11, 25, 13, 45), date(2026, 11, 25), time(13, 45), timedelta(hours=1.5)], {}),
         ),
+        ("files", "~/a ~nobody-has/this", ([Path.home() / "a", [Path("~nobody-has/this")]], {})),
         ("files", "to a b", ([Path("to"), [Path("a"), Path("b")]], {})),
         ("maybe", "", ([], {})),
         ("maybe", "3 x", ([3, "x"], {})),
@@ -126,7 +181,19 @@ def test_words_become_what_the_annotations_say(method: str, words: str, expected
         ("numbers", "1 2 maybe", "exact: 'maybe' should be one of true, yes, on, 1, false, no, off, 0"),
         ("numbers", "", "too few arguments: count missing"),
         ("numbers", "1 2 no 4", "too many arguments: 4"),
-        ("choices", "blue", "colour: 'blue' should be one of red, green; usage: choices {red,green} [{fast,slow,3}]"),
+        ("numbers", "-1e", "count: '-1e' should be a whole number"),
+        ("mixed", "a --n --deep", "--n: expected one argument"),
+        ("mixed", "a --deep=true", "--deep: ignored explicit argument 'true'"),
+        ("lists", "a", "too few arguments: target missing; usage: lists [--maybe | --no-maybe] sources [sources ...] "),
+        ("lists", "--maybe false", "too few arguments: target missing"),
+        ("sure", "", "too few arguments: --force/--no-force missing; usage: sure --force | --no-force ["),
+        ("choices", "", "too few arguments: colour missing"),
+        ("times", "2026-11-25 2026-11-25 13:45 9999999999d", "span: '9999999999d' should be a time span"),
+        (
+            "choices",
+            "blue",
+            "colour: 'blue' should be one of red, green, dark_red; usage: choices {red,green,dark_red} [{fast,slow,3}]",
+        ),
         ("choices", "red Fast", "mode: 'Fast' should be one of fast, slow, 3"),
         ("times", "yesterday", "when: 'yesterday' should be a datetime such as 2026-11-25T13:45"),
         ("options", "--levle 3", "there is no option --levle; did you mean --level?"),
@@ -152,6 +219,7 @@ def test_what_does_not_fit_is_said_by_parameter_value_and_remedy(method: str, wo
         ("rest", {"first": 1, "others": [2, 3]}, ([1, 2, 3], {})),
         ("rest", [1, 2, 3], ([1, 2, 3], {})),
         ("maybe", [None], ([None], {})),
+        ("named", {"one": "ONE", "two": None, "three": [], "mode": None}, (["ONE", None, []], {"mode": None})),
         ("maybe", {"note": "x"}, ([], {"note": "x"})),
     ],
 )
@@ -171,7 +239,7 @@ def test_a_programs_values_are_arguments(method: str, params: object, expected: 
         ("numbers", 5, "its params should be a list or an object"),
         ("options", {"tags": "a"}, 'tags is "a", and should be a list'),
         ("rest", {"others": [1]}, "too few arguments: first missing"),
-        ("choices", ["blue"], 'colour is "blue", and should be one of red, green'),
+        ("choices", ["blue"], 'colour is "blue", and should be one of red, green, dark_red'),
     ],
 )
 def test_values_that_do_not_fit_are_refused(method: str, params: object, complaint: str) -> None:
@@ -241,14 +309,38 @@ def test_help_shows_each_parameter_with_its_type_default_and_line() -> None:
         "  --seconds  time span, default 5s: how long it stays off\n"
         "\n"
     )
-    assert "  --no-wait  flag\n  --level    int, default 3\n" in page("options")
-    assert "  colour  one of red, green\n  mode    one of fast, slow, 3, default fast\n" in page("choices")
+    assert "  --no-wait          flag\n  --level            int, default 3\n" in page("options")
+    assert "  first      time span, default 5m\n  --spans    list of time span, default 60s 3600s\n" in page("defaults")
+    assert "  --colours  list of one of red, green, dark_red, default red green\n" in page("defaults")
+    assert "  --force, --no-force      flag: whatever stands against it\n  --dry-run, --no-dry-run  fl" in page("sure")
+    assert "  colour  one of red, green, dark_red\n  mode    one of fast, slow, 3, default fast\n" in page("choices")
 
 
 def test_docstrings_in_numpys_style_are_read_too() -> None:
     doc = inspect.getdoc(Typed.cmd_numpy) or ""
     assert parameter_docs(doc) == {"outlet": "which one, by its number"}
     assert without_parameters(doc) == "Switches"
+
+
+def test_the_forms_that_entries_and_sections_have_in_docstrings() -> None:
+    google = "Does\n\nArgs:\n    a, b (tuple(int, int), optional): both\n    *rest: more\nReturns:\n    it"
+    assert parameter_docs(google) == {"a": "both", "b": "both", "rest": "more"}
+    assert without_parameters(google) == "Does\n\nReturns:\n    it"
+    numpy = "Does\n\nParameters\n----------\nx, y : int\n    both\n\n    of them\nz\n    last\n"
+    for end in ("Returns\n-------\nint\n    it", "\nSee Also\n--------\nother"):
+        assert parameter_docs(numpy + end) == {"x": "both of them", "y": "both of them", "z": "last"}
+        assert without_parameters(numpy + end) == f"Does\n\n{end.strip()}"
+
+
+def test_an_option_that_every_command_has_can_be_no_commands_own() -> None:
+    class Own(SService):
+        def cmd_get(self, *, json: bool = False) -> None: ...
+
+        def cmd_put(self, json: str) -> None: ...
+
+    with pytest.raises(CommandError, match="--json is an option of every command; call its own something else"):
+        describe(Own, "cmd_get")
+    assert describe(Own, "cmd_put").parameters[0].name == "json"
 
 
 def test_a_method_without_annotations_has_no_page_of_parameters() -> None:

@@ -142,8 +142,17 @@ def test_check_reports_every_problem(services: Path) -> None:
         "from smanager import SService\nclass B(SService):\n    def toplevel_cmd_kill(self): ...\n",
         "taken.py",
     )
+    write_service(
+        services,
+        "from smanager import SService\nclass C(SService):\n"
+        "    def cmd_x(self, a: 'Foo', b: 'int') -> 'Bar':\n        \"\"\"Is there\"\"\"\n",
+        "unknown.py",
+    )
     result = smanager("--check", "--services", services)
     assert result.returncode == 1
+    assert "unknown.py: line 3: cmd_x: what its annotation 'Foo' means is not known\n" in result.stdout
+    assert "Bar" not in result.stdout
+    assert "x: Is there\n" in result.stdout
     assert "broken.py: line 1: SyntaxError" in result.stdout
     assert "lists.py: line 3: cmd_x: both a and b take as many words as there are" in result.stdout
     assert "taken.py: toplevel_cmd_kill of b needs its service's name: kill is the manager's" in result.stdout
@@ -206,6 +215,13 @@ def test_the_console_ends_where_its_output_cannot_be_written(services: Path, lin
     assert (closed.returncode, closed.stdout.count(b"\n"), closed.stderr) == (0, 1, b"")
 
 
+@pytest.mark.parametrize("option", ["--check", "--docs"])
+def test_a_page_that_cannot_be_written_is_said(services: Path, option: str) -> None:
+    command = f"{sys.executable} {ROOT / 'smanager.py'} {option} --services {services}"
+    full = subprocess.run(["sh", "-c", f"{command} >/dev/full"], capture_output=True, timeout=SECONDS, check=False)
+    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: No space left on device\n")
+
+
 def test_the_command_reference_is_written_from_the_records(services: Path) -> None:
     typed = '''
 from smanager import SService, command
@@ -220,13 +236,24 @@ class Typed(SService):
         """
     @command(hidden=True)
     def cmd_secret(self): ...
+    @command(aliases=["ls", "dir"])
+    def cmd_list(self):
+        """Lists
+
+        Returns
+        -------
+        what there is, as ```
+        """
 '''
     write_service(services, typed, "typed.py")
     (services / "systemstatus.py").unlink(missing_ok=True)
     result = smanager("--docs", "--services", services)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == (
-        "# Commands\n\n## typed\n\nTyped things\n\n### typed go\n\n"
+        "# Commands\n\n## typed\n\nTyped things\n\n"
+        "### typed list\n\n```text\ntyped list\n```\n\nLists\n\n"
+        "````text\nReturns\n-------\nwhat there is, as ```\n````\n\nAlso called: `ls`, `dir`\n\n"
+        "### typed go\n\n"
         "```text\ntyped go [--fast] where\ngo [--fast] where\n```\n\n"
         "Goes there\n\n- `where`: text: the place\n- `--fast`: flag: in a hurry\n"
     )

@@ -21,11 +21,12 @@ from smanager.commands import (
     Parameter,
     Status,
     command_methods,
+    last_word,
     split_commands,
     split_words,
 )
 from smanager.hosts.loader import described
-from smanager.service import SService
+from smanager.service import SService, command
 from smanager.signatures import describe
 
 
@@ -190,6 +191,22 @@ def test_a_service_is_described_as_data_and_its_problems_with_their_lines() -> N
     assert "cmd_largest: no signature found" in problems[0]
 
 
+def test_an_alias_that_is_another_commands_name_is_a_problem_and_no_alias() -> None:
+    class Aliased(SService):
+        @command(aliases=["help", "other", "spare", "free"])
+        def cmd_one(self) -> None: ...
+
+        @command(aliases=["spare"])
+        def cmd_other(self) -> None: ...
+
+    data, problems = described(Aliased)
+    assert [found["aliases"] for found in data["commands"]] == [("spare", "free"), ()]
+    assert [problem.partition(": ")[2] for problem in problems] == [
+        f"cmd_{method}: its alias {alias} is the name of another command; take something else"
+        for method, alias in [("one", "help"), ("one", "other"), ("other", "spare")]
+    ]
+
+
 def test_a_service_without_a_docstring_has_no_other_classs() -> None:
     data, _ = described(MeteredPower)
     assert (data["name"], data["doc"]) == ("meteredpower", "")
@@ -334,6 +351,31 @@ def test_words_are_split_as_a_shell_does_whether_or_not_a_line_holds_quotes(text
             split_words(text)
     else:
         assert split_words(text) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("", (0, "")),
+        ("say ", (4, "")),
+        ("say caf\u00e9\u00a0noir", (4, "caf\u00e9\u00a0noir")),
+        ("say 'two w", (4, "two w")),
+        ('say x"two \\"w', (4, 'xtwo "w')),
+        ("say 'a b'/c\\ d", (4, "a b/c d")),
+        ("say 'a b' ", (10, "")),
+        ("say a\\", (4, "a\\")),
+        ('say "a\\', (4, "a\\")),
+    ],
+)
+def test_the_last_word_is_found_also_in_an_open_quotation(line: str, word: tuple[int, str]) -> None:
+    assert last_word(line) == word
+
+
+@given(st.text() | st.text(";'\"\\ ab\t"))
+def test_every_line_has_a_last_word(line: str) -> None:
+    begin, word = last_word(line)
+    assert split_words(line[:begin] + shlex.quote(word))[-1] == word
+    assert len(split_words(line[:begin])) + 1 == len(split_words(line[:begin] + shlex.quote(word)))
 
 
 @pytest.mark.parametrize(

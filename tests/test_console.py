@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import ROOT, SECONDS, SEED_SERVICE, write_service
 
 SLOW = '''
+    from typing import Literal
+
     def cmd_wait(self):
         """Waits for long"""
         import time
@@ -24,6 +26,9 @@ SLOW = '''
     def cmd_nap(self):
         import time
         time.sleep(0.3)
+
+    def cmd_say(self, words: Literal["two words", "two worlds", "bad\\x1b[2J"], *, loud: bool = False):
+        return f"said {words}"
 
     def cmd_far(self):
         from smanager import Progress
@@ -64,6 +69,19 @@ def test_commands_help_and_entering_a_service(console: pexpect.spawn[str]) -> No
 def test_tab_completes_as_over_telnet(console: pexpect.spawn[str]) -> None:
     console.send("sys\tup\t\r")
     console.expect_exact("load average: 0.28, 0.39, 0.46")
+
+
+def test_tab_quotes_words_and_lists_them(console: pexpect.spawn[str]) -> None:
+    console.send("systemstatus say tw\t")
+    console.expect_exact("\b\b'two wor")
+    console.send("\t")
+    console.expect_exact("two words   two worlds\r\n>systemstatus say 'two wor")
+    console.send("d\t--l\t\r")
+    console.expect_exact("said two words\r\n")
+    console.send("systemstatus say b\t")
+    console.expect_exact("\x07")
+    console.send("\x03?systemst\tsay\r")
+    console.expect_exact("usage: systemstatus say")
 
 
 def test_ctrl_c_drops_a_line_and_cancels_a_command(console: pexpect.spawn[str]) -> None:

@@ -76,6 +76,8 @@ class Long(SService):
     def cmd_secret(self): return "found"
     @command(aliases=["ls", "dir"])
     def cmd_list(self, where="here"): return where
+    @command(aliases=["dir2"])
+    def toplevel_cmd_top(self, word): return word
     @command(hidden=True)
     def toplevel_cmd_trapdoor(self): return "open"
 """
@@ -206,6 +208,11 @@ def test_hidden_commands_and_aliases_are_for_those_who_know_them(server: Server)
     assert server.ask("long ls a; long dir") == "a\nhere\n"
     assert "ls" not in server.ask("long help").split()
     assert "also called: ls, dir" in server.ask("help long list")
+    assert server.ask("help long ls").startswith("usage: long ls [where]\n\nalso called: list, dir\n")
+    assert server.ask("dir2 a; long dir2 b") == "a\nb\n"
+    assert server.ask("help dir2").startswith("usage: dir2 word\n\nalso called: top\n")
+    assert "dir2" not in server.ask("help") + server.ask("help -s")
+    assert [found["result"] for found in responses(server, request("long.ls"), request("dir2", ["a"]))] == ["here", "a"]
     (document,) = responses(server, request("rpc.discover"))
     methods = {method["name"] for method in document["result"]["methods"]}
     assert "long.list" in methods

@@ -14,7 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smanager.cells import cell_width, columnize, text_width
+from smanager.commands import last_word
 from smanager.server.editor.history import HISTORY_LIMIT, HISTORY_SIZE, SEARCH_LIMIT, History
+from smanager.server.editor.insertion import LISTED_WORDS
 from smanager.server.editor.lineedit import (
     LINE_LIMIT,
     PENDING_LIMIT,
@@ -25,7 +27,7 @@ from smanager.server.editor.lineedit import (
     Line,
     LineEditor,
 )
-from smanager.server.editor.lineview import LISTED_WORDS, MAX_COLUMNS, MIN_COLUMNS
+from smanager.server.editor.lineview import MAX_COLUMNS, MIN_COLUMNS
 
 LEFT, RIGHT, UP, DOWN = "\x1b[D", "\x1b[C", "\x1b[A", "\x1b[B"
 HOME, END, DELETE, BACKSPACE = "\x1b[H", "\x1b[F", "\x1b[3~", "\x7f"
@@ -68,7 +70,7 @@ class Terminal:
         while event := self.editor.next_event():
             events.append(event)
             if isinstance(event, Complete):
-                self.editor.complete(event.line.rfind(" ") + 1, matches)
+                self.editor.complete(last_word(event.line)[0], matches)
             else:
                 self.editor.start(self.prompt)
         self.refresh()
@@ -406,6 +408,12 @@ def test_a_search_without_result_rings_and_is_bounded() -> None:
         ("sys", ["systemstatus"], "systemstatus |"),
         ("help sy", ["systemstatus"], "help systemstatus |"),
         ("help ", ["two words"], "help 'two words' |"),
+        ("help tw", ["two words", "two worlds"], "help 'two wor|"),
+        ("help 'two word", ["two words"], "help 'two words' |"),
+        ('help "two w', ["two words", "two worlds"], "help 'two wor|"),
+        ("help two\\ w", ["two words"], "help 'two words' |"),
+        ("it", ["it's a", "it's b"], """'it'"'"'s |"""),
+        ("a-", ["a_bc", "a_bd"], "a_b|"),
         ("s", ["scrapman", "scrapfreq"], "scrap|"),
         ("scrap", ["scrapman", "scrapfreq"], "scrap|"),
         ("scrap", [], "scrap|"),

@@ -13,6 +13,10 @@ from tests.test_transcripts import SEPARATOR, Person
 COUNTER = '''
 from smanager import SService
 
+class Tools(SService):
+    name = "my_tools"
+    def cmd_do_it(self): return "done"
+
 class Counter(SService):
     """Counts how often it is asked"""
     name = "call-counter"
@@ -132,6 +136,12 @@ def test_help_and_built_ins_say_what_they_take(counting: Server, line: str, firs
 def test_commands_between_semicolons_run_in_their_order_also_when_one_fails(counting: Server) -> None:
     line = "call-counter count; call-counter fail; call-counter count"
     assert counting.ask(line) == "1\n*** call-counter fail: ValueError: as told\n2\n"
+
+
+def test_an_underscore_in_a_name_may_be_a_dash(counting: Server) -> None:
+    assert counting.ask("my-tools do-it") == "done\n"
+    assert counting.ask("status my-tools").splitlines()[1].startswith("my_tools\trunning")
+    assert counting.ask("restart my-tools") == "call-counter: running\nmy_tools: running\n"
 
 
 def test_services_that_come_and_go_are_seen_by_open_sessions(person: Person, counting: Server, services: Path) -> None:

@@ -21,16 +21,23 @@ class View:
         self._permissions = permissions
         self.built_ins = tuple(filter(permissions.show, built_ins))
         self._commands = {name: self._shown(service) for name, service in catalogue.services.items()}
+        self._called = {name: by_all_names(commands) for name, commands in self._commands.items()}
         self.services = {name: service for name, service in catalogue.services.items() if self._is_shown(name)}
-        self.toplevel = {
+        self.called_toplevel = {
             name: (service, command)
-            for name, (service, command) in catalogue.toplevel.items()
+            for name, (service, command) in catalogue.called_toplevel.items()
             if permissions.allow_command(service.name, command)
         }
+        """Toplevel commands by all their names, aliases too."""
+        self.toplevel = {name: found for name, found in self.called_toplevel.items() if name == found[1].name}
 
     def commands(self, service: str) -> dict[str, Command]:
         """Those of a service."""
         return self._commands[service]
+
+    def called(self, service: str) -> dict[str, Command]:
+        """The same by all their names, aliases too."""
+        return self._called[service]
 
     def problems(self) -> list[tuple[ServicesFile, str]]:
         """What is wrong with services files."""
@@ -44,3 +51,7 @@ class View:
         """Whether anything may be done with it, or asked about it."""
         on_it = (self._permissions.allow_on(name, service) for name in ON_SERVICES)
         return bool(self._commands[service]) or self._permissions.allow("services") or any(on_it)
+
+
+def by_all_names(commands: dict[str, Command]) -> dict[str, Command]:
+    return {name: command for command in commands.values() for name in (command.name, *command.aliases)}

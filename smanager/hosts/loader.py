@@ -9,16 +9,16 @@ import inspect
 import json
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from smanager.commands import CommandError, command_methods
+from smanager.commands import SHELLS_OWN, Command, CommandError, command_methods
 from smanager.hosts.errors import LoadError, in_one_line, print_traceback
 from smanager.service import SService
 from smanager.settings import CLASS_KEYS, PROGRAM_KEYS
-from smanager.signatures import describe
+from smanager.signatures import describe, signature_of
 
 _OURS = ("smanager", "builtins")
 
@@ -100,13 +100,20 @@ def report(classes: Sequence[type[SService]]) -> dict[str, object]:
 
 def described(service: type[SService]) -> tuple[dict[str, Any], list[str]]:
     """A service as data for the manager, and what is wrong with it, each with its line."""
-    commands, problems = [], []
+    commands: list[Command] = []
+    problems: list[str] = []
+
+    def complain(method: str, problem: object) -> None:
+        line = line_of(getattr(service, method)) or line_of(service)
+        problems.append(f"line {line}: {method}: {problem}")
+
     for method in command_methods(service):
         try:
-            commands.append(dataclasses.asdict(describe(service, method)))
+            commands.append(describe(service, method))
+            for unknown in signature_of(service, method).unknown:
+                complain(method, f"what its annotation {unknown!r} means is not known")
         except (CommandError, ValueError, TypeError) as error:
-            line = line_of(getattr(service, method)) or line_of(service)
-            problems.append(f"line {line}: {method}: {error}")
+            complain(method, error)
     name = service.name or service.__name__.lower()
     if not isinstance(name, str):
         raise TypeError(f"its name is {name!r}, and should be text")
@@ -116,11 +123,27 @@ def described(service: type[SService]) -> tuple[dict[str, Any], list[str]]:
         "title": service.__name__,
         "doc": inspect.cleandoc(service.__dict__.get("__doc__") or ""),
         "line": line_of(service),
-        "commands": commands,
+        "commands": [dataclasses.asdict(command) for command in with_free_aliases(commands, complain)],
         "is_program": is_program,
         "given": given_by(service, is_program),
     }
     return description, problems
+
+
+def with_free_aliases(commands: Sequence[Command], complain: Callable[[str, object], None]) -> list[Command]:
+    """A service's commands with those of their aliases that are nothing else's name."""
+    taken = {*SHELLS_OWN, *(command.name for command in commands)}
+    found = []
+    for command in commands:
+        free = []
+        for alias in command.aliases:
+            if alias in taken:
+                complain(command.method, f"its alias {alias} is the name of another command; take something else")
+            else:
+                free.append(alias)
+                taken.add(alias)
+        found.append(dataclasses.replace(command, aliases=tuple(free)))
+    return found
 
 
 def given_by(service: type[SService], is_program: bool) -> dict[str, Any]:

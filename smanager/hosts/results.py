@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeGuard, TypeVar, cast
 
 from smanager.data import jsonable
 from smanager.hosts.frames import PAYLOAD_LIMIT, Kind
@@ -39,7 +39,7 @@ def shown(result: object, as_data: bool) -> Piece | Iterator[Piece]:
     `as_data` says that they want no text, but the value itself; of an iterator, each item.
     """
     if as_data:
-        return items(result) if isinstance(result, Iterator) else value(result)
+        return items(result) if is_stream(result) else value(result)
     if not isinstance(result, str) and is_structured(result):
         return value(result)
     if isinstance(result, str | BYTES) or not isinstance(result, Iterable):
@@ -54,7 +54,12 @@ async def shown_each(found: AsyncIterator[object], as_data: bool) -> AsyncIterat
             yield piece
 
 
-def items(found: Iterator[object]) -> Iterator[Piece]:
+def is_stream(result: object) -> TypeGuard[Iterable[object]]:
+    """Whether nobody knows how much comes, as with a generator; all else is whole."""
+    return isinstance(result, Iterable) and not isinstance(result, Collection) and not is_structured(result)
+
+
+def items(found: Iterable[object]) -> Iterator[Piece]:
     return (piece for item in found for piece in shown_item(item, as_data=True))
 
 

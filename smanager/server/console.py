@@ -13,13 +13,14 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from types import FrameType, ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 from smanager.access.callers import Caller
 from smanager.logs import LogQueue
 from smanager.manager import Manager
+from smanager.server.editor.insertion import insertion, listing, typeable
 from smanager.server.jsonrpc import Programs, is_request
 from smanager.server.methods import Methods
 from smanager.shells.interpreter import Interpreter
@@ -78,6 +79,7 @@ class Console:
         self._done = threading.Event()
         self._broken: OSError | None = None  # why nothing more can be printed
         self._matches: list[str] = []
+        self._lines: list[str] = []  # what the line could become
         self._progressing = False
         self._asking = ""  # the prompt behind which a line is being typed
         self._ending = False  # no more input will come
@@ -206,21 +208,32 @@ class Console:
             self._log.place = lambda line: self._above_prompt(f"{line}\n")
         if isinstance(readline, ModuleType):
             readline.set_completer(self._complete)
-            readline.set_completer_delims(" \t;")
+            readline.set_completer_delims("")  # it is given whole lines: where words begin is known here
+            readline.set_completion_display_matches_hook(self._list)
+            readline.parse_and_bind("set show-all-if-ambiguous on")
             libedit = "libedit" in (readline.__doc__ or "")  # macOS
             readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
 
-    def _complete(self, text: str, state: int) -> str | None:
+    def _complete(self, line: str, state: int) -> str | None:
         """What readline asks for, again and again with the next `state`, until there is None."""
         if state == 0:
-            before = readline.get_line_buffer()[: readline.get_endidx()]
             try:
-                _, self._matches = _await(self._loop, self._interpreter.complete(before), COMPLETION_SECONDS)
+                begin, words = _await(self._loop, self._interpreter.complete(line), COMPLETION_SECONDS)
             except TimeoutError:
-                self._matches = []
-            if len(self._matches) == 1 and not self._matches[0].endswith("/"):
-                self._matches[0] += " "
-        return self._matches[state] if state < len(self._matches) else None
+                begin, words = len(line), []
+            self._matches = typeable(words)
+            if not self._matches:
+                self._lines = []
+            elif inserted := insertion(line[begin:], self._matches):
+                self._lines = [line[:begin] + inserted]
+            else:
+                self._lines = [f"{line}a", f"{line}b"]  # two that share no more than the line have it call `_list`
+        return self._lines[state] if state < len(self._lines) else None
+
+    def _list(self, line: str, lines: Sequence[str], longest: int) -> None:
+        """Show what the word could be, for readline."""
+        rows = listing(self._matches, self.columns)
+        self._put("\n" + self._above_prompt("".join(f"{row}\n" for row in rows)))
 
     def _above_prompt(self, text: str) -> str:
         """Lines, put above the one that is being typed."""

@@ -98,10 +98,10 @@ class Methods:
         view = self._shells.view(self._caller.permissions)
         service_name, _, command_name = name.rpartition(".")
         if service := view.services.get(service_name):
-            if command := view.commands(service_name).get(command_name):
+            if command := view.called(service_name).get(command_name):
                 return service, command
-        elif name in view.toplevel:
-            return view.toplevel[name]
+        elif name in view.called_toplevel:
+            return view.called_toplevel[name]
         raise RequestError(METHOD_NOT_FOUND, f"there is no method {name}; rpc.discover says what there is")
 
     def _begin_command(

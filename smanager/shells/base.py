@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from smanager.access.callers import Caller
-from smanager.commands import CommandError, Status
+from smanager.commands import JSON, CommandError, Status, last_word
 from smanager.manager import Manager
 from smanager.shells.results import Printer
-from smanager.text import resembling
+from smanager.text import begins, resembling
 
 ALTERNATIVES = 3
 """Names offered in place of one that is not known."""
@@ -108,7 +108,7 @@ class Shell(cmd.Cmd):
             return written
         if not self.abbreviations:
             return name
-        meant = [known for known in self.names() if known.startswith(name) and known not in ONLY_IN_FULL]
+        meant = [known for known in self.names() if begins(known, name) and known not in ONLY_IN_FULL]
         if len(meant) > 1:
             raise CommandError(f"{name} could be: {', '.join(meant)}", Status.UNUSABLE)
         return meant[0] if meant else name
@@ -155,34 +155,30 @@ class Shell(cmd.Cmd):
 
     async def completions(self, line: str) -> tuple[int, list[str]]:
         """Where the word before the cursor begins in `line`, the text left of the cursor, and what it could be."""
-        word = _last_word(line)
-        if word.startswith("?") and line.strip() == word:  # `?`, which needs no blank behind it
-            word = word[1:]
-        begin = len(line) - len(word)
+        begin, text = last_word(line)
+        if text.startswith("?") and not line[:begin].strip():  # `?`, which needs no blank behind it
+            begin, text = begin + 1, text[1:]
         try:
-            return begin, sorted(set(await self.words_for(line, begin)))
-        except CommandError:  # an ambiguous command, or a quotation that is not closed yet
+            return begin, sorted(set(await self.words_for(text, line, begin)))
+        except CommandError:  # an ambiguous command
             return begin, []
 
-    async def words_for(self, line: str, begin: int) -> Iterable[str]:
-        text = line[begin:]
+    async def words_for(self, text: str, line: str, begin: int) -> Iterable[str]:
+        """What the last word of `line` could be, which begins there and is `text` without its quotes."""
         if not line[:begin].strip():
             return self.completenames(text)
         name, _, _ = self.parseline(line)
         completer = getattr(self, f"complete_{name}", self.completedefault)
         found = completer(text, line, begin, len(line))
-        return await found if isinstance(found, Awaitable) else found
+        words = await found if isinstance(found, Awaitable) else found
+        takes_json = text and JSON.startswith(text) and hasattr(self, f"do_{name}") and "--" not in line[:begin].split()
+        return [*words, JSON] if takes_json else words
 
     def completenames(self, text: str, *ignored: object) -> list[str]:
-        return [name for name in self.names() if name.startswith(text)]
+        return [name for name in self.names() if begins(name, text)]
 
     def complete_help(self, text: str, *ignored: object) -> list[str]:
         return self.completenames(text)
-
-
-def _last_word(line: str) -> str:
-    """Only blanks part words here: names may hold dashes, which readline would take for a word's end."""
-    return "" if not line or line[-1].isspace() else line.split()[-1]
 
 
 class Absent:

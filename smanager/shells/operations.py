@@ -16,6 +16,7 @@ from smanager.shells.arguments import Arguments, count, seconds
 from smanager.shells.base import Outcome, Repeat, Shell
 from smanager.shells.running import Following, Wait, Work, send_signal, until
 from smanager.states import State
+from smanager.text import begins
 
 BUILT_INS = (
     *("help", "kill", "restart", "exit", "quit", "services", "status", "start", "stop", "why", "logs", "events"),
@@ -66,10 +67,14 @@ class Operations(Shell):
         return self.manager.permitted(self.caller, name)
 
     def full_service_name(self, word: str, known: Iterable[str]) -> str:
-        """A service that a person abbreviates, where that is unique."""
-        if not self.abbreviations or word in known or word == "all":
+        """The service that is written so: with a dash for an underscore, or by a person abbreviated."""
+        if word in known or word == "all":
             return word
-        begun = [name for name in known if name.startswith(word)]
+        if (written := word.replace("-", "_")) in known:
+            return written
+        if not self.abbreviations:
+            return word
+        begun = [name for name in known if begins(name, word)]
         return begun[0] if len(begun) == 1 else word
 
     def do_status(self, arg: str) -> None:
@@ -293,7 +298,7 @@ class Operations(Shell):
 
     def services_for(self, name: str, text: str, *more: str) -> list[str]:
         """The services that a command may be run on, and other words, as far as they begin with what is typed."""
-        return [word for word in [*self.permitted(name), *more] if word.startswith(text)]
+        return [word for word in [*self.permitted(name), *more] if begins(word, text)]
 
     def complete_status(self, text: str, *ignored: object) -> list[str]:
         return self.services_for("status", text)
@@ -336,4 +341,4 @@ class Operations(Shell):
 
 def begun(text: str, *options: str) -> list[str]:
     """The options of which some is typed already."""
-    return [option for option in options if text and option.startswith(text)]
+    return [option for option in options if text and begins(option, text)]

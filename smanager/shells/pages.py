@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from smanager.access.view import View
-from smanager.binding import Binding, is_flag, option_names, words_of
+from smanager.binding import Binding, given_as, is_flag, words_of
 from smanager.catalogue import Service
 from smanager.commands import Command, Parameter
 from smanager.values import FALSE, TRUE
@@ -59,11 +59,9 @@ def service_help(service: Service, shown: Mapping[str, Command]) -> str:
 def command_help(caption: str, command: Command) -> str:
     """One command: how it is typed, its docstring, and what is known of its parameters."""
     doc = f"\n{command.doc}\n" if command.doc else ""
-    doc += f"\nalso called: {', '.join(command.aliases)}\n" if command.aliases else ""
-    told = {
-        option_names(parameter)[0] if parameter.option else parameter.name: parameter_help(parameter)
-        for parameter in command.parameters
-    }
+    others = [name for name in (command.name, *command.aliases) if name != caption.split()[-1]]
+    doc += f"\nalso called: {', '.join(others)}\n" if others else ""
+    told = {", ".join(given_as(parameter)): parameter_help(parameter) for parameter in command.parameters}
     width = max(map(len, told), default=0)
     lines = [f"  {name:<{width}}  {text}\n" for name, text in told.items() if text]
     parameters = "\n" + "".join(lines) if lines else ""
@@ -84,13 +82,16 @@ def parameter_help(parameter: Parameter) -> str:
 
 def default_text(parameter: Parameter) -> str:
     """A default as somebody would type it."""
-    default = parameter.default
-    if isinstance(default, bool):
-        return TRUE[0] if default else FALSE[0]
-    if parameter.kind == "timedelta":
-        return f"{default:g}s"
-    text = " ".join(map(str, default)) if isinstance(default, list) else str(default)
-    return text.lower() if parameter.kind == "member" else text
+    values = parameter.default if isinstance(parameter.default, list) else [parameter.default]
+    return " ".join(_default_word(parameter.kind, value) for value in values)
+
+
+def _default_word(kind: str, value: object) -> str:
+    if isinstance(value, bool):
+        return TRUE[0] if value else FALSE[0]
+    if kind == "timedelta" and isinstance(value, int | float):  # a method may have any default
+        return f"{value:g}s"
+    return str(value).lower() if kind == "member" else str(value)
 
 
 def services(view: View) -> str:

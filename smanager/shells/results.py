@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from time import monotonic
 from typing import Any, Protocol
 
-from smanager.cells import cut, padded, text_width
+from smanager.cells import CELL_LIMIT, cut, padded, text_width
 from smanager.history import duration_text
 from smanager.text import visible
 
 SHORTEST_CELL = 4
-"""Characters to which a column may be cut; what does not fit then either is wrapped by the terminal."""
+"""Characters to which a column may be cut; the last columns are left out where that is not enough."""
 
 CUT = "…"
 
@@ -175,28 +177,42 @@ def table(rows: Sequence[dict[str, Any]], columns: int) -> str:
     cells = [[cell(value).replace("\t", " ") for value in line] for line in lines]
     if not columns:
         return "".join("\t".join(line) + "\n" for line in cells)
-    cells = [list(map(visible, line)) for line in cells]  # here already, for what is escaped is wider
+    most = columns * CELL_LIMIT  # no more of a long text needs measuring
+    cells = [[visible(text[:most]) for text in line] for line in cells]  # here already: what is escaped is wider
     numeric = [all(is_number(row.get(heading)) for row in rows) for heading in headings]
     widths = fitted([max(map(text_width, column)) for column in zip(*cells, strict=True)], columns)
     return "".join(_line(line, widths, numeric) for line in cells)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    """A row, with a mark at its end where there are fewer widths than cells."""
     placed = [
         padded(cut(text, width, CUT), width, is_right)
-        for text, width, is_right in zip(cells, widths, numeric, strict=True)
+        for text, width, is_right in zip(cells, widths, numeric, strict=False)
     ]
-    return GAP.join(placed).rstrip() + "\n"
+    return GAP.join([*placed, CUT] if len(placed) < len(cells) else placed).rstrip() + "\n"
 
 
 def fitted(widths: Sequence[int], columns: int) -> list[int]:
-    """The widths, of which the widest are made less until all fit into a window, or cannot be made less."""
-    found = list(widths)
-    excess = sum(found) + len(GAP) * (len(found) - 1) - columns
-    while excess > 0 and (widest := max(found)) > SHORTEST_CELL:
-        found[found.index(widest)] -= 1
-        excess -= 1
-    return found
+    """The widths of the columns that have room in a window: the widest cut alike, and the last left out."""
+    needed = list(accumulate(min(width, SHORTEST_CELL) + len(GAP) for width in widths))  # with the gaps behind them
+    count = len(widths)
+    if needed[-1] - len(GAP) > columns:
+        columns -= len(GAP + CUT)
+        count = max(bisect_right(needed, columns + len(GAP)), 1)
+    left = columns - len(GAP) * (count - 1)
+    limit = more = 0
+    for done, width in enumerate(sorted(widths[:count])):
+        limit, more = divmod(left, count - done)
+        if width > limit:
+            break
+        left -= width
+    else:
+        return list(widths[:count])
+    limit = max(limit, SHORTEST_CELL)
+    cut_ones = [index for index in range(count) if widths[index] > limit]
+    wider = set(cut_ones[len(cut_ones) - more :])  # by what cannot be shared out
+    return [min(width, limit + (index in wider)) for index, width in enumerate(widths[:count])]
 
 
 def is_number(value: object) -> bool:

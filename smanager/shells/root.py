@@ -29,7 +29,7 @@ class RootShell(Operations):
         return self.service_shells[service](self.manager, self.results, self.abbreviations, self.caller)
 
     def alternatives(self, name: str) -> list[str]:
-        inside = [f"{service} {name}" for service in self.view.services if name in self.view.commands(service)]
+        inside = [f"{service} {name}" for service in self.view.services if name in self.view.called(service)]
         return inside or super().alternatives(name)
 
     def do_help(self, arg: str) -> None:
@@ -54,8 +54,8 @@ class RootShell(Operations):
         """The page of a service or a command. Raises CommandError where there is none."""
         if service := self.view.services.get(name):
             return pages.service_help(service, self.view.commands(name))
-        if name in self.view.toplevel:
-            return pages.command_help(name, self.view.toplevel[name][1])
+        if name in self.view.called_toplevel:
+            return pages.command_help(name, self.view.called_toplevel[name][1])
         if name in self.view.built_ins:
             return self.built_in_doc(name) + "\n"
         alternatives = ", ".join(self.alternatives(name))
@@ -118,14 +118,14 @@ def root_shell(view: View) -> type[RootShell]:
     shells = {name: service_shell(service, view) for name, service in view.services.items()}
     namespace: dict[str, object] = {"view": view, "service_shells": shells, "names_page": pages.summary(view)}
     namespace |= absences(view)
-    for name, (service, command) in view.toplevel.items():
+    for name, (service, command) in view.called_toplevel.items():
         namespace["do_" + name] = runner(service, command, name)
         namespace["complete_" + name] = completer(service, command)
     for name in shells:
         namespace["do_" + name] = _entrance(name)
         namespace["complete_" + name] = _completer_inside(name)
-    hidden = frozenset(name for name, (_, command) in view.toplevel.items() if command.hidden)
-    return type("RootShell", (RootShell,), {**namespace, "unlisted": hidden})
+    listed = {name for name, (_, command) in view.toplevel.items() if not command.hidden}
+    return type("RootShell", (RootShell,), {**namespace, "unlisted": frozenset(view.called_toplevel.keys() - listed)})
 
 
 def _entrance(service: str) -> Callable[[RootShell, str], Outcome]:

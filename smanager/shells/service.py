@@ -19,6 +19,8 @@ class ServiceShell(Operations):
     service: Service
     commands: Mapping[str, Command]
     """Those that the caller may run."""
+    called: Mapping[str, Command]
+    """The same by all their names."""
 
     @property
     def here(self) -> list[str]:
@@ -36,7 +38,7 @@ class ServiceShell(Operations):
 
     def command_help(self, name: str) -> str:
         """The page of one command. Raises CommandError where it is unknown."""
-        if command := self.commands.get(name):
+        if command := self.called.get(name):
             return pages.command_help(f"{self.service.name} {name}", command)
         if hasattr(self, "do_" + name):
             return self.built_in_doc(name) + "\n"
@@ -53,13 +55,12 @@ class ServiceShell(Operations):
 
 def service_shell(service: Service, view: View) -> type[ServiceShell]:
     """Adapt a service: the shell class whose `do_` methods run those of its commands that a view shows."""
-    commands = view.commands(service.name)
-    namespace: dict[str, object] = {"service": service, "commands": commands, "prompt": f"{service.name}>"}
-    namespace |= absences(view)
-    for command in commands.values():
-        for name in (command.name, *command.aliases):
-            namespace["do_" + name] = runner(service, command, f"{service.name} {name}")
-            namespace["complete_" + name] = completer(service, command)
+    commands, called = view.commands(service.name), view.called(service.name)
+    namespace: dict[str, object] = {"service": service, "commands": commands, "called": called}
+    namespace |= {"prompt": f"{service.name}>", **absences(view)}
+    for name, command in called.items():
+        namespace["do_" + name] = runner(service, command, f"{service.name} {name}")
+        namespace["complete_" + name] = completer(service, command)
     listed = {command.name for command in commands.values() if not command.hidden}
     own = {name.removeprefix("do_") for name in namespace if name.startswith("do_")}
     namespace["unlisted"] = frozenset(own - listed)
@@ -90,6 +91,6 @@ def completer(service: Service, command: Command) -> Callable[[Shell, str, str, 
     """A `complete_` method for the words of a command's arguments."""
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
-        return await completion.arguments(shell.manager, service, command, text, line, begin, end)
+        return await completion.arguments(shell.manager, service, command, text, line, begin)
 
     return complete

@@ -10,12 +10,12 @@ Its owner feeds it what was typed, asks for events until there are none, and sen
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from smanager.cells import common_length, next_cell, previous_cell, word_end, word_start
+from smanager.cells import next_cell, previous_cell, word_end, word_start
 from smanager.server.editor.history import History, Search
+from smanager.server.editor.insertion import insertion, typeable
 from smanager.server.editor.keys import Key, KeyDecoder, Paste
 from smanager.server.editor.lineview import LineView
 
@@ -133,19 +133,13 @@ class LineEditor:
         if not self._completing:
             return
         self._completing = False
-        matches = [match for match in matches if match.isprintable()]  # only such could also be typed
+        matches = typeable(matches)
         if not matches:
             self._view.ring()
-        elif len(matches) == 1:
-            end = "" if matches[0].endswith("/") else " "  # what is in a directory comes next
-            self._replace(start, self._cursor, f"{shlex.quote(matches[0])}{end}")
+        elif inserted := insertion(self._text[start : self._cursor], matches):
+            self._replace(start, self._cursor, inserted)
         else:
-            first, last = min(matches), max(matches)  # what these two share, those between them do as well
-            common = common_length(first, last)
-            if common > self._cursor - start:
-                self._replace(start, self._cursor, first[:common])
-            else:
-                self._view.list_below(matches)
+            self._view.list_below(matches)
         self._draw()
 
     def print_above(self, text: str) -> None:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smanager.cells import cell_width, columnize, common_length, text_width
+from smanager.cells import cell_width, common_length, text_width
+from smanager.server.editor.insertion import listing
 
 MIN_COLUMNS = 10
 """Narrower windows are mistakes (some clients report 0 or 1), and nothing could be read in them."""
 
 MAX_COLUMNS = 1000
 """No window is wider; a client that claims 65,535 shall not get a listing padded to that."""
-
-LISTED_WORDS = 200
-"""Words of a listing that are shown: about what a large window holds, so the line stays in sight."""
 
 
 class LineView:
@@ -60,11 +58,8 @@ class LineView:
 
     def list_below(self, words: Sequence[str]) -> None:
         """Let the line stand, and list `words` in columns below it."""
-        rows = columnize(words[:LISTED_WORDS], self._columns)
-        if len(words) > LISTED_WORDS:
-            rows.append(f"... and {len(words) - LISTED_WORDS} more")
         self.leave()
-        self.write("".join(f"{row}\r\n" for row in rows))
+        self.write("".join(f"{row}\r\n" for row in listing(words, self._columns)))
 
     def wipe(self) -> None:
         """Take the line off the screen, and go to where it began."""
