@@ -18,12 +18,13 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from smanager.commands import CommandError
+from smanager.commands import Command, CommandError
 
 if TYPE_CHECKING:
     from logging.handlers import SysLogHandler
 
     from smanager.access.callers import Caller
+    from smanager.binding import Arguments
 
 FILE = "audit.jsonl"
 
@@ -37,6 +38,9 @@ TEXT_LIMIT = 2000
 """Characters of one argument or outcome; more is cut, and its length told."""
 
 MOST_ARGUMENTS = 100
+
+SECRET = "(secret)"
+"""In the place of an argument that is annotated as one."""
 
 log = logging.getLogger("smanager")
 
@@ -104,7 +108,7 @@ class Audit:
         """A command is to run. Raises CommandError where that has to be written, and cannot."""
         self._number += 1
         entry = Entry(self, self._number)
-        written = self.write("command", id=self._number, **_who(caller), name=name, arguments=arguments)
+        written = self.write("command", id=self._number, **_who(caller), name=name, arguments=cut(arguments))
         if not written and self._need is Need.REQUIRED:
             raise CommandError(f"{name}: the audit journal cannot be written, and without it nothing is run")
         return entry
@@ -163,6 +167,22 @@ class Audit:
             with suppress(FileNotFoundError):
                 newer.replace(older)
         self._open(path)
+
+
+def told(command: Command, arguments: Arguments) -> dict[str, Any]:
+    """A command's arguments by name, as they are written; what is annotated as a Secret is not."""
+    positions = list(arguments.positions)
+    found: dict[str, Any] = {}
+    for parameter in command.parameters:
+        if not parameter.option and positions:
+            found[parameter.name] = positions if parameter.rest else positions.pop(0)
+        elif parameter.name in arguments.options:
+            found[parameter.name] = arguments.options[parameter.name]
+        if parameter.rest:
+            positions = []
+        if parameter.secret and parameter.name in found:
+            found[parameter.name] = SECRET
+    return found
 
 
 def _who(caller: Caller) -> dict[str, str]:

@@ -62,6 +62,8 @@ class Parameter:
     """Whether it is given by `--name`."""
     position_only: bool = False
     nullable: bool = False
+    secret: bool = False
+    """Whether it is written down nowhere."""
     choices: tuple[Any, ...] = ()
     """The values that a `choice` may be."""
     members: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Protocol
 
 from smanager.access.callers import Caller
+from smanager.audit import Entry
 from smanager.catalogue import Service
 from smanager.commands import Command, CommandError
 from smanager.hosts.remotecall import Call
@@ -18,7 +19,7 @@ class Running(Protocol):
     """What a job is: a command in a host, or one of the manager's own."""
 
     caption: str
-    gone: Callable[[], None]
+    gone: Callable[[str | None], None]
 
     def cancel(self, reason: str) -> None: ...
 
@@ -31,6 +32,8 @@ class Job:
     caption: str
     caller: Caller
     running: Running
+    entry: Entry
+    """In the audit journal."""
     service: Service | None = None
     command: Command | None = None
     """None for the manager's own."""
@@ -62,17 +65,17 @@ class Jobs:
             if job.service is service and job.command and job.command.name == command.name:
                 raise CommandError(f"{caption}: it runs already, for {job.caller}; `jobs` says more")
 
-    def add(self, service: Service, command: Command, caption: str, caller: Caller, call: Call) -> Job:
+    def add(self, service: Service, command: Command, caption: str, caller: Caller, call: Call, entry: Entry) -> Job:
         """A command has begun; it is listed until its method has ended, and ended where it takes too long."""
-        job = self._list(Job(self._next(), caption, caller, call, service, command))
+        job = self._list(Job(self._next(), caption, caller, call, entry, service, command))
         if command.timeout:
             reason = f"it took longer than {command.timeout:g} s"
             job.timer = asyncio.get_running_loop().call_later(command.timeout, call.cancel, reason)
         return job
 
-    def track(self, running: Running, caller: Caller) -> None:
+    def track(self, running: Running, caller: Caller, entry: Entry) -> None:
         """One of the manager's own has begun."""
-        self._list(Job(self._next(), running.caption, caller, running))
+        self._list(Job(self._next(), running.caption, caller, running, entry))
 
     def cancel(self, number: int, caller: Caller) -> None:
         """End a command. Raises CommandError where none that the caller may know of has this number."""
@@ -88,10 +91,11 @@ class Jobs:
 
     def _list(self, job: Job) -> Job:
         self._running[job.number] = job
-        job.running.gone = lambda: self._remove(job)
+        job.running.gone = lambda error: self._remove(job, error)
         return job
 
-    def _remove(self, job: Job) -> None:
+    def _remove(self, job: Job, error: str | None) -> None:
+        job.entry.end(error)
         self._running.pop(job.number, None)
         if job.timer:
             job.timer.cancel()

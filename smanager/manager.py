@@ -13,7 +13,7 @@ from typing import Any
 
 from smanager.access.callers import Caller
 from smanager.access.roles import Roles
-from smanager.audit import Audit
+from smanager.audit import Audit, told
 from smanager.binding import Arguments
 from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.commands import Command, CommandError, Status
@@ -281,11 +281,16 @@ class Manager:
         if not caller.permissions.allow_command(service.name, command):
             raise CommandError(f"unknown command: {caption}", Status.UNUSABLE)
         self.jobs.refuse(service, command, caption)
-        if keeper := self.keepers.get(service.name):
+        if (keeper := self.keepers.get(service.name)) is None:
+            raise CommandError(f"{caption}: {service.name} is gone")
+        entry = self.audit.begin(caller, caption, told(command, arguments))
+        try:
             call = keeper.call(command, arguments, caption, sink, as_data)
-            self.jobs.add(service, command, caption, caller, call)
-            return call
-        raise CommandError(f"{caption}: {service.name} is gone")
+        except CommandError as error:
+            entry.end(str(error))
+            raise
+        self.jobs.add(service, command, caption, caller, call, entry)
+        return call
 
     async def complete(self, service: Service, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
         """Ask a service for words, as its keeper does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 
 class SService:
@@ -61,6 +61,13 @@ class SService:
     def _signal(self, number: int) -> None:
         """Send a signal to what it has outside its host's process, if anything."""
 
+
+T = TypeVar("T")
+
+SECRET = "smanager: written down nowhere"
+
+Secret = Annotated[T, SECRET]
+"""`password: Secret[str]` keeps an argument out of the audit journal."""
 
 Method = TypeVar("Method", bound=Callable[..., object])
 

@@ -11,6 +11,8 @@ class Present(Protocol):
     """A session, as others may know it."""
 
     number: int
+    peer: str
+    """Where it comes from."""
     caller: Caller | None
     """None before a login."""
     since: float

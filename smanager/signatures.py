@@ -27,6 +27,7 @@ from smanager.commands import (
     command_name,
 )
 from smanager.data import jsonable
+from smanager.service import SECRET
 from smanager.values import KINDS
 
 _NAMES: dict[object, str] = {
@@ -169,7 +170,8 @@ def _typed(annotation: object, names: _Names) -> tuple[Parameter, Revive]:
     annotation = names.resolve(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return _typed(arguments[0], names)
+        typed, revive = _typed(arguments[0], names)
+        return replace(typed, secret=typed.secret or SECRET in arguments[1:]), revive
     if origin in (typing.Union, types.UnionType):
         others = [argument for argument in arguments if argument is not type(None)]
         if len(others) < len(arguments) and len(others) == 1:

@@ -99,7 +99,7 @@ def test_a_person_may_abbreviate_where_it_is_unique(person: Person, line: str, s
 
 
 def test_nobody_ends_the_server_by_a_slip_of_the_finger(person: Person) -> None:
-    assert person.type("k") == unknown("k", "did you mean: kill? ")
+    assert person.type("k") == unknown("k", "did you mean: kick, kill? ")
 
 
 def test_a_script_may_not_abbreviate(counting: Server) -> None:

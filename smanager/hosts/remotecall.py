@@ -72,8 +72,8 @@ class Call:
         self.caption = caption
         self.is_quiet = False
         """Whether nobody looks how far it is."""
-        self.gone: Callable[[], None] = lambda: None
-        """Told when the method itself has ended, which may be later than its caller is told."""
+        self.gone: Callable[[str | None], None] = lambda error: None
+        """Told when the method itself has ended, and how, which may be later than its caller is told."""
         self.ended: Callable[[str | None], None] = lambda error: None
 
     def cancel(self, reason: str = "cancelled") -> None:
@@ -134,7 +134,7 @@ class Call:
 
     def end(self, error: str | None) -> None:
         """The method has ended, or its host has; `error` says what went wrong, if anything did."""
-        self.gone()
+        self.gone(self._cancelled or error)
         self._tell_end(self._cancelled or error)
 
     def _tell_end(self, error: str | None) -> None:

@@ -16,6 +16,7 @@ from smanager.keeper import Keeper
 from smanager.server.collected import Collected, Streamed, TooMuchError
 from smanager.server.requests import TOO_MUCH_OUTPUT, RequestError, accepted
 from smanager.shells.interpreter import Interpreter
+from smanager.shells.people import broadcast, kick, sessions, whoami
 from smanager.shells.root import Shells
 from smanager.shells.running import send_signal, until
 from smanager.shells.statuspages import facts, job_facts, line_facts, reasons
@@ -149,6 +150,26 @@ class BuiltIns:
         await asyncio.shield(asyncio.ensure_future(self._manager.reload(str(self._caller), told.append)))
         return told
 
+    async def sessions_list(self) -> list[dict[str, object]]:
+        """Who is connected: from where, for how many seconds, and what runs"""
+        return sessions(self._manager, self._caller)
+
+    async def sessions_kick(self, number: int) -> None:
+        """End a session
+
+        Args:
+            number: its `id` in sessions.list
+        """
+        kick(self._manager, number, self._caller)
+
+    async def sessions_broadcast(self, text: str) -> None:
+        """Show people at a prompt a message"""
+        broadcast(self._manager, text, self._caller)
+
+    async def sessions_whoami(self) -> dict[str, object]:
+        """Who the caller is here"""
+        return whoami(self._caller)
+
     async def shell_execute(self, line: str, *, stream: bool = False, json: bool = False) -> dict[str, object]:
         """Run a line of commands as a script's; returns their output, and the worst of their statuses
 
@@ -251,7 +272,7 @@ class BuiltIns:
         Collected.share(self._outputs)
 
 
-_SHELL_NAMES = {"services.list": "status", "jobs.list": "jobs"}
+_SHELL_NAMES = {"services.list": "status", "jobs.list": "jobs", "sessions.list": "who"}
 """Where a method is called otherwise than the shells' command."""
 
 _FOR_ALL = ("execute", "complete", "discover")
@@ -265,6 +286,8 @@ class BuiltIn:
         self._function = function
         self._signature = signature_of(BuiltIns, function.__name__)
         self.command = describe(BuiltIns, function.__name__, function.__name__.replace("_", ".", 1))
+        self.is_one = self.command.name.partition(".")[2] not in _FOR_ALL
+        """Whether it is a command itself; else it runs others, each of which is asked for and written down."""
         self._shell_name = _SHELL_NAMES.get(self.command.name, self.command.name.partition(".")[2])
 
     def is_shown_to(self, caller: Caller) -> bool:

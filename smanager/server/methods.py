@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from smanager.access.callers import Caller
+from smanager.audit import Entry
 from smanager.catalogue import Service
 from smanager.commands import Command, CommandError
 from smanager.config import ConfigError
@@ -68,21 +69,27 @@ class Methods:
                 return self._begin_built_in(built_in, params, notify, done)
             return self._begin_command(name, *self._found(name), params, notify, done)
         except (RequestError, CommandError) as error:
+            if isinstance(error, RequestError):
+                self._manager.audit.refused(self._caller, name)
             done(refusal(error))
             return None
 
     def _begin_built_in(self, built_in: BuiltIn, params: object, notify: Notify, done: Done) -> Cancellable:
         NOTIFY.set(notify)  # for the task, which takes it along
+        entry = self._manager.audit.begin(self._caller, built_in.command.name, params) if built_in.is_one else None
         task = asyncio.ensure_future(built_in.call(self._built_ins, params))
         self._tasks.add(task)
-        task.add_done_callback(lambda task: self._end_built_in(task, built_in, done))
+        task.add_done_callback(lambda task: self._end_built_in(task, built_in, entry, done))
         return task
 
-    def _end_built_in(self, task: asyncio.Task[Any], built_in: BuiltIn, done: Done) -> None:
+    def _end_built_in(self, task: asyncio.Task[Any], built_in: BuiltIn, entry: Entry | None, done: Done) -> None:
         self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if entry:
+            entry.end("cancelled" if task.cancelled() else str(error) if error else None)
         if task.cancelled():
             self._answer(done, RequestError(FAILED, f"{built_in.command.name}: cancelled"))
-        elif error := task.exception():
+        elif error:
             self._answer(done, refusal(error))
         else:
             self._answer(done, task.result())

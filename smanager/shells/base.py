@@ -11,19 +11,20 @@ import cmd
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TextIO, cast
+from typing import Protocol, TextIO, cast
 
 from smanager.access.callers import Caller
 from smanager.commands import JSON, CommandError, Status, last_word
 from smanager.manager import Manager
 from smanager.shells.results import Printer
+from smanager.shells.running import Work
 from smanager.text import begins, resembling
 
 ALTERNATIVES = 3
 """Names offered in place of one that is not known."""
 
-ONLY_IN_FULL = frozenset({"kill"})
-"""Commands that are not abbreviated: a slip of the finger would end them all."""
+ONLY_IN_FULL = frozenset({"kill", "kick"})
+"""Commands that are not abbreviated: a slip of the finger would end what others do."""
 
 
 class Running(Protocol):
@@ -68,6 +69,8 @@ class Shell(cmd.Cmd):
     """Behaves for a person on a terminal and for a script alike; only a person may abbreviate."""
 
     prompt = ">"
+    of_services: frozenset[str] = frozenset()
+    """The commands that are services', or enter them."""
     unlisted: frozenset[str] = frozenset()
     """Commands that are there for who knows them: hidden ones, and other names of one."""
 
@@ -83,10 +86,29 @@ class Shell(cmd.Cmd):
         """The service that the shell is in, if it is in one."""
         return []
 
-    if TYPE_CHECKING:
-
-        def onecmd(self, line: str) -> Outcome:  # type: ignore[override]  # the stdlib's loop expects a bool
-            """Run one command. Raises CommandError where it is unknown or its arguments are wrong."""
+    def onecmd(self, line: str) -> Outcome:  # type: ignore[override]  # the stdlib's loop expects a bool
+        """Run one command, and have it written down before. Raises CommandError where it is unknown or misused."""
+        name, arg, line = self.parseline(line)
+        if not line:
+            return None
+        run: Callable[[str], Outcome] | None = getattr(self, f"do_{name}", None)
+        if run is None:
+            self.manager.audit.refused(self.caller, " ".join([*self.here, line.split(None, 1)[0]]))
+            self.default(line)
+            return None
+        if name in self.of_services:
+            return run(arg or "")
+        entry = self.manager.audit.begin(self.caller, " ".join([*self.here, name or ""]), arg)
+        try:
+            outcome = run(arg or "")
+        except Exception as error:
+            entry.end(str(error))
+            raise
+        if isinstance(outcome, Work):
+            self.manager.jobs.track(outcome, self.caller, entry)
+        else:
+            entry.end(None)
+        return outcome
 
     def parseline(self, line: str) -> tuple[str | None, str | None, str]:
         """Return a line's command, written in full, the rest, and the line."""

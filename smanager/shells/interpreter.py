@@ -180,8 +180,6 @@ class Interpreter:
             log.exception("a mistake in SManager, met by: %r", text)
             self._fail("SManager made a mistake; its log says more", Status.FAILED)
         else:
-            if isinstance(outcome, Work):
-                self._shells.manager.jobs.track(outcome, self._caller)
             if outcome is None:
                 self._close()
             elif detached:

@@ -13,14 +13,15 @@ from smanager.keeper import Keeper
 from smanager.settings import some_seconds
 from smanager.shells import statuspages
 from smanager.shells.arguments import Arguments, count, seconds
-from smanager.shells.base import Outcome, Repeat, Shell
+from smanager.shells.base import Outcome, Repeat
+from smanager.shells.people import People
 from smanager.shells.running import Following, Wait, Work, send_signal, until
 from smanager.states import State
 from smanager.text import begins
 
 BUILT_INS = (
     *("help", "kill", "restart", "exit", "quit", "services", "status", "start", "stop", "why", "logs", "events"),
-    *("wait", "signal", "plan", "reload", "jobs", "cancel", "watch"),
+    *("wait", "signal", "plan", "reload", "jobs", "cancel", "watch", "who", "whoami", "kick", "broadcast"),
 )
 """The manager's own commands in the order of the help page: the seed's three first."""
 
@@ -48,7 +49,7 @@ _WAIT.add_argument("words", nargs="+", metavar="SERVICE STATE")
 _WAIT.add_argument("--timeout", type=seconds, metavar="SECONDS")
 
 
-class Operations(Shell):
+class Operations(People):
     """What needs no service's cooperation. Without a name, it is about the service that the shell is in."""
 
     def named(self, name: str, arg: str) -> list[Keeper]:
@@ -85,6 +86,8 @@ class Operations(Shell):
         """
         keepers = self.meant("status", split_words(arg) or self.here or ["all"])
         self.results.table(statuspages.rows(keepers), list(map(statuspages.facts, keepers)))
+        if lost := self.manager.audit.lost:
+            self.tell(f"*** {lost} lines of the audit journal could not be written")
 
     def do_start(self, arg: str) -> Outcome:
         """start services

@@ -125,7 +125,9 @@ def root_shell(view: View) -> type[RootShell]:
         namespace["do_" + name] = _entrance(name)
         namespace["complete_" + name] = _completer_inside(name)
     listed = {name for name, (_, command) in view.toplevel.items() if not command.hidden}
-    return type("RootShell", (RootShell,), {**namespace, "unlisted": frozenset(view.called_toplevel.keys() - listed)})
+    namespace["unlisted"] = frozenset(view.called_toplevel.keys() - listed)
+    namespace["of_services"] = frozenset([*view.called_toplevel, *shells])
+    return type("RootShell", (RootShell,), namespace)
 
 
 def _entrance(service: str) -> Callable[[RootShell, str], Outcome]:

@@ -28,7 +28,7 @@ class Work:
 
     def __init__(self, work: Coroutine[object, object, None], caption: str) -> None:
         self.ended: Callable[[str | None], None] = lambda error: None
-        self.gone: Callable[[], None] = lambda: None
+        self.gone: Callable[[str | None], None] = lambda error: None
         self.caption = caption
         self._task = asyncio.ensure_future(work)
         self._task.add_done_callback(self._done)
@@ -45,10 +45,11 @@ class Work:
         """Nothing was held back."""
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self.gone()
-        if task.cancelled():  # at the program's end
+        if task.cancelled():  # by who waited, or at the program's end
+            self.gone("cancelled")
             return
         error = task.exception()
+        self.gone(None if error is None else str(error))
         if error and not isinstance(error, CommandError | ConfigError):
             log.error("%s: a mistake in SManager", self.caption, exc_info=error)
         self.ended(None if error is None else f"{self.caption}: {error}")

@@ -62,8 +62,8 @@ def service_shell(service: Service, view: View) -> type[ServiceShell]:
         namespace["do_" + name] = runner(service, command, f"{service.name} {name}")
         namespace["complete_" + name] = completer(service, command)
     listed = {command.name for command in commands.values() if not command.hidden}
-    own = {name.removeprefix("do_") for name in namespace if name.startswith("do_")}
-    namespace["unlisted"] = frozenset(own - listed)
+    namespace["unlisted"] = frozenset(called.keys() - listed)
+    namespace["of_services"] = frozenset(called)
     return type(f"{service.title}Shell", (ServiceShell,), namespace)
 
 
