@@ -14,6 +14,7 @@ it can be copied alone.
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import itertools
 import json
@@ -48,7 +49,6 @@ complete -c tshell.py -f -a '(tshell --words (commandline -cp) 2>/dev/null)'
 
 TYPE_CHECKING = False  # typing's own constant would cost its import, a tenth of the start-up time
 if TYPE_CHECKING:
-    import io
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
@@ -59,11 +59,13 @@ KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 REPLY_LIMIT = 64 * 1024 * 1024  # bytes of one reply: more than any page or log extract, less than a small box's memory
 QUOTE_LIMIT = 60  # bytes of an answer that is not a reply, in the message about it
 CHUNK = 64 * 1024  # bytes to read at once: as much as a pipe or a socket usually holds
+MOST_WAITING = 200_000  # items of other streams kept for a call: as many as can be on their way already, and more
 OUTGOING_LIMIT = 64 * 1024  # bytes kept for a server that does not read, before the keyboard waits for it
 SUBNEGOTIATION_LIMIT = 256  # bytes of an unfinished telnet sequence; the one that SManager sends has 6
 
 FAILED = 1  # the exit status of a failed command; 2 is an unknown one, or wrong arguments
 NO_SERVER = 3
+CANCELLED = -32800  # the code of the answer to a request that was cancelled
 KILLED = 128  # plus a signal's number: the exit status that shells give to a program that ended by a signal
 
 STDIN, STDOUT, STDERR = 0, 1, 2
@@ -90,74 +92,11 @@ def smanager_cmd(address: str, port: int, command: str) -> Reply:
 
     Raises ConnectionError, with a sentence fit for a person, when no SManager answers or it was lost.
     """
-    with connected(address, port) as server, server.makefile("rwb") as wire:
-        return execute(wire, command)
-
-
-@contextlib.contextmanager
-def connected(address: str, port: int) -> Iterator[socket.socket]:
-    """Connect; every OSError in the body counts as the loss of the connection.
-
-    Raises ConnectionError, which says what was tried and what to do.
-    """
-    place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    try:
-        server = socket.create_connection((address, port), CONNECT_TIMEOUT)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one, as in "a..b"
-        raise ConnectionError(
-            f"no SManager answers at {place} ({reason(error)}); is it running? start it with: python3 smanager.py"
-        ) from error
-    with server:
-        server.settimeout(None)
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in KEEPALIVE.items():
-            if hasattr(socket, option):  # macOS lacks some of them
-                server.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    with Client(address, port) as client:
         try:
-            yield server
-        except OSError as error:
-            raise ConnectionError(f"lost SManager at {place} ({reason(error)}); its log may say why") from error
-
-
-def reason(error: Exception) -> str:
-    """What the system says about an error, without its number."""
-    return getattr(error, "strerror", None) or str(error)
-
-
-def execute(wire: io.BufferedRWPair, line: str) -> Reply:
-    """Run one command line through JSON-RPC 2.0, one object a line; the connection can be used again.
-
-    Raises ConnectionError when what comes back is not a whole reply.
-    """
-    # Only one request is under way at any time: the same id does for all.
-    send(wire, {"jsonrpc": "2.0", "id": 1, "method": "shell.execute", "params": {"line": line}})
-    match receive(wire):
-        case {"result": {"output": str(output), "status": int(status)}}:
-            return Reply(output, status)
-        case {"error": {"message": str(message)}}:
-            return Reply(f"*** {message}\n", FAILED)
-        case answer:
-            raise ConnectionError(f"its answer {json.dumps(answer)[:QUOTE_LIMIT]} is no reply of an SManager")
-
-
-def send(wire: io.BufferedRWPair, message: dict[str, object]) -> None:
-    wire.write(json.dumps(message).encode() + b"\n")
-    wire.flush()
-
-
-def receive(wire: io.BufferedRWPair) -> dict[str, Any]:
-    """The next message. Raises ConnectionError when none comes, or something else."""
-    answer = wire.readline(REPLY_LIMIT)
-    if len(answer) == REPLY_LIMIT:
-        raise ConnectionError(f"its reply is longer than {REPLY_LIMIT} bytes")
-    if not answer.endswith(b"\n"):
-        raise ConnectionError("it closed the connection before it had answered")
-    with contextlib.suppress(ValueError, RecursionError):  # not JSON, or nested beyond reason
-        message = json.loads(answer)
-        if isinstance(message, dict):
-            return message
-    quote = answer[:QUOTE_LIMIT].decode(errors="replace").rstrip()
-    raise ConnectionError(f"its answer {quote!r} is no reply of an SManager")
+            return client.execute(command)
+        except CallError as error:
+            return Reply(f"*** {error}\n", FAILED)
 
 
 class CallError(Exception):
@@ -170,14 +109,22 @@ class CallError(Exception):
 
 
 class Client:
-    """A connection to an SManager, for programs; use it in a `with` statement. One thread at a time."""
+    """A connection to an SManager, for programs; use it in a `with` statement. One thread at a time.
+
+    Calls may be made while streams are read: what comes for those waits until they are read on.
+    """
 
     def __init__(self, address: str = "127.0.0.1", port: int = 10000) -> None:
-        """Connect. Raises ConnectionError, as all of its methods do when the server is lost."""
-        self._closing = contextlib.ExitStack()
-        server = self._closing.enter_context(connected(address, port))
-        self._wire = self._closing.enter_context(server.makefile("rwb"))
+        """Connect at the first call, for the server takes a connection that stays silent for a person's.
+
+        All methods raise ConnectionError when there is no server, or it is lost.
+        """
+        self._place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        self._address = address, port
+        self._server: socket.socket | None = None
+        self._received = bytearray()
         self._numbers = itertools.count(1)
+        self._messages: dict[int, collections.deque[dict[str, Any]]] = {}  # by the request that they are about
 
     def __enter__(self) -> Client:
         return self
@@ -186,14 +133,15 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        self._closing.close()
+        if self._server:
+            self._server.close()
 
     def call(self, method: str, *arguments: object, **options: object) -> Any:
         """What a method returns; its parameters go by position or by name. Raises CallError where it fails.
 
         What it yields before is thrown away; `stream` returns that.
         """
-        for _ in (stream := Stream(self, method, arguments, options)):
+        for _ in (stream := self.stream(method, *arguments, **options)):
             pass
         return stream.result
 
@@ -203,8 +151,123 @@ class Client:
 
     def execute(self, line: str) -> Reply:
         """The output and the status of a command line."""
-        result = self.call("shell.execute", line)
-        return Reply(result["output"], result["status"])
+        return self._reply(self.call("shell.execute", line))
+
+    # What the rest of this file needs too.
+
+    def _connect(self) -> socket.socket:
+        """Connect. Raises ConnectionError, which says what was tried and what to do."""
+        try:
+            server = socket.create_connection(self._address, CONNECT_TIMEOUT)
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one, as in "a..b"
+            raise ConnectionError(
+                f"no SManager answers at {self._place} ({reason(error)}); "
+                "is it running? start it with: python3 smanager.py"
+            ) from error
+        server.settimeout(None)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE.items():
+            if hasattr(socket, option):  # macOS lacks some of them
+                server.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        return server
+
+    @contextlib.contextmanager
+    def _losing(self) -> Iterator[None]:
+        """Every OSError in the body counts as the loss of the connection."""
+        try:
+            yield
+        except OSError as error:
+            raise ConnectionError(f"lost SManager at {self._place} ({reason(error)}); its log may say why") from error
+
+    def _reply(self, result: object) -> Reply:
+        """What `shell.execute` has returned. Raises ConnectionError where an SManager returns no such thing."""
+        match result:
+            case {"output": str(output), "status": int(status)}:
+                return Reply(output, status)
+        with self._losing():
+            raise ConnectionError(f"its answer {json.dumps(result)[:QUOTE_LIMIT]} is no reply of an SManager")
+
+    def _begin(self, method: str, params: object) -> int:
+        """Send a request; returns its number."""
+        number = next(self._numbers)
+        self._messages[number] = collections.deque()  # first, for a signal may come as soon as it is sent
+        try:
+            self._send({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+        except Exception:
+            self._forget(number)
+            raise
+        return number
+
+    def _unanswered(self) -> list[int]:
+        """The requests that run."""
+        return list(self._messages) if self._server else []
+
+    def _runs(self, number: int) -> bool:
+        """Whether the answer to a request is still to come."""
+        return number in self._messages
+
+    def _message(self, number: int) -> dict[str, Any]:
+        """The next message about a request that runs; those about others are kept for them.
+
+        Raises CallError when too many of those wait, and where the server could not tell which request it answers.
+        """
+        while not self._messages[number]:
+            if sum(map(len, self._messages.values())) >= MOST_WAITING:
+                raise CallError(f"{MOST_WAITING} items of other streams wait to be read: read or close those first")
+            match self._receive():
+                case {"id": None, "error": {"code": int(code), "message": str(message)}}:
+                    self._forget(number)
+                    raise CallError(message, code)
+                case ({"method": "$/item", "params": {"id": int(other)}} | {"id": int(other)}) as message:
+                    if other in self._messages:  # else it was left
+                        self._messages[other].append(message)
+        message = self._messages[number].popleft()
+        if "method" not in message:
+            self._forget(number)
+        return message
+
+    def _cancel(self, number: int) -> None:
+        """Ask for the end of a request; its answer comes then."""
+        self._send({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": number}})
+
+    def _forget(self, number: int) -> None:
+        """Throw away what may come about a request."""
+        self._messages.pop(number, None)
+
+    def _send(self, message: dict[str, object]) -> None:
+        data = json.dumps(message, allow_nan=False).encode() + b"\n"
+        if self._server is None:
+            self._server = self._connect()
+        with self._losing():
+            self._server.sendall(data)
+
+    def _receive(self) -> dict[str, Any]:
+        """The next message. Raises ConnectionError when none comes, or something else."""
+        with self._losing():
+            answer = self._line()
+            with contextlib.suppress(ValueError, RecursionError):  # not JSON, or nested beyond reason
+                message: dict[str, Any] = json.loads(answer)
+                match message:
+                    case {"method": str()} | {"id": int() | None}:
+                        return message
+            quote = answer[:QUOTE_LIMIT].decode(errors="replace").rstrip()
+            raise ConnectionError(f"its answer {quote!r} is no reply of an SManager")
+
+    def _line(self) -> bytes:
+        """The next line. What has come of it is kept when a signal cuts in: a file's `readline` would lose that."""
+        assert self._server
+        searched = 0
+        while (end := self._received.find(b"\n", searched)) < 0:
+            searched = len(self._received)
+            if searched >= REPLY_LIMIT:
+                raise ConnectionError(f"its reply is longer than {REPLY_LIMIT} bytes")
+            data = self._server.recv(CHUNK)
+            if not data:
+                raise ConnectionError("it closed the connection before it had answered")
+            self._received += data
+        line = bytes(self._received[:end])
+        del self._received[: end + 1]
+        return line
 
 
 class Stream:
@@ -214,82 +277,48 @@ class Stream:
         if arguments and options:
             raise TypeError("parameters go all by position or all by name")
         self.result: Any = None
-        self._wire = client._wire
-        self._number = next(client._numbers)
-        params = options or list(arguments)
-        send(self._wire, {"jsonrpc": "2.0", "id": self._number, "method": method, "params": params})
+        self._client = client
+        self._number = client._begin(method, options or list(arguments))
 
     def __iter__(self) -> Iterator[Any]:
-        done = False
         try:
-            while True:
-                match receive(self._wire):
+            while self._client._runs(self._number):
+                match self._client._message(self._number):
                     case {"method": "$/item", "params": {"value": value}}:
                         yield value
-                    case {"id": self._number, "result": result}:
-                        done, self.result = True, result
-                        return
-                    case {"id": self._number, "error": {"code": code, "message": message, **more}}:
-                        done = True
+                    case {"result": result}:
+                        self.result = result
+                    case {"error": {"code": code, "message": message, **more}}:
                         raise CallError(message, code, more.get("data"))
-        except ConnectionError:
-            done = True
+        except OSError:
+            self._client._forget(self._number)  # there is nothing to end any more
             raise
         finally:
-            if not done:
-                self._cancel()
+            self.close()
 
-    def _cancel(self) -> None:
-        send(self._wire, {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": self._number}})
-        while receive(self._wire).get("id") != self._number:
-            pass
+    def close(self) -> None:
+        """End the method, if it still runs."""
+        if self._client._runs(self._number):
+            with contextlib.suppress(OSError, CallError):
+                self._client._cancel(self._number)
+                while self._client._runs(self._number):
+                    self._client._message(self._number)
+            self._client._forget(self._number)
+
+
+def reason(error: Exception) -> str:
+    """What the system says about an error, without its number."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 # ---- for scripts
 
+ERROR_MARK = "*** "
 ERROR_LINE = re.compile(r"^(\*\*\* .*\n?)", re.MULTILINE)
 
 # What a terminal acts on instead of showing it: controls but tab and newline, the marks that reorder a line
 # (Unicode UAX #9), and the surrogates that stand for bytes which were not UTF-8.
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def run(
-    address: str,
-    port: int,
-    commands: Iterator[str],
-    told: Callable[[str, int], None],
-    stops: bool,
-) -> int:
-    """Run commands one by one over one connection, show what they say, and return the highest status.
-
-    `told` is told of each; `stops` at the first that fails.
-    """
-    # The server takes a connection that stays silent for a person's: make it when there is something to say.
-    first = next(commands, None)
-    if first is None:
-        return 0
-    with connected(address, port) as server, server.makefile("rwb") as wire:
-        worst = 0
-        for command in itertools.chain([first], commands):
-            status = show(execute_or_cancel(server, wire, command))
-            told(command, status)
-            worst = max(worst, status)
-            if stops and status:
-                break
-        return worst
-
-
-def execute_or_cancel(server: socket.socket, wire: io.BufferedRWPair, command: str) -> Reply:
-    """Run a command; upon Ctrl-C end it there before the program ends here."""
-    try:
-        return execute(wire, command)
-    except KeyboardInterrupt:
-        with contextlib.suppress(OSError):
-            server.settimeout(CANCEL_SECONDS)
-            send(wire, {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 1}})
-            receive(wire)
-        raise
 
 
 def tell_status(command: str, status: int) -> None:
@@ -301,10 +330,100 @@ def tell_nothing(command: str, status: int) -> None:
     """The exit status says it."""
 
 
-def words_for(address: str, port: int, line: str) -> int:
+def run(
+    client: Client,
+    commands: Iterable[str],
+    as_json: bool = False,
+    told: Callable[[str, int], None] = tell_nothing,
+    stops: bool = False,
+) -> int:
+    """Run commands one by one over one connection, show what they say, and return the highest status.
+
+    `told` is told of each; `stops` at the first that fails.
+    """
+    leave_upon_signals()
+    worst = 0
+    with client:
+        for command in commands:
+            status = run_one(client, command, as_json)
+            told(command, status)
+            worst = max(worst, status)
+            if stops and status:
+                break
+    return worst
+
+
+def run_one(client: Client, command: str, as_json: bool) -> int:
+    """Run a command, show what it says as it comes, and return its status.
+
+    What ends this program meanwhile, be it Ctrl-C or that nobody reads the output, ends the command there first.
+    """
+    params = {"line": command, "stream": True, "json": as_json}
+    with contextlib.closing(Output()) as output:
+        try:
+            return show(client, client._begin("shell.execute", params), output)
+        except (KeyboardInterrupt, SystemExit):
+            signal.signal(signal.SIGALRM, give_up)
+            signal.setitimer(signal.ITIMER_REAL, CANCEL_SECONDS)
+            with contextlib.suppress(OSError):
+                for number in client._unanswered():
+                    client._cancel(number)
+                    show(client, number, output)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise
+
+
+def give_up(_number: int, _frame: object) -> None:
+    raise TimeoutError
+
+
+def show(client: Client, number: int, output: Output) -> int:
+    """Show what a command prints up to its end, and return its status."""
+    while True:
+        match client._message(number):
+            case {"method": _, "params": {"value": str(piece)}}:
+                output.write(piece)
+            case {"error": {"code": code, "message": str(message)}}:
+                if code != CANCELLED:  # else the command itself has said so
+                    output.write(f"{ERROR_MARK}{message}\n")
+                return FAILED
+            case message:
+                reply = client._reply(message.get("result"))
+                output.write(reply)
+                return reply.status
+
+
+class Output:
+    """What a command prints, piece by piece: lines that begin with ERROR_MARK go to stderr."""
+
+    def __init__(self) -> None:
+        self._held = ""  # the beginning of a line, as long as it may become either
+        self._goes_on: int | None = None  # where the line goes that was cut
+
+    def write(self, piece: str) -> None:
+        text = self._held + piece
+        if self._goes_on is not None:
+            rest, newline, text = text.partition("\n")
+            write(self._goes_on, rest + newline)
+            if not newline:
+                return
+        last = text.rpartition("\n")[2]
+        self._held = last if len(last) < len(ERROR_MARK) and ERROR_MARK.startswith(last) else ""
+        for index, part in enumerate(ERROR_LINE.split(text.removesuffix(self._held))):
+            write(STDERR if index % 2 else STDOUT, part)  # every other part is an error line
+        is_cut = last != self._held
+        self._goes_on = (STDERR if last.startswith(ERROR_MARK) else STDOUT) if is_cut else None
+
+    def close(self) -> None:
+        """The command has ended."""
+        write(STDOUT, self._held)
+        self._held = ""
+
+
+def words_for(client: Client, line: str) -> int:
     """Print what the last word of a shell's line could be, one to a line; the line begins with this program's name."""
     before = line.split(None, 1)[1:] or [""]
-    with Client(address, port) as client:
+    with client:
         write(STDOUT, "".join(f"{word}\n" for word in client.call("shell.complete", before[0])["matches"]))
     return 0
 
@@ -314,14 +433,6 @@ def commands_in(script: Iterable[str]) -> Iterator[str]:
     for line in map(str.strip, script):
         if line and not line.startswith("#"):
             yield line
-
-
-def show(reply: Reply) -> int:
-    """Print a reply, the error lines of a failed command on stderr, and return its status."""
-    parts = ERROR_LINE.split(reply) if reply.status else [reply]  # every other part is an error line
-    for index, part in enumerate(parts):
-        write(STDERR if index % 2 else STDOUT, part)
-    return reply.status
 
 
 def write(descriptor: int, text: str) -> None:
@@ -451,7 +562,14 @@ def terminal_type() -> str:
     return "vt100" if os.environ.get("NO_COLOR") and name != "dumb" else name
 
 
-def interact(server: socket.socket) -> None:
+def interact(client: Client) -> None:
+    """Open a session on the terminal."""
+    with client._connect() as server, client._losing():
+        write(STDOUT, f"Connected to {client._place}; Ctrl-] leaves.\n")
+        join(server)
+
+
+def join(server: socket.socket) -> None:
     """Join the terminal to the server, until one of them closes or Ctrl-] is typed."""
     telnet = Telnet(terminal_type(), os.get_terminal_size(STDIN))
     outgoing = bytearray(telnet.OPENING)
@@ -522,12 +640,18 @@ def signals() -> Iterator[socket.socket]:
         # Also for those that leave: one that comes just before `select` would else wait for the next key.
         signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGWINCH, lambda _number, _frame: None)
-        for number in LEAVING_SIGNALS:
-            signal.signal(number, leave)
+        leave_upon_signals()
         try:
             yield readable
         finally:
             signal.set_wakeup_fd(-1)
+
+
+def leave_upon_signals() -> None:
+    """Let signals end the program in order."""
+    for number in LEAVING_SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, leave)
 
 
 def leave(number: int, _frame: object) -> None:
@@ -547,30 +671,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.complete:
         write(STDOUT, COMPLETIONS[options.complete])
         return 0
-    reports = words == ["-"]
+    client = Client(options.host, options.port)
     try:
-        if options.words is not None:
-            return words_for(options.host, options.port, options.words)
-        if words and not reports:
-            line = words[0] if len(words) == 1 else shlex.join(words)
-            return run(options.host, options.port, iter([line + " --json" * options.json]), tell_nothing, stops=False)
-        if os.isatty(STDIN) and not reports:
-            with connected(options.host, options.port) as server:
-                write(STDOUT, f"Connected to {options.host}; Ctrl-] leaves.\n")
-                interact(server)
-            return 0
-        with open(STDIN, encoding="utf-8", errors="surrogateescape", closefd=False) as script:
-            commands = (line + " --json" * options.json for line in commands_in(script))
-            told = tell_status if reports else tell_nothing
-            return run(options.host, options.port, commands, told, options.stop)
+        return words_for(client, options.words) if options.words is not None else serve(client, options, words)
     except CallError as error:
-        print(f"tshell: {error}", file=sys.stderr)
+        write(STDERR, f"tshell: {error}\n")
         return FAILED
     except OSError as error:
-        print(f"tshell: {error}", file=sys.stderr)
+        write(STDERR, f"tshell: {error}\n")
         return NO_SERVER
     except KeyboardInterrupt:
         return KILLED + signal.SIGINT
+
+
+def serve(client: Client, options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Run the command that the words are; without one open a session, or take commands from stdin."""
+    reports = words == ["-"]
+    if words and not reports:
+        return run(client, [words[0] if len(words) == 1 else shlex.join(words)], options.json)
+    if os.isatty(STDIN) and not reports:
+        interact(client)
+        return 0
+    with open(STDIN, encoding="utf-8", errors="surrogateescape", closefd=False) as script:
+        told = tell_status if reports else tell_nothing
+        return run(client, commands_in(script), options.json, told, options.stop)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -75,9 +75,12 @@ class Stub:
                 with contextlib.suppress(ConnectionError), connection, connection.makefile("rwb") as wire:
                     for request in wire:
                         call = json.loads(request)
+                        if call["method"] == "$/cancelRequest":
+                            continue
                         assert (call["jsonrpc"], call["method"]) == ("2.0", "shell.execute")
-                        lines.append(call["params"]["line"])
-                        answer = self._answer(lines[-1])
+                        params = call["params"]
+                        lines.append(params["line"] if isinstance(params, dict) else params[0])
+                        answer = self._answer(lines[-1]).replace(b'"id": 1', b'"id": %d' % call["id"])
                         wire.write(answer)
                         wire.flush()
                         if not answer.endswith(b"\n"):
@@ -88,6 +91,10 @@ class Stub:
         self._listener.close()
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive()
+
+
+def item(piece: str) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "method": "$/item", "params": {"id": 1, "value": piece}}).encode() + b"\n"
 
 
 def result(output: str, status: int = 0) -> bytes:
@@ -102,15 +109,17 @@ COMMANDS = {
     "say 'a b' -h": result("a b\n"),
     "partly": result("one\n*** partly: ValueError: no\ntwo\n", 1),
     "stars": result("*** a heading\n"),
+    "pieces": item("one") + item("\n*") + item("** cut in") + item("to\n**") + item("bold** *** x\n*") + result(""),
     "nonesuch": result("*** nonesuch: unknown command\n", 2),
     "bytes": result("caf\udce9 \x1b[31m\n"),
     "lone": result("\ud800\n"),
-    "refused": b'{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}\n',
+    "refused": b'{"jsonrpc":"2.0","id": 1,"error":{"code":-32601,"message":"Method not found"}}\n',
+    "null": b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "not JSON: Infinity"}}\n',
     "ssh": b"SSH-2.0-OpenSSH_9.2\n",
     "deep": b"[" * 100_000 + b"\n",
     "cut": b'{"jsonrpc":"2.0","id":1,"resu',
     "closed": b"",
-    "odd": b'{"jsonrpc":"2.0","id":1,"result":{"output":5,"status":"0"}}\n',
+    "odd": b'{"jsonrpc":"2.0","id": 1,"result":{"output":5,"status":"0"}}\n',
     "big": result("x" * 5_000_000 + "\n"),
 }
 
@@ -153,7 +162,8 @@ def run(
         (["say", "a b", "-h"], b"a b\n", b"", 0),
         (["--", "hostname"], b"box\n", b"", 0),
         (["partly"], b"one\ntwo\n", b"*** partly: ValueError: no\n", 1),
-        (["stars"], b"*** a heading\n", b"", 0),
+        (["stars"], b"", b"*** a heading\n", 0),
+        (["pieces"], b"one\n**bold** *** x\n*", b"*** cut into\n", 0),
         (["nonesuch"], b"", b"*** nonesuch: unknown command\n", 2),
         (["refused"], b"", b"*** Method not found\n", 1),
         (["bytes"], b"caf\xe9 \x1b[31m\n", b"", 0),
@@ -251,18 +261,61 @@ def test_output_that_cannot_be_written_is_said_in_one_line(stub: Stub) -> None:
     assert done.returncode == 1
 
 
-def test_ctrl_c_ends_a_waiting_command_without_a_traceback() -> None:
+@contextlib.contextmanager
+def waiting_client(number: int) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
+    """A client that has sent its command, has been sent a signal, and has asked for the command's end."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE)
         command = [*CLIENT, "-p", str(listener.getsockname()[1]), "hostname"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
             connection, _ = listener.accept()
-            with connection:
+            with connection, connection.makefile("rb") as lines:
                 connection.settimeout(DEADLINE)
-                assert connection.recv(4096).endswith(b"\n")  # now it waits for the reply
-                client.send_signal(signal.SIGINT)
-                assert client.communicate(timeout=DEADLINE) == (b"", b"")
-            assert client.returncode == 130
+                assert json.loads(lines.readline())["method"] == "shell.execute"
+                client.send_signal(number)
+                assert json.loads(lines.readline())["method"] == "$/cancelRequest"
+                yield client, connection
+            client.kill()
+
+
+CANCELLED = b'{"jsonrpc": "2.0", "id": 1, "error": {"code": -32800, "message": "shell.execute: cancelled"}}\n'
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_command_there_and_its_last_words_are_shown(number: int) -> None:
+    with waiting_client(number) as (client, connection):
+        connection.sendall(item("*** hostname: cancelled\n") + CANCELLED)
+        assert client.communicate(timeout=DEADLINE) == (b"", b"*** hostname: cancelled\n")
+        assert client.returncode == 128 + number
+
+
+def test_a_second_ctrl_c_ends_the_client_at_once() -> None:
+    with waiting_client(signal.SIGINT) as (client, _):
+        began = time.monotonic()
+        client.send_signal(signal.SIGINT)
+        assert client.communicate(timeout=DEADLINE) == (b"", b"")
+        assert client.returncode == 130
+        assert time.monotonic() - began < tshell.CANCEL_SECONDS
+
+
+def test_a_command_that_does_not_end_there_is_not_waited_for() -> None:
+    with waiting_client(signal.SIGINT) as (client, connection):
+        ends = time.monotonic() + DEADLINE
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < ends:
+                connection.sendall(item("still here\n"))
+                time.sleep(0.1)
+        assert client.wait(DEADLINE) == 130
+        assert time.monotonic() < ends
+
+
+def test_a_command_goes_on_when_its_terminal_has_gone_if_that_is_to_be_so(stub: Stub) -> None:
+    code = "import signal, tshell; signal.signal(signal.SIGHUP, signal.SIG_IGN); tshell.leave_upon_signals()"
+    code += "; signal.raise_signal(signal.SIGHUP); print('on')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, cwd=Path(tshell.__file__).parent, check=True
+    )
+    assert done.stdout == b"on\n"
 
 
 def test_a_program_gets_text_with_a_status(stub: Stub) -> None:
@@ -270,6 +323,13 @@ def test_a_program_gets_text_with_a_status(stub: Stub) -> None:
     assert (reply, reply.status) == ("box\n", 0)
     assert isinstance(reply, str)
     assert tshell.smanager_cmd("127.0.0.1", stub.port, "partly").status == 1
+
+
+def test_an_answer_that_does_not_say_to_what_is_an_error(stub: Stub) -> None:
+    with tshell.Client("127.0.0.1", stub.port) as client:
+        with pytest.raises(tshell.CallError, match="not JSON: Infinity"):
+            client.execute("null")
+        assert client.execute("hostname") == "box\n"
 
 
 def test_a_program_gets_a_connection_error_when_there_is_no_server(unused_port: int) -> None:
@@ -286,7 +346,7 @@ def test_a_reply_beyond_the_limit_is_refused(stub: Stub, monkeypatch: pytest.Mon
 def test_a_vanished_server_is_noticed_by_keepalive() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        tshell.connected("127.0.0.1", listener.getsockname()[1]) as server,
+        tshell.Client("127.0.0.1", listener.getsockname()[1])._connect() as server,
     ):
         assert server.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert server.gettimeout() is None

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,16 @@ MORE = """
 
     def cmd_count(self, upto: int):
         yield from range(upto)
+
+    async def cmd_tick(self):
+        import asyncio
+        try:
+            yield "a tick"
+            await asyncio.sleep(3600)
+        finally:
+            yield "the end"
+
+    def cmd_echo(self, value: float): return value
 """
 
 
@@ -178,11 +189,28 @@ def test_answers_come_in_json_where_that_is_asked_for(server: Server) -> None:
     assert (result.returncode, result.stdout) == (1, '{"error": "systemstatus fail: ValueError: no"}\n')
 
 
-def test_ctrl_c_ends_the_remote_command_first(server: Server) -> None:
-    client = subprocess.Popen([sys.executable, str(ROOT / "tshell.py"), "-p", str(server.port), "systemstatus", "wait"])
-    wait_for(lambda: "systemstatus wait" in server.ask("jobs"), "the command")
-    client.send_signal(signal.SIGINT)
-    assert client.wait(20) == 130
+def test_json_is_for_each_command_of_a_line_and_they_are_told_as_they_were_written(server: Server) -> None:
+    result = tshell(server, "--json", "hostname; systemstatus args -- x; systemstatus args 'a;b'")
+    assert (result.stdout, result.stderr) == ('"mycomputerhostname"\n"x"\n"a;b"\n', "")
+    assert tshell(server, "--json", "-", stdin="hostname\n").stderr == "[0] hostname\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_output_comes_at_once_and_a_signal_ends_the_remote_command_first(server: Server, number: int) -> None:
+    command = [sys.executable, str(ROOT / "tshell.py"), "-p", str(server.port), "systemstatus", "tick"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+        assert client.stdout
+        assert client.stdout.readline() == "a tick\n"
+        client.send_signal(number)
+        _, errors = client.communicate(timeout=SECONDS)
+        assert (client.returncode, errors) == (128 + number, "*** systemstatus tick: cancelled\n")
+    wait_for(lambda: server.ask("jobs") == "", "its end")
+
+
+def test_a_reader_that_has_enough_ends_the_remote_command(server: Server) -> None:
+    pipeline = f"{sys.executable} {ROOT / 'tshell.py'} -p {server.port} systemstatus count 100000000 | head -1"
+    done = subprocess.run(["sh", "-c", pipeline], capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
     wait_for(lambda: server.ask("jobs") == "", "its end")
 
 
@@ -226,3 +254,44 @@ def test_a_client_calls_methods_and_iterates_what_they_yield(server: Server) -> 
         assert (caught.value.code, caught.value.data) == (-32000, {"type": "ValueError", "message": "no"})
         with pytest.raises(TypeError, match="all by position or all by name"):
             client.call("systemstatus.count", 1, upto=2)
+
+
+def test_a_client_may_take_its_time_before_its_first_call(server: Server) -> None:
+    with Client(server.host, server.port) as client:
+        time.sleep(1)  # more than a silent connection is given
+        assert client.call("hostname") == "mycomputerhostname"
+
+
+def test_a_clients_calls_and_streams_may_overlap(server: Server) -> None:
+    with Client(server.host, server.port) as client:
+        for number in client.stream("systemstatus.count", upto=3):
+            assert client.call("systemstatus.args", str(number)) == str(number)
+        one, other = (client.stream("systemstatus.count", upto=1000) for _ in range(2))
+        assert all(first == second for first, second in zip(one, other, strict=True))
+        late = client.stream("systemstatus.count", upto=1000)
+        assert client.call("hostname") == "mycomputerhostname"
+        assert list(late) == list(range(1000))
+        assert list(late) == []
+        twice = client.stream("systemstatus.count", upto=4)
+        assert list(zip(twice, twice, strict=True)) == [(0, 1), (2, 3)]
+        one = client.stream("systemstatus.count", upto=1_000_000)
+        one.close()
+        assert (list(one), client.call("hostname")) == ([], "mycomputerhostname")
+
+
+def test_a_client_keeps_no_more_than_so_many_items(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tshell.MOST_WAITING", 10)
+    with Client(server.host, server.port) as client:
+        stream = client.stream("systemstatus.count", upto=100_000)
+        with pytest.raises(CallError, match="10 items of other streams wait to be read: read or close those first"):
+            client.call("systemstatus.wait")
+        assert list(stream) == list(range(100_000))
+        assert client.call("hostname") == "mycomputerhostname"
+        wait_for(lambda: client.call("jobs.list") == [], "the end of what was not waited for")
+
+
+def test_what_json_cannot_say_is_refused_before_it_is_sent(server: Server) -> None:
+    with Client(server.host, server.port) as client:
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            client.call("systemstatus.echo", float("nan"))
+        assert client.call("systemstatus.echo", 0.5) == 0.5
