@@ -31,19 +31,25 @@ import tty
 
 CANCEL_SECONDS = 2.0  # how long Ctrl-C waits for the server to have ended the command
 
+# Each asks the program that is being completed, which need not be in $PATH.
 COMPLETIONS = {
     "bash": """_tshell() {
-    local IFS=$'\\n'
-    COMPREPLY=($(tshell --words "${COMP_LINE:0:COMP_POINT}" 2>/dev/null))
+    local index
+    mapfile -t COMPREPLY < <("${1/#\\~\\//$HOME/}" --words "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+    for index in "${!COMPREPLY[@]}"; do printf -v "COMPREPLY[index]" %q "${COMPREPLY[index]}"; done
 }
 complete -o nosort -F _tshell tshell tshell.py
 """,
     "zsh": """#compdef tshell tshell.py
-_tshell() { compadd -- ${(f)"$(tshell --words "${BUFFER[1,CURSOR]}" 2>/dev/null)"} }
+_tshell() { compadd -- ${(f)"$($~words[1] --words "${(j: :)words[1,CURRENT-1]} $PREFIX" 2>/dev/null)"} }
 compdef _tshell tshell tshell.py
 """,
-    "fish": """complete -c tshell -f -a '(tshell --words (commandline -cp) 2>/dev/null)'
-complete -c tshell.py -f -a '(tshell --words (commandline -cp) 2>/dev/null)'
+    "fish": """function __tshell
+    set -l program (string replace -r '^~/' "$HOME/" -- (commandline -opc)[1])
+    $program --words (commandline -cp | string collect) 2>/dev/null
+end
+complete -c tshell -f -a '(__tshell)'
+complete -c tshell.py -f -a '(__tshell)'
 """,
 }
 
@@ -420,11 +426,27 @@ class Output:
         self._held = ""
 
 
-def words_for(client: Client, line: str) -> int:
+SHELL_WORD = re.compile(r"""\s*((?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+)\s""", re.DOTALL)
+"""A word of a shell's line that is finished."""
+
+
+def words_for(line: str) -> int:
     """Print what the last word of a shell's line could be, one to a line; the line begins with this program's name."""
-    before = line.split(None, 1)[1:] or [""]
-    with client:
-        write(STDOUT, "".join(f"{word}\n" for word in client.call("shell.complete", before[0])["matches"]))
+    options = parser()._option_string_actions
+    own: list[str] = []  # this program's name, and its options
+    end, takes_any = 0, True  # the next word is one of those, however it begins
+    while (word := SHELL_WORD.match(line, end)) and (takes_any or (word[1].startswith("-") and own[-1] != "--")):
+        own += shlex.split(word[1])
+        takes_any = not takes_any and word[1] in options and options[word[1]].nargs is None
+        end = word.end()
+    rest = line[end:].lstrip()
+    matches: Iterable[str] = ()
+    if not takes_any and rest.startswith("-") and own[-1] != "--":
+        matches = [name for name in options if name.startswith(rest) and options[name].help != argparse.SUPPRESS]
+    elif not takes_any:
+        with client_for(parser().parse_args(own[1:])) as client:
+            matches = client.call("shell.complete", rest)["matches"]
+    write(STDOUT, "".join(f"{word}\n" for word in matches))
     return 0
 
 
@@ -671,9 +693,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.complete:
         write(STDOUT, COMPLETIONS[options.complete])
         return 0
-    client = Client(options.host, options.port)
     try:
-        return words_for(client, options.words) if options.words is not None else serve(client, options, words)
+        return words_for(options.words) if options.words is not None else serve(client_for(options), options, words)
     except CallError as error:
         write(STDERR, f"tshell: {error}\n")
         return FAILED
@@ -682,6 +703,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return NO_SERVER
     except KeyboardInterrupt:
         return KILLED + signal.SIGINT
+
+
+def client_for(options: argparse.Namespace) -> Client:
+    """The connection that the options ask for."""
+    return Client(options.host, options.port)
 
 
 def serve(client: Client, options: argparse.Namespace, words: Sequence[str]) -> int:

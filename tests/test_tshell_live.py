@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -38,6 +39,10 @@ MORE = """
             yield "the end"
 
     def cmd_echo(self, value: float): return value
+
+    def cmd_choose(self, what): return what
+
+    def complete_choose(self, *given): return ["a b", "*.txt"]
 """
 
 
@@ -214,15 +219,75 @@ def test_a_reader_that_has_enough_ends_the_remote_command(server: Server) -> Non
     wait_for(lambda: server.ask("jobs") == "", "its end")
 
 
-@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
-def test_bash_completes_from_the_server(server: Server) -> None:
+def words_in_bash(program: str, line: str, directory: Path) -> str:
     script = (
-        f'tshell() {{ {sys.executable} {ROOT / "tshell.py"} -p {server.port} "$@"; }}\n'
         f"source <({sys.executable} {ROOT / 'tshell.py'} --complete bash)\n"
-        "COMP_LINE='tshell systemstatus up' COMP_POINT=22; _tshell; printf '%s\\n' \"${COMPREPLY[@]}\"\n"
+        f"COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)}; _tshell {shlex.quote(program)}\n"
+        "printf '%s\\n' \"${COMPREPLY[@]}\"\n"
     )
-    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=20, check=False)
-    assert (result.stdout, result.stderr) == ("uptime\n", "")
+    return in_shell("bash", script, directory)
+
+
+def words_in_zsh(program: str, line: str, directory: Path) -> str:
+    words = shlex.split(line) + [""] * line.endswith(" ")
+    script = (
+        'compdef() { }; compadd() { shift; print -rl -- "$@" }\n'
+        f"source <({sys.executable} {ROOT / 'tshell.py'} --complete zsh)\n"
+        f"words=({shlex.join(words)}) CURRENT={len(words)} PREFIX={shlex.quote(words[-1])}; _tshell\n"
+    )
+    return in_shell("zsh", script, directory)
+
+
+def words_in_fish(program: str, line: str, directory: Path) -> str:
+    script = (
+        f"{sys.executable} {ROOT / 'tshell.py'} --complete fish | source\ncomplete -C {shlex.quote('echo; ' + line)}"
+    )
+    return in_shell("fish", script, directory)
+
+
+def in_shell(shell: str, script: str, directory: Path) -> str:
+    if not shutil.which(shell):
+        pytest.skip(f"there is no {shell}")
+    environment = {**os.environ, "HOME": str(directory)}
+    result = subprocess.run(
+        [shell, "-c", script], capture_output=True, text=True, timeout=20, check=False, cwd=directory, env=environment
+    )
+    assert result.stderr == ""
+    return result.stdout
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A directory with nothing but a copied client, and a file whose name a pattern could be."""
+    directory = tmp_path / "copied"
+    directory.mkdir()
+    program = directory / "tshell.py"
+    program.write_text(f"#!{sys.executable}\n" + (ROOT / "tshell.py").read_text())
+    program.chmod(0o755)
+    (directory / "one.txt").touch()
+    return directory
+
+
+@pytest.mark.parametrize("words_in", [words_in_bash, words_in_zsh, words_in_fish])
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("~/tshell.py -p {} systemstatus up", "uptime\n"),
+        ("./tshell.py --json -H 127.0.0.1 --port {} -- systemstatus up", "uptime\n"),
+        ("./tshell.py -p{} sys", "systemstatus\n"),
+        ("./tshell.py --js", "--json\n"),
+        ("./tshell.py --word", ""),
+        ("./tshell.py -p ", ""),
+        ("./tshell.py -p {} systemstatus choose ", "*.txt\na b\n"),
+    ],
+)
+def test_shells_complete_from_the_server(
+    server: Server, copied: Path, words_in: Callable[[str, str, Path], str], line: str, expected: str
+) -> None:
+    found = words_in(line.split()[0], line.format(server.port), copied)
+    if words_in is words_in_bash:  # the others quote by themselves
+        expected = expected.replace(" ", "\\ ").replace("*", "\\*")
+    assert found.strip() == expected.strip()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
