@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
+HOST, PORT = "127.0.0.1", "10000"
 CONNECT_TIMEOUT = 5.0  # seconds for each of a name's addresses: a lost SYN is sent again after 1 s and after 3 s
 KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 """A reply is waited for without limit, for a command may run long; a server that vanished shows in 2 minutes."""
@@ -120,12 +121,21 @@ class Client:
     Calls may be made while streams are read: what comes for those waits until they are read on.
     """
 
-    def __init__(self, address: str = "127.0.0.1", port: int = 10000) -> None:
+    def __init__(
+        self,
+        address: str = "127.0.0.1",
+        port: int = 10000,
+        *,
+        unix: str = "",
+    ) -> None:
         """Connect at the first call, for the server takes a connection that stays silent for a person's.
+
+        `unix` is a socket's path, in place of an address and a port.
 
         All methods raise ConnectionError when there is no server, or it is lost.
         """
-        self._place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        self._place = unix or (f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
+        self._unix = unix
         self._address = address, port
         self._server: socket.socket | None = None
         self._received = bytearray()
@@ -164,13 +174,22 @@ class Client:
     def _connect(self) -> socket.socket:
         """Connect. Raises ConnectionError, which says what was tried and what to do."""
         try:
-            server = socket.create_connection(self._address, CONNECT_TIMEOUT)
+            server = self._dial()
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one, as in "a..b"
-            raise ConnectionError(
-                f"no SManager answers at {self._place} ({reason(error)}); "
-                "is it running? start it with: python3 smanager.py"
-            ) from error
+            remedy = "is it running? start it with: python3 smanager.py"
+            if isinstance(error, PermissionError):
+                remedy = "the socket's permissions say who may open it"
+            raise ConnectionError(f"no SManager answers at {self._place} ({reason(error)}); {remedy}") from error
         server.settimeout(None)
+        return server
+
+    def _dial(self) -> socket.socket:
+        if self._unix:
+            server = socket.socket(socket.AF_UNIX)
+            server.settimeout(CONNECT_TIMEOUT)
+            server.connect(self._unix)
+            return server
+        server = socket.create_connection(self._address, CONNECT_TIMEOUT)
         server.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in KEEPALIVE.items():
             if hasattr(socket, option):  # macOS lacks some of them
@@ -706,8 +725,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def client_for(options: argparse.Namespace) -> Client:
-    """The connection that the options ask for."""
-    return Client(options.host, options.port)
+    """The connection that the options ask for, else the environment."""
+    environment = os.environ.get
+    if options.unix and (options.host or options.port):
+        parser().error("--unix is a place of its own: say it without -H and -p")
+    unix = options.unix or ("" if options.host or options.port else environment("SMANAGER_UNIX", ""))
+    try:
+        return Client(
+            options.host or environment("SMANAGER_HOST") or HOST,
+            options.port or port_number(environment("SMANAGER_PORT") or PORT),
+            unix=unix,
+        )
+    except argparse.ArgumentTypeError as error:
+        parser().error(str(error))
 
 
 def serve(client: Client, options: argparse.Namespace, words: Sequence[str]) -> int:
@@ -730,13 +760,12 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Talk to SManager: give a command and leave, or, without one, open a session.",
         epilog="A single WORD is a whole command line. Exit status: 0 done, 1 failed, 2 unknown command or "
-        "wrong arguments, 3 no server. SMANAGER_HOST and SMANAGER_PORT change the defaults.",
+        "wrong arguments, 3 no server. SMANAGER_HOST, SMANAGER_PORT and SMANAGER_UNIX change the defaults.",
     )
-    host = os.environ.get("SMANAGER_HOST") or "127.0.0.1"
-    port = os.environ.get("SMANAGER_PORT") or "10000"
     add = parser.add_argument
-    add("-H", "--host", default=host, help="where SManager runs (%(default)s)")
-    add("-p", "--port", default=port, type=port_number, help="the port it listens on (%(default)s)")
+    add("-H", "--host", help=f"where SManager runs ({HOST})")
+    add("-p", "--port", type=port_number, help=f"the port it listens on ({PORT})")
+    add("--unix", metavar="PATH", help="the unix socket it listens on, instead of those")
     add("-e", "--stop", action="store_true", help="of several commands, run none after the first that fails")
     add("--json", action="store_true", help="answers in JSON, as with `--json` behind each command")
     add("--complete", choices=COMPLETIONS, help="print a completion script for this shell")

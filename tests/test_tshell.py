@@ -53,11 +53,11 @@ def window(columns: int, lines: int) -> bytes:
 class Stub:
     """Answers each connection's requests in a thread, and keeps what they asked."""
 
-    def __init__(self, answer: Callable[[str], bytes]) -> None:
+    def __init__(self, answer: Callable[[str], bytes], listener: socket.socket | None = None) -> None:
         self.lines: list[list[str]] = []  # one list of command lines for each connection
         self.keepalive: list[int] = []
         self._answer = answer
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -203,13 +203,49 @@ def test_the_environment_gives_the_defaults_and_options_come_first(stub: Stub, u
     assert run("-H", "127.0.0.1", "-p", stub.port, "hostname", environment=environment).stdout == b"box\n"
 
 
+@pytest.fixture
+def unix_stub(tmp_path: Path) -> Iterator[str]:
+    """The path of a unix socket where a server answers."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path := str(tmp_path / "s"))
+    listener.listen()
+    stub = Stub(COMMANDS.__getitem__, listener)
+    yield path
+    stub.close()
+
+
+def test_a_unix_socket_takes_the_place_of_host_and_port(unix_stub: str, stub: Stub, unused_port: int) -> None:
+    assert run("--unix", unix_stub, "hostname").stdout == b"box\n"
+    environment = {"SMANAGER_UNIX": unix_stub, "SMANAGER_PORT": str(unused_port)}
+    assert run(script=b"hostname\n", environment=environment).stdout == b"box\n"
+    assert run("-p", stub.port, "hostname", environment=environment).returncode == 0
+    assert stub.lines == [["hostname"]]
+    with tshell.Client(unix=unix_stub) as client:
+        assert client.execute("hostname") == "box\n"
+
+
+def test_a_unix_socket_and_a_port_are_not_said_together(unix_stub: str, stub: Stub) -> None:
+    done = run("--unix", unix_stub, "-p", stub.port, "hostname")
+    assert done.returncode == 2
+    assert b"--unix is a place of its own: say it without -H and -p\n" in done.stderr
+
+
+def test_a_unix_socket_where_nobody_listens_is_said_in_one_line(tmp_path: Path) -> None:
+    done = run("--unix", f"{tmp_path}/none", "hostname")
+    assert done.returncode == 3
+    expected = f"tshell: no SManager answers at {tmp_path}/none (No such file or directory); is it running? "
+    assert done.stderr.startswith(expected.encode())
+    done = run("--unix", "x" * 200, "hostname")
+    assert (done.returncode, done.stderr.count(b"\n")) == (3, 1)
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "ten", "1e4", "9" * 5000])
 @pytest.mark.parametrize("given_by", ["option", "environment"])
 def test_a_bad_port_is_a_usage_error(port: str, given_by: str) -> None:
     done = run(f"-p{port}", "x") if given_by == "option" else run("x", environment={"SMANAGER_PORT": port})
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
-    assert b"port" in done.stderr.splitlines()[-1]
+    assert b"_PORT" in done.stderr.splitlines()[-1]
 
 
 def test_without_a_server_one_line_says_what_was_tried_and_what_to_do(unused_port: int) -> None:
