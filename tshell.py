@@ -24,6 +24,7 @@ import select
 import shlex
 import signal
 import socket
+import stat
 import struct
 import sys
 import termios
@@ -48,13 +49,13 @@ compdef _tshell tshell tshell.py
     set -l program (string replace -r '^~/' "$HOME/" -- (commandline -opc)[1])
     $program --words (commandline -cp | string collect) 2>/dev/null
 end
-complete -c tshell -f -a '(__tshell)'
-complete -c tshell.py -f -a '(__tshell)'
+complete -c tshell -c tshell.py -f -a '(__tshell)'
 """,
 }
 
 TYPE_CHECKING = False  # typing's own constant would cost its import, a tenth of the start-up time
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
@@ -72,7 +73,8 @@ SUBNEGOTIATION_LIMIT = 256  # bytes of an unfinished telnet sequence; the one th
 
 FAILED = 1  # the exit status of a failed command; 2 is an unknown one, or wrong arguments
 NO_SERVER = 3
-CANCELLED = -32800  # the code of the answer to a request that was cancelled
+NAME_LIMIT = 64  # characters of the name that SManager's journal keeps
+CANCELLED, NOT_LOGGED_IN = -32800, -32002  # codes of answers: the request was cancelled; who is it?
 KILLED = 128  # plus a signal's number: the exit status that shells give to a program that ended by a signal
 
 STDIN, STDOUT, STDERR = 0, 1, 2
@@ -95,9 +97,8 @@ class Reply(str):
 def smanager_cmd(address: str, port: int, command: str) -> Reply:
     """Run one command line on the SManager at `address` and `port`, and wait until it is done.
 
-    The text of a failed command holds the reason, in a line that begins with `*** `.
-
-    Raises ConnectionError, with a sentence fit for a person, when no SManager answers or it was lost.
+    The text of a failed command holds the reason, in a line that begins with `*** `. Raises ConnectionError,
+    with a sentence fit for a person, when no SManager answers or it was lost.
     """
     with Client(address, port) as client:
         try:
@@ -127,20 +128,32 @@ class Client:
         port: int = 10000,
         *,
         unix: str = "",
+        tls: bool = False,
+        ca: str = "",
+        cert: str = "",
+        key: str = "",
+        token: str | None = None,
+        behalf: str = "",
     ) -> None:
         """Connect at the first call, for the server takes a connection that stays silent for a person's.
 
-        `unix` is a socket's path, in place of an address and a port.
-
-        All methods raise ConnectionError when there is no server, or it is lost.
+        `unix` is a socket's path, in place of an address and a port. Under `tls`, the files `ca`, `cert` and `key`
+        are the authority to trust instead of the system's, and a client's certificate and its key. `token` says who
+        calls, and `behalf`, on a unix socket, for whom. All methods raise ConnectionError when there is no server, or
+        it is lost.
         """
+        if token is not None and not re.fullmatch("[!-~]+", token):
+            raise ValueError("a token is one word, of ASCII characters")
+        behalf = "".join(char if char.isprintable() and char != " " else "_" for char in behalf.strip())[:NAME_LIMIT]
+        self._first = (f"auth {token}\n" if token else "") + (f"as {behalf}\n" if behalf else "")
         self._place = unix or (f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
         self._unix = unix
+        self._tls = (ca, cert, key) if (tls or ca or cert or key) and not unix else None
         self._address = address, port
         self._server: socket.socket | None = None
         self._received = bytearray()
         self._numbers = itertools.count(1)
-        self._messages: dict[int, collections.deque[dict[str, Any]]] = {}  # by the request that they are about
+        self._messages: dict[int, collections.deque[dict[str, Any]]] = {}  # about each request that runs
 
     def __enter__(self) -> Client:
         return self
@@ -173,6 +186,7 @@ class Client:
 
     def _connect(self) -> socket.socket:
         """Connect. Raises ConnectionError, which says what was tried and what to do."""
+        context = tls_context(*self._tls) if self._tls else None
         try:
             server = self._dial()
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one, as in "a..b"
@@ -180,6 +194,12 @@ class Client:
             if isinstance(error, PermissionError):
                 remedy = "the socket's permissions say who may open it"
             raise ConnectionError(f"no SManager answers at {self._place} ({reason(error)}); {remedy}") from error
+        try:
+            if context:
+                server = context.wrap_socket(server, server_hostname=self._address[0])
+        except (OSError, ValueError) as error:
+            remedy = "is that a port for TLS, and does --ca name its authority?"
+            raise ConnectionError(f"no TLS with SManager at {self._place} ({reason(error)}); {remedy}") from error
         server.settimeout(None)
         return server
 
@@ -215,21 +235,11 @@ class Client:
     def _begin(self, method: str, params: object) -> int:
         """Send a request; returns its number."""
         number = next(self._numbers)
+        request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        line = json.dumps(request, allow_nan=False)
         self._messages[number] = collections.deque()  # first, for a signal may come as soon as it is sent
-        try:
-            self._send({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
-        except Exception:
-            self._forget(number)
-            raise
+        self._send(line)
         return number
-
-    def _unanswered(self) -> list[int]:
-        """The requests that run."""
-        return list(self._messages) if self._server else []
-
-    def _runs(self, number: int) -> bool:
-        """Whether the answer to a request is still to come."""
-        return number in self._messages
 
     def _message(self, number: int) -> dict[str, Any]:
         """The next message about a request that runs; those about others are kept for them.
@@ -241,42 +251,41 @@ class Client:
                 raise CallError(f"{MOST_WAITING} items of other streams wait to be read: read or close those first")
             match self._receive():
                 case {"id": None, "error": {"code": int(code), "message": str(message)}}:
-                    self._forget(number)
+                    self._messages.pop(number, None)
                     raise CallError(message, code)
                 case ({"method": "$/item", "params": {"id": int(other)}} | {"id": int(other)}) as message:
                     if other in self._messages:  # else it was left
                         self._messages[other].append(message)
         message = self._messages[number].popleft()
         if "method" not in message:
-            self._forget(number)
+            self._messages.pop(number, None)
         return message
 
     def _cancel(self, number: int) -> None:
         """Ask for the end of a request; its answer comes then."""
-        self._send({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": number}})
+        self._send(json.dumps({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": number}}))
 
-    def _forget(self, number: int) -> None:
-        """Throw away what may come about a request."""
-        self._messages.pop(number, None)
-
-    def _send(self, message: dict[str, object]) -> None:
-        data = json.dumps(message, allow_nan=False).encode() + b"\n"
+    def _send(self, line: str) -> None:
+        first = ""
         if self._server is None:
-            self._server = self._connect()
+            self._server, first = self._connect(), self._first
         with self._losing():
-            self._server.sendall(data)
+            self._server.sendall(f"{first}{line}\n".encode())  # at once, or Nagle's algorithm holds back the second
 
     def _receive(self) -> dict[str, Any]:
         """The next message. Raises ConnectionError when none comes, or something else."""
         with self._losing():
             answer = self._line()
-            with contextlib.suppress(ValueError, RecursionError):  # not JSON, or nested beyond reason
-                message: dict[str, Any] = json.loads(answer)
-                match message:
-                    case {"method": str()} | {"id": int() | None}:
-                        return message
-            quote = answer[:QUOTE_LIMIT].decode(errors="replace").rstrip()
-            raise ConnectionError(f"its answer {quote!r} is no reply of an SManager")
+        with contextlib.suppress(ValueError, RecursionError):  # not JSON, or nested beyond reason
+            message: dict[str, Any] = json.loads(answer)
+            match message:
+                case {"method": str()} | {"id": int() | None}:
+                    return message
+        text = answer.decode(errors="replace").rstrip()
+        if text.startswith(ERROR_MARK):
+            raise ConnectionError(f"SManager at {self._place} says: {text.removeprefix(ERROR_MARK)}")
+        with self._losing():
+            raise ConnectionError(f"its answer {text[:QUOTE_LIMIT]!r} is no reply of an SManager")
 
     def _line(self) -> bytes:
         """The next line. What has come of it is kept when a signal cuts in: a file's `readline` would lose that."""
@@ -307,7 +316,7 @@ class Stream:
 
     def __iter__(self) -> Iterator[Any]:
         try:
-            while self._client._runs(self._number):
+            while self._number in self._client._messages:
                 match self._client._message(self._number):
                     case {"method": "$/item", "params": {"value": value}}:
                         yield value
@@ -316,24 +325,38 @@ class Stream:
                     case {"error": {"code": code, "message": message, **more}}:
                         raise CallError(message, code, more.get("data"))
         except OSError:
-            self._client._forget(self._number)  # there is nothing to end any more
+            self._client._messages.pop(self._number, None)  # there is nothing to end any more
             raise
         finally:
             self.close()
 
     def close(self) -> None:
         """End the method, if it still runs."""
-        if self._client._runs(self._number):
+        if self._number in self._client._messages:
             with contextlib.suppress(OSError, CallError):
                 self._client._cancel(self._number)
-                while self._client._runs(self._number):
+                while self._number in self._client._messages:
                     self._client._message(self._number)
-            self._client._forget(self._number)
+            self._client._messages.pop(self._number, None)
+
+
+def tls_context(ca: str, cert: str, key: str) -> ssl.SSLContext:
+    """Who is trusted under TLS, and the client's own certificate. Raises ConnectionError where a file is no such."""
+    import ssl  # takes as long as everything else here, so only where it is needed
+
+    try:
+        context = ssl.create_default_context(cafile=ca or None)
+        if cert or key:
+            context.load_cert_chain(cert or key, key or None)
+    except OSError as error:
+        files = ", ".join(filter(None, [ca, cert, key]))
+        raise ConnectionError(f"{files}: {reason(error)}; --ca, --cert and --key name files in PEM") from error
+    return context
 
 
 def reason(error: Exception) -> str:
     """What the system says about an error, without its number."""
-    return getattr(error, "strerror", None) or str(error)
+    return getattr(error, "verify_message", None) or getattr(error, "strerror", None) or str(error)
 
 
 # ---- for scripts
@@ -346,32 +369,20 @@ ERROR_LINE = re.compile(r"^(\*\*\* .*\n?)", re.MULTILINE)
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def tell_status(command: str, status: int) -> None:
-    """Say on stderr how a command ended."""
-    write(STDERR, f"[{status}] {command}\n")
-
-
-def tell_nothing(command: str, status: int) -> None:
-    """The exit status says it."""
-
-
 def run(
-    client: Client,
-    commands: Iterable[str],
-    as_json: bool = False,
-    told: Callable[[str, int], None] = tell_nothing,
-    stops: bool = False,
+    client: Client, commands: Iterable[str], as_json: bool = False, reports: bool = False, stops: bool = False
 ) -> int:
     """Run commands one by one over one connection, show what they say, and return the highest status.
 
-    `told` is told of each; `stops` at the first that fails.
+    `reports` tells each one's on stderr; `stops` at the first that fails.
     """
     leave_upon_signals()
     worst = 0
     with client:
         for command in commands:
             status = run_one(client, command, as_json)
-            told(command, status)
+            if reports:
+                write(STDERR, f"[{status}] {command}\n")
             worst = max(worst, status)
             if stops and status:
                 break
@@ -388,18 +399,14 @@ def run_one(client: Client, command: str, as_json: bool) -> int:
         try:
             return show(client, client._begin("shell.execute", params), output)
         except (KeyboardInterrupt, SystemExit):
-            signal.signal(signal.SIGALRM, give_up)
+            signal.signal(signal.SIGALRM, leave)
             signal.setitimer(signal.ITIMER_REAL, CANCEL_SECONDS)
-            with contextlib.suppress(OSError):
-                for number in client._unanswered():
+            with contextlib.suppress(OSError, SystemExit):  # the latter is the alarm's
+                for number in list(client._messages) if client._server else ():
                     client._cancel(number)
                     show(client, number, output)
             signal.setitimer(signal.ITIMER_REAL, 0)
             raise
-
-
-def give_up(_number: int, _frame: object) -> None:
-    raise TimeoutError
 
 
 def show(client: Client, number: int, output: Output) -> int:
@@ -408,6 +415,9 @@ def show(client: Client, number: int, output: Output) -> int:
         match client._message(number):
             case {"method": _, "params": {"value": str(piece)}}:
                 output.write(piece)
+            case {"error": {"code": code}} if code == NOT_LOGGED_IN:
+                remedy = "give a token, in SMANAGER_TOKEN or with --token-file"
+                raise ConnectionError(f"SManager at {client._place} asks who you are: {remedy}")
             case {"error": {"code": code, "message": str(message)}}:
                 if code != CANCELLED:  # else the command itself has said so
                     output.write(f"{ERROR_MARK}{message}\n")
@@ -467,13 +477,6 @@ def words_for(line: str) -> int:
             matches = client.call("shell.complete", rest)["matches"]
     write(STDOUT, "".join(f"{word}\n" for word in matches))
     return 0
-
-
-def commands_in(script: Iterable[str]) -> Iterator[str]:
-    """The command lines of a script: no empty lines, no comments."""
-    for line in map(str.strip, script):
-        if line and not line.startswith("#"):
-            yield line
 
 
 def write(descriptor: int, text: str) -> None:
@@ -540,7 +543,7 @@ class Telnet:
     def __init__(self, terminal: str, size: os.terminal_size) -> None:
         self._terminal = terminal
         self._size = size
-        self._requests: set[bytes] = set()  # those that were met, so that none is answered twice
+        self.requests: set[bytes] = set()  # those that were met, so that none is answered twice
         self._unfinished = b""
         self.lines_are_edited_here = False
         """Whether the server leaves that to the terminal, as it does where $TERM is `dumb`."""
@@ -577,9 +580,9 @@ class Telnet:
         # WONT only decline what OPENING offered; SManager takes back one thing that it has agreed to, its echo.
         if request == WONT + ECHO:
             self.lines_are_edited_here = True
-        if request in self._requests or verb in (DONT, WONT):
+        if request in self.requests or verb in (DONT, WONT):
             return b""
-        self._requests.add(request)
+        self.requests.add(request)
         if request not in self.AGREED:
             return IAC + (WONT if verb == DO else DONT) + option
         return self.resize(self._size) if option == NAWS else b""
@@ -587,7 +590,7 @@ class Telnet:
     def resize(self, size: os.terminal_size) -> bytes:
         """Return what tells the server the window's size (RFC 1073): nothing before it asked."""
         self._size = size
-        if DO + NAWS not in self._requests:
+        if DO + NAWS not in self.requests:
             return b""
         return IAC + SB + NAWS + struct.pack("!HH", *size).replace(IAC, IAC + IAC) + IAC + SE
 
@@ -607,30 +610,37 @@ def interact(client: Client) -> None:
     """Open a session on the terminal."""
     with client._connect() as server, client._losing():
         write(STDOUT, f"Connected to {client._place}; Ctrl-] leaves.\n")
-        join(server)
+        join(server, client._first.encode())
 
 
-def join(server: socket.socket) -> None:
-    """Join the terminal to the server, until one of them closes or Ctrl-] is typed."""
+def join(server: socket.socket, first: bytes) -> None:
+    """Join the terminal to the server, until one of them closes or Ctrl-] is typed; `first` goes before all else."""
     telnet = Telnet(terminal_type(), os.get_terminal_size(STDIN))
-    outgoing = bytearray(telnet.OPENING)
+    outgoing = bytearray(first + telnet.OPENING)
     shown, paste_marks = b"\n", False
     server.setblocking(False)  # a server that does not read must not keep anybody from leaving
+    waits = not_yet(server)
+    decrypted: Callable[[], int] = getattr(server, "pending", lambda: 0)  # bytes that select does not see
     with signals() as signalled, raw_terminal() as restore:
         try:
             while True:
                 sources: list[int | socket.socket] = [server, signalled]
                 if len(outgoing) < OUTGOING_LIMIT:
                     sources.append(STDIN)
-                readable, writable, _ = select.select(sources, [server] if outgoing else [], [])
+                writing = [server] if outgoing else []
+                readable, writable, _ = select.select(sources, writing, [], 0 if decrypted() else None)
                 if signalled in readable:
                     signalled.recv(CHUNK)
                     outgoing += telnet.resize(os.get_terminal_size(STDIN))
-                if server in readable:
-                    data = server.recv(CHUNK)
-                    if not data:
+                if server in readable or decrypted():
+                    data = None
+                    with contextlib.suppress(*waits):
+                        data = server.recv(CHUNK)
+                    if data == b"":
+                        if not telnet.requests:  # then it has said why, or it is none of ours
+                            raise ConnectionError("it closed the connection at once")
                         return
-                    text, answers = telnet.receive(data)
+                    text, answers = telnet.receive(data or b"")
                     if len(outgoing) < OUTGOING_LIMIT:  # a server that only asks, and never reads, gets no more
                         outgoing += answers
                     write_bytes(STDOUT, text)
@@ -644,12 +654,22 @@ def join(server: socket.socket) -> None:
                         return
                     outgoing += telnet.typed(keys)
                 if writable:
-                    del outgoing[: server.send(outgoing)]
+                    with contextlib.suppress(*waits):
+                        del outgoing[: server.send(outgoing)]
         finally:
             # The server cannot take its mode back any more, and what comes next begins a line of its own.
-            last = (PASTE_MARKS_OFF if paste_marks else b"") + (b"" if shown.endswith(b"\n") else b"\r\n")
+            last = (PASTE_MARKS_OFF if paste_marks else b"") + (b"\r" if shown.endswith(b"\n") else b"\r\n")
             with contextlib.suppress(OSError):  # a terminal that was hung up
                 os.write(STDOUT, last)
+
+
+def not_yet(server: socket.socket) -> tuple[type[OSError], ...]:
+    """What is raised where a transfer has to wait: a record of TLS comes and goes whole."""
+    if not hasattr(server, "pending"):
+        return (BlockingIOError,)
+    import ssl
+
+    return ssl.SSLWantReadError, ssl.SSLWantWriteError
 
 
 @contextlib.contextmanager
@@ -714,12 +734,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         return words_for(options.words) if options.words is not None else serve(client_for(options), options, words)
-    except CallError as error:
+    except (CallError, OSError) as error:
         write(STDERR, f"tshell: {error}\n")
-        return FAILED
-    except OSError as error:
-        write(STDERR, f"tshell: {error}\n")
-        return NO_SERVER
+        return FAILED if isinstance(error, CallError) else NO_SERVER
     except KeyboardInterrupt:
         return KILLED + signal.SIGINT
 
@@ -727,21 +744,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def client_for(options: argparse.Namespace) -> Client:
     """The connection that the options ask for, else the environment."""
     environment = os.environ.get
-    if options.unix and (options.host or options.port):
-        parser().error("--unix is a place of its own: say it without -H and -p")
-    unix = options.unix or ("" if options.host or options.port else environment("SMANAGER_UNIX", ""))
+    is_tcp = any((options.host, options.port, options.tls, options.ca, options.cert, options.key))
+    if options.unix and is_tcp:
+        parser().error("--unix is a place of its own: say it without -H, -p and --tls")
     try:
         return Client(
             options.host or environment("SMANAGER_HOST") or HOST,
             options.port or port_number(environment("SMANAGER_PORT") or PORT),
-            unix=unix,
+            unix=options.unix or ("" if is_tcp else environment("SMANAGER_UNIX", "")),
+            tls=options.tls or environment("SMANAGER_TLS", "0") not in ("", "0"),
+            ca=options.ca,
+            cert=options.cert,
+            key=options.key,
+            token=token_for(options),
+            behalf=(environment("SMANAGER_USER") or key_comment()) if options.ssh else "",
         )
-    except argparse.ArgumentTypeError as error:
+    except (ValueError, argparse.ArgumentTypeError) as error:
         parser().error(str(error))
+
+
+def token_for(options: argparse.Namespace) -> str | None:
+    """The token, from the environment or a file. Raises ConnectionError where others could know what the file holds."""
+    path = options.token_file
+    if not path and (token := os.environ.get("SMANAGER_TOKEN")):
+        return token
+    if not (path := path or os.environ.get("SMANAGER_TOKEN_FILE")):
+        return None
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), errors="replace") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077 or found.st_uid != os.geteuid():
+                raise PermissionError("others may read it, or it is none of yours")
+            return file.read(CHUNK).strip()
+    except OSError as error:
+        remedy = f"a token's file is a regular one of yours, with mode 0600: chmod 600 {path}"
+        raise ConnectionError(f"{path}: {reason(error)}; {remedy}") from error
+
+
+def key_comment() -> str:
+    """The comment of the key that was used, where sshd tells which one was (ExposeAuthInfo); else nothing."""
+    from pathlib import Path  # seldom needed, and slow to import
+
+    with contextlib.suppress(OSError):
+        told = Path(os.environ.get("SSH_USER_AUTH", "")).read_text(errors="replace")
+        known = Path("~/.ssh/authorized_keys").expanduser().read_text(errors="replace")
+        for key in re.findall(r"^publickey (\S+ \S+)$", told, re.MULTILINE):
+            words = re.escape(key).replace("\\ ", r"[ \t]+")
+            if line := re.search(rf"^(?![ \t]*#)(?:.*[ \t])?{words}[ \t]+(\S.*)$", known, re.MULTILINE):
+                return line[1]
+    return ""
 
 
 def serve(client: Client, options: argparse.Namespace, words: Sequence[str]) -> int:
     """Run the command that the words are; without one open a session, or take commands from stdin."""
+    if options.ssh and (line := os.environ.get("SSH_ORIGINAL_COMMAND")):
+        return run(client, [line], options.json)
     reports = words == ["-"]
     if words and not reports:
         return run(client, [words[0] if len(words) == 1 else shlex.join(words)], options.json)
@@ -749,8 +806,8 @@ def serve(client: Client, options: argparse.Namespace, words: Sequence[str]) -> 
         interact(client)
         return 0
     with open(STDIN, encoding="utf-8", errors="surrogateescape", closefd=False) as script:
-        told = tell_status if reports else tell_nothing
-        return run(client, commands_in(script), options.json, told, options.stop)
+        commands = (line for line in map(str.strip, script) if line and not line.startswith("#"))
+        return run(client, commands, options.json, reports, options.stop)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -760,12 +817,19 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Talk to SManager: give a command and leave, or, without one, open a session.",
         epilog="A single WORD is a whole command line. Exit status: 0 done, 1 failed, 2 unknown command or "
-        "wrong arguments, 3 no server. SMANAGER_HOST, SMANAGER_PORT and SMANAGER_UNIX change the defaults.",
+        "wrong arguments, 3 no server, or not let in. SMANAGER_HOST, _PORT, _UNIX, _TLS=1, _TOKEN_FILE and "
+        "SMANAGER_TOKEN, a token itself, change the defaults.",
     )
     add = parser.add_argument
     add("-H", "--host", help=f"where SManager runs ({HOST})")
     add("-p", "--port", type=port_number, help=f"the port it listens on ({PORT})")
     add("--unix", metavar="PATH", help="the unix socket it listens on, instead of those")
+    add("--tls", action="store_true", help="speak TLS, and check its certificate")
+    add("--ca", default="", metavar="FILE", help="the authority of that, instead of the system's")
+    add("--cert", default="", metavar="FILE", help="a certificate that says who you are")
+    add("--key", default="", metavar="FILE", help="its key")
+    add("--token-file", metavar="FILE", help="a token to log in with, in a file that only you may read")
+    add("--ssh", action="store_true", help="for sshd's forced commands: the command is $SSH_ORIGINAL_COMMAND")
     add("-e", "--stop", action="store_true", help="of several commands, run none after the first that fails")
     add("--json", action="store_true", help="answers in JSON, as with `--json` behind each command")
     add("--complete", choices=COMPLETIONS, help="print a completion script for this shell")
@@ -776,7 +840,7 @@ def parser() -> argparse.ArgumentParser:
 
 def port_number(text: str) -> int:
     """Read a port; raises ArgumentTypeError."""
-    if not (text.isdecimal() and 0 < int(text) < 65536):
+    if not (text.isdecimal() and len(text) <= 5 and 0 < int(text) < 65536):
         raise argparse.ArgumentTypeError(f"-p or SMANAGER_PORT is {text!r}, not a number from 1 to 65535")
     return int(text)
 

@@ -227,7 +227,7 @@ def test_a_unix_socket_takes_the_place_of_host_and_port(unix_stub: str, stub: St
 def test_a_unix_socket_and_a_port_are_not_said_together(unix_stub: str, stub: Stub) -> None:
     done = run("--unix", unix_stub, "-p", stub.port, "hostname")
     assert done.returncode == 2
-    assert b"--unix is a place of its own: say it without -H and -p\n" in done.stderr
+    assert b"--unix is a place of its own: say it without -H, -p and --tls\n" in done.stderr
 
 
 def test_a_unix_socket_where_nobody_listens_is_said_in_one_line(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_a_bad_port_is_a_usage_error(port: str, given_by: str) -> None:
     done = run(f"-p{port}", "x") if given_by == "option" else run("x", environment={"SMANAGER_PORT": port})
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
-    assert b"_PORT" in done.stderr.splitlines()[-1]
+    assert b"SMANAGER_PORT" in done.stderr.splitlines()[-1]
 
 
 def test_without_a_server_one_line_says_what_was_tried_and_what_to_do(unused_port: int) -> None:
@@ -391,10 +391,128 @@ def test_a_vanished_server_is_noticed_by_keepalive() -> None:
 def test_the_client_stands_alone_and_starts_without_asyncio(tmp_path: Path, stub: Stub) -> None:
     alone = tmp_path / "tshell.py"
     alone.write_bytes(Path(tshell.__file__).read_bytes())
-    code = "import sys, tshell; print([m for m in ('asyncio', 'typing', 'smanager') if m in sys.modules])"
+    unwanted = ("asyncio", "pathlib", "smanager", "ssl", "typing")
+    code = f"import sys, tshell; print([m for m in {unwanted} if m in sys.modules])"
     command = [sys.executable, "-S", "-P", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"]
     done = subprocess.run(command, capture_output=True, timeout=DEADLINE, cwd="/", check=True)
     assert done.stdout == b"[]\n"
+
+
+# ---- who it is
+
+
+def lines_of(*arguments: str | int, environment: dict[str, str], home: Path) -> tuple[list[bytes], int]:
+    """The lines that a client sends first on a unix socket, up to its request, which is answered; its exit status."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path := str(home / "s"))
+        listener.listen()
+        listener.settimeout(DEADLINE)
+        command = [*CLIENT, "--unix", path, *map(str, arguments)]
+        environment = os.environ | {"HOME": str(home)} | environment
+        with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL) as client:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as wire:
+                lines = [wire.readline()]
+                while not lines[-1].startswith(b"{"):
+                    lines.append(wire.readline())
+                connection.sendall(result("", 7))
+            return lines, client.wait(DEADLINE)
+
+
+def test_a_token_goes_before_all_else(tmp_path: Path) -> None:
+    lines, _ = lines_of("hostname", environment={"SMANAGER_TOKEN": "smt_x"}, home=tmp_path)
+    assert lines[0] == b"auth smt_x\n"
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize("given_by", ["option", "environment"])
+def test_a_token_comes_from_a_file_too(tmp_path: Path, given_by: str) -> None:
+    file = tmp_path / "token"
+    file.touch(mode=0o600)
+    file.write_text("smt_x\n")
+    options = ["--token-file", str(file)] if given_by == "option" else []
+    environment = {"SMANAGER_TOKEN_FILE" if given_by == "environment" else "_": str(file)}
+    lines, _ = lines_of(*options, "hostname", environment=environment, home=tmp_path)
+    assert lines[0] == b"auth smt_x\n"
+
+
+@pytest.mark.parametrize("kind", ["readable", "link", "pipe", "directory", "none", "empty", "words"])
+def test_a_tokens_file_that_others_could_know_is_refused(tmp_path: Path, stub: Stub, kind: str) -> None:
+    file = tmp_path / "token"
+    file.touch(mode=0o600)
+    file.write_text({"empty": "", "words": "a token"}.get(kind, "smt_x"))
+    path = tmp_path / "other"
+    match kind:
+        case "link":
+            path.symlink_to(file)
+        case "pipe":
+            os.mkfifo(path, 0o600)
+        case "directory":
+            path.mkdir(mode=0o700)
+        case "readable":
+            path = file
+            path.chmod(0o640)
+        case "empty" | "words":
+            path = file
+    done = run("-p", stub.port, "--token-file", str(path), "hostname")
+    assert stub.lines == []
+    if kind in ("empty", "words"):
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (
+            2,
+            b"tshell: error: a token is one word, of ASCII characters",
+        )
+    else:
+        assert done.returncode == 3
+        assert done.stderr.startswith(f"tshell: {path}: ".encode())
+        assert done.stderr.endswith(f"with mode 0600: chmod 600 {path}\n".encode())
+
+
+def test_an_ssh_session_runs_its_command_line_whole(tmp_path: Path) -> None:
+    environment = {"SSH_ORIGINAL_COMMAND": "say 'a b'; hostname"}
+    lines, status = lines_of("--ssh", environment=environment, home=tmp_path)
+    assert json.loads(lines[-1])["params"]["line"] == "say 'a b'; hostname"
+    assert (len(lines), status) == (1, 7)
+
+
+@pytest.mark.parametrize("line", ["-", "--ca x", "-p 1"])
+def test_an_ssh_command_is_never_taken_for_options(tmp_path: Path, line: str) -> None:
+    lines, _ = lines_of("--ssh", environment={"SSH_ORIGINAL_COMMAND": line}, home=tmp_path)
+    assert json.loads(lines[-1])["params"]["line"] == line
+
+
+def test_an_ssh_session_without_a_command_takes_them_from_stdin(stub: Stub) -> None:
+    done = run("-p", stub.port, "--ssh", script=b"hostname\n", environment={"SSH_ORIGINAL_COMMAND": ""})
+    assert done.stdout == b"box\n"
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI+/x"
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        (f"{KEY} anna@laptop", "anna@laptop"),
+        (f'ssh-rsa AAAA other\n# {KEY} old\nrestrict,command="tshell --ssh" {KEY}  Anna\'s laptop \n', "Anna's_laptop"),
+        (f"{KEY}\n", None),
+        (f"{KEY}x other\n", None),
+        (f"{KEY} a\x1b[31m\u202e{'b' * 100}", "a_[31m_" + "b" * 57),
+    ],
+)
+def test_an_ssh_sessions_key_says_for_whom_it_is(tmp_path: Path, keys: str, name: str | None) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "authorized_keys").write_text(keys)
+    (tmp_path / "auth").write_text(f"publickey {KEY}\n")
+    environment = {"SSH_ORIGINAL_COMMAND": "hostname", "SSH_USER_AUTH": str(tmp_path / "auth")}
+    lines, _ = lines_of("--ssh", environment=environment, home=tmp_path)
+    assert lines[:-1] == ([] if name is None else [f"as {name}\n".encode()])
+
+
+def test_the_environment_says_first_for_whom_it_is_and_only_under_ssh(tmp_path: Path) -> None:
+    environment = {"SSH_ORIGINAL_COMMAND": "hostname", "SMANAGER_USER": "anna\nkill", "SMANAGER_TOKEN": "smt_x"}
+    lines, _ = lines_of("--ssh", environment=environment, home=tmp_path)
+    assert lines[:-1] == [b"auth smt_x\n", b"as anna_kill\n"]
+    (tmp_path / "s").unlink()
+    assert lines_of("hostname", environment={"SMANAGER_USER": "anna"}, home=tmp_path)[0][0].startswith(b"{")
 
 
 # ---- the telnet codec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -15,6 +16,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from smanager.access.secrets import hash_token
+from smanager.access.users import Token, User, UsersFile
 from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, wait_for, write_service
 from tshell import CallError, Client, smanager_cmd
 
@@ -360,3 +363,177 @@ def test_what_json_cannot_say_is_refused_before_it_is_sent(server: Server) -> No
         with pytest.raises(ValueError, match="not JSON compliant"):
             client.call("systemstatus.echo", float("nan"))
         assert client.call("systemstatus.echo", 0.5) == 0.5
+
+
+# Elsewhere than on a plain port, and with a login.
+
+TOKEN = "smt_right"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the server's certificate, which is its own authority, and a client's."""
+    if not shutil.which("openssl"):
+        pytest.skip("there is no openssl")
+    directory = tmp_path_factory.mktemp("certificates")
+    for name, names in {"server": "DNS:localhost", "client": "DNS:anna"}.items():
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+                *("-keyout", directory / f"{name}.key", "-out", directory / f"{name}.pem", "-days", "2"),
+                *("-subj", "/CN=anna" if name == "client" else "/CN=localhost", "-addext", f"subjectAltName={names}"),
+            ],
+            capture_output=True,
+            check=True,
+        )
+        (directory / f"{name}.key").chmod(0o600)
+    return directory
+
+
+class Guarded:
+    """A server that listens in several places, most of which ask for a login."""
+
+    def __init__(self, start: Callable[..., Server], services: Path, directory: Path, certificates: Path) -> None:
+        self.directory, self.certificates = directory, certificates
+        with UsersFile(directory / "users.json").changed() as users:
+            users["anna"] = User("anna", ("admin",), token=Token(hash_token(TOKEN)))
+        files = f'certificate = "{certificates}/server.pem", key = "{certificates}/server.key"'
+        (directory / "smanager.toml").write_text(
+            f"""
+            users_file = "{directory}/users.json"
+            listeners.open.unix = "{directory}/open"
+            listeners.unix = {{ unix = "{directory}/locked", login = "required" }}
+            listeners.tcp = {{ tcp = "127.0.0.1:0", login = "required" }}
+            [listeners.tls]
+            tcp = "127.0.0.1:0"
+            tls = {{ {files}, client_ca = "{certificates}/client.pem" }}
+            login = "required"
+            """
+        )
+        write_service(services, SEED_SERVICE + MORE)
+        self.server = start(
+            *("--config", directory / "smanager.toml", "--state-dir", directory / "state", "--services", services)
+        )
+        _, tcp, tls = re.findall(r":(\d+)", self.server.wait_for_log("^listening on .*")[0])
+        self.options = {
+            "unix": ["--unix", f"{directory}/locked"],
+            "tcp": ["-p", tcp],
+            "tls": ["-H", "localhost", "-p", tls, "--ca", f"{certificates}/server.pem"],
+        }
+
+    def client(self, place: str, *words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "tshell.py"), *self.options[place], *words],
+            env=os.environ | environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+    def session(self, place: str, **environment: str) -> pexpect.spawn[str]:
+        return pexpect.spawn(
+            sys.executable,
+            [str(ROOT / "tshell.py"), *self.options[place]],
+            timeout=SECONDS,
+            encoding="utf-8",
+            dimensions=(30, 90),
+            env={**os.environ, "TERM": "xterm", **environment},
+        )
+
+
+@pytest.fixture
+def guarded(start: Callable[..., Server], services: Path, tmp_path: Path, certificates: Path) -> Guarded:
+    return Guarded(start, services, tmp_path, certificates)
+
+
+PLACES = pytest.mark.parametrize("place", ["unix", "tcp", "tls"])
+
+
+@PLACES
+def test_a_token_lets_in_everywhere_and_in_every_mode(guarded: Guarded, place: str) -> None:
+    assert guarded.client(place, "hostname", SMANAGER_TOKEN=TOKEN).stdout == "mycomputerhostname\n"
+    result = guarded.client(place, stdin="hostname\nsystemstatus fail\n", SMANAGER_TOKEN=TOKEN)
+    assert (result.stdout, result.returncode) == ("mycomputerhostname\n", 1)
+    line = f"tshell {shlex.join(guarded.options[place])} systemstatus up"
+    assert guarded.client(place, "--words", line, SMANAGER_TOKEN=TOKEN).stdout == "uptime\n"
+    counted = guarded.client(place, "systemstatus count 50000", SMANAGER_TOKEN=TOKEN).stdout
+    assert counted == "".join(f"{number}\n" for number in range(50000))
+
+
+@PLACES
+def test_a_session_with_a_token_is_one_like_any_other(guarded: Guarded, place: str) -> None:
+    child = guarded.session(place, SMANAGER_TOKEN=TOKEN)
+    child.expect_exact("-systemstatus\r\n" + "-" * 50 + "\r\n>")
+    child.send("sys\tup\t\r")
+    child.expect_exact("load average: 0.28, 0.39, 0.46\r\n" + "-" * 50 + "\r\n>")
+    child.send("systemstatus count 100000000\r")
+    child.expect_exact("\r\n50\r\n")
+    child.send("\x03")  # a flood does not keep the keyboard waiting
+    child.expect_exact("*** systemstatus count: cancelled", searchwindowsize=4000)
+    child.send("quit\r")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+@PLACES
+def test_who_is_not_let_in_is_told_so(guarded: Guarded, place: str) -> None:
+    result = guarded.client(place, "hostname", SMANAGER_TOKEN="smt_wrong")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert re.fullmatch("tshell: SManager at .* says: this token is not valid\n", result.stderr)
+    result = guarded.client(place, "hostname")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert "asks who you are: give a token, in SMANAGER_TOKEN or with --token-file\n" in result.stderr
+    child = guarded.session(place, SMANAGER_TOKEN="smt_wrong")
+    child.expect_exact("*** this token is not valid")
+    child.expect_exact("\rtshell: lost SManager at ")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 3
+
+
+def test_a_program_has_all_of_it_too(guarded: Guarded) -> None:
+    port, authority = int(guarded.options["tls"][3]), f"{guarded.certificates}/server.pem"
+    with Client("localhost", port, ca=authority, token=TOKEN) as client:
+        assert client.call("hostname") == "mycomputerhostname"
+    refused = Client(unix=f"{guarded.directory}/locked", token="smt_wrong")
+    with refused, pytest.raises(ConnectionError, match="locked says: this token is not valid"):
+        refused.call("hostname")
+    with pytest.raises(ValueError, match="a token is one word"):
+        Client(token="a\nkill")
+
+
+def test_a_client_certificate_lets_in(guarded: Guarded) -> None:
+    own = ["--cert", f"{guarded.certificates}/client.pem", "--key", f"{guarded.certificates}/client.key"]
+    assert guarded.client("tls", *own, "hostname").stdout == "mycomputerhostname\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--tls", "-H", "localhost"], "no TLS with SManager at localhost:{port} (self-signed certificate); "),
+        (["--ca", "{ca}", "-H", "127.0.0.1"], "no TLS with SManager at 127.0.0.1:{port} (IP address mismatch, "),
+        (["--ca", "/none"], "/none: No such file or directory; --ca, --cert and --key name files in PEM"),
+        (["--ca", "{ca}", "--cert", "{ca}"], "{ca}, {ca}: "),
+    ],
+)
+def test_a_certificate_that_is_not_right_is_said_in_one_line(guarded: Guarded, options: list[str], said: str) -> None:
+    values = {"port": guarded.options["tls"][3], "ca": f"{guarded.certificates}/server.pem"}
+    guarded.options["tls"] = ["-p", values["port"], *(option.format(**values) for option in options)]
+    result = guarded.client("tls", "hostname", SMANAGER_TOKEN=TOKEN)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (3, "", 1)
+    assert result.stderr.startswith(f"tshell: {said.format(**values)}")
+
+
+def test_the_server_knows_for_whom_an_ssh_session_is(guarded: Guarded) -> None:
+    guarded.options["ssh"] = ["--unix", f"{guarded.directory}/open", "--ssh"]
+    commands = {"SSH_ORIGINAL_COMMAND": "systemstatus wait &; jobs; cancel 1", "SMANAGER_USER": "anna@laptop"}
+    assert " for anna@laptop from a unix socket, " in guarded.client("ssh", **commands).stdout
+    child = guarded.session("ssh", SMANAGER_USER="bert")
+    child.expect_exact("-systemstatus\r\n" + "-" * 50 + "\r\n>")
+    child.send("systemstatus wait\r")
+    wait_for(lambda: " for bert from a unix socket, " in guarded.server.ask("jobs"), "the command")
+    child.send("\x03\x04")
+    child.expect(pexpect.EOF)
