@@ -404,6 +404,9 @@ class Guarded:
             listeners.open.unix = "{directory}/open"
             listeners.unix = {{ unix = "{directory}/locked", login = "required" }}
             listeners.tcp = {{ tcp = "127.0.0.1:0", login = "required" }}
+            listeners.json = {{ unix = "{directory}/json", mode = "json" }}
+            listeners.raw = {{ unix = "{directory}/raw", mode = "raw" }}
+            listeners.people = {{ unix = "{directory}/people", mode = "telnet", login = "required" }}
             [listeners.tls]
             tcp = "127.0.0.1:0"
             tls = {{ {files}, client_ca = "{certificates}/client.pem" }}
@@ -418,6 +421,7 @@ class Guarded:
         self.options = {
             "unix": ["--unix", f"{directory}/locked"],
             "tcp": ["-p", tcp],
+            **{place: ["--unix", f"{directory}/{place}"] for place in ("json", "raw", "people")},
             "tls": ["-H", "localhost", "-p", tls, "--ca", f"{certificates}/server.pem"],
         }
 
@@ -478,6 +482,24 @@ def test_a_session_with_a_token_is_one_like_any_other(guarded: Guarded, place: s
     assert child.exitstatus == 0
 
 
+@pytest.mark.parametrize("place", ["json", "raw"])
+def test_a_login_may_come_first_whatever_a_listener_takes_its_clients_for(guarded: Guarded, place: str) -> None:
+    result = guarded.client(place, "hostname", SMANAGER_TOKEN=TOKEN)
+    assert (result.stdout, result.stderr) == ("mycomputerhostname\n", "")
+    result = guarded.client(place, "hostname", SMANAGER_TOKEN="smt_wrong")
+    assert (result.returncode, result.stdout) == (3, "")
+
+
+def test_a_token_lets_in_where_people_are_expected_and_is_shown_to_nobody(guarded: Guarded) -> None:
+    child = guarded.session("people", SMANAGER_TOKEN=TOKEN)
+    child.expect_exact("-systemstatus\r\n" + "-" * 50 + "\r\n>")
+    assert child.before
+    assert (TOKEN in child.before, "login:" in child.before) == (False, False)
+    child.send("hostname\r")
+    child.expect_exact("mycomputerhostname\r\n")
+    child.close(force=True)
+
+
 @PLACES
 def test_who_is_not_let_in_is_told_so(guarded: Guarded, place: str) -> None:
     result = guarded.client(place, "hostname", SMANAGER_TOKEN="smt_wrong")
@@ -531,6 +553,15 @@ def test_the_server_knows_for_whom_an_ssh_session_is(guarded: Guarded) -> None:
     guarded.options["ssh"] = ["--unix", f"{guarded.directory}/open", "--ssh"]
     commands = {"SSH_ORIGINAL_COMMAND": "systemstatus wait &; jobs; cancel 1", "SMANAGER_USER": "anna@laptop"}
     assert " for anna@laptop from a unix socket, " in guarded.client("ssh", **commands).stdout
+    assert (
+        "anna for bert from a unix"
+        in guarded.client(
+            "ssh",
+            SSH_ORIGINAL_COMMAND="systemstatus wait &; jobs; cancel 2",
+            SMANAGER_USER="bert",
+            SMANAGER_TOKEN=TOKEN,
+        ).stdout
+    )
     child = guarded.session("ssh", SMANAGER_USER="bert")
     child.expect_exact("-systemstatus\r\n" + "-" * 50 + "\r\n>")
     child.send("systemstatus wait\r")
