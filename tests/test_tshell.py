@@ -53,11 +53,11 @@ def window(columns: int, lines: int) -> bytes:
 class Stub:
     """Answers each connection's requests in a thread, and keeps what they asked."""
 
-    def __init__(self, answer: Callable[[str], bytes]) -> None:
+    def __init__(self, answer: Callable[[str], bytes], listener: socket.socket | None = None) -> None:
         self.lines: list[list[str]] = []  # one list of command lines for each connection
         self.keepalive: list[int] = []
         self._answer = answer
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -75,9 +75,12 @@ class Stub:
                 with contextlib.suppress(ConnectionError), connection, connection.makefile("rwb") as wire:
                     for request in wire:
                         call = json.loads(request)
+                        if call["method"] == "$/cancelRequest":
+                            continue
                         assert (call["jsonrpc"], call["method"]) == ("2.0", "shell.execute")
-                        lines.append(call["params"]["line"])
-                        answer = self._answer(lines[-1])
+                        params = call["params"]
+                        lines.append(params["line"] if isinstance(params, dict) else params[0])
+                        answer = self._answer(lines[-1]).replace(b'"id": 1', b'"id": %d' % call["id"])
                         wire.write(answer)
                         wire.flush()
                         if not answer.endswith(b"\n"):
@@ -88,6 +91,10 @@ class Stub:
         self._listener.close()
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive()
+
+
+def item(piece: str) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "method": "$/item", "params": {"id": 1, "value": piece}}).encode() + b"\n"
 
 
 def result(output: str, status: int = 0) -> bytes:
@@ -102,15 +109,17 @@ COMMANDS = {
     "say 'a b' -h": result("a b\n"),
     "partly": result("one\n*** partly: ValueError: no\ntwo\n", 1),
     "stars": result("*** a heading\n"),
+    "pieces": item("one") + item("\n*") + item("** cut in") + item("to\n**") + item("bold** *** x\n*") + result(""),
     "nonesuch": result("*** nonesuch: unknown command\n", 2),
     "bytes": result("caf\udce9 \x1b[31m\n"),
     "lone": result("\ud800\n"),
-    "refused": b'{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}\n',
+    "refused": b'{"jsonrpc":"2.0","id": 1,"error":{"code":-32601,"message":"Method not found"}}\n',
+    "null": b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "not JSON: Infinity"}}\n',
     "ssh": b"SSH-2.0-OpenSSH_9.2\n",
     "deep": b"[" * 100_000 + b"\n",
     "cut": b'{"jsonrpc":"2.0","id":1,"resu',
     "closed": b"",
-    "odd": b'{"jsonrpc":"2.0","id":1,"result":{"output":5,"status":"0"}}\n',
+    "odd": b'{"jsonrpc":"2.0","id": 1,"result":{"output":5,"status":"0"}}\n',
     "big": result("x" * 5_000_000 + "\n"),
 }
 
@@ -153,7 +162,8 @@ def run(
         (["say", "a b", "-h"], b"a b\n", b"", 0),
         (["--", "hostname"], b"box\n", b"", 0),
         (["partly"], b"one\ntwo\n", b"*** partly: ValueError: no\n", 1),
-        (["stars"], b"*** a heading\n", b"", 0),
+        (["stars"], b"", b"*** a heading\n", 0),
+        (["pieces"], b"one\n**bold** *** x\n*", b"*** cut into\n", 0),
         (["nonesuch"], b"", b"*** nonesuch: unknown command\n", 2),
         (["refused"], b"", b"*** Method not found\n", 1),
         (["bytes"], b"caf\xe9 \x1b[31m\n", b"", 0),
@@ -193,13 +203,49 @@ def test_the_environment_gives_the_defaults_and_options_come_first(stub: Stub, u
     assert run("-H", "127.0.0.1", "-p", stub.port, "hostname", environment=environment).stdout == b"box\n"
 
 
+@pytest.fixture
+def unix_stub(tmp_path: Path) -> Iterator[str]:
+    """The path of a unix socket where a server answers."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path := str(tmp_path / "s"))
+    listener.listen()
+    stub = Stub(COMMANDS.__getitem__, listener)
+    yield path
+    stub.close()
+
+
+def test_a_unix_socket_takes_the_place_of_host_and_port(unix_stub: str, stub: Stub, unused_port: int) -> None:
+    assert run("--unix", unix_stub, "hostname").stdout == b"box\n"
+    environment = {"SMANAGER_UNIX": unix_stub, "SMANAGER_PORT": str(unused_port)}
+    assert run(script=b"hostname\n", environment=environment).stdout == b"box\n"
+    assert run("-p", stub.port, "hostname", environment=environment).returncode == 0
+    assert stub.lines == [["hostname"]]
+    with tshell.Client(unix=unix_stub) as client:
+        assert client.execute("hostname") == "box\n"
+
+
+def test_a_unix_socket_and_a_port_are_not_said_together(unix_stub: str, stub: Stub) -> None:
+    done = run("--unix", unix_stub, "-p", stub.port, "hostname")
+    assert done.returncode == 2
+    assert b"--unix is a place of its own: say it without -H, -p and --tls\n" in done.stderr
+
+
+def test_a_unix_socket_where_nobody_listens_is_said_in_one_line(tmp_path: Path) -> None:
+    done = run("--unix", f"{tmp_path}/none", "hostname")
+    assert done.returncode == 3
+    expected = f"tshell: no SManager answers at {tmp_path}/none (No such file or directory); is it running? "
+    assert done.stderr.startswith(expected.encode())
+    done = run("--unix", "x" * 200, "hostname")
+    assert (done.returncode, done.stderr.count(b"\n")) == (3, 1)
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "ten", "1e4", "9" * 5000])
 @pytest.mark.parametrize("given_by", ["option", "environment"])
 def test_a_bad_port_is_a_usage_error(port: str, given_by: str) -> None:
     done = run(f"-p{port}", "x") if given_by == "option" else run("x", environment={"SMANAGER_PORT": port})
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
-    assert b"port" in done.stderr.splitlines()[-1]
+    assert b"SMANAGER_PORT" in done.stderr.splitlines()[-1]
 
 
 def test_without_a_server_one_line_says_what_was_tried_and_what_to_do(unused_port: int) -> None:
@@ -251,18 +297,61 @@ def test_output_that_cannot_be_written_is_said_in_one_line(stub: Stub) -> None:
     assert done.returncode == 1
 
 
-def test_ctrl_c_ends_a_waiting_command_without_a_traceback() -> None:
+@contextlib.contextmanager
+def waiting_client(number: int) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
+    """A client that has sent its command, has been sent a signal, and has asked for the command's end."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE)
         command = [*CLIENT, "-p", str(listener.getsockname()[1]), "hostname"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
             connection, _ = listener.accept()
-            with connection:
+            with connection, connection.makefile("rb") as lines:
                 connection.settimeout(DEADLINE)
-                assert connection.recv(4096).endswith(b"\n")  # now it waits for the reply
-                client.send_signal(signal.SIGINT)
-                assert client.communicate(timeout=DEADLINE) == (b"", b"")
-            assert client.returncode == 130
+                assert json.loads(lines.readline())["method"] == "shell.execute"
+                client.send_signal(number)
+                assert json.loads(lines.readline())["method"] == "$/cancelRequest"
+                yield client, connection
+            client.kill()
+
+
+CANCELLED = b'{"jsonrpc": "2.0", "id": 1, "error": {"code": -32800, "message": "shell.execute: cancelled"}}\n'
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_command_there_and_its_last_words_are_shown(number: int) -> None:
+    with waiting_client(number) as (client, connection):
+        connection.sendall(item("*** hostname: cancelled\n") + CANCELLED)
+        assert client.communicate(timeout=DEADLINE) == (b"", b"*** hostname: cancelled\n")
+        assert client.returncode == 128 + number
+
+
+def test_a_second_ctrl_c_ends_the_client_at_once() -> None:
+    with waiting_client(signal.SIGINT) as (client, _):
+        began = time.monotonic()
+        client.send_signal(signal.SIGINT)
+        assert client.communicate(timeout=DEADLINE) == (b"", b"")
+        assert client.returncode == 130
+        assert time.monotonic() - began < tshell.CANCEL_SECONDS
+
+
+def test_a_command_that_does_not_end_there_is_not_waited_for() -> None:
+    with waiting_client(signal.SIGINT) as (client, connection):
+        ends = time.monotonic() + DEADLINE
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < ends:
+                connection.sendall(item("still here\n"))
+                time.sleep(0.1)
+        assert client.wait(DEADLINE) == 130
+        assert time.monotonic() < ends
+
+
+def test_a_command_goes_on_when_its_terminal_has_gone_if_that_is_to_be_so(stub: Stub) -> None:
+    code = "import signal, tshell; signal.signal(signal.SIGHUP, signal.SIG_IGN); tshell.leave_upon_signals()"
+    code += "; signal.raise_signal(signal.SIGHUP); print('on')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, cwd=Path(tshell.__file__).parent, check=True
+    )
+    assert done.stdout == b"on\n"
 
 
 def test_a_program_gets_text_with_a_status(stub: Stub) -> None:
@@ -270,6 +359,13 @@ def test_a_program_gets_text_with_a_status(stub: Stub) -> None:
     assert (reply, reply.status) == ("box\n", 0)
     assert isinstance(reply, str)
     assert tshell.smanager_cmd("127.0.0.1", stub.port, "partly").status == 1
+
+
+def test_an_answer_that_does_not_say_to_what_is_an_error(stub: Stub) -> None:
+    with tshell.Client("127.0.0.1", stub.port) as client:
+        with pytest.raises(tshell.CallError, match="not JSON: Infinity"):
+            client.execute("null")
+        assert client.execute("hostname") == "box\n"
 
 
 def test_a_program_gets_a_connection_error_when_there_is_no_server(unused_port: int) -> None:
@@ -286,7 +382,7 @@ def test_a_reply_beyond_the_limit_is_refused(stub: Stub, monkeypatch: pytest.Mon
 def test_a_vanished_server_is_noticed_by_keepalive() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        tshell.connected("127.0.0.1", listener.getsockname()[1]) as server,
+        tshell.Client("127.0.0.1", listener.getsockname()[1])._connect() as server,
     ):
         assert server.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert server.gettimeout() is None
@@ -295,10 +391,128 @@ def test_a_vanished_server_is_noticed_by_keepalive() -> None:
 def test_the_client_stands_alone_and_starts_without_asyncio(tmp_path: Path, stub: Stub) -> None:
     alone = tmp_path / "tshell.py"
     alone.write_bytes(Path(tshell.__file__).read_bytes())
-    code = "import sys, tshell; print([m for m in ('asyncio', 'typing', 'smanager') if m in sys.modules])"
+    unwanted = ("asyncio", "pathlib", "smanager", "ssl", "typing")
+    code = f"import sys, tshell; print([m for m in {unwanted} if m in sys.modules])"
     command = [sys.executable, "-S", "-P", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"]
     done = subprocess.run(command, capture_output=True, timeout=DEADLINE, cwd="/", check=True)
     assert done.stdout == b"[]\n"
+
+
+# ---- who it is
+
+
+def lines_of(*arguments: str | int, environment: dict[str, str], home: Path) -> tuple[list[bytes], int]:
+    """The lines that a client sends first on a unix socket, up to its request, which is answered; its exit status."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path := str(home / "s"))
+        listener.listen()
+        listener.settimeout(DEADLINE)
+        command = [*CLIENT, "--unix", path, *map(str, arguments)]
+        environment = os.environ | {"HOME": str(home)} | environment
+        with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL) as client:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as wire:
+                lines = [wire.readline()]
+                while not lines[-1].startswith(b"{"):
+                    lines.append(wire.readline())
+                connection.sendall(result("", 7))
+            return lines, client.wait(DEADLINE)
+
+
+def test_a_token_goes_before_all_else(tmp_path: Path) -> None:
+    lines, _ = lines_of("hostname", environment={"SMANAGER_TOKEN": "smt_x"}, home=tmp_path)
+    assert lines[0] == b"auth smt_x\n"
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize("given_by", ["option", "environment"])
+def test_a_token_comes_from_a_file_too(tmp_path: Path, given_by: str) -> None:
+    file = tmp_path / "token"
+    file.touch(mode=0o600)
+    file.write_text("smt_x\n")
+    options = ["--token-file", str(file)] if given_by == "option" else []
+    environment = {"SMANAGER_TOKEN_FILE" if given_by == "environment" else "_": str(file)}
+    lines, _ = lines_of(*options, "hostname", environment=environment, home=tmp_path)
+    assert lines[0] == b"auth smt_x\n"
+
+
+@pytest.mark.parametrize("kind", ["readable", "link", "pipe", "directory", "none", "empty", "words"])
+def test_a_tokens_file_that_others_could_know_is_refused(tmp_path: Path, stub: Stub, kind: str) -> None:
+    file = tmp_path / "token"
+    file.touch(mode=0o600)
+    file.write_text({"empty": "", "words": "a token"}.get(kind, "smt_x"))
+    path = tmp_path / "other"
+    match kind:
+        case "link":
+            path.symlink_to(file)
+        case "pipe":
+            os.mkfifo(path, 0o600)
+        case "directory":
+            path.mkdir(mode=0o700)
+        case "readable":
+            path = file
+            path.chmod(0o640)
+        case "empty" | "words":
+            path = file
+    done = run("-p", stub.port, "--token-file", str(path), "hostname")
+    assert stub.lines == []
+    if kind in ("empty", "words"):
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (
+            2,
+            b"tshell: error: a token is one word, of ASCII characters",
+        )
+    else:
+        assert done.returncode == 3
+        assert done.stderr.startswith(f"tshell: {path}: ".encode())
+        assert done.stderr.endswith(f"with mode 0600: chmod 600 {path}\n".encode())
+
+
+def test_an_ssh_session_runs_its_command_line_whole(tmp_path: Path) -> None:
+    environment = {"SSH_ORIGINAL_COMMAND": "say 'a b'; hostname"}
+    lines, status = lines_of("--ssh", environment=environment, home=tmp_path)
+    assert json.loads(lines[-1])["params"]["line"] == "say 'a b'; hostname"
+    assert (len(lines), status) == (1, 7)
+
+
+@pytest.mark.parametrize("line", ["-", "--ca x", "-p 1"])
+def test_an_ssh_command_is_never_taken_for_options(tmp_path: Path, line: str) -> None:
+    lines, _ = lines_of("--ssh", environment={"SSH_ORIGINAL_COMMAND": line}, home=tmp_path)
+    assert json.loads(lines[-1])["params"]["line"] == line
+
+
+def test_an_ssh_session_without_a_command_takes_them_from_stdin(stub: Stub) -> None:
+    done = run("-p", stub.port, "--ssh", script=b"hostname\n", environment={"SSH_ORIGINAL_COMMAND": ""})
+    assert done.stdout == b"box\n"
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI+/x"
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        (f"{KEY} anna@laptop", "anna@laptop"),
+        (f'ssh-rsa AAAA other\n# {KEY} old\nrestrict,command="tshell --ssh" {KEY}  Anna\'s laptop \n', "Anna's_laptop"),
+        (f"{KEY}\n", None),
+        (f"{KEY}x other\n", None),
+        (f"{KEY} a\x1b[31m\u202e{'b' * 100}", "a_[31m_" + "b" * 57),
+    ],
+)
+def test_an_ssh_sessions_key_says_for_whom_it_is(tmp_path: Path, keys: str, name: str | None) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "authorized_keys").write_text(keys)
+    (tmp_path / "auth").write_text(f"publickey {KEY}\n")
+    environment = {"SSH_ORIGINAL_COMMAND": "hostname", "SSH_USER_AUTH": str(tmp_path / "auth")}
+    lines, _ = lines_of("--ssh", environment=environment, home=tmp_path)
+    assert lines[:-1] == ([] if name is None else [f"as {name}\n".encode()])
+
+
+def test_the_environment_says_first_for_whom_it_is_and_only_under_ssh(tmp_path: Path) -> None:
+    environment = {"SSH_ORIGINAL_COMMAND": "hostname", "SMANAGER_USER": "anna\nkill", "SMANAGER_TOKEN": "smt_x"}
+    lines, _ = lines_of("--ssh", environment=environment, home=tmp_path)
+    assert lines[:-1] == [b"auth smt_x\n", b"as anna_kill\n"]
+    (tmp_path / "s").unlink()
+    assert lines_of("hostname", environment={"SMANAGER_USER": "anna"}, home=tmp_path)[0][0].startswith(b"{")
 
 
 # ---- the telnet codec

@@ -94,7 +94,7 @@ class FirstLine:
             self._checking = asyncio.ensure_future(self._check_token(line[5:].strip()))
         elif is_request(line):
             self._checking = asyncio.ensure_future(self._answer(line))
-        elif line.startswith("as ") and caller and caller.proof == "peer":
+        elif line.startswith("as ") and caller and self._session.is_local:
             behalf = visible(line[3:].strip())[:NAME_LIMIT]
             self._session.admit(replace(caller, behalf=behalf))
         else:
@@ -148,5 +148,6 @@ class FirstLine:
     def _done(self, caller: Caller | None) -> None:
         self._checking = None
         if caller and not self._session.finishing:
-            self._session.admit(caller)
+            before = self._session.caller
+            self._session.admit(replace(caller, behalf=before.behalf) if before else caller)
         self._work()

@@ -57,12 +57,15 @@ class Opening:
             self._offer()
         elif self._session.settings.mode is Mode.AUTO:
             self._session.set_timer(QUIET_BEFORE_OFFER, self._offer)
-        else:
-            self._begin_script(b"")
+        elif self._session.caller is None:
+            self._begin_script(b"")  # else it may yet say who it is, by what it sends first
 
     def receive(self, data: bytes) -> None:
+        if self._is_telnet and is_login(data):
+            self._log_in(data)
+            return
         if self._codec is None:
-            if data[0] != IAC:
+            if data[0] != IAC or self._session.settings.mode is not Mode.AUTO:
                 self._begin_script(data)
                 return
             self._codec = TelnetCodec()
@@ -128,12 +131,19 @@ class Opening:
         if self._session.caller and not is_login(data):
             self._become_script(data)
         else:
-            self._session.mode = first = FirstLine(self._session, self._go_on)
-            first.receive(data)
+            self._log_in(data)
+
+    def _log_in(self, data: bytes) -> None:
+        self._session.mode = first = FirstLine(self._session, self._go_on)
+        first.receive(data)
 
     def _go_on(self, data: bytes) -> None:
         """It is known who it is, and what comes next says what it is."""
-        if data[0] == IAC and self._session.settings.mode is Mode.AUTO:
+        if self._is_telnet and self._codec:
+            self._session.mode = self
+            self._wait_for_answer(self._codec)
+            self.receive(data)
+        elif data[0] == IAC and self._session.settings.mode is Mode.AUTO:
             self._session.mode = Opening(self._session)
             self._session.mode.receive(data)
         else:

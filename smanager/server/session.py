@@ -175,7 +175,8 @@ class Session(asyncio.Protocol):
         self.mode.end_of_input()
         if not self.finishing:
             self._hang_up_watch = HangUpWatch(self.transport.get_extra_info("socket"), self.abort)
-        return True  # a client that has sent its last line is still to read the answers
+        # A client that has sent its last line is still to read the answers. TLS has no half of a close (asyncio's).
+        return not self._registry.tls
 
     def pause_writing(self) -> None:
         self._stalled = True
@@ -237,6 +238,12 @@ class Session(asyncio.Protocol):
     def settings(self) -> ListenerSettings:
         """What holds where it has connected."""
         return self._registry.settings
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on a unix socket."""
+        connection: socket.socket = self.transport.get_extra_info("socket")
+        return connection.family == socket.AF_UNIX
 
     async def by_password(self, name: str, password: str) -> Caller | None:
         """Who that is."""
