@@ -63,17 +63,15 @@ class Identities:
     async def by_token(self, token: str, origin: str, roles: Sequence[str]) -> Caller | None:
         """The user whose token this is."""
         keys = [f"address {network_of(origin)}"]
-        if self._throttle.blocked(keys):
-            await self._fail(keys, "", origin, "token", is_counted=False)
-            return None
         holders = [user for user in self._users().values() if user.token and is_token(token, user.token.hash)]
-        if not holders or (user := holders[0]).token is None:
-            await self._fail(keys, "", origin, "token")
-            return None
-        if user.token.expires is not None and user.token.expires <= time.time():
+        for user in holders:  # a right one counts also where others from there have failed: nobody guesses it
+            if user.token and (user.token.expires is None or user.token.expires > time.time()):
+                return self._admit(user, origin, roles, "token")
             await self._fail(keys, user.name, origin, "token, which has expired")
             return None
-        return self._admit(user, origin, roles, "token")
+        is_blocked = bool(self._throttle.blocked(keys))
+        await self._fail(keys, "", origin, "token", is_counted=not is_blocked)
+        return None
 
     def still_holds(self, caller: Caller) -> bool:
         """Whether a caller who has logged in would be let in again, with the same roles."""
@@ -110,5 +108,5 @@ def network_of(origin: str) -> str:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return origin.partition(", ")[0]  # a unix socket's, without its process
+        return origin.partition(", process")[0]  # of a unix socket: its user
     return str(ipaddress.ip_network(f"{address}/64", strict=False)) if address.version == 6 else str(address)

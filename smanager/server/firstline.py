@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from smanager.access.callers import Caller
@@ -17,6 +18,7 @@ from smanager.access.users import NAME_LIMIT
 from smanager.server.jsonrpc import decoded, failure, is_request, request_of, success
 from smanager.server.login import LOGIN_SECONDS, MOST_TRIES
 from smanager.server.requests import NOT_LOGGED_IN, RequestError
+from smanager.server.script import QUIET_UNTERMINATED
 from smanager.server.session import Session
 from smanager.text import visible
 
@@ -26,10 +28,20 @@ LINE_LIMIT = 4 * SECRET_LIMIT
 AUTH, AS, METHOD = b"auth ", b"as ", b'"auth"'
 
 
-def is_login(data: bytes) -> bool:
-    """Whether what a client sends first begins with a login."""
-    line = data.partition(b"\n")[0]
-    return line.startswith((AUTH, AS)) or (line.startswith(b"{") and METHOD in line)
+def is_login(data: bytes, is_all: bool = False) -> bool:
+    """Whether what a client sends first is a login, or may still become one where it is not all yet."""
+    line, newline, _ = data.partition(b"\n")
+    if line.startswith((AUTH, AS)):
+        return True
+    if not newline and not is_all and line and any(word.startswith(line) for word in (AUTH, AS)):
+        return True
+    with suppress(RequestError):
+        return (
+            line.startswith(b"{")
+            and METHOD in line
+            and request_of(decoded(line.decode(errors="replace"))).method == "auth"
+        )
+    return False
 
 
 class FirstLine:
@@ -49,6 +61,8 @@ class FirstLine:
 
     def receive(self, data: bytes) -> None:
         self._data += data
+        if self._session.caller and b"\n" not in self._data:
+            self._session.set_timer(QUIET_UNTERMINATED, self.end_of_input)  # a command, perhaps, that begins so
         self._work()
 
     def end_of_input(self) -> None:
@@ -72,7 +86,7 @@ class FirstLine:
 
     def _work(self) -> None:
         while self._checking is None and not self._session.finishing:
-            if self._session.caller and self._data and not is_login(self._data):
+            if self._session.caller and self._data and not is_login(self._data, self._at_end):
                 self._session.set_timer(0, None)
                 self._go_on(self._data)
                 return
@@ -121,6 +135,7 @@ class FirstLine:
             return
         caller = await self._asked_for(request.params) if request.method == "auth" else None
         if caller:
+            self._session.set_timer(0, None)  # a program may take its time
             self._reply(success(request, None))
         else:
             message = "log in first, by the method auth" if request.method != "auth" else "the login is not valid"

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import pwd
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
 from smanager.listening import ListenerSettings
 from smanager.server.opening import Opening
-from smanager.server.session import Session, unix_peer
+from smanager.server.peers import names_in, unix_peer, user_name
+from smanager.server.session import Session
 from smanager.shells.root import Shells
 
 BACKLOG = 1024
@@ -155,19 +154,3 @@ def begin(session: Session) -> None:
     """Give a session its first mode."""
     session.mode = opening = Opening(session)
     opening.begin()
-
-
-def user_name(number: int | None) -> str:
-    """What the system calls a user."""
-    if number is None:
-        return ""
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
-
-
-def names_in(certificate: Mapping[str, Any]) -> list[str]:
-    """The names that a client's certificate is for: its subject's CN, and the alternative ones."""
-    subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
-    return [*subject, *(value for _, value in certificate.get("subjectAltName", ()))]

@@ -13,7 +13,8 @@ from smanager.access.identities import Identities
 from smanager.config import ConfigError
 from smanager.listening import ListenerSettings, Tls, is_loopback, why_exposed, why_not_listening
 from smanager.server.listener import Listener
-from smanager.server.session import Session, peer_name
+from smanager.server.peers import peer_name
+from smanager.server.session import Session
 from smanager.server.unixsocket import UnixSocket
 from smanager.shells.root import Shells
 

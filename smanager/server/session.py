@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 import ssl
-import struct
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic  # the event loop's own clock
@@ -18,6 +17,7 @@ from smanager.listening import ListenerSettings
 from smanager.server.hangup import HangUpWatch
 from smanager.server.jsonrpc import Programs, is_request
 from smanager.server.methods import Methods
+from smanager.server.peers import origin_of
 from smanager.server.stall import STALL_SECONDS, StallWatch
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.results import Output
@@ -446,27 +446,3 @@ class Session(asyncio.Protocol):
         self.set_timer(DRAIN_SECONDS, self.transport.close)
         with suppress(OSError):  # the client has reset the connection
             self.transport.write_eof()
-
-
-def origin_of(connection: socket.socket, address: object) -> str:
-    """Where a connection comes from: an address, or on a unix socket a process."""
-    if connection.family != socket.AF_UNIX:
-        return peer_name(address)
-    process, _ = unix_peer(connection)
-    return f"a unix socket, process {process}" if process else "a unix socket"
-
-
-def unix_peer(connection: socket.socket) -> tuple[int, int | None]:
-    """The process and the user id at the other end of a unix socket, where the system tells them (unix(7))."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return 0, None
-    process, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return process, user
-
-
-def peer_name(address: object) -> str:
-    """An address as `HOST:PORT` for the log, or a unix socket's path."""
-    if isinstance(address, tuple):
-        host, port = address[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return str(address)
