@@ -16,6 +16,7 @@ from smanager.keeper import Keeper
 from smanager.server.collected import Collected, Streamed, TooMuchError
 from smanager.server.requests import TOO_MUCH_OUTPUT, RequestError, accepted
 from smanager.shells.interpreter import Interpreter
+from smanager.shells.operations import is_known
 from smanager.shells.people import broadcast, kick, sessions, whoami
 from smanager.shells.root import Shells
 from smanager.shells.running import send_signal, until
@@ -264,6 +265,8 @@ class BuiltIns:
         told: list[str] = []
         await asyncio.shield(asyncio.ensure_future(change(keepers, str(self._caller), told.append)))  # never half done
         if wanted and any(keeper.state is not wanted for keeper in keepers):
+            known = self._manager.permitted(self._caller, verb)
+            told = [line for line in told if is_known(line, known, self._manager.keepers)]
             raise CommandError(f"not everything is running: {'; '.join(told)}")
         return list(map(facts, keepers))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from smanager.commands import JSON, CommandError, Status, split_words
 from smanager.history import Line
@@ -97,7 +97,7 @@ class Operations(People):
         keepers = self.named("start", arg)
 
         async def start() -> None:
-            await self.manager.start(keepers, str(self.caller), self.tell)
+            await self.manager.start(keepers, str(self.caller), self.teller("start"))
             self.require_running("start", keepers)
 
         return Work(start(), "start")
@@ -109,7 +109,7 @@ class Operations(People):
         stopped until they are started.
         """
         keepers = self.named("stop", arg)
-        return Work(self.manager.stop(keepers, str(self.caller), self.tell), "stop")
+        return Work(self.manager.stop(keepers, str(self.caller), self.teller("stop")), "stop")
 
     def do_restart(self, arg: str) -> Outcome:
         """restart services
@@ -129,7 +129,7 @@ class Operations(People):
         keepers = self.meant("restart", known) if known else []
 
         async def restart() -> None:
-            await self.manager.restart(keepers, str(self.caller), self.tell)
+            await self.manager.restart(keepers, str(self.caller), self.teller("restart"))
             for file in files:
                 await self.manager.load(file, str(self.caller), self.tell)
             concerned = dict.fromkeys([*files, *(keeper.service.file for keeper in keepers)])
@@ -154,6 +154,11 @@ class Operations(People):
 
     def tell(self, line: str) -> None:
         self.stdout.write(line + "\n")
+
+    def teller(self, name: str) -> Callable[[str], object]:
+        """Tells of services, but not of those that the caller knows nothing of and that are drawn in by others."""
+        known = self.permitted(name)
+        return lambda line: self.tell(line) if is_known(line, known, self.manager.keepers) else None
 
     def do_why(self, arg: str) -> None:
         """say why services are as they are
@@ -340,6 +345,12 @@ class Operations(People):
         if len(line[:begin].split()) > 1:
             return self.services_for("plan", text)
         return [verb for verb in ("restart", "stop") if verb.startswith(text)]
+
+
+def is_known(line: str, known: Container[str], every: Container[str]) -> bool:
+    """Whether a line is about one of these services, or about none of all."""
+    name = line.partition(":")[0]
+    return name in known or name not in every
 
 
 def begun(text: str, *options: str) -> list[str]:

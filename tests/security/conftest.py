@@ -1,0 +1,156 @@
+"""A manager with a listener of each kind, users of each kind, and the ways to come in."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smanager.access.secrets import hash_password, hash_token
+from smanager.access.users import Token, User, UsersFile
+from tests.conftest import SECONDS, Server, read_to_end
+
+PASSWORD = "a password that is long enough"
+TOKENS = {name: f"smt_token-of-{name}" for name in ("viewer", "operator", "root", "odd", "late")}
+
+SERVICE = """
+import time
+from smanager import SService, Secret, command
+
+
+class Box(SService):
+    def cmd_open(self): return "opened"
+    def cmd_close(self, slowly: bool = False): return "closed"
+    @command(role="view")
+    def cmd_look(self): return "looked"
+    @command(role="admin")
+    def cmd_format(self): return "formatted"
+    def cmd_login(self, user, secret: Secret[str], *, again: Secret[str] = ""): return "in"
+    def cmd_fail(self): raise ValueError("no")
+    def cmd_escape(self): return "\\x1b]0;owned\\x07 *** forged\\nline"
+    def toplevel_cmd_ring(self): return "rang"
+    def toplevel_cmd_shutdown(self): return "down"
+
+
+class Hidden(SService):
+    def cmd_secret(self): return "found"
+"""
+
+CONFIGURATION = """
+[listeners.open]
+tcp = "127.0.0.1:0"
+roles = ["view"]
+
+[listeners.locked]
+tcp = "127.0.0.1:0"
+login = "required"
+
+[listeners.tls]
+tcp = "127.0.0.1:0"
+login = "required"
+tls = { certificate = "server.pem", client_ca = "ca.pem" }
+
+[listeners.local]
+unix = "local.sock"
+login = "required"
+
+[roles.odd]
+allow = ["box.*", "ring", "shutdown", "status", "restart box"]
+deny = ["*.close", "shutdown"]
+"""
+
+
+@dataclass
+class Network:
+    """The manager and its doors."""
+
+    directory: Path
+    server: Server
+    ports: dict[str, int]
+
+    def connect(self, door: str, certificate: str = "") -> socket.socket:
+        if door == "local":
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(SECONDS)
+            connection.connect(str(self.directory / "local.sock"))
+            return connection
+        connection = socket.create_connection(("127.0.0.1", self.ports[door]), SECONDS)
+        if door != "tls":
+            return connection
+        context = ssl.create_default_context(cafile=str(self.directory / "ca.pem"))
+        if certificate:
+            context.load_cert_chain(self.directory / f"{certificate}.pem")
+        return context.wrap_socket(connection, server_hostname="localhost")
+
+    def ask(self, door: str, *lines: str, token: str = "") -> str:
+        """What a script is answered there."""
+        with self.connect(door) as connection:
+            first = [f"auth {token}"] if token else []
+            connection.sendall("".join(f"{line}\n" for line in [*first, *lines]).encode())
+            if door != "tls":  # which has no half-close
+                connection.shutdown(socket.SHUT_WR)
+            return read_to_end(connection).decode()
+
+    def call(self, door: str, *requests: dict[str, Any], token: str = "", certificate: str = "") -> list[Any]:
+        """What a program is answered there, in the requests' order."""
+        with self.connect(door, certificate) as connection:
+            first = f"auth {token}\n" if token else ""
+            numbered = [{"jsonrpc": "2.0", "id": number, **request} for number, request in enumerate(requests)]
+            connection.sendall((first + "".join(json.dumps(request) + "\n" for request in numbered)).encode())
+            lines = connection.makefile("rb")
+            answers = [json.loads(lines.readline()) for _ in requests]
+        return sorted(answers, key=lambda answer: answer["id"])
+
+    def audit(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.directory / "state" / "audit.jsonl").read_text().splitlines()]
+
+
+def make_certificates(directory: Path) -> None:
+    """An authority, and by it a server and two clients, one of whom has expired."""
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True, timeout=60)
+
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=tests")
+    for name, extension in (
+        ("server", "DNS:localhost,IP:127.0.0.1"),
+        ("viewer", "DNS:viewer"),
+        ("expired", "DNS:root"),
+    ):
+        (directory / "extension").write_text(f"subjectAltName={extension}\n")
+        openssl("req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        days = "-1" if name == "expired" else "2"
+        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extension", "-days", days)
+        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *signing)
+        both = (directory / f"{name}.crt").read_text() + (directory / f"{name}.key").read_text()
+        (directory / f"{name}.pem").write_text(both)
+        (directory / f"{name}.pem").chmod(0o600)
+
+
+def make_users(directory: Path) -> None:
+    roles = {"viewer": "view", "operator": "operate", "root": "admin", "odd": "odd", "late": "admin"}
+    kept = hash_password(PASSWORD)
+    with UsersFile(directory / "smanager-users.json").changed() as users:
+        for name, role in roles.items():
+            expires = time.time() - 1 if name == "late" else None
+            users[name] = User(name, (role,), kept, Token(hash_token(TOKENS[name]), expires))
+
+
+@pytest.fixture
+def network(directory: Path, kept: Callable[..., Server]) -> Network:
+    make_certificates(directory)
+    make_users(directory)
+    server = kept(CONFIGURATION, box=SERVICE)
+    found = server.wait_for_log(r"^listening on (.*)$").group(1)
+    ports = [int(number) for number in re.findall(r":(\d+)", found)]
+    return Network(directory, server, dict(zip(("default", "open", "locked", "tls"), ports, strict=True)))

@@ -1,0 +1,236 @@
+"""Who may do what, asked of the running program through each listener, identity and face."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, SECONDS, read_until, wait_for
+from tests.security.conftest import PASSWORD, TOKENS, Network
+
+ALLOWED = {
+    "viewer": {"box look", "status"},
+    "operator": {"box look", "box open", "box close", "ring", "shutdown", "status", "hidden secret"},
+    "odd": {"box open", "ring", "status"},
+    "root": {"box look", "box open", "box close", "box format", "ring", "shutdown", "status", "hidden secret"},
+}
+EVERY = sorted(set().union(*ALLOWED.values()))
+DOORS = ("open", "locked", "tls", "local")
+
+
+def method_of(command: str) -> str:
+    return {"status": "services.list"}.get(command, command.replace(" ", "."))
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("user", ALLOWED)
+def test_what_is_allowed_runs_and_all_else_is_as_if_it_did_not_exist(network: Network, door: str, user: str) -> None:
+    allowed = ALLOWED[user] | ({"box look", "status"} if door == "open" else set())  # what everybody has there
+    requests: list[dict[str, Any]] = [{"method": method_of(command)} for command in EVERY]
+    extra: list[dict[str, Any]] = [
+        {"method": "rpc.discover"},
+        {"method": "shell.complete", "params": ["box "]},
+        {"method": "nothing"},
+    ]
+    told = network.call(door, *requests, *extra, token=TOKENS[user])
+    answers, (discovered, completed, unknown) = told[: len(requests)], told[len(requests) :]
+    methods = {method["name"] for method in discovered["result"]["methods"]}
+    for command, answer in zip(EVERY, answers, strict=True):
+        method = method_of(command)
+        assert ("result" in answer) == (command in allowed), (command, answer)
+        assert (method in methods) == (command in allowed)
+        if command not in allowed:
+            expected = {**unknown["error"], "message": unknown["error"]["message"].replace("nothing", method)}
+            assert answer["error"] == expected
+        if command.startswith("box "):
+            assert (command.split()[1] in completed["result"]["matches"]) == (command in allowed)
+    help_page = network.ask(door, "help", "box help", "help -s", token=TOKENS[user])
+    for command in EVERY:
+        word = command.split()[-1]
+        if command not in allowed:
+            assert word not in help_page
+            made_up = command.replace(word, "qqqq")
+            said, of_unknown = network.ask(door, command, made_up, token=TOKENS[user]).splitlines()
+            assert re.sub(r"did you mean: [^?]*\? ", "", said).replace(word, "qqqq") == of_unknown
+            assert said.count(word) == 1
+        elif word != "status":
+            assert f"{word}:" in help_page or "hidden" in help_page
+
+
+def test_a_role_may_be_for_one_service_and_restarting_all_is_for_admins(network: Network) -> None:
+    assert network.ask("locked", "restart box", token=TOKENS["odd"]) == "box: running\n"
+    for user in ("odd", "operator"):
+        for line in ("restart all", "restart"):
+            assert network.ask("locked", line, token=TOKENS[user]).startswith("*** restart: of which service?")
+    assert network.ask("locked", "restart hidden", token=TOKENS["odd"]) == (
+        "*** no service is called hidden; there are: box\n"
+    )
+    assert "hidden: running" in network.ask("locked", "restart all", token=TOKENS["root"])
+    for line in ("kill", "reload", "kick 1"):
+        assert network.ask("locked", line, token=TOKENS["operator"]).startswith(
+            f"*** unknown command: {line.split()[0]}"
+        )
+
+
+@pytest.mark.parametrize("door", ["locked", "tls", "local"])
+def test_before_a_login_nothing_is_told(network: Network, door: str) -> None:
+    def answer(text: str) -> bytes:
+        with network.connect(door) as connection:
+            connection.sendall(text.encode())
+            return read_until(connection, b"\n")
+
+    if door != "local":  # where the peer is root
+        assert answer("help\n") == b"*** log in first, by a line of: auth TOKEN\n"
+        refused = json.loads(answer('{"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"}\n'))
+        assert refused["error"] == {"code": -32002, "message": "log in first, by the method auth"}
+    assert answer("auth smt_wrong\n") == b"*** this token is not valid\n"
+    assert answer(f"auth {TOKENS['late']}\n") == b"*** this token is not valid\n"
+
+
+def test_a_program_logs_in_by_a_method(network: Network) -> None:
+    for params in ({"token": TOKENS["viewer"]}, {"user": "viewer", "password": PASSWORD}):
+        login, who = network.call("locked", {"method": "auth", "params": params}, {"method": "sessions.whoami"})
+        assert login["result"] is None
+        assert (who["result"]["user"], who["result"]["roles"]) == ("viewer", ["view"])
+    wrong = {"method": "auth", "params": {"user": "viewer", "password": "x"}}
+    (refused,) = network.call("locked", wrong)
+    assert refused["error"] == {"code": -32002, "message": "the login is not valid"}
+
+
+def test_the_system_says_who_a_peer_is_and_a_certificate_who_a_client(network: Network) -> None:
+    (who,) = network.call("local", {"method": "sessions.whoami"})  # the tests' own user, or else root
+    assert (who["result"]["user"], who["result"]["proof"]) == ("root", "peer")
+    (who,) = network.call("tls", {"method": "sessions.whoami"}, certificate="viewer")
+    assert (who["result"]["user"], who["result"]["proof"]) == ("viewer", "certificate")
+    with pytest.raises((OSError, ValueError)):
+        network.call("tls", {"method": "sessions.whoami"}, certificate="expired")
+
+
+class Telnet:
+    """A telnet client that leaves echo to the server."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._received = b""
+        connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
+
+    def type(self, text: str) -> None:
+        self._connection.sendall(text.encode())
+
+    def expect(self, end: str) -> str:
+        """What is shown up to and with `end`."""
+        while end.encode() not in self._received:
+            piece = self._connection.recv(65536)
+            assert piece, f"the server closed before {end!r}; it sent {self._received!r}"
+            self._received += piece
+        shown, _, self._received = self._received.partition(end.encode())
+        return shown.decode(errors="replace") + end
+
+    def log_in(self, user: str, password: str) -> None:
+        self.expect("login: ")
+        self.type(f"{user}\r")
+        assert self.expect("password: ").count(user) == 1
+        self.type(f"{password}\r")
+
+    def is_closed(self) -> bool:
+        return not self._connection.recv(65536)
+
+
+def test_a_person_logs_in_without_the_password_being_shown(network: Network) -> None:
+    with network.connect("locked") as connection:
+        person = Telnet(connection)
+        person.log_in("viewer", "wrong")
+        assert "wrong" not in person.expect("login incorrect\r\n")
+        person.log_in("viewer", PASSWORD)
+        shown = person.expect("\r\n>")
+        assert PASSWORD not in shown
+        assert "-box\r\n" in shown
+        person.type("whoami\r")
+        person.expect("by password; roles: view\r\n")
+
+
+def test_three_tries_end_a_connection(network: Network) -> None:
+    with network.connect("locked") as connection:
+        person = Telnet(connection)
+        for _ in range(3):
+            person.log_in("nobody", "wrong")
+            person.expect("login incorrect\r\n")
+        assert person.is_closed()
+
+
+def test_a_token_that_is_revoked_is_none_and_a_changed_user_has_to_log_in_again(network: Network) -> None:
+    with network.connect("locked") as connection:
+        connection.sendall(f"auth {TOKENS['operator']}\nbox open\n".encode())
+        read_until(connection, b"opened\n")
+        connection.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "box.open"}\n')  # stays, as a program
+        read_until(connection, b"opened")
+        revoke = [sys.executable, str(ROOT / "smanager.py"), "token", "operator", "--revoke"]
+        subprocess.run(revoke, check=True, timeout=SECONDS, cwd=network.directory)
+        assert network.ask("locked", "box open", token=TOKENS["operator"]) == "*** this token is not valid\n"
+        assert "end the session of operator" in network.ask("locked", "reload", token=TOKENS["root"])
+        wait_for(lambda: not connection.recv(1000), "the end of the session")
+
+
+def test_roles_change_with_a_reload_for_those_who_are_there(network: Network) -> None:
+    with network.connect("locked") as connection:
+        connection.sendall(f"auth {TOKENS['odd']}\n".encode())
+        lines = connection.makefile("rb")
+        for answer in ("no method box.close", "closed"):
+            connection.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "box.close"}\n')
+            assert answer in lines.readline().decode()
+            text = (network.directory / "smanager.toml").read_text().replace('"*.close", ', "")
+            (network.directory / "smanager.toml").write_text(text)
+            network.ask("default", "reload")
+
+
+def test_people_see_each_other_speak_and_can_be_sent_away(network: Network) -> None:
+    with network.connect("locked") as connection:
+        person = Telnet(connection)
+        person.log_in("viewer", PASSWORD)
+        person.expect("\r\n>")
+        person.type("stat")
+        network.ask("locked", "broadcast back at 12 \x1b[31m", token=TOKENS["root"])
+        person.expect("[root] back at 12 \\x1b[31m\r\n>stat")
+        (session,) = [one for one in json.loads(network.ask("default", "who --json")) if one["kind"] == "person"]
+        assert session["user"] == "viewer"
+        assert network.ask("default", f"kick {session['id']}") == ""
+        person.expect("your session was ended by 127.0.0.1:")
+        assert network.ask("default", "kick 1000000").startswith("*** kick: there is no session 1000000")
+
+
+def test_the_audit_journal_tells_all_and_no_secret(network: Network) -> None:
+    network.ask("locked", "box login anna hunter2 --again hunter3", "box fail", "box nothing", token=TOKENS["root"])
+    network.call("locked", {"method": "box.login", "params": {"user": "b", "secret": "hunter2"}}, token=TOKENS["root"])
+    network.ask("locked", "status", token="smt_hunter2")
+    journal = network.directory / "state" / "audit.jsonl"
+    assert journal.stat().st_mode & 0o777 == 0o600
+    assert "hunter" not in journal.read_text()
+    events = network.audit()
+    commands = {one["id"]: one for one in events if one["event"] == "command"}
+    ends = {one["id"]: one for one in events if one["event"] == "end"}
+    login, *_ = [one for one in commands.values() if one["name"] == "box login"]
+    assert login["arguments"] == {"user": "anna", "secret": "(secret)", "again": "(secret)"}
+    assert (login["user"], ends[login["id"]]["outcome"]) == ("root", "done")
+    (failed,) = [one for one in commands.values() if one["name"] == "box fail"]
+    assert ends[failed["id"]]["outcome"] == "ValueError: no"
+    assert [one["name"] for one in events if one["event"] == "refused"] == ["box nothing"]
+    assert [one["proof"] for one in events if one["event"] == "login failed"] == ["token"]
+
+
+def test_nothing_in_the_journal_can_pass_for_another_line(network: Network) -> None:
+    forged = '\\n{"event": "login", "user": "root"}\x1b[2J\x85'
+    network.ask("default", f'box open "{forged}"', f"broadcast {forged}")
+    with network.connect("locked") as connection:
+        person = Telnet(connection)
+        person.log_in('x","event":"login', "wrong")
+        person.expect("login incorrect")
+    text = (network.directory / "state" / "audit.jsonl").read_text()
+    assert text.isascii()
+    assert all(line.isprintable() for line in text.splitlines())
+    assert not [one for one in network.audit() if one["event"] == "login"]
