@@ -85,6 +85,7 @@ class Session(asyncio.Protocol):
         "_action",
         "_at_end",
         "_due",
+        "_early",
         "_hang_up_watch",
         "_opening",
         "_outgoing",
@@ -121,6 +122,7 @@ class Session(asyncio.Protocol):
         self._outgoing: list[bytes] = []
         self.finishing = False
         self._at_end = False
+        self._early = b""
         self._silent = True
         self.held = False
         self._receiving = False
@@ -160,6 +162,9 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.finishing:
             return
+        if not hasattr(self, "mode"):  # what comes with the end of TLS's handshake
+            self._early += data
+            return
         if self._silent and self.caller:
             self._silent = False
             self._registry.settled(self)
@@ -172,6 +177,8 @@ class Session(asyncio.Protocol):
         if self.finishing:
             return False
         self._at_end = True
+        if not hasattr(self, "mode"):
+            return False
         self.mode.end_of_input()
         if not self.finishing:
             self._hang_up_watch = HangUpWatch(self.transport.get_extra_info("socket"), self.abort)
@@ -226,9 +233,15 @@ class Session(asyncio.Protocol):
             self.connection_lost(None)
             self.transport.abort()
             return
-        if not self.finishing and transport:
-            self.transport = transport
-            self._begin()
+        if self.finishing or transport is None:
+            return
+        self.transport = transport
+        self._begin()
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
+        if self._at_end:
+            self.mode.end_of_input()
 
     def _begin(self) -> None:
         self.caller = self._registry.caller_of(self)
