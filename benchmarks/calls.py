@@ -25,11 +25,14 @@ from benchmarks.load import Generator, Load, conversations
 from benchmarks.report import SMANAGER, Row, Target
 from benchmarks.servers import BenchmarkError, ask, running
 from benchmarks.supervisors import environment, supervising, workplace
+from smanager.access.secrets import hash_token
+from smanager.access.users import Token, User, UsersFile
 from smanager.binding import Binding
 from smanager.service import SService
 from smanager.signatures import describe
 
 TEXT, RPYC, SUPERVISORD = "text command", "rpyc", "supervisord"
+ANONYMOUS, UNWRITTEN = "anonymous", "without a journal"
 RPYC_PACKAGE = "rpyc==6.0.2"
 ROUNDS = 5
 SECONDS = 2.0
@@ -85,6 +88,30 @@ def programs_and_people() -> list[Row]:
                 load = Load(server.address, request, replies[name], 32)
                 rates[name].append(generator.run(conversations, load, SECONDS).rate)
     return [Row("a JSON-RPC call on 32 connections, calls/s", rates, Target("≥", 0.7, TEXT))]
+
+
+def authenticated() -> list[Row]:
+    """A command of a caller who has logged in, and of one who need not, both of them written to the journal."""
+    costs: dict[str, list[float]] = {SMANAGER: [], ANONYMOUS: [], UNWRITTEN: []}
+    with workplace() as directory, Generator() as generator, contextlib.ExitStack() as stack:
+        with UsersFile(directory / "users.json").changed() as users:
+            users["bench"] = User("bench", ("operate",), token=Token(hash_token("smt_bench")))
+        first = {SMANAGER: b"auth smt_bench\n", ANONYMOUS: b"", UNWRITTEN: b""}
+        loads = {}
+        for name, login, audit in ((SMANAGER, "required", "on"), (ANONYMOUS, "none", "on"), (UNWRITTEN, "none", "off")):
+            configuration = directory / f"{login}-{audit}.toml"
+            configuration.write_text(
+                f'users_file = "users.json"\naudit = "{audit}"\naudit_file = "{login}.jsonl"\n'
+                f'[listeners.one]\ntcp = "127.0.0.1:0"\nlogin = "{login}"\n'
+            )
+            services = ["--config", str(configuration), *servers.SMANAGER[servers.SMANAGER.index("--services") :]]
+            server = stack.enter_context(running([*servers.SMANAGER[:2], *services]))
+            reply = ask(server.address, first[name] + b"calls ping\n")
+            loads[name] = Load(server.address, b"calls ping\n", reply, 32, first[name])
+        for _ in range(ROUNDS):
+            for name, load in loads.items():
+                costs[name].append(1e6 / generator.run(conversations, load, SECONDS).rate)
+    return [Row("a command of who has logged in, on 32 connections, µs", costs, Target("≤", 1.2, ANONYMOUS))]
 
 
 def round_trips() -> list[Row]:
@@ -206,7 +233,8 @@ def binding() -> list[Row]:
 
 def main() -> int:
     return report.print_table(
-        (programs_and_people, round_trips, streaming, cancelling, binding), (SMANAGER, TEXT, RPYC, SUPERVISORD)
+        (programs_and_people, authenticated, round_trips, streaming, cancelling, binding),
+        (SMANAGER, TEXT, RPYC, SUPERVISORD, ANONYMOUS, UNWRITTEN),
     )
 
 

@@ -42,6 +42,8 @@ class Load:
     request: bytes
     reply: bytes
     clients: int
+    first: bytes = b""
+    """What a client sends once, before its first request, and is not answered: a login."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Client:
         self.socket.settimeout(CONNECT_DEADLINE)
         self.socket.connect(load.address)
         self.socket.settimeout(None)  # from here on epoll does the waiting
-        self.socket.send(load.request)  # at once: a server may take silence for a person
+        self.socket.send(load.first + load.request)  # at once: a server may take silence for a person
         self.received = b""
 
 

@@ -6,6 +6,7 @@ characters, so that nothing in it can pass for another line.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -73,7 +74,9 @@ class Entry:
         if not self._over:
             self._over = True
             seconds = round(monotonic() - self._began, 6)
-            self._audit.write("end", id=self._number, seconds=seconds, outcome="done" if error is None else cut(error))
+            self._audit.write_soon(
+                "end", id=self._number, seconds=seconds, outcome="done" if error is None else cut(error)
+            )
 
 
 class Audit:
@@ -86,6 +89,8 @@ class Audit:
         self._file = -1
         self._size = 0
         self._number = 0
+        self._lines: list[str] = []
+        self._second, self._clock = 0, ""
         self._syslog = _syslog() if syslog and self._path else None
         self.lost = 0
         """Lines that could not be written."""
@@ -115,24 +120,47 @@ class Audit:
 
     def write(self, event: str, **facts: Any) -> bool:
         """Write a line; whether that could be done. Where nothing is to be written, it could."""
+        self._add(event, facts)
+        return self._flush()
+
+    def write_soon(self, event: str, **facts: Any) -> None:
+        """Write a line with the next one, or at the end of this turn of the event loop: one write for both."""
+        self._add(event, facts)
+        if len(self._lines) == 1:
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _add(self, event: str, facts: Mapping[str, Any]) -> None:
         if self._path is None:
-            return True
+            return
         now = time.time()
-        when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
-        line = (_encode({"when": when, "event": event, **facts}) + "\n").encode()
+        second = int(now)
+        if second != self._second:
+            self._second, self._clock = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        when = f"{self._clock}.{int((now - second) * 1000):03}Z"
+        self._lines.append(_encode({"when": when, "event": event, **facts}) + "\n")
+
+    def _flush(self) -> bool:
+        lines, self._lines = self._lines, []
+        if not lines or self._path is None:
+            return True
         try:
-            self._put(self._path, line)
+            self._put(self._path, "".join(lines).encode())
         except OSError as error:
             if not self.lost:
                 log.error("%s: the audit journal cannot be written: %s", self._path, error.strerror)
-            self.lost += 1
+            self.lost += len(lines)
             return False
         if self._syslog:
-            with suppress(OSError):
-                self._syslog.emit(logging.makeLogRecord({"msg": line.decode().rstrip(), "levelno": logging.INFO}))
+            for line in lines:
+                with suppress(OSError):
+                    self._syslog.emit(logging.makeLogRecord({"msg": line.rstrip(), "levelno": logging.INFO}))
         return True
 
     def close(self) -> None:
+        self._flush()
+        self._shut()
+
+    def _shut(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -160,7 +188,7 @@ class Audit:
         self._file, self._size = file, found.st_size
 
     def _put_aside(self, path: Path) -> None:
-        self.close()
+        self._shut()
         for number in range(FILES_KEPT, 0, -1):
             older = path.with_name(f"{path.name}.{number}")
             newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path

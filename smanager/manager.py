@@ -102,6 +102,7 @@ class Manager:
             self.pool.kill()
         await self.pool.close()
         await asyncio.to_thread(self._journal.close)
+        self.audit.close()
         self._storage.close()
 
     async def check(self) -> None:
