@@ -208,9 +208,10 @@ def test_tab_completes_one_match_and_lists_several(window: Window) -> None:
     window.press("Tab")
     window.shows(
         ">systemstatus",
-        "cancel    help      logs      reload    start     uptime    why",
-        "events    hostname  plan      restart   status    wait",
-        "exit      jobs      quit      signal    stop      watch",
+        "broadcast  help       logs       restart    stop       who",
+        "cancel     hostname   plan       signal     uptime     whoami",
+        "events     jobs       quit       start      wait       why",
+        "exit       kick       reload     status     watch",
         ">systemstatus",
     )
     window.type("up")
