@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple, NoReturn
 
 from smanager.commands import Command, CommandError, Parameter, Status
@@ -21,6 +22,11 @@ NO_PREFIX = "\0"
 
 DASHES = "\ufdd0"
 """Stands for a `--` that is a word (argparse takes each of them away); a character that is none (Unicode, 23.7)."""
+
+LONGEST_SHOWN = 60
+"""Characters of a wrong value that are told."""
+
+_ENCODER = json.JSONEncoder()
 
 
 class WordError(Exception):
@@ -137,7 +143,9 @@ def checked(parameter: Parameter, value: Any) -> Any:
             return [acceptor(parameter)(item) for item in value]
         return acceptor(parameter)(value)
     except ValueError as error:
-        raise ValueError(f"{parameter.name} is {json.dumps(value):.60}, and should be {error}") from None
+        # No further than it is shown: what could just be decoded may be nested too deeply to be encoded.
+        shown = "".join(islice(_ENCODER.iterencode(value), LONGEST_SHOWN))
+        raise ValueError(f"{parameter.name} is {shown:.{LONGEST_SHOWN}}, and should be {error}") from None
 
 
 def acceptor(parameter: Parameter) -> Callable[[Any], Any]:

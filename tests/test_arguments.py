@@ -228,6 +228,13 @@ def test_a_programs_values_are_arguments(method: str, params: object, expected: 
     assert expected is None or found == expected
 
 
+def nested(depth: int) -> list[object]:
+    found: list[object] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 @pytest.mark.parametrize(
     ("method", "params", "complaint"),
     [
@@ -238,6 +245,7 @@ def test_a_programs_values_are_arguments(method: str, params: object, expected: 
         ("numbers", [1, 2, False, 4], "too many arguments: 1 more than there are parameters"),
         ("numbers", 5, "its params should be a list or an object"),
         ("options", {"tags": "a"}, 'tags is "a", and should be a list'),
+        ("numbers", [nested(10_000)], f"count is {'[' * 60}, and should be a whole number"),
         ("rest", {"others": [1]}, "too few arguments: first missing"),
         ("choices", ["blue"], 'colour is "blue", and should be one of red, green, dark_red'),
     ],

@@ -8,6 +8,8 @@ import hashlib
 import hmac
 import secrets
 
+from smanager.text import as_bytes
+
 TOKEN_PREFIX = "smt_"
 """By which a token that has got into a log or a repository is found."""
 
@@ -43,8 +45,7 @@ def is_password(password: str, kept: str) -> bool:
 
 
 def _scrypt(password: str, salt: bytes, n: int = SCRYPT_N, r: int = SCRYPT_R, p: int = SCRYPT_P) -> bytes:
-    data = password.encode("utf-8", "surrogateescape")[:SECRET_LIMIT]
-    return hashlib.scrypt(data, salt=salt, n=n, r=r, p=p, maxmem=_MOST_MEMORY, dklen=32)
+    return hashlib.scrypt(as_bytes(password)[:SECRET_LIMIT], salt=salt, n=n, r=r, p=p, maxmem=_MOST_MEMORY, dklen=32)
 
 
 def new_token() -> str:
@@ -52,7 +53,7 @@ def new_token() -> str:
 
 
 def hash_token(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")[:SECRET_LIMIT]).hexdigest()
+    return hashlib.sha256(as_bytes(token)[:SECRET_LIMIT]).hexdigest()
 
 
 def is_token(token: str, kept: str) -> bool:
