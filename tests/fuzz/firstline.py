@@ -25,6 +25,7 @@ class Client:
 
     def __init__(self, caller: Caller | None) -> None:
         self.caller = caller
+        self.is_local = caller is not None
         self.finishing = False
         self.held = False
         self.sent = b""
