@@ -19,7 +19,7 @@ from smanager.server.jsonrpc import decoded, failure, is_request, request_of, su
 from smanager.server.login import LOGIN_SECONDS, MOST_TRIES
 from smanager.server.requests import NOT_LOGGED_IN, RequestError
 from smanager.server.script import QUIET_UNTERMINATED
-from smanager.server.session import Session
+from smanager.server.session import Session, Unoccupied
 from smanager.text import visible
 
 LINE_LIMIT = 4 * SECRET_LIMIT
@@ -44,10 +44,8 @@ def is_login(data: bytes, is_all: bool = False) -> bool:
     return False
 
 
-class FirstLine:
+class FirstLine(Unoccupied):
     """The mode of a session that has to say first who it is, or does."""
-
-    columns = 0
 
     def __init__(self, session: Session, go_on: Callable[[bytes], None]) -> None:
         """`go_on` is given what comes behind, once the session has its caller, and not before there is any."""
@@ -68,21 +66,6 @@ class FirstLine:
     def end_of_input(self) -> None:
         self._at_end = True
         self._work()
-
-    def write(self, text: str) -> None:
-        """Nothing is printed before a login."""
-
-    def idle(self) -> None:
-        """Nothing runs yet."""
-
-    def progress(self, text: str) -> None:
-        """Nothing runs yet."""
-
-    def redraw(self, text: str) -> None:
-        """Nothing runs yet."""
-
-    def farewell(self, message: str) -> None:
-        """Nothing has been said that a word would end."""
 
     def _work(self) -> None:
         while self._checking is None and not self._session.finishing:

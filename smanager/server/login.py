@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from smanager.access.callers import Caller
 from smanager.access.secrets import SECRET_LIMIT
 from smanager.access.users import NAME_LIMIT
-from smanager.server.session import Session
+from smanager.server.session import Session, Unoccupied
 from smanager.server.telnet import Event, Signal, TelnetCodec, TerminalType, WindowSize, escape
 
 LOGIN_SECONDS = 60.0
@@ -19,10 +19,8 @@ MOST_TRIES = 3
 _ENTER, _ERASE, _ERASE_LINE, _LEAVE = b"\r\n\0", b"\x7f\x08", b"\x15", b"\x03\x04"
 
 
-class Login:
+class Login(Unoccupied):
     """The mode of a person's session before it is known whose it is. It edits lines as getty does, and no more."""
-
-    columns = 0
 
     def __init__(self, session: Session, codec: TelnetCodec, welcome: Callable[[list[Event]], None]) -> None:
         """`welcome` is given what has come besides, once the session has its caller."""
@@ -52,18 +50,6 @@ class Login:
 
     def end_of_input(self) -> None:
         self._session.finish()
-
-    def write(self, text: str) -> None:
-        """Nothing is printed before a login."""
-
-    def idle(self) -> None:
-        """Nothing runs yet."""
-
-    def progress(self, text: str) -> None:
-        """Nothing runs yet."""
-
-    def redraw(self, text: str) -> None:
-        """Nothing runs yet."""
 
     def farewell(self, message: str) -> None:
         self._show(f"\r\n{message}\r\n".encode())

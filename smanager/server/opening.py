@@ -17,7 +17,7 @@ from smanager.server.firstline import FirstLine, is_login
 from smanager.server.login import Login
 from smanager.server.person import LineMode, Terminal
 from smanager.server.script import Script, text_in
-from smanager.server.session import Session
+from smanager.server.session import Session, Unoccupied
 from smanager.server.telnet import IAC, Event, TelnetCodec, TerminalType, WindowSize
 
 QUIET_BEFORE_OFFER = 0.3
@@ -33,16 +33,8 @@ ANSWER_TO_OFFER = 0.5
 ERASE_OFFER = b"\r\x1b[K"
 
 
-class Opening:
+class Opening(Unoccupied):
     """The first moments of a connection, until it is known what it is."""
-
-    columns = 0
-
-    def progress(self, text: str) -> None:
-        """Nothing runs yet."""
-
-    def redraw(self, text: str) -> None:
-        """Nothing runs yet."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -89,15 +81,6 @@ class Opening:
             return
         self._begin_script(text_in(self._events))
         self._session.mode.end_of_input()
-
-    def write(self, text: str) -> None:
-        """Nothing is printed before anything was asked."""
-
-    def idle(self) -> None:
-        """Nothing runs yet."""
-
-    def farewell(self, message: str) -> None:
-        """Nothing has been said that a word would end."""
 
     def _offer(self) -> None:
         self._codec = TelnetCodec()

@@ -41,6 +41,27 @@ class Mode(Protocol):
     def farewell(self, message: str) -> None: ...
 
 
+class Unoccupied:
+    """What modes share in which no command runs yet."""
+
+    columns = 0
+
+    def write(self, text: str) -> None:
+        """Nothing is printed."""
+
+    def progress(self, text: str) -> None:
+        """Nothing runs."""
+
+    def redraw(self, text: str) -> None:
+        """Nothing runs."""
+
+    def idle(self) -> None:
+        """Nothing runs."""
+
+    def farewell(self, message: str) -> None:
+        """Nothing has been said that a word would end."""
+
+
 class Registry(Protocol):
     """Who keeps count of the sessions, and knows who may be behind them."""
 
