@@ -43,6 +43,9 @@ MOST_ARGUMENTS = 100
 SECRET = "(secret)"
 """In the place of an argument that is annotated as one."""
 
+UNWRITTEN = frozenset({"exit", "quit", "help", "whoami", "status"})
+"""What may be run where nothing can be written though it is required: to leave, and to see that."""
+
 log = logging.getLogger("smanager")
 
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
@@ -90,7 +93,7 @@ class Audit:
         self._size = 0
         self._number = 0
         self._lines: list[str] = []
-        self._second, self._clock = 0, ""
+        self._second, self._clock, self._looked = 0, "", 0
         self._syslog = _syslog() if syslog and self._path else None
         self.lost = 0
         """Lines that could not be written."""
@@ -114,7 +117,7 @@ class Audit:
         self._number += 1
         entry = Entry(self, self._number)
         written = self.write("command", id=self._number, **_who(caller), name=name, arguments=cut(arguments))
-        if not written and self._need is Need.REQUIRED:
+        if not written and self._need is Need.REQUIRED and name not in UNWRITTEN:
             raise CommandError(f"{name}: the audit journal cannot be written, and without it nothing is run")
         return entry
 
@@ -166,7 +169,8 @@ class Audit:
             self._file = -1
 
     def _put(self, path: Path, line: bytes) -> None:
-        if self._file < 0:
+        if self._file < 0 or self._is_elsewhere(path):
+            self._shut()
             self._open(path)
         elif self._size + len(line) > FILE_LIMIT:
             self._put_aside(path)
@@ -177,6 +181,18 @@ class Audit:
                 os.ftruncate(self._file, self._size - done)
                 self._size -= done
             raise OSError(28, os.strerror(28))
+
+    def _is_elsewhere(self, path: Path) -> bool:
+        """Whether somebody else has put the file aside, as logrotate does; looked at once a second."""
+        if self._looked == self._second:
+            return False
+        self._looked = self._second
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            return True
+        ours = os.fstat(self._file)
+        return (found.st_dev, found.st_ino) != (ours.st_dev, ours.st_ino)
 
     def _open(self, path: Path) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

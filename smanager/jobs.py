@@ -63,7 +63,7 @@ class Jobs:
         """Raise CommandError where the command runs already, and may not twice."""
         for job in self._running.values() if command.exclusive else ():
             if job.service is service and job.command and job.command.name == command.name:
-                raise CommandError(f"{caption}: it runs already, for {job.caller}; `jobs` says more")
+                raise CommandError(f"{caption}: it runs already; `jobs` says more")
 
     def add(self, service: Service, command: Command, caption: str, caller: Caller, call: Call, entry: Entry) -> Job:
         """A command has begun; it is listed until its method has ended, and ended where it takes too long."""

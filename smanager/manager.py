@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import logging
+import re
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -39,6 +40,12 @@ PROGRESS_SECONDS = 5.0
 
 STOP_SECONDS = 30.0
 """How long all services together may take to stop before what is left is killed."""
+
+PATTERN_LIMIT = 200
+"""Characters of a service's name, or a pattern of names, that somebody gives."""
+
+WILD = re.compile(r"[*?\[]")
+"""What makes a pattern of a name."""
 
 PROGRAMS = "programs"
 """The host of the programs that the configuration alone knows, all of them: each costs a process already."""
@@ -119,6 +126,15 @@ class Manager:
         allow = caller.permissions.allow_on
         return {service: self.keepers[service] for service in sorted(self.keepers) if allow(name, service)}
 
+    def means_all(self, patterns: Sequence[str]) -> bool:
+        """Whether a pattern among these, or `all`, stands for all services."""
+        return any(
+            pattern == "all"
+            or (WILD.search(pattern) and len(fnmatch.filter(self.keepers, pattern)) == len(self.keepers))
+            for pattern in patterns
+            if len(pattern) <= PATTERN_LIMIT
+        )
+
     @staticmethod
     def chosen(patterns: Sequence[str], among: Mapping[str, Keeper]) -> list[Keeper]:
         """The services that names and patterns (`web*`, `all`) stand for.
@@ -127,7 +143,11 @@ class Manager:
         """
         found: dict[str, Keeper] = {}
         for pattern in patterns:
-            names = list(among) if pattern == "all" else fnmatch.filter(among, pattern)
+            if len(pattern) > PATTERN_LIMIT:
+                raise CommandError(f"no service has a name of {len(pattern)} characters", Status.UNUSABLE)
+            is_pattern = WILD.search(pattern)  # fnmatch keeps what it has compiled, so for these alone
+            names = fnmatch.filter(among, pattern) if is_pattern else [pattern] if pattern in among else []
+            names = list(among) if pattern == "all" else names
             if not names:
                 known = ", ".join(among) or "none"
                 raise CommandError(f"no service is called {pattern}; there are: {known}", Status.UNUSABLE)
@@ -248,7 +268,8 @@ class Manager:
             await self._stop(list(stopping), asked_by, lambda text: None)
             for keeper in gone:
                 self._forget(keeper)
-            self.roles.renew(wanted.roles)
+            if self.roles.renew(wanted.roles):
+                tell("the roles have changed")
             self.catalogue.reconfigure(wanted, files)
             for service in self.catalogue.services.values():
                 self._keep(service)
@@ -280,6 +301,7 @@ class Manager:
     ) -> Call:
         """Run a command in its service's host. Raises CommandError where this caller cannot run it, or not now."""
         if not caller.permissions.allow_command(service.name, command):
+            self.audit.refused(caller, caption)
             raise CommandError(f"unknown command: {caption}", Status.UNUSABLE)
         self.jobs.refuse(service, command, caption)
         if (keeper := self.keepers.get(service.name)) is None:

@@ -156,7 +156,7 @@ def test_an_exclusive_command_does_not_run_twice(server: Server) -> None:
     with server.connect() as connection:
         connection.sendall(b"long single\n")
         server.wait_for_log("long: single")
-        assert server.ask("long single").startswith("*** long single: it runs already, for 127.0.0.1:")
+        assert server.ask("long single") == "*** long single: it runs already; `jobs` says more\n"
         (refused,) = responses(server, request("long.single"))
         assert "it runs already" in refused["error"]["message"]
         reset(connection)

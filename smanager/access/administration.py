@@ -79,6 +79,8 @@ def add(file: UsersFile, options: argparse.Namespace) -> None:
         raise UsersError(f"there is a user {name} already; `smanager user passwd` and `roles` change it")
     password = "" if options.no_password else hash_password(new_password(name))
     with file.changed() as users:
+        if name in users:
+            raise UsersError(f"somebody else has added a user {name} just now; nothing is changed")
         users[name] = User(name, options.roles, password, certificates=tuple(options.certificate))
 
 
@@ -104,7 +106,8 @@ def show(file: UsersFile, options: argparse.Namespace) -> None:
     for user in file.users().values():
         facts = [",".join(user.roles) or "no roles", "password" if user.password else "no password"]
         if user.token:
-            facts.append("token" + (f" until {moment(user.token.expires)}" if user.token.expires else ""))
+            only = f" for {','.join(user.token.roles)}" if user.token.roles is not None else ""
+            facts.append(f"token{only}" + (f" until {moment(user.token.expires)}" if user.token.expires else ""))
         facts += [f"certificate {subject}" for subject in user.certificates]
         print(f"{user.name}\t{'; '.join(facts)}")
 
@@ -116,10 +119,14 @@ def make_token(file: UsersFile, options: argparse.Namespace) -> None:
             users[name] = replace(find(file, name), token=None)
         return
     token = new_token()
-    expires = time.time() + options.expires if options.expires else None
+    expires = None if options.expires is None else time.time() + options.expires
     with file.changed() as users:
         is_new = name not in users
         user = User(name, options.roles or (VIEW,)) if is_new else users[name]
+        if more := set(options.roles or ()) - set(user.roles):
+            raise UsersError(
+                f"{name} has not the roles {', '.join(sorted(more))}, which a token cannot have then either"
+            )
         had_one = user.token is not None
         users[name] = replace(user, token=Token(hash_token(token), expires, None if is_new else options.roles))
     if had_one:
@@ -158,6 +165,8 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _span(text: str) -> float:
     try:
-        return seconds_of(text)
+        if seconds := seconds_of(text):
+            return seconds
+        raise ValueError("more than nothing")
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} should be {error}") from None

@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import time
-from collections.abc import Iterable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Sequence
 
 from smanager.access.callers import Caller
 from smanager.access.roles import Roles
 from smanager.access.secrets import is_password, is_token
-from smanager.access.throttle import BLOCK_SECONDS, Throttle
-from smanager.access.users import User, Users, UsersError, UsersFile
+from smanager.access.throttle import BLOCK_SECONDS, FIRST_DELAY, Throttle
+from smanager.access.users import NAME_LIMIT, User, Users, UsersError, UsersFile
 from smanager.audit import Audit
+from smanager.text import visible
 
 PASSWORDS_AT_A_TIME = 2
 """Passwords that are looked at side by side: each takes 32 MiB and a core for some 60 ms."""
+
+MOST_WAITING, WAITING_FROM_ONE = 32, 4
+"""Passwords that wait to be looked at, all of them and those from one address; further ones are refused unlooked at."""
+
+MOST_TRUSTED = 10_000
 
 log = logging.getLogger("smanager")
 
@@ -30,13 +36,16 @@ class Identities:
         self._audit = audit
         self._throttle = Throttle()
         self._looking = asyncio.Semaphore(PASSWORDS_AT_A_TIME)
+        self._waiting: Counter[str] = Counter()
+        self._trusted: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """Addresses and users that have logged in with a password, the latest ones."""
 
     def anybody(self, origin: str, roles: Iterable[str]) -> Caller:
         """Somebody who has not said who it is, where that is enough."""
         return Caller(origin, permissions=self.roles.permissions(roles))
 
     def named(self, names: Sequence[str], origin: str, roles: Sequence[str], proof: str) -> Caller | None:
-        """The user whom the system or a certificate calls by one of these names."""
+        """The user whom the system or a certificate calls by one of these names: by its own, or by one that it has."""
         users = self._users()
         for name in names:
             for user in users.values():
@@ -44,53 +53,77 @@ class Identities:
                     return self._admit(user, origin, roles, proof)
         return None
 
-    async def by_password(self, name: str, password: str, origin: str, roles: Sequence[str]) -> Caller | None:
-        """The user of that name, if this is its password. A failure takes its time, whatever was wrong."""
-        keys = [f"address {network_of(origin)}", f"user {name}"]
-        if self._throttle.blocked(keys):
-            await self._fail(keys, name, origin, "password", is_counted=False)
+    async def by_password(
+        self, name: str, password: str, origin: str, roles: Sequence[str], is_wanted: Callable[[], bool]
+    ) -> Caller | None:
+        """The user of that name, if this is its password. A failure takes its time, whatever was wrong.
+
+        `is_wanted` says, when its turn has come, whether somebody still waits for it.
+        """
+        place = network_of(origin)
+        keys = [f"address {place}", f"user {visible(name[:NAME_LIMIT])}"]
+        if (place, name) in self._trusted:
+            keys = keys[:1]  # others' failures, from elsewhere, are not to lock out who has been here before
+        if self._waiting[place] >= WAITING_FROM_ONE or self._waiting.total() >= MOST_WAITING:
+            await asyncio.sleep(FIRST_DELAY)
             return None
-        user = self._users().get(name)
-        kept = user.password if user else ""
-        async with self._looking:
-            is_right = await asyncio.to_thread(is_password, password, kept)
+        self._waiting[place] += 1
+        try:
+            async with self._looking:
+                if not is_wanted():
+                    return None
+                user = None if self._throttle.blocked(keys) else self._users().get(name)
+                is_right = await asyncio.to_thread(is_password, password, user.password if user else "")
+        finally:
+            self._waiting[place] -= 1
+            self._waiting += Counter()  # forgets those with none
         if user is None or not is_right:
             await self._fail(keys, name, origin, "password")
             return None
         self._throttle.succeeded(keys[1:])  # not the address, for it may try another user's next
+        self._trusted[(place, name)] = None
+        if len(self._trusted) > MOST_TRUSTED:
+            self._trusted.popitem(last=False)
         return self._admit(user, origin, roles, "password")
 
     async def by_token(self, token: str, origin: str, roles: Sequence[str]) -> Caller | None:
-        """The user whose token this is."""
-        keys = [f"address {network_of(origin)}"]
+        """The user whose token this is. A right one counts whatever others have tried from there: nobody guesses it."""
         holders = [user for user in self._users().values() if user.token and is_token(token, user.token.hash)]
-        for user in holders:  # a right one counts also where others from there have failed: nobody guesses it
-            if user.token and (user.token.expires is None or user.token.expires > time.time()):
+        for user in holders:
+            if user.token and not user.token.has_expired():
                 return self._admit(user, origin, roles, "token")
-            await self._fail(keys, user.name, origin, "token, which has expired")
-            return None
-        is_blocked = bool(self._throttle.blocked(keys))
-        await self._fail(keys, "", origin, "token", is_counted=not is_blocked)
+        name = holders[0].name if holders else ""
+        await self._fail([f"address {network_of(origin)}"], name, origin, "expired token" if holders else "token")
         return None
 
     def still_holds(self, caller: Caller) -> bool:
         """Whether a caller who has logged in would be let in again, with the same roles."""
-        return caller.known_as is None or self._users().get(caller.user) == caller.known_as
+        if caller.known_as is None:
+            return True
+        if caller.proof == "token" and caller.known_as.token and caller.known_as.token.has_expired():
+            return False
+        try:
+            return self.file.users().get(caller.user) == caller.known_as
+        except UsersError as error:
+            log.error("who is logged in stays so, for it cannot be looked up: %s", error)
+            return True
 
     def _admit(self, user: User, origin: str, roles: Sequence[str], proof: str) -> Caller:
         own = user.roles
         if proof == "token" and user.token and user.token.roles is not None:
-            own = user.token.roles
+            own = tuple(role for role in user.token.roles if role in user.roles)
         permissions = self.roles.permissions([*own, *roles])
         caller = Caller(origin, user.name, permissions, proof, known_as=user)
         self._audit.login(caller)
         return caller
 
-    async def _fail(self, keys: Sequence[str], name: str, origin: str, proof: str, is_counted: bool = True) -> None:
-        if is_counted:
+    async def _fail(self, keys: Sequence[str], name: str, origin: str, proof: str) -> None:
+        """Count and write down a failure, unless it is one of those that a block is for, and let its answer wait."""
+        if not self._throttle.blocked(keys):
+            self._audit.failure(origin, name[:NAME_LIMIT], proof)
             for key in self._throttle.failed(keys):
                 log.warning("no logins for %s in the next %g s: too many have failed", key, BLOCK_SECONDS)
-        self._audit.failure(origin, name, proof if is_counted else f"{proof}, while blocked")
+                self._audit.failure(origin, name[:NAME_LIMIT], f"{proof}; blocked for {BLOCK_SECONDS:g} s")
         await asyncio.sleep(self._throttle.delay(keys))
 
     def _users(self) -> Users:
@@ -107,6 +140,7 @@ def network_of(origin: str) -> str:
     host = origin.rpartition(":")[0].strip("[]")
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
+        address = getattr(address, "ipv4_mapped", None) or address  # an IPv4 client on a socket for both
     except ValueError:
         return origin.partition(", process")[0]  # of a unix socket: its user
     return str(ipaddress.ip_network(f"{address}/64", strict=False)) if address.version == 6 else str(address)

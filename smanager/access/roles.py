@@ -70,13 +70,17 @@ class Permissions:
 
     def show(self, name: str) -> bool:
         """Whether one of the manager's own commands may be run at all, be it on one service only."""
-        begun = [pattern for role in self._roles for pattern in role.allow if pattern.startswith(f"{name} ")]
-        return self.allow(name) or (bool(begun) and not any(matches(name, role.deny) for role in self._roles))
+        return self.allow(name) or self._show_on_some(name)
+
+    def _show_on_some(self, name: str) -> bool:
+        begun = any(pattern.startswith(f"{name} ") for role in self._roles for pattern in role.allow)
+        return begun and not any(matches(name, role.deny) for role in self._roles)
 
     def allow_command(self, service: str, command: Command) -> bool:
         """Whether a service's command may be run."""
-        name = f"{service}.{command.name}"
-        return self._ask((name, command.name) if command.toplevel else (name,), command.role)
+        names = (command.name, *command.aliases)
+        dotted = tuple(f"{service}.{name}" for name in names)
+        return self._ask((*dotted, *names) if command.toplevel else dotted, command.role)
 
     def _ask(self, names: tuple[str, ...], role: str) -> bool:
         key = (*names, role)
@@ -110,13 +114,14 @@ class Roles:
 
     def __init__(self, configured: Mapping[str, Role]) -> None:
         self._made: dict[frozenset[str], Permissions] = {}
-        self.renew(configured)
-
-    def renew(self, configured: Mapping[str, Role]) -> None:
-        """Take another configuration's roles; permissions that somebody holds change with them."""
         self.all = {**BUILT_IN, **configured}
+
+    def renew(self, configured: Mapping[str, Role]) -> bool:
+        """Take another configuration's roles; permissions that somebody holds change with them. Whether any has."""
+        before, self.all = self.all, {**BUILT_IN, **configured}
         for names, permissions in self._made.items():
             permissions.renew(self._named(names))
+        return before != self.all
 
     def permissions(self, names: Iterable[str]) -> Permissions:
         """What roles of these names allow together; one that does not exist allows nothing."""

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -33,7 +34,10 @@ class Token:
     expires: float | None = None
     """By the wall clock; None: never."""
     roles: tuple[str, ...] | None = None
-    """Fewer than its user's; None: the same."""
+    """Of its user's, those that it has; None: all."""
+
+    def has_expired(self) -> bool:
+        return self.expires is not None and self.expires <= time.time()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,26 +130,35 @@ def _decoded(path: Path, data: bytes) -> Users:
         if found["format"] != FORMAT:
             raise ValueError
         return {name: _user(name, given) for name, given in found["users"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UsersError):
         raise UsersError(f"{path}: it is no users' file of this version; `smanager user` makes and edits it") from None
 
 
 def _user(name: str, given: Mapping[str, Any]) -> User:
+    checked_name(name)
     token = given.get("token")
     return User(
         name,
         tuple(map(str, given.get("roles", ()))),
         str(given.get("password", "")),
-        Token(token["hash"], token["expires"], None if token["roles"] is None else tuple(token["roles"]))
-        if token
-        else None,
+        _token(token) if token else None,
         tuple(map(str, given.get("certificates", ()))),
+    )
+
+
+def _token(given: Mapping[str, Any]) -> Token:
+    expires, roles = given["expires"], given["roles"]
+    return Token(
+        str(given["hash"]),
+        None if expires is None else float(expires),
+        None if roles is None else tuple(map(str, roles)),
     )
 
 
 def _write(path: Path, users: Users) -> None:
     told = {name: {key: value for key, value in asdict(user).items() if key != "name"} for name, user in users.items()}
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.new")
+    partial.unlink(missing_ok=True)  # of one that was killed, since there is a lock
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:

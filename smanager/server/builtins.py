@@ -125,7 +125,8 @@ class BuiltIns:
         Args:
             count: how many events at most
         """
-        return list(map(line_facts, self._manager.events.last(count)))
+        allow = self._caller.permissions.allow_on
+        return [line_facts(event) for event in self._manager.events.last(count) if allow("events", event.service)]
 
     async def jobs_list(self) -> list[dict[str, object]]:
         """The commands that run: from whom, and for how many seconds"""
@@ -254,7 +255,7 @@ class BuiltIns:
 
     def _meant(self, verb: str, names: Sequence[str]) -> list[Keeper]:
         """The services that names mean, of those on which the caller may do this."""
-        if verb == "restart" and "all" in names and not self._caller.permissions.allow("restart all"):
+        if verb == "restart" and self._manager.means_all(names) and not self._caller.permissions.allow("restart all"):
             raise CommandError("restart: of which service?", Status.UNUSABLE)
         return self._manager.chosen(names, self._manager.permitted(self._caller, verb))
 

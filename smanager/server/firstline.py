@@ -92,7 +92,7 @@ class FirstLine(Unoccupied):
         elif is_request(line):
             self._checking = asyncio.ensure_future(self._answer(line))
         elif line.startswith("as ") and caller and self._session.is_local:
-            behalf = visible(line[3:].strip())[:NAME_LIMIT]
+            behalf = "_".join(visible(line[3:]).split())[:NAME_LIMIT]  # one word, wherever it is shown
             self._session.admit(replace(caller, behalf=behalf))
         else:
             self._refuse()

@@ -7,11 +7,12 @@ import ipaddress
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
 from smanager.access.callers import Caller
-from smanager.access.identities import Identities
+from smanager.access.identities import Identities, network_of
 from smanager.listening import ListenerSettings
 from smanager.server.opening import Opening
 from smanager.server.peers import names_in, unix_peer, user_name
@@ -98,7 +99,7 @@ class Listener:
             if not self._giving_way:
                 self._turn_away(session)
                 return False
-            oldest = next(iter(self._giving_way))
+            oldest = self._first_to_go()
             oldest.abort()
             self.left(oldest)
         self._sessions.add(session)
@@ -140,6 +141,12 @@ class Listener:
         found = ipaddress.ip_address(str(address[0]).partition("%")[0])
         mapped = getattr(found, "ipv4_mapped", None)  # an IPv4 client on a socket for both
         return any((mapped or found) in network for network in self.settings.allow)
+
+    def _first_to_go(self) -> Session:
+        """Of those that give way, the oldest from where most of them come: a flood displaces itself first."""
+        places = {session: network_of(session.peer) for session in self._giving_way}
+        counts = Counter(places.values())
+        return max(self._giving_way, key=lambda session: counts[places[session]])
 
     def _turn_away(self, session: Session) -> None:
         if len(self._turned_away) < MOST_TURNED_AWAY and not self.tls:

@@ -16,6 +16,9 @@ LOGIN_SECONDS = 60.0
 
 MOST_TRIES = 3
 
+KEYS_A_TURN = 128
+"""Bytes taken before other connections have their turn."""
+
 _ENTER, _ERASE, _ERASE_LINE, _LEAVE = b"\r\n\0", b"\x7f\x08", b"\x15", b"\x03\x04"
 
 
@@ -65,14 +68,17 @@ class Login(Unoccupied):
         self._work()
 
     def _work(self) -> None:
-        keys, self._ahead = self._ahead, b""
+        keys, self._ahead = self._ahead[:KEYS_A_TURN], self._ahead[KEYS_A_TURN:]
         for index in range(len(keys)):
             if self._checking or self._session.finishing:
-                self._ahead = keys[index:]
+                self._ahead = keys[index:] + self._ahead
                 break
             self._press(keys[index : index + 1])
-        # Nobody types ahead of a password by more than a line.
-        self._session.hold(len(self._ahead) > SECRET_LIMIT)
+        if self._session.finishing:
+            return
+        self._session.hold(len(self._ahead) > SECRET_LIMIT)  # nobody types ahead of a password by more than a line
+        if self._ahead and self._checking is None:
+            self._session.loop.call_soon(self._work)
 
     def _press(self, key: bytes) -> None:
         after_return, self._after_return = self._after_return, key == b"\r"
@@ -98,16 +104,31 @@ class Login(Unoccupied):
 
     def _enter(self) -> None:
         text, self._typed = self._typed.decode("utf-8", "surrogateescape"), b""
-        if self._codec.echoes:
+        if self._codec.echoes or self._asks_password:
             self._show(b"\r\n")
         if self._asks_password:
+            self._hide_typing(False)
+            self._session.set_timer(0, None)  # the queue of those who log in is not this one's time
             self._checking = asyncio.ensure_future(self._check(text))
         elif text:
             self._name, self._asks_password = text, True
-            # A client that shows what is typed by itself cannot be told not to.
-            self._show(b"password: " if self._codec.echoes else b"password (your client shows it): ")
+            self._hide_typing(True)
+            self._show(b"password: " if self._codec.answered else b"password (your client shows it): ")
+        else:
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        self._tries += 1
+        if self._tries >= MOST_TRIES:
+            self._session.finish()
         else:
             self._show(b"login: ")
+
+    def _hide_typing(self, hide: bool) -> None:
+        """A telnet client that edits lines shows them, unless we say that we do; a raw one knows nothing of that."""
+        if self._codec.answered and not self._codec.echoes:
+            self._codec.hide_typing(hide)
+            self._session.send(self._codec.take_output())
 
     async def _check(self, password: str) -> None:
         caller = await self._session.by_password(self._name, password)
@@ -117,19 +138,17 @@ class Login(Unoccupied):
         if caller:
             self._admit(caller)
             return
-        self._tries += 1
         self._show(b"login incorrect\r\n")
-        if self._tries >= MOST_TRIES:
-            self._session.finish()
-            return
-        self._show(b"login: ")
+        self._session.set_timer(LOGIN_SECONDS, lambda: self._session.farewell("too slow"))
+        self._ask_again()
         self._work()
 
     def _admit(self, caller: Caller) -> None:
         self._session.set_timer(0, None)
         self._session.hold(False)
         self._session.admit(caller)
-        self._welcome([*self._settings.values(), *([self._ahead] if self._ahead else [])])
+        ahead = self._ahead.lstrip(b"\n\0") if self._after_return else self._ahead  # the rest of the Enter
+        self._welcome([*self._settings.values(), *([ahead] if ahead else [])])
 
     def _show(self, text: bytes) -> None:
         self._session.send(escape(text))

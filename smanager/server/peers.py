@@ -38,9 +38,11 @@ def user_name(number: int | None) -> str:
 
 
 def names_in(certificate: Mapping[str, Any]) -> list[str]:
-    """The names that a client's certificate is for: its subject's CN, and the alternative ones."""
+    """The names that a client's certificate is for: its subject's CN, and the alternative ones (with their kind, but
+    for host names, so that a URI is nobody's name by chance)."""
     subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
-    return [*subject, *(value for _, value in certificate.get("subjectAltName", ()))]
+    others = certificate.get("subjectAltName", ())
+    return [*subject, *(value if kind == "DNS" else f"{kind}:{value}" for kind, value in others)]
 
 
 def peer_name(address: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,8 @@ TYPED_AHEAD = 8 * 1024
 
 DEFAULT_COLUMNS = 80
 """For a client that tells no width, or 0 (RFC 1073: unknown)."""
+
+log = logging.getLogger("smanager")
 
 _ENTER = re.compile(rb"\r[\n\0]?")
 _CTRL_D = "\x04"
@@ -169,11 +172,12 @@ class LineMode(Person):
         self.write("bye; if your client stays, press Enter\n")
 
     def _with_newlines(self, data: bytes) -> bytes:
-        """Each way to send an Enter (CR LF, CR NUL, CR, LF) as one newline, wherever the bytes are cut."""
+        """Each way to send an Enter (CR LF, CR NUL, CR, LF) as one newline, wherever the bytes are cut; NUL is nothing
+        (RFC 854)."""
         after_return, self._after_return = self._after_return, data.endswith(b"\r")
         if after_return and data[:1] in (b"\n", b"\0"):
             data = data[1:]
-        return _ENTER.sub(b"\n", data)
+        return _ENTER.sub(b"\n", data).replace(b"\0", b"")
 
     def _accept(self, line: str) -> bool:
         if line == _CTRL_D:  # as inetutils sends it
@@ -331,7 +335,12 @@ class Terminal(Person):
                 self.idle()
 
     async def _complete(self, line: str) -> None:
-        self._editor.complete(*await self._session.interpreter.complete(line))
+        try:
+            found = await self._session.interpreter.complete(line)
+        except Exception:
+            log.exception("a mistake in SManager, met by Tab")
+            found = len(line), []
+        self._editor.complete(*found)
         self._work()
 
     def _hand_back(self, events: Iterator[Event]) -> None:

@@ -7,7 +7,6 @@ times stand for both. All of them wait until the server closes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 
 from smanager.server.jsonrpc import decoded
 from smanager.server.lines import LineReader
@@ -22,6 +21,9 @@ socat gives up after 0.5."""
 
 QUIET_UNTERMINATED_LONG = 2.0
 """The same for a line that may have been cut by a lost segment, which Linux sends again after 0.2 s or more."""
+
+UNFINISHED_SECONDS = 60.0
+"""How long the rest of a program's first request may take."""
 
 ONE_SEGMENT = 1400
 """Bytes of a line that come in one piece on any network."""
@@ -105,8 +107,11 @@ class Script:
             session.set_timer(QUIET_UNTERMINATED_LONG, self._end_of_patience)
 
     def _end_if_whole(self) -> None:
-        with suppress(RequestError):
+        try:
             decoded(self._lines.uncut.decode("utf-8", "surrogateescape"))
+        except RequestError:
+            self._session.set_timer(UNFINISHED_SECONDS, self._end_of_patience)
+        else:
             self._end_of_patience()
 
     def _end_of_patience(self) -> None:

@@ -116,14 +116,17 @@ class Session(Connection):
         self.mode.end_of_input()
 
     def pause(self) -> None:
-        if hasattr(self, "interpreter"):  # before a login there is none
-            self.interpreter.pause()
+        if not hasattr(self, "interpreter"):  # nobody needs that long for a prompt
+            self.abort()
+            return
+        self.interpreter.pause()
         if self.programs:
             self.programs.pause()
 
     def resume(self) -> None:
-        if hasattr(self, "interpreter"):
-            self.interpreter.resume()
+        if not hasattr(self, "interpreter"):
+            return
+        self.interpreter.resume()
         if self.programs:
             self.programs.resume()
 
@@ -143,7 +146,9 @@ class Session(Connection):
 
     async def by_password(self, name: str, password: str) -> Caller | None:
         """Who that is."""
-        return await self._registry.identities.by_password(name, password, self.peer, self.settings.given_roles)
+        return await self._registry.identities.by_password(
+            name, password, self.peer, self.settings.given_roles, lambda: not self.finishing
+        )
 
     async def by_token(self, token: str) -> Caller | None:
         """Whose token that is."""

@@ -130,6 +130,15 @@ class TelnetCodec:
                 self._refused.add((DO, option))
                 self._say(WONT, option)
 
+    def hide_typing(self, hide: bool) -> None:
+        """Have a client that edits lines itself show nothing of one, or show them again: a password is asked for."""
+        if hide and self._us[ECHO] is not _Side.ON:
+            self._us[ECHO] = _Side.ASKED
+            self._say(WILL, ECHO)
+        elif not hide and self._us[ECHO] is not _Side.OFF and self._us[SUPPRESS_GO_AHEAD] is not _Side.ON:
+            self._us[ECHO] = _Side.OFF
+            self._say(WONT, ECHO)
+
     def take_output(self) -> bytes:
         """The bytes to send to the client, since the last time."""
         output, self._output = bytes(self._output), bytearray()

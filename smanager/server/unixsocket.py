@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,9 +25,8 @@ class UnixSocket:
         self._path = settings.unix
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            lock = os.open(self._path.with_name(f".{self._path.name}.lock"), _LOCK_FLAGS, 0o600)
+            lock = locked(self._path.with_name(f".{self._path.name}.lock"))
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # of two that start together, one sees the other
                 require_free(self._path)
                 self._bind(settings)
                 self.socket.listen(1)  # or the other would take it for a stale one
@@ -71,7 +71,25 @@ class UnixSocket:
             partial.unlink(missing_ok=True)
 
 
-_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+def locked(path: Path) -> int:
+    """The descriptor of a lock, so that of two that start together one sees the other. Raises ConfigError."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}; it should be a file of ours") from None
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(lock)
+                raise ConfigError(f"{path}: another process has held this lock for {LOCK_SECONDS:g} s") from None
+            time.sleep(LOCK_RETRY_SECONDS)  # nothing is served yet that would have to wait
+
+
+LOCK_SECONDS, LOCK_RETRY_SECONDS = 5.0, 0.05
 
 
 def require_free(path: Path) -> None:

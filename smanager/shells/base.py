@@ -17,11 +17,14 @@ from smanager.access.callers import Caller
 from smanager.commands import JSON, CommandError, Status, last_word
 from smanager.manager import Manager
 from smanager.shells.results import Printer
-from smanager.shells.running import Work
+from smanager.shells.running import Following, Work
 from smanager.text import begins, resembling
 
 ALTERNATIVES = 3
 """Names offered in place of one that is not known."""
+
+LEADING = frozenset({"watch", "help"})
+"""Commands before another one, whose arguments may be secrets: their names alone are written down."""
 
 ONLY_IN_FULL = frozenset({"kill", "kick"})
 """Commands that are not abbreviated: a slip of the finger would end what others do."""
@@ -92,19 +95,20 @@ class Shell(cmd.Cmd):
         if not line:
             return None
         run: Callable[[str], Outcome] | None = getattr(self, f"do_{name}", None)
-        if run is None:
+        if run is None or not (name in self.of_services or self.caller.permissions.show(name or "")):
             self.manager.audit.refused(self.caller, " ".join([*self.here, line.split(None, 1)[0]]))
             self.default(line)
             return None
         if name in self.of_services:
             return run(arg or "")
-        entry = self.manager.audit.begin(self.caller, " ".join([*self.here, name or ""]), arg)
+        told = " ".join((arg or "").split()[:2]) if name in LEADING else arg
+        entry = self.manager.audit.begin(self.caller, " ".join([*self.here, name or ""]), told)
         try:
             outcome = run(arg or "")
         except Exception as error:
             entry.end(str(error))
             raise
-        if isinstance(outcome, Work):
+        if isinstance(outcome, Work | Following):
             self.manager.jobs.track(outcome, self.caller, entry)
         else:
             entry.end(None)
@@ -190,6 +194,8 @@ class Shell(cmd.Cmd):
         if not line[:begin].strip():
             return self.completenames(text)
         name, _, _ = self.parseline(line)
+        if not hasattr(self, f"do_{name}"):
+            return []
         completer = getattr(self, f"complete_{name}", self.completedefault)
         found = completer(text, line, begin, len(line))
         words = await found if isinstance(found, Awaitable) else found

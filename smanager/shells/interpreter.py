@@ -264,11 +264,11 @@ class Interpreter:
 
     def _renew_shell(self) -> None:
         """Make the shell that the session is in anew, of what the catalogue holds now."""
-        self._generation = self._catalogue.generation
         self._go(self._path)
+        self._generation = self._catalogue.generation
 
     def _go(self, service: str | None) -> None:
-        self._path = service if service in self._catalogue.services else None
+        self._path = service if service in self._shells.view(self._caller.permissions).services else None
         self._shell = self._shell_at(self._path, self._printer)
 
     def _shell_at(self, service: str | None, results: Printer) -> Shell:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Container, Iterable, Sequence
 
 from smanager.commands import JSON, CommandError, Status, split_words
-from smanager.history import Line
+from smanager.history import Feed, Line
 from smanager.keeper import Keeper
 from smanager.settings import some_seconds
 from smanager.shells import statuspages
@@ -121,7 +121,7 @@ class Operations(People):
         everything = self.caller.permissions.allow("restart all")
         if not words and everything:
             return Work(self.restart_all(), "restart")
-        if not words or ("all" in words and not everything):
+        if not words or (not everything and self.manager.means_all(words)):
             raise CommandError("restart: of which service? usage: restart SERVICE ...", Status.UNUSABLE)
         unloaded = {word: self.manager.catalogue.unloaded_file(word) if everything else None for word in words}
         files = [file for file in unloaded.values() if file]
@@ -182,7 +182,7 @@ class Operations(People):
         for keeper in keepers:
             if lost := self.manager.lost_lines(keeper.name):
                 self.tell(f"*** {lost} lines of {keeper.name} could not be written to its file")
-        return Following(feeds, self.show_line, self.results) if options.follow else None
+        return self.following("logs", feeds) if options.follow else None
 
     def do_events(self, arg: str) -> Outcome:
         """show what happened to services
@@ -190,8 +190,21 @@ class Operations(People):
         `events [-f] [-n COUNT]`; with -f, what comes is shown as well, until Ctrl-C.
         """
         options = _EVENTS.read(arg)
-        self.show_lines(self.manager.events.last(options.count), options.follow)
-        return Following([self.manager.events], self.show_line, self.results) if options.follow else None
+        allow = self.caller.permissions.allow_on
+        self.show_lines(
+            [event for event in self.manager.events.last(options.count) if allow("events", event.service)],
+            options.follow,
+        )
+        return self.following("events", [self.manager.events]) if options.follow else None
+
+    def following(self, name: str, feeds: Sequence[Feed[Line]]) -> Following[Line]:
+        """Show what comes, as long as the caller may see it."""
+
+        def show(line: Line) -> None:
+            if self.caller.permissions.allow_on(name, line.service):
+                self.show_line(line)
+
+        return Following(name, feeds, show, self.results)
 
     def show_lines(self, lines: Sequence[Line], as_stream: bool) -> None:
         if as_stream:  # each for itself, as those that follow
@@ -235,8 +248,10 @@ class Operations(People):
         keepers = self.meant("plan", names)
         if verb == "restart":
             keepers = self.manager.dependencies.sharing(keepers)
+        known = self.permitted("plan")
         for keeper in self.manager.dependencies.stopped_with(keepers):
-            self.tell(f"{verb} {keeper.name}, which is {keeper.state.value}")
+            if keeper.name in known:
+                self.tell(f"{verb} {keeper.name}, which is {keeper.state.value}")
 
     def do_jobs(self, arg: str) -> None:
         """list the commands that run
@@ -275,7 +290,7 @@ class Operations(People):
         return Repeat(f"{line} {JSON}" if self.results.as_data else line, interval)
 
     async def complete_watch(self, text: str, line: str, begin: int, end: int) -> list[str]:
-        _, words = await self.completions(line.lstrip().split(None, 1)[1])
+        _, words = await self.completions((line.lstrip().split(None, 1)[1:] or [""])[0])
         return words
 
     def do_reload(self, arg: str) -> Outcome:

@@ -67,18 +67,22 @@ class Wait(Work):
 class Following(Generic[T]):
     """Shows what comes, until somebody has seen enough."""
 
-    def __init__(self, feeds: Sequence[Feed[T]], show: Callable[[T], object], stdout: Writer) -> None:
+    def __init__(self, caption: str, feeds: Sequence[Feed[T]], show: Callable[[T], object], stdout: Writer) -> None:
         self.ended: Callable[[str | None], None] = lambda error: None
+        self.gone: Callable[[str | None], None] = lambda error: None
+        self.caption = caption
         self._show = show
         self._stdout = stdout
         self._paused = False
         self._dropped = 0
         self._unfollow = [feed.follow(self._came) for feed in feeds]
 
-    def cancel(self) -> None:
+    def cancel(self, reason: str = "") -> None:
         for unfollow in self._unfollow:
             unfollow()
-        self.ended(None)
+        self.gone(None)
+        ended, self.ended = self.ended, lambda error: None
+        ended(f"{self.caption}: {reason}" if reason else None)
 
     def pause(self) -> None:
         self._paused = True

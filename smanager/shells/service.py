@@ -78,7 +78,11 @@ def runner(service: Service, command: Command, caption: str) -> Callable[[Shell,
     binding = Binding(command)
 
     def run(shell: Shell, arg: str) -> Outcome:
-        arguments = binding.bind(caption, split_words(arg))
+        try:
+            arguments = binding.bind(caption, split_words(arg))
+        except CommandError:
+            shell.manager.audit.refused(shell.caller, caption)
+            raise
         results = shell.results
         caller = shell.caller
         return shell.manager.call(service, command, arguments, caption, caller, results, results.as_data)

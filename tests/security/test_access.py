@@ -155,6 +155,22 @@ def test_a_person_logs_in_without_the_password_being_shown(network: Network) -> 
         person.expect("by password; roles: view\r\n")
 
 
+def test_a_person_logs_in_in_line_mode_too(network: Network) -> None:
+    with network.connect("locked") as connection:
+        connection.sendall(b"\xff\xfe\x01\xff\xfe\x03")  # who edits lines itself, and shows them
+        read_until(connection, b"login: ")
+        connection.sendall(b"viewer\r\0")
+        assert b"\xff\xfb\x01" in read_until(connection, b"password: ")  # WILL ECHO: it shows no more
+        connection.sendall(b"\xff\xfd\x01" + f"{PASSWORD}\r\0whoami\r\0".encode())
+        shown = read_until(connection, b"by password; roles: view")
+        assert b"\xff\xfc\x01" in shown  # WONT ECHO
+        assert b"unknown" not in shown
+    with network.connect("locked") as connection:
+        read_until(connection, b"login: ")  # on a raw connection, which no telnet option reaches
+        connection.sendall(b"viewer\n")
+        read_until(connection, b"password (your client shows it): ")
+
+
 def test_three_tries_end_a_connection(network: Network) -> None:
     with network.connect("locked") as connection:
         person = Telnet(connection)

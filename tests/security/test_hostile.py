@@ -10,15 +10,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from smanager.access.throttle import BLOCK_SECONDS, LONGEST_DELAY, MOST_FAILURES, MOST_KEYS, Throttle
 from smanager.access.users import User, UsersError, UsersFile
 from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
-from tests.security.conftest import SERVICE, TOKENS, Network
+from tests.security.conftest import PASSWORD, SERVICE, TOKENS, Network
 from tests.security.test_access import Telnet
 
 IDLE = 400
@@ -236,13 +237,10 @@ def test_where_the_journal_is_required_nothing_runs_without_it(
     said = server.ask("box open; status")
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     if need == "required":
-        assert said == (
-            "*** box open: the audit journal cannot be written, and without it nothing is run\n"
-            "*** status: the audit journal cannot be written, and without it nothing is run\n"
-        )
+        assert said.startswith("*** box open: the audit journal cannot be written, and without it nothing is run\n")
     else:
         assert said.startswith("opened\n")
-        assert said.endswith("lines of the audit journal could not be written\n")
+    assert said.endswith("lines of the audit journal could not be written\n")  # which `status` tells in any case
     assert server.ask("box open") == "opened\n"
     for line in (directory / "audit.jsonl").read_text().splitlines():
         json.loads(line)
@@ -281,3 +279,92 @@ def test_only_the_networks_that_are_allowed_reach_the_banner(kept: Callable[...,
                 assert (b"Service Manager" in connection.recv(1000) + connection.recv(1000)) == banner
             except ConnectionResetError:
                 assert not banner
+
+
+def test_many_guesses_at_once_are_no_more_than_those_one_by_one(network: Network) -> None:
+    with ExitStack() as attack:
+        guessing = [attack.enter_context(network.connect("locked")) for _ in range(40)]
+        for number, connection in enumerate(guessing):
+            guess = {"user": "root", "password": "wrong" if number < 39 else PASSWORD}
+            request = {"jsonrpc": "2.0", "id": 1, "method": "auth", "params": guess}
+            connection.sendall(json.dumps(request).encode() + b"\n")
+        answers = [json.loads(read_until(connection, b"\n")) for connection in guessing]
+    assert all("error" in answer for answer in answers)
+    failed = [one for one in network.audit() if one["event"] == "login failed"]
+    assert len(failed) <= MOST_FAILURES + 2
+    assert network.ask("locked", "box open", token=TOKENS["root"]) == "opened\n"
+
+
+def test_typing_without_end_before_a_login_holds_up_nobody(network: Network) -> None:
+    with ExitStack() as flood:
+        for _ in range(10):
+            connection = flood.enter_context(network.connect("locked"))
+            connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
+            connection.setblocking(False)
+            with suppress(BlockingIOError):
+                connection.sendall(b"x" * 2_000_000)
+        for _ in range(20):
+            assert "box" in network.ask("local", "status")
+
+
+def test_a_session_loses_at_a_reload_what_its_role_loses(network: Network) -> None:
+    with network.connect("locked") as connection:
+        person = Telnet(connection)
+        person.log_in("odd", PASSWORD)
+        person.expect("\r\n>")
+        person.type("box\r")
+        person.expect("box>")
+        text = (network.directory / "smanager.toml").read_text()
+        (network.directory / "smanager.toml").write_text(text.replace('"box.*", "ring", "shutdown", ', '"hidden.*", '))
+        assert "the roles have changed" in network.ask("default", "reload")
+        person.type("open\r")
+        person.expect("*** box has no command open")
+        person.type("restart box\r")
+        person.expect("box: running")
+        person.type("reload\r")
+        person.expect("*** box has no command reload")
+
+
+def test_what_is_watched_and_what_is_misused_is_written_down_without_secrets(network: Network) -> None:
+    with network.connect("locked") as connection:
+        connection.sendall(f"auth {TOKENS['root']}\nwatch box login anna hunter2\n".encode())
+        read_until(connection, b"in\n")
+    network.ask("locked", "box login hunter3", "box look --hunter4", token=TOKENS["root"])
+    text = (network.directory / "state" / "audit.jsonl").read_text()
+    assert "hunter" not in text
+    assert [one["name"] for one in network.audit() if one["event"] == "refused"] == ["box login", "box look"]
+
+
+def test_a_journal_that_was_put_aside_is_begun_anew(network: Network) -> None:
+    journal = network.directory / "state" / "audit.jsonl"
+    network.ask("default", "box open")
+    journal.rename(journal.with_name("old"))
+    wait_for(lambda: network.ask("default", "box open") and journal.exists(), "a new journal")
+
+
+@pytest.mark.parametrize(
+    "line", ["reload --", "plan ", "signal x ", "wait x ", "watch ", "box reload --", "logs ", "cancel "]
+)
+def test_tab_tells_nothing_of_what_may_not_be_run(network: Network, line: str) -> None:
+    *_, word = line.split()[: -1 if line.endswith("--") else None]
+    made_up = line.replace(word, "q" * len(word))
+    requests: list[dict[str, Any]] = [{"method": "shell.complete", "params": [one]} for one in (line, made_up)]
+    answer, of_unknown = network.call("locked", *requests, token=TOKENS["odd"])
+    assert answer["result"] == of_unknown["result"]
+
+
+def test_restarting_every_service_is_for_admins_however_it_is_written(network: Network) -> None:
+    for pattern in ("*", "[bh]*"):
+        said = network.ask("locked", f"restart {pattern}", token=TOKENS["operator"])
+        assert said.startswith("*** restart: of which service?")
+    (refused,) = network.call("locked", {"method": "service.restart", "params": [["*"]]}, token=TOKENS["operator"])
+    assert "of which service?" in refused["error"]["message"]
+
+
+def test_a_token_has_no_role_that_its_user_has_not(network: Network) -> None:
+    command = [sys.executable, str(ROOT / "smanager.py"), "token", "viewer", "--roles", "admin"]
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=network.directory
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "viewer has not the roles admin" in result.stderr
