@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import logging
-import re
 import signal
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,12 +38,6 @@ PROGRESS_SECONDS = 5.0
 
 STOP_SECONDS = 30.0
 """How long all services together may take to stop before what is left is killed."""
-
-PATTERN_LIMIT = 200
-"""Characters of a service's name, or a pattern of names, that somebody gives."""
-
-WILD = re.compile(r"[*?\[]")
-"""What makes a pattern of a name."""
 
 PROGRAMS = "programs"
 """The host of the programs that the configuration alone knows, all of them: each costs a process already."""
@@ -125,34 +117,6 @@ class Manager:
         """The services on which a caller may run one of the manager's own commands."""
         allow = caller.permissions.allow_on
         return {service: self.keepers[service] for service in sorted(self.keepers) if allow(name, service)}
-
-    def means_all(self, patterns: Sequence[str]) -> bool:
-        """Whether a pattern among these, or `all`, stands for all services."""
-        return any(
-            pattern == "all"
-            or (WILD.search(pattern) and len(fnmatch.filter(self.keepers, pattern)) == len(self.keepers))
-            for pattern in patterns
-            if len(pattern) <= PATTERN_LIMIT
-        )
-
-    @staticmethod
-    def chosen(patterns: Sequence[str], among: Mapping[str, Keeper]) -> list[Keeper]:
-        """The services that names and patterns (`web*`, `all`) stand for.
-
-        Raises CommandError where one stands for none.
-        """
-        found: dict[str, Keeper] = {}
-        for pattern in patterns:
-            if len(pattern) > PATTERN_LIMIT:
-                raise CommandError(f"no service has a name of {len(pattern)} characters", Status.UNUSABLE)
-            is_pattern = WILD.search(pattern)  # fnmatch keeps what it has compiled, so for these alone
-            names = fnmatch.filter(among, pattern) if is_pattern else [pattern] if pattern in among else []
-            names = list(among) if pattern == "all" else names
-            if not names:
-                known = ", ".join(among) or "none"
-                raise CommandError(f"no service is called {pattern}; there are: {known}", Status.UNUSABLE)
-            found.update((name, among[name]) for name in names)
-        return list(found.values())
 
     async def start(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
         """Start services and those that they need; `tell` is told of each when it is up, or will not be."""

@@ -24,6 +24,8 @@ from smanager.commands import (
     last_word,
     split_commands,
     split_words,
+    without_ampersand,
+    without_options,
 )
 from smanager.hosts.loader import described
 from smanager.service import SService, command
@@ -391,3 +393,40 @@ def test_a_quotation_that_is_not_closed_is_named(text: str, complaint: str) -> N
         split_words(text)
     assert str(caught.value) == complaint
     assert caught.value.status is Status.UNUSABLE
+
+
+@pytest.mark.parametrize(
+    ("text", "rest", "options"),
+    [
+        ("a b", "a b", set()),
+        ("a --json b", "a  b", {"--json"}),
+        ("a --progress --json", "a  ", {"--json", "--progress"}),
+        ("a '--json' x", "a '--json' x", set()),
+        ("a -- --json", "a -- --json", set()),
+        ("a --jsonx", "a --jsonx", set()),
+    ],
+)
+def test_the_options_of_every_command_are_taken_from_its_words(text: str, rest: str, options: set[str]) -> None:
+    assert without_options(text) == (rest, options)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("a &", ("a ", True)), ("a\t& ", ("a\t", True)), ("a&", ("a&", False)), ("a", ("a", False))]
+)
+def test_an_ampersand_behind_a_command_detaches_it(text: str, found: tuple[str, bool]) -> None:
+    assert without_ampersand(text) == found
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("a b", (2, "b")),
+        ("a ", (2, "")),
+        ("a 'b c", (2, "b c")),
+        ('a "b', (2, "b")),
+        ("a b\\ c", (2, "b c")),
+        ("a b\\", (2, "b\\")),
+    ],
+)
+def test_the_last_word_of_a_line_is_read_though_its_quotation_is_open(line: str, word: tuple[int, str]) -> None:
+    assert last_word(line) == word

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smanager.text import as_bytes, visible
+from smanager.cells import cut, padded
+from smanager.text import as_bytes, coloured, exit_reason, has_colours, resembling, visible
 
 EVERY_CHARACTER = "".join(map(chr, range(sys.maxunicode + 1)))
 
@@ -82,3 +83,41 @@ def test_half_a_character_costs_only_itself() -> None:
 @given(any_text)
 def test_any_text_has_bytes(text: str) -> None:
     assert len(as_bytes(text)) >= len(text)
+
+
+@pytest.mark.parametrize(
+    ("terminal", "has"), [("xterm-256color", True), ("tmux", True), ("LINUX", True), ("vt100", False), ("dumb", False)]
+)
+def test_colours_are_for_terminals_that_have_them(monkeypatch: pytest.MonkeyPatch, terminal: str, has: bool) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert has_colours(terminal) is has
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not has_colours(terminal)
+
+
+def test_lines_that_say_what_went_wrong_are_red_and_no_others() -> None:
+    assert coloured("a\r\n*** b\r\nc *** d\r\n") == "a\r\n\x1b[31m*** b\x1b[39m\r\nc *** d\r\n"
+    assert coloured("nothing") == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [("disk", 6, "disk"), ("disk", 4, "disk"), ("disks", 4, "dis…"), ("日本語", 5, "日本…"), ("日本語", 4, "日…")],
+)
+def test_text_is_cut_to_so_many_columns(text: str, width: int, shown: str) -> None:
+    assert cut(text, width, "…") == shown
+
+
+def test_text_is_padded_on_the_side_that_is_asked_for() -> None:
+    assert (padded("日", 4), padded("日", 4, right=True)) == ("日  ", "  日")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(3, "exit status 3"), (-9, "killed by SIGKILL"), (-200, "killed by signal 200")]
+)
+def test_an_exit_status_is_said_in_words(status: int, said: str) -> None:
+    assert exit_reason(status) == said
+
+
+def test_the_nearest_words_are_those_that_may_have_been_meant() -> None:
+    assert resembling("uptme", ["load", "uptime"], 3) == ["uptime"]

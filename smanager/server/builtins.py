@@ -13,6 +13,7 @@ from smanager.access.callers import Caller
 from smanager.binding import schema
 from smanager.commands import Command, CommandError, Status
 from smanager.keeper import Keeper
+from smanager.patterns import chosen, means_all
 from smanager.server.collected import Collected, Streamed, TooMuchError
 from smanager.server.requests import TOO_MUCH_OUTPUT, RequestError, accepted
 from smanager.shells.interpreter import Interpreter
@@ -255,9 +256,13 @@ class BuiltIns:
 
     def _meant(self, verb: str, names: Sequence[str]) -> list[Keeper]:
         """The services that names mean, of those on which the caller may do this."""
-        if verb == "restart" and self._manager.means_all(names) and not self._caller.permissions.allow("restart all"):
+        if (
+            verb == "restart"
+            and means_all(names, self._manager.keepers)
+            and not self._caller.permissions.allow("restart all")
+        ):
             raise CommandError("restart: of which service?", Status.UNUSABLE)
-        return self._manager.chosen(names, self._manager.permitted(self._caller, verb))
+        return chosen(names, self._manager.permitted(self._caller, verb))
 
     async def _changed(
         self, verb: str, names: Sequence[str], change: Callable[..., Any], wanted: State | None

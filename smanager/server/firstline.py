@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from smanager.access.callers import Caller
 from smanager.access.secrets import SECRET_LIMIT
 from smanager.access.users import NAME_LIMIT
 from smanager.server.jsonrpc import decoded, failure, is_request, request_of, success
-from smanager.server.login import LOGIN_SECONDS, MOST_TRIES
+from smanager.server.login import LOGIN_SECONDS, MOST_TRIES, end_at_a_mistake
 from smanager.server.requests import NOT_LOGGED_IN, RequestError
 from smanager.server.script import QUIET_UNTERMINATED
 from smanager.server.session import Session, Unoccupied
@@ -88,14 +89,18 @@ class FirstLine(Unoccupied):
     def _take(self, line: str) -> None:
         caller = self._session.caller
         if line.startswith("auth "):
-            self._checking = asyncio.ensure_future(self._check_token(line[5:].strip()))
+            self._check(self._check_token(line[5:].strip()))
         elif is_request(line):
-            self._checking = asyncio.ensure_future(self._answer(line))
+            self._check(self._answer(line))
         elif line.startswith("as ") and caller and self._session.is_local:
             behalf = "_".join(visible(line[3:]).split())[:NAME_LIMIT]  # one word, wherever it is shown
             self._session.admit(replace(caller, behalf=behalf))
         else:
             self._refuse()
+
+    def _check(self, work: Coroutine[object, object, None]) -> None:
+        self._checking = asyncio.ensure_future(work)
+        self._checking.add_done_callback(partial(end_at_a_mistake, self._session))
 
     def _refuse(self) -> None:
         self._session.send(b"*** log in first, by a line of: auth TOKEN\n")

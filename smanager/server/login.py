@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from smanager.access.callers import Caller
 from smanager.access.secrets import SECRET_LIMIT
@@ -19,7 +21,16 @@ MOST_TRIES = 3
 KEYS_A_TURN = 128
 """Bytes taken before other connections have their turn."""
 
+log = logging.getLogger("smanager")
+
 _ENTER, _ERASE, _ERASE_LINE, _LEAVE = b"\r\n\0", b"\x7f\x08", b"\x15", b"\x03\x04"
+
+
+def end_at_a_mistake(session: Session, login: asyncio.Task[None]) -> None:
+    """Leave nobody waiting for a login that has met a mistake of ours."""
+    if not login.cancelled() and (error := login.exception()):
+        log.error("a mistake in SManager, met by a login", exc_info=error)
+        session.finish()
 
 
 class Login(Unoccupied):
@@ -110,6 +121,7 @@ class Login(Unoccupied):
             self._hide_typing(False)
             self._session.set_timer(0, None)  # the queue of those who log in is not this one's time
             self._checking = asyncio.ensure_future(self._check(text))
+            self._checking.add_done_callback(partial(end_at_a_mistake, self._session))
         elif text:
             self._name, self._asks_password = text, True
             self._hide_typing(True)

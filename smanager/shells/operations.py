@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from smanager.commands import JSON, CommandError, Status, split_words
 from smanager.history import Feed, Line
 from smanager.keeper import Keeper
+from smanager.patterns import chosen, means_all
 from smanager.settings import some_seconds
 from smanager.shells import statuspages
 from smanager.shells.arguments import Arguments, count, seconds
@@ -62,7 +63,7 @@ class Operations(People):
     def meant(self, name: str, words: Sequence[str]) -> list[Keeper]:
         """The services that words mean, of those on which the command `name` may be run."""
         known = self.permitted(name)
-        return self.manager.chosen([self.full_service_name(word, known) for word in words] or self.here, known)
+        return chosen([self.full_service_name(word, known) for word in words] or self.here, known)
 
     def permitted(self, name: str) -> dict[str, Keeper]:
         return self.manager.permitted(self.caller, name)
@@ -121,7 +122,7 @@ class Operations(People):
         everything = self.caller.permissions.allow("restart all")
         if not words and everything:
             return Work(self.restart_all(), "restart")
-        if not words or (not everything and self.manager.means_all(words)):
+        if not words or (not everything and means_all(words, self.manager.keepers)):
             raise CommandError("restart: of which service? usage: restart SERVICE ...", Status.UNUSABLE)
         unloaded = {word: self.manager.catalogue.unloaded_file(word) if everything else None for word in words}
         files = [file for file in unloaded.values() if file]

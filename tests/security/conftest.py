@@ -121,13 +121,15 @@ def make_certificates(directory: Path) -> None:
         subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True, timeout=60)
 
     new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=tests")
+    usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # without it Python 3.13 trusts none
+    openssl("req", "-x509", *new, *usage, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=tests")
     for name, extension in (
         ("server", "DNS:localhost,IP:127.0.0.1"),
         ("viewer", "DNS:viewer"),
         ("expired", "DNS:root"),
     ):
-        (directory / "extension").write_text(f"subjectAltName={extension}\n")
+        identifiers = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+        (directory / "extension").write_text(f"subjectAltName={extension}\n{identifiers}")
         openssl("req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
         days = "-1" if name == "expired" else "2"
         signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extension", "-days", days)
