@@ -124,6 +124,7 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
             say(f"listening on {', '.join(addresses)}")
             systemd.notify("READY=1", f"STATUS=listening on {', '.join(addresses)}")
         await manager.end.wait()
+        await asyncio.sleep(0)  # who has asked for it is answered in this turn of the loop
         say("stopping")
         systemd.notify("STOPPING=1")
         await listeners.close("SManager is stopping")

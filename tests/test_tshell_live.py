@@ -93,6 +93,12 @@ def test_a_command_has_its_output_and_exit_status(
     assert result.stderr.startswith(stderr)
 
 
+def test_who_ends_the_server_is_answered(server: Server) -> None:
+    result = tshell(server, "kill")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert server.process.wait(SECONDS) == 0
+
+
 def test_commands_on_stdin_run_one_by_one(server: Server) -> None:
     result = tshell(server, stdin="hostname\n\n# a comment\nsystemstatus fail\nhostname\n")
     assert (result.returncode, result.stdout) == (1, "mycomputerhostname\n" * 2)
