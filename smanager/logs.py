@@ -68,6 +68,8 @@ class LogQueue(logging.Handler):
         with suppress(queue.Full):
             self._waiting.put(None, timeout=LAST_SECONDS)
             self._writer.join(LAST_SECONDS)
+        if self._writer.is_alive():  # the sink is stalled, and what the interpreter still says must not wait for it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.descriptor)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
