@@ -74,7 +74,7 @@ class Entry:
 
     def end(self, error: str | None) -> None:
         """It has ended; `error` says what went wrong, if anything did."""
-        if not self._over:
+        if self._number and not self._over:
             self._over = True
             seconds = round(monotonic() - self._began, 6)
             self._audit.write_soon(
@@ -92,6 +92,8 @@ class Audit:
         self._file = -1
         self._size = 0
         self._number = 0
+        self._unwritten = Entry(self, 0)
+        """For every command where nothing is written."""
         self._lines: list[str] = []
         self._second, self._clock, self._looked = 0, "", 0
         self._syslog = _syslog() if syslog and self._path else None
@@ -114,6 +116,8 @@ class Audit:
 
     def begin(self, caller: Caller, name: str, arguments: object) -> Entry:
         """A command is to run. Raises CommandError where that has to be written, and cannot."""
+        if self._path is None:
+            return self._unwritten
         self._number += 1
         entry = Entry(self, self._number)
         written = self.write("command", id=self._number, **_who(caller), name=name, arguments=cut(arguments))

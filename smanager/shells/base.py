@@ -23,6 +23,9 @@ from smanager.text import begins, resembling
 ALTERNATIVES = 3
 """Names offered in place of one that is not known."""
 
+LASTING = (Work, Following)
+"""What the manager's own commands are that take time."""
+
 LEADING = frozenset({"watch", "help"})
 """Commands before another one, whose arguments may be secrets: their names alone are written down."""
 
@@ -108,7 +111,7 @@ class Shell(cmd.Cmd):
         except Exception as error:
             entry.end(str(error))
             raise
-        if isinstance(outcome, Work | Following):
+        if isinstance(outcome, LASTING):
             self.manager.jobs.track(outcome, self.caller, entry)
         else:
             entry.end(None)
