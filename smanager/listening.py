@@ -6,7 +6,6 @@ import errno
 import ipaddress
 import os
 import re
-import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
@@ -209,12 +208,6 @@ def with_passed(listeners: Sequence[ListenerSettings], names: Iterable[str]) -> 
 def is_loopback(address: str) -> bool:
     """Whether only this machine reaches an address (RFC 6890, 2.2)."""
     return address.startswith("127.") or address == "::1"
-
-
-def resolved(host: str, port: int) -> list[str]:
-    """The addresses that a host's name stands for. Raises OSError and UnicodeError."""
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def why_exposed(settings: ListenerSettings) -> str:

@@ -105,9 +105,6 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 EVERYTHING = Permissions([BUILT_IN[ADMIN]])
 """For somebody at the machine, and for the manager itself."""
 
-NOTHING = Permissions([])
-"""What is allowed before a login."""
-
 
 class Roles:
     """All roles, and the permissions of each set of them, made once."""
