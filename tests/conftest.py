@@ -198,6 +198,15 @@ def seed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port that refuses connections and that a server can be started on: it is bound, so nobody else is given it."""
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory of the servers that `kept` starts."""
     (tmp_path / "services").mkdir()

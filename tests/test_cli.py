@@ -74,6 +74,17 @@ def test_a_port_that_is_taken_is_said_in_one_line() -> None:
     assert result.stderr.count("\n") == 1
 
 
+def test_a_port_that_a_service_takes_before_the_manager_listens_is_said_in_one_line(
+    services: Path, tmp_path: Path, free_port: int
+) -> None:
+    take = f"socket.create_server(('127.0.0.1', {free_port}))"
+    write_service(services, SEED_SERVICE + f"    def start(self): import socket; self.taken = {take}\n")
+    result = smanager("--services", str(services), "--state-dir", str(tmp_path / "state"), "--port", str(free_port))
+    said = f"smanager: cannot listen on 127.0.0.1:{free_port}: address already in use; is another SManager running?"
+    assert (result.returncode, result.stderr.splitlines()[-1].startswith(said)) == (1, True), result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_other_machines_may_reach_it_where_it_is_said_to_be_meant(start: Callable[..., Server], services: Path) -> None:
     assert start("--services", services, "--host", "0.0.0.0", "--insecure").host == "0.0.0.0"
 

@@ -55,14 +55,6 @@ def run_example(script: str, port: int | str, *arguments: str) -> subprocess.Com
     )
 
 
-@pytest.fixture
-def free_port() -> Iterator[int]:
-    """A port that is bound, so nobody else's, and refuses connections, since nothing listens."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
-
-
 def test_smanager_cmd_sends_a_line_closes_its_half_and_returns_the_whole_answer() -> None:
     long_answer = "ü" * 200_000 + "\nlast line\n"
     with manager(long_answer) as (port, questions):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -90,13 +89,10 @@ def test_success_codes_decide_what_is_a_failure(kept: Callable[..., Server]) -> 
     assert "good  stopped (exit status 2; restart is 'on-failure')" in server.ask("services")
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def test_ready_when_a_port_accepts_and_hung_when_it_does_not_any_more(kept: Callable[..., Server]) -> None:
-    port = free_port()
+def test_ready_when_a_port_accepts_and_hung_when_it_does_not_any_more(
+    kept: Callable[..., Server], free_port: int
+) -> None:
+    port = free_port
     script = (
         "import os, socket, time; time.sleep(0.3); "
         f"s = socket.create_server(('127.0.0.1', {port})); open('up', 'w').close(); "

@@ -131,14 +131,6 @@ def stub() -> Iterator[Stub]:
     stub.close()
 
 
-@pytest.fixture
-def unused_port() -> Iterator[int]:
-    """A port that nobody listens on: it is bound, so nobody else can take it meanwhile."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
-
-
 def run(
     *arguments: str | int, script: bytes = b"", environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
@@ -185,8 +177,8 @@ def test_a_script_runs_its_lines_one_by_one_over_one_connection(stub: Stub) -> N
     assert stub.lines == [["hostname", "nonesuch", "partly", "two words"]]
 
 
-def test_a_script_without_commands_needs_no_server(unused_port: int) -> None:
-    done = run("-p", unused_port, script=b"\n# nothing\n")
+def test_a_script_without_commands_needs_no_server(free_port: int) -> None:
+    done = run("-p", free_port, script=b"\n# nothing\n")
     assert (done.stdout, done.stderr, done.returncode) == (b"", b"", 0)
 
 
@@ -196,10 +188,10 @@ def test_bytes_of_a_script_that_are_no_utf_8_reach_the_server() -> None:
         assert run("-p", stub.port, script=b"caf\xe9\n").stdout == b"caf\xe9\n"
 
 
-def test_the_environment_gives_the_defaults_and_options_come_first(stub: Stub, unused_port: int) -> None:
+def test_the_environment_gives_the_defaults_and_options_come_first(stub: Stub, free_port: int) -> None:
     environment = {"SMANAGER_HOST": "127.0.0.1", "SMANAGER_PORT": str(stub.port)}
     assert run("hostname", environment=environment).stdout == b"box\n"
-    environment = {"SMANAGER_HOST": "192.0.2.1", "SMANAGER_PORT": str(unused_port)}
+    environment = {"SMANAGER_HOST": "192.0.2.1", "SMANAGER_PORT": str(free_port)}
     assert run("-H", "127.0.0.1", "-p", stub.port, "hostname", environment=environment).stdout == b"box\n"
 
 
@@ -214,9 +206,9 @@ def unix_stub(tmp_path: Path) -> Iterator[str]:
     stub.close()
 
 
-def test_a_unix_socket_takes_the_place_of_host_and_port(unix_stub: str, stub: Stub, unused_port: int) -> None:
+def test_a_unix_socket_takes_the_place_of_host_and_port(unix_stub: str, stub: Stub, free_port: int) -> None:
     assert run("--unix", unix_stub, "hostname").stdout == b"box\n"
-    environment = {"SMANAGER_UNIX": unix_stub, "SMANAGER_PORT": str(unused_port)}
+    environment = {"SMANAGER_UNIX": unix_stub, "SMANAGER_PORT": str(free_port)}
     assert run(script=b"hostname\n", environment=environment).stdout == b"box\n"
     assert run("-p", stub.port, "hostname", environment=environment).returncode == 0
     assert stub.lines == [["hostname"]]
@@ -248,11 +240,11 @@ def test_a_bad_port_is_a_usage_error(port: str, given_by: str) -> None:
     assert b"SMANAGER_PORT" in done.stderr.splitlines()[-1]
 
 
-def test_without_a_server_one_line_says_what_was_tried_and_what_to_do(unused_port: int) -> None:
-    done = run("-p", unused_port, "hostname")
+def test_without_a_server_one_line_says_what_was_tried_and_what_to_do(free_port: int) -> None:
+    done = run("-p", free_port, "hostname")
     assert done.returncode == 3
     assert done.stderr.decode() == (
-        f"tshell: no SManager answers at 127.0.0.1:{unused_port} (Connection refused); "
+        f"tshell: no SManager answers at 127.0.0.1:{free_port} (Connection refused); "
         "is it running? start it with: python3 smanager.py\n"
     )
 
@@ -368,9 +360,9 @@ def test_an_answer_that_does_not_say_to_what_is_an_error(stub: Stub) -> None:
         assert client.execute("hostname") == "box\n"
 
 
-def test_a_program_gets_a_connection_error_when_there_is_no_server(unused_port: int) -> None:
-    with pytest.raises(ConnectionError, match=f"no SManager answers at 127.0.0.1:{unused_port} "):
-        tshell.smanager_cmd("127.0.0.1", unused_port, "hostname")
+def test_a_program_gets_a_connection_error_when_there_is_no_server(free_port: int) -> None:
+    with pytest.raises(ConnectionError, match=f"no SManager answers at 127.0.0.1:{free_port} "):
+        tshell.smanager_cmd("127.0.0.1", free_port, "hostname")
 
 
 def test_a_reply_beyond_the_limit_is_refused(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,11 +62,16 @@ class Listener:
         self._servers = [await create(sock=connection) for connection in taken]
         if not taken and self.settings.tcp:
             host, port = self.settings.tcp
-            self._servers = [await create(host or None, port)]
+            # Only a port that was asked for may be in TIME_WAIT; one that is picked must be nobody's, and a socket that
+            # is bound with SO_REUSEADDR and does not listen yet may be picked as well.
+            self._servers = [await create(host or None, port, reuse_address=port != 0)]
         return [connection for server in self._servers for connection in server.sockets]
 
     async def serve(self, shells: Shells, identities: Identities) -> None:
-        """Give everybody who connects from here on a shell; until then clients are refused, as if nobody listened."""
+        """Give everybody who connects from here on a shell; until then clients are refused, as if nobody listened.
+
+        Raises OSError where another process has begun to listen there meanwhile.
+        """
         self.shells = shells
         self.identities = identities
         for server in self._servers:

@@ -47,9 +47,12 @@ class Listeners:
             raise
 
     async def serve(self, shells: Shells, identities: Identities) -> None:
-        """Let clients in."""
+        """Let clients in. Raises ConfigError where somebody else has begun to listen meanwhile."""
         for listener in self._all:
-            await listener.serve(shells, identities)
+            try:
+                await listener.serve(shells, identities)
+            except OSError as error:
+                raise no_place(listener.settings, error) from None
 
     async def close(self, message: str) -> None:
         """Stop listening, tell everybody why, and see them off."""
@@ -88,7 +91,7 @@ class Listeners:
                 raise ConfigError(f"{settings.place}: systemd has passed no socket of that name; there are: {known}")
             opened = await listener.open(passed[settings.systemd] if settings.systemd is not None else ())
         except OSError as error:
-            raise ConfigError(f"cannot listen on {settings.place}: {why_not_listening(error)}") from None
+            raise no_place(settings, error) from None
         names = [connection.getsockname() for connection in opened if connection.family != socket.AF_UNIX]
         require_care(settings, [str(name[0]) for name in names])
         return [peer_name(connection.getsockname()) for connection in opened]
@@ -98,6 +101,10 @@ class Listeners:
         for unix in self._unix:
             unix.close()
         return sessions
+
+
+def no_place(settings: ListenerSettings, error: OSError) -> ConfigError:
+    return ConfigError(f"cannot listen on {settings.place}: {why_not_listening(error)}")
 
 
 def require_care(settings: ListenerSettings, addresses: Sequence[str]) -> None:
