@@ -242,6 +242,7 @@ CYCLES = 10_000
 WARM_UP = 100
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_starts_and_stops_grow_nothing(kept: Callable[..., Server]) -> None:
     server = kept(SLEEPER + SLEEPER.replace("sleeper", "other"))  # the other one keeps the host
