@@ -10,9 +10,10 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -22,8 +23,6 @@ from typing import TYPE_CHECKING, Any
 from smanager.commands import Command, CommandError
 
 if TYPE_CHECKING:
-    from logging.handlers import SysLogHandler
-
     from smanager.access.callers import Caller
     from smanager.binding import Arguments
 
@@ -45,6 +44,11 @@ SECRET = "(secret)"
 
 UNWRITTEN = frozenset({"exit", "quit", "help", "whoami", "status"})
 """What may be run where nothing can be written though it is required: to leave, and to see that."""
+
+SYSLOG_SOCKET = "/dev/log"
+
+SYSLOG_HEADER = b"<86>smanager: "
+"""RFC 3164, section 4.1: facility 10 (authorization, private) × 8 + severity 6 (informational); the tag."""
 
 log = logging.getLogger("smanager")
 
@@ -96,7 +100,7 @@ class Audit:
         """For every command where nothing is written."""
         self._lines: list[str] = []
         self._second, self._clock, self._looked = 0, "", 0
-        self._syslog = _syslog() if syslog and self._path else None
+        self._syslog = Syslog() if syslog and self._path else None
         self.lost = 0
         """Lines that could not be written."""
         if need is Need.REQUIRED and path:
@@ -158,14 +162,14 @@ class Audit:
             self.lost += len(lines)
             return False
         if self._syslog:
-            for line in lines:
-                with suppress(OSError):
-                    self._syslog.emit(logging.makeLogRecord({"msg": line.rstrip(), "levelno": logging.INFO}))
+            self._syslog.write(lines)
         return True
 
     def close(self) -> None:
         self._flush()
         self._shut()
+        if self._syslog:
+            self._syslog.close()
 
     def _shut(self) -> None:
         if self._file >= 0:
@@ -217,6 +221,28 @@ class Audit:
         self._open(path)
 
 
+class Syslog:
+    """Gives lines to the system's log as well. It never waits for that one: the stdlib's handler and module would."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._failed = False
+
+    def write(self, lines: Sequence[str]) -> None:
+        try:
+            for line in lines:
+                self._socket.sendto(SYSLOG_HEADER + line.rstrip().encode(), SYSLOG_SOCKET)
+            self._failed = False
+        except OSError as error:  # it is away, or busy: the journal itself has the lines
+            if not self._failed:
+                log.warning("%s: audit lines do not get there: %s", SYSLOG_SOCKET, error.strerror)
+            self._failed = True
+
+    def close(self) -> None:
+        self._socket.close()
+
+
 def told(command: Command, arguments: Arguments) -> dict[str, Any]:
     """A command's arguments by name, as they are written; what is annotated as a Secret is not."""
     positions = list(arguments.positions)
@@ -236,12 +262,6 @@ def told(command: Command, arguments: Arguments) -> dict[str, Any]:
 def _who(caller: Caller) -> dict[str, str]:
     found = {"user": caller.user, "from": caller.origin}
     return {**found, "for": caller.behalf} if caller.behalf else found
-
-
-def _syslog() -> SysLogHandler:
-    from logging.handlers import SysLogHandler  # where it is asked for
-
-    return SysLogHandler("/dev/log", facility=SysLogHandler.LOG_AUTH)
 
 
 def cut(value: object) -> Any:

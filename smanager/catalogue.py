@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from smanager.access.roles import Permissions
 from smanager.commands import Command, CommandError
 from smanager.config import Services
 from smanager.files import services_files
 from smanager.graph import circles
-from smanager.history import History
+from smanager.history import History, listed
 from smanager.settings import Settings, SettingsError, nearest, settings_of
 from smanager.states import State
 
@@ -36,6 +37,8 @@ class Service:
     settings: Settings = field(default_factory=Settings)
     state: State = State.STOPPED
     reason: str = ""
+    waits_for: Sequence[str] = ()
+    """Services that have to be up before it begins, and are not."""
     fingerprint: object = None
     """What told its file from others when its process loaded it."""
     since: float = 0.0
@@ -48,6 +51,7 @@ class Service:
 
     @property
     def condition(self) -> str:
+        """How it is, in words that anybody may be told who may know of it."""
         return f"{self.state.value} ({self.reason})" if self.reason else self.state.value
 
     @property
@@ -58,6 +62,21 @@ class Service:
     def enter(self, state: State, reason: str, now: float) -> None:
         """Be in `state` from here on."""
         self.state, self.reason, self.since = state, reason, now
+        self.waits_for = ()
+
+    def wait_for(self, names: Sequence[str]) -> None:
+        """Begin once these are up."""
+        self.waits_for = names
+        self.reason = "waits for others" if names else ""
+
+    def reason_for(self, permissions: Permissions) -> str:
+        """Why it is in its state, which names those others only that somebody may know."""
+        named = list(filter(permissions.know, self.waits_for))
+        return f"waits for {listed(named)}" if named else self.reason
+
+    def condition_for(self, permissions: Permissions) -> str:
+        reason = self.reason_for(permissions)
+        return f"{self.state.value} ({reason})" if reason else self.state.value
 
 
 @dataclass(eq=False, slots=True)

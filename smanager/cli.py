@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from smanager import audit, config, orphans, systemd
+from smanager.access.callers import Caller
 from smanager.access.identities import Identities
 from smanager.access.users import UsersError, UsersFile
 from smanager.audit import Audit, Need
@@ -118,7 +119,7 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
     reloads: set[asyncio.Task[None]] = set()
     loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(asyncio.create_task(reload(manager))))
     try:
-        await manager.begin("the manager")
+        await manager.begin(Caller("the manager"))
         if not manager.end.is_set():
             await listeners.serve(Shells(manager), identities)
             say(f"listening on {', '.join(addresses)}")
@@ -139,7 +140,7 @@ async def reload(manager: Manager) -> None:
     log = logging.getLogger("smanager")
     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
-        await manager.reload("SIGHUP", lambda text: log.info("reload: %s", text))
+        await manager.reload(Caller("SIGHUP"), lambda text: log.info("reload: %s", text))
     except (ConfigError, CommandError) as error:
         log.error("reload: %s; everything is as it was", error)
     except Exception:

@@ -21,7 +21,7 @@ from smanager.listening import (
     ListenerSettings,
     listener_of,
 )
-from smanager.settings import SettingsError, boolean, list_of, nearest, port, settings_of, some, text
+from smanager.settings import SettingsError, boolean, checked, list_of, port, settings_of, some, text
 
 USERS_FILE = "smanager-users.json"
 """The users' file where nothing else is said, beside the configuration or here."""
@@ -212,6 +212,15 @@ def _need(value: object) -> Need:
         raise ValueError("one of " + ", ".join(f'"{need.value}"' for need in Need)) from None
 
 
+def _tables(what: str) -> Callable[[object], dict[str, Any]]:
+    def check(value: object) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValueError(what)
+        return value
+
+    return check
+
+
 def _listening_port(value: object) -> int:
     return 0 if value == 0 and not isinstance(value, bool) else port(value)
 
@@ -230,7 +239,11 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "audit_syslog": boolean,
 }
 
-_TABLES = {"services": "[services.web]", "listeners": "[listeners.lan]", "roles": "[roles.operator]"}
+_TABLES = {
+    "services": _tables("tables such as [services.web]"),
+    "listeners": _tables("tables such as [listeners.lan]"),
+    "roles": _tables("tables such as [roles.operator]"),
+}
 
 AT_START = (
     *("host", "port", "insecure", "max_sessions", "state_dir", "listeners"),
@@ -249,20 +262,10 @@ def read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
-    checked: dict[str, Any] = {}
-    for key, value in written.items():
-        if key in _TABLES:
-            if not isinstance(value, dict):
-                raise ConfigError(f"{path}: {key} is {value!r}, and should be tables such as {_TABLES[key]}")
-            checked[key] = value
-        elif key not in _CHECKS:
-            raise ConfigError(f"{path}: there is no key {key!r}; {nearest(key, [*_CHECKS, *_TABLES])}")
-        else:
-            try:
-                checked[key] = _CHECKS[key](value)
-            except ValueError as error:
-                raise ConfigError(f"{path}: {key} is {value!r}, and should be {error}") from None
-    return checked
+    try:
+        return checked(written, {**_CHECKS, **_TABLES})
+    except SettingsError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def users_file(path: Path | None) -> Path:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from smanager.binding import Arguments
 from smanager.catalogue import Service
 from smanager.commands import Command, CommandError
-from smanager.history import LAST_LINES, Life, listed
+from smanager.history import LAST_LINES, Life
 from smanager.hosts.handle import Host, HostError
 from smanager.hosts.remotecall import Call, Sink
 from smanager.pool import Slot
@@ -74,7 +74,6 @@ class Keeper:
         self._ends = Ends()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._waits = False  # for others that have to be up before
         self._over = asyncio.Event()  # its end has been noticed
         self._life = Life(0.0, "", 0.0)  # the one that goes on, or went on last
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,7 +98,7 @@ class Keeper:
     @property
     def is_stuck(self) -> bool:
         """Whether it waits for others, of which not all are on their way."""
-        return self._waits and self._settled.is_set()
+        return bool(self.service.waits_for) and self._settled.is_set()
 
     # What people ask for.
 
@@ -166,7 +165,7 @@ class Keeper:
 
     def proceed(self) -> None:
         """What it waits for may have come."""
-        if self.state is State.STARTING and self._waits:
+        if self.state is State.STARTING and self.service.waits_for:
             self._go_on()
 
     # What its host reports.
@@ -214,8 +213,7 @@ class Keeper:
         """Begin, unless others have to be up before."""
         order = self._household.dependencies
         lacking = order.lacking(self.service)
-        self._waits = bool(lacking)
-        self.service.reason = f"waits for {listed(lacking)}" if lacking else ""
+        self.service.wait_for(lacking)
         if all(map(order.is_to_come, lacking)):
             self._settled.clear()
         else:
@@ -322,7 +320,6 @@ class Keeper:
         if state is None:
             return False
         self._set_timer(0, None)
-        self._waits = False
         self.service.enter(state, reason, self._loop.time())
         at_once = state is State.BACKOFF and self.attempt_at <= self._loop.time()
         self._settled.clear() if state is State.STARTING or at_once else self._settled.set()

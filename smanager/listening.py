@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from smanager.access.roles import ADMIN
-from smanager.settings import SettingsError, boolean, list_of, nearest, some, text
+from smanager.settings import SettingsError, boolean, checked, list_of, some, text
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -47,6 +47,10 @@ class Tls:
     """Where it is not in the certificate's file."""
     client_ca: Path | None = None
     """The authority of the clients' certificates, where these may say who they are."""
+
+    def at(self, base: Path) -> Tls:
+        """The same files, where relative paths start at `base`."""
+        return Tls(base / self.certificate, self.key and base / self.key, self.client_ca and base / self.client_ca)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,17 @@ def _permissions(value: object) -> int:
     return int(value, 8)
 
 
+def _tls(value: object) -> Tls:
+    names = [field.name for field in fields(Tls)]
+    what = 'a table such as { certificate = "cert.pem", key = "key.pem" }, and client_ca for clients with certificates'
+    if not isinstance(value, dict) or "certificate" not in value or not set(value) <= set(names):
+        raise ValueError(what)
+    try:
+        return Tls(**{key: _path(path) for key, path in value.items()})
+    except ValueError:
+        raise ValueError(what) from None
+
+
 _CHECKS: Mapping[str, Callable[[object], Any]] = {
     "tcp": _address,
     "unix": _path,
@@ -142,32 +157,19 @@ _CHECKS: Mapping[str, Callable[[object], Any]] = {
     "permissions": _permissions,
     "owner": text,
     "group": text,
+    "tls": _tls,
 }
 
-
-KEYS = (*_CHECKS, "tls")
+KEYS = tuple(_CHECKS)
 
 
 def listener_of(name: str, given: object, base: Path) -> ListenerSettings:
     """A listener's table; relative paths start at `base`. Raises SettingsError."""
     if not isinstance(given, dict):
         raise SettingsError(f"is {given!r}, and should be a table")
-    checked: dict[str, Any] = {}
-    for key, value in given.items():
-        if key == "tls":
-            checked[key] = _tls(value, base)
-        elif key not in _CHECKS:
-            raise SettingsError(f"there is no key {key!r}; {nearest(key, [*_CHECKS, 'tls'])}")
-        else:
-            try:
-                checked[key] = _CHECKS[key](value)
-            except ValueError as error:
-                raise SettingsError(f"{key} is {value!r}, and should be {error}") from None
-    found = ListenerSettings(name, **checked)
-    if found.unix:
-        found = replace(found, unix=base / found.unix)
+    found = ListenerSettings(name, **checked(given, _CHECKS))
     _check_together(found, given)
-    return found
+    return replace(found, unix=found.unix and base / found.unix, tls=found.tls and found.tls.at(base))
 
 
 def _check_together(found: ListenerSettings, given: Mapping[str, object]) -> None:
@@ -181,17 +183,6 @@ def _check_together(found: ListenerSettings, given: Mapping[str, object]) -> Non
             raise SettingsError(f"{key} is for unix sockets")
     if found.allow and found.unix:
         raise SettingsError("allow is for networks; who may open a unix socket is a matter of its permissions")
-
-
-def _tls(value: object, base: Path) -> Tls:
-    names = [field.name for field in fields(Tls)]
-    what = 'a table such as { certificate = "cert.pem", key = "key.pem" }'
-    if not isinstance(value, dict) or "certificate" not in value or not set(value) <= set(names):
-        raise SettingsError(f"tls is {value!r}, and should be {what}, with client_ca where clients have certificates")
-    try:
-        return Tls(**{key: base / _path(path) for key, path in value.items()})
-    except ValueError:
-        raise SettingsError(f"tls is {value!r}, and should be {what}") from None
 
 
 def with_passed(listeners: Sequence[ListenerSettings], names: Iterable[str]) -> list[ListenerSettings]:

@@ -76,11 +76,11 @@ class Manager:
 
     # The program's own start and end.
 
-    async def begin(self, asked_by: str) -> None:
+    async def begin(self, by: Caller) -> None:
         """Find and start all services; returns when they are up, after READY_SECONDS, or at the end."""
         self.pool.guard.begin()
         self.catalogue.list_files(self.catalogue.find_files())
-        starting = asyncio.ensure_future(self._find_and_start(self.catalogue.files.values(), asked_by))
+        starting = asyncio.ensure_future(self._find_and_start(self.catalogue.files.values(), by))
         end = asyncio.ensure_future(self.end.wait())
         starting.add_done_callback(report_mistake)
         done, _ = await asyncio.wait([starting, end], timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -94,7 +94,7 @@ class Manager:
         """Stop all services, those first that others do not need; none is left after STOP_SECONDS."""
         self.pool.shut()
         stopping = asyncio.ensure_future(
-            self._stop(list(self.keepers.values()), "the manager's end", lambda text: None)
+            self._stop(list(self.keepers.values()), Caller("the manager's end"), lambda text: None)
         )
         if not (await asyncio.wait([stopping], timeout=STOP_SECONDS))[0]:
             log.warning("not all services have stopped within %g s; they are killed", STOP_SECONDS)
@@ -118,29 +118,29 @@ class Manager:
         allow = caller.permissions.allow_on
         return {service: self.keepers[service] for service in sorted(self.keepers) if allow(name, service)}
 
-    async def start(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
+    async def start(self, keepers: Sequence[Keeper], by: Caller, tell: Callable[[str], object]) -> None:
         """Start services and those that they need; `tell` is told of each when it is up, or will not be."""
         starting = self.dependencies.needed(keepers)
         self._kept_down = self._kept_down - {keeper.name for keeper in starting}
-        await asyncio.gather(self._remember_stops(), self._start(starting, asked_by, tell))
+        await asyncio.gather(self._remember_stops(), self._start(starting, by, tell))
 
-    async def stop(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
+    async def stop(self, keepers: Sequence[Keeper], by: Caller, tell: Callable[[str], object]) -> None:
         """Stop services, and before them those that need them; `tell` is told of each that is down."""
         stopping = self.dependencies.stopped_with(keepers)
         self._kept_down = self._kept_down | {keeper.name for keeper in stopping}
-        problem, _ = await asyncio.gather(self._remember_stops(), self._stop(stopping, asked_by, tell))
+        problem, _ = await asyncio.gather(self._remember_stops(), self._stop(stopping, by, tell))
         if problem:
             tell(f"*** they will be started again with the manager: {problem}")
 
-    async def restart(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
+    async def restart(self, keepers: Sequence[Keeper], by: Caller, tell: Callable[[str], object]) -> None:
         """Stop services, those that need them and those that share their processes; start again what ran."""
         affected = self.dependencies.stopped_with(self.dependencies.sharing(keepers))
         ran = [keeper for keeper in affected if keeper in keepers or not keeper.down.is_set()]
         self._kept_down = self._kept_down - {keeper.name for keeper in ran}
-        await asyncio.gather(self._remember_stops(), self._stop(affected, asked_by, lambda text: None))
-        await self._start(ran, asked_by, tell)
+        await asyncio.gather(self._remember_stops(), self._stop(affected, by, lambda text: None))
+        await self._start(ran, by, tell)
 
-    async def restart_all(self, asked_by: str, tell: Callable[[str], object]) -> None:
+    async def restart_all(self, by: Caller, tell: Callable[[str], object]) -> None:
         """Stop each file's services, look what is in it now, and start what should run; files may be new, or gone.
 
         Raises CommandError where a services directory cannot be read; then everything goes on as it was.
@@ -151,9 +151,9 @@ class Manager:
 
             async def restart(file: ServicesFile) -> None:
                 keepers = [keeper for keeper in before if keeper.service.file is file]
-                await asyncio.gather(*(self._stop_one(keeper, before, asked_by) for keeper in keepers))
+                await asyncio.gather(*(self._stop_one(keeper, before, by) for keeper in keepers))
                 if file.path in found:
-                    await self._find_and_start([file], asked_by, tell)
+                    await self._find_and_start([file], by, tell)
 
             files = {**self.catalogue.files, **found}
             for file in files.values():
@@ -165,10 +165,10 @@ class Manager:
                 if self.catalogue.services.get(keeper.name) is not keeper.service:
                     self._forget(keeper)
 
-    async def load(self, file: ServicesFile, asked_by: str, tell: Callable[[str], object]) -> None:
+    async def load(self, file: ServicesFile, by: Caller, tell: Callable[[str], object]) -> None:
         """Try a file again that could not be loaded."""
         async with self._changing:
-            await self._find_and_start([file], asked_by, tell)
+            await self._find_and_start([file], by, tell)
 
     def forward(self, number: signal.Signals) -> None:
         """Send a signal to all programs."""
@@ -208,7 +208,7 @@ class Manager:
             return replace(change, verb="change", why=f"{change.why}, and stays stopped, as was asked")
         return change
 
-    async def reload(self, asked_by: str, tell: Callable[[str], object]) -> None:
+    async def reload(self, by: Caller, tell: Callable[[str], object]) -> None:
         """Bring all to what is wanted now, restarting only what has to be; `tell` is told of each change.
 
         Raises as `plan` does, and has done nothing then.
@@ -229,7 +229,7 @@ class Manager:
                 and (keeper in meant or not keeper.down.is_set())
             ]
             stopping = dict.fromkeys([*again, *gone, *self._concerned(found, "stop")])
-            await self._stop(list(stopping), asked_by, lambda text: None)
+            await self._stop(list(stopping), by, lambda text: None)
             for keeper in gone:
                 self._forget(keeper)
             if self.roles.renew(wanted.roles):
@@ -237,8 +237,8 @@ class Manager:
             self.catalogue.reconfigure(wanted, files)
             for service in self.catalogue.services.values():
                 self._keep(service)
-            await self._start([*ran, *self._concerned(found, "start")], asked_by, tell)
-            await self._find_and_start(files_again, asked_by, tell)
+            await self._start([*ran, *self._concerned(found, "start")], by, tell)
+            await self._find_and_start(files_again, by, tell)
             self.when_reloaded(tell)
 
     def _concerned(self, found: Iterable[Change], verb: str) -> list[Keeper]:
@@ -324,7 +324,7 @@ class Manager:
     # What those are made of.
 
     async def _find_and_start(
-        self, files: Iterable[ServicesFile], asked_by: str, tell: Callable[[str], object] = lambda text: None
+        self, files: Iterable[ServicesFile], by: Caller, tell: Callable[[str], object] = lambda text: None
     ) -> None:
         async def find_and_start(file: ServicesFile) -> None:
             await self._discovery.discover(file)
@@ -334,7 +334,7 @@ class Manager:
             for service in file.services:
                 if service.state is State.STOPPED and not service.reason and service not in services:
                     service.reason = "as was asked before" if service.settings.enabled else "not enabled"
-            await self._start([self.keepers[service.name] for service in services], asked_by, tell)
+            await self._start([self.keepers[service.name] for service in services], by, tell)
 
         files = list(files)
         for file in files:  # a class may have moved from one to another
@@ -371,7 +371,7 @@ class Manager:
                 self._remembered = kept
         return ""
 
-    async def _start(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
+    async def _start(self, keepers: Sequence[Keeper], by: Caller, tell: Callable[[str], object]) -> None:
         """Start services side by side, as far as they let each other; return when each is up, or will not be soon."""
         in_circles = self.catalogue.circles()
 
@@ -381,30 +381,30 @@ class Manager:
             while keeper.state is State.STOPPING:  # somebody stopped it a moment ago, and now it is wanted again
                 await keeper.down.wait()
                 if keeper.name not in self._kept_down:
-                    keeper.start(asked_by)
+                    keeper.start(str(by))
             await keeper.settled()
 
         for keeper in starting:
             if keeper.name in in_circles:
                 tell(f"{keeper.name}: needs a circle; `services` says which")
             else:
-                keeper.start(asked_by)
+                keeper.start(str(by))
         self._look_again()
-        ways = [with_progress(keeper, start(keeper), tell) for keeper in starting if keeper.name not in in_circles]
+        ways = [with_progress(keeper, start(keeper), by, tell) for keeper in starting if keeper.name not in in_circles]
         await asyncio.gather(*ways)
 
-    async def _stop(self, keepers: Sequence[Keeper], asked_by: str, tell: Callable[[str], object]) -> None:
+    async def _stop(self, keepers: Sequence[Keeper], by: Caller, tell: Callable[[str], object]) -> None:
         """Stop services side by side, each once those among them are down that come after it."""
 
         async def stop(keeper: Keeper) -> None:
-            await with_progress(keeper, self._stop_one(keeper, keepers, asked_by), tell)
+            await with_progress(keeper, self._stop_one(keeper, keepers, by), by, tell)
 
         await asyncio.gather(*map(stop, keepers))
 
-    async def _stop_one(self, keeper: Keeper, among: Sequence[Keeper], asked_by: str) -> None:
+    async def _stop_one(self, keeper: Keeper, among: Sequence[Keeper], by: Caller) -> None:
         before = self.dependencies.stopped_before(keeper, among)
         await asyncio.gather(*(other.down.wait() for other in before))
-        keeper.stop(asked_by)
+        keeper.stop(str(by))
         await keeper.down.wait()
 
     def _log_line(self, slot: Slot, name: str | None, line: str) -> None:
@@ -414,13 +414,15 @@ class Manager:
         self._journal.line("+".join(names) or Path(slot.key).name, services, line)
 
 
-async def with_progress(keeper: Keeper, work: Coroutine[Any, Any, None], tell: Callable[[str], object]) -> None:
-    """Do some work on a service, and tell how it is then, and while that takes long."""
+async def with_progress(
+    keeper: Keeper, work: Coroutine[Any, Any, None], by: Caller, tell: Callable[[str], object]
+) -> None:
+    """Do some work on a service, and tell who has asked for it how it is then, and while that takes long."""
     doing = asyncio.ensure_future(work)
     while not (await asyncio.wait([doing], timeout=PROGRESS_SECONDS))[0]:
-        tell(f"{keeper.name}: still {keeper.service.condition}")
+        tell(f"{keeper.name}: still {keeper.service.condition_for(by.permissions)}")
     doing.result()
-    tell(f"{keeper.name}: {keeper.service.condition}")
+    tell(f"{keeper.name}: {keeper.service.condition_for(by.permissions)}")
 
 
 def report_mistake(task: asyncio.Future[None]) -> None:

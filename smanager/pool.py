@@ -209,7 +209,7 @@ class Slot:
             if culprit in ("", name):
                 resident.ended(reason, clean)
             else:
-                resident.ended(f"its process was ended because of {culprit}", clean=False, by_itself=False)
+                resident.ended("its process was ended because of another service in it", clean=False, by_itself=False)
 
 
 class Pool:

@@ -276,32 +276,36 @@ _CHECKS = {**PLACE_CHECKS, **POLICY_CHECKS, **SERVICE_CHECKS, **PROGRAM_CHECKS}
 
 def settings_of(given: Mapping[str, object], is_program: bool) -> Settings:
     """The settings that the keys in `given` make. Raises SettingsError at the first that cannot be."""
-    checked = {key: _checked(key, value) for key, value in given.items()}
-    for_program = _taken(checked, PROGRAM_CHECKS)
+    found = checked(given, _CHECKS)
+    for_program = _taken(found, PROGRAM_CHECKS)
     if for_program and not is_program:
         raise SettingsError(f"{next(iter(for_program))}: only a program can have it, and this service is none")
     if is_program and "program" not in for_program:
         raise SettingsError('program is missing; it should be a list of words, such as ["sleep", "60"]')
-    if is_program and checked.get("watchdog"):
+    if is_program and found.get("watchdog"):
         raise SettingsError("watchdog: a program cannot say that it is alive; alive_when looks after it")
     return Settings(
-        policy=Policy(**_taken(checked, POLICY_CHECKS)),
+        policy=Policy(**_taken(found, POLICY_CHECKS)),
         program=ProgramSettings(**for_program) if is_program else None,
-        **_taken(checked, {**PLACE_CHECKS, **SERVICE_CHECKS}),
+        **_taken(found, {**PLACE_CHECKS, **SERVICE_CHECKS}),
     )
 
 
-def _checked(key: str, value: object) -> Any:
-    if key not in _CHECKS:
-        raise SettingsError(f"there is no setting {key!r}; {nearest(key, _CHECKS)}")
-    try:
-        return _CHECKS[key](value)
-    except ValueError as error:
-        raise SettingsError(f"{key} is {value!r}, and should be {error}") from None
+def checked(given: Mapping[str, object], checks: Mapping[str, Callable[[object], Any]]) -> dict[str, Any]:
+    """What a table gives, each key by its checker. Raises SettingsError at the first that cannot be."""
+    found = {}
+    for key, value in given.items():
+        if key not in checks:
+            raise SettingsError(f"there is no setting {key!r}; {nearest(key, checks)}")
+        try:
+            found[key] = checks[key](value)
+        except ValueError as error:
+            raise SettingsError(f"{key} is {value!r}, and should be {error}") from None
+    return found
 
 
-def _taken(checked: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    return {key: checked[key] for key in keys if key in checked}
+def _taken(found: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: found[key] for key in keys if key in found}
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

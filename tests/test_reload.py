@@ -157,7 +157,7 @@ def test_a_file_is_other_for_whoever_runs_what_it_was(two: Server) -> None:
             "[services.one]\nprogram = 5",
             "*** reload: smanager.toml: [services.one] program is 5, and should be a list of",
         ),
-        ("servicse = 1", "*** reload: smanager.toml: there is no key 'servicse'; did you mean services?"),
+        ("servicse = 1", "*** reload: smanager.toml: there is no setting 'servicse'; did you mean services?"),
         (TWO + 'after = ["two"]', "*** reload: smanager.toml: [services.two] needs a circle: two → two"),
         (
             TWO + '[services.systemstatus]\ndirectory = "x"',

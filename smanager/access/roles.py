@@ -21,6 +21,9 @@ ALWAYS = frozenset({"help", "exit", "quit", "whoami"})
 ASKING = {"kill": ADMIN, "reload": ADMIN, "restart all": ADMIN, "kick": ADMIN}
 """The manager's own commands that ask for a role, as a service's command may with `@command(role=...)`."""
 
+ON_SERVICES = ("status", "why", "logs", "start", "stop", "restart", "signal", "wait", "plan")
+"""The manager's own commands that are about services."""
+
 _LOOKING = ("services", "status", "why", "logs", "events", "jobs", "plan", "wait", "watch")
 _OPERATING = ("start", "stop", "restart", "signal", "cancel", "who", "broadcast", "*.*")
 
@@ -67,6 +70,10 @@ class Permissions:
     def allow_on(self, name: str, service: str) -> bool:
         """Whether one of the manager's own commands may be run on a service."""
         return self._ask((name, f"{name} {service}"), "")
+
+    def know(self, service: str) -> bool:
+        """Whether a service of this name, be there one or not, may be asked about or looked after."""
+        return self.allow("services") or any(self.allow_on(name, service) for name in ON_SERVICES)
 
     def show(self, name: str) -> bool:
         """Whether one of the manager's own commands may be run at all, be it on one service only."""

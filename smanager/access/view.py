@@ -8,9 +8,6 @@ from smanager.access.roles import Permissions
 from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.commands import Command
 
-ON_SERVICES = ("status", "why", "logs", "start", "stop", "restart", "signal", "wait", "plan")
-"""The manager's own commands that are about services."""
-
 
 class View:
     """The services and commands that one set of permissions shows; all else is as if it did not exist."""
@@ -43,14 +40,17 @@ class View:
         """What is wrong with services files."""
         return list(self._catalogue.problems()) if self._permissions.allow("services") else []
 
+    def conditions(self) -> dict[str, str]:
+        """How each service is."""
+        return {name: service.condition_for(self._permissions) for name, service in self.services.items()}
+
     def _shown(self, service: Service) -> dict[str, Command]:
         allow = self._permissions.allow_command
         return {name: command for name, command in service.commands.items() if allow(service.name, command)}
 
     def _is_shown(self, service: str) -> bool:
         """Whether anything may be done with it, or asked about it."""
-        on_it = (self._permissions.allow_on(name, service) for name in ON_SERVICES)
-        return bool(self._commands[service]) or self._permissions.allow("services") or any(on_it)
+        return bool(self._commands[service]) or self._permissions.know(service)
 
 
 def by_all_names(commands: dict[str, Command]) -> dict[str, Command]:

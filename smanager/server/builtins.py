@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
@@ -56,7 +56,7 @@ class BuiltIns:
 
     async def services_list(self) -> list[dict[str, object]]:
         """The services and how they are: times in seconds, memory in bytes"""
-        return list(map(facts, self._manager.permitted(self._caller, "status").values()))
+        return self._facts(self._manager.permitted(self._caller, "status").values())
 
     async def service_start(self, names: list[str]) -> list[dict[str, object]]:
         """Start services, and what they need; returns how they are then
@@ -88,7 +88,7 @@ class BuiltIns:
         Args:
             names: which ones; a name may be a pattern, or `all`
         """
-        return list(map(reasons, self._meant("why", names)))
+        return [reasons(keeper, self._caller.permissions) for keeper in self._meant("why", names)]
 
     async def service_wait(self, names: list[str], state: State, timeout: timedelta | None = None) -> None:
         """Returns when services are in a state, and fails where that takes too long
@@ -150,7 +150,7 @@ class BuiltIns:
         if dry_run:
             return list(map(str, (await self._manager.plan()).changes))
         told: list[str] = []
-        await asyncio.shield(asyncio.ensure_future(self._manager.reload(str(self._caller), told.append)))
+        await asyncio.shield(asyncio.ensure_future(self._manager.reload(self._caller, told.append)))
         return told
 
     async def sessions_list(self) -> list[dict[str, object]]:
@@ -269,12 +269,15 @@ class BuiltIns:
     ) -> list[dict[str, object]]:
         keepers = self._meant(verb, names)
         told: list[str] = []
-        await asyncio.shield(asyncio.ensure_future(change(keepers, str(self._caller), told.append)))  # never half done
+        await asyncio.shield(asyncio.ensure_future(change(keepers, self._caller, told.append)))  # never half done
         if wanted and any(keeper.state is not wanted for keeper in keepers):
             known = self._manager.permitted(self._caller, verb)
             told = [line for line in told if is_known(line, known, self._manager.keepers)]
             raise CommandError(f"not everything is running: {'; '.join(told)}")
-        return list(map(facts, keepers))
+        return self._facts(keepers)
+
+    def _facts(self, keepers: Iterable[Keeper]) -> list[dict[str, object]]:
+        return [facts(keeper, self._caller.permissions) for keeper in keepers]
 
     def _share(self) -> None:
         """While too much output is held, let only the oldest request go on."""

@@ -54,7 +54,7 @@ def run(manager: Manager, log: LogQueue) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        _await(loop, manager.begin("the console"))
+        _await(loop, manager.begin(Caller("the console")))
         return Console(manager, loop, log).run()
     except (Ended, KeyboardInterrupt):
         return 0

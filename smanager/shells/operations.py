@@ -86,7 +86,8 @@ class Operations(People):
         time and memory of its process, and how its last life ended. A script gets a tab between the columns.
         """
         keepers = self.meant("status", split_words(arg) or self.here or ["all"])
-        self.results.table(statuspages.rows(keepers), list(map(statuspages.facts, keepers)))
+        facts = [statuspages.facts(keeper, self.caller.permissions) for keeper in keepers]
+        self.results.table(list(map(statuspages.row, facts)), facts)
         if lost := self.manager.audit.lost:
             self.tell(f"*** {lost} lines of the audit journal could not be written")
 
@@ -98,7 +99,7 @@ class Operations(People):
         keepers = self.named("start", arg)
 
         async def start() -> None:
-            await self.manager.start(keepers, str(self.caller), self.teller("start"))
+            await self.manager.start(keepers, self.caller, self.teller("start"))
             self.require_running("start", keepers)
 
         return Work(start(), "start")
@@ -110,7 +111,7 @@ class Operations(People):
         stopped until they are started.
         """
         keepers = self.named("stop", arg)
-        return Work(self.manager.stop(keepers, str(self.caller), self.teller("stop")), "stop")
+        return Work(self.manager.stop(keepers, self.caller, self.teller("stop")), "stop")
 
     def do_restart(self, arg: str) -> Outcome:
         """restart services
@@ -130,9 +131,9 @@ class Operations(People):
         keepers = self.meant("restart", known) if known else []
 
         async def restart() -> None:
-            await self.manager.restart(keepers, str(self.caller), self.teller("restart"))
+            await self.manager.restart(keepers, self.caller, self.teller("restart"))
             for file in files:
-                await self.manager.load(file, str(self.caller), self.tell)
+                await self.manager.load(file, self.caller, self.tell)
             concerned = dict.fromkeys([*files, *(keeper.service.file for keeper in keepers)])
             problems = [f"{file.path.name}: {problem}" for file in concerned for problem in file.problems]
             for problem in problems:
@@ -142,7 +143,7 @@ class Operations(People):
         return Work(restart(), "restart")
 
     async def restart_all(self) -> None:
-        await self.manager.restart_all(str(self.caller), self.tell)
+        await self.manager.restart_all(self.caller, self.tell)
         problems = [f"{file.path.name}: {problem}" for file, problem in self.manager.catalogue.problems()]
         for problem in problems:
             self.tell(problem)
@@ -168,7 +169,9 @@ class Operations(People):
         it printed last, and when the next attempt is made.
         """
         keepers = self.named("why", arg)
-        self.results.page("\n".join(map(statuspages.why, keepers)), list(map(statuspages.reasons, keepers)))
+        permissions = self.caller.permissions
+        pages = [statuspages.why(keeper, permissions) for keeper in keepers]
+        self.results.page("\n".join(pages), [statuspages.reasons(keeper, permissions) for keeper in keepers])
 
     def do_logs(self, arg: str) -> Outcome:
         """show what services printed
@@ -312,7 +315,7 @@ class Operations(People):
                 for change in (await self.manager.plan()).changes:
                     tell(str(change))
             else:
-                await self.manager.reload(str(self.caller), tell)
+                await self.manager.reload(self.caller, tell)
             if not told:
                 self.tell("nothing has changed")
 

@@ -97,7 +97,7 @@ def _default_word(kind: str, value: object) -> str:
 def services(view: View) -> str:
     """The services and how they are, one to a line; then what is wrong with their files."""
     width = max(map(len, view.services), default=0)
-    lines = [f"{name:<{width}}  {service.condition}\n" for name, service in view.services.items()]
+    lines = [f"{name:<{width}}  {condition}\n" for name, condition in view.conditions().items()]
     lines += [f"{file.path}: {problem}\n" for file, problem in view.problems()]
     return "".join(lines)
 
@@ -105,7 +105,7 @@ def services(view: View) -> str:
 def services_facts(view: View) -> dict[str, object]:
     """The same for programs."""
     return {
-        "services": {name: service.condition for name, service in view.services.items()},
+        "services": view.conditions(),
         "problems": [f"{file.path}: {problem}" for file, problem in view.problems()],
     }
 

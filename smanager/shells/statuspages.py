@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
+from smanager.access.roles import Permissions
 from smanager.history import Life, Line, clock_text, duration_text
 from smanager.jobs import Job
 from smanager.keeper import Keeper
@@ -13,20 +13,15 @@ from smanager.procfs import usage
 from smanager.states import State
 
 
-def rows(keepers: Sequence[Keeper]) -> list[dict[str, str]]:
-    """How services are, for people; `shared` are figures of a process of several services."""
-    return [_row(facts(keeper)) for keeper in keepers]
-
-
-def facts(keeper: Keeper) -> dict[str, Any]:
-    """How a service is: times in seconds, memory in bytes."""
+def facts(keeper: Keeper, permissions: Permissions) -> dict[str, Any]:
+    """How a service is, as far as somebody may know: times in seconds, memory in bytes."""
     service = keeper.service
     used = usage(keeper.pid) if keeper.pid else None
     ends = [life.end for life in service.history.lives if life.end]
     return {
         "name": service.name,
         "state": service.state.value,
-        "reason": service.reason,
+        "reason": service.reason_for(permissions),
         "pid": keeper.pid or None,
         "since": round(monotonic() - service.since, 3) if service.since else None,
         "restarts": service.history.restarts,
@@ -37,7 +32,8 @@ def facts(keeper: Keeper) -> dict[str, Any]:
     }
 
 
-def _row(known: dict[str, Any]) -> dict[str, str]:
+def row(known: dict[str, Any]) -> dict[str, str]:
+    """The same facts for people; `shared` are figures of a process of several services."""
     shared = " shared" if known["shared"] else ""
     return {
         "NAME": known["name"],
@@ -51,10 +47,10 @@ def _row(known: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def why(keeper: Keeper) -> str:
+def why(keeper: Keeper, permissions: Permissions) -> str:
     """Why a service is as it is, and what became of its lives."""
     service = keeper.service
-    lines = [f"{service.name} is {service.condition}"]
+    lines = [f"{service.name} is {service.condition_for(permissions)}"]
     if service.since:
         lines[0] += f", for {duration_text(monotonic() - service.since)}"
     if service.state is State.BACKOFF:
@@ -69,12 +65,12 @@ def why(keeper: Keeper) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def reasons(keeper: Keeper) -> dict[str, Any]:
+def reasons(keeper: Keeper, permissions: Permissions) -> dict[str, Any]:
     """The same for programs."""
     lives = list(keeper.service.history.lives)
     ended = [life for life in lives if life.ended is not None]
     return {
-        **facts(keeper),
+        **facts(keeper, permissions),
         "next_attempt": max(0.0, keeper.attempt_at - monotonic()) if keeper.state is State.BACKOFF else None,
         "lives": [
             {

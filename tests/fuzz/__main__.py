@@ -47,7 +47,7 @@ def fuzz(seconds: str, name: str) -> str | None:
         f"-dict={DICTIONARY}",
     ]
     with TemporaryDirectory() as scratch:  # the first directory is libFuzzer's to fill
-        command = [sys.executable, "-m", "tests.fuzz.fuzzer", name, *options, scratch, corpus]
+        command = [sys.executable, "-m", "tests.fuzz.fuzzer", name, *options, scratch, str(corpus)]
         fuzzing = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     print(fuzzing.stdout)
     if not fuzzing.returncode:

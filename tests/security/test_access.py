@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, SECONDS, read_until, wait_for
-from tests.security.conftest import PASSWORD, TOKENS, Network
+from smanager.audit import SYSLOG_SOCKET
+from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
+from tests.security.conftest import PASSWORD, SERVICE, TOKENS, Network
 
 ALLOWED = {
     "viewer": {"box look", "status"},
@@ -76,6 +80,37 @@ def test_a_role_may_be_for_one_service_and_restarting_all_is_for_admins(network:
         assert network.ask("locked", line, token=TOKENS["operator"]).startswith(
             f"*** unknown command: {line.split()[0]}"
         )
+
+
+def test_what_a_service_waits_for_is_named_to_those_only_who_may_know_it(kept: Callable[..., Server]) -> None:
+    server = kept(
+        """
+        [listeners.all]
+        tcp = "127.0.0.1:0"
+        [listeners.few]
+        unix = "few.sock"
+        permissions = "0666"
+        roles = ["few"]
+        [roles.few]
+        allow = ["box.*", "status box", "why box", "start box", "wait box", "signal box"]
+        [services.box]
+        needs = ["hidden"]
+        [services.hidden]
+        enabled = false
+        """,
+        box=SERVICE,
+    )
+    wait_for(lambda: "box is starting (waits for hidden)" in server.ask("why box"), "the need")
+    lines = ["status box --json", "why box", "box open", "wait box running --timeout 0.1"]
+    methods = [("services.list", []), ("service.why", [["box"]])]
+    requests = [json.dumps({"jsonrpc": "2.0", "id": 1, "method": name, "params": given}) for name, given in methods]
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect("few.sock")
+        connection.sendall("".join(f"{line}\n" for line in [*lines, *requests]).encode())
+        connection.shutdown(socket.SHUT_WR)
+        told = read_to_end(connection).decode()
+    assert told.count("waits for others") == len(lines) + len(requests), told
+    assert "hidden" not in told
 
 
 @pytest.mark.parametrize("door", ["locked", "tls", "local"])
@@ -237,6 +272,25 @@ def test_the_audit_journal_tells_all_and_no_secret(network: Network) -> None:
     assert ends[failed["id"]]["outcome"] == "ValueError: no"
     assert [one["name"] for one in events if one["event"] == "refused"] == ["box nothing"]
     assert [one["proof"] for one in events if one["event"] == "login failed"] == ["token"]
+
+
+@pytest.mark.skipif(os.getuid() != 0 or Path(SYSLOG_SOCKET).exists(), reason="somebody else's syslog would be told")
+def test_the_system_log_is_told_as_well_and_never_waited_for(kept: Callable[..., Server]) -> None:
+    server = kept('audit_syslog = true\n[listeners.main]\ntcp = "127.0.0.1:0"', box=SERVICE)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+            syslog.bind(SYSLOG_SOCKET)
+            syslog.settimeout(SECONDS)
+            assert server.ask("box open") == "opened\n"
+            header, _, line = syslog.recv(10_000).partition(b": ")
+            assert header == b"<86>smanager"
+            assert json.loads(line)["name"] == "box open"
+            for _ in range(300):  # many more than the kernel keeps for who does not read
+                assert server.ask("box open") == "opened\n"
+    finally:
+        Path(SYSLOG_SOCKET).unlink(missing_ok=True)
+    assert server.ask("box open") == "opened\n"
+    assert len(re.findall("audit lines do not get there", server.log)) == 1
 
 
 def test_nothing_in_the_journal_can_pass_for_another_line(network: Network) -> None:
