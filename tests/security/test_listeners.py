@@ -1,0 +1,111 @@
+"""Each kind of listener: where it listens, what it takes its clients for, and certificates that are renewed."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import re
+import socket
+import ssl
+import stat
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until
+from tests.security.conftest import TOKENS, Network, make_certificates
+
+IAC = b"\xff"
+HELP = b"help -s\n"
+
+
+def port_of(server: Server, place: int) -> int:
+    """The port of a listener by its place in the configuration; the default one is 0."""
+    listening = server.wait_for_log(r"^listening on (.*)$").group(1)
+    return int(listening.split(", ")[place].rpartition(":")[2])
+
+
+def test_a_mode_says_what_clients_are_taken_for(kept: Callable[..., Server]) -> None:
+    modes = ("telnet", "raw", "json")
+    server = kept("".join(f'[listeners.{mode}]\ntcp = "127.0.0.1:0"\nmode = "{mode}"\n' for mode in modes))
+    with ExitStack() as stack:
+        telnet, raw, program = (
+            stack.enter_context(socket.create_connection(("127.0.0.1", port_of(server, place)), SECONDS))
+            for place in (1, 2, 3)
+        )
+        assert read_until(telnet, IAC).startswith(IAC)  # before it has said anything, or been silent for long
+        with server.connect() as other:
+            read_until(other, IAC)  # who is silent is a person, where nothing says otherwise
+        raw.sendall(HELP)
+        assert read_until(raw, b"\n").startswith(b"TOP:")
+        program.sendall(HELP)
+        assert json.loads(read_until(program, b"\n"))["error"]["code"] == -32700  # JSON-RPC 2.0, 5.1
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="there is no IPv6 here")
+def test_ipv6_is_a_listener_as_any_other(kept: Callable[..., Server]) -> None:
+    server = kept('[listeners.six]\ntcp = "[::1]:0"\nallow = ["::1"]\n')
+    assert re.search(r", \[::1\]:\d+$", server.wait_for_log(r"^listening on (.*)$").group(1))
+    with socket.create_connection(("::1", port_of(server, 1)), SECONDS) as connection:
+        connection.sendall(HELP)
+        assert read_until(connection, b"\n").startswith(b"TOP:")
+
+
+def test_sockets_of_systemd_are_taken_by_their_names(start: Callable[..., Server], directory: Path) -> None:
+    (directory / "smanager.toml").write_text(
+        '[listeners.lan]\nsystemd = "lan"\nlogin = "required"\n[listeners.near]\nsystemd = "near"\nmode = "raw"\n'
+    )
+    with socket.create_server(("127.0.0.1", 0)) as lan, socket.socket(socket.AF_UNIX) as near:
+        near.bind("near.sock")
+        near.listen()
+        given = {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "near:lan"}
+        script = (
+            f"import os, sys; os.dup2({near.fileno()}, 3); os.dup2({lan.fileno()}, 4); "
+            f"os.environ.update({given!r}, LISTEN_PID=str(os.getpid())); "
+            f"os.execv(sys.executable, [sys.executable, {str(ROOT / 'smanager.py')!r}, '--services', 'services'])"
+        )
+        server = Server(command=[sys.executable, "-c", script], pass_fds=(lan.fileno(), near.fileno()))
+        try:
+            assert server.ask("help") == "*** log in first, by a line of: auth TOKEN\n"
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(SECONDS)
+                connection.connect("near.sock")
+                connection.sendall(b"whoami\n")
+                connection.shutdown(socket.SHUT_WR)
+                assert b"root" in read_to_end(connection)
+        finally:
+            assert server.stop() == 0
+    assert Path("near.sock").exists()  # it is systemd's, and stays for the next one
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_the_file_of_a_unix_socket_is_whose_it_should_be(kept: Callable[..., Server], directory: Path) -> None:
+    group = grp.getgrgid(os.getgid()).gr_name
+    kept(
+        '[listeners.plain]\nunix = "plain.sock"\n'
+        f'[listeners.given]\nunix = "given.sock"\npermissions = "0660"\nowner = "nobody"\ngroup = "{group}"\n'
+    )
+    plain, given = ((directory / name).stat() for name in ("plain.sock", "given.sock"))
+    assert (stat.S_IMODE(plain.st_mode), plain.st_uid) == (0o600, 0)
+    assert (stat.S_IMODE(given.st_mode), given.st_uid != 0, given.st_gid) == (0o660, True, os.getgid())
+
+
+def test_certificates_are_renewed_without_ending_a_session(network: Network) -> None:
+    def certificate(connection: socket.socket) -> bytes:
+        assert isinstance(connection, ssl.SSLSocket)
+        return connection.getpeercert(binary_form=True) or b""
+
+    with network.connect("tls") as before:
+        before.sendall(f"auth {TOKENS['root']}\n".encode())
+        before.sendall(b"box open\n")
+        assert read_until(before, b"\n") == b"opened\n"
+        make_certificates(network.directory)
+        network.ask("default", "reload")
+        with network.connect("tls") as after:
+            assert certificate(after) != certificate(before)
+        before.sendall(b"box close\n")
+        assert read_until(before, b"\n") == b"closed\n"
