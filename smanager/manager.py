@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,19 +28,19 @@ from smanager.pool import Pool, Slot
 from smanager.reload import Change, Plan, changes
 from smanager.sessions import Sessions
 from smanager.states import State
+from smanager.stops import Stops
 from smanager.storage import Storage
+from smanager.together import Tell, Together
 
 READY_SECONDS = 5.0
 """How long the start of the program waits for services to be ready before it goes on without."""
-
-PROGRESS_SECONDS = 5.0
-"""How often somebody who waits is told how things are."""
 
 STOP_SECONDS = 30.0
 """How long all services together may take to stop before what is left is killed."""
 
 PROGRAMS = "programs"
 """The host of the programs that the configuration alone knows, all of them: each costs a process already."""
+
 log = logging.getLogger("smanager")
 
 
@@ -55,7 +55,7 @@ class Manager:
         self._read_services = read_services
         self._storage = storage
         self._journal = Journal(storage.directory)
-        self._kept_down = self._remembered = storage.stopped()
+        self._stops = Stops(storage)
         self.end = asyncio.Event()
         """Set when somebody wants the whole server to end."""
         self.failed = ""
@@ -63,16 +63,16 @@ class Manager:
         self.events = self._journal.events
         self.keepers: dict[str, Keeper] = {}
         self.dependencies = Dependencies(catalogue, self.keepers)
+        self._together = Together(catalogue, self.keepers, self.dependencies, self._stops)
         self.jobs = Jobs()
         self.sessions = Sessions()
         self.roles = Roles(catalogue.configuration.roles)
         self.audit = audit
-        self.when_reloaded: Callable[[Callable[[str], object]], None] = lambda tell: None
+        self.when_reloaded: Callable[[Tell], None] = lambda tell: None
         """Told of each reload, to do what it means elsewhere."""
         self.pool = Pool(self._log_line)
         self._discovery = Discovery(catalogue, self.pool)
         self._changing = asyncio.Lock()  # one reload, or restart of everything, at a time: files come and go there
-        self._remembering = asyncio.Lock()
 
     # The program's own start and end.
 
@@ -94,7 +94,7 @@ class Manager:
         """Stop all services, those first that others do not need; none is left after STOP_SECONDS."""
         self.pool.shut()
         stopping = asyncio.ensure_future(
-            self._stop(list(self.keepers.values()), Caller("the manager's end"), lambda text: None)
+            self._together.stop(list(self.keepers.values()), Caller("the manager's end"), lambda text: None)
         )
         if not (await asyncio.wait([stopping], timeout=STOP_SECONDS))[0]:
             log.warning("not all services have stopped within %g s; they are killed", STOP_SECONDS)
@@ -118,29 +118,29 @@ class Manager:
         allow = caller.permissions.allow_on
         return {service: self.keepers[service] for service in sorted(self.keepers) if allow(name, service)}
 
-    async def start(self, keepers: Sequence[Keeper], by: Caller, tell: Callable[[str], object]) -> None:
+    async def start(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
         """Start services and those that they need; `tell` is told of each when it is up, or will not be."""
         starting = self.dependencies.needed(keepers)
-        self._kept_down = self._kept_down - {keeper.name for keeper in starting}
-        await asyncio.gather(self._remember_stops(), self._start(starting, by, tell))
+        self._stops.remove(keeper.name for keeper in starting)
+        await asyncio.gather(self._stops.write(), self._together.start(starting, by, tell))
 
-    async def stop(self, keepers: Sequence[Keeper], by: Caller, tell: Callable[[str], object]) -> None:
+    async def stop(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
         """Stop services, and before them those that need them; `tell` is told of each that is down."""
         stopping = self.dependencies.stopped_with(keepers)
-        self._kept_down = self._kept_down | {keeper.name for keeper in stopping}
-        problem, _ = await asyncio.gather(self._remember_stops(), self._stop(stopping, by, tell))
+        self._stops.add(keeper.name for keeper in stopping)
+        problem, _ = await asyncio.gather(self._stops.write(), self._together.stop(stopping, by, tell))
         if problem:
             tell(f"*** they will be started again with the manager: {problem}")
 
-    async def restart(self, keepers: Sequence[Keeper], by: Caller, tell: Callable[[str], object]) -> None:
+    async def restart(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
         """Stop services, those that need them and those that share their processes; start again what ran."""
         affected = self.dependencies.stopped_with(self.dependencies.sharing(keepers))
         ran = [keeper for keeper in affected if keeper in keepers or not keeper.down.is_set()]
-        self._kept_down = self._kept_down - {keeper.name for keeper in ran}
-        await asyncio.gather(self._remember_stops(), self._stop(affected, by, lambda text: None))
-        await self._start(ran, by, tell)
+        self._stops.remove(keeper.name for keeper in ran)
+        await asyncio.gather(self._stops.write(), self._together.stop(affected, by, lambda text: None))
+        await self._together.start(ran, by, tell)
 
-    async def restart_all(self, by: Caller, tell: Callable[[str], object]) -> None:
+    async def restart_all(self, by: Caller, tell: Tell) -> None:
         """Stop each file's services, look what is in it now, and start what should run; files may be new, or gone.
 
         Raises CommandError where a services directory cannot be read; then everything goes on as it was.
@@ -151,7 +151,7 @@ class Manager:
 
             async def restart(file: ServicesFile) -> None:
                 keepers = [keeper for keeper in before if keeper.service.file is file]
-                await asyncio.gather(*(self._stop_one(keeper, before, by) for keeper in keepers))
+                await asyncio.gather(*(self._together.stop_one(keeper, before, by) for keeper in keepers))
                 if file.path in found:
                     await self._find_and_start([file], by, tell)
 
@@ -165,7 +165,7 @@ class Manager:
                 if self.catalogue.services.get(keeper.name) is not keeper.service:
                     self._forget(keeper)
 
-    async def load(self, file: ServicesFile, by: Caller, tell: Callable[[str], object]) -> None:
+    async def load(self, file: ServicesFile, by: Caller, tell: Tell) -> None:
         """Try a file again that could not be loaded."""
         async with self._changing:
             await self._find_and_start([file], by, tell)
@@ -185,7 +185,7 @@ class Manager:
         return [keeper for keeper in self.keepers.values() if self._is_wanted(keeper.service)]
 
     def _is_wanted(self, service: Service) -> bool:
-        return service.settings.enabled and service.name not in self._kept_down
+        return service.settings.enabled and service.name not in self._stops
 
     async def plan(self) -> Plan:
         """What `reload` would do. Raises ConfigError and CommandError where something is wrong."""
@@ -204,11 +204,11 @@ class Manager:
 
     def _as_asked(self, change: Change) -> Change:
         """What somebody has stopped is not started by a file."""
-        if change.verb in ("start", "restart") and change.name in self._kept_down:
+        if change.verb in ("start", "restart") and change.name in self._stops:
             return replace(change, verb="change", why=f"{change.why}, and stays stopped, as was asked")
         return change
 
-    async def reload(self, by: Caller, tell: Callable[[str], object]) -> None:
+    async def reload(self, by: Caller, tell: Tell) -> None:
         """Bring all to what is wanted now, restarting only what has to be; `tell` is told of each change.
 
         Raises as `plan` does, and has done nothing then.
@@ -229,7 +229,7 @@ class Manager:
                 and (keeper in meant or not keeper.down.is_set())
             ]
             stopping = dict.fromkeys([*again, *gone, *self._concerned(found, "stop")])
-            await self._stop(list(stopping), by, lambda text: None)
+            await self._together.stop(list(stopping), by, lambda text: None)
             for keeper in gone:
                 self._forget(keeper)
             if self.roles.renew(wanted.roles):
@@ -237,7 +237,7 @@ class Manager:
             self.catalogue.reconfigure(wanted, files)
             for service in self.catalogue.services.values():
                 self._keep(service)
-            await self._start([*ran, *self._concerned(found, "start")], by, tell)
+            await self._together.start([*ran, *self._concerned(found, "start")], by, tell)
             await self._find_and_start(files_again, by, tell)
             self.when_reloaded(tell)
 
@@ -313,19 +313,11 @@ class Manager:
         if keeper.state is State.FAILED and keeper.name in self.catalogue.configuration.exit_on:
             self.failed = keeper.name
             self.end.set()
-        self._look_again()
-
-    def _look_again(self) -> None:
-        """Have those that wait for others see whether these are up."""
-        for keeper in self.keepers.values():
-            if keeper.state is State.STARTING:
-                keeper.proceed()
+        self._together.look_again()
 
     # What those are made of.
 
-    async def _find_and_start(
-        self, files: Iterable[ServicesFile], by: Caller, tell: Callable[[str], object] = lambda text: None
-    ) -> None:
+    async def _find_and_start(self, files: Iterable[ServicesFile], by: Caller, tell: Tell = lambda text: None) -> None:
         async def find_and_start(file: ServicesFile) -> None:
             await self._discovery.discover(file)
             for service in file.services:  # also of a file that could not be loaded now, and was before
@@ -334,7 +326,7 @@ class Manager:
             for service in file.services:
                 if service.state is State.STOPPED and not service.reason and service not in services:
                     service.reason = "as was asked before" if service.settings.enabled else "not enabled"
-            await self._start([self.keepers[service.name] for service in services], by, tell)
+            await self._together.start([self.keepers[service.name] for service in services], by, tell)
 
         files = list(files)
         for file in files:  # a class may have moved from one to another
@@ -343,7 +335,7 @@ class Manager:
         self._check_configuration(tell)
         await self.pool.close_empty()
 
-    def _check_configuration(self, tell: Callable[[str], object]) -> None:
+    def _check_configuration(self, tell: Tell) -> None:
         for problem in self.catalogue.check_configuration():
             log.warning("%s", problem)
             tell(problem)
@@ -361,68 +353,11 @@ class Manager:
         elif keeper.down.is_set():
             keeper.slot = slot
 
-    async def _remember_stops(self) -> str:
-        """What is to stay stopped does so over the manager's own restart as well, but for the problem returned."""
-        async with self._remembering:  # it waits for the disk, and the last one has to be written last
-            if self._remembered != self._kept_down:
-                kept = self._kept_down
-                if problem := await asyncio.to_thread(self._storage.keep_stopped, sorted(kept)):
-                    return problem
-                self._remembered = kept
-        return ""
-
-    async def _start(self, keepers: Sequence[Keeper], by: Caller, tell: Callable[[str], object]) -> None:
-        """Start services side by side, as far as they let each other; return when each is up, or will not be soon."""
-        in_circles = self.catalogue.circles()
-
-        starting = [keeper for keeper in self.dependencies.start_order(keepers) if keeper.name not in self._kept_down]
-
-        async def start(keeper: Keeper) -> None:
-            while keeper.state is State.STOPPING:  # somebody stopped it a moment ago, and now it is wanted again
-                await keeper.down.wait()
-                if keeper.name not in self._kept_down:
-                    keeper.start(str(by))
-            await keeper.settled()
-
-        for keeper in starting:
-            if keeper.name in in_circles:
-                tell(f"{keeper.name}: needs a circle; `services` says which")
-            else:
-                keeper.start(str(by))
-        self._look_again()
-        ways = [with_progress(keeper, start(keeper), by, tell) for keeper in starting if keeper.name not in in_circles]
-        await asyncio.gather(*ways)
-
-    async def _stop(self, keepers: Sequence[Keeper], by: Caller, tell: Callable[[str], object]) -> None:
-        """Stop services side by side, each once those among them are down that come after it."""
-
-        async def stop(keeper: Keeper) -> None:
-            await with_progress(keeper, self._stop_one(keeper, keepers, by), by, tell)
-
-        await asyncio.gather(*map(stop, keepers))
-
-    async def _stop_one(self, keeper: Keeper, among: Sequence[Keeper], by: Caller) -> None:
-        before = self.dependencies.stopped_before(keeper, among)
-        await asyncio.gather(*(other.down.wait() for other in before))
-        keeper.stop(str(by))
-        await keeper.down.wait()
-
     def _log_line(self, slot: Slot, name: str | None, line: str) -> None:
         """A service, or where `name` is None its process, has printed a line."""
         names = [name] if name else slot.residents
         services = [self.catalogue.services[resident] for resident in names if resident in self.catalogue.services]
         self._journal.line("+".join(names) or Path(slot.key).name, services, line)
-
-
-async def with_progress(
-    keeper: Keeper, work: Coroutine[Any, Any, None], by: Caller, tell: Callable[[str], object]
-) -> None:
-    """Do some work on a service, and tell who has asked for it how it is then, and while that takes long."""
-    doing = asyncio.ensure_future(work)
-    while not (await asyncio.wait([doing], timeout=PROGRESS_SECONDS))[0]:
-        tell(f"{keeper.name}: still {keeper.service.condition_for(by.permissions)}")
-    doing.result()
-    tell(f"{keeper.name}: {keeper.service.condition_for(by.permissions)}")
 
 
 def report_mistake(task: asyncio.Future[None]) -> None:

@@ -60,6 +60,7 @@ def test_commands_help_and_entering_a_service(console: pexpect.spawn[str]) -> No
     console.expect_exact("systemstatus>")
     console.sendline("uptime")
     console.expect_exact("load average: 0.28, 0.39, 0.46")
+    console.expect_exact("systemstatus>")  # a Ctrl-D means something to readline only, and not to the terminal before
     console.sendeof()
     console.expect_exact("\r\n")
     console.sendline("help -s")

@@ -13,10 +13,11 @@ from smanager.commands import CommandError, Status
 from smanager.config import ConfigError
 from smanager.history import Feed
 from smanager.keeper import Keeper
-from smanager.manager import PROGRESS_SECONDS, Manager
+from smanager.manager import Manager
 from smanager.settings import signal_name
 from smanager.shells.results import Writer
 from smanager.states import State
+from smanager.together import PROGRESS_SECONDS
 
 T = TypeVar("T")
 
