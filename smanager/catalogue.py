@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smanager.access.roles import Permissions
 from smanager.commands import Command, CommandError
 from smanager.config import Services
 from smanager.files import services_files
@@ -69,13 +68,13 @@ class Service:
         self.waits_for = names
         self.reason = "waits for others" if names else ""
 
-    def reason_for(self, permissions: Permissions) -> str:
-        """Why it is in its state, which names those others only that somebody may know."""
-        named = list(filter(permissions.know, self.waits_for))
+    def reason_for(self, knows: Callable[[str], bool]) -> str:
+        """Why it is in its state, for somebody who may know the services of such names only."""
+        named = list(filter(knows, self.waits_for))
         return f"waits for {listed(named)}" if named else self.reason
 
-    def condition_for(self, permissions: Permissions) -> str:
-        reason = self.reason_for(permissions)
+    def condition_for(self, knows: Callable[[str], bool]) -> str:
+        reason = self.reason_for(knows)
         return f"{self.state.value} ({reason})" if reason else self.state.value
 
 

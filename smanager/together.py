@@ -79,6 +79,6 @@ async def with_progress(keeper: Keeper, work: Coroutine[Any, Any, None], by: Cal
     """Do some work on a service, and tell who has asked for it how it is then, and while that takes long."""
     doing = asyncio.ensure_future(work)
     while not (await asyncio.wait([doing], timeout=PROGRESS_SECONDS))[0]:
-        tell(f"{keeper.name}: still {keeper.service.condition_for(by.permissions)}")
+        tell(f"{keeper.name}: still {keeper.service.condition_for(by.permissions.know)}")
     doing.result()
-    tell(f"{keeper.name}: {keeper.service.condition_for(by.permissions)}")
+    tell(f"{keeper.name}: {keeper.service.condition_for(by.permissions.know)}")

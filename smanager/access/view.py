@@ -42,7 +42,7 @@ class View:
 
     def conditions(self) -> dict[str, str]:
         """How each service is."""
-        return {name: service.condition_for(self._permissions) for name, service in self.services.items()}
+        return {name: service.condition_for(self._permissions.know) for name, service in self.services.items()}
 
     def _shown(self, service: Service) -> dict[str, Command]:
         allow = self._permissions.allow_command

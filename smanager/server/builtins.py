@@ -88,7 +88,7 @@ class BuiltIns:
         Args:
             names: which ones; a name may be a pattern, or `all`
         """
-        return [reasons(keeper, self._caller.permissions) for keeper in self._meant("why", names)]
+        return [reasons(keeper, self._caller.permissions.know) for keeper in self._meant("why", names)]
 
     async def service_wait(self, names: list[str], state: State, timeout: timedelta | None = None) -> None:
         """Returns when services are in a state, and fails where that takes too long
@@ -277,7 +277,7 @@ class BuiltIns:
         return self._facts(keepers)
 
     def _facts(self, keepers: Iterable[Keeper]) -> list[dict[str, object]]:
-        return [facts(keeper, self._caller.permissions) for keeper in keepers]
+        return [facts(keeper, self._caller.permissions.know) for keeper in keepers]
 
     def _share(self) -> None:
         """While too much output is held, let only the oldest request go on."""

@@ -86,7 +86,7 @@ class Operations(People):
         time and memory of its process, and how its last life ended. A script gets a tab between the columns.
         """
         keepers = self.meant("status", split_words(arg) or self.here or ["all"])
-        facts = [statuspages.facts(keeper, self.caller.permissions) for keeper in keepers]
+        facts = [statuspages.facts(keeper, self.caller.permissions.know) for keeper in keepers]
         self.results.table(list(map(statuspages.row, facts)), facts)
         if lost := self.manager.audit.lost:
             self.tell(f"*** {lost} lines of the audit journal could not be written")
@@ -169,9 +169,9 @@ class Operations(People):
         it printed last, and when the next attempt is made.
         """
         keepers = self.named("why", arg)
-        permissions = self.caller.permissions
-        pages = [statuspages.why(keeper, permissions) for keeper in keepers]
-        self.results.page("\n".join(pages), [statuspages.reasons(keeper, permissions) for keeper in keepers])
+        knows = self.caller.permissions.know
+        pages = [statuspages.why(keeper, knows) for keeper in keepers]
+        self.results.page("\n".join(pages), [statuspages.reasons(keeper, knows) for keeper in keepers])
 
     def do_logs(self, arg: str) -> Outcome:
         """show what services printed

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from smanager.access.roles import Permissions
 from smanager.history import Life, Line, clock_text, duration_text
 from smanager.jobs import Job
 from smanager.keeper import Keeper
 from smanager.procfs import usage
 from smanager.states import State
 
+Knows = Callable[[str], bool]
+"""Whether somebody may know a service of this name."""
 
-def facts(keeper: Keeper, permissions: Permissions) -> dict[str, Any]:
+
+def facts(keeper: Keeper, knows: Knows) -> dict[str, Any]:
     """How a service is, as far as somebody may know: times in seconds, memory in bytes."""
     service = keeper.service
     used = usage(keeper.pid) if keeper.pid else None
@@ -21,7 +24,7 @@ def facts(keeper: Keeper, permissions: Permissions) -> dict[str, Any]:
     return {
         "name": service.name,
         "state": service.state.value,
-        "reason": service.reason_for(permissions),
+        "reason": service.reason_for(knows),
         "pid": keeper.pid or None,
         "since": round(monotonic() - service.since, 3) if service.since else None,
         "restarts": service.history.restarts,
@@ -47,10 +50,10 @@ def row(known: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def why(keeper: Keeper, permissions: Permissions) -> str:
+def why(keeper: Keeper, knows: Knows) -> str:
     """Why a service is as it is, and what became of its lives."""
     service = keeper.service
-    lines = [f"{service.name} is {service.condition_for(permissions)}"]
+    lines = [f"{service.name} is {service.condition_for(knows)}"]
     if service.since:
         lines[0] += f", for {duration_text(monotonic() - service.since)}"
     if service.state is State.BACKOFF:
@@ -65,12 +68,12 @@ def why(keeper: Keeper, permissions: Permissions) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def reasons(keeper: Keeper, permissions: Permissions) -> dict[str, Any]:
+def reasons(keeper: Keeper, knows: Knows) -> dict[str, Any]:
     """The same for programs."""
     lives = list(keeper.service.history.lives)
     ended = [life for life in lives if life.ended is not None]
     return {
-        **facts(keeper, permissions),
+        **facts(keeper, knows),
         "next_attempt": max(0.0, keeper.attempt_at - monotonic()) if keeper.state is State.BACKOFF else None,
         "lives": [
             {
