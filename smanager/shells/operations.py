@@ -89,7 +89,7 @@ class Operations(People):
         facts = [statuspages.facts(keeper, self.caller.permissions.know) for keeper in keepers]
         self.results.table(list(map(statuspages.row, facts)), facts)
         if lost := self.manager.audit.lost:
-            self.tell(f"*** {lost} lines of the audit journal could not be written")
+            self.note(f"*** {lost} lines of the audit journal could not be written")
 
     def do_start(self, arg: str) -> Outcome:
         """start services
@@ -157,6 +157,11 @@ class Operations(People):
     def tell(self, line: str) -> None:
         self.stdout.write(line + "\n")
 
+    def note(self, line: str) -> None:
+        """Tell something besides the result, for which its one JSON document has no place."""
+        if not self.results.as_data:
+            self.tell(line)
+
     def teller(self, name: str) -> Callable[[str], object]:
         """Tells of services, but not of those that the caller knows nothing of and that are drawn in by others."""
         known = self.permitted(name)
@@ -185,7 +190,7 @@ class Operations(People):
         self.show_lines(lines[len(lines) - min(options.count, len(lines)) :], options.follow)
         for keeper in keepers:
             if lost := self.manager.lost_lines(keeper.name):
-                self.tell(f"*** {lost} lines of {keeper.name} could not be written to its file")
+                self.note(f"*** {lost} lines of {keeper.name} could not be written to its file")
         return self.following("logs", feeds) if options.follow else None
 
     def do_events(self, arg: str) -> Outcome:

@@ -235,6 +235,7 @@ def test_where_the_journal_is_required_nothing_runs_without_it(
     assert server.ask("box open") == "opened\n"
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (10, 1_000_000))  # as a full disk would
     said = server.ask("box open; status")
+    assert [service["name"] for service in json.loads(server.ask("status --json"))] == ["box", "hidden"]
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     if need == "required":
         assert said.startswith("*** box open: the audit journal cannot be written, and without it nothing is run\n")
