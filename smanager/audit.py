@@ -34,10 +34,16 @@ FILE_LIMIT = 20 * 1024 * 1024
 FILES_KEPT = 10
 """Files that were put aside."""
 
-TEXT_LIMIT = 2000
+TEXT_LIMIT = 1000
 """Characters of one argument or outcome; more is cut, and its length told."""
 
 MOST_ARGUMENTS = 100
+
+DEEPEST = 5
+"""How deep lists and tables in arguments are written down."""
+
+ARGUMENTS_LIMIT = 8000
+"""Characters of all arguments of a command as JSON."""
 
 SECRET = "(secret)"
 """In the place of an argument that is annotated as one."""
@@ -124,7 +130,7 @@ class Audit:
             return self._unwritten
         self._number += 1
         entry = Entry(self, self._number)
-        written = self.write("command", id=self._number, **_who(caller), name=name, arguments=cut(arguments))
+        written = self.write("command", id=self._number, **_who(caller), name=name, arguments=bounded(arguments))
         if not written and self._need is Need.REQUIRED and name not in UNWRITTEN:
             raise CommandError(f"{name}: the audit journal cannot be written, and without it nothing is run")
         return entry
@@ -264,12 +270,23 @@ def _who(caller: Caller) -> dict[str, str]:
     return {**found, "for": caller.behalf} if caller.behalf else found
 
 
-def cut(value: object) -> Any:
-    """A value as it is written: text that is too long is cut, and so are lists."""
+def bounded(arguments: object) -> Any:
+    """Arguments as they are written: nobody's command is to push all the others out of the journal."""
+    if not arguments:
+        return arguments
+    found = cut(arguments)
+    encoded = _encode(found)
+    return found if len(encoded) <= ARGUMENTS_LIMIT else f"{encoded[: ARGUMENTS_LIMIT // 2]}… (cut)"
+
+
+def cut(value: object, depth: int = 0) -> Any:
+    """A value with what is too long or too deep in it cut."""
     if isinstance(value, str):
         return value if len(value) <= TEXT_LIMIT else f"{value[:TEXT_LIMIT]}… ({len(value)} characters)"
+    if isinstance(value, list | tuple | Mapping) and depth == DEEPEST:
+        return "…"
     if isinstance(value, list | tuple):
-        return list(map(cut, value[:MOST_ARGUMENTS]))
+        return [cut(item, depth + 1) for item in value[:MOST_ARGUMENTS]]
     if isinstance(value, Mapping):
-        return {str(cut(key)): cut(item) for key, item in list(value.items())[:MOST_ARGUMENTS]}
+        return {str(cut(key)): cut(item, depth + 1) for key, item in list(value.items())[:MOST_ARGUMENTS]}
     return value

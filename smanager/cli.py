@@ -157,6 +157,7 @@ def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: 
         if session.caller and not identities.still_holds(session.caller):
             tell(f"end the session of {session.caller}: the user has changed")
             session.farewell("your user has changed: log in again")
+    manager.jobs.end_those(lambda caller: not identities.still_holds(caller))
 
 
 async def check(manager: Manager) -> int:

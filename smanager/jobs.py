@@ -42,10 +42,11 @@ class Job:
     timer: asyncio.TimerHandle | None = None
 
     def is_shown_to(self, caller: Caller) -> bool:
-        """Whether a caller may run such a command."""
+        """Whether a caller may run such a command, on whatever it may be, or has given this one."""
         if self.service and self.command:
             return caller.permissions.allow_command(self.service.name, self.command)
-        return caller.permissions.show(self.caption)
+        is_own = self.caller is caller or (caller.user and caller.user == self.caller.user)
+        return bool(is_own) or caller.permissions.allow(self.caption)
 
 
 class Jobs:
@@ -84,6 +85,12 @@ class Jobs:
             raise CommandError(f"cancel: there is no job {number}; there are: {', '.join(map(str, shown)) or 'none'}")
         job = shown[number]
         job.running.cancel("cancelled" if job.caller is caller else f"cancelled by {caller}")
+
+    def end_those(self, is_gone: Callable[[Caller], bool]) -> None:
+        """End the commands of callers who may not be here any more."""
+        for job in list(self._running.values()):
+            if is_gone(job.caller):
+                job.running.cancel("its user has changed")
 
     def _next(self) -> int:
         self._number += 1

@@ -69,7 +69,7 @@ class Manager:
         self.roles = Roles(catalogue.configuration.roles)
         self.audit = audit
         self.when_reloaded: Callable[[Tell], None] = lambda tell: None
-        """Told of each reload, to do what it means elsewhere."""
+        """Told of each reload that is possible, to do what it means elsewhere."""
         self.pool = Pool(self._log_line)
         self._discovery = Discovery(catalogue, self.pool)
         self._changing = asyncio.Lock()  # one reload, or restart of everything, at a time: files come and go there
@@ -217,6 +217,10 @@ class Manager:
             wanted, files, found = await self.plan()
             for change in found:
                 tell(str(change))
+            if self.roles.renew(wanted.roles):
+                tell("the roles have changed")
+                self.catalogue.publish()
+            self.when_reloaded(tell)  # before what may take long: who has lost a right has lost it
             gone = self._concerned(found, "remove")
             again = self._restarted(found)
             files_again = [change.file for change in found if change.verb == "load"]
@@ -232,14 +236,11 @@ class Manager:
             await self._together.stop(list(stopping), by, lambda text: None)
             for keeper in gone:
                 self._forget(keeper)
-            if self.roles.renew(wanted.roles):
-                tell("the roles have changed")
             self.catalogue.reconfigure(wanted, files)
             for service in self.catalogue.services.values():
                 self._keep(service)
             await self._together.start([*ran, *self._concerned(found, "start")], by, tell)
             await self._find_and_start(files_again, by, tell)
-            self.when_reloaded(tell)
 
     def _concerned(self, found: Iterable[Change], verb: str) -> list[Keeper]:
         names = dict.fromkeys(change.name for change in found if change.verb == verb)

@@ -18,6 +18,9 @@ from smanager.values import seconds_of
 
 SHORTEST_PASSWORD = 8
 
+LONGEST_SPAN = 36500 * 24 * 3600.0
+"""Seconds after which a token expires at the latest, if it does: calendars end."""
+
 
 def run(
     arguments: Sequence[str], users_file: Callable[[Path | None], Path], known_roles: Callable[[], set[str]]
@@ -165,8 +168,9 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _span(text: str) -> float:
     try:
-        if seconds := seconds_of(text):
+        seconds = seconds_of(text)
+        if 0 < seconds <= LONGEST_SPAN:
             return seconds
-        raise ValueError("more than nothing")
+        raise ValueError("more than nothing, and at most 36500 days")
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} should be {error}") from None

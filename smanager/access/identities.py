@@ -6,7 +6,8 @@ import asyncio
 import ipaddress
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from smanager.access.callers import Caller
 from smanager.access.roles import Roles
@@ -14,13 +15,13 @@ from smanager.access.secrets import is_password, is_token
 from smanager.access.throttle import BLOCK_SECONDS, FIRST_DELAY, Throttle
 from smanager.access.users import NAME_LIMIT, User, Users, UsersError, UsersFile
 from smanager.audit import Audit
-from smanager.text import visible
 
 PASSWORDS_AT_A_TIME = 2
 """Passwords that are looked at side by side: each takes 32 MiB and a core for some 60 ms."""
 
 MOST_WAITING, WAITING_FROM_ONE = 32, 4
-"""Passwords that wait to be looked at, all of them and those from one address; further ones are refused unlooked at."""
+"""Passwords that wait to be looked at, those of one listener and those from one address; further ones are refused
+unlooked at."""
 
 MOST_TRUSTED = 10_000
 
@@ -54,29 +55,28 @@ class Identities:
         return None
 
     async def by_password(
-        self, name: str, password: str, origin: str, roles: Sequence[str], is_wanted: Callable[[], bool]
+        self, name: str, password: str, origin: str, listener: str, roles: Sequence[str], is_wanted: Callable[[], bool]
     ) -> Caller | None:
         """The user of that name, if this is its password. A failure takes its time, whatever was wrong.
 
         `is_wanted` says, when its turn has come, whether somebody still waits for it.
         """
         place = network_of(origin)
-        keys = [f"address {place}", f"user {visible(name[:NAME_LIMIT])}"]
-        if (place, name) in self._trusted:
-            keys = keys[:1]  # others' failures, from elsewhere, are not to lock out who has been here before
-        if self._waiting[place] >= WAITING_FROM_ONE or self._waiting.total() >= MOST_WAITING:
-            await asyncio.sleep(FIRST_DELAY)
-            return None
-        self._waiting[place] += 1
-        try:
-            async with self._looking:
-                if not is_wanted():
-                    return None
-                user = None if self._throttle.blocked(keys) else self._users().get(name)
-                is_right = await asyncio.to_thread(is_password, password, user.password if user else "")
-        finally:
-            self._waiting[place] -= 1
-            self._waiting += Counter()  # forgets those with none
+        keys = [f"address {place}", f"user {name[:NAME_LIMIT]!r}"]
+        is_trusted = (place, name) in self._trusted
+        blocking = keys[:1] if is_trusted else keys  # others' failures do not lock out who has been here before
+        user, is_right = None, False
+        if not self._throttle.blocked(blocking):
+            places = (f"address {place}", f"listener {listener}")
+            if self._is_full(*places, is_trusted):
+                await asyncio.sleep(FIRST_DELAY)
+                return None
+            with self._queued(places):
+                async with self._looking:
+                    if not is_wanted():
+                        return None
+                    user = None if self._throttle.blocked(blocking) else self._users().get(name)
+                    is_right = await asyncio.to_thread(is_password, password, user.password if user else "")
         if user is None or not is_right:
             await self._fail(keys, name, origin, "password")
             return None
@@ -85,6 +85,21 @@ class Identities:
         if len(self._trusted) > MOST_TRUSTED:
             self._trusted.popitem(last=False)
         return self._admit(user, origin, roles, "password")
+
+    def _is_full(self, address: str, listener: str, is_trusted: bool) -> bool:
+        """Whether too many passwords wait; those of who has logged in from there before have places of their own."""
+        if self._waiting[address] >= WAITING_FROM_ONE:
+            return True
+        return self._waiting[listener] >= MOST_WAITING and not is_trusted
+
+    @contextmanager
+    def _queued(self, places: Sequence[str]) -> Iterator[None]:
+        self._waiting.update(places)
+        try:
+            yield
+        finally:
+            self._waiting.subtract(places)
+            self._waiting += Counter()  # forgets those with none
 
     async def by_token(self, token: str, origin: str, roles: Sequence[str]) -> Caller | None:
         """The user whose token this is. A right one counts whatever others have tried from there: nobody guesses it."""
@@ -95,6 +110,10 @@ class Identities:
         name = holders[0].name if holders else ""
         await self._fail([f"address {network_of(origin)}"], name, origin, "expired token" if holders else "token")
         return None
+
+    def mistrusted(self, origin: str, reason: str, name: str = "") -> None:
+        """A client's certificate is not valid, or is nobody's."""
+        self._count([f"address {network_of(origin)}"], name, origin, f"certificate: {reason}")
 
     def still_holds(self, caller: Caller) -> bool:
         """Whether a caller who has logged in would be let in again, with the same roles."""
@@ -118,13 +137,17 @@ class Identities:
         return caller
 
     async def _fail(self, keys: Sequence[str], name: str, origin: str, proof: str) -> None:
-        """Count and write down a failure, unless it is one of those that a block is for, and let its answer wait."""
+        """Count a failure, and let its answer wait."""
+        self._count(keys, name, origin, proof)
+        await asyncio.sleep(self._throttle.delay(keys))
+
+    def _count(self, keys: Sequence[str], name: str, origin: str, proof: str) -> None:
+        """Count a failure, and write it down unless it is one of those that a block is for."""
         if not self._throttle.blocked(keys):
             self._audit.failure(origin, name[:NAME_LIMIT], proof)
             for key in self._throttle.failed(keys):
                 log.warning("no logins for %s in the next %g s: too many have failed", key, BLOCK_SECONDS)
                 self._audit.failure(origin, name[:NAME_LIMIT], f"{proof}; blocked for {BLOCK_SECONDS:g} s")
-        await asyncio.sleep(self._throttle.delay(keys))
 
     def _users(self) -> Users:
         """None where the file cannot be used; the log says why."""
@@ -138,9 +161,9 @@ class Identities:
 def network_of(origin: str) -> str:
     """What failures are counted for: an address without its port, or an IPv6 network, which one client has whole."""
     host = origin.rpartition(":")[0].strip("[]")
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-        address = getattr(address, "ipv4_mapped", None) or address  # an IPv4 client on a socket for both
-    except ValueError:
-        return origin.partition(", process")[0]  # of a unix socket: its user
-    return str(ipaddress.ip_network(f"{address}/64", strict=False)) if address.version == 6 else str(address)
+    if ":" not in host:
+        return host or origin.partition(", process")[0]  # of a unix socket: its user
+    address = ipaddress.IPv6Address(host)
+    if address.ipv4_mapped:  # an IPv4 client on a socket for both
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

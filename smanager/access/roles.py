@@ -73,7 +73,7 @@ class Permissions:
 
     def know(self, service: str) -> bool:
         """Whether a service of this name, be there one or not, may be asked about or looked after."""
-        return self.allow("services") or any(self.allow_on(name, service) for name in ON_SERVICES)
+        return self.allow_on("services", service) or any(self.allow_on(name, service) for name in ON_SERVICES)
 
     def show(self, name: str) -> bool:
         """Whether one of the manager's own commands may be run at all, be it on one service only."""

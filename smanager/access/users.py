@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def _decoded(path: Path, data: bytes) -> Users:
         if found["format"] != FORMAT:
             raise ValueError
         return {name: _user(name, given) for name, given in found["users"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UsersError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError, UsersError):
         raise UsersError(f"{path}: it is no users' file of this version; `smanager user` makes and edits it") from None
 
 
@@ -148,6 +149,8 @@ def _user(name: str, given: Mapping[str, Any]) -> User:
 
 def _token(given: Mapping[str, Any]) -> Token:
     expires, roles = given["expires"], given["roles"]
+    if expires is not None:
+        datetime.fromtimestamp(expires, UTC)  # raises where there is no such date
     return Token(
         str(given["hash"]),
         None if expires is None else float(expires),

@@ -10,7 +10,7 @@ from typing import Any
 
 from smanager import __version__
 from smanager.access.callers import Caller
-from smanager.binding import schema
+from smanager.binding import Arguments, schema
 from smanager.commands import Command, CommandError, Status
 from smanager.keeper import Keeper
 from smanager.patterns import chosen, means_all
@@ -306,10 +306,12 @@ class BuiltIn:
         """Whether a caller may call it, as the shells' command that does the same."""
         return self._shell_name in _FOR_ALL or caller.permissions.show(self._shell_name)
 
-    async def call(self, built_ins: BuiltIns, params: object) -> Any:
-        positions, options = accepted(self.command, self.command.name, params)
-        positions, options = self._signature.revive(positions, options)
-        return await self._function(built_ins, *positions, **options)
+    def accepted(self, params: object) -> Arguments:
+        """A request's params as what it is called with. Raises RequestError where they are wrong."""
+        return Arguments(*self._signature.revive(*accepted(self.command, self.command.name, params)))
+
+    async def call(self, built_ins: BuiltIns, arguments: Arguments) -> Any:
+        return await self._function(built_ins, *arguments.positions, **arguments.options)
 
 
 _METHODS = (function for name, function in vars(BuiltIns).items() if not name.startswith("_") and "_" in name)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from time import monotonic  # the event loop's own clock
 from typing import cast
 
+from smanager.access.identities import network_of
 from smanager.server.hangup import HangUpWatch
 from smanager.server.peers import origin_of
 from smanager.server.stall import STALL_SECONDS, StallWatch
@@ -50,6 +51,7 @@ class Connection(asyncio.Protocol, ABC):
         "held",
         "loop",
         "peer",
+        "place",
         "sent",
         "since",
         "transport",
@@ -63,6 +65,8 @@ class Connection(asyncio.Protocol, ABC):
         self.held = False
         self.peer = ""
         """Where it comes from."""
+        self.place = ""
+        """The same as far as it counts for what one client may have."""
         self.since = 0.0
         self.sent = 0
         self.waiting = 0
@@ -92,6 +96,10 @@ class Connection(asyncio.Protocol, ABC):
         """Bytes may come from here on."""
 
     @abstractmethod
+    def mistrusted(self, reason: str) -> None:
+        """The client's certificate is not valid."""
+
+    @abstractmethod
     def received(self, data: bytes) -> None:
         """Bytes have come."""
 
@@ -117,6 +125,7 @@ class Connection(asyncio.Protocol, ABC):
         self.transport = cast("asyncio.Transport", transport)
         connection = transport.get_extra_info("socket")
         self.peer = origin_of(connection, transport.get_extra_info("peername"))
+        self.place = network_of(self.peer)
         self.since = monotonic()
         # Telnet's urgent data has to stay in the stream, or half a command is lost (RFC 854, Synch).
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
@@ -183,13 +192,17 @@ class Connection(asyncio.Protocol, ABC):
             )
         except (OSError, ssl.SSLError) as error:
             log.info("%s: no TLS: %s", self.peer, error)
+            if isinstance(error, ssl.SSLCertVerificationError):
+                self.mistrusted(error.verify_message)
             self.connection_lost(None)
             self.transport.abort()
             return
-        if self.finishing or transport is None:
+        if transport is None:  # it was aborted meanwhile
+            self.connection_lost(None)
             return
         self.transport = transport
-        self._open()
+        if not self.finishing:
+            self._open()
 
     def _open(self) -> None:
         self._is_open = True

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import re
 from collections.abc import Callable
 
 from smanager.server.jsonrpc import failure
@@ -20,11 +18,6 @@ REQUEST_LIMIT = 1024 * 1024
 LINES_A_TURN = 32
 """Lines run before other connections have their turn."""
 
-_HTTP_REQUEST = re.compile(rb"[A-Z]{3,10} \S+ HTTP/\d|Host:", re.IGNORECASE)
-_TLS_HELLO = b"\x16\x03"
-
-log = logging.getLogger("smanager")
-
 
 def limit_of(line: bytes) -> int:
     """How many bytes a line may have that begins so."""
@@ -34,7 +27,7 @@ def limit_of(line: bytes) -> int:
 class LineReader:
     """Cuts lines, and hands each to `accept` once the commands before it are done."""
 
-    __slots__ = ("_accept", "_at_end", "_at_start", "_cut", "_proceed", "_session", "_skips", "uncut")
+    __slots__ = ("_accept", "_at_end", "_cut", "_proceed", "_session", "_skips", "uncut")
 
     def __init__(self, session: Session, accept: Callable[[str], bool], proceed: Callable[[], None]) -> None:
         """`accept` runs a line and says whether that is done; `proceed` is to call `work` again, in another turn."""
@@ -42,7 +35,6 @@ class LineReader:
         self._accept = accept
         self._proceed = proceed
         self._cut: list[bytes] = []  # the next lines, the first one last
-        self._at_start = True
         self._at_end = False
         self._skips = False  # up to the end of a request that is too long
         self.uncut = b""
@@ -54,9 +46,6 @@ class LineReader:
             _, newline, data = data.partition(b"\n")
             self._skips = not newline
         self.uncut += data
-        if self._at_start:
-            self._at_start = b"\n" not in self.uncut
-            self._refuse_foreigner()
 
     def drop(self) -> None:
         """Forget the lines that have not been run."""
@@ -79,6 +68,8 @@ class LineReader:
     def work(self) -> bool:
         """Run the lines that can be run now; whether all that have come are done."""
         session = self._session
+        if session.finishing:  # what has come before is not run any more
+            return True
         if not session.busy:
             for _ in range(LINES_A_TURN):
                 if not self._cut and not (self.uncut and self._cut_lines()):
@@ -88,12 +79,9 @@ class LineReader:
                 line = self._cut.pop()
                 if len(line) > limit_of(line):
                     self._refuse(line)
-                    if session.finishing:
-                        return True
-                    continue
-                if not self._accept(line.removesuffix(b"\r").decode("utf-8", "surrogateescape")):
+                elif not self._accept(line.removesuffix(b"\r").decode("utf-8", "surrogateescape")):
                     break
-                if session.interpreter.ended:
+                if session.finishing or session.interpreter.ended:
                     return True
             else:
                 session.loop.call_soon(self._proceed)
@@ -122,15 +110,3 @@ class LineReader:
         self.drop()
         self._session.write(f"*** a line of more than {LINE_LIMIT} bytes; a command is shorter\n")
         self._session.finish()
-
-    def _refuse_foreigner(self) -> None:
-        """Close on what no client of ours sends first: a browser's request, whose body would be run, or TLS."""
-        if _HTTP_REQUEST.match(self.uncut):
-            protocol = "HTTP"
-        elif self.uncut.startswith(_TLS_HELLO):
-            protocol = "TLS"
-        else:
-            return
-        self.drop()
-        log.warning("%s: closed, for it speaks %s and this is a plain text port", self._session.peer, protocol)
-        self._session.abort()

@@ -7,12 +7,11 @@ import ipaddress
 import logging
 import socket
 import ssl
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
 from smanager.access.callers import Caller
-from smanager.access.identities import Identities, network_of
+from smanager.access.identities import Identities
 from smanager.listening import ListenerSettings
 from smanager.server.opening import Opening
 from smanager.server.peers import names_in, unix_peer, user_name
@@ -22,12 +21,12 @@ from smanager.shells.root import Shells
 BACKLOG = 1024
 """Connections that may wait to be accepted; with a handful, clients meet the kernel's retry after a second."""
 
-ACCEPTS_A_TURN = 32
+ACCEPTS_A_TURN = 16
 """Connections accepted before they are counted, and those too many closed: far fewer than there are descriptors
 in reserve. asyncio would take as many as may wait."""
 
-MOST_TURNED_AWAY = 64
-"""Connections beyond the sessions that are told so; each holds a descriptor until it has read it."""
+MOST_TURNED_AWAY = 32
+"""Connections beyond the sessions, at all listeners, that are told so; each holds a descriptor until it has read it."""
 
 log = logging.getLogger("smanager")
 
@@ -38,15 +37,15 @@ class Listener:
     shells: Shells
     identities: Identities
 
-    def __init__(self, settings: ListenerSettings, most_sessions: int) -> None:
-        """Serve at most so many sessions."""
+    def __init__(self, settings: ListenerSettings, most_sessions: int, turned_away: set[Session]) -> None:
+        """Serve at most so many sessions; `turned_away` are those of all listeners that are none."""
         self.settings = settings
         self.tls: ssl.SSLContext | None = None
         """What new connections are encrypted with."""
         self._most_sessions = most_sessions
         self._sessions: set[Session] = set()
-        self._giving_way: dict[Session, None] = {}  # in the order of their arrival
-        self._turned_away: set[Session] = set()
+        self._giving_way: dict[str, dict[Session, None]] = {}  # by where they come from, in the order of their arrival
+        self._turned_away = turned_away
         self._all_gone = asyncio.Event()
         self._servers: list[asyncio.Server] = []
 
@@ -108,7 +107,7 @@ class Listener:
             oldest.abort()
             self.left(oldest)
         self._sessions.add(session)
-        self._giving_way[session] = None
+        self._giving_way.setdefault(session.place, {})[session] = None
         session.number = self.shells.manager.sessions.add(session)
         return True
 
@@ -125,16 +124,23 @@ class Listener:
         names = names_in(session.transport.get_extra_info("peercert") or {})
         if found := self.identities.named(names, session.peer, roles, "certificate"):
             return found
-        return None if settings.login else self.identities.anybody(session.peer, roles)
+        if not settings.login:
+            return self.identities.anybody(session.peer, roles)
+        if names:
+            self.identities.mistrusted(session.peer, "of no user", names[0])
+        return None
 
     def settled(self, session: Session) -> None:
         """A session has said something, and who it is where that is asked: it does not give way any more."""
-        self._giving_way.pop(session, None)
+        if waiting := self._giving_way.get(session.place):
+            waiting.pop(session, None)
+            if not waiting:
+                del self._giving_way[session.place]
 
     def left(self, session: Session) -> None:
         self._turned_away.discard(session)
         self._sessions.discard(session)
-        self._giving_way.pop(session, None)
+        self.settled(session)
         self.shells.manager.sessions.remove(session.number)
         if not self._sessions:
             self._all_gone.set()
@@ -149,9 +155,8 @@ class Listener:
 
     def _first_to_go(self) -> Session:
         """Of those that give way, the oldest from where most of them come: a flood displaces itself first."""
-        places = {session: network_of(session.peer) for session in self._giving_way}
-        counts = Counter(places.values())
-        return max(self._giving_way, key=lambda session: counts[places[session]])
+        most: dict[Session, None] = max(self._giving_way.values(), key=len)
+        return next(iter(most))
 
     def _turn_away(self, session: Session) -> None:
         if len(self._turned_away) < MOST_TURNED_AWAY and not self.tls:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from smanager.access.identities import Identities
 from smanager.config import ConfigError
 from smanager.listening import ListenerSettings, Tls, is_loopback, why_exposed, why_not_listening
-from smanager.server.listener import Listener
+from smanager.server.listener import ACCEPTS_A_TURN, MOST_TURNED_AWAY, Listener
 from smanager.server.peers import peer_name
 from smanager.server.session import Session
 from smanager.server.unixsocket import UnixSocket
 from smanager.shells.root import Shells
 
-RESERVED_DESCRIPTORS = 128
-"""Kept for hosts, their pipes, files, and connections on their way out."""
+RESERVED_DESCRIPTORS = 96
+"""Kept for hosts, their pipes, and files."""
 
 FAREWELL_SECONDS = 1.5
 """How long sessions have to take their last words when the server ends; a drain takes one second."""
@@ -31,8 +33,10 @@ class Listeners:
     """The listeners that are configured."""
 
     def __init__(self, settings: Sequence[ListenerSettings]) -> None:
-        shares = budgets(settings, descriptors() - RESERVED_DESCRIPTORS)
-        self._all = [Listener(one, share) for one, share in zip(settings, shares, strict=True)]
+        others = RESERVED_DESCRIPTORS + MOST_TURNED_AWAY + ACCEPTS_A_TURN * len(settings)
+        shares = budgets(settings, descriptors() - others)
+        turned_away: set[Session] = set()
+        self._all = [Listener(one, share, turned_away) for one, share in zip(settings, shares, strict=True)]
         self._unix: list[UnixSocket] = []
 
     async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
@@ -129,6 +133,8 @@ def context_of(name: str, tls: Tls) -> ssl.SSLContext:
     try:
         if key.stat().st_mode & 0o007:
             raise ConfigError(f"[listeners.{name}] {key}: anybody may read this key; `chmod o= {key}` mends that")
+        for path in filter(None, (tls.certificate, key, tls.client_ca)):
+            require_ours(name, path)
         context.load_cert_chain(tls.certificate, key, password=lambda: "")  # else it would ask on the terminal
         if tls.client_ca:
             context.load_verify_locations(tls.client_ca)
@@ -139,13 +145,23 @@ def context_of(name: str, tls: Tls) -> ssl.SSLContext:
     return context
 
 
+def require_ours(listener: str, path: Path) -> None:
+    """Raise ConfigError where others can have written a file that says whom to trust."""
+    found = path.stat()
+    if found.st_mode & 0o022:
+        raise ConfigError(f"[listeners.{listener}] {path}: others may write it; `chmod go-w {path}` mends that")
+    if found.st_uid not in (0, os.geteuid()):
+        raise ConfigError(
+            f"[listeners.{listener}] {path}: it belongs to user id {found.st_uid}, and should to {os.geteuid()}"
+        )
+
+
 def budgets(settings: Sequence[ListenerSettings], available: int) -> list[int]:
-    """How many sessions each listener may have, of so many descriptors: unix sockets first, for whoever looks after
-    the rest."""
+    """How many sessions each listener may have, of so many descriptors: as many as it wants, or an equal share."""
     shares: dict[int, int] = {}
-    for index, one in sorted(enumerate(settings), key=lambda pair: pair[1].unix is None):
-        left_for_others = len(settings) - len(shares) - 1
-        shares[index] = max(1, min(one.max_sessions, available - sum(shares.values()) - left_for_others))
+    for index, one in sorted(enumerate(settings), key=lambda pair: pair[1].max_sessions):
+        fair = (available - sum(shares.values())) // (len(settings) - len(shares))
+        shares[index] = max(1, min(one.max_sessions, fair))
         if shares[index] < one.max_sessions:
             log.warning(
                 "%s: max_sessions %d is more than the limit on descriptors allows; it is %d here (see ulimit -n)",

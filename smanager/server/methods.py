@@ -76,8 +76,9 @@ class Methods:
 
     def _begin_built_in(self, built_in: BuiltIn, params: object, notify: Notify, done: Done) -> Cancellable:
         NOTIFY.set(notify)  # for the task, which takes it along
+        arguments = built_in.accepted(params)
         entry = self._manager.audit.begin(self._caller, built_in.command.name, params) if built_in.is_one else None
-        task = asyncio.ensure_future(built_in.call(self._built_ins, params))
+        task = asyncio.ensure_future(built_in.call(self._built_ins, arguments))
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._end_built_in(task, built_in, entry, done))
         return task

@@ -7,7 +7,12 @@ import socket
 import struct
 from collections.abc import Mapping
 from functools import lru_cache
+from time import monotonic
 from typing import Any
+
+NAME_SECONDS = 5.0
+"""How long a user's name is taken for known: a directory service in the network would hold up everybody each time,
+and a number that is another user's by now must not have the first one's roles."""
 
 
 def origin_of(connection: socket.socket, address: object) -> str:
@@ -26,11 +31,13 @@ def unix_peer(connection: socket.socket) -> tuple[int, int | None]:
     return process, user
 
 
-@lru_cache(256)  # a directory service in the network would hold up everybody each time
 def user_name(number: int | None) -> str:
     """What the system calls a user."""
-    if number is None:
-        return ""
+    return "" if number is None else _name_now(number, int(monotonic() / NAME_SECONDS))
+
+
+@lru_cache(256)
+def _name_now(number: int, period: int) -> str:
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:

@@ -82,7 +82,8 @@ class Script:
     def idle(self) -> None:
         """Go on with the lines that have come."""
         if self._lines.work():
-            self._wait()
+            if not self._session.finishing:
+                self._wait()
         else:
             self._session.set_timer(0, None)  # a quiet time begins anew after the command that runs
 

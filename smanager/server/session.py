@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable
 from typing import Protocol
@@ -10,6 +11,7 @@ from smanager.access.callers import Caller
 from smanager.access.identities import Identities
 from smanager.listening import ListenerSettings
 from smanager.server.connection import Connection
+from smanager.server.foreigners import FirstLook
 from smanager.server.jsonrpc import Programs, is_request
 from smanager.server.methods import Methods
 from smanager.shells.interpreter import Interpreter
@@ -18,6 +20,9 @@ from smanager.shells.root import Shells
 
 ONE_WRITE = 64 * 1024
 """Bytes of a program's replies that are sent in one write."""
+
+
+log = logging.getLogger("smanager")
 
 
 class Mode(Protocol):
@@ -82,7 +87,17 @@ class Registry(Protocol):
 class Session(Connection):
     """What a connection is taken for; the rest is its mode's."""
 
-    __slots__ = ("_opening", "_registry", "_silent", "caller", "interpreter", "mode", "number", "programs")
+    __slots__ = (
+        "_first_look",
+        "_opening",
+        "_registry",
+        "_silent",
+        "caller",
+        "interpreter",
+        "mode",
+        "number",
+        "programs",
+    )
 
     interpreter: Interpreter
     mode: Mode
@@ -93,6 +108,7 @@ class Session(Connection):
         self._registry = registry
         self._opening = opening
         self._silent = True
+        self._first_look: FirstLook | None = FirstLook()
         self.programs: Programs | None = None
         self.caller: Caller | None = None
         self.number = 0
@@ -106,11 +122,26 @@ class Session(Connection):
         self.caller = self._registry.caller_of(self)
         self._opening(self)
 
+    def mistrusted(self, reason: str) -> None:
+        self._registry.identities.mistrusted(self.peer, reason)
+
     def received(self, data: bytes) -> None:
+        if self._first_look and self._is_foreign(self._first_look, data):
+            return
         if self._silent and self.caller:
             self._silent = False
             self._registry.settled(self)
         self.mode.receive(data)
+
+    def _is_foreign(self, first_look: FirstLook, data: bytes) -> bool:
+        """Close where a browser, or a TLS client, has come to the wrong port."""
+        protocol = first_look.foreigner(data)
+        if first_look.over:
+            self._first_look = None
+        if protocol:
+            log.warning("%s: closed, for it speaks %s, and nobody here does", self.peer, protocol)
+            self.abort()
+        return bool(protocol)
 
     def ended(self) -> None:
         self.mode.end_of_input()
@@ -132,10 +163,7 @@ class Session(Connection):
 
     def lost(self) -> None:
         self._registry.left(self)
-        if hasattr(self, "interpreter"):
-            self.interpreter.close()
-        if self.programs:
-            self.programs.cancel()
+        self._end_commands()
 
     # Whose it is.
 
@@ -146,8 +174,9 @@ class Session(Connection):
 
     async def by_password(self, name: str, password: str) -> Caller | None:
         """Who that is."""
+        settings = self.settings
         return await self._registry.identities.by_password(
-            name, password, self.peer, self.settings.given_roles, lambda: not self.finishing
+            name, password, self.peer, settings.name, settings.given_roles, lambda: not self.finishing
         )
 
     async def by_token(self, token: str) -> Caller | None:
@@ -225,11 +254,22 @@ class Session(Connection):
     # What others may know of it.
 
     def farewell(self, message: str) -> None:
-        """Say a last word and finish."""
-        if not self.finishing:
-            if hasattr(self, "mode"):  # in TLS's handshake it has none yet
-                self.mode.farewell(message)
-            self.finish()
+        """Say a last word, finish, and end what it runs."""
+        if self.finishing:
+            return
+        if not hasattr(self, "mode"):  # it is in TLS's handshake, and takes no words
+            self.abort()
+            return
+        self.mode.farewell(message)
+        self.finish()
+        self._end_commands()
+
+    def _end_commands(self) -> None:
+        """End what runs, and what waits to be run."""
+        if hasattr(self, "interpreter"):
+            self.interpreter.close()
+        if self.programs:
+            self.programs.cancel()
 
     @property
     def kind(self) -> str:

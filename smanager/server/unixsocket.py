@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import grp
 import os
-import shutil
+import pwd
 import socket
 import stat
 import time
@@ -46,10 +47,14 @@ class UnixSocket:
                 self._path.unlink()
 
     def _bind(self, settings: ListenerSettings) -> None:
-        """Give the socket its path, with its owner and permissions from the first moment."""
+        """Give the socket its path, with its owner and permissions from the first moment.
+
+        Nothing here follows a link: whoever may write in the directory could have put one in the file's place.
+        """
+        owner, group = ids_of(settings)
         partial = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         partial.unlink(missing_ok=True)
-        before = os.umask(0o177)
+        before = os.umask(0o777 & ~settings.permissions)
         try:
             self.socket.bind(str(partial))
         except OSError as error:
@@ -59,16 +64,19 @@ class UnixSocket:
         finally:
             os.umask(before)
         try:
-            if settings.owner:
-                shutil.chown(partial, user=settings.owner)
-            if settings.group:
-                shutil.chown(partial, group=settings.group)
-            partial.chmod(settings.permissions)
+            os.chown(partial, owner, group, follow_symlinks=False)
             partial.replace(self._path)
-        except LookupError as error:
-            raise ConfigError(f"[listeners.{settings.name}] {error}") from None
         finally:
             partial.unlink(missing_ok=True)
+
+
+def ids_of(settings: ListenerSettings) -> tuple[int, int]:
+    """The user and the group that the file is to belong to; -1 where nothing is said. Raises ConfigError."""
+    try:
+        owner = pwd.getpwnam(settings.owner).pw_uid if settings.owner else -1
+        return owner, grp.getgrnam(settings.group).gr_gid if settings.group else -1
+    except KeyError as error:
+        raise ConfigError(f"[listeners.{settings.name}] {error.args[0]}") from None
 
 
 def locked(path: Path) -> int:

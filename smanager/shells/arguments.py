@@ -7,6 +7,8 @@ from typing import NoReturn
 
 from smanager.commands import CommandError, Status, split_words
 
+MOST_DIGITS = 9
+
 
 class Arguments(argparse.ArgumentParser):
     """A parser that says in one line what is wrong."""
@@ -33,7 +35,12 @@ def seconds(text: str) -> float:
     return value
 
 
+def is_number(word: str) -> bool:
+    """Whether a word is a whole number that somebody may mean."""
+    return word.isdecimal() and len(word) <= MOST_DIGITS
+
+
 def count(text: str) -> int:
-    if not text.isdecimal() or len(text) > 9:
+    if not is_number(text):
         raise argparse.ArgumentTypeError(f"{text!r} should be a whole number")
     return int(text)

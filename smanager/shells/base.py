@@ -27,7 +27,7 @@ LASTING = (Work, Following)
 """What the manager's own commands are that take time."""
 
 LEADING = frozenset({"watch", "help"})
-"""Commands before another one, whose arguments may be secrets: their names alone are written down."""
+"""Commands before another one, whose arguments may be secrets: only its first word is written down with them."""
 
 ONLY_IN_FULL = frozenset({"kill", "kick"})
 """Commands that are not abbreviated: a slip of the finger would end what others do."""
@@ -104,7 +104,7 @@ class Shell(cmd.Cmd):
             return None
         if name in self.of_services:
             return run(arg or "")
-        told = " ".join((arg or "").split()[:2]) if name in LEADING else arg
+        told = " ".join((arg or "").split()[:1]) if name in LEADING else arg
         entry = self.manager.audit.begin(self.caller, " ".join([*self.here, name or ""]), told)
         try:
             outcome = run(arg or "")

@@ -19,6 +19,9 @@ from smanager.shells.watching import Watching
 COMMANDS_A_TURN = 32
 """Commands of one line that are run before other sessions have their turn."""
 
+MOST_DETACHED = 16
+"""Commands of one session that run detached at a time."""
+
 log = logging.getLogger("smanager")
 
 
@@ -117,10 +120,13 @@ class Interpreter:
             self.running.cancel()
 
     def close(self) -> None:
-        """The session is gone; what was detached from it goes on, and is held back no longer."""
+        """The session is gone; services' commands that were detached go on, and are held back no longer."""
         self.cancel()
         for detached in self._detached:
-            detached.resume()
+            if isinstance(detached, Call):
+                detached.resume()
+            else:
+                detached.cancel()  # nobody is there who would wait for it
 
     def pause(self) -> None:
         """Nobody can take more output now."""
@@ -172,6 +178,8 @@ class Interpreter:
         try:
             if self._generation != self._catalogue.generation:
                 self._renew_shell()
+            if detached and len(self._detached) >= MOST_DETACHED:
+                raise CommandError(f"{MOST_DETACHED} commands of this session run detached; `jobs` lists them")
             shell = self._shell if printer is self._printer else self._shell_at(self._path, printer)
             outcome = shell.onecmd(text)
         except CommandError as error:

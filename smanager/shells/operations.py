@@ -13,7 +13,7 @@ from smanager.keeper import Keeper
 from smanager.patterns import chosen, means_all
 from smanager.settings import some_seconds
 from smanager.shells import statuspages
-from smanager.shells.arguments import Arguments, count, seconds
+from smanager.shells.arguments import Arguments, count, is_number, seconds
 from smanager.shells.base import Outcome, Repeat
 from smanager.shells.people import People
 from smanager.shells.running import Following, Wait, Work, send_signal, until
@@ -135,6 +135,8 @@ class Operations(People):
             for file in files:
                 await self.manager.load(file, self.caller, self.tell)
             concerned = dict.fromkeys([*files, *(keeper.service.file for keeper in keepers)])
+            if not self.caller.permissions.allow("services"):
+                concerned = {}  # they may be about services that the caller knows nothing of
             problems = [f"{file.path.name}: {problem}" for file in concerned for problem in file.problems]
             for problem in problems:
                 self.tell(problem)
@@ -277,7 +279,7 @@ class Operations(People):
         `cancel ID`; `jobs` lists them.
         """
         words = split_words(arg)
-        if len(words) != 1 or not words[0].isdecimal():
+        if len(words) != 1 or not is_number(words[0]):
             raise CommandError("cancel: which job? usage: cancel ID", Status.UNUSABLE)
         self.manager.jobs.cancel(int(words[0]), self.caller)
 

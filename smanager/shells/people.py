@@ -10,6 +10,7 @@ from smanager.commands import CommandError, Status, split_words
 from smanager.history import duration_text
 from smanager.manager import Manager
 from smanager.sessions import Present
+from smanager.shells.arguments import is_number
 from smanager.shells.base import Shell
 
 MESSAGE_LIMIT = 1000
@@ -54,7 +55,7 @@ class People(Shell):
         `kick ID`; `who` lists them.
         """
         words = split_words(arg)
-        if len(words) != 1 or not words[0].isdecimal():
+        if len(words) != 1 or not is_number(words[0]):
             raise CommandError("kick: which session? usage: kick ID", Status.UNUSABLE)
         kick(self.manager, int(words[0]), self.caller)
 

@@ -38,6 +38,7 @@ class Box(SService):
     def cmd_fail(self): raise ValueError("no")
     def cmd_escape(self): return "\\x1b]0;owned\\x07 *** forged\\nline"
     def toplevel_cmd_ring(self): return "rang"
+    def toplevel_cmd_unlock(self, pin: Secret[str]): return "unlocked"
     def toplevel_cmd_shutdown(self): return "down"
 
 
@@ -111,7 +112,9 @@ class Network:
         return sorted(answers, key=lambda answer: answer["id"])
 
     def audit(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.directory / "state" / "audit.jsonl").read_text().splitlines()]
+        """What the journal tells so far; it is made with its first line."""
+        journal = self.directory / "state" / "audit.jsonl"
+        return [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
 
 
 def make_certificates(directory: Path) -> None:

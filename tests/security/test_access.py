@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from smanager.audit import SYSLOG_SOCKET
 from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
 from tests.security.conftest import PASSWORD, SERVICE, TOKENS, Network
 
@@ -253,54 +250,3 @@ def test_people_see_each_other_speak_and_can_be_sent_away(network: Network) -> N
         assert network.ask("default", f"kick {session['id']}") == ""
         person.expect("your session was ended by 127.0.0.1:")
         assert network.ask("default", "kick 1000000").startswith("*** kick: there is no session 1000000")
-
-
-def test_the_audit_journal_tells_all_and_no_secret(network: Network) -> None:
-    network.ask("locked", "box login anna hunter2 --again hunter3", "box fail", "box nothing", token=TOKENS["root"])
-    network.call("locked", {"method": "box.login", "params": {"user": "b", "secret": "hunter2"}}, token=TOKENS["root"])
-    network.ask("locked", "status", token="smt_hunter2")
-    journal = network.directory / "state" / "audit.jsonl"
-    assert journal.stat().st_mode & 0o777 == 0o600
-    assert "hunter" not in journal.read_text()
-    events = network.audit()
-    commands = {one["id"]: one for one in events if one["event"] == "command"}
-    ends = {one["id"]: one for one in events if one["event"] == "end"}
-    login, *_ = [one for one in commands.values() if one["name"] == "box login"]
-    assert login["arguments"] == {"user": "anna", "secret": "(secret)", "again": "(secret)"}
-    assert (login["user"], ends[login["id"]]["outcome"]) == ("root", "done")
-    (failed,) = [one for one in commands.values() if one["name"] == "box fail"]
-    assert ends[failed["id"]]["outcome"] == "ValueError: no"
-    assert [one["name"] for one in events if one["event"] == "refused"] == ["box nothing"]
-    assert [one["proof"] for one in events if one["event"] == "login failed"] == ["token"]
-
-
-@pytest.mark.skipif(os.getuid() != 0 or Path(SYSLOG_SOCKET).exists(), reason="somebody else's syslog would be told")
-def test_the_system_log_is_told_as_well_and_never_waited_for(kept: Callable[..., Server]) -> None:
-    server = kept('audit_syslog = true\n[listeners.main]\ntcp = "127.0.0.1:0"', box=SERVICE)
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
-            syslog.bind(SYSLOG_SOCKET)
-            syslog.settimeout(SECONDS)
-            assert server.ask("box open") == "opened\n"
-            header, _, line = syslog.recv(10_000).partition(b": ")
-            assert header == b"<86>smanager"
-            assert json.loads(line)["name"] == "box open"
-            for _ in range(300):  # many more than the kernel keeps for who does not read
-                assert server.ask("box open") == "opened\n"
-    finally:
-        Path(SYSLOG_SOCKET).unlink(missing_ok=True)
-    assert server.ask("box open") == "opened\n"
-    assert len(re.findall("audit lines do not get there", server.log)) == 1
-
-
-def test_nothing_in_the_journal_can_pass_for_another_line(network: Network) -> None:
-    forged = '\\n{"event": "login", "user": "root"}\x1b[2J\x85'
-    network.ask("default", f'box open "{forged}"', f"broadcast {forged}")
-    with network.connect("locked") as connection:
-        person = Telnet(connection)
-        person.log_in('x","event":"login', "wrong")
-        person.expect("login incorrect")
-    text = (network.directory / "state" / "audit.jsonl").read_text()
-    assert text.isascii()
-    assert all(line.isprintable() for line in text.splitlines())
-    assert not [one for one in network.audit() if one["event"] == "login"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ import pytest
 from smanager.access.throttle import BLOCK_SECONDS, LONGEST_DELAY, MOST_FAILURES, MOST_KEYS, Throttle
 from smanager.access.users import User, UsersError, UsersFile
 from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
-from tests.security.conftest import PASSWORD, SERVICE, TOKENS, Network
+from tests.security.conftest import PASSWORD, TOKENS, Network
 from tests.security.test_access import Telnet
 
 IDLE = 400
@@ -227,26 +226,6 @@ def test_of_two_that_start_together_one_gets_the_unix_socket(directory: Path) ->
                 process.stderr.close()
 
 
-@pytest.mark.parametrize("need", ["required", "on"])
-def test_where_the_journal_is_required_nothing_runs_without_it(
-    kept: Callable[..., Server], directory: Path, need: str
-) -> None:
-    server = kept(f'audit = "{need}"\naudit_file = "audit.jsonl"\n', box=SERVICE)
-    assert server.ask("box open") == "opened\n"
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (10, 1_000_000))  # as a full disk would
-    said = server.ask("box open; status")
-    assert [service["name"] for service in json.loads(server.ask("status --json"))] == ["box", "hidden"]
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-    if need == "required":
-        assert said.startswith("*** box open: the audit journal cannot be written, and without it nothing is run\n")
-    else:
-        assert said.startswith("opened\n")
-    assert said.endswith("lines of the audit journal could not be written\n")  # which `status` tells in any case
-    assert server.ask("box open") == "opened\n"
-    for line in (directory / "audit.jsonl").read_text().splitlines():
-        json.loads(line)
-
-
 def test_a_key_that_anybody_may_read_is_refused(network: Network) -> None:
     (network.directory / "server.pem").chmod(0o644)
     result = subprocess.run(
@@ -324,23 +303,6 @@ def test_a_session_loses_at_a_reload_what_its_role_loses(network: Network) -> No
         person.expect("box: running")
         person.type("reload\r")
         person.expect("*** box has no command reload")
-
-
-def test_what_is_watched_and_what_is_misused_is_written_down_without_secrets(network: Network) -> None:
-    with network.connect("locked") as connection:
-        connection.sendall(f"auth {TOKENS['root']}\nwatch box login anna hunter2\n".encode())
-        read_until(connection, b"in\n")
-    network.ask("locked", "box login hunter3", "box look --hunter4", token=TOKENS["root"])
-    text = (network.directory / "state" / "audit.jsonl").read_text()
-    assert "hunter" not in text
-    assert [one["name"] for one in network.audit() if one["event"] == "refused"] == ["box login", "box look"]
-
-
-def test_a_journal_that_was_put_aside_is_begun_anew(network: Network) -> None:
-    journal = network.directory / "state" / "audit.jsonl"
-    network.ask("default", "box open")
-    journal.rename(journal.with_name("old"))
-    wait_for(lambda: network.ask("default", "box open") and journal.exists(), "a new journal")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""Tells by a connection's first line what no client of ours sends, and what would be harmful to be taken for one."""
+
+from __future__ import annotations
+
+import re
+
+FIRST_LIMIT = 2048
+"""Bytes that are looked at again with what comes behind them: a browser sends its first line in one piece."""
+
+_PROTOCOLS = {
+    # A web page can have a browser send to any port, with any method where it has become the port's own by DNS
+    # rebinding; the body would be run (RFC 9112, section 3: method, target and version).
+    "HTTP": re.compile(rb"\S+ \S+ HTTP/\d|Host:", re.IGNORECASE),
+    "TLS": re.compile(rb"\x16\x03"),  # a ClientHello (RFC 8446, section 5.1)
+}
+
+
+class FirstLook:
+    """Looks at what comes until the first line has ended."""
+
+    __slots__ = ("_data", "over")
+
+    def __init__(self) -> None:
+        self._data = b""
+        self.over = False
+        """Whether there is nothing more to look for."""
+
+    def foreigner(self, data: bytes) -> str:
+        """The protocol that the first line, as far as it has come, shows; empty where it is none of these."""
+        self._data += data
+        found = next((name for name, pattern in _PROTOCOLS.items() if pattern.match(self._data)), "")
+        if found or b"\n" in self._data or len(self._data) > FIRST_LIMIT:
+            self.over, self._data = True, b""
+        return found
