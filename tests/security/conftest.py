@@ -23,7 +23,7 @@ PASSWORD = "a password that is long enough"
 TOKENS = {name: f"smt_token-of-{name}" for name in ("viewer", "operator", "root", "odd", "late")}
 
 SERVICE = """
-import time
+import os, time
 from smanager import SService, Secret, command
 
 
@@ -35,6 +35,8 @@ class Box(SService):
     @command(role="admin")
     def cmd_format(self): return "formatted"
     def cmd_login(self, user, secret: Secret[str], *, again: Secret[str] = ""): return "in"
+    def cmd_wait(self, gate):
+        while not os.path.exists(gate): time.sleep(0.01)
     def cmd_fail(self): raise ValueError("no")
     def cmd_escape(self): return "\\x1b]0;owned\\x07 *** forged\\nline"
     def toplevel_cmd_ring(self): return "rang"
