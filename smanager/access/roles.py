@@ -75,6 +75,10 @@ class Permissions:
         """Whether a service of this name, be there one or not, may be asked about or looked after."""
         return self.allow_on("services", service) or any(self.allow_on(name, service) for name in ON_SERVICES)
 
+    def know_all(self, services: Iterable[str]) -> bool:
+        """Whether all of these may be known, and so texts that may be about any of them."""
+        return self.allow("services") and all(map(self.know, services))
+
     def show(self, name: str) -> bool:
         """Whether one of the manager's own commands may be run at all, be it on one service only."""
         return self.allow(name) or self._show_on_some(name)

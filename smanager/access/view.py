@@ -37,8 +37,8 @@ class View:
         return self._called[service]
 
     def problems(self) -> list[tuple[ServicesFile, str]]:
-        """What is wrong with services files."""
-        return list(self._catalogue.problems()) if self._permissions.allow("services") else []
+        """What is wrong with services files, for who may know of all services."""
+        return list(self._catalogue.problems()) if self._permissions.know_all(self._catalogue.services) else []
 
     def conditions(self) -> dict[str, str]:
         """How each service is."""

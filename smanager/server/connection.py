@@ -252,6 +252,8 @@ class Connection(asyncio.Protocol, ABC):
 
     def hold(self, hold: bool) -> None:
         """Read no further while there is enough to do."""
+        if self.transport.is_closing():  # and has none to be read, where TLS's other side is gone
+            return
         self.held = hold
         if hold:
             self.transport.pause_reading()

@@ -135,8 +135,8 @@ class Operations(People):
             for file in files:
                 await self.manager.load(file, self.caller, self.tell)
             concerned = dict.fromkeys([*files, *(keeper.service.file for keeper in keepers)])
-            if not self.caller.permissions.allow("services"):
-                concerned = {}  # they may be about services that the caller knows nothing of
+            if not self.caller.permissions.know_all(self.manager.keepers):
+                concerned = {}  # they may be about others
             problems = [f"{file.path.name}: {problem}" for file in concerned for problem in file.problems]
             for problem in problems:
                 self.tell(problem)

@@ -110,6 +110,62 @@ def test_what_a_service_waits_for_is_named_to_those_only_who_may_know_it(kept: C
     assert "hidden" not in told
 
 
+def test_what_is_denied_of_a_service_hides_it_also_where_all_services_are_listed(kept: Callable[..., Server]) -> None:
+    server = kept(
+        """
+        [listeners.all]
+        tcp = "127.0.0.1:0"
+        [listeners.few]
+        unix = "few.sock"
+        roles = ["few"]
+        [roles.few]
+        allow = ["services", "status", "box.*", "restart box"]
+        deny = ["* hidden", "hidden.*"]
+        [services.box]
+        needs = ["lost"]
+        """,
+        box=SERVICE,
+    )
+    assert "hidden" in server.ask("services")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect("few.sock")
+        connection.sendall(b"services\nhelp\nhelp -s\nhidden\nstatus\nrestart box\n")
+        connection.shutdown(socket.SHUT_WR)
+        told = read_to_end(connection).decode()
+    assert told.count("hidden") == 1  # as an unknown command
+    assert "*** unknown command: hidden;" in told
+
+
+def test_a_role_for_one_service_is_told_of_no_others_problems(kept: Callable[..., Server]) -> None:
+    server = kept(
+        """
+        [listeners.all]
+        tcp = "127.0.0.1:0"
+        [listeners.few]
+        unix = "few.sock"
+        roles = ["few"]
+        [roles.few]
+        allow = ["restart web"]
+        [services.ghost]
+        enabled = false
+        [services.web]
+        program = ["sleep", "3600"]
+        """,
+        box=SERVICE,
+    )
+    assert "ghost" in server.ask("restart web")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect("few.sock")
+        connection.sendall(b"restart web\n")
+        connection.shutdown(socket.SHUT_WR)
+        assert read_to_end(connection) == b"web: running\n"
+
+
+@pytest.mark.parametrize("line", ["cancel", "kick"])
+def test_a_number_that_is_too_long_is_none(network: Network, line: str) -> None:
+    assert network.ask("default", f"{line} {'9' * 5000}").startswith(f"*** {line}: which ")
+
+
 @pytest.mark.parametrize("door", ["locked", "tls", "local"])
 def test_before_a_login_nothing_is_told(network: Network, door: str) -> None:
     def answer(text: str) -> bytes:
