@@ -194,6 +194,9 @@ class Client:
             if isinstance(error, PermissionError):
                 remedy = "the socket's permissions say who may open it"
             raise ConnectionError(f"no SManager answers at {self._place} ({reason(error)}); {remedy}") from error
+        if self._first.startswith("auth ") and not (context or self._unix or is_loopback(server.getpeername()[0])):
+            server.close()
+            raise ConnectionError(f"no token is sent to {self._place}, for anybody on the way could read it; use --tls")
         try:
             if context:
                 server = context.wrap_socket(server, server_hostname=self._address[0])
@@ -222,7 +225,8 @@ class Client:
         try:
             yield
         except OSError as error:
-            raise ConnectionError(f"lost SManager at {self._place} ({reason(error)}); its log may say why") from error
+            remedy = "its log may say why" if self._tls or self._unix else "its log may say why; or does it want --tls?"
+            raise ConnectionError(f"lost SManager at {self._place} ({reason(error)}); {remedy}") from error
 
     def _reply(self, result: object) -> Reply:
         """What `shell.execute` has returned. Raises ConnectionError where an SManager returns no such thing."""
@@ -350,8 +354,14 @@ def tls_context(ca: str, cert: str, key: str) -> ssl.SSLContext:
             context.load_cert_chain(cert or key, key or None)
     except OSError as error:
         files = ", ".join(filter(None, [ca, cert, key]))
-        raise ConnectionError(f"{files}: {reason(error)}; --ca, --cert and --key name files in PEM") from error
+        remedy = "--ca, --cert and --key name files in PEM, and the key may be in the certificate's"
+        raise ConnectionError(f"{files}: {reason(error)}; {remedy}") from error
     return context
+
+
+def is_loopback(address: str) -> bool:
+    """Whether nobody else can listen in on the way there (RFC 6890, 2.2)."""
+    return address.startswith(("127.", "::ffff:127.")) or address == "::1"
 
 
 def reason(error: Exception) -> str:
@@ -757,7 +767,7 @@ def client_for(options: argparse.Namespace) -> Client:
             cert=options.cert,
             key=options.key,
             token=token_for(options),
-            behalf=(environment("SMANAGER_USER") or key_comment()) if options.ssh else "",
+            behalf=ssh_user() if options.ssh else "",
         )
     except (ValueError, argparse.ArgumentTypeError) as error:
         parser().error(str(error))
@@ -776,22 +786,44 @@ def token_for(options: argparse.Namespace) -> str | None:
             if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077 or found.st_uid != os.geteuid():
                 raise PermissionError("others may read it, or it is none of yours")
             return file.read(CHUNK).strip()
+    except FileNotFoundError:
+        raise ConnectionError(f"{path}: there is no such file; it would hold a token") from None
     except OSError as error:
         remedy = f"a token's file is a regular one of yours, with mode 0600: chmod 600 {path}"
         raise ConnectionError(f"{path}: {reason(error)}; {remedy}") from error
 
 
-def key_comment() -> str:
-    """The comment of the key that was used, where sshd tells which one was (ExposeAuthInfo); else nothing."""
+def ssh_user() -> str:
+    """For whom sshd has started this: a name, and the address that it came from, as far as sshd tells them."""
+    address = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+    name = os.environ.get("SMANAGER_USER") or key_name()
+    return f"{name}[{address}]" if address else name
+
+
+def key_name() -> str:
+    """The comment of the key that was used, or its fingerprint, where sshd tells which one was (ExposeAuthInfo)."""
     from pathlib import Path  # seldom needed, and slow to import
 
+    told = known = ""
     with contextlib.suppress(OSError):
         told = Path(os.environ.get("SSH_USER_AUTH", "")).read_text(errors="replace")
         known = Path("~/.ssh/authorized_keys").expanduser().read_text(errors="replace")
-        for key in re.findall(r"^publickey (\S+ \S+)$", told, re.MULTILINE):
-            words = re.escape(key).replace("\\ ", r"[ \t]+")
-            if line := re.search(rf"^(?![ \t]*#)(?:.*[ \t])?{words}[ \t]+(\S.*)$", known, re.MULTILINE):
-                return line[1]
+    for key in re.findall(r"^publickey (\S+ \S+)$", told, re.MULTILINE):
+        words = re.escape(key).replace("\\ ", r"[ \t]+")
+        if line := re.search(rf"^(?![ \t]*#)(?:.*[ \t])?{words}[ \t]+(\S.*)$", known, re.MULTILINE):
+            return line[1].strip()
+        return fingerprint(key.split()[1])
+    return ""
+
+
+def fingerprint(key: str) -> str:
+    """What `ssh-keygen -l` calls a key; nothing where it is none."""
+    import base64  # as above
+    import hashlib
+
+    with contextlib.suppress(ValueError):
+        digest = hashlib.sha256(base64.b64decode(key)).digest()
+        return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
     return ""
 
 

@@ -6,8 +6,10 @@ telnet connection, which the test drives byte by byte.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -411,6 +413,28 @@ def lines_of(*arguments: str | int, environment: dict[str, str], home: Path) -> 
             return lines, client.wait(DEADLINE)
 
 
+def test_a_token_goes_to_no_other_machine_in_the_clear(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tshell, "is_loopback", lambda address: False)
+    with pytest.raises(ConnectionError, match=r"no token is sent to 127.0.0.1:.*; use --tls"):
+        tshell.Client(port=stub.port, token="smt_x").call("hostname")
+    assert tshell.Client(port=stub.port).execute("hostname") == "box\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_near"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("192.0.2.7", False),
+        ("fd00::2", False),
+    ],
+)
+def test_what_is_on_this_machine(address: str, is_near: bool) -> None:
+    assert tshell.is_loopback(address) is is_near
+
+
 def test_a_token_goes_before_all_else(tmp_path: Path) -> None:
     lines, _ = lines_of("hostname", environment={"SMANAGER_TOKEN": "smt_x"}, home=tmp_path)
     assert lines[0] == b"auth smt_x\n"
@@ -456,7 +480,8 @@ def test_a_tokens_file_that_others_could_know_is_refused(tmp_path: Path, stub: S
     else:
         assert done.returncode == 3
         assert done.stderr.startswith(f"tshell: {path}: ".encode())
-        assert done.stderr.endswith(f"with mode 0600: chmod 600 {path}\n".encode())
+        remedy = "it would hold a token" if kind == "none" else f"with mode 0600: chmod 600 {path}"
+        assert done.stderr.endswith(f"{remedy}\n".encode())
 
 
 def test_an_ssh_session_runs_its_command_line_whole(tmp_path: Path) -> None:
@@ -478,6 +503,9 @@ def test_an_ssh_session_without_a_command_takes_them_from_stdin(stub: Stub) -> N
 
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI+/x"
+FINGERPRINT = "SHA256:" + base64.b64encode(hashlib.sha256(base64.b64decode(KEY.split()[1])).digest()).decode().rstrip(
+    "="
+)
 
 
 @pytest.mark.parametrize(
@@ -485,18 +513,22 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI+/x"
     [
         (f"{KEY} anna@laptop", "anna@laptop"),
         (f'ssh-rsa AAAA other\n# {KEY} old\nrestrict,command="tshell --ssh" {KEY}  Anna\'s laptop \n', "Anna's_laptop"),
-        (f"{KEY}\n", None),
-        (f"{KEY}x other\n", None),
+        (f"{KEY}\n", FINGERPRINT),
+        (f"{KEY}x other\n", FINGERPRINT),
         (f"{KEY} a\x1b[31m\u202e{'b' * 100}", "a_[31m_" + "b" * 57),
     ],
 )
-def test_an_ssh_sessions_key_says_for_whom_it_is(tmp_path: Path, keys: str, name: str | None) -> None:
+def test_an_ssh_sessions_key_says_for_whom_it_is(tmp_path: Path, keys: str, name: str) -> None:
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh" / "authorized_keys").write_text(keys)
     (tmp_path / "auth").write_text(f"publickey {KEY}\n")
     environment = {"SSH_ORIGINAL_COMMAND": "hostname", "SSH_USER_AUTH": str(tmp_path / "auth")}
     lines, _ = lines_of("--ssh", environment=environment, home=tmp_path)
-    assert lines[:-1] == ([] if name is None else [f"as {name}\n".encode()])
+    assert lines[:-1] == [f"as {name}\n".encode()]
+    environment = {**environment, "SSH_CONNECTION": "192.0.2.7 50000 192.0.2.1 22"}
+    (tmp_path / "s").unlink()
+    lines, _ = lines_of("--ssh", environment=environment, home=tmp_path)
+    assert lines[0].startswith(f"as {name}[192.0.2.7]\n"[:64].encode())
 
 
 def test_the_environment_says_first_for_whom_it_is_and_only_under_ssh(tmp_path: Path) -> None:
