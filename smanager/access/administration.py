@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from smanager.access.roles import VIEW
+from smanager.access.roles import VIEW, covers
 from smanager.access.secrets import hash_password, hash_token, new_token
 from smanager.access.users import Token, User, UsersError, UsersFile, checked_name
+from smanager.logs import write_all
 from smanager.values import seconds_of
 
 SHORTEST_PASSWORD = 8
@@ -31,11 +34,16 @@ def run(
     Raises UsersError.
     """
     options = parser().parse_args(arguments)
-    file = UsersFile(options.users_file or users_file(options.config))
+    path = options.users_file or users_file(options.config)
+    is_new = not path.exists()
+    file = UsersFile(path, owner_of(path))
     unknown = set(getattr(options, "roles", None) or ()) - known_roles()
     if unknown:
-        print(f"smanager: note: no role is called {', '.join(sorted(unknown))} yet", file=sys.stderr)
+        say(f"no role is called {', '.join(sorted(unknown))} yet")
     options.act(file, options)
+    if is_new and path.exists():
+        owner = "root" if os.geteuid() == 0 else "you"
+        say(f"{path} is new, and belongs to {owner}; a manager that runs as another user cannot read it")
     return 0
 
 
@@ -84,6 +92,9 @@ def add(file: UsersFile, options: argparse.Namespace) -> None:
     with file.changed() as users:
         if name in users:
             raise UsersError(f"somebody else has added a user {name} just now; nothing is changed")
+        for other in users.values():
+            if common := {*other.certificates, other.name} & set(options.certificate):
+                raise UsersError(f"the certificate {', '.join(sorted(common))} is {other.name}'s already")
         users[name] = User(name, options.roles, password, certificates=tuple(options.certificate))
 
 
@@ -106,13 +117,16 @@ def remove(file: UsersFile, options: argparse.Namespace) -> None:
 
 
 def show(file: UsersFile, options: argparse.Namespace) -> None:
+    lines = []
     for user in file.users().values():
         facts = [",".join(user.roles) or "no roles", "password" if user.password else "no password"]
         if user.token:
             only = f" for {','.join(user.token.roles)}" if user.token.roles is not None else ""
             facts.append(f"token{only}" + (f" until {moment(user.token.expires)}" if user.token.expires else ""))
         facts += [f"certificate {subject}" for subject in user.certificates]
-        print(f"{user.name}\t{'; '.join(facts)}")
+        lines.append(f"{user.name}\t{'; '.join(facts)}\n")
+    with suppress(BrokenPipeError):  # a reader that has seen enough
+        write_all(sys.stdout.fileno(), "".join(lines).encode())
 
 
 def make_token(file: UsersFile, options: argparse.Namespace) -> None:
@@ -126,14 +140,14 @@ def make_token(file: UsersFile, options: argparse.Namespace) -> None:
     with file.changed() as users:
         is_new = name not in users
         user = User(name, options.roles or (VIEW,)) if is_new else users[name]
-        if more := set(options.roles or ()) - set(user.roles):
-            raise UsersError(
-                f"{name} has not the roles {', '.join(sorted(more))}, which a token cannot have then either"
-            )
+        if more := [role for role in options.roles or () if not covers(user.roles, role)]:
+            raise UsersError(f"{name} has not the roles {', '.join(more)}, which a token cannot have then either")
         had_one = user.token is not None
         users[name] = replace(user, token=Token(hash_token(token), expires, None if is_new else options.roles))
+    if is_new:
+        say(f"{name} is a new user, with the roles {', '.join(user.roles)}")
     if had_one:
-        print("smanager: the token before counts no longer", file=sys.stderr)
+        say("the token before counts no longer")
     print(token)
 
 
@@ -148,7 +162,7 @@ def find(file: UsersFile, name: str) -> User:
 def new_password(name: str) -> str:
     """A password, asked for twice on a terminal, or else the first line of standard input. Raises UsersError."""
     if sys.stdin.isatty():
-        password = getpass.getpass(f"password of {name}: ")
+        password = getpass.getpass(f"password of {name}, {SHORTEST_PASSWORD} characters or more: ")
         if getpass.getpass("once more: ") != password:
             raise UsersError("these are two passwords; nothing is changed")
     else:
@@ -156,6 +170,19 @@ def new_password(name: str) -> str:
     if len(password) < SHORTEST_PASSWORD:
         raise UsersError(f"a password should have {SHORTEST_PASSWORD} characters or more; nothing is changed")
     return password
+
+
+def owner_of(path: Path) -> int | None:
+    """Whose the file is to be: root may look after that of a manager that runs as another user."""
+    with suppress(FileNotFoundError):
+        if os.geteuid() == 0:
+            return path.lstat().st_uid
+    return None
+
+
+def say(note: str) -> None:
+    """Tell something besides the result."""
+    print(f"smanager: {note}", file=sys.stderr)
 
 
 def moment(when: float) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from smanager.access.callers import Caller
-from smanager.access.roles import Roles
+from smanager.access.roles import Roles, covers
 from smanager.access.secrets import is_password, is_token
 from smanager.access.throttle import BLOCK_SECONDS, FIRST_DELAY, Throttle
 from smanager.access.users import NAME_LIMIT, User, Users, UsersError, UsersFile
@@ -130,7 +130,7 @@ class Identities:
     def _admit(self, user: User, origin: str, roles: Sequence[str], proof: str) -> Caller:
         own = user.roles
         if proof == "token" and user.token and user.token.roles is not None:
-            own = tuple(role for role in user.token.roles if role in user.roles)
+            own = tuple(role for role in user.token.roles if covers(user.roles, role))
         permissions = self.roles.permissions([*own, *roles])
         caller = Caller(origin, user.name, permissions, proof, known_as=user)
         self._audit.login(caller)

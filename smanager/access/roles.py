@@ -50,6 +50,11 @@ BUILT_IN = {
 """The roles that exist without being configured."""
 
 
+def covers(roles: Iterable[str], wanted: str) -> bool:
+    """Whether who has these roles may do all that another one allows."""
+    return any(role == wanted or (role in BUILT_IN and matches(wanted, BUILT_IN[role].includes)) for role in roles)
+
+
 class Permissions:
     """What the roles of one caller allow together."""
 

@@ -35,7 +35,7 @@ class Token:
     expires: float | None = None
     """By the wall clock; None: never."""
     roles: tuple[str, ...] | None = None
-    """Of its user's, those that it has; None: all."""
+    """Those that it has, of what its user's cover; None: all."""
 
     def has_expired(self) -> bool:
         return self.expires is not None and self.expires <= time.time()
@@ -60,15 +60,17 @@ Users = Mapping[str, User]
 class UsersFile:
     """The file, read again whenever it has changed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, owner: int | None = None) -> None:
+        """The file belongs to a user id, or else to who runs this."""
         self.path = path
+        self._owner = os.geteuid() if owner is None else owner
         self._users: Users = {}
         self._seen: object = None
 
     def users(self) -> Users:
         """All users, by name; none where there is no file. Raises UsersError."""
         try:
-            with _opened(self.path) as descriptor:
+            with self._opened() as descriptor:
                 found = os.fstat(descriptor)
                 seen = (found.st_ino, found.st_mtime_ns, found.st_size)
                 if seen != self._seen:
@@ -85,7 +87,7 @@ class UsersFile:
             with self._locked():
                 users = dict(self.users())
                 yield users
-                _write(self.path, users)
+                self._write(users)
         except OSError as error:
             raise UsersError(f"{self.path}: {(error.strerror or str(error)).lower()}") from None
 
@@ -93,36 +95,56 @@ class UsersFile:
     def _locked(self) -> Iterator[None]:
         lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
+            os.fchown(lock, self._owner, -1)
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
             os.close(lock)
 
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        """The file, opened, if nobody else can have read or written it. Raises UsersError and FileNotFoundError."""
+        try:
+            # Without waiting: somebody may have put a pipe there.
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            reason = "it is a symbolic link" if self.path.is_symlink() else (error.strerror or str(error)).lower()
+            what = f"a file of its own, with mode 0600, that belongs to user id {self._owner}"
+            raise UsersError(f"{self.path}: {reason}; it should be {what}") from None
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise UsersError(f"{self.path}: it should be a file")
+            if found.st_mode & 0o077:
+                raise UsersError(f"{self.path}: others may read or write it; `chmod 600 {self.path}` mends that")
+            if found.st_uid not in (0, self._owner):
+                raise UsersError(f"{self.path}: it belongs to user id {found.st_uid}, and should to {self._owner}")
+            if found.st_size > SIZE_LIMIT:
+                raise UsersError(f"{self.path}: it is larger than {SIZE_LIMIT} bytes")
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    """The file, opened, if nobody else can have read or written it. Raises UsersError and FileNotFoundError."""
-    try:
-        # Without waiting: somebody may have put a pipe there.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        reason = "it is a symbolic link" if path.is_symlink() else (error.strerror or str(error)).lower()
-        raise UsersError(f"{path}: {reason}; it should be a file of its own, with mode 0600") from None
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise UsersError(f"{path}: it should be a file")
-        if found.st_mode & 0o077:
-            raise UsersError(f"{path}: others may read or write it; `chmod 600 {path}` mends that")
-        if found.st_uid not in (0, os.geteuid()):
-            raise UsersError(f"{path}: it belongs to user id {found.st_uid}, and should to {os.geteuid()}")
-        if found.st_size > SIZE_LIMIT:
-            raise UsersError(f"{path}: it is larger than {SIZE_LIMIT} bytes")
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    def _write(self, users: Users) -> None:
+        told = {
+            name: {key: value for key, value in asdict(user).items() if key != "name"} for name, user in users.items()
+        }
+        partial = self.path.with_name(f".{self.path.name}.new")
+        partial.unlink(missing_ok=True)  # of one that was killed, since there is a lock
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                os.fchown(descriptor, self._owner, -1)
+                json.dump({"format": FORMAT, "users": told}, file, indent=1)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 def _decoded(path: Path, data: bytes) -> Users:
@@ -156,23 +178,6 @@ def _token(given: Mapping[str, Any]) -> Token:
         None if expires is None else float(expires),
         None if roles is None else tuple(map(str, roles)),
     )
-
-
-def _write(path: Path, users: Users) -> None:
-    told = {name: {key: value for key, value in asdict(user).items() if key != "name"} for name, user in users.items()}
-    partial = path.with_name(f".{path.name}.new")
-    partial.unlink(missing_ok=True)  # of one that was killed, since there is a lock
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            json.dump({"format": FORMAT, "users": told}, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def checked_name(name: str) -> str:

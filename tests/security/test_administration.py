@@ -1,0 +1,123 @@
+"""`smanager user` and `smanager token`, as an administrator types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from smanager.access.secrets import is_password, is_token
+from smanager.access.users import UsersFile
+from tests.conftest import ROOT, SECONDS
+
+PASSWORD = "a password that is long enough"
+FILE = "smanager-users.json"
+
+
+def smanager(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "smanager.py"), *words]
+    return subprocess.run(command, input=given, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+@pytest.fixture(autouse=True)
+def _directory(directory: Path) -> None:
+    """An empty one to work in."""
+
+
+def users() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(FILE).read_text())["users"]
+    return found
+
+
+def fails(message: str, *words: str, given: str = "") -> None:
+    before = Path(FILE).read_bytes() if Path(FILE).exists() else None
+    result = smanager(*words, given=given)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert message in result.stderr.splitlines()[-1]
+    assert (Path(FILE).read_bytes() if Path(FILE).exists() else None) == before
+
+
+def test_a_user_from_the_first_day_to_the_last() -> None:
+    added = smanager("user", "add", "anna", "--roles", "operate", given=f"{PASSWORD}\nnot this\n")
+    assert (added.returncode, added.stdout) == (0, "")
+    assert re.fullmatch(r"smanager: .*/?smanager-users.json is new, and belongs to .*\n", added.stderr)
+    assert Path(FILE).stat().st_mode & 0o777 == 0o600
+    assert is_password(PASSWORD, users()["anna"]["password"])
+    assert smanager("user", "passwd", "anna", given="another password\n").returncode == 0
+    assert is_password("another password", users()["anna"]["password"])
+    assert smanager("user", "roles", "anna", "view,nothing").stderr == "smanager: no role is called nothing yet\n"
+    assert smanager("user", "list").stdout == "anna\tview,nothing; password\n"
+    assert smanager("user", "remove", "anna").returncode == 0
+    assert users() == {}
+
+
+def test_a_token_is_shown_once_and_its_hash_is_kept() -> None:
+    made = smanager("token", "backup", "--roles", "operate", "--expires", "90d")
+    token = made.stdout.strip()
+    assert re.fullmatch(r"smt_[\w-]{43}", token)
+    assert "backup is a new user, with the roles operate" in made.stderr
+    assert token not in Path(FILE).read_text()
+    assert is_token(token, users()["backup"]["token"]["hash"])
+    assert re.fullmatch(r"backup\toperate; no password; token until \S+\n", smanager("user", "list").stdout)
+    again = smanager("token", "backup", "--roles", "view")  # which who may operate may as well
+    assert again.stderr == "smanager: the token before counts no longer\n"
+    assert users()["backup"]["token"]["roles"] == ["view"]
+    assert smanager("token", "backup", "--revoke").returncode == 0
+    assert users()["backup"]["token"] is None
+
+
+def test_what_cannot_be_changes_nothing() -> None:
+    fails("8 characters or more", "user", "add", "anna", given="short\n")
+    smanager("user", "add", "anna", "--certificate", "laptop", given=f"{PASSWORD}\n")
+    fails("there is a user anna already", "user", "add", "anna", given=f"{PASSWORD}\n")
+    fails("the certificate laptop is anna's already", "user", "add", "ben", "--no-password", "--certificate", "laptop")
+    fails("the certificate anna is anna's already", "user", "add", "ben", "--no-password", "--certificate", "anna")
+    fails("no user is called ben; there are: anna", "user", "passwd", "ben", given=f"{PASSWORD}\n")
+    fails("no user is called ben", "user", "remove", "ben")
+    fails("is no name for a user", "user", "add", "an na", given=f"{PASSWORD}\n")
+    fails("anna has not the roles admin", "token", "anna", "--roles", "admin")
+    for span in ("0s", "-1d", "9999999d", "soon"):
+        assert smanager("token", "anna", f"--expires={span}").returncode == 2
+    Path(FILE).chmod(0o644)
+    fails("others may read or write it; `chmod 600 ", "user", "list")
+
+
+@pytest.mark.parametrize("second", [PASSWORD, "something else"])
+def test_a_password_is_asked_for_twice_and_not_shown(second: str) -> None:
+    child: pexpect.spawn[str] = pexpect.spawn(
+        sys.executable, [str(ROOT / "smanager.py"), "user", "add", "anna"], timeout=SECONDS, encoding="utf-8"
+    )
+    child.expect_exact("password of anna, 8 characters or more: ")
+    child.sendline(PASSWORD)
+    child.expect_exact("once more: ")
+    child.sendline(second)
+    child.expect(pexpect.EOF)
+    assert PASSWORD not in str(child.before)
+    child.close()
+    assert (child.exitstatus == 0) == Path(FILE).exists() == (second == PASSWORD)
+    assert ("these are two passwords; nothing is changed" in str(child.before)) == (second != PASSWORD)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root looks after others' files")
+def test_root_leaves_a_file_to_whom_it_belongs() -> None:
+    smanager("user", "add", "anna", "--no-password")
+    for name in (FILE, f"{FILE}.lock"):
+        os.chown(name, 65534, -1)
+    assert smanager("token", "anna").returncode == 0
+    assert [Path(name).stat().st_uid for name in (FILE, f"{FILE}.lock")] == [65534, 65534]
+    with pytest.raises(Exception, match="it belongs to user id 65534, and should to 0"):  # for a manager of root's
+        UsersFile(Path(FILE)).users()
+
+
+def test_who_reads_the_list_may_stop() -> None:
+    smanager("user", "add", "anna", "--no-password")
+    command = f"{sys.executable} {ROOT / 'smanager.py'} user list | true"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert result.stderr == ""
