@@ -56,6 +56,9 @@ SYSLOG_SOCKET = "/dev/log"
 SYSLOG_HEADER = b"<86>smanager: "
 """RFC 3164, section 4.1: facility 10 (authorization, private) × 8 + severity 6 (informational); the tag."""
 
+NO_COMMAND, NOT_ALLOWED, WRONG_ARGUMENTS = "no such command", "not allowed", "wrong arguments"
+"""Why a command is refused. Who gives it is told no difference between the first two."""
+
 log = logging.getLogger("smanager")
 
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
@@ -109,6 +112,7 @@ class Audit:
         self._syslog = Syslog() if syslog and self._path else None
         self.lost = 0
         """Lines that could not be written."""
+        self._untold = 0  # of those, what the journal itself does not tell yet
         if need is Need.REQUIRED and path:
             self._open(path)
 
@@ -120,9 +124,13 @@ class Audit:
         """Somebody has tried to."""
         self.write("login failed", user=cut(user), **{"from": origin}, proof=proof)
 
-    def refused(self, caller: Caller, name: str) -> None:
+    def refused(self, caller: Caller, name: str, reason: str) -> None:
         """A caller wanted a command that there is none of for it, or gave it the wrong arguments."""
-        self.write("refused", **_who(caller), name=cut(name))
+        self.write("refused", **_who(caller), name=cut(name), reason=reason)
+
+    def kicked(self, caller: Caller, by: Caller) -> None:
+        """Somebody's session is ended by somebody else."""
+        self.write("kicked", **_who(caller), by=str(by))
 
     def begin(self, caller: Caller, name: str, arguments: object) -> Entry:
         """A command is to run. Raises CommandError where that has to be written, and cannot."""
@@ -157,16 +165,21 @@ class Audit:
         self._lines.append(_encode({"when": when, "event": event, **facts}) + "\n")
 
     def _flush(self) -> bool:
-        lines, self._lines = self._lines, []
-        if not lines or self._path is None:
+        if not self._lines or self._path is None:
             return True
+        if self._untold:
+            self._add("lost", {"lines": self._untold})
+        lines, self._lines = self._lines, []
         try:
             self._put(self._path, "".join(lines).encode())
         except OSError as error:
             if not self.lost:
                 log.error("%s: the audit journal cannot be written: %s", self._path, error.strerror)
-            self.lost += len(lines)
+            lost = len(lines) - bool(self._untold)
+            self.lost += lost
+            self._untold += lost
             return False
+        self._untold = 0
         if self._syslog:
             self._syslog.write(lines)
         return True

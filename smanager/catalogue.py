@@ -102,8 +102,13 @@ class Catalogue:
         self.files: dict[Path, ServicesFile] = {}
         self.services: dict[str, Service] = {}
         self.called_toplevel: dict[str, tuple[Service, Command]] = {}
+        self._words: frozenset[tuple[str, ...]] = frozenset()  # by which services and their commands are called
         self.generation = 0
         """Changes whenever the services or their commands have changed."""
+
+    def has_command(self, *words: str) -> bool:
+        """Whether a service or a command is called so, be it one for a certain caller or not."""
+        return words in self._words or words[-1] in self._reserved
 
     def reconfigure(self, services: Services, files: dict[Path, ServicesFile]) -> None:
         """Take another configuration and the files that there are with it. Raises SettingsError."""
@@ -267,6 +272,13 @@ class Catalogue:
         for service, command in toplevel:
             for alias in command.aliases:
                 self._publish_toplevel(service, command, alias)
+        inside = (
+            (service.name, name)
+            for service in self.services.values()
+            for command in service.commands.values()
+            for name in (command.name, *command.aliases)
+        )
+        self._words = frozenset([*inside, *((name,) for name in (*self.services, *self.called_toplevel))])
         self.generation += 1
 
     def _publish_toplevel(self, service: Service, command: Command, name: str) -> None:

@@ -22,7 +22,7 @@ from smanager.commands import CommandError
 from smanager.config import Config, ConfigError
 from smanager.listening import with_passed
 from smanager.logs import log_to_stderr, write_all
-from smanager.manager import Manager
+from smanager.manager import IncompleteError, Manager
 from smanager.server.listeners import Listeners
 from smanager.shells import pages, reference
 from smanager.shells.operations import RESERVED
@@ -141,6 +141,8 @@ async def reload(manager: Manager) -> None:
     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
         await manager.reload(Caller("SIGHUP"), lambda text: log.info("reload: %s", text))
+    except IncompleteError as error:
+        log.error("reload: %s", error)
     except (ConfigError, CommandError) as error:
         log.error("reload: %s; everything is as it was", error)
     except Exception:
@@ -149,15 +151,17 @@ async def reload(manager: Manager) -> None:
         systemd.notify("READY=1")
 
 
-def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: Callable[[str], object]) -> None:
-    """What a reload does besides: certificates are read again, and who may not be here any more has to go."""
-    for problem in listeners.renew_certificates():
-        tell(problem)
+def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: Callable[[str], object]) -> list[str]:
+    """What a reload does besides: certificates are read again, and who may not be here any more has to go.
+
+    Returns what could not be done.
+    """
     for session in manager.sessions.all():
         if session.caller and not identities.still_holds(session.caller):
             tell(f"end the session of {session.caller}: the user has changed")
             session.farewell("your user has changed: log in again")
     manager.jobs.end_those(lambda caller: not identities.still_holds(caller))
+    return listeners.renew_certificates(tell)
 
 
 async def check(manager: Manager) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from smanager.access.callers import Caller
 from smanager.access.roles import Roles
-from smanager.audit import Audit, told
+from smanager.audit import NOT_ALLOWED, Audit, told
 from smanager.binding import Arguments
 from smanager.catalogue import Catalogue, Service, ServicesFile
 from smanager.commands import Command, CommandError, Status
@@ -44,6 +44,10 @@ PROGRAMS = "programs"
 log = logging.getLogger("smanager")
 
 
+class IncompleteError(CommandError):
+    """A reload of which some could not be done."""
+
+
 class Manager:
     """Starts, keeps, calls, restarts and stops what the catalogue lists. No service code runs in it."""
 
@@ -68,8 +72,8 @@ class Manager:
         self.sessions = Sessions()
         self.roles = Roles(catalogue.configuration.roles)
         self.audit = audit
-        self.when_reloaded: Callable[[Tell], None] = lambda tell: None
-        """Told of each reload that is possible, to do what it means elsewhere."""
+        self.when_reloaded: Callable[[Tell], Sequence[str]] = lambda tell: ()
+        """Told of each reload that is possible, to do what it means elsewhere; returns what cannot be done."""
         self.pool = Pool(self._log_line)
         self._discovery = Discovery(catalogue, self.pool)
         self._changing = asyncio.Lock()  # one reload, or restart of everything, at a time: files come and go there
@@ -78,6 +82,7 @@ class Manager:
 
     async def begin(self, by: Caller) -> None:
         """Find and start all services; returns when they are up, after READY_SECONDS, or at the end."""
+        self.audit.write("manager started", by=str(by))
         self.pool.guard.begin()
         self.catalogue.list_files(self.catalogue.find_files())
         starting = asyncio.ensure_future(self._find_and_start(self.catalogue.files.values(), by))
@@ -101,6 +106,7 @@ class Manager:
             self.pool.kill()
         await self.pool.close()
         await asyncio.to_thread(self._journal.close)
+        self.audit.write("manager stopped")
         self.audit.close()
         self._storage.close()
 
@@ -211,7 +217,7 @@ class Manager:
     async def reload(self, by: Caller, tell: Tell) -> None:
         """Bring all to what is wanted now, restarting only what has to be; `tell` is told of each change.
 
-        Raises as `plan` does, and has done nothing then.
+        Raises as `plan` does, and has done nothing then; and IncompleteError, where all is done but what that tells.
         """
         async with self._changing:
             wanted, files, found = await self.plan()
@@ -220,7 +226,7 @@ class Manager:
             if self.roles.renew(wanted.roles):
                 tell("the roles have changed")
                 self.catalogue.publish()
-            self.when_reloaded(tell)  # before what may take long: who has lost a right has lost it
+            problems = self.when_reloaded(tell)  # before what may take long: who has lost a right has lost it
             gone = self._concerned(found, "remove")
             again = self._restarted(found)
             files_again = [change.file for change in found if change.verb == "load"]
@@ -241,6 +247,8 @@ class Manager:
                 self._keep(service)
             await self._together.start([*ran, *self._concerned(found, "start")], by, tell)
             await self._find_and_start(files_again, by, tell)
+            if problems:
+                raise IncompleteError("; ".join(problems))
 
     def _concerned(self, found: Iterable[Change], verb: str) -> list[Keeper]:
         names = dict.fromkeys(change.name for change in found if change.verb == verb)
@@ -266,7 +274,7 @@ class Manager:
     ) -> Call:
         """Run a command in its service's host. Raises CommandError where this caller cannot run it, or not now."""
         if not caller.permissions.allow_command(service.name, command):
-            self.audit.refused(caller, caption)
+            self.audit.refused(caller, caption, NOT_ALLOWED)
             raise CommandError(f"unknown command: {caption}", Status.UNUSABLE)
         self.jobs.refuse(service, command, caption)
         if (keeper := self.keepers.get(service.name)) is None:

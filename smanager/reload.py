@@ -72,10 +72,10 @@ def changes(catalogue: Catalogue, wanted: Services, files: dict[Path, ServicesFi
 
 def _root_changes(configuration: ServicesFile, before: Services, wanted: Services) -> Iterator[Change]:
     if before.exit_on != wanted.exit_on:
-        yield Change("change", "exit_on", configuration, "it is other")
+        yield Change("change", "exit_on", configuration, "it has changed")
     for key in sorted({*before.at_start, *wanted.at_start}):
         if before.at_start.get(key) != wanted.at_start.get(key):
-            yield Change("note", key, configuration, "it is other, and counts at the manager's next start")
+            yield Change("note", key, configuration, "it has changed, and counts from the manager's next start on")
 
 
 def is_other(file: ServicesFile) -> bool:

@@ -224,8 +224,8 @@ def test_the_keys_at_the_root_are_looked_at_too(two: Server) -> None:
     reconfigure("exit_on = ['two']\nport = 7" + TWO + 'restart = "never"\n')
     assert two.ask("reload").splitlines() == [
         "change two: other restart",
-        "change exit_on: it is other",
-        "note port: it is other, and counts at the manager's next start",
+        "change exit_on: it has changed",
+        "note port: it has changed, and counts from the manager's next start on",
     ]
     two.ask("signal two KILL")
     wait_for(lambda: two.process.poll() == 1, "the manager's end")

@@ -42,6 +42,8 @@ class Listener:
         self.settings = settings
         self.tls: ssl.SSLContext | None = None
         """What new connections are encrypted with."""
+        self.fingerprint: object = None
+        """Of the files that it was read from."""
         self._most_sessions = most_sessions
         self._sessions: set[Session] = set()
         self._giving_way: dict[str, dict[Session, None]] = {}  # by where they come from, in the order of their arrival

@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from smanager.access.identities import Identities
@@ -69,21 +69,32 @@ class Listeners:
         for session in sessions:
             session.abort()
 
-    def renew_certificates(self) -> list[str]:
-        """Read the certificates' files again, for connections from here on; returns what is wrong with them."""
+    def renew_certificates(self, tell: Callable[[str], object]) -> list[str]:
+        """Read certificates' files again that have changed, for connections from here on.
+
+        `tell` is told of each, and what is wrong is returned.
+        """
         problems = []
         for listener in self._all:
-            if tls := listener.settings.tls:
+            tls = listener.settings.tls
+            if tls and fingerprint(tls) != listener.fingerprint:
                 try:
-                    listener.tls = context_of(listener.settings.name, tls)
+                    self._encrypt(listener, tls)
+                    tell(f"[listeners.{listener.settings.name}] has other certificates")
                 except ConfigError as error:
                     problems.append(f"{error}; the one before stays in use")
         return problems
 
+    @staticmethod
+    def _encrypt(listener: Listener, tls: Tls) -> None:
+        found = fingerprint(tls)  # before they are read, so that a change meanwhile is one the next time
+        listener.tls = context_of(listener.settings.name, tls)
+        listener.fingerprint = found
+
     async def _open(self, listener: Listener, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
         settings = listener.settings
         if settings.tls:
-            listener.tls = context_of(settings.name, settings.tls)
+            self._encrypt(listener, settings.tls)
         try:
             if settings.unix:
                 unix = UnixSocket(settings)
@@ -143,6 +154,15 @@ def context_of(name: str, tls: Tls) -> ssl.SSLContext:
         reason = error.strerror if isinstance(error, FileNotFoundError | PermissionError) else str(error)
         raise ConfigError(f"[listeners.{name}] {tls.certificate}, {key}: {reason}") from None
     return context
+
+
+def fingerprint(tls: Tls) -> object:
+    """What tells the files from others; None where one of them cannot be found."""
+    try:
+        found = [path.stat() for path in (tls.certificate, tls.key, tls.client_ca) if path]
+    except OSError:
+        return None
+    return [(one.st_ino, one.st_mtime_ns, one.st_size, one.st_mode, one.st_uid) for one in found]
 
 
 def require_ours(listener: str, path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from smanager.access.callers import Caller
-from smanager.audit import Entry
+from smanager.audit import NO_COMMAND, NOT_ALLOWED, WRONG_ARGUMENTS, Entry
 from smanager.catalogue import Service
 from smanager.commands import Command, CommandError
 from smanager.config import ConfigError
@@ -70,9 +70,19 @@ class Methods:
             return self._begin_command(name, *self._found(name), params, notify, done)
         except (RequestError, CommandError) as error:
             if isinstance(error, RequestError):
-                self._manager.audit.refused(self._caller, name)
+                self._refused(name, error.code)
             done(refusal(error))
             return None
+
+    def _refused(self, name: str, code: int) -> None:
+        """Have a refusal written down."""
+        if code != METHOD_NOT_FOUND:
+            reason = WRONG_ARGUMENTS
+        elif name in BUILT_INS or self._manager.catalogue.has_command(*name.split(".", 1)):
+            reason = NOT_ALLOWED
+        else:
+            reason = NO_COMMAND
+        self._manager.audit.refused(self._caller, name, reason)
 
     def _begin_built_in(self, built_in: BuiltIn, params: object, notify: Notify, done: Done) -> Cancellable:
         NOTIFY.set(notify)  # for the task, which takes it along

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol, TextIO, cast
 
 from smanager.access.callers import Caller
+from smanager.audit import NO_COMMAND, NOT_ALLOWED
 from smanager.commands import JSON, CommandError, Status, last_word
 from smanager.manager import Manager
 from smanager.shells.results import Printer
@@ -99,7 +100,9 @@ class Shell(cmd.Cmd):
             return None
         run: Callable[[str], Outcome] | None = getattr(self, f"do_{name}", None)
         if run is None or not (name in self.of_services or self.caller.permissions.show(name or "")):
-            self.manager.audit.refused(self.caller, " ".join([*self.here, line.split(None, 1)[0]]))
+            words = [*self.here, line.split(None, 1)[0]]
+            reason = NOT_ALLOWED if self.manager.catalogue.has_command(*words) else NO_COMMAND
+            self.manager.audit.refused(self.caller, " ".join(words), reason)
             self.default(line)
             return None
         if name in self.of_services:

@@ -104,6 +104,7 @@ def kick(manager: Manager, number: int, caller: Caller) -> None:
     if (found := manager.sessions.find(number)) is None:
         known = ", ".join(str(present.number) for present in manager.sessions.all()) or "none"
         raise CommandError(f"kick: there is no session {number}; there are: {known}")
+    manager.audit.kicked(found.caller or Caller(found.peer), caller)
     found.farewell(f"your session was ended by {caller.user or caller.origin}")
 
 

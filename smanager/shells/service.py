@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from smanager.access.view import View
+from smanager.audit import WRONG_ARGUMENTS
 from smanager.binding import Binding
 from smanager.catalogue import Service
 from smanager.commands import Command, CommandError, Status, split_words
@@ -81,7 +82,7 @@ def runner(service: Service, command: Command, caption: str) -> Callable[[Shell,
         try:
             arguments = binding.bind(caption, split_words(arg))
         except CommandError:
-            shell.manager.audit.refused(shell.caller, caption)
+            shell.manager.audit.refused(shell.caller, caption, WRONG_ARGUMENTS)
             raise
         results = shell.results
         caller = shell.caller

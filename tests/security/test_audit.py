@@ -35,6 +35,7 @@ def test_the_audit_journal_tells_all_and_no_secret(network: Network) -> None:
     assert (login["user"], ends[login["id"]]["outcome"]) == ("root", "done")
     (failed,) = [one for one in commands.values() if one["name"] == "box fail"]
     assert ends[failed["id"]]["outcome"] == "ValueError: no"
+    assert events[0]["event"] == "manager started"
     assert [one["name"] for one in events if one["event"] == "refused"] == ["box nothing"]
     assert [one["proof"] for one in events if one["event"] == "login failed"] == ["token"]
 
@@ -55,8 +56,9 @@ def test_where_the_journal_is_required_nothing_runs_without_it(
         assert said.startswith("opened\n")
     assert said.endswith("lines of the audit journal could not be written\n")  # which `status` tells in any case
     assert server.ask("box open") == "opened\n"
-    for line in (directory / "audit.jsonl").read_text().splitlines():
-        json.loads(line)
+    told = [json.loads(line) for line in (directory / "audit.jsonl").read_text().splitlines()]
+    (lost,) = [one["lines"] for one in told if one["event"] == "lost"]
+    assert f"*** {lost} lines of the audit journal" in server.ask("status")
 
 
 def test_what_is_watched_and_what_is_misused_is_written_down_without_secrets(network: Network) -> None:
@@ -81,11 +83,12 @@ def test_a_journal_that_was_put_aside_is_begun_anew(network: Network) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0 or Path(SYSLOG_SOCKET).exists(), reason="somebody else's syslog would be told")
 def test_the_system_log_is_told_as_well_and_never_waited_for(kept: Callable[..., Server]) -> None:
-    server = kept('audit_syslog = true\n[listeners.main]\ntcp = "127.0.0.1:0"', box=SERVICE)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
             syslog.bind(SYSLOG_SOCKET)
             syslog.settimeout(SECONDS)
+            server = kept('audit_syslog = true\n[listeners.main]\ntcp = "127.0.0.1:0"', box=SERVICE)
+            assert b'"event":"manager started"' in syslog.recv(10_000)
             assert server.ask("box open") == "opened\n"
             header, _, line = syslog.recv(10_000).partition(b": ")
             assert header == b"<86>smanager"
@@ -109,6 +112,28 @@ def test_nothing_in_the_journal_can_pass_for_another_line(network: Network) -> N
     assert text.isascii()
     assert all(line.isprintable() for line in text.splitlines())
     assert not [one for one in network.audit() if one["event"] == "login"]
+
+
+def test_a_refusal_is_written_down_with_its_reason_which_the_caller_is_not_told(network: Network) -> None:
+    lines = ("box format", "box nothing", "kill", "nothing", "box look 1 2")
+    network.ask("locked", *lines, token=TOKENS["operator"])
+    methods = ("box.format", "box.nothing", "manager.reload", "nothing")
+    requests = [{"method": name} for name in methods]
+    network.call("locked", *requests, {"method": "box.look", "params": [1, 2]}, token=TOKENS["operator"])
+    told = [(one["name"], one["reason"]) for one in network.audit() if one["event"] == "refused"]
+    reasons = ["not allowed", "no such command", "not allowed", "no such command", "wrong arguments"]
+    names = [*lines[:-1], "box look", *methods, "box.look"]
+    assert told == list(zip(names, reasons * 2, strict=True))
+
+
+def test_who_is_sent_away_by_whom_is_written_down(network: Network) -> None:
+    with network.connect("locked") as connection:
+        connection.sendall(f"auth {TOKENS['viewer']}\nwait box failed\n".encode())
+        wait_for(lambda: "viewer" in network.ask("default", "who"), "the session")
+        number = next(one["id"] for one in json.loads(network.ask("default", "who --json")) if one["user"] == "viewer")
+        network.ask("locked", f"kick {number}", token=TOKENS["root"])
+    (kicked,) = [one for one in network.audit() if one["event"] == "kicked"]
+    assert (kicked["user"], kicked["by"].split(" from ")[0]) == ("viewer", "root")
 
 
 def test_no_command_pushes_the_others_out_of_the_journal(network: Network) -> None:
