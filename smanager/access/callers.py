@@ -24,6 +24,12 @@ class Caller:
     known_as: User | None = None
     """The user's record at the login."""
 
+    @property
+    def has_expired(self) -> bool:
+        """Whether it came by a token that is not valid any more."""
+        token = self.known_as.token if self.known_as and self.proof == "token" else None
+        return token is not None and token.has_expired()
+
     def __str__(self) -> str:
         user = f"{self.user} for {self.behalf}" if self.behalf else self.user
         return f"{user} from {self.origin}" if user else self.origin

@@ -119,7 +119,7 @@ class Identities:
         """Whether a caller who has logged in would be let in again, with the same roles."""
         if caller.known_as is None:
             return True
-        if caller.proof == "token" and caller.known_as.token and caller.known_as.token.has_expired():
+        if caller.has_expired:
             return False
         try:
             return self.file.users().get(caller.user) == caller.known_as

@@ -118,7 +118,6 @@ class Login(Unoccupied):
         if self._codec.echoes or self._asks_password:
             self._show(b"\r\n")
         if self._asks_password:
-            self._hide_typing(False)
             self._session.set_timer(0, None)  # the queue of those who log in is not this one's time
             self._checking = asyncio.ensure_future(self._check(text))
             self._checking.add_done_callback(partial(end_at_a_mistake, self._session))
@@ -147,6 +146,7 @@ class Login(Unoccupied):
         self._checking, self._asks_password = None, False
         if self._session.finishing:
             return
+        self._hide_typing(False)  # not before: who types on has perhaps the next password on the way
         if caller:
             self._admit(caller)
             return

@@ -200,6 +200,11 @@ class Session(Connection):
 
     def accept(self, line: str) -> bool:
         """Run a line, whether a person's, a script's or a program's request; whether that is done."""
+        if self.caller and self.caller.has_expired:
+            self.mode.write("*** your token has expired\n")
+            self.finish()
+            self._end_commands()
+            return True
         if not is_request(line) and not self.settings.only_programs:
             return self.interpreter.feed(line)
         programs = self._serve_programs()
@@ -288,4 +293,4 @@ class Session(Connection):
     def tell(self, text: str) -> None:
         """Show some lines, where a person looks."""
         if self.kind == "person" and not self.finishing:
-            self.mode.write(text)
+            self.interpreter.announce(text)

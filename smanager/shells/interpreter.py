@@ -113,6 +113,13 @@ class Interpreter:
             self._pending.insert(0, line)
         return self._work()
 
+    def announce(self, text: str) -> None:
+        """Show what is no answer to a command."""
+        if isinstance(self.running, Watching):
+            self.running.note(text)
+        else:
+            self._stdout.write(text)
+
     def cancel(self) -> None:
         """Give up the command that runs, and those that wait."""
         self._pending.clear()

@@ -26,6 +26,7 @@ class People(Shell):
         found = whoami(self.caller)
         user = found["user"] or "nobody in particular"
         proof = f", by {found['proof']}" if found["proof"] else ""
+        proof += f", for {found['for']}" if found["for"] else ""
         roles = ", ".join(found["roles"]) or "none"
         self.results.page(f"{user} from {found['from']}{proof}; roles: {roles}\n", found)
 
@@ -64,9 +65,11 @@ class People(Shell):
 
         `broadcast TEXT` is shown to everybody at a prompt, above the line that is being typed.
         """
-        if not arg.strip():
+        text = arg.strip()
+        if not text:
             raise CommandError("broadcast: what? usage: broadcast TEXT", Status.UNUSABLE)
-        broadcast(self.manager, arg, self.caller)
+        is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+        broadcast(self.manager, text[1:-1] if is_quoted else text, self.caller)
 
 
 def whoami(caller: Caller) -> dict[str, Any]:

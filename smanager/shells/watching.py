@@ -11,6 +11,9 @@ from smanager.shells.results import Output
 PAGE_LIMIT = 64 * 1024
 """Characters of output that are shown: more than a window holds."""
 
+NOTES_LIMIT = 1024
+"""Characters of messages that are shown with it, the latest ones."""
+
 
 class Runner(Protocol):
     """Runs a line, and tells when that is done."""
@@ -36,6 +39,7 @@ class Watching:
         self._stdout = stdout
         self._runner = runner(self, self._show)
         self._output = ""
+        self._notes = ""
         self._paused = False
         self._over = False
         self._timer = asyncio.get_running_loop().call_soon(self._run)
@@ -43,6 +47,11 @@ class Watching:
     @property
     def columns(self) -> int:
         return self._stdout.columns
+
+    def note(self, text: str) -> None:
+        """Show a message, and on each page from here on, or the next one would wipe it out."""
+        self._notes = (self._notes + text)[-NOTES_LIMIT:]
+        self._stdout.write(text)
 
     def write(self, text: str) -> None:
         """What the command prints."""
@@ -86,5 +95,5 @@ class Watching:
             return
         if not self._paused:
             heading = f"every {self._seconds:g} s: {self._line}\n\n" if self._stdout.columns else ""
-            self._stdout.redraw(heading + self._output)
+            self._stdout.redraw(heading + self._output + (self._notes if self._stdout.columns else ""))
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._run)

@@ -7,11 +7,15 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from smanager.access.secrets import hash_token
+from smanager.access.users import Token, UsersFile
 from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
 from tests.security.conftest import PASSWORD, SERVICE, TOKENS, Network
 
@@ -254,6 +258,14 @@ def test_a_person_logs_in_in_line_mode_too(network: Network) -> None:
         assert b"\xff\xfc\x01" in shown  # WONT ECHO
         assert b"unknown" not in shown
     with network.connect("locked") as connection:
+        connection.sendall(b"\xff\xfe\x01\xff\xfe\x03")
+        read_until(connection, b"login: ")
+        connection.sendall(b"viewer\r\0")
+        read_until(connection, b"password: ")
+        connection.sendall(b"\xff\xfd\x01" + b"wrong\r\0")
+        assert read_until(connection, b"\r\n") == b"\r\n"  # nor is what is typed while it is looked at
+        assert b"\xff\xfc\x01" in read_until(connection, b"login incorrect")
+    with network.connect("locked") as connection:
         read_until(connection, b"login: ")  # on a raw connection, which no telnet option reaches
         connection.sendall(b"viewer\n")
         read_until(connection, b"password (your client shows it): ")
@@ -281,6 +293,20 @@ def test_a_token_that_is_revoked_is_none_and_a_changed_user_has_to_log_in_again(
         wait_for(lambda: not connection.recv(1000), "the end of the session")
 
 
+def test_a_session_ends_with_its_token(network: Network) -> None:
+    file = UsersFile(network.directory / "smanager-users.json")
+    with network.connect("locked") as connection:
+        with file.changed() as users:
+            expires = time.time() + 2
+            users["viewer"] = replace(users["viewer"], token=Token(hash_token("smt_short"), expires))
+        connection.sendall(b"auth smt_short\nwait box failed\nstatus\n")
+        wait_for(lambda: "wait" in network.ask("default", "jobs"), "the command")
+        wait_for(lambda: time.time() > expires, "the token's end")
+        network.ask("default", "cancel 1")
+        assert b"*** your token has expired\n" in read_to_end(connection)
+    assert not [one for one in network.audit() if one.get("name") == "status"]
+
+
 def test_roles_change_with_a_reload_for_those_who_are_there(network: Network) -> None:
     with network.connect("locked") as connection:
         connection.sendall(f"auth {TOKENS['odd']}\n".encode())
@@ -301,6 +327,14 @@ def test_people_see_each_other_speak_and_can_be_sent_away(network: Network) -> N
         person.type("stat")
         network.ask("locked", "broadcast back at 12 \x1b[31m", token=TOKENS["root"])
         person.expect("[root] back at 12 \\x1b[31m\r\n>stat")
+        person.type("\x15watch -n 0.1 status box\r")
+        person.expect("every 0.1 s: status box")
+        network.ask("locked", 'broadcast "back; really"', token=TOKENS["root"])
+        for _ in range(3):
+            person.expect("every 0.1 s: status box")  # each page wipes out what was there
+            person.expect("[root] back; really\r\n")
+        person.type("\x03")
+        person.expect("\r\n>")
         (session,) = [one for one in json.loads(network.ask("default", "who --json")) if one["kind"] == "person"]
         assert session["user"] == "viewer"
         assert network.ask("default", f"kick {session['id']}") == ""
