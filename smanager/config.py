@@ -21,7 +21,8 @@ from smanager.listening import (
     ListenerSettings,
     listener_of,
 )
-from smanager.settings import SettingsError, boolean, checked, list_of, port, settings_of, some, text
+from smanager.listening import KEYS as LISTENER_KEYS
+from smanager.settings import SettingsError, boolean, checked, list_of, nearest, port, settings_of, some, text
 
 USERS_FILE = "smanager-users.json"
 """The users' file where nothing else is said, beside the configuration or here."""
@@ -120,7 +121,7 @@ def listeners_of(
         except SettingsError as error:
             raise ConfigError(f"{path}: [listeners.{name}] {error}") from None
     if options.unix:
-        found.append(ListenerSettings("unix", unix=options.unix.absolute()))
+        found.append(ListenerSettings("--unix", unix=options.unix.absolute()))
     host, port = written.get("host") if options.host is None else options.host, options.port
     port = written.get("port") if port is None else port
     if not found or host is not None or port is not None:
@@ -131,7 +132,20 @@ def listeners_of(
             max_sessions=options.max_sessions or written.get("max_sessions", DEFAULT_MOST_SESSIONS),
         )
         found.insert(0, default)
+    _check_listeners(found, written, path)
     return tuple(found)
+
+
+def _check_listeners(found: Sequence[ListenerSettings], written: Mapping[str, Any], path: Path | None) -> None:
+    """Raise ConfigError where two are in one place, or give roles that there are not."""
+    known = {*BUILT_IN, *written.get("roles", ())}
+    places: dict[Path, str] = {}
+    for one in found:
+        if unknown := [role for role in one.roles or () if role not in known]:
+            problem = f"there is no role {unknown[0]}; {nearest(unknown[0], known)}"
+            raise ConfigError(f"{path}: [listeners.{one.name}] {problem}")
+        if one.unix and (other := places.setdefault(one.unix.absolute(), one.name)) != one.name:
+            raise ConfigError(f"{one.unix} is listened on twice, by {other} and {one.name}")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -176,6 +190,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--console", action="store_true", help="a shell on this terminal or pipe, and no port")
     options.add_argument("--check", action="store_true", help="import and describe all services, start nothing")
     options.add_argument("--docs", action="store_true", help="print the services' command reference as Markdown")
+    options.epilog = "`smanager user` and `smanager token` look after who may log in; each has a `--help` of its own."
     options.add_argument("-v", "--verbose", action="store_true", help="log more")
     options.add_argument("--version", action="version", version=f"smanager {__version__}")
     return options
@@ -265,7 +280,9 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         return checked(written, {**_CHECKS, **_TABLES})
     except SettingsError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        misplaced = [key for key in written if key in LISTENER_KEYS and key not in _CHECKS]
+        where = f" ({misplaced[0]} is a key of a listener's table, such as [listeners.lan])" if misplaced else ""
+        raise ConfigError(f"{path}: {error}{where}") from None
 
 
 def users_file(path: Path | None) -> Path:

@@ -213,6 +213,7 @@ def why_not_listening(error: OSError) -> str:
     remedies = {
         errno.EADDRINUSE: "is another SManager running? try another port",
         errno.EADDRNOTAVAIL: "it should be an address of this machine",
+        errno.EPERM: "only root may give a unix socket to another owner, or to a group that it is not in",
         errno.EACCES: "a port below 1024 needs root, and a unix socket a directory that can be written",
     }
     number = error.errno or errno.EADDRNOTAVAIL  # asyncio tells no number where it has tried all that a name has

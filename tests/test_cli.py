@@ -64,6 +64,29 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], status: int, me
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('permissions = "0660"', "(permissions is a key of a listener's table, such as [listeners.lan])"),
+        (
+            '[listeners.lan]\ntcp = "127.0.0.1:0"\nroles = ["veiw"]',
+            "[listeners.lan] there is no role veiw; did you mean view?",
+        ),
+        ('[listeners.a]\nunix = "s"\n[listeners.b]\nunix = "s"', "s is listened on twice, by a and b"),
+        ('[listeners.a]\nunix = "none/s"', "none/.s.lock: no such file or directory; make the directory first"),
+        ('[listeners.a]\nunix = "s"\ngroup = "nosuchgroup"', "[listeners.a] "),
+    ],
+)
+def test_what_is_wrong_with_listeners_is_said_in_one_line(
+    tmp_path: Path, services: Path, text: str, message: str
+) -> None:
+    (tmp_path / "smanager.toml").write_text(text)
+    result = smanager("--config", str(tmp_path / "smanager.toml"), "--services", str(services))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert message in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
 def test_a_port_that_is_taken_is_said_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -17,7 +17,7 @@ from smanager.patterns import chosen, means_all
 from smanager.server.collected import Collected, Streamed, TooMuchError
 from smanager.server.requests import TOO_MUCH_OUTPUT, RequestError, accepted
 from smanager.shells.interpreter import Interpreter
-from smanager.shells.operations import is_known
+from smanager.shells.operations import NOT_ALL, is_known
 from smanager.shells.people import broadcast, kick, sessions, whoami
 from smanager.shells.root import Shells
 from smanager.shells.running import send_signal, until
@@ -261,7 +261,7 @@ class BuiltIns:
             and means_all(names, self._manager.keepers)
             and not self._caller.permissions.allow("restart all")
         ):
-            raise CommandError("restart: of which service?", Status.UNUSABLE)
+            raise CommandError(NOT_ALL, Status.UNUSABLE)
         return chosen(names, self._manager.permitted(self._caller, verb))
 
     async def _changed(

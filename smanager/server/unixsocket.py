@@ -84,7 +84,9 @@ def locked(path: Path) -> int:
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}; it should be a file of ours") from None
+        remedies = {errno.EACCES: "the manager has to be able to write there", errno.ENOENT: "make the directory first"}
+        remedy = remedies.get(error.errno or 0, "it should be a file of ours")
+        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}; {remedy}") from None
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:

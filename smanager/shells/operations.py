@@ -35,6 +35,8 @@ SHOWN_LINES = 20
 WATCH_SECONDS = 2.0
 """How often `watch` runs its command where nobody says."""
 
+NOT_ALL = "restart: all at once is for admins; name the services"
+
 _LOGS = Arguments("logs")
 _EVENTS = Arguments("events")
 for _feed in (_LOGS, _EVENTS):
@@ -123,8 +125,10 @@ class Operations(People):
         everything = self.caller.permissions.allow("restart all")
         if not words and everything:
             return Work(self.restart_all(), "restart")
-        if not words or (not everything and means_all(words, self.manager.keepers)):
+        if not words:
             raise CommandError("restart: of which service? usage: restart SERVICE ...", Status.UNUSABLE)
+        if not everything and means_all(words, self.manager.keepers):
+            raise CommandError(NOT_ALL, Status.UNUSABLE)
         unloaded = {word: self.manager.catalogue.unloaded_file(word) if everything else None for word in words}
         files = [file for file in unloaded.values() if file]
         known = [word for word in words if not unloaded[word]]

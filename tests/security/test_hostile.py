@@ -319,9 +319,9 @@ def test_tab_tells_nothing_of_what_may_not_be_run(network: Network, line: str) -
 def test_restarting_every_service_is_for_admins_however_it_is_written(network: Network) -> None:
     for pattern in ("*", "[bh]*"):
         said = network.ask("locked", f"restart {pattern}", token=TOKENS["operator"])
-        assert said.startswith("*** restart: of which service?")
+        assert said == "*** restart: all at once is for admins; name the services\n"
     (refused,) = network.call("locked", {"method": "service.restart", "params": [["*"]]}, token=TOKENS["operator"])
-    assert "of which service?" in refused["error"]["message"]
+    assert "all at once is for admins" in refused["error"]["message"]
 
 
 def test_a_token_has_no_role_that_its_user_has_not(network: Network) -> None:
