@@ -138,7 +138,7 @@ class Shell(cmd.Cmd):
             return name
         if "-" in name and hasattr(self, "do_" + (written := name.replace("-", "_"))):
             return written
-        if not self.abbreviations:
+        if not self.abbreviations or "do_" + name in self.get_names():  # it is a command, and not this caller's
             return name
         meant = [known for known in self.names() if begins(known, name) and known not in ONLY_IN_FULL]
         if len(meant) > 1:

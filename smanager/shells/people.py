@@ -42,7 +42,7 @@ class People(Shell):
                 "ID": one["id"],
                 "USER": one["user"] or "-",
                 "FROM": one["from"],
-                "FOR": duration_text(one["since"]),
+                "SINCE": duration_text(one["since"]),
                 "KIND": one["kind"],
                 "DOING": one["doing"] or "-",
             }

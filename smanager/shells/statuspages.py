@@ -107,7 +107,7 @@ def line_facts(line: Line) -> dict[str, Any]:
 
 def job_row(job: Job) -> dict[str, Any]:
     running = duration_text(monotonic() - job.since)
-    return {"ID": job.number, "COMMAND": job.caption, "FROM": str(job.caller), "FOR": running}
+    return {"ID": job.number, "COMMAND": job.caption, "FROM": str(job.caller), "SINCE": running}
 
 
 def job_facts(job: Job) -> dict[str, Any]:

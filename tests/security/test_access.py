@@ -324,6 +324,9 @@ def test_people_see_each_other_speak_and_can_be_sent_away(network: Network) -> N
         person = Telnet(connection)
         person.log_in("viewer", PASSWORD)
         person.expect("\r\n>")
+        person.type("who\r")
+        person.expect("*** unknown command: who; ")  # and no abbreviation of whoami
+        person.expect("\r\n>")
         person.type("stat")
         network.ask("locked", "broadcast back at 12 \x1b[31m", token=TOKENS["root"])
         person.expect("[root] back at 12 \\x1b[31m\r\n>stat")
