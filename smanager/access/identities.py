@@ -64,9 +64,11 @@ class Identities:
         place = network_of(origin)
         keys = [f"address {place}", f"user {name[:NAME_LIMIT]!r}"]
         is_trusted = (place, name) in self._trusted
-        blocking = keys[:1] if is_trusted else keys  # others' failures do not lock out who has been here before
+        counted = keys
+        if is_trusted and self._throttle.blocked(keys[1:]):
+            counted = keys[:1]  # others' failures do not lock out who has been here before
         user, is_right = None, False
-        if not self._throttle.blocked(blocking):
+        if not self._throttle.blocked(counted):
             places = (f"address {place}", f"listener {listener}")
             if self._is_full(*places, is_trusted):
                 await asyncio.sleep(FIRST_DELAY)
@@ -75,10 +77,11 @@ class Identities:
                 async with self._looking:
                     if not is_wanted():
                         return None
-                    user = None if self._throttle.blocked(blocking) else self._users().get(name)
+                    user = None if self._throttle.blocked(counted) else self._users().get(name)
                     is_right = await asyncio.to_thread(is_password, password, user.password if user else "")
         if user is None or not is_right:
-            await self._fail(keys, name, origin, "password")
+            self._count(counted, name, origin, "password")
+            await asyncio.sleep(self._throttle.delay(keys))
             return None
         self._throttle.succeeded(keys[1:])  # not the address, for it may try another user's next
         self._trusted[(place, name)] = None
@@ -108,7 +111,9 @@ class Identities:
             if user.token and not user.token.has_expired():
                 return self._admit(user, origin, roles, "token")
         name = holders[0].name if holders else ""
-        await self._fail([f"address {network_of(origin)}"], name, origin, "expired token" if holders else "token")
+        keys = [f"address {network_of(origin)}"]
+        self._count(keys, name, origin, "expired token" if holders else "token")
+        await asyncio.sleep(self._throttle.delay(keys))
         return None
 
     def mistrusted(self, origin: str, reason: str, name: str = "") -> None:
@@ -135,11 +140,6 @@ class Identities:
         caller = Caller(origin, user.name, permissions, proof, known_as=user)
         self._audit.login(caller)
         return caller
-
-    async def _fail(self, keys: Sequence[str], name: str, origin: str, proof: str) -> None:
-        """Count a failure, and let its answer wait."""
-        self._count(keys, name, origin, proof)
-        await asyncio.sleep(self._throttle.delay(keys))
 
     def _count(self, keys: Sequence[str], name: str, origin: str, proof: str) -> None:
         """Count a failure, and write it down unless it is one of those that a block is for."""

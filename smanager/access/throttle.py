@@ -66,6 +66,8 @@ class Throttle:
 
     def delay(self, keys: Sequence[str]) -> float:
         """Seconds to wait before a failure is answered."""
+        if self.blocked(keys):
+            return LONGEST_DELAY
         failures = max((record.failures for key in keys if (record := self._records.get(key))), default=0)
         return min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures - 1, 10)) if failures else LONGEST_DELAY
 

@@ -85,6 +85,24 @@ def test_who_has_logged_in_from_there_before_is_not_locked_out_by_others(
     asyncio.run(guess())
 
 
+def test_who_has_been_here_before_may_not_guess_for_ever_either(
+    identities: Identities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_wait(seconds: float) -> None:
+        """Nobody waits here."""
+
+    async def guess() -> None:
+        assert await login(identities, "192.0.2.1", PASSWORD)
+        monkeypatch.setattr("asyncio.sleep", no_wait)
+        for number in range(MOST_FAILURES):
+            assert await login(identities, f"198.51.100.{number}", "wrong") is None
+        for _ in range(MOST_FAILURES):
+            assert await login(identities, "192.0.2.1", "wrong") is None
+        assert await login(identities, "192.0.2.1", PASSWORD) is None
+
+    asyncio.run(guess())
+
+
 def test_a_failure_takes_as_long_for_who_has_been_here_before(
     identities: Identities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
