@@ -81,6 +81,7 @@ def test_who_has_logged_in_from_there_before_is_not_locked_out_by_others(
             assert await login(identities, f"198.51.100.{number}", "wrong") is None
         assert await login(identities, "203.0.113.1", PASSWORD) is None
         assert await login(identities, "192.0.2.1", PASSWORD)
+        assert await login(identities, "203.0.113.1", PASSWORD) is None  # the others' block goes on
 
     asyncio.run(guess())
 
