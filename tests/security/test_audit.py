@@ -88,11 +88,13 @@ def test_the_system_log_is_told_as_well_and_never_waited_for(kept: Callable[...,
             syslog.bind(SYSLOG_SOCKET)
             syslog.settimeout(SECONDS)
             server = kept('audit_syslog = true\n[listeners.main]\ntcp = "127.0.0.1:0"', box=SERVICE)
-            assert b'"event":"manager started"' in syslog.recv(10_000)
             assert server.ask("box open") == "opened\n"
-            header, _, line = syslog.recv(10_000).partition(b": ")
-            assert header == b"<86>smanager"
-            assert json.loads(line)["name"] == "box open"
+            told: list[Any] = []
+            while not told or told[-1]["event"] != "end":
+                header, _, line = syslog.recv(10_000).partition(b": ")
+                if header == b"<86>smanager":  # others may tell it something as well
+                    told.append(json.loads(line))
+            assert [one["event"] for one in told] == ["manager started", "command", "end"]
             for _ in range(300):  # many more than the kernel keeps for who does not read
                 assert server.ask("box open") == "opened\n"
     finally:
