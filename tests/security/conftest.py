@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -153,10 +154,18 @@ def make_users(directory: Path) -> None:
             users[name] = User(name, (role,), kept, Token(hash_token(TOKENS[name]), expires))
 
 
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the certificates and the users that each test has copies of."""
+    made = tmp_path_factory.mktemp("files")
+    make_certificates(made)
+    make_users(made)
+    return made
+
+
 @pytest.fixture
-def network(directory: Path, kept: Callable[..., Server]) -> Network:
-    make_certificates(directory)
-    make_users(directory)
+def network(directory: Path, kept: Callable[..., Server], files: Path) -> Network:
+    shutil.copytree(files, directory, dirs_exist_ok=True)
     server = kept(CONFIGURATION, box=SERVICE)
     found = server.wait_for_log(r"^listening on (.*)$").group(1)
     ports = [int(number) for number in re.findall(r":(\d+)", found)]
