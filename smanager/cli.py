@@ -160,7 +160,9 @@ def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: 
         if session.caller and not identities.still_holds(session.caller):
             tell(f"end the session of {session.caller}: the user has changed")
             session.farewell("your user has changed: log in again")
-    manager.jobs.end_those(lambda caller: not identities.still_holds(caller))
+            manager.audit.kicked(session.caller, Caller("a reload"))
+    manager.jobs.end_those(lambda job: not identities.still_holds(job.caller), "its user has changed")
+    manager.jobs.end_those(lambda job: not job.is_allowed(), "it is not allowed any more")
     return listeners.renew_certificates(tell)
 
 

@@ -35,8 +35,9 @@ class Feed(Generic[T]):
         for follower in list(self._followers.values()):
             follower(thing)
 
-    def last(self, count: int) -> list[T]:
-        return list(self._kept)[-count:] if count > 0 else []
+    def last(self, count: int, is_meant: Callable[[T], bool] = lambda thing: True) -> list[T]:
+        """The last ones, of those that are meant."""
+        return list(filter(is_meant, self._kept))[-count:] if count > 0 else []
 
     def follow(self, follower: Callable[[T], object]) -> Callable[[], None]:
         """Have `follower` called with each thing from here on; what is returned ends that."""

@@ -40,6 +40,13 @@ class Job:
     since: float = field(default_factory=monotonic)
     """Of the monotonic clock."""
     timer: asyncio.TimerHandle | None = None
+    is_detached: bool = False
+
+    def is_allowed(self) -> bool:
+        """Whether who has given it may still give it."""
+        return not (self.service and self.command) or self.caller.permissions.allow_command(
+            self.service.name, self.command
+        )
 
     def is_shown_to(self, caller: Caller) -> bool:
         """Whether a caller may run such a command, on whatever it may be, or has given this one."""
@@ -86,11 +93,25 @@ class Jobs:
         job = shown[number]
         job.running.cancel("cancelled" if job.caller is caller else f"cancelled by {caller}")
 
-    def end_those(self, is_gone: Callable[[Caller], bool]) -> None:
-        """End the commands of callers who may not be here any more."""
+    def end_those(self, are_over: Callable[[Job], bool], reason: str) -> None:
+        """End commands that may not run any more."""
         for job in list(self._running.values()):
-            if is_gone(job.caller):
-                job.running.cancel("its user has changed")
+            if are_over(job):
+                job.running.cancel(reason)
+
+    def left_by(self, caller: Caller) -> None:
+        """A session is gone: nobody is there for whom the manager's own commands would wait."""
+        self.end_those(lambda job: job.caller is caller and job.command is None, "its session is gone")
+
+    def detach(self, running: Running) -> None:
+        """A command goes on while others of its session run."""
+        for job in self._running.values():
+            if job.running is running:
+                job.is_detached = True
+
+    def detached_by(self, caller: Caller) -> int:
+        """How many do, of a session's."""
+        return sum(job.is_detached and job.caller is caller for job in self._running.values())
 
     def _next(self) -> int:
         self._number += 1

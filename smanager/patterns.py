@@ -32,14 +32,6 @@ def chosen(patterns: Sequence[str], among: Mapping[str, T]) -> list[T]:
     return list(found.values())
 
 
-def means_all(patterns: Sequence[str], among: Mapping[str, object]) -> bool:
-    """Whether one of these is a pattern, or `all`, and stands for all of them."""
-    return any(
-        pattern == "all" or (_WILD.search(pattern) and len(_names(pattern, among)) == len(among))
-        for pattern in patterns
-    )
-
-
 def _names(pattern: str, among: Mapping[str, object]) -> list[str]:
     if len(pattern) > PATTERN_LIMIT:
         raise CommandError(f"no service has a name of {len(pattern)} characters", Status.UNUSABLE)

@@ -144,6 +144,10 @@ def without_messages(response: Any) -> Any:
     return dict(sorted(response.items()))
 
 
+def test_a_batch_has_an_end(server: Server) -> None:
+    assert "a batch of more than 1000 requests" in server.ask(f"[{','.join(['0'] * 1001)}]\n")
+
+
 @pytest.mark.parametrize("example", EXAMPLE_CALLS, ids=lambda example: example["title"])
 def test_the_specifications_examples_are_answered_as_it_says(kept: Callable[..., Server], example: Any) -> None:
     server = kept(examples=EXAMPLES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from smanager.access.roles import EVERYTHING, Permissions
@@ -24,11 +25,10 @@ class Caller:
     known_as: User | None = None
     """The user's record at the login."""
 
-    @property
-    def has_expired(self) -> bool:
-        """Whether it came by a token that is not valid any more."""
+    def expires_in(self) -> float | None:
+        """In how many seconds the token is not valid any more by which it came, if it came by one that ends."""
         token = self.known_as.token if self.known_as and self.proof == "token" else None
-        return token is not None and token.has_expired()
+        return None if token is None or token.expires is None else max(0.0, token.expires - time.time())
 
     def __str__(self) -> str:
         user = f"{self.user} for {self.behalf}" if self.behalf else self.user

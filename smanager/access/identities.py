@@ -118,15 +118,19 @@ class Identities:
         await asyncio.sleep(self._throttle.delay(keys))
         return None
 
-    def mistrusted(self, origin: str, reason: str, name: str = "") -> None:
-        """A client's certificate is not valid, or is nobody's."""
-        self._count([f"address {network_of(origin)}"], name, origin, f"certificate: {reason}")
+    def mistrusted(self, origin: str, reason: str) -> None:
+        """A client's certificate is not valid."""
+        self._count([f"address {network_of(origin)}"], "", origin, f"certificate: {reason}")
+
+    def unknown(self, origin: str, name: str) -> None:
+        """A client's certificate is valid, and no user's: that is no guess."""
+        self._audit.failure(origin, name[:NAME_LIMIT], "certificate: of no user")
 
     def still_holds(self, caller: Caller) -> bool:
         """Whether a caller who has logged in would be let in again, with the same roles."""
         if caller.known_as is None:
             return True
-        if caller.has_expired:
+        if caller.expires_in() == 0:
             return False
         try:
             return self.file.users().get(caller.user) == caller.known_as
@@ -138,7 +142,7 @@ class Identities:
         own = user.roles
         if proof == "token" and user.token and user.token.roles is not None:
             own = tuple(role for role in user.token.roles if covers(user.roles, role))
-        permissions = self.roles.permissions([*own, *roles])
+        permissions = self.roles.permissions([*own, *roles], limits=set(user.roles) - set(own))
         caller = Caller(origin, user.name, permissions, proof, known_as=user)
         self._audit.login(caller)
         return caller
@@ -149,7 +153,7 @@ class Identities:
             self._audit.failure(origin, name[:NAME_LIMIT], proof)
             for key in self._throttle.failed(keys):
                 log.warning("no logins for %s in the next %g s: too many have failed", key, BLOCK_SECONDS)
-                self._audit.failure(origin, name[:NAME_LIMIT], f"{proof}; blocked for {BLOCK_SECONDS:g} s")
+                self._audit.failure(origin, name[:NAME_LIMIT], f"{proof}; {key} is blocked for {BLOCK_SECONDS:g} s")
 
     def _users(self) -> Users:
         """None where the file cannot be used; the log says why."""

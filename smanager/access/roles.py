@@ -21,7 +21,7 @@ ALWAYS = frozenset({"help", "exit", "quit", "whoami"})
 ASKING = {"kill": ADMIN, "reload": ADMIN, "restart all": ADMIN, "kick": ADMIN}
 """The manager's own commands that ask for a role, as a service's command may with `@command(role=...)`."""
 
-ON_SERVICES = ("status", "why", "logs", "start", "stop", "restart", "signal", "wait", "plan")
+ON_SERVICES = ("services", "status", "why", "logs", "events", "start", "stop", "restart", "signal", "wait", "plan")
 """The manager's own commands that are about services."""
 
 _LOOKING = ("services", "status", "why", "logs", "events", "jobs", "plan", "wait", "watch")
@@ -64,7 +64,7 @@ class Permissions:
 
     def renew(self, roles: Sequence[Role]) -> None:
         """Go by these roles from here on."""
-        self.roles = tuple(role.name for role in roles)
+        self.roles = tuple(role.name for role in roles if role.name)
         self._roles = roles
         self._known.clear()
 
@@ -78,7 +78,7 @@ class Permissions:
 
     def know(self, service: str) -> bool:
         """Whether a service of this name, be there one or not, may be asked about or looked after."""
-        return self.allow_on("services", service) or any(self.allow_on(name, service) for name in ON_SERVICES)
+        return any(self.allow_on(name, service) for name in ON_SERVICES)
 
     def know_all(self, services: Iterable[str]) -> bool:
         """Whether all of these may be known, and so texts that may be about any of them."""
@@ -89,7 +89,9 @@ class Permissions:
         return self.allow(name) or self._show_on_some(name)
 
     def _show_on_some(self, name: str) -> bool:
-        begun = any(pattern.startswith(f"{name} ") for role in self._roles for pattern in role.allow)
+        begun = name in ON_SERVICES and any(
+            pattern.startswith(f"{name} ") for role in self._roles for pattern in role.allow
+        )
         return begun and not any(matches(name, role.deny) for role in self._roles)
 
     def allow_command(self, service: str, command: Command) -> bool:
@@ -126,22 +128,26 @@ class Roles:
     """All roles, and the permissions of each set of them, made once."""
 
     def __init__(self, configured: Mapping[str, Role]) -> None:
-        self._made: dict[frozenset[str], Permissions] = {}
+        self._made: dict[tuple[frozenset[str], frozenset[str]], Permissions] = {}
         self.all = {**BUILT_IN, **configured}
 
     def renew(self, configured: Mapping[str, Role]) -> bool:
         """Take another configuration's roles; permissions that somebody holds change with them. Whether any has."""
         before, self.all = self.all, {**BUILT_IN, **configured}
-        for names, permissions in self._made.items():
-            permissions.renew(self._named(names))
+        for key, permissions in self._made.items():
+            permissions.renew(self._named(*key))
         return before != self.all
 
-    def permissions(self, names: Iterable[str]) -> Permissions:
-        """What roles of these names allow together; one that does not exist allows nothing."""
-        key = frozenset(names)
+    def permissions(self, names: Iterable[str], limits: Iterable[str] = ()) -> Permissions:
+        """What roles of these names allow together; one that does not exist allows nothing.
+
+        Of those in `limits` only that counts which they deny.
+        """
+        key = frozenset(names), frozenset(limits)
         if key not in self._made:
-            self._made[key] = Permissions(self._named(key))
+            self._made[key] = Permissions(self._named(*key))
         return self._made[key]
 
-    def _named(self, names: Iterable[str]) -> list[Role]:
-        return [self.all[name] for name in sorted(names) if name in self.all]
+    def _named(self, names: Iterable[str], limits: Iterable[str]) -> list[Role]:
+        found = [self.all[name] for name in sorted(names) if name in self.all]
+        return found + [Role("", deny=self.all[name].deny) for name in sorted(limits) if name in self.all]

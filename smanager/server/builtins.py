@@ -13,7 +13,7 @@ from smanager.access.callers import Caller
 from smanager.binding import Arguments, schema
 from smanager.commands import Command, CommandError, Status
 from smanager.keeper import Keeper
-from smanager.patterns import chosen, means_all
+from smanager.patterns import chosen
 from smanager.server.collected import Collected, Streamed, TooMuchError
 from smanager.server.requests import TOO_MUCH_OUTPUT, RequestError, accepted
 from smanager.shells.interpreter import Interpreter
@@ -127,7 +127,7 @@ class BuiltIns:
             count: how many events at most
         """
         allow = self._caller.permissions.allow_on
-        return [line_facts(event) for event in self._manager.events.last(count) if allow("events", event.service)]
+        return list(map(line_facts, self._manager.events.last(count, lambda event: allow("events", event.service))))
 
     async def jobs_list(self) -> list[dict[str, object]]:
         """The commands that run: from whom, and for how many seconds"""
@@ -256,11 +256,7 @@ class BuiltIns:
 
     def _meant(self, verb: str, names: Sequence[str]) -> list[Keeper]:
         """The services that names mean, of those on which the caller may do this."""
-        if (
-            verb == "restart"
-            and means_all(names, self._manager.keepers)
-            and not self._caller.permissions.allow("restart all")
-        ):
+        if verb == "restart" and "all" in names and not self._caller.permissions.allow("restart all"):
             raise CommandError(NOT_ALL, Status.UNUSABLE)
         return chosen(names, self._manager.permitted(self._caller, verb))
 

@@ -24,6 +24,9 @@ MOST_REQUESTS = 64
 MOST_WAITING = 64
 """So many, before no more lines are read; until then one of those that run can be cancelled."""
 
+MOST_IN_BATCH = 1000
+"""Requests of one batch: a megabyte of them would be 400 once it is decoded."""
+
 CANCEL = "$/cancelRequest"
 
 
@@ -74,6 +77,8 @@ class Programs:
             self._take(found, self._send_if_any)
         elif not found:
             self._send(failure(RequestError(INVALID_REQUEST, "an empty batch"), None))
+        elif len(found) > MOST_IN_BATCH:
+            self._send(failure(RequestError(INVALID_REQUEST, f"a batch of more than {MOST_IN_BATCH} requests"), None))
         else:
             batch = Batch(len(found), self._send)
             for one in found:

@@ -129,7 +129,7 @@ class Listener:
         if not settings.login:
             return self.identities.anybody(session.peer, roles)
         if names:
-            self.identities.mistrusted(session.peer, "of no user", names[0])
+            self.identities.unknown(session.peer, names[0])
         return None
 
     def settled(self, session: Session) -> None:

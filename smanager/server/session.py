@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Callable
@@ -88,6 +89,7 @@ class Session(Connection):
     """What a connection is taken for; the rest is its mode's."""
 
     __slots__ = (
+        "_expiry",
         "_first_look",
         "_opening",
         "_registry",
@@ -112,6 +114,7 @@ class Session(Connection):
         self.programs: Programs | None = None
         self.caller: Caller | None = None
         self.number = 0
+        self._expiry: asyncio.TimerHandle | None = None
 
     # What its connection tells.
 
@@ -164,6 +167,10 @@ class Session(Connection):
     def lost(self) -> None:
         self._registry.left(self)
         self._end_commands()
+        if self.caller:
+            self._registry.shells.manager.jobs.left_by(self.caller)
+        if self._expiry:
+            self._expiry.cancel()
 
     # Whose it is.
 
@@ -186,6 +193,10 @@ class Session(Connection):
     def admit(self, caller: Caller) -> None:
         """Take it for this caller's from here on."""
         self.caller = caller
+        if self._expiry:
+            self._expiry.cancel()
+        if (left := caller.expires_in()) is not None:
+            self._expiry = self.loop.call_later(left, self.farewell, "your token has expired")
         self._silent = False
         self._registry.settled(self)
 
@@ -200,11 +211,6 @@ class Session(Connection):
 
     def accept(self, line: str) -> bool:
         """Run a line, whether a person's, a script's or a program's request; whether that is done."""
-        if self.caller and self.caller.has_expired:
-            self.mode.write("*** your token has expired\n")
-            self.finish()
-            self._end_commands()
-            return True
         if not is_request(line) and not self.settings.only_programs:
             return self.interpreter.feed(line)
         programs = self._serve_programs()
@@ -268,6 +274,8 @@ class Session(Connection):
         self.mode.farewell(message)
         self.finish()
         self._end_commands()
+        if caller := self.caller:  # also what was detached
+            self._registry.shells.manager.jobs.end_those(lambda job: job.caller is caller, "its session was ended")
 
     def _end_commands(self) -> None:
         """End what runs, and what waits to be run."""

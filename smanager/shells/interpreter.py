@@ -127,13 +127,10 @@ class Interpreter:
             self.running.cancel()
 
     def close(self) -> None:
-        """The session is gone; services' commands that were detached go on, and are held back no longer."""
+        """The session is gone; what was detached from it goes on, and is held back no longer."""
         self.cancel()
         for detached in self._detached:
-            if isinstance(detached, Call):
-                detached.resume()
-            else:
-                detached.cancel()  # nobody is there who would wait for it
+            detached.resume()
 
     def pause(self) -> None:
         """Nobody can take more output now."""
@@ -185,7 +182,7 @@ class Interpreter:
         try:
             if self._generation != self._catalogue.generation:
                 self._renew_shell()
-            if detached and len(self._detached) >= MOST_DETACHED:
+            if detached and self._shells.manager.jobs.detached_by(self._caller) >= MOST_DETACHED:
                 raise CommandError(f"{MOST_DETACHED} commands of this session run detached; `jobs` lists them")
             shell = self._shell if printer is self._printer else self._shell_at(self._path, printer)
             outcome = shell.onecmd(text)
@@ -210,6 +207,7 @@ class Interpreter:
             self._fail("this goes on until somebody has seen enough, and cannot do so by itself", Status.UNUSABLE)
             return
         caption = outcome.caption
+        self._shells.manager.jobs.detach(outcome)
         if isinstance(outcome, Call):
             outcome.is_quiet = True
         self._stdout.write(f"{caption}: begun\n")
@@ -217,7 +215,7 @@ class Interpreter:
 
         def announce(error: str | None) -> None:
             self._detached = tuple(other for other in self._detached if other is not outcome)
-            self._stdout.write(f"{caption}: done\n" if error is None else f"*** {error}\n")
+            self.announce(f"{caption}: done\n" if error is None else f"*** {error}\n")
 
         outcome.ended = announce
         self._detached += (outcome,)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from smanager.commands import JSON, CommandError, Status, split_words
 from smanager.history import Feed, Line
 from smanager.keeper import Keeper
-from smanager.patterns import chosen, means_all
+from smanager.patterns import chosen
 from smanager.settings import some_seconds
 from smanager.shells import statuspages
 from smanager.shells.arguments import Arguments, count, is_number, seconds
@@ -127,7 +127,7 @@ class Operations(People):
             return Work(self.restart_all(), "restart")
         if not words:
             raise CommandError("restart: of which service? usage: restart SERVICE ...", Status.UNUSABLE)
-        if not everything and means_all(words, self.manager.keepers):
+        if not everything and "all" in words:
             raise CommandError(NOT_ALL, Status.UNUSABLE)
         unloaded = {word: self.manager.catalogue.unloaded_file(word) if everything else None for word in words}
         files = [file for file in unloaded.values() if file]
@@ -206,10 +206,8 @@ class Operations(People):
         """
         options = _EVENTS.read(arg)
         allow = self.caller.permissions.allow_on
-        self.show_lines(
-            [event for event in self.manager.events.last(options.count) if allow("events", event.service)],
-            options.follow,
-        )
+        shown = self.manager.events.last(options.count, lambda event: allow("events", event.service))
+        self.show_lines(shown, options.follow)
         return self.following("events", [self.manager.events]) if options.follow else None
 
     def following(self, name: str, feeds: Sequence[Feed[Line]]) -> Following[Line]:

@@ -140,6 +140,43 @@ def test_what_is_denied_of_a_service_hides_it_also_where_all_services_are_listed
     assert "*** unknown command: hidden;" in told
 
 
+def test_what_looks_like_a_right_on_a_service_is_none_to_end_the_manager(kept: Callable[..., Server]) -> None:
+    server = kept(
+        """
+        [listeners.all]
+        tcp = "127.0.0.1:0"
+        [listeners.few]
+        unix = "few.sock"
+        roles = ["few"]
+        [roles.few]
+        allow = ["kill box", "reload box", "kick 1", "status box", "events box"]
+        """,
+        box=SERVICE,
+    )
+    server.ask("restart box; stop hidden")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect("few.sock")
+        connection.sendall(b"help -s\nkill\nreload\nkick 1\nevents -n 1\n")
+        connection.shutdown(socket.SHUT_WR)
+        *told, event = read_to_end(connection).decode().splitlines()
+    assert re.match(r"COMMANDS: help exit quit status events", told[2])
+    unknown = [f"*** unknown command: {word}" for word in ("kill", "reload", "kick")]
+    assert [line.split(";")[0] for line in told[3:]] == unknown
+    assert " box: " in event  # the last one that it may know of
+    assert "hidden: stopped" in server.ask("events -n 1")
+
+
+def test_a_lesser_token_is_denied_what_its_user_is(network: Network) -> None:
+    configuration = network.directory / "smanager.toml"
+    configuration.write_text(configuration.read_text() + '[roles.nosecret]\ndeny = ["hidden.*", "* hidden"]\n')
+    network.ask("default", "reload")
+    with UsersFile(network.directory / "smanager-users.json").changed() as users:
+        token = Token(hash_token("smt_lesser"), None, ("operate",))
+        users["operator"] = replace(users["operator"], roles=("operate", "nosecret"), token=token)
+    assert network.ask("locked", "hidden secret", token="smt_lesser").startswith("*** unknown command: hidden")
+    assert network.ask("locked", "box open; whoami", token="smt_lesser").endswith("; roles: operate\n")
+
+
 def test_a_role_for_one_service_is_told_of_no_others_problems(kept: Callable[..., Server]) -> None:
     server = kept(
         """

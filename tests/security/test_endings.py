@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
-from smanager.access.users import UsersFile
+from smanager.access.secrets import hash_token
+from smanager.access.users import Token, UsersFile
 from smanager.shells.interpreter import MOST_DETACHED
 from tests.conftest import SECONDS, Server, read_to_end, read_until, wait_for
 from tests.security.conftest import SERVICE, TOKENS, Network
@@ -85,6 +88,48 @@ def test_rights_end_at_once_however_long_a_reload_takes(network: Network) -> Non
         (network.directory / "gate").touch()
         reload.join(SECONDS)
     wait_for(lambda: "box wait" not in network.ask("default", "jobs"), "the end of the command")
+
+
+def test_a_kick_ends_what_is_detached_too(network: Network) -> None:
+    with network.connect("locked") as connection:
+        request = {"jsonrpc": "2.0", "id": 1, "method": "shell.execute", "params": ["box wait never &"]}
+        connection.sendall(f"auth {TOKENS['operator']}\nbox wait never &\n{json.dumps(request)}\n".encode())
+        wait_for(lambda: network.ask("default", "jobs").count("box wait") == 2, "the commands")
+        network.ask("default", f"kick {number_of(network, 'operator')}")
+        wait_for(lambda: network.ask("default", "jobs") == "", "their end")
+
+
+def test_a_hang_up_ends_what_programs_wait_for(network: Network) -> None:
+    with network.connect("default") as connection, connection.makefile("rb") as answers:
+        for number in range(10):
+            line = "; ".join(["wait box failed &"] * MOST_DETACHED)
+            request = {"jsonrpc": "2.0", "id": number, "method": "shell.execute", "params": [line]}
+            connection.sendall(json.dumps(request).encode() + b"\n")
+        told = [json.loads(answers.readline())["result"] for _ in range(10)]
+        assert sum("of this session run detached" in one["output"] for one in told) == 9
+        assert network.ask("default", "jobs").count("wait") == MOST_DETACHED
+    wait_for(lambda: network.ask("default", "jobs") == "", "their end")
+
+
+def test_what_runs_ends_with_the_right_to_it(network: Network) -> None:
+    with network.connect("locked") as connection:
+        connection.sendall(f"auth {TOKENS['odd']}\nbox wait never\n".encode())
+        wait_for(lambda: "box wait" in network.ask("default", "jobs"), "the command")
+        configuration = network.directory / "smanager.toml"
+        configuration.write_text(configuration.read_text().replace('"box.*", ', '"box.close", '))
+        network.ask("default", "reload")
+        assert read_until(connection, b"\n") == b"*** box wait: it is not allowed any more\n"
+
+
+def test_a_session_on_a_token_is_over_with_it_whatever_it_does(network: Network) -> None:
+    with UsersFile(network.directory / "smanager-users.json").changed() as users:
+        token = Token(hash_token("smt_short"), time.time() + 2)
+        users["operator"] = replace(users["operator"], token=token)
+    with network.connect("locked") as connection:
+        connection.sendall(b"auth smt_short\nwatch -n 0.2 box open\n")
+        read_until(connection, b"opened\n")
+        assert read_to_end(connection).endswith(b"*** your token has expired\n")
+    assert network.ask("default", "jobs") == ""
 
 
 def test_detached_waits_are_few_and_end_with_their_session(network: Network) -> None:

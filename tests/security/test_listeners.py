@@ -166,6 +166,22 @@ def test_a_browser_is_refused_whatever_its_method_and_the_listeners_mode(
     assert '"name":"box' not in Path("state/audit.jsonl").read_text() if Path("state/audit.jsonl").exists() else True
 
 
+def test_a_browser_is_refused_in_whatever_pieces_its_first_line_comes(server: Server) -> None:
+    request = f"POST /{'A' * 10_000} HTTP/1.1\r\nHost: here\r\n\r\nhostname\r\n".encode()
+    for size in (1, 1460, 8192):
+        with server.connect() as connection, suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for place in range(0, len(request), size):
+                connection.sendall(request[place : place + size])
+            assert read_to_end(connection) == b""
+    assert len(re.findall("closed, for it speaks HTTP", server.log)) == 3
+
+
+@pytest.mark.parametrize("line", ["hostname hello HTTP/2", "hostname", "GET", '{"x": ["speaks HTTP/2"]}', "* / HTTP/x"])
+def test_a_script_may_speak_of_http(server: Server, line: str) -> None:
+    assert server.ask(f"{line}\n")
+
+
 def test_sessions_are_shared_out_where_there_are_few_descriptors() -> None:
     wanted = [1000, 5, 1000, 50]
     listeners = [ListenerSettings(str(number), unix=Path("s"), max_sessions=most) for number, most in enumerate(wanted)]
