@@ -797,7 +797,7 @@ def ssh_user() -> str:
     """For whom sshd has started this: a name, and the address that it came from, as far as sshd tells them."""
     address = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
     name = os.environ.get("SMANAGER_USER") or key_name()
-    return f"{name}[{address}]" if address else name
+    return f"{name[: NAME_LIMIT - len(address) - 2]}[{address}]" if address else name
 
 
 def key_name() -> str:

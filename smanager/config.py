@@ -292,9 +292,9 @@ def users_file(path: Path | None) -> Path:
     return base_of(path) / named
 
 
-def role_names() -> set[str]:
-    """The roles that the configuration has. Raises ConfigError."""
-    path = found_file()
+def role_names(path: Path | None) -> set[str]:
+    """The roles by the configuration that is named, or else found. Raises ConfigError."""
+    path = path or found_file()
     return {*BUILT_IN, *(read_file(path) if path else {}).get("roles", ())}
 
 

@@ -276,11 +276,11 @@ class Manager:
         if not caller.permissions.allow_command(service.name, command):
             self.audit.refused(caller, caption, NOT_ALLOWED)
             raise CommandError(f"unknown command: {caption}", Status.UNUSABLE)
-        self.jobs.refuse(service, command, caption)
         if (keeper := self.keepers.get(service.name)) is None:
             raise CommandError(f"{caption}: {service.name} is gone")
         entry = self.audit.begin(caller, caption, told(command, arguments))
         try:
+            self.jobs.refuse(service, command, caption)
             call = keeper.call(command, arguments, caption, sink, as_data)
         except CommandError as error:
             entry.end(str(error))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from smanager.access.roles import VIEW, covers
 from smanager.access.secrets import hash_password, hash_token, new_token
-from smanager.access.users import Token, User, UsersError, UsersFile, checked_name
+from smanager.access.users import Token, User, Users, UsersError, UsersFile, checked_name
 from smanager.logs import write_all
 from smanager.values import seconds_of
 
@@ -26,7 +26,7 @@ LONGEST_SPAN = 36500 * 24 * 3600.0
 
 
 def run(
-    arguments: Sequence[str], users_file: Callable[[Path | None], Path], known_roles: Callable[[], set[str]]
+    arguments: Sequence[str], users_file: Callable[[Path | None], Path], known_roles: Callable[[Path | None], set[str]]
 ) -> int:
     """Carry out a command line that begins with `user` or `token`; returns the exit status.
 
@@ -35,13 +35,16 @@ def run(
     """
     options = parser().parse_args(arguments)
     path = options.users_file or users_file(options.config)
-    is_new = not path.exists()
+    is_new = not os.path.lexists(path)  # which raises nothing where it may not look
     file = UsersFile(path, owner_of(path))
-    unknown = set(getattr(options, "roles", None) or ()) - known_roles()
+    unknown = set(getattr(options, "roles", None) or ()) - known_roles(options.config)
     if unknown:
         say(f"no role is called {', '.join(sorted(unknown))} yet")
-    options.act(file, options)
-    if is_new and path.exists():
+    try:
+        options.act(file, options)
+    except OSError as error:
+        raise UsersError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    if is_new and os.path.lexists(path):
         owner = "root" if os.geteuid() == 0 else "you"
         say(f"{path} is new, and belongs to {owner}; a manager that runs as another user cannot read it")
     return 0
@@ -92,10 +95,15 @@ def add(file: UsersFile, options: argparse.Namespace) -> None:
     with file.changed() as users:
         if name in users:
             raise UsersError(f"somebody else has added a user {name} just now; nothing is changed")
-        for other in users.values():
-            if common := {*other.certificates, other.name} & set(options.certificate):
-                raise UsersError(f"the certificate {', '.join(sorted(common))} is {other.name}'s already")
+        require_unused(name, options.certificate, users)
         users[name] = User(name, options.roles, password, certificates=tuple(options.certificate))
+
+
+def require_unused(name: str, certificates: Sequence[str], users: Users) -> None:
+    """Raise UsersError where somebody else comes by one of a new user's certificates, or by its name."""
+    for other in users.values():
+        if common := {*other.certificates, other.name} & {name, *certificates}:
+            raise UsersError(f"the certificate {', '.join(sorted(common))} is {other.name}'s already")
 
 
 def change_password(file: UsersFile, options: argparse.Namespace) -> None:
@@ -138,7 +146,8 @@ def make_token(file: UsersFile, options: argparse.Namespace) -> None:
     token = new_token()
     expires = None if options.expires is None else time.time() + options.expires
     with file.changed() as users:
-        is_new = name not in users
+        if is_new := name not in users:
+            require_unused(name, (), users)
         user = User(name, options.roles or (VIEW,)) if is_new else users[name]
         if more := [role for role in options.roles or () if not covers(user.roles, role)]:
             raise UsersError(f"{name} has not the roles {', '.join(more)}, which a token cannot have then either")
@@ -174,7 +183,7 @@ def new_password(name: str) -> str:
 
 def owner_of(path: Path) -> int | None:
     """Whose the file is to be: root may look after that of a manager that runs as another user."""
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         if os.geteuid() == 0:
             return path.lstat().st_uid
     return None

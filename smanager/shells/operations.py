@@ -37,6 +37,9 @@ WATCH_SECONDS = 2.0
 
 NOT_ALL = "restart: all at once is for admins; name the services"
 
+SHORTEST_WATCH = 0.1
+"""Seconds; oftener than that nobody sees, and it would keep a core busy."""
+
 _LOGS = Arguments("logs")
 _EVENTS = Arguments("events")
 for _feed in (_LOGS, _EVENTS):
@@ -293,7 +296,7 @@ class Operations(People):
         match = re.match(r"-n\s+(\S+)\s+(.*)", arg, re.DOTALL)
         line = match[2] if match else arg
         try:
-            interval = some_seconds(seconds(match[1])) if match else WATCH_SECONDS
+            interval = max(some_seconds(seconds(match[1])), SHORTEST_WATCH) if match else WATCH_SECONDS
         except (ValueError, argparse.ArgumentTypeError):
             raise CommandError(
                 f"watch: {match and match[1]!r} should be a number of seconds", Status.UNUSABLE

@@ -79,6 +79,9 @@ def test_what_cannot_be_changes_nothing() -> None:
     fails("there is a user anna already", "user", "add", "anna", given=f"{PASSWORD}\n")
     fails("the certificate laptop is anna's already", "user", "add", "ben", "--no-password", "--certificate", "laptop")
     fails("the certificate anna is anna's already", "user", "add", "ben", "--no-password", "--certificate", "anna")
+    fails("the certificate laptop is anna's already", "user", "add", "laptop", "--no-password")
+    fails("the certificate laptop is anna's already", "token", "laptop")
+    fails("not a directory", "user", "list", "--users-file", f"{FILE}/users")
     fails("no user is called ben; there are: anna", "user", "passwd", "ben", given=f"{PASSWORD}\n")
     fails("no user is called ben", "user", "remove", "ben")
     fails("is no name for a user", "user", "add", "an na", given=f"{PASSWORD}\n")
@@ -87,6 +90,12 @@ def test_what_cannot_be_changes_nothing() -> None:
         assert smanager("token", "anna", f"--expires={span}").returncode == 2
     Path(FILE).chmod(0o644)
     fails("others may read or write it; `chmod 600 ", "user", "list")
+
+
+def test_the_configuration_that_is_named_says_which_roles_there_are() -> None:
+    Path("other.toml").write_text('users_file = "others.json"\n[roles.webmaster]\nallow = ["web.*"]\n')
+    added = smanager("user", "add", "anna", "--no-password", "--roles", "webmaster", "--config", "other.toml")
+    assert (added.returncode, "no role is called" in added.stderr, Path("others.json").exists()) == (0, False, True)
 
 
 @pytest.mark.parametrize("second", [PASSWORD, "something else"])
