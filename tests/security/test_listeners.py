@@ -174,7 +174,7 @@ def test_a_browser_is_refused_in_whatever_pieces_its_first_line_comes(server: Se
             for place in range(0, len(request), size):
                 connection.sendall(request[place : place + size])
             assert read_to_end(connection) == b""
-    assert len(re.findall("closed, for it speaks HTTP", server.log)) == 3
+    wait_for(lambda: len(re.findall("closed, for it speaks HTTP", server.log)) == 3, lambda: server.log)
 
 
 @pytest.mark.parametrize("line", ["hostname hello HTTP/2", "hostname", "GET", '{"x": ["speaks HTTP/2"]}', "* / HTTP/x"])
