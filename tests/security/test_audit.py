@@ -100,6 +100,7 @@ def test_the_system_log_is_told_as_well_and_never_waited_for(kept: Callable[...,
     finally:
         Path(SYSLOG_SOCKET).unlink(missing_ok=True)
     assert server.ask("box open") == "opened\n"
+    server.wait_for_log("audit lines do not get there")
     assert len(re.findall("audit lines do not get there", server.log)) == 1
 
 
