@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import NoReturn
 
 from smanager.commands import CommandError, Status, split_words
 
 MOST_DIGITS = 9
 
+USAGE_WIDTH = 1000
+"""Characters: it is shown in one line."""
+
 
 class Arguments(argparse.ArgumentParser):
     """A parser that says in one line what is wrong."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(prog=name, add_help=False, allow_abbrev=False)
+        # A width of its own, or argparse imports shutil to ask for the terminal's, and that all compression.
+        formatter = partial(argparse.HelpFormatter, width=USAGE_WIDTH)
+        super().__init__(prog=name, add_help=False, allow_abbrev=False, formatter_class=formatter)
 
     def read(self, text: str) -> argparse.Namespace:
         """The arguments in `text`. Raises CommandError where they are wrong."""
