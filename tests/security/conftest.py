@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -81,11 +82,17 @@ class Network:
     server: Server
     ports: dict[str, int]
 
-    def connect(self, door: str, certificate: str = "") -> socket.socket:
+    def connect(self, door: str, certificate: str = "", peer: int = 0) -> socket.socket:
         if door == "local":
             connection = socket.socket(socket.AF_UNIX)
             connection.settimeout(SECONDS)
-            connection.connect(str(self.directory / "local.sock"))
+            if peer:
+                os.seteuid(peer)  # which is what the system tells of it (unix(7), SO_PEERCRED)
+            try:
+                connection.connect(str(self.directory / "local.sock"))
+            finally:
+                if peer:
+                    os.seteuid(0)
             return connection
         connection = socket.create_connection(("127.0.0.1", self.ports[door]), SECONDS)
         if door != "tls":
@@ -104,9 +111,11 @@ class Network:
                 connection.shutdown(socket.SHUT_WR)
             return read_to_end(connection).decode()
 
-    def call(self, door: str, *requests: dict[str, Any], token: str = "", certificate: str = "") -> list[Any]:
+    def call(
+        self, door: str, *requests: dict[str, Any], token: str = "", certificate: str = "", peer: int = 0
+    ) -> list[Any]:
         """What a program is answered there, in the requests' order."""
-        with self.connect(door, certificate) as connection:
+        with self.connect(door, certificate, peer) as connection:
             first = f"auth {token}\n" if token else ""
             numbered = [{"jsonrpc": "2.0", "id": number, **request} for number, request in enumerate(requests)]
             connection.sendall((first + "".join(json.dumps(request) + "\n" for request in numbered)).encode())
@@ -131,7 +140,7 @@ def make_certificates(directory: Path) -> None:
     openssl("req", "-x509", *new, *usage, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=tests")
     for name, extension in (
         ("server", "DNS:localhost,IP:127.0.0.1"),
-        ("viewer", "DNS:viewer"),
+        *((user, f"DNS:{user}") for user in ("viewer", "operator", "odd", "root")),
         ("expired", "DNS:root"),
     ):
         identifiers = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import re
 import socket
 import subprocess
@@ -10,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +69,46 @@ def test_what_is_allowed_runs_and_all_else_is_as_if_it_did_not_exist(network: Ne
             assert said.count(word) == 1
         elif word != "status":
             assert f"{word}:" in help_page or "hidden" in help_page
+
+
+SYSTEM_USERS = {"viewer": "daemon", "operator": "bin", "odd": "sys"}
+"""Who comes by the unix socket in their place: the system has no users of their names."""
+
+
+@pytest.mark.parametrize(
+    ("door", "proof"), [*((door, "password") for door in DOORS), ("tls", "certificate"), ("local", "peer")]
+)
+@pytest.mark.parametrize("user", ALLOWED)
+def test_roles_hold_whatever_it_is_that_shows_who_somebody_is(
+    network: Network, door: str, proof: str, user: str
+) -> None:
+    allowed = ALLOWED[user] | ({"box look", "status"} if door == "open" else set())
+    requests: list[dict[str, Any]] = [{"method": method_of(command)} for command in EVERY]
+    match proof:
+        case "password":
+            login = {"method": "auth", "params": {"user": user, "password": PASSWORD}}
+            _, *answers = network.call(door, login, *requests, {"method": "sessions.whoami"})
+        case "certificate":
+            answers = network.call(door, *requests, {"method": "sessions.whoami"}, certificate=user)
+        case _:
+            answers = network.call(door, *requests, {"method": "sessions.whoami"}, peer=peer(network, user))
+    *answers, who = answers
+    assert who["result"]["proof"] == proof
+    assert {command for command, answer in zip(EVERY, answers, strict=True) if "result" in answer} == allowed
+
+
+def peer(network: Network, user: str) -> int:
+    """Give a system's user the roles of one of ours, and way to the socket; returns its number."""
+    if os.getuid() != 0:
+        pytest.skip("only root can be somebody else")
+    name = SYSTEM_USERS.get(user, user)
+    with UsersFile(network.directory / "smanager-users.json").changed() as users:
+        users[name] = replace(users[user], name=name)
+    for place in [network.directory, *network.directory.parents]:
+        if place.stat().st_uid == 0 and place != Path("/"):
+            place.chmod(place.stat().st_mode | 0o011)
+    (network.directory / "local.sock").chmod(0o666)
+    return pwd.getpwnam(name).pw_uid
 
 
 def test_a_role_may_be_for_one_service_and_restarting_all_is_for_admins(network: Network) -> None:
