@@ -51,7 +51,7 @@ class Service:
     @property
     def condition(self) -> str:
         """How it is, in words that anybody may be told who may know of it."""
-        return f"{self.state.value} ({self.reason})" if self.reason else self.state.value
+        return self.condition_for(lambda name: False)
 
     @property
     def source(self) -> Path | None:

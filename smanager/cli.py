@@ -162,7 +162,7 @@ def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: 
             session.farewell("your user has changed: log in again")
             manager.audit.kicked(session.caller, Caller("a reload"))
     manager.jobs.end_those(lambda job: not identities.still_holds(job.caller), "its user has changed")
-    manager.jobs.end_those(lambda job: not job.is_allowed(), "it is not allowed any more")
+    manager.jobs.end_those(lambda job: not job.is_shown_to(job.caller), "it is not allowed any more")
     return listeners.renew_certificates(tell)
 
 

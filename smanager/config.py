@@ -157,6 +157,7 @@ def parser() -> argparse.ArgumentParser:
     options = _Parser(
         prog="smanager",
         description="Keeps services running, and gives people, scripts and programs their commands over one port.",
+        epilog="`smanager user` and `smanager token` look after who may log in; each has a `--help` of its own.",
     )
     options.add_argument(
         "--config",
@@ -190,7 +191,6 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--console", action="store_true", help="a shell on this terminal or pipe, and no port")
     options.add_argument("--check", action="store_true", help="import and describe all services, start nothing")
     options.add_argument("--docs", action="store_true", help="print the services' command reference as Markdown")
-    options.epilog = "`smanager user` and `smanager token` look after who may log in; each has a `--help` of its own."
     options.add_argument("-v", "--verbose", action="store_true", help="log more")
     options.add_argument("--version", action="version", version=f"smanager {__version__}")
     return options

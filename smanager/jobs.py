@@ -42,12 +42,6 @@ class Job:
     timer: asyncio.TimerHandle | None = None
     is_detached: bool = False
 
-    def is_allowed(self) -> bool:
-        """Whether who has given it may still give it."""
-        return not (self.service and self.command) or self.caller.permissions.allow_command(
-            self.service.name, self.command
-        )
-
     def is_shown_to(self, caller: Caller) -> bool:
         """Whether a caller may run such a command, on whatever it may be, or has given this one."""
         if self.service and self.command:

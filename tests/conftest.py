@@ -143,6 +143,16 @@ def read_until(connection: socket.socket, end: bytes) -> bytes:
     return received
 
 
+def ask_unix(path: str, text: str) -> str:
+    """What a script on a unix socket is answered."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(SECONDS)
+        connection.connect(path)
+        connection.sendall(text.encode())
+        connection.shutdown(socket.SHUT_WR)
+        return read_to_end(connection).decode()
+
+
 def write_service(directory: Path, text: str, name: str = "systemstatus.py") -> Path:
     directory.mkdir(exist_ok=True)
     path = directory / name

@@ -83,9 +83,8 @@ class Identities:
             self._count(counted, name, origin, "password")
             await asyncio.sleep(self._throttle.delay(keys))
             return None
-        self._throttle.succeeded(
-            counted[1:]
-        )  # not the address, for it may try another user's next; nor is a block over
+        # Not the address, for it may try another user's next; nor is a block over for others.
+        self._throttle.succeeded(counted[1:])
         self._trusted[(place, name)] = None
         if len(self._trusted) > MOST_TRUSTED:
             self._trusted.popitem(last=False)

@@ -19,7 +19,7 @@ import pytest
 
 from smanager.access.secrets import hash_token
 from smanager.access.users import Token, UsersFile
-from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
+from tests.conftest import ROOT, SECONDS, Server, ask_unix, read_to_end, read_until, wait_for
 from tests.security.conftest import PASSWORD, SERVICE, TOKENS, Network
 
 ALLOWED = {
@@ -148,11 +148,7 @@ def test_what_a_service_waits_for_is_named_to_those_only_who_may_know_it(kept: C
     lines = ["status box --json", "why box", "box open", "wait box running --timeout 0.1"]
     methods = [("services.list", []), ("service.why", [["box"]])]
     requests = [json.dumps({"jsonrpc": "2.0", "id": 1, "method": name, "params": given}) for name, given in methods]
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect("few.sock")
-        connection.sendall("".join(f"{line}\n" for line in [*lines, *requests]).encode())
-        connection.shutdown(socket.SHUT_WR)
-        told = read_to_end(connection).decode()
+    told = ask_unix("few.sock", "".join(f"{line}\n" for line in [*lines, *requests]))
     assert told.count("waits for others") == len(lines) + len(requests), told
     assert "hidden" not in told
 
@@ -174,11 +170,7 @@ def test_what_is_denied_of_a_service_hides_it_also_where_all_services_are_listed
         box=SERVICE,
     )
     assert "hidden" in server.ask("services")
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect("few.sock")
-        connection.sendall(b"services\nhelp\nhelp -s\nhidden\nstatus\nrestart box\n")
-        connection.shutdown(socket.SHUT_WR)
-        told = read_to_end(connection).decode()
+    told = ask_unix("few.sock", "services\nhelp\nhelp -s\nhidden\nstatus\nrestart box\n")
     assert told.count("hidden") == 1  # as an unknown command
     assert "*** unknown command: hidden;" in told
 
@@ -197,11 +189,7 @@ def test_what_looks_like_a_right_on_a_service_is_none_to_end_the_manager(kept: C
         box=SERVICE,
     )
     server.ask("restart box; stop hidden")
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect("few.sock")
-        connection.sendall(b"help -s\nkill\nreload\nkick 1\nevents -n 1\n")
-        connection.shutdown(socket.SHUT_WR)
-        *told, event = read_to_end(connection).decode().splitlines()
+    *told, event = ask_unix("few.sock", "help -s\nkill\nreload\nkick 1\nevents -n 1\n").splitlines()
     assert re.match(r"COMMANDS: help exit quit status events", told[2])
     unknown = [f"*** unknown command: {word}" for word in ("kill", "reload", "kick")]
     assert [line.split(";")[0] for line in told[3:]] == unknown
@@ -238,11 +226,7 @@ def test_a_role_for_one_service_is_told_of_no_others_problems(kept: Callable[...
         box=SERVICE,
     )
     assert "ghost" in server.ask("restart web")
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect("few.sock")
-        connection.sendall(b"restart web\n")
-        connection.shutdown(socket.SHUT_WR)
-        assert read_to_end(connection) == b"web: running\n"
+    assert ask_unix("few.sock", "restart web\n") == "web: running\n"
 
 
 @pytest.mark.parametrize("line", ["cancel", "kick"])

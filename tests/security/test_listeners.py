@@ -22,7 +22,7 @@ from smanager.listening import ListenerSettings
 from smanager.server import peers
 from smanager.server.listeners import budgets
 from smanager.server.unixsocket import UnixSocket
-from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
+from tests.conftest import ROOT, SECONDS, Server, ask_unix, read_to_end, read_until, wait_for
 from tests.security.conftest import SERVICE, TOKENS, Network, make_certificates
 from tests.security.test_clients import needs
 
@@ -78,12 +78,7 @@ def test_sockets_of_systemd_are_taken_by_their_names(start: Callable[..., Server
         server = Server(command=[sys.executable, "-c", script], pass_fds=(lan.fileno(), near.fileno()))
         try:
             assert server.ask("help") == "*** log in first, by a line of: auth TOKEN\n"
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(SECONDS)
-                connection.connect("near.sock")
-                connection.sendall(b"whoami\n")
-                connection.shutdown(socket.SHUT_WR)
-                assert b"root" in read_to_end(connection)
+            assert "root" in ask_unix("near.sock", "whoami\n")
         finally:
             assert server.stop() == 0
     assert Path("near.sock").exists()  # it is systemd's, and stays for the next one

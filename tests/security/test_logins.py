@@ -37,6 +37,18 @@ def identities(tmp_path: Path) -> Identities:
     return Identities(Roles({}), file, Audit(None))
 
 
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long those would have waited whose answers come at once here."""
+    asked: list[float] = []
+
+    async def no_wait(seconds: float) -> None:
+        asked.append(seconds)
+
+    monkeypatch.setattr("asyncio.sleep", no_wait)
+    return asked
+
+
 def login(
     identities: Identities, place: str, password: str, listener: str = "a", user: str = "anna"
 ) -> Coroutine[Any, Any, Caller | None]:
@@ -67,16 +79,10 @@ def test_a_flood_of_guesses_at_one_listener_takes_no_place_at_another(
 
 
 def test_who_has_logged_in_from_there_before_is_not_locked_out_by_others(
-    identities: Identities, monkeypatch: pytest.MonkeyPatch
+    identities: Identities, waits: list[float]
 ) -> None:
-    waits: list[float] = []
-
-    async def no_wait(seconds: float) -> None:
-        waits.append(seconds)
-
     async def guess() -> None:
         assert await login(identities, "192.0.2.1", PASSWORD)
-        monkeypatch.setattr("asyncio.sleep", no_wait)
         for number in range(MOST_FAILURES):
             assert await login(identities, f"198.51.100.{number}", "wrong") is None
         assert await login(identities, "203.0.113.1", PASSWORD) is None
@@ -86,15 +92,9 @@ def test_who_has_logged_in_from_there_before_is_not_locked_out_by_others(
     asyncio.run(guess())
 
 
-def test_who_has_been_here_before_may_not_guess_for_ever_either(
-    identities: Identities, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def no_wait(seconds: float) -> None:
-        """Nobody waits here."""
-
+def test_who_has_been_here_before_may_not_guess_for_ever_either(identities: Identities, waits: list[float]) -> None:
     async def guess() -> None:
         assert await login(identities, "192.0.2.1", PASSWORD)
-        monkeypatch.setattr("asyncio.sleep", no_wait)
         for number in range(MOST_FAILURES):
             assert await login(identities, f"198.51.100.{number}", "wrong") is None
         for _ in range(MOST_FAILURES):
@@ -104,17 +104,9 @@ def test_who_has_been_here_before_may_not_guess_for_ever_either(
     asyncio.run(guess())
 
 
-def test_a_failure_takes_as_long_for_who_has_been_here_before(
-    identities: Identities, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-
-    async def no_wait(seconds: float) -> None:
-        waits.append(seconds)
-
+def test_a_failure_takes_as_long_for_who_has_been_here_before(identities: Identities, waits: list[float]) -> None:
     async def guess() -> None:
         assert await login(identities, "192.0.2.1", PASSWORD)
-        monkeypatch.setattr("asyncio.sleep", no_wait)
         for number in range(3):
             await login(identities, f"198.51.100.{number}", "wrong")
             await login(identities, f"198.51.100.{number}", "wrong", user="nobody")
@@ -127,13 +119,9 @@ def test_a_failure_takes_as_long_for_who_has_been_here_before(
 
 
 def test_no_name_makes_a_line_of_the_log(
-    identities: Identities, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    identities: Identities, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def no_wait(seconds: float) -> None:
-        """Nobody waits here."""
-
     async def guess() -> None:
-        monkeypatch.setattr("asyncio.sleep", no_wait)
         for number in range(MOST_FAILURES):
             await login(identities, f"192.0.2.{number}", "wrong", user="a\n2026 forged")
 
