@@ -27,9 +27,9 @@ from benchmarks.servers import BenchmarkError, ask, running
 from benchmarks.supervisors import environment, supervising, workplace
 from smanager.access.secrets import hash_token
 from smanager.access.users import Token, User, UsersFile
-from smanager.binding import Binding
+from smanager.commands.arguments import Binding
+from smanager.commands.signatures import describe
 from smanager.service import SService
-from smanager.signatures import describe
 
 TEXT, RPYC, SUPERVISORD = "text command", "rpyc", "supervisord"
 ANONYMOUS, UNWRITTEN = "anonymous", "without a journal"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smanager.service import Progress, Secret, SService, command
 
 if TYPE_CHECKING:
-    from smanager.hosts.program import Program
+    from smanager.hosts.child.program import Program
 
 __all__ = ["Program", "Progress", "SService", "Secret", "command"]
 __version__ = "0.1.0"
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     """`Program` is imported only by who asks for it: few services are one, and the manager itself never is."""
     if name == "Program":
-        from smanager.hosts.program import Program
+        from smanager.hosts.child.program import Program
 
         return Program
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,23 +12,25 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from smanager import audit, config, orphans, systemd
+from smanager.access import audit
+from smanager.access.audit import Audit, Need
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
 from smanager.access.users import UsersError, UsersFile
-from smanager.audit import Audit, Need
-from smanager.catalogue import Catalogue
-from smanager.commands import CommandError
-from smanager.config import Config, ConfigError
-from smanager.listening import with_passed
-from smanager.logs import log_to_stderr, write_all
-from smanager.manager import IncompleteError, Manager
+from smanager.commands.record import CommandError
+from smanager.config import file as config
+from smanager.config.file import Config, ConfigError
+from smanager.config.listener import with_passed
+from smanager.logs.manager_log import log_to_stderr, write_all
 from smanager.server.listeners import Listeners
 from smanager.shells import pages, reference
 from smanager.shells.operations import RESERVED
 from smanager.shells.root import Shells
-from smanager.storage import Storage, StorageError, UnwritableError
-from smanager.text import as_bytes
+from smanager.supervision.catalogue import Catalogue
+from smanager.supervision.manager import IncompleteError, Manager
+from smanager.supervision.storage import Storage, StorageError, UnwritableError
+from smanager.system import orphans, systemd
+from smanager.terminal.text import as_bytes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,8 +16,8 @@ from pathlib import Path
 from smanager.access.roles import VIEW, covers
 from smanager.access.secrets import hash_password, hash_token, new_token
 from smanager.access.users import Token, User, Users, UsersError, UsersFile, checked_name
-from smanager.logs import write_all
-from smanager.values import seconds_of
+from smanager.commands.types import seconds_of
+from smanager.logs.manager_log import write_all
 
 SHORTEST_PASSWORD = 8
 

@@ -9,12 +9,12 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from smanager.access.audit import Audit
 from smanager.access.callers import Caller
 from smanager.access.roles import Roles, covers
 from smanager.access.secrets import is_password, is_token
 from smanager.access.throttle import BLOCK_SECONDS, FIRST_DELAY, Throttle
 from smanager.access.users import NAME_LIMIT, User, Users, UsersError, UsersFile
-from smanager.audit import Audit
 
 PASSWORDS_AT_A_TIME = 2
 """Passwords that are looked at side by side: each takes 32 MiB and a core for some 60 ms."""

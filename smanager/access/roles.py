@@ -11,7 +11,7 @@ import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from smanager.commands import Command
+from smanager.commands.record import Command
 
 VIEW, OPERATE, ADMIN = "view", "operate", "admin"
 

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import secrets
 
-from smanager.text import as_bytes
+from smanager.terminal.text import as_bytes
 
 TOKEN_PREFIX = "smt_"
 """By which a token that has got into a log or a repository is found."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from smanager.text import as_bytes
+from smanager.terminal.text import as_bytes
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make one for each frame
 

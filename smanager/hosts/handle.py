@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from smanager.binding import Arguments
+from smanager.commands.arguments import Arguments
 from smanager.hosts import frames
+from smanager.hosts.call import Call, Sink
 from smanager.hosts.frames import Frame, FrameDecoder, FrameError, Kind
-from smanager.hosts.remotecall import Call, Sink
-from smanager.text import CUT, exit_reason
+from smanager.terminal.text import CUT, exit_reason
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -91,7 +91,7 @@ class Host(asyncio.SubprocessProtocol):
         """Start the process. Raises OSError where the system has no room for one."""
         self._pair, theirs = socket.socketpair()
         self._pair.setblocking(False)
-        program = [sys.executable, str(Path(__file__).parent), str(theirs.fileno()), self.name]
+        program = [sys.executable, str(Path(__file__).parent / "child"), str(theirs.fileno()), self.name]
         try:
             await self._loop.subprocess_exec(
                 lambda: self,

@@ -18,14 +18,14 @@ from types import FrameType, ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 from smanager.access.callers import Caller
-from smanager.logs import LogQueue
-from smanager.manager import Manager
+from smanager.logs.manager_log import LogQueue
 from smanager.server.editor.insertion import insertion, listing, typeable
-from smanager.server.jsonrpc import Programs, is_request
-from smanager.server.methods import Methods
+from smanager.server.rpc.methods import Methods
+from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
-from smanager.text import as_bytes, coloured, has_colours, visible
+from smanager.supervision.manager import Manager
+from smanager.terminal.text import as_bytes, coloured, has_colours, visible
 
 try:
     import readline

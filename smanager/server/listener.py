@@ -12,8 +12,8 @@ from functools import partial
 
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
-from smanager.listening import ListenerSettings
-from smanager.server.opening import Opening
+from smanager.config.listener import ListenerSettings
+from smanager.server.modes.detection import Opening
 from smanager.server.peers import names_in, unix_peer, user_name
 from smanager.server.session import Session
 from smanager.shells.root import Shells

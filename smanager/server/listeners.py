@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from smanager.access.identities import Identities
-from smanager.config import ConfigError
-from smanager.listening import ListenerSettings, Tls, is_loopback, why_exposed, why_not_listening
+from smanager.config.file import ConfigError
+from smanager.config.listener import ListenerSettings, Tls, is_loopback, why_exposed, why_not_listening
 from smanager.server.listener import ACCEPTS_A_TURN, MOST_TURNED_AWAY, Listener
 from smanager.server.peers import peer_name
 from smanager.server.session import Session

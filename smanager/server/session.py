@@ -10,13 +10,13 @@ from typing import Protocol
 
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
-from smanager.listening import ListenerSettings
+from smanager.config.listener import ListenerSettings
 from smanager.server.connection import Connection
-from smanager.server.foreigners import FirstLook
-from smanager.server.jsonrpc import Programs, is_request
-from smanager.server.methods import Methods
+from smanager.server.other_protocols import FirstLook
+from smanager.server.rpc.methods import Methods
+from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
-from smanager.shells.results import Output
+from smanager.shells.printer import Output
 from smanager.shells.root import Shells
 
 ONE_WRITE = 64 * 1024

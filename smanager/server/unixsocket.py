@@ -13,8 +13,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from smanager.config import ConfigError
-from smanager.listening import ListenerSettings
+from smanager.config.file import ConfigError
+from smanager.config.listener import ListenerSettings
 
 
 class UnixSocket:

@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from typing import NoReturn
 
-from smanager.commands import CommandError, Status, split_words
+from smanager.commands.record import CommandError, Status, split_words
 
 MOST_DIGITS = 9
 

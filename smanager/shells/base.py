@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TextIO, cast
 
+from smanager.access.audit import NO_COMMAND, NOT_ALLOWED
 from smanager.access.callers import Caller
-from smanager.audit import NO_COMMAND, NOT_ALLOWED
-from smanager.commands import JSON, CommandError, Status, last_word
-from smanager.manager import Manager
-from smanager.shells.results import Printer
+from smanager.commands.record import JSON, CommandError, Status, last_word
+from smanager.shells.printer import Printer
 from smanager.shells.running import Following, Work
-from smanager.text import begins, resembling
+from smanager.supervision.manager import Manager
+from smanager.terminal.text import begins, resembling
 
 ALTERNATIVES = 3
 """Names offered in place of one that is not known."""

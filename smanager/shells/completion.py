@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smanager.binding import given_as, is_flag, option_names, words_of
-from smanager.catalogue import Service
-from smanager.commands import Command, Parameter, split_words
-from smanager.manager import Manager
-from smanager.text import begins
+from smanager.commands.arguments import given_as, is_flag, option_names, words_of
+from smanager.commands.record import Command, Parameter, split_words
+from smanager.supervision.catalogue import Service
+from smanager.supervision.manager import Manager
+from smanager.terminal.text import begins
 
 
 @dataclass(frozen=True)

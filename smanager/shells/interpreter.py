@@ -7,11 +7,19 @@ import logging
 from collections.abc import Callable
 
 from smanager.access.callers import Caller
-from smanager.commands import JSON, PROGRESS, CommandError, Status, split_commands, without_ampersand, without_options
-from smanager.hosts.remotecall import Call
+from smanager.commands.record import (
+    JSON,
+    PROGRESS,
+    CommandError,
+    Status,
+    split_commands,
+    without_ampersand,
+    without_options,
+)
+from smanager.hosts.call import Call
 from smanager.shells.base import Enter, Leave, Quit, Repeat, Running, Shell
 from smanager.shells.pages import SEPARATOR, banner
-from smanager.shells.results import JsonPrinter, Output, Printer
+from smanager.shells.printer import JsonPrinter, Output, Printer
 from smanager.shells.root import Shells
 from smanager.shells.running import Following, Work
 from smanager.shells.watching import Watching

@@ -7,18 +7,18 @@ import re
 import signal
 from collections.abc import Callable, Container, Iterable, Sequence
 
-from smanager.commands import JSON, CommandError, Status, split_words
-from smanager.history import Feed, Line
-from smanager.keeper import Keeper
-from smanager.patterns import chosen
-from smanager.settings import some_seconds
+from smanager.commands.record import JSON, CommandError, Status, split_words
+from smanager.config.service import some_seconds
+from smanager.logs.history import Feed, Line
 from smanager.shells import statuspages
 from smanager.shells.arguments import Arguments, count, is_number, seconds
 from smanager.shells.base import Outcome, Repeat
 from smanager.shells.people import People
 from smanager.shells.running import Following, Wait, Work, send_signal, until
-from smanager.states import State
-from smanager.text import begins
+from smanager.supervision.keeper import Keeper
+from smanager.supervision.selection import chosen
+from smanager.supervision.states import State
+from smanager.terminal.text import begins
 
 BUILT_INS = (
     *("help", "kill", "restart", "exit", "quit", "services", "status", "start", "stop", "why", "logs", "events"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from smanager.access.view import View
-from smanager.binding import Binding, given_as, is_flag, words_of
-from smanager.catalogue import Service
-from smanager.commands import Command, Parameter
-from smanager.values import FALSE, TRUE
+from smanager.commands.arguments import Binding, given_as, is_flag, words_of
+from smanager.commands.record import Command, Parameter
+from smanager.commands.types import FALSE, TRUE
+from smanager.shells.view import View
+from smanager.supervision.catalogue import Service
 
 WIDTH = 50
 SERVICE_WIDTH = 40

@@ -6,12 +6,12 @@ from time import monotonic
 from typing import Any
 
 from smanager.access.callers import Caller
-from smanager.commands import CommandError, Status, split_words
-from smanager.history import duration_text
-from smanager.manager import Manager
-from smanager.sessions import Present
+from smanager.commands.record import CommandError, Status, split_words
+from smanager.logs.history import duration_text
 from smanager.shells.arguments import is_number
 from smanager.shells.base import Shell
+from smanager.supervision.manager import Manager
+from smanager.supervision.sessions import Present
 
 MESSAGE_LIMIT = 1000
 """Characters of a broadcast."""

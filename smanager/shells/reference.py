@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from smanager.binding import Binding, given_as
-from smanager.catalogue import Catalogue, Service
-from smanager.commands import Command
+from smanager.commands.arguments import Binding, given_as
+from smanager.commands.record import Command
 from smanager.shells.pages import parameter_help
+from smanager.supervision.catalogue import Catalogue, Service
 
 
 def markdown(catalogue: Catalogue) -> str:

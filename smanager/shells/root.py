@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 
 from smanager.access.callers import Caller
 from smanager.access.roles import Permissions
-from smanager.access.view import View
-from smanager.commands import CommandError, Status, split_words
-from smanager.manager import Manager
+from smanager.commands.record import CommandError, Status, split_words
 from smanager.shells import pages
 from smanager.shells.base import Enter, Leave, Outcome
 from smanager.shells.operations import BUILT_INS, Operations
-from smanager.shells.results import Printer
+from smanager.shells.printer import Printer
 from smanager.shells.service import ServiceShell, absences, completer, runner, service_shell
+from smanager.shells.view import View
+from smanager.supervision.manager import Manager
 
 
 class RootShell(Operations):

@@ -9,15 +9,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from smanager.commands import CommandError, Status
-from smanager.config import ConfigError
-from smanager.history import Feed
-from smanager.keeper import Keeper
-from smanager.manager import Manager
-from smanager.settings import signal_name
-from smanager.shells.results import Writer
-from smanager.states import State
-from smanager.together import PROGRESS_SECONDS
+from smanager.commands.record import CommandError, Status
+from smanager.config.file import ConfigError
+from smanager.config.service import signal_name
+from smanager.logs.history import Feed
+from smanager.shells.printer import Writer
+from smanager.supervision.group import PROGRESS_SECONDS
+from smanager.supervision.keeper import Keeper
+from smanager.supervision.manager import Manager
+from smanager.supervision.states import State
 
 T = TypeVar("T")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from smanager.access.view import View
-from smanager.audit import WRONG_ARGUMENTS
-from smanager.binding import Binding
-from smanager.catalogue import Service
-from smanager.commands import Command, CommandError, Status, split_words
+from smanager.access.audit import WRONG_ARGUMENTS
+from smanager.commands.arguments import Binding
+from smanager.commands.record import Command, CommandError, Status, split_words
 from smanager.shells import completion, pages
 from smanager.shells.base import Absent, Outcome, Shell
 from smanager.shells.operations import BUILT_INS, Operations
+from smanager.shells.view import View
+from smanager.supervision.catalogue import Service
 
 
 class ServiceShell(Operations):

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from smanager.history import Life, Line, clock_text, duration_text
-from smanager.jobs import Job
-from smanager.keeper import Keeper
-from smanager.procfs import usage
-from smanager.states import State
+from smanager.logs.history import Life, Line, clock_text, duration_text
+from smanager.supervision.jobs import Job
+from smanager.supervision.keeper import Keeper
+from smanager.supervision.states import State
+from smanager.system.procfs import usage
 
 Knows = Callable[[str], bool]
 """Whether somebody may know a service of this name."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from smanager.shells.results import Output
+from smanager.shells.printer import Output
 
 PAGE_LIMIT = 64 * 1024
 """Characters of output that are shown: more than a window holds."""

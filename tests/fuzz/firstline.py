@@ -9,7 +9,7 @@ from typing import cast
 
 from smanager.access.callers import Caller
 from smanager.access.secrets import hash_token, is_password, is_token
-from smanager.server.firstline import FirstLine, is_login
+from smanager.server.modes.script_login import FirstLine, is_login
 from smanager.server.session import Session
 from tests.fuzz import cuts
 

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
-from smanager.server.jsonrpc import Programs, decoded
-from smanager.server.methods import Methods
-from smanager.server.requests import RequestError
+from smanager.server.rpc.errors import RequestError
+from smanager.server.rpc.methods import Methods
+from smanager.server.rpc.requests import Programs, decoded
 
 
 class Unhurried:

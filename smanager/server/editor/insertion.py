@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
-from smanager.cells import columnize, common_length
-from smanager.commands import last_word
+from smanager.commands.record import last_word
+from smanager.terminal.cells import columnize, common_length
 
 LISTED_WORDS = 200
 """Words of a listing that are shown: about what a large window holds, so the line stays in sight."""

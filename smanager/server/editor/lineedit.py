@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from smanager.cells import next_cell, previous_cell, word_end, word_start
 from smanager.server.editor.history import History, Search
 from smanager.server.editor.insertion import insertion, typeable
 from smanager.server.editor.keys import Key, KeyDecoder, Paste
 from smanager.server.editor.lineview import LineView
+from smanager.terminal.cells import next_cell, previous_cell, word_end, word_start
 
 LINE_LIMIT = 4096
 """Characters of a line: as many as a Linux terminal takes for a line that it edits itself."""

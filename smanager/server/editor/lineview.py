@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smanager.cells import cell_width, common_length, text_width
 from smanager.server.editor.insertion import listing
+from smanager.terminal.cells import cell_width, common_length, text_width
 
 MIN_COLUMNS = 10
 """Narrower windows are mistakes (some clients report 0 or 1), and nothing could be read in them."""

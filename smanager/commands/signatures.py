@@ -1,0 +1,242 @@
+"""A method's signature, annotations and docstring, read once: the parameters that callers meet, and how the values
+that arrive for them become what the method expects."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from smanager.commands.jsonable import jsonable
+from smanager.commands.record import (
+    COMPLETER_PREFIX,
+    JSON,
+    PREFIX,
+    PROGRESS,
+    TOPLEVEL_PREFIX,
+    Command,
+    CommandError,
+    Parameter,
+    command_name,
+)
+from smanager.commands.types import KINDS
+from smanager.service import SECRET
+
+_NAMES: dict[object, str] = {
+    int: "int",
+    float: "float",
+    bool: "bool",
+    str: "text",
+    Path: "path",
+    datetime: "datetime",
+    date: "date",
+    time: "time",
+    timedelta: "timedelta",
+}
+
+Revive = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a method's callers may give, and what the method is given."""
+
+    parameters: tuple[Parameter, ...]
+    revivers: tuple[Revive, ...]
+    """For each parameter."""
+    returns: Mapping[str, Any]
+    """What JSON Schema says of the result."""
+    unknown: tuple[str, ...] = ()
+    """Annotations of parameters that name nothing, and so count for `str`."""
+
+    def revive(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """JSON values, in their positions and by their names, as the objects that the method is to be called with."""
+        by_position = [(parameter, revive) for parameter, revive in self._both() if not parameter.option]
+        found = []
+        for number, value in enumerate(arguments):
+            _, revive = by_position[min(number, len(by_position) - 1)]  # the last one may take all that is left
+            found.append(revive(value))
+        revivers = {parameter.name: revive for parameter, revive in self._both()}
+        return found, {name: revivers[name](value) for name, value in options.items()}
+
+    def _both(self) -> Iterable[tuple[Parameter, Revive]]:
+        return zip(self.parameters, self.revivers, strict=True)
+
+
+def signature_of(owner: type, method: str) -> Signature:
+    """The signature of the command that `owner`'s function `method` implements.
+
+    Raises CommandError where it could never be called by anybody.
+    """
+    function: Callable[..., object] = getattr(owner, method)
+    declared = list(inspect.signature(function).parameters.values())
+    if not isinstance(inspect.getattr_static(owner, method), staticmethod | classmethod):
+        if not declared:
+            raise CommandError("it has no parameter for `self`")
+        del declared[0]
+    docs = parameter_docs(inspect.getdoc(function) or "")
+    names = _Names(owner, function)
+    found = [
+        _parameter(parameter, names, docs.get(parameter.name, ""))
+        for parameter in declared
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    lists = [parameter.name for parameter, _ in found if (parameter.several or parameter.rest) and not parameter.option]
+    if len(lists) > 1:
+        raise CommandError(f"both {lists[0]} and {lists[1]} take as many words as there are")
+    unknown = tuple(names.unknown)
+    returned = names.resolve(inspect.signature(function).return_annotation)
+    return Signature(
+        tuple(parameter for parameter, _ in found), tuple(revive for _, revive in found), schema_of(returned), unknown
+    )
+
+
+def describe(owner: type, method: str, name: str = "") -> Command:
+    """The record of the command that `owner`'s function `method` implements; its name is in the method's, or given.
+
+    Raises CommandError as `signature_of`.
+    """
+    name = name or command_name(method)
+    doc = inspect.getdoc(getattr(owner, method)) or ""
+    signature = signature_of(owner, method)
+    for parameter in signature.parameters if method.startswith((PREFIX, TOPLEVEL_PREFIX)) else ():
+        if parameter.option and f"--{parameter.name}" in (JSON, PROGRESS):
+            raise CommandError(f"--{parameter.name} is an option of every command; call its own something else")
+    return Command(
+        name,
+        without_parameters(doc),
+        signature.parameters,
+        returns=signature.returns,
+        toplevel=method.startswith(TOPLEVEL_PREFIX),
+        completes=callable(getattr(owner, COMPLETER_PREFIX + name, None)),
+        **getattr(getattr(owner, method), "_command", {}),
+    )
+
+
+class _Names:
+    """What the names mean that annotations have as text: the module's, and those in the class."""
+
+    def __init__(self, owner: type, function: Callable[..., object]) -> None:
+        self.unknown: list[str] = []
+        self._globals = getattr(inspect.unwrap(function), "__globals__", {})
+        self._locals = {name: value for base in reversed(owner.__mro__) for name, value in vars(base).items()}
+
+    def resolve(self, annotation: object) -> object:
+        """An annotation, as the object that it names where it is text; `str` where it names nothing."""
+        if isinstance(annotation, typing.ForwardRef):
+            annotation = annotation.__forward_arg__
+        if not isinstance(annotation, str):
+            return annotation
+        try:
+            # As typing.get_type_hints does, which gives up on all of them where one is unknown.
+            return self.resolve(eval(annotation, self._globals, self._locals))
+        except Exception:
+            self.unknown.append(annotation)
+            return str
+
+
+def _parameter(declared: inspect.Parameter, names: _Names, doc: str) -> tuple[Parameter, Revive]:
+    typed, revive = _typed(declared.annotation, names)
+    rest = declared.kind is declared.VAR_POSITIONAL
+    given = declared.default is not declared.empty
+    return replace(
+        typed,
+        name=declared.name,
+        required=not given and not rest,
+        rest=rest,
+        option=declared.kind is declared.KEYWORD_ONLY,
+        position_only=declared.kind is declared.POSITIONAL_ONLY,
+        default=_default(declared.default) if given else None,
+        doc=doc,
+    ), revive
+
+
+def _default(value: object) -> Any:
+    if isinstance(value, list):
+        return list(map(_default, value))
+    return value.name if isinstance(value, Enum) else jsonable(value)
+
+
+def _typed(annotation: object, names: _Names) -> tuple[Parameter, Revive]:
+    """A parameter of this annotation, still without its name, and the reviver of its values."""
+    annotation = names.resolve(annotation)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        typed, revive = _typed(arguments[0], names)
+        return replace(typed, secret=typed.secret or SECRET in arguments[1:]), revive
+    if origin in (typing.Union, types.UnionType):
+        others = [argument for argument in arguments if argument is not type(None)]
+        if len(others) < len(arguments) and len(others) == 1:
+            typed, revive = _typed(others[0], names)
+            return replace(typed, nullable=True), lambda value: None if value is None else revive(value)
+    if annotation is list or origin is list:
+        typed, revive = _typed(arguments[0] if arguments else str, names)
+        if not typed.several:
+            return replace(typed, several=True), lambda values: list(map(revive, values))
+    choices = tuple(choice for choice in arguments if choice is not None)
+    if origin is typing.Literal and choices and all(isinstance(choice, str | int | bool) for choice in choices):
+        return Parameter("", kind="choice", choices=choices, nullable=None in arguments), lambda value: value
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        members = {name: str(item.value) for name, item in annotation.__members__.items()}
+        return Parameter("", kind="member", members=members), annotation.__members__.__getitem__
+    kind = _NAMES.get(annotation, "text") if isinstance(annotation, Hashable) else "text"
+    return Parameter("", kind=kind, annotated=annotation is not inspect.Parameter.empty), KINDS[kind].revive
+
+
+def schema_of(annotation: object) -> dict[str, Any]:
+    """What JSON Schema says of values of this annotation; nothing where that is not known."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is None or annotation is type(None):
+        return {"type": "null"}
+    if origin in (typing.Union, types.UnionType):
+        return {"anyOf": list(map(schema_of, arguments))}
+    if annotation in (list, tuple, set) or origin in (list, tuple, set):
+        items = schema_of(arguments[0]) if arguments else {}
+        return {"type": "array", "items": items}
+    if annotation is dict or origin is dict or dataclasses.is_dataclass(annotation) or hasattr(annotation, "_fields"):
+        fields = {} if annotation is dict or origin is dict else inspect.get_annotations(annotation)  # type: ignore[arg-type]  # a class
+        properties = {name: schema_of(field) for name, field in fields.items() if not isinstance(field, str)}
+        return {"type": "object", **({"properties": properties} if properties else {})}
+    kind = _NAMES.get(annotation) if isinstance(annotation, Hashable) else None
+    return dict(KINDS[kind].schema) if kind else {}
+
+
+# Docstrings.
+
+_GOOGLE = re.compile(r"^(?:Args|Arguments|Parameters):\n((?:[ \t]+.*\n?|\n)*)", re.MULTILINE)
+_NUMPY = re.compile(r"^Parameters\n-{3,}\n((?:(?!\S.*\n-{3,}).*\n)*)", re.MULTILINE)
+_ENTRY_NAMES = r"^(\*{0,2}\w+(?:\s*,\s*\*{0,2}\w+)*)\s*"
+_GOOGLE_ENTRY = re.compile(_ENTRY_NAMES + r"(?:\(.*?\))?:\s*(.*)$")
+_NUMPY_ENTRY = re.compile(_ENTRY_NAMES + r"(?::.*)?$")
+
+
+def without_parameters(doc: str) -> str:
+    """A docstring without the section on its parameters, which are shown otherwise."""
+    return re.sub(r"\n{3,}", "\n\n", _NUMPY.sub("", _GOOGLE.sub("", doc + "\n"))).strip()
+
+
+def parameter_docs(doc: str) -> dict[str, str]:
+    """What a docstring says of each parameter, in Google's or NumPy's style, as one line each."""
+    found: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    section = _GOOGLE.search(doc + "\n") or _NUMPY.search(doc + "\n")
+    if not section:
+        return {}
+    entry_pattern = _GOOGLE_ENTRY if section.re is _GOOGLE else _NUMPY_ENTRY
+    lines = inspect.cleandoc("\n" + section.group(1)).splitlines()
+    for line in lines:
+        entry = entry_pattern.match(line)
+        if entry and not line[0].isspace():
+            current = [*entry.groups()[1:]]
+            found |= dict.fromkeys(re.findall(r"\w+", entry[1]), current)
+        elif current is not None:
+            current.append(line.strip())
+    return {name: " ".join(" ".join(texts).split()) for name, texts in found.items()}

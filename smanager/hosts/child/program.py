@@ -1,0 +1,235 @@
+"""An external program as a service: spawned, read, watched and ended in its host."""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import os
+import pwd
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from math import inf
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from smanager.config.service import ProgramSettings, settings_of
+from smanager.hosts.child.coroutines import Coroutine, Scheduler, Steps, Wait
+from smanager.hosts.child.limits import set_limits, too_high
+from smanager.hosts.child.probes import Watch
+from smanager.service import Finished, SService
+from smanager.terminal.text import exit_reason
+
+READ_SIZE = 16 * 1024
+"""Bytes of output read at a time: some 200 lines, after which the other programs have their turn."""
+
+LAST_OUTPUT_SECONDS = 0.2
+"""How long the output of a program that has ended is read on, where something else still holds its pipe."""
+
+POLL_SECONDS = 0.05
+"""How often a program is looked at that cannot be waited for: while its group empties, or without pidfd_open."""
+
+KILL_SECONDS = 5.0
+"""How long a killed group may take to be gone; what waits for a dead disk does not end, and is left then."""
+
+
+class Program(SService):
+    """An external program"""
+
+    calls_ready = True
+
+    def __init__(self) -> None:
+        self._settings = settings_of(self._given, is_program=True)
+        assert self._settings.program is not None  # is_program says so
+        self._program: ProgramSettings = self._settings.program
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = False
+        self._life: Coroutine | None = None
+        self._watch: Watch | None = None
+
+    def run(self) -> Coroutine | None:
+        """Spawn it; what is returned is done when it has ended, in whatever way.
+
+        Raises Finished where it cannot be spawned.
+        """
+        if self._stopping:
+            return None
+        try:
+            with _making_scheduler:
+                self._scheduler = scheduler()
+            around = circumstances(self._program)
+            process = self._process = self._spawned(around)
+        except subprocess.SubprocessError:
+            raise Finished(f"it cannot be started: {too_high(self._settings.limits)}", clean=False) from None
+        except (OSError, RuntimeError, LookupError, ValueError) as error:
+            raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
+        self._tell("spawned", process.pid)
+        if self._program.ready_when or self._program.alive_when:
+            self._watch = Watch(self._program, around, self.ready, self._is_hung)
+        self._life = Coroutine(self._attend(process))
+        self._scheduler.begin(self._life)
+        return self._life
+
+    def stop(self) -> None:
+        """Have it told to end, and seen to that it does."""
+        self._stopping = True
+        if self._life:  # else `run` has not come so far, and sees it by itself
+            self._scheduler.wake(self._life)
+
+    def _attend(self, process: subprocess.Popen[bytes]) -> Steps:
+        """Follow it to its end. Raises Finished where that was not asked for."""
+        try:
+            self._watch.begin() if self._watch else self.ready()
+            yield from self._follow(process)
+        finally:
+            if self._watch:
+                self._watch.end()
+            yield from self._end_group(process)
+        if not self._stopping:
+            status = process.returncode
+            raise Finished(exit_reason(status), clean=status in self._program.success_codes)
+
+    def _spawned(self, around: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self._program.program,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+            preexec_fn=self._limit if self._settings.limits else None,
+            **around,
+        )
+
+    def _signal(self, number: int) -> None:
+        if self._process:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
+
+    def _limit(self) -> None:
+        """In the child, before it becomes the program; it takes no lock, so threads are no danger."""
+        set_limits(self._settings.limits)
+
+    def _is_hung(self, reason: str) -> None:
+        self._tell("hung", reason)
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> Steps:
+        """Log what the process prints, until it has ended; when told to stop, see to it that it does."""
+        assert process.stdout is not None  # it is a pipe
+        output, end = process.stdout.fileno(), descriptor_of_end(process.pid)
+        os.set_blocking(output, False)
+        decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        descriptors = {output} if end is None else {output, end}
+        told, deadline = False, inf
+        while process.poll() is None:
+            if self._stopping and not told:
+                self._signal(signal.Signals[self._program.stop_signal])
+                self._signal(signal.SIGCONT)  # one that was stopped would not notice
+                told, deadline = True, monotonic() + self._settings.stop_timeout
+            elif monotonic() >= deadline:
+                self._signal(signal.SIGKILL)
+                deadline = inf
+            ready = yield Wait(descriptors, deadline if end is not None else min(deadline, monotonic() + POLL_SECONDS))
+            if output in ready and not self._log(output, decoder):
+                descriptors = descriptors - {output}
+        last = monotonic() + LAST_OUTPUT_SECONDS
+        while output in descriptors and monotonic() < last and (yield Wait({output}, last)):
+            if not self._log(output, decoder):
+                break
+        process.stdout.close()
+        if end is not None:
+            os.close(end)
+
+    def _log(self, output: int, decoder: codecs.IncrementalDecoder) -> bool:
+        """Log what can be read now; False at the end."""
+        data = os.read(output, READ_SIZE)
+        text = decoder.decode(data, final=not data)
+        sys.stdout.write(text)
+        if self._watch:
+            self._watch.printed(text)
+        return bool(data)
+
+    def _end_group(self, process: subprocess.Popen[bytes]) -> Steps:
+        """Have all that it has started end too; its group is empty then."""
+        deadline, killed = monotonic(), False
+        if self._stopping:
+            deadline += self._settings.stop_timeout
+            self._signal(signal.Signals[self._program.stop_signal])  # it may have ended just before it was told to
+        while group_exists(process.pid):
+            if not killed and monotonic() >= deadline:
+                self._signal(signal.SIGKILL)
+                killed = True
+            elif monotonic() >= deadline + KILL_SECONDS:
+                print(f"its process group {process.pid} does not end, though it was killed")
+                return
+            yield Wait(until=monotonic() + POLL_SECONDS)
+
+
+_making_scheduler = threading.Lock()
+
+
+@functools.cache
+def scheduler() -> Scheduler:
+    """The one thread that follows all programs of this process."""
+    return Scheduler()
+
+
+def circumstances(settings: ProgramSettings) -> dict[str, Any]:
+    """Where and as whom a program and its probes run, for Popen.
+
+    Raises LookupError where there is no such user, and as `environment` does.
+    """
+    try:
+        user = pwd.getpwnam(settings.user) if settings.user else None
+    except KeyError:
+        raise LookupError(f"there is no user {settings.user}") from None
+    return {
+        "cwd": settings.directory or None,
+        "env": environment(settings, user),
+        "user": user.pw_uid if user else None,
+        "group": settings.group or (user.pw_gid if user else None),
+        "extra_groups": os.getgrouplist(settings.user, user.pw_gid) if user else None,
+        "umask": -1 if settings.umask is None else settings.umask,
+    }
+
+
+def group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):  # macOS: EPERM where only zombies are left
+        return False
+    return True
+
+
+def environment(settings: ProgramSettings, user: pwd.struct_passwd | None) -> dict[str, str]:
+    """The manager's own, its user's, the files', then what the settings say. Raises OSError and ValueError."""
+    found = dict(os.environ)
+    if user:
+        found.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
+    for name in settings.env_files:
+        for number, line in enumerate(Path(name).read_text().splitlines(), start=1):
+            try:
+                words = shlex.split(line, comments=True)
+            except ValueError as error:
+                raise ValueError(f"{name}, line {number}: {str(error).lower()}") from None
+            if not words:
+                continue
+            if words[0] == "export":
+                del words[0]
+            variable, equals, value = " ".join(words).partition("=")
+            if not equals or not variable:
+                raise ValueError(f"{name}, line {number}: {line!r} should be NAME=VALUE")
+            found[variable] = value
+    return {**found, **settings.environment}
+
+
+def descriptor_of_end(pid: int) -> int | None:
+    """A descriptor that is readable once the process has ended; None where the system has none (before Linux 5.3)."""
+    with suppress(AttributeError, OSError):
+        return os.pidfd_open(pid)
+    return None

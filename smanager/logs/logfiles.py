@@ -1,0 +1,80 @@
+"""The services' log files: written by a thread of its own, so that a slow or full disk holds up nobody."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import Counter
+from contextlib import suppress
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from smanager.logs.history import Line, clock_text
+
+WAITING_LINES = 10_000
+"""Lines kept for a disk that is slow; later ones are dropped and counted."""
+
+LAST_SECONDS = 1.0
+"""How long the end of the program waits for the last lines to be written."""
+
+DIRECTORY = "logs"
+
+
+class LogFiles:
+    """A file for each service, with its older ones."""
+
+    def __init__(self, directory: Path) -> None:
+        """Write to `logs` in the state directory."""
+        self._directory = directory / DIRECTORY
+        self._handlers: dict[str, _File] = {}
+        self._waiting: queue.Queue[tuple[Line, int, int] | None] = queue.Queue(WAITING_LINES)
+        self.lost: Counter[str] = Counter()
+        """By service, the lines that were dropped or could not be written."""
+        self._thread = threading.Thread(target=self._write, name="log files", daemon=True)
+        self._thread.start()
+
+    def add(self, line: Line, most_bytes: int, most_files: int) -> None:
+        """Write a line to its service's file, which is put aside at `most_bytes`; keep `most_files` of those."""
+        try:
+            self._waiting.put_nowait((line, most_bytes, most_files))
+        except queue.Full:
+            self.lost[line.service] += 1
+
+    def close(self) -> None:
+        """Write what waits, within LAST_SECONDS."""
+        with suppress(queue.Full):
+            self._waiting.put(None, timeout=LAST_SECONDS)
+            self._thread.join(LAST_SECONDS)
+
+    def _write(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            line, most_bytes, most_files = item
+            try:
+                file = self._file(line.service)
+                file.maxBytes, file.backupCount = most_bytes, most_files
+                file.emit(logging.makeLogRecord({"msg": f"{clock_text(line.when)} {line.text}"}))
+            except OSError:  # no directory, no descriptor, no room
+                self.lost[line.service] += 1
+
+    def _file(self, service: str) -> _File:
+        if service not in self._handlers:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._handlers[service] = _File(self._directory / f"{service}.log")
+        return self._handlers[service]
+
+
+class _File(RotatingFileHandler):
+    """The stdlib's rotation; what goes wrong is for the writer to count."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.stream and not Path(self.baseFilename).exists():  # somebody else has put it aside
+            self.stream.close()
+            self.stream = self._open()
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        raise

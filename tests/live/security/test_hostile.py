@@ -1,0 +1,335 @@
+"""What hostile clients and careless administrators do to the doors, and what that costs others."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smanager.access.throttle import BLOCK_SECONDS, LONGEST_DELAY, MOST_FAILURES, MOST_KEYS, Throttle
+from smanager.access.users import User, UsersError, UsersFile
+from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
+from tests.live.security.conftest import PASSWORD, TOKENS, Network
+from tests.live.security.test_access import Telnet
+
+IDLE = 400
+
+
+def pid_of(network: Network, service: str) -> int:
+    (status,) = json.loads(network.ask("local", f"status {service} --json"))
+    return int(status["pid"] or 0)
+
+
+@pytest.mark.parametrize("door", ["open", "locked", "tls"])
+def test_idle_connections_at_one_door_cost_nobody_at_another(network: Network, door: str) -> None:
+    with ExitStack() as flood:
+        for _ in range(IDLE):
+            connection = flood.enter_context(socket.create_connection(("127.0.0.1", network.ports[door]), SECONDS))
+            if door == "locked":
+                connection.sendall(b"auth ")
+        assert "box" in network.ask("local", "status")
+        before = pid_of(network, "box")
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda: pid_of(network, "box") not in (0, before), "a respawn")
+        wait_for(lambda: network.ask("local", "box open") == "opened\n", "the service's answer")
+        assert network.ask("locked", "box open", token=TOKENS["root"]) == "opened\n"
+
+
+def test_a_flood_beyond_a_listeners_budget_gives_way_to_who_comes(kept: Callable[..., Server], directory: Path) -> None:
+    server = kept(
+        '[listeners.small]\ntcp = "127.0.0.1:0"\nlogin = "required"\nmax_sessions = 5\n'
+        '[listeners.local]\nunix = "s.sock"\nmax_sessions = 5\n'
+    )
+    port = int(server.wait_for_log(r"^listening on [^,]*, 127.0.0.1:(\d+)").group(1))
+    with ExitStack() as flood:
+        for _ in range(30):
+            flood.enter_context(socket.create_connection(("127.0.0.1", port), SECONDS)).sendall(b"auth x")
+        with socket.create_connection(("127.0.0.1", port), SECONDS) as late:
+            late.sendall(b"help\n")
+            assert read_until(late, b"\n") == b"*** log in first, by a line of: auth TOKEN\n"
+        with socket.socket(socket.AF_UNIX) as local:
+            local.connect(str(directory / "s.sock"))
+            local.sendall(b"help -s\n")
+            assert b"COMMANDS: " in read_until(local, b"watch")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"auth " + b"x" * 100_000, b"{" + b"x" * 100_000, b"x" * 100_000, b"\xff\xfa" * 50_000, b"GET / HTTP/1.1\r\n"],
+)
+def test_whatever_comes_before_a_login_is_bounded(network: Network, sent: bytes) -> None:
+    with network.connect("locked") as connection:
+        connection.sendall(sent)
+        try:
+            connection.shutdown(socket.SHUT_WR)
+            read_to_end(connection)
+        except OSError:
+            pass  # it was reset, with much unread
+    assert network.ask("locked", "box open", token=TOKENS["root"]) == "opened\n"
+
+
+def test_long_names_and_passwords_are_cut_and_nothing_hangs(network: Network) -> None:
+    with network.connect("locked") as connection:
+        person = Telnet(connection)
+        person.expect("login: ")
+        person.type("n" * 50_000 + "\r")
+        person.expect("password: ")
+        person.type("p" * 50_000 + "\r")
+        person.expect("login incorrect")
+    failed = [one for one in network.audit() if one["event"] == "login failed"]
+    assert failed[0]["user"] == "n" * 64
+
+
+def test_a_handshake_that_stalls_keeps_nobody_from_theirs(network: Network) -> None:
+    with socket.create_connection(("127.0.0.1", network.ports["tls"]), SECONDS) as stalled:
+        stalled.sendall(b"\x16\x03\x01")
+        assert network.ask("tls", "box open", token=TOKENS["root"]) == "opened\n"
+        assert stalled.recv(100) == b""  # after its ten seconds
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_failures_cost_more_each_time_and_then_block_for_a_while() -> None:
+    throttle = Throttle(clock := Clock())
+    keys = ["address 192.0.2.1", "user anna"]
+    delays = []
+    for _ in range(MOST_FAILURES - 1):
+        assert throttle.failed(keys) == []
+        delays.append(throttle.delay(keys))
+    assert delays[:4] == [0.5, 1, 2, 4]
+    assert max(delays) == LONGEST_DELAY
+    assert throttle.failed(keys) == keys
+    assert throttle.blocked(["user anna"]) == BLOCK_SECONDS
+    assert throttle.blocked(["address 192.0.2.2", "user bob"]) == 0
+    clock.now += BLOCK_SECONDS
+    assert throttle.blocked(keys) == 0
+
+
+def test_failures_are_remembered_for_so_many_only() -> None:
+    throttle = Throttle(Clock())
+    for number in range(MOST_KEYS + 10):
+        throttle.failed([f"user {number}"])
+    assert throttle.delay(["user 0"]) == LONGEST_DELAY  # it is not known any more
+    assert len(throttle._records) == MOST_KEYS
+
+
+@pytest.fixture
+def users(tmp_path: Path) -> Path:
+    path = tmp_path / "users.json"
+    with UsersFile(path).changed() as users:
+        users["anna"] = User("anna", ("view",))
+    return path
+
+
+def world_readable(path: Path) -> None:
+    path.chmod(0o644)
+
+
+def linked(path: Path) -> None:
+    path.rename(path.with_name("other"))
+    path.symlink_to("other")
+
+
+def piped(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+
+def garbled(path: Path) -> None:
+    path.write_text("{}")
+
+
+@pytest.mark.parametrize("spoil", [world_readable, linked, piped, garbled])
+def test_a_users_file_that_others_may_have_touched_is_refused(users: Path, spoil: Callable[[Path], None]) -> None:
+    assert list(UsersFile(users).users()) == ["anna"]
+    spoil(users)
+    with pytest.raises(UsersError, match=str(users)):
+        UsersFile(users).users()
+
+
+def test_changes_at_the_same_time_are_all_kept(users: Path, tmp_path: Path) -> None:
+    adding = [
+        subprocess.Popen(
+            [sys.executable, str(ROOT / "smanager.py"), "user", "add", f"u{number}", "--users-file", str(users)],
+            stdin=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(6)
+    ]
+    for process in adding:
+        process.communicate("a long password\n", timeout=SECONDS)
+        assert process.returncode == 0
+    assert set(UsersFile(users).users()) == {"anna", *(f"u{number}" for number in range(6))}
+    assert users.stat().st_mode & 0o777 == 0o600
+
+
+def unix_configuration(path: Path) -> str:
+    return f'[listeners.local]\nunix = "{path}"\n'
+
+
+def test_a_stale_unix_socket_is_replaced_and_a_live_one_is_not(kept: Callable[..., Server], directory: Path) -> None:
+    path = directory / "s.sock"
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(str(path))
+    server = kept(unix_configuration(path))
+    assert path.stat().st_mode & 0o777 == 0o600
+    second = subprocess.run(
+        [sys.executable, str(ROOT / "smanager.py"), "--config", "smanager.toml", "--services", "services"],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert second.stderr == f"smanager: {path}: somebody listens there; is another SManager running?\n"
+    server.stop()
+    assert not path.exists()
+    path.write_text("a file")
+    third = subprocess.run(second.args, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert third.stderr == f"smanager: {path} is there already, and no socket; name another place\n"
+    assert path.read_text() == "a file"
+
+
+def test_of_two_that_start_together_one_gets_the_unix_socket(directory: Path) -> None:
+    (directory / "smanager.toml").write_text(unix_configuration(directory / "s.sock"))
+    command = [sys.executable, str(ROOT / "smanager.py"), "--services", "services"]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        wait_for(lambda: any(process.poll() is not None for process in both), "one to give up")
+        (loser,) = [process for process in both if process.poll() is not None]
+        assert loser.stderr
+        assert "somebody listens there" in loser.stderr.read()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(SECONDS)
+            client.connect(str(directory / "s.sock"))
+            client.sendall(b"help -s\n")
+            assert b"COMMANDS" in read_until(client, b"kill")
+    finally:
+        for process in both:
+            process.terminate()
+            process.wait(SECONDS)
+            if process.stderr:
+                process.stderr.close()
+
+
+def test_a_key_that_anybody_may_read_is_refused(network: Network) -> None:
+    (network.directory / "server.pem").chmod(0o644)
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "smanager.py"), "--services", "services"],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+        cwd=network.directory,
+    )
+    assert "anybody may read this key; `chmod o= " in result.stderr
+    assert "the one before stays in use" in network.ask("default", "reload")
+    assert network.ask("tls", "box open", token=TOKENS["root"]) == "opened\n"
+
+
+def test_beyond_loopback_a_listener_needs_tls_and_logins(directory: Path) -> None:
+    command = [sys.executable, str(ROOT / "smanager.py"), "--services", "services"]
+    for more, reason in (("", "anybody could give every command"), ('login = "required"', "whoever listens in")):
+        (directory / "smanager.toml").write_text(f'[listeners.lan]\ntcp = "0.0.0.0:0"\n{more}\n')
+        result = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        assert result.returncode == 1
+        assert f"0.0.0.0:0 can be reached from other machines, and {reason}" in result.stderr
+
+
+def test_only_the_networks_that_are_allowed_reach_the_banner(kept: Callable[..., Server]) -> None:
+    server = kept('[listeners.lan]\ntcp = "127.0.0.1:0"\nallow = ["192.0.2.0/24", "127.0.0.2"]\n')
+    port = int(server.wait_for_log(r"^listening on [^,]*, 127.0.0.1:(\d+)").group(1))
+    for source, banner in (("127.0.0.2", True), ("127.0.0.3", False)):
+        with socket.create_connection(("127.0.0.1", port), SECONDS, (source, 0)) as connection:
+            try:
+                assert (b"Service Manager" in connection.recv(1000) + connection.recv(1000)) == banner
+            except ConnectionResetError:
+                assert not banner
+
+
+def test_many_guesses_at_once_are_no_more_than_those_one_by_one(network: Network) -> None:
+    with ExitStack() as attack:
+        guessing = [attack.enter_context(network.connect("locked")) for _ in range(40)]
+        for number, connection in enumerate(guessing):
+            guess = {"user": "root", "password": "wrong" if number < 39 else PASSWORD}
+            request = {"jsonrpc": "2.0", "id": 1, "method": "auth", "params": guess}
+            connection.sendall(json.dumps(request).encode() + b"\n")
+        answers = [json.loads(read_until(connection, b"\n")) for connection in guessing]
+    assert all("error" in answer for answer in answers)
+    failed = [one for one in network.audit() if one["event"] == "login failed"]
+    assert len(failed) <= MOST_FAILURES + 2
+    assert network.ask("locked", "box open", token=TOKENS["root"]) == "opened\n"
+
+
+def test_typing_without_end_before_a_login_holds_up_nobody(network: Network) -> None:
+    with ExitStack() as flood:
+        for _ in range(10):
+            connection = flood.enter_context(network.connect("locked"))
+            connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
+            connection.setblocking(False)
+            with suppress(BlockingIOError):
+                connection.sendall(b"x" * 2_000_000)
+        for _ in range(20):
+            assert "box" in network.ask("local", "status")
+
+
+def test_a_session_loses_at_a_reload_what_its_role_loses(network: Network) -> None:
+    with network.connect("locked") as connection:
+        person = Telnet(connection)
+        person.log_in("odd", PASSWORD)
+        person.expect("\r\n>")
+        person.type("box\r")
+        person.expect("box>")
+        text = (network.directory / "smanager.toml").read_text()
+        (network.directory / "smanager.toml").write_text(text.replace('"box.*", "ring", "shutdown", ', '"hidden.*", '))
+        assert "the roles have changed" in network.ask("default", "reload")
+        person.type("open\r")
+        person.expect("*** box has no command open")
+        person.type("restart box\r")
+        person.expect("box: running")
+        person.type("reload\r")
+        person.expect("*** box has no command reload")
+
+
+@pytest.mark.parametrize(
+    "line", ["reload --", "plan ", "signal x ", "wait x ", "watch ", "box reload --", "logs ", "cancel "]
+)
+def test_tab_tells_nothing_of_what_may_not_be_run(network: Network, line: str) -> None:
+    *_, word = line.split()[: -1 if line.endswith("--") else None]
+    made_up = line.replace(word, "q" * len(word))
+    requests: list[dict[str, Any]] = [{"method": "shell.complete", "params": [one]} for one in (line, made_up)]
+    answer, of_unknown = network.call("locked", *requests, token=TOKENS["odd"])
+    assert answer["result"] == of_unknown["result"]
+
+
+def test_restarting_all_at_once_is_for_admins(network: Network) -> None:
+    said = network.ask("locked", "restart box all", token=TOKENS["operator"])
+    assert said == "*** restart: all at once is for admins; name the services\n"
+    (refused,) = network.call("locked", {"method": "service.restart", "params": [["all"]]}, token=TOKENS["operator"])
+    assert "all at once is for admins" in refused["error"]["message"]
+    for user in ("operator", "odd"):  # a pattern means what one may restart, and tells nothing of others
+        expected = {"operator": {"box: running", "hidden: running"}, "odd": {"box: running"}}[user]
+        assert set(network.ask("locked", "restart *", token=TOKENS[user]).splitlines()) == expected
+
+
+def test_a_token_has_no_role_that_its_user_has_not(network: Network) -> None:
+    command = [sys.executable, str(ROOT / "smanager.py"), "token", "viewer", "--roles", "admin"]
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=network.directory
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "viewer has not the roles admin" in result.stderr

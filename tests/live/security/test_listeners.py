@@ -1,0 +1,225 @@
+"""Each kind of listener: where it listens, what it takes its clients for, and certificates that are renewed."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+import re
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from smanager.config.listener import ListenerSettings
+from smanager.server import peers
+from smanager.server.listeners import budgets
+from smanager.server.unixsocket import UnixSocket
+from tests.conftest import ROOT, SECONDS, Server, ask_unix, read_to_end, read_until, wait_for
+from tests.live.security.conftest import SERVICE, TOKENS, Network, make_certificates
+from tests.live.security.test_clients import needs
+
+IAC = b"\xff"
+HELP = b"help -s\n"
+
+
+def port_of(server: Server, place: int) -> int:
+    """The port of a listener by its place in the configuration; the default one is 0."""
+    listening = server.wait_for_log(r"^listening on (.*)$").group(1)
+    return int(listening.split(", ")[place].rpartition(":")[2])
+
+
+def test_a_mode_says_what_clients_are_taken_for(kept: Callable[..., Server]) -> None:
+    modes = ("telnet", "raw", "json")
+    server = kept("".join(f'[listeners.{mode}]\ntcp = "127.0.0.1:0"\nmode = "{mode}"\n' for mode in modes))
+    with ExitStack() as stack:
+        telnet, raw, program = (
+            stack.enter_context(socket.create_connection(("127.0.0.1", port_of(server, place)), SECONDS))
+            for place in (1, 2, 3)
+        )
+        assert read_until(telnet, IAC).startswith(IAC)  # before it has said anything, or been silent for long
+        with server.connect() as other:
+            read_until(other, IAC)  # who is silent is a person, where nothing says otherwise
+        raw.sendall(HELP)
+        assert read_until(raw, b"\n").startswith(b"TOP:")
+        program.sendall(HELP)
+        assert json.loads(read_until(program, b"\n"))["error"]["code"] == -32700  # JSON-RPC 2.0, 5.1
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="there is no IPv6 here")
+def test_ipv6_is_a_listener_as_any_other(kept: Callable[..., Server]) -> None:
+    server = kept('[listeners.six]\ntcp = "[::1]:0"\nallow = ["::1"]\n')
+    assert re.search(r", \[::1\]:\d+$", server.wait_for_log(r"^listening on (.*)$").group(1))
+    with socket.create_connection(("::1", port_of(server, 1)), SECONDS) as connection:
+        connection.sendall(HELP)
+        assert read_until(connection, b"\n").startswith(b"TOP:")
+
+
+def test_sockets_of_systemd_are_taken_by_their_names(start: Callable[..., Server], directory: Path) -> None:
+    (directory / "smanager.toml").write_text(
+        '[listeners.lan]\nsystemd = "lan"\nlogin = "required"\n[listeners.near]\nsystemd = "near"\nmode = "raw"\n'
+    )
+    with socket.create_server(("127.0.0.1", 0)) as lan, socket.socket(socket.AF_UNIX) as near:
+        near.bind("near.sock")
+        near.listen()
+        given = {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "near:lan"}
+        script = (
+            f"import os, sys; os.dup2({near.fileno()}, 3); os.dup2({lan.fileno()}, 4); "
+            f"os.environ.update({given!r}, LISTEN_PID=str(os.getpid())); "
+            f"os.execv(sys.executable, [sys.executable, {str(ROOT / 'smanager.py')!r}, '--services', 'services'])"
+        )
+        server = Server(command=[sys.executable, "-c", script], pass_fds=(lan.fileno(), near.fileno()))
+        try:
+            assert server.ask("help") == "*** log in first, by a line of: auth TOKEN\n"
+            assert "root" in ask_unix("near.sock", "whoami\n")
+        finally:
+            assert server.stop() == 0
+    assert Path("near.sock").exists()  # it is systemd's, and stays for the next one
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_the_file_of_a_unix_socket_is_whose_it_should_be(kept: Callable[..., Server], directory: Path) -> None:
+    group = grp.getgrgid(os.getgid()).gr_name
+    kept(
+        '[listeners.plain]\nunix = "plain.sock"\n'
+        f'[listeners.given]\nunix = "given.sock"\npermissions = "0660"\nowner = "nobody"\ngroup = "{group}"\n'
+    )
+    plain, given = ((directory / name).stat() for name in ("plain.sock", "given.sock"))
+    assert (stat.S_IMODE(plain.st_mode), plain.st_uid) == (0o600, 0)
+    assert (stat.S_IMODE(given.st_mode), given.st_uid != 0, given.st_gid) == (0o660, True, os.getgid())
+
+
+def test_certificates_are_renewed_without_ending_a_session(network: Network) -> None:
+    def certificate(connection: socket.socket) -> bytes:
+        assert isinstance(connection, ssl.SSLSocket)
+        return connection.getpeercert(binary_form=True) or b""
+
+    with network.connect("tls") as before:
+        before.sendall(f"auth {TOKENS['root']}\n".encode())
+        before.sendall(b"box open\n")
+        assert read_until(before, b"\n") == b"opened\n"
+        make_certificates(network.directory)
+        network.ask("default", "reload")
+        with network.connect("tls") as after:
+            assert certificate(after) != certificate(before)
+        before.sendall(b"box close\n")
+        assert read_until(before, b"\n") == b"closed\n"
+
+
+def test_a_link_in_the_place_of_the_new_socket_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("secret")
+    victim.chmod(0o600)
+    chown = os.chown
+
+    def swapped(path: Path, *arguments: int, **options: bool) -> None:
+        """What somebody else may do there at that moment."""
+        path.unlink()
+        path.symlink_to(victim)
+        chown(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "chown", swapped)
+    group = grp.getgrall()[-1]
+    settings = ListenerSettings("local", unix=tmp_path / "s.sock", permissions=0o666, group=group.gr_name)
+    with suppress(OSError):  # only root may give the link away
+        UnixSocket(settings).close()
+    found = victim.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o600, tmp_path.stat().st_gid)
+
+
+def test_who_has_a_user_id_is_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    names = ["first", "second"]
+    monkeypatch.setattr(peers, "monotonic", lambda: now[0])
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: pwd.struct_passwd((names.pop(0), "", number, 0, "", "", "")))
+    assert [peers.user_name(4242), peers.user_name(4242)] == ["first", "first"]
+    now[0] += peers.NAME_SECONDS
+    assert peers.user_name(4242) == "second"
+
+
+@pytest.mark.parametrize("mode", ["auto", "telnet", "raw", "json"])
+@pytest.mark.parametrize("method", ["PROPPATCHXYZ", "m1"])
+@pytest.mark.parametrize("login", ["none", "required"])
+def test_a_browser_is_refused_whatever_its_method_and_the_listeners_mode(
+    kept: Callable[..., Server], mode: str, method: str, login: str
+) -> None:
+    server = kept(f'[listeners.one]\ntcp = "127.0.0.1:0"\nmode = "{mode}"\nlogin = "{login}"\n', box=SERVICE)
+    request = b'{"jsonrpc": "2.0", "id": 1, "method": "box.open"}' if mode == "json" else b"box open\r\n"
+    with socket.create_connection(("127.0.0.1", port_of(server, 1)), SECONDS) as connection, suppress(OSError):
+        connection.sendall(f"{method} /{'x' * 100} HTTP/1.1\r\nHost: here\r\n\r\n".encode() + request + b"\r\n" * 20)
+        told = read_to_end(connection)
+        assert b"opened" not in told
+        assert b"login:" not in told
+    server.wait_for_log("closed, for it speaks HTTP")
+    assert '"name":"box' not in Path("state/audit.jsonl").read_text() if Path("state/audit.jsonl").exists() else True
+
+
+def test_a_browser_is_refused_in_whatever_pieces_its_first_line_comes(server: Server) -> None:
+    request = f"POST /{'A' * 10_000} HTTP/1.1\r\nHost: here\r\n\r\nhostname\r\n".encode()
+    for size in (1, 1460, 8192):
+        with server.connect() as connection, suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for place in range(0, len(request), size):
+                connection.sendall(request[place : place + size])
+            assert read_to_end(connection) == b""
+    wait_for(lambda: len(re.findall("closed, for it speaks HTTP", server.log)) == 3, lambda: server.log)
+
+
+@pytest.mark.parametrize("line", ["hostname hello HTTP/2", "hostname", "GET", '{"x": ["speaks HTTP/2"]}', "* / HTTP/x"])
+def test_a_script_may_speak_of_http(server: Server, line: str) -> None:
+    assert server.ask(f"{line}\n")
+
+
+def test_sessions_are_shared_out_where_there_are_few_descriptors() -> None:
+    wanted = [1000, 5, 1000, 50]
+    listeners = [ListenerSettings(str(number), unix=Path("s"), max_sessions=most) for number, most in enumerate(wanted)]
+    assert budgets(listeners, 10_000) == wanted
+    assert budgets(listeners, 205) == [75, 5, 75, 50]
+    assert budgets(listeners, 3) == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "remedy"),
+    [
+        ("server.pem", 0o620, "others may write it; `chmod go-w"),
+        ("server.pem", 0o604, "anybody may read this key; `chmod o="),
+        ("ca.pem", 0o666, "others may write it; `chmod go-w"),
+        ("ca.pem", None, "it belongs to user id "),
+    ],
+)
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_tls_files_that_others_may_have_written_are_refused(
+    network: Network, name: str, mode: int | None, remedy: str
+) -> None:
+    path = network.directory / name
+    os.chown(path, 65534, -1) if mode is None else path.chmod(mode)
+    assert remedy in network.ask("default", "reload")
+    assert network.ask("tls", "box open", token=TOKENS["root"]) == "opened\n"
+
+
+def test_who_is_sent_away_during_the_handshake_is_gone(network: Network) -> None:
+    with socket.create_connection(("127.0.0.1", network.ports["tls"]), SECONDS) as connection:
+        connection.sendall(b"\x16\x03\x01")
+        wait_for(lambda: "not logged in" in network.ask("default", "who"), "the client")
+        (number,) = re.findall(r"^(\d+)\t.*not logged in", network.ask("default", "who"), re.MULTILINE)
+        network.ask("default", f"kick {number}")
+        assert "not logged in" not in network.ask("default", "who")
+        with suppress(OSError):
+            assert read_to_end(connection) == b""
+
+
+@needs("openssl")
+def test_a_client_that_goes_at_once_leaves_no_traceback(network: Network) -> None:
+    for _ in range(10):  # as everybody does who looks at a certificate
+        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{network.ports['tls']}", "-CAfile", "ca.pem"]
+        subprocess.run(command, input=b"\n", capture_output=True, timeout=SECONDS, check=True)
+    assert network.ask("tls", "box open", token=TOKENS["root"]) == "opened\n"
+    network.server.stop()
+    assert "Traceback" not in network.server.log

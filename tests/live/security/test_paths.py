@@ -1,0 +1,117 @@
+"""What may not be run is answered by the very code that answers for what does not exist: no clock tells them apart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from smanager.access.callers import Caller
+from smanager.access.roles import Role, Roles
+from smanager.cli import new_manager
+from smanager.config import file as config
+from smanager.server.rpc.methods import Methods
+from smanager.server.rpc.outputs import Collected
+from smanager.shells.interpreter import Interpreter
+from smanager.shells.root import Shells
+from smanager.supervision.storage import Storage
+from tests.conftest import write_service
+from tests.live.security.conftest import SERVICE
+
+LOOKER = Roles({"looker": Role("looker", ("box.look",))})
+
+FOR_BUILT_INS = ("Absent.__get__",)
+"""What is called for the manager's own commands besides, of which everybody may know that they exist."""
+
+
+@pytest.fixture(scope="module")
+def shells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shells]:
+    """The shells of a manager that has found its services and started none."""
+    services = tmp_path_factory.mktemp("paths") / "services"
+    write_service(services, SERVICE, "box.py")
+
+    async def found() -> Shells:
+        manager = new_manager(config.read(["--services", str(services), "--port", "0"]), Storage(None))
+        await manager.check()
+        return Shells(manager)
+
+    with asyncio.Runner() as runner:
+        found_shells = runner.run(found())
+        yield found_shells
+        runner.run(found_shells.manager.finish())
+
+
+def called(action: Any) -> list[str]:
+    """The functions that an action calls, in their order."""
+    calls: list[str] = []
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code.co_qualname not in FOR_BUILT_INS:
+            calls.append(frame.f_code.co_qualname)
+
+    sys.setprofile(note)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("denied", "unknown"),
+    [
+        ("box open", "box qqqq"),
+        ("hidden secret", "qqqqqq secret"),
+        ("help hidden", "help qqqqqq"),
+        ("box open 1 2 --json", "box qqqq 1 2 --json"),
+        ("ring", "qqqq"),
+        ("help ring", "help qqqq"),
+        ("box help open", "box help qqqq"),
+        ("help box open", "help box qqqq"),
+        ("kill", "qqqq"),
+        ("status box", "qqqqqq box"),
+        ("restart all", "qqqqqqq all"),
+    ],
+)
+def test_a_line_takes_the_same_way(shells: Shells, denied: str, unknown: str) -> None:
+    def way(line: str) -> tuple[list[str], str]:
+        async def go() -> tuple[list[str], str]:
+            output = Collected(lambda: None)
+            caller = Caller("here", permissions=LOOKER.permissions(["looker"]))
+            interpreter = Interpreter(shells, output, lambda: None, False, caller)
+            calls = called(lambda: interpreter.feed(line))
+            return calls, output.text()
+
+        return asyncio.run(go())
+
+    way(denied), way(unknown)  # what is remembered for the next time is no difference
+    calls, said = way(denied)
+    other_calls, other_said = way(unknown)
+    assert len(calls) > 10
+    assert calls == other_calls
+    word, other_word = next(pair for pair in zip(denied.split(), unknown.split(), strict=True) if pair[0] != pair[1])
+    assert said.replace(word, other_word) == other_said
+
+
+@pytest.mark.parametrize(("denied", "unknown"), [("box.open", "box.qqqq"), ("ring", "qqqq"), ("hidden.x", "qqqqqq.x")])
+def test_a_method_takes_the_same_way(shells: Shells, denied: str, unknown: str) -> None:
+    def way(name: str) -> tuple[list[str], str]:
+        async def go() -> tuple[list[str], str]:
+            methods = Methods(shells, Caller("here", permissions=LOOKER.permissions(["looker"])))
+            answers: list[Any] = []
+            calls = called(lambda: methods.begin(name, {}, lambda *ignored: None, answers.append))
+            return calls, json.dumps([answers[0].code, str(answers[0])])
+
+        return asyncio.run(go())
+
+    way(denied), way(unknown)
+    calls, said = way(denied)
+    other_calls, other_said = way(unknown)
+    assert len(calls) > 5
+    assert calls == other_calls
+    assert said.replace(denied, unknown) == other_said

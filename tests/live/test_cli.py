@@ -1,0 +1,303 @@
+"""The command line: how it starts, what it refuses, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from smanager.config import file as config
+from smanager.config import listener as listening
+from smanager.config import service as settings
+from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, read_until, wait_for, write_service
+
+
+def smanager(*arguments: str | Path, stdin: str = "", cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "smanager.py"), *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+        cwd=cwd,
+    )
+
+
+def test_ready_is_one_line_on_stderr(server: Server) -> None:
+    assert server.log == f"listening on 127.0.0.1:{server.port}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--services", "/nowhere"], 1, "smanager: the services directory /nowhere is not there; "),
+        (["--services", str(ROOT / "tox.ini")], 1, "is no directory; "),
+        (
+            ["--host", "0.0.0.0"],
+            1,
+            "smanager: 0.0.0.0:10000 can be reached from other machines, and anybody could give every command; ",
+        ),
+        (["--host", ""], 1, "smanager: (all):10000 can be reached from other machines"),
+        (["--host", "nowhere.invalid"], 1, "smanager: cannot listen on nowhere.invalid:10000: "),
+        (
+            ["--host", "192.0.2.1", "--insecure"],
+            1,
+            "smanager: cannot listen on 192.0.2.1:10000: cannot assign requested address; it should be an "
+            "address of this machine",
+        ),
+        (["--port", "70000"], 2, "argument --port: '70000' is no port: it should be a number from 0 to 65535"),
+        (["--max-sessions", "0"], 2, "argument --max-sessions: '0' should be a number from 1"),
+        (["--prot", "1"], 2, "unrecognized arguments: --prot 1"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(arguments: list[str], status: int, message: str) -> None:
+    result = smanager(*arguments)
+    assert (result.returncode, result.stdout) == (status, "")
+    assert message in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_what_the_readme_has_people_write_is_understood(tmp_path: Path, services: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 5
+    for block in blocks:
+        (tmp_path / "smanager.toml").write_text(block)
+        config.read(["--config", str(tmp_path / "smanager.toml"), "--services", str(services)])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('permissions = "0660"', "(permissions is a key of a listener's table, such as [listeners.lan])"),
+        (
+            '[listeners.lan]\ntcp = "127.0.0.1:0"\nroles = ["veiw"]',
+            "[listeners.lan] there is no role veiw; did you mean view?",
+        ),
+        ('[listeners.a]\nunix = "s"\n[listeners.b]\nunix = "s"', "s is listened on twice, by a and b"),
+        ('[listeners.a]\nunix = "none/s"', "none/.s.lock: no such file or directory; make the directory first"),
+        ('[listeners.a]\nunix = "s"\ngroup = "nosuchgroup"', "[listeners.a] "),
+    ],
+)
+def test_what_is_wrong_with_listeners_is_said_in_one_line(
+    tmp_path: Path, services: Path, text: str, message: str
+) -> None:
+    (tmp_path / "smanager.toml").write_text(text)
+    result = smanager("--config", str(tmp_path / "smanager.toml"), "--services", str(services))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert message in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_said_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = smanager("--port", str(port))
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"smanager: cannot listen on 127.0.0.1:{port}: ")
+    assert result.stderr.endswith("is another SManager running? try another port\n")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_port_that_a_service_takes_before_the_manager_listens_is_said_in_one_line(
+    services: Path, tmp_path: Path, free_port: int
+) -> None:
+    take = f"socket.create_server(('127.0.0.1', {free_port}))"
+    write_service(services, SEED_SERVICE + f"    def start(self): import socket; self.taken = {take}\n")
+    result = smanager("--services", str(services), "--state-dir", str(tmp_path / "state"), "--port", str(free_port))
+    said = f"smanager: cannot listen on 127.0.0.1:{free_port}: address already in use; is another SManager running?"
+    assert (result.returncode, result.stderr.splitlines()[-1].startswith(said)) == (1, True), result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_other_machines_may_reach_it_where_it_is_said_to_be_meant(start: Callable[..., Server], services: Path) -> None:
+    assert start("--services", services, "--host", "0.0.0.0", "--insecure").host == "0.0.0.0"
+
+
+def test_version() -> None:
+    assert smanager("--version").stdout.startswith("smanager 0.")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(server: Server, number: signal.Signals) -> None:
+    with server.connect() as person:
+        read_until(person, b"\r\n>")
+        server.process.send_signal(number)
+        assert b"SManager is stopping" in read_until(person, b"press Enter\r\n")
+    assert server.process.wait(SECONDS) == 0
+
+
+def test_kill_ends_it_in_order(server: Server) -> None:
+    assert server.ask("kill") == ""
+    assert server.process.wait(SECONDS) == 0
+
+
+def test_services_are_found_in_the_working_directory_by_an_installed_command(services: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import smanager.config.file as c, pathlib; c.ROOT = pathlib.Path('/'); print(c.read([]).services)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=services.parent,
+        env=environment,
+    )
+    assert str(services) in result.stdout
+
+
+def test_check_describes_all_and_starts_nothing(services: Path) -> None:
+    write_service(services, SEED_SERVICE + f"\n    def start(self): open({str(services / 'started')!r}, 'w')\n")
+    result = smanager("--check", "--services", services)
+    assert result.returncode == 0
+    assert "uptime: Returns uptime of system" in result.stdout
+    assert result.stdout.endswith("no problems found\n")
+    assert not (services / "started").exists()
+
+
+def test_the_example_of_a_configuration_has_every_key_and_no_problem() -> None:
+    path = ROOT / "examples" / "smanager.toml"
+    result = smanager("--check", "--config", path, "--services", ROOT / "services")
+    assert (result.returncode, result.stderr) == (0, "")
+    keys = set(re.findall(r"^(?:# )?(\w+) = ", path.read_text(), re.MULTILINE))
+    assert keys == {*settings.KEYS, *config.KEYS, *listening.KEYS, "allow", "deny"}
+
+
+def test_check_reports_every_problem(services: Path) -> None:
+    write_service(services, "y = = 2\n", "broken.py")
+    write_service(
+        services,
+        "from smanager import SService\nclass A(SService):\n    def cmd_x(self, a: list, *b): ...\n",
+        "lists.py",
+    )
+    write_service(
+        services,
+        "from smanager import SService\nclass B(SService):\n    def toplevel_cmd_kill(self): ...\n",
+        "taken.py",
+    )
+    write_service(
+        services,
+        "from smanager import SService\nclass C(SService):\n"
+        "    def cmd_x(self, a: 'Foo', b: 'int') -> 'Bar':\n        \"\"\"Is there\"\"\"\n",
+        "unknown.py",
+    )
+    result = smanager("--check", "--services", services)
+    assert result.returncode == 1
+    assert "unknown.py: line 3: cmd_x: what its annotation 'Foo' means is not known\n" in result.stdout
+    assert "Bar" not in result.stdout
+    assert "x: Is there\n" in result.stdout
+    assert "broken.py: line 1: SyntaxError" in result.stdout
+    assert "lists.py: line 3: cmd_x: both a and b take as many words as there are" in result.stdout
+    assert "taken.py: toplevel_cmd_kill of b needs its service's name: kill is the manager's" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "stdin", ["help -s\nsystemstatus uptime\nhostname", "help -s; systemstatus uptime; hostname\n"]
+)
+def test_the_console_reads_a_pipe_as_a_script(services: Path, stdin: str) -> None:
+    result = smanager("--console", "--services", services, stdin=stdin)
+    assert result.stdout.splitlines()[0] == "TOP: hostname"
+    assert result.stdout.splitlines()[3:] == [
+        " 12:20:43 up 12 days, 14:36,  6 users,  load average: 0.28, 0.39, 0.46",
+        "mycomputerhostname",
+    ]
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_pipe_to_the_console_carries_requests_side_by_side(services: Path) -> None:
+    write_service(services, SEED_SERVICE + "    def cmd_wait(self):\n        import time; time.sleep(0.5)\n")
+    requests = [{"jsonrpc": "2.0", "id": name, "method": name} for name in ("systemstatus.wait", "hostname")]
+    result = smanager("--console", "--services", services, stdin="\n".join([*map(json.dumps, requests), "hostname"]))
+    *soon, late = result.stdout.splitlines()
+    answer = {"jsonrpc": "2.0", "id": "hostname", "result": "mycomputerhostname"}
+    assert sorted(soon) == ["mycomputerhostname", json.dumps(answer)]
+    assert json.loads(late)["id"] == "systemstatus.wait"
+
+
+def test_the_console_ends_with_the_last_commands_status(services: Path) -> None:
+    result = smanager("--console", "--services", services, stdin="nonsense\n")
+    assert (result.returncode, result.stdout[:4]) == (2, "*** ")
+
+
+def test_the_console_opens_no_socket_and_leaves_no_process(services: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "smanager.py"), "--console", "--services", str(services)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("hostname\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "mycomputerhostname\n"
+        inodes = {str(path.readlink()) for path in Path(f"/proc/{process.pid}/fd").iterdir()}
+        listening = [line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if " 0A " in line]
+        assert not any(f"socket:[{inode}]" in inodes for inode in listening)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0
+    wait_for(lambda: str(services) not in subprocess.getoutput("ps -eo args"), "the host to end")
+
+
+@pytest.mark.parametrize("line", ["systemstatus uptime", "help"])
+def test_the_console_ends_where_its_output_cannot_be_written(services: Path, line: str) -> None:
+    command = f"yes '{line}' | {sys.executable} {ROOT / 'smanager.py'} --console --services {services}"
+    full = subprocess.run(["sh", "-c", f"{command} >/dev/full"], capture_output=True, timeout=SECONDS, check=False)
+    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: No space left on device\n")
+    closed = subprocess.run(["sh", "-c", f"{command} | head -1"], capture_output=True, timeout=SECONDS, check=False)
+    assert (closed.returncode, closed.stdout.count(b"\n"), closed.stderr) == (0, 1, b"")
+
+
+@pytest.mark.parametrize("option", ["--check", "--docs"])
+def test_a_page_that_cannot_be_written_is_said(services: Path, option: str) -> None:
+    command = f"{sys.executable} {ROOT / 'smanager.py'} {option} --services {services}"
+    full = subprocess.run(["sh", "-c", f"{command} >/dev/full"], capture_output=True, timeout=SECONDS, check=False)
+    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: No space left on device\n")
+
+
+def test_the_command_reference_is_written_from_the_records(services: Path) -> None:
+    typed = '''
+from smanager import SService, command
+class Typed(SService):
+    """Typed things"""
+    def toplevel_cmd_go(self, where: str, *, fast: bool = False):
+        """Goes there
+
+        Args:
+            where: the place
+            fast: in a hurry
+        """
+    @command(hidden=True)
+    def cmd_secret(self): ...
+    @command(aliases=["ls", "dir"])
+    def cmd_list(self):
+        """Lists
+
+        Returns
+        -------
+        what there is, as ```
+        """
+'''
+    write_service(services, typed, "typed.py")
+    (services / "systemstatus.py").unlink(missing_ok=True)
+    result = smanager("--docs", "--services", services)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == (
+        "# Commands\n\n## typed\n\nTyped things\n\n"
+        "### typed list\n\n```text\ntyped list\n```\n\nLists\n\n"
+        "````text\nReturns\n-------\nwhat there is, as ```\n````\n\nAlso called: `ls`, `dir`\n\n"
+        "### typed go\n\n"
+        "```text\ntyped go [--fast] where\ngo [--fast] where\n```\n\n"
+        "Goes there\n\n- `where`: text: the place\n- `--fast`: flag: in a hurry\n"
+    )

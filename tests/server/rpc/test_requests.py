@@ -1,0 +1,105 @@
+"""A program's request: what is one, and what is said of a line that is none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smanager.server.rpc.errors import INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, RequestError
+from smanager.server.rpc.methods import Methods
+from smanager.server.rpc.requests import Programs, Request, decoded, request_of
+
+
+def parse(line: str) -> Request:
+    return request_of(decoded(line))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"jsonrpc": "2.0", "id": 1, "method": "shell.execute", "params": {"line": "help"}}',
+        '{"jsonrpc":"2.0","id":"a","method":"shell.execute","params":["help"]}',
+        '{"jsonrpc": "2.0", "method": "shell.execute"}',
+        ' {"jsonrpc": "2.0", "id": null, "method": "", "more": []} \r\n',
+    ],
+)
+def test_a_request_is_given_as_it_stands(line: str) -> None:
+    written = json.loads(line)
+    expected = (written["method"], written.get("params"), written.get("id"), "id" in written)
+    assert parse(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("{", PARSE_ERROR, "not JSON: "),
+        ("{hostname}", PARSE_ERROR, "not JSON: "),
+        ("", PARSE_ERROR, "not JSON: "),
+        ('{"jsonrpc": "2.0", "method": "x"} y', PARSE_ERROR, "not JSON: "),
+        ('{"a":' * 100_000, PARSE_ERROR, "not JSON: "),
+        ('{"id": ' + "1" * 100_000 + "}", PARSE_ERROR, "not JSON: "),
+        ("{}", INVALID_REQUEST, "not a request: it has no `method`"),
+        ('{"jsonrpc": "2.0", "method": 1}', INVALID_REQUEST, "not a request: it has no `method`"),
+        ('[{"jsonrpc": "2.0", "method": "x"}]', INVALID_REQUEST, "not a request: it has no `method`"),
+        ('{"method": "x"}', INVALID_REQUEST, 'not a JSON-RPC 2.0 request: it has no "jsonrpc": "2.0"'),
+        ('{"jsonrpc": 2.0, "method": "x"}', INVALID_REQUEST, "not a JSON-RPC 2.0 request"),
+        ('{"jsonrpc": "1.0", "method": "x"}', INVALID_REQUEST, "not a JSON-RPC 2.0 request"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_line_that_is_no_request_is_refused_with_the_specifications_code(line: str, code: int, message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse(line)
+    assert caught.value.code == code
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text() | st.text('{}[]":,012e.jsonrpcmethod \\"'))
+def test_any_line_is_a_request_or_an_error(line: str) -> None:
+    try:
+        request = parse(line)
+    except RequestError:
+        return
+    assert isinstance(request.method, str)
+
+
+class NoMethods:
+    """There are none to be called."""
+
+    paused = False
+
+    def begin(self, name: str, params: object, notify: object, done: Callable[[object], None]) -> None:
+        done(RequestError(METHOD_NOT_FOUND, f"there is no method {name}"))
+
+
+texts = st.text(max_size=5) | st.sampled_from(["2.0", "jsonrpc", "method", "id", "params"])
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=8,
+)
+requests = st.fixed_dictionaries(
+    {}, optional={"jsonrpc": st.just("2.0") | json_values, "method": texts, "id": json_values, "params": json_values}
+)
+
+
+@given(st.one_of(requests, st.lists(requests | json_values, max_size=3)), st.integers(0, 5))
+def test_whatever_comes_is_answered_with_its_id_where_one_can_be_read(found: object, cut: int) -> None:
+    line = json.dumps(found)
+    line = line[: len(line) - cut] if cut > 3 else line
+    replies: list[str] = []
+    Programs(cast("Methods", NoMethods()), replies.append, lambda: None).receive(line)
+    found_replies = [json.loads(reply) for reply in replies]
+    responses = [one for reply in found_replies for one in ([reply] if isinstance(reply, dict) else reply)]
+    assert all(response["jsonrpc"] == "2.0" and "error" in response for response in responses)
+    if cut <= 3:
+        asked = found if isinstance(found, list) else [found]
+        identities = [one["id"] for one in asked if isinstance(one, dict) and "id" in one]
+        readable = [one for one in identities if isinstance(one, str | int | float) and not isinstance(one, bool)]
+        assert [response["id"] for response in responses if response["id"] is not None] == readable
