@@ -45,6 +45,19 @@ class CommandError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a command that ran did not succeed."""
+
+    message: str
+    """One line, without the command's name."""
+    type: str = ""
+    """The class of the exception that the command's method raised; empty where it raised none."""
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.type, self.message)))
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter of a command."""
 

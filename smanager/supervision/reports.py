@@ -1,0 +1,53 @@
+"""What a requester is told while services start, stop or are reloaded: facts, from which a shell makes its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from smanager.supervision.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReport:
+    """How a service is, as far as the requester may know."""
+
+    service: str
+    state: State
+    reason: str = ""
+    still: bool = False
+    """Whether the requester waits for another state, which is taking long."""
+
+    def __str__(self) -> str:
+        condition = f"{self.state.value} ({self.reason})" if self.reason else self.state.value
+        return f"{self.service}: {'still ' if self.still else ''}{condition}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeReport:
+    """One thing that a reload does, or would do."""
+
+    verb: str
+    """`remove`, `stop`, `restart`, `change`, `start`, `load`, or `note` where there is nothing to do."""
+    name: str
+    """The service's, the file's where it is loaded, or the key's where a setting has changed."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.name}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence about something other than one service: a problem in a file, a setting that was not applied."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Report = ServiceReport | ChangeReport | Notice
+
+Tell = Callable[[Report], object]
+"""Tells the requester."""
