@@ -1,4 +1,4 @@
-"""The rooms of the house: every import points to the same room or to one above it in this list, and none is in a circle.
+"""The rooms of the house: every import points to its own room or to one above it in this list, and none is in a circle.
 
 The order is told to readers in docs/architecture.md.
 """

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smanager.config.service import Settings, SettingsError, settings_of
 from smanager.config.policy import Policy, Restart
+from smanager.config.service import Settings, SettingsError, settings_of
 
 
 def test_nothing_given_is_the_default() -> None:
