@@ -44,7 +44,7 @@ def words_in_fish(program: str, line: str, directory: Path) -> str:
 
 def in_shell(shell: str, script: str, directory: Path) -> str:
     if not shutil.which(shell):
-        pytest.skip(f"there is no {shell}")
+        pytest.skip(f"{shell} is not installed")
     environment = {**os.environ, "HOME": str(directory)}
     result = subprocess.run(
         [shell, "-c", script], capture_output=True, text=True, timeout=20, check=False, cwd=directory, env=environment
@@ -55,7 +55,7 @@ def in_shell(shell: str, script: str, directory: Path) -> str:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """A directory with nothing but a copied client, and a file whose name a pattern could be."""
+    """A directory with only a copy of the client, and a file that a pattern could match."""
     directory = tmp_path / "copied"
     directory.mkdir()
     program = directory / "tshell.py"
@@ -81,10 +81,10 @@ def copied(tmp_path: Path) -> Path:
 def test_shells_complete_from_the_server(
     server: Server, copied: Path, words_in: Callable[[str, str, Path], str], line: str, expected: str
 ) -> None:
-    found = words_in(line.split()[0], line.format(server.port), copied)
-    if words_in is words_in_bash:  # the others quote by themselves
+    completions = words_in(line.split()[0], line.format(server.port), copied)
+    if words_in is words_in_bash:  # the other shells quote on their own
         expected = expected.replace(" ", "\\ ").replace("*", "\\*")
-    assert found.strip() == expected.strip()
+    assert completions.strip() == expected.strip()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -17,7 +17,7 @@ from tests.tshell.conftest import CLIENT, Stub, result, run
 
 
 def lines_of(*arguments: str | int, environment: dict[str, str], home: Path) -> tuple[list[bytes], int]:
-    """The lines that a client sends first on a unix socket, up to its request, which is answered; its exit status."""
+    """Run the client on a unix socket and answer its request; return the lines up to that, and the exit status."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path := str(home / "s"))
         listener.listen()

@@ -26,7 +26,7 @@ TOKEN = "smt_right"
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the server's self-signed certificate, and a client's."""
     if not shutil.which("openssl"):
-        pytest.skip("there is no openssl")
+        pytest.skip("openssl is not installed")
     directory = tmp_path_factory.mktemp("certificates")
     for name, names in {"server": "DNS:localhost", "client": "DNS:anna"}.items():
         subprocess.run(

@@ -35,7 +35,7 @@ SIZE = os.terminal_size((101, 33))
 
 
 def window(columns: int, lines: int) -> bytes:
-    """The subnegotiation that tells a size below 255."""
+    """The subnegotiation that reports a window's size, of numbers below 255."""
     return IAC + SB + b"\x1f" + struct.pack("!HH", columns, lines) + IAC + SE
 
 
@@ -69,7 +69,7 @@ class Session:
         return list(termios.tcgetattr(self._slave))
 
     def receives(self, expected: bytes) -> None:
-        """Wait until the server has these bytes, and no others before them."""
+        """Wait until the server has received exactly these bytes."""
         received = b""
         while len(received) < len(expected):
             data = self.server.recv(len(expected) - len(received))
@@ -78,7 +78,7 @@ class Session:
         assert received == expected
 
     def shows(self, expected: bytes) -> None:
-        """Wait until the terminal has been sent these bytes."""
+        """Wait until these bytes reach the terminal."""
         deadline = time.monotonic() + SECONDS
         while expected not in self.screen:
             readable, _, _ = select.select([self._master], [], [], max(0, deadline - time.monotonic()))
@@ -90,19 +90,19 @@ class Session:
         os.write(self._master, keys)
 
     def begin(self) -> None:
-        """Be through the negotiation: from here on the terminal is raw."""
+        """Complete the negotiation: from here on the terminal is raw."""
         self.receives(OPENING)
         self.server.sendall(OFFER + SEND_TERMINAL + b"banner\r\n>")
         self.receives(window(*SIZE) + IAC + SB + b"\x18\x00vt220" + IAC + SE)
         self.shows(b"banner\r\n>")
 
     def ends(self, status: int) -> None:
-        """The client ends with that status and leaves the terminal as it was."""
+        """Wait until the client ends with this status; check that it restored the terminal."""
         assert self.process.wait(SECONDS) == status
         assert self.terminal_state() == self.cooked
 
     def type_all_that_is_taken(self) -> int:
-        """Type until nobody takes it for a moment; return the number of bytes that went."""
+        """Type until no key is accepted for a moment; return the number of bytes typed."""
         typed = 0
         while select.select([], [self._master], [], 0.3)[1]:
             typed += os.write(self._master, b"k" * 1024)
@@ -172,7 +172,7 @@ def test_ctrl_right_bracket_leaves_and_the_cursor_is_on_a_fresh_line(session: Se
 def test_leaving_takes_back_the_paste_marks_that_the_server_set(session: Session) -> None:
     session.begin()
     session.server.sendall(b"\x1b[?20")
-    session.shows(b"\x1b[?20")  # so the rest comes in a piece of its own
+    session.shows(b"\x1b[?20")  # so that the rest arrives separately
     session.server.sendall(b"04h>")
     session.shows(b"04h>")
     session.type(b"\x1d")
