@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from smanager.commands.record import Failure
 from smanager.hosts import frames
 from smanager.hosts.frames import WINDOW, Kind
 
@@ -72,9 +73,9 @@ class Call:
         self.caption = caption
         self.is_quiet = False
         """Whether nobody looks how far it is."""
-        self.gone: Callable[[str | None], None] = lambda error: None
+        self.gone: Callable[[Failure | None], None] = lambda error: None
         """Told when the method itself has ended, and how, which may be later than its caller is told."""
-        self.ended: Callable[[str | None], None] = lambda error: None
+        self.ended: Callable[[Failure | None], None] = lambda error: None
 
     def cancel(self, reason: str = "cancelled") -> None:
         """Have it ended; a caller does not wait longer than GRACE_SECONDS for a method that cannot be."""
@@ -134,12 +135,13 @@ class Call:
 
     def end(self, error: str | None) -> None:
         """The method has ended, or its host has; `error` says what went wrong, if anything did."""
-        self.gone(self._cancelled or error)
-        self._tell_end(self._cancelled or error)
+        failure = self._cancelled or error
+        self.gone(None if failure is None else Failure(failure))
+        self._tell_end(failure)
 
     def _tell_end(self, error: str | None) -> None:
         ended, self.ended = self.ended, lambda error: None
-        ended(f"{self.caption}: {error}" if error is not None else None)
+        ended(Failure(error) if error is not None else None)
 
     def _took(self, text: str) -> None:
         self._owed += len(text)
