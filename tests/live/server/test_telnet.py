@@ -19,7 +19,7 @@ import pytest
 from smanager.server import stall
 from smanager.server.stall import StallWatch
 from tests.conftest import SEED_SERVICE, Server, read_to_end, read_until, wait_for, write_service
-from tests.live.test_limits import memory, still_serves, telnet
+from tests.live.server.test_limits import memory, still_serves, telnet
 
 TRAPS = """
     def cmd_wait(self, seconds):

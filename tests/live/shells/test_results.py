@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from smanager.shells.printer import fitted, page
 from tests.conftest import Server
-from tests.live.test_jsonrpc import Program
+from tests.live.server.rpc.test_requests import Program
 
 RETURNS = """
 import enum, time

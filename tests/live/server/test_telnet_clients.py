@@ -18,7 +18,7 @@ import pexpect
 import pytest
 
 from tests.conftest import SECONDS, SEED_SERVICE, Server, read_until, wait_for, write_service
-from tests.live.test_script_clients import needs
+from tests.live.server.test_script_clients import needs
 
 PATIENCE_SERVICE = '''
 import time

@@ -13,7 +13,7 @@ import pytest
 
 from smanager import command
 from tests.conftest import Server, read_until, wait_for
-from tests.live.test_jsonrpc import request, responses
+from tests.live.server.rpc.test_requests import request, responses
 
 LONG = """
 import asyncio, time

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SECONDS, SEED_SERVICE, Server, alive, is_in, read_until, wait_for
-from tests.live.test_programs import SLEEPER, pid_of
+from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, alive, is_in, read_until, wait_for
+from tests.live.hosts.test_programs import SLEEPER, pid_of
 
 GONE_SECONDS = 2.0
 """Within which nothing may be left of the services of a manager that was killed."""
@@ -181,7 +181,7 @@ def test_a_clock_that_jumps_moves_no_decision(directory: Path, start: Callable[.
         "import sys, time; real = time.time; "
         "time.time = lambda: real() + (3e7 if int(real() * 10) % 2 else -3e7); "
         "sys.argv = sys.argv[:1] + ['--port', '0', '--services', 'services', '--state-dir', 'state']; "
-        f"sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
+        f"sys.path.insert(0, {str(ROOT)!r}); "
         "from smanager.cli import main; sys.exit(main())"
     )
     (directory / "smanager.toml").write_text(SLEEPER + "stable_after = 0.1\n")
@@ -285,7 +285,7 @@ def test_where_no_process_may_be_made_the_reason_is_told_and_it_is_tried_again(d
     for path in (directory, directory / "services"):
         os.chown(path, NOBODY, NOBODY)
     (directory / "services" / "systemstatus.py").write_text(SEED_SERVICE)
-    root = Path(__file__).parents[2]
+    root = ROOT
     as_nobody = (
         f"import os, resource, signal, sys; sys.path.insert(0, {str(root)!r}); import smanager.cli; "
         f"os.setgid({NOBODY}); os.setuid({NOBODY}); "
@@ -319,7 +319,7 @@ def test_listening_sockets_are_taken_from_systemd(directory: Path) -> None:
         script = (
             f"import os, sys; os.dup2({local.fileno()}, 20); os.dup2({listening.fileno()}, 3); os.dup2(20, 4); "
             "os.environ.update(LISTEN_FDS='2', LISTEN_PID=str(os.getpid())); "
-            f"sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
+            f"sys.path.insert(0, {str(ROOT)!r}); "
             "sys.argv = ['smanager', '--services', 'services', '--state-dir', 'state']; "
             "from smanager.cli import main; sys.exit(main())"
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SEED_SERVICE, Server, alive, is_in, read_until, wait_for, write_service
-from tests.live.test_programs import pid_of
+from tests.live.hosts.test_programs import pid_of
 
 TWO = """
 [services.one]

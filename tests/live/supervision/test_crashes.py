@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import Server, alive, is_in, read_until, wait_for
-from tests.live.test_jsonrpc import Program
+from tests.live.server.rpc.test_requests import Program
 
 SERVICES = """
 import os, time
