@@ -1,50 +1,18 @@
-"""Traps met with real clients, on plain sockets since the moment of each byte counts: what comes late, or never."""
+"""What telnet clients send, on plain sockets, since the moment of each byte counts."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
 import re
-import resource
-import signal
 import socket
-import struct
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from smanager.server import stall
-from smanager.server.stall import StallWatch
-from tests.conftest import SEED_SERVICE, Server, read_to_end, read_until, wait_for, write_service
-from tests.live.server.test_limits import memory, still_serves, telnet
-
-TRAPS = """
-    def cmd_wait(self, seconds):
-        import time
-        print("waiting")
-        try:
-            time.sleep(0.01)
-            for _ in range(int(float(seconds) * 100)):
-                time.sleep(0.01)
-        finally:
-            print("waited")
-        return "waited"
-
-    def cmd_say(self, *words):
-        return " ".join(words)
-
-    def cmd_big(self, size):
-        return "x" * int(size)
-
-    def complete_say(self, text, line, begidx, endidx):
-        import time
-        time.sleep(0.5)
-        return [f"answer-to-{text}"]
-
-"""
+from tests.conftest import Server, read_to_end, read_until, wait_for, write_service
+from tests.live.checks import memory, still_serves
+from tests.live.clients import SEPARATOR, line_mode, telnet
 
 UNWILLING = """
 from smanager import SService
@@ -58,81 +26,11 @@ class Unwilling(SService):
         raise OSError("no")
 """
 
-IAC, EOF, AO, ERASE_CHARACTER, ERASE_LINE, ARE_YOU_THERE = b"\xff", b"\xec", b"\xf5", b"\xf7", b"\xf8", b"\xf6"
-TERMINAL_IS_DUMB = b"\xff\xfb\x18\xff\xfa\x18\x00dumb\xff\xf0"
-
-
-@pytest.fixture
-def server(start: Callable[..., Server], services: Path) -> Server:
-    write_service(services, SEED_SERVICE + TRAPS)
-    return start("--services", services)
-
-
-@contextlib.contextmanager
-def line_mode(server: Server) -> Iterator[socket.socket]:
-    """A person's session on a raw connection, at its first prompt."""
-    with server.connect() as connection:
-        read_until(connection, b"\r\n>")
-        yield connection
-
-
-# Scripts.
-
-
-def test_the_quiet_time_of_a_line_begins_anew_after_a_command(server: Server) -> None:
-    with server.connect() as connection:
-        connection.sendall(b"systemstatus wait 0.1\nsystemstatus say whole ")
-        read_until(connection, b"waited\n")
-        time.sleep(0.1)  # within the quiet time, which an older one must not cut short
-        connection.sendall(b"line\n")
-        assert read_until(connection, b"\n") == b"whole line\n"
-
-
-def test_the_idle_time_begins_after_the_last_answer(server: Server) -> None:
-    with server.connect() as connection:
-        connection.sendall(b"systemstatus say a\n")
-        read_until(connection, b"a\n")
-        connection.sendall(b"systemstatus wait 1.2\n")
-        read_until(connection, b"waited\n")
-        time.sleep(0.2)  # far within a second, though more than one after the first answer
-        connection.sendall(b"systemstatus say b\n")
-        assert read_to_end(connection) == b"b\n"
-
-
-def test_what_comes_behind_a_line_that_was_cut_by_time_is_not_run(server: Server) -> None:
-    with server.connect() as connection:
-        connection.sendall(b"systemstatus wait 0.5")
-        server.wait_for_log("waiting")
-        connection.sendall(b"\nsystemstatus say too late\n")
-        assert read_to_end(connection) == b"waited\n"
-
-
-def test_a_line_longer_than_a_segment_is_waited_for_longer(server: Server) -> None:
-    with server.connect() as connection:
-        connection.sendall(b"systemstatus say " + b"x" * 2000)
-        time.sleep(0.5)  # a lost segment comes again
-        connection.sendall(b" end\n")
-        assert read_to_end(connection).endswith(b" end\n")
-
-
-def test_a_script_slower_than_the_offer_is_still_a_script(server: Server) -> None:
-    with server.connect() as connection:
-        offer = read_until(connection, b"\x1b[K")
-        connection.sendall(b"hostname\n")
-        connection.shutdown(socket.SHUT_WR)
-        assert offer.count(b"\xff") == 4
-        assert read_to_end(connection) == b"mycomputerhostname\n"
-
-
-def test_each_line_of_a_batch_has_the_same_limit(server: Server) -> None:
-    answer = server.ask_bytes(b"hostname\nsystemstatus say " + b"x" * 100_000 + b"\nhostname\n")
-    assert answer == b"mycomputerhostname\n*** a line of more than 65536 bytes; a command is shorter\n"
-
-
-def test_a_reply_survives_input_that_is_not_read(server: Server) -> None:
-    with server.connect() as connection:
-        connection.sendall(b"systemstatus big 100000\nquit\n" + b"hostname\n" * 50_000)
-        assert len(read_to_end(connection)) == 100_001
+IAC, DONT, DO, WONT, WILL, SB, SE = b"\xff", b"\xfe", b"\xfd", b"\xfc", b"\xfb", b"\xfa", b"\xf0"
+EOF, AO, ERASE_CHARACTER, ERASE_LINE, ARE_YOU_THERE = b"\xec", b"\xf5", b"\xf7", b"\xf8", b"\xf6"
+ECHO, SUPPRESS_GO_AHEAD, TERMINAL_TYPE, WINDOW_SIZE = b"\x01", b"\x03", b"\x18", b"\x1f"
+TERMINAL_TYPE_SEND = IAC + SB + TERMINAL_TYPE + b"\x01" + IAC + SE
+TERMINAL_IS_DUMB = IAC + SB + TERMINAL_TYPE + b"\x00dumb" + IAC + SE
 
 
 # Who hangs up.
@@ -168,7 +66,7 @@ def test_the_end_of_a_raw_pipe_runs_what_was_typed_before(server: Server) -> Non
 
 def test_a_line_behind_the_terminals_name_is_run(server: Server) -> None:
     with telnet(server) as connection:
-        connection.sendall(TERMINAL_IS_DUMB + b"hostname\r\n")
+        connection.sendall(IAC + WILL + TERMINAL_TYPE + TERMINAL_IS_DUMB + b"hostname\r\n")
         read_until(connection, b"mycomputerhostname\r\n")
 
 
@@ -227,82 +125,6 @@ def test_a_flood_of_questions_over_a_long_line_takes_no_memory(server: Server) -
         assert memory(server) - before < 40_000_000
 
 
-def test_callers_that_do_not_read_take_no_places_from_others(server: Server) -> None:
-    with contextlib.ExitStack() as stack:
-        for _ in range(70):
-            lazy = stack.enter_context(socket.socket())
-            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            lazy.connect((server.host, server.port))
-            lazy.sendall(b"systemstatus big 6000000\n")
-            lazy.recv(1)
-        assert server.ask("systemstatus say alive") == "alive\n"
-
-
-def test_a_program_that_reads_gets_all_of_many_large_replies(server: Server) -> None:
-    request = json.dumps(
-        {"jsonrpc": "2.0", "id": 1, "method": "shell.execute", "params": {"line": "systemstatus big 1000000"}}
-    )
-    with server.connect() as connection:
-        connection.sendall(f"{request}\n".encode() * 40)
-        replies = connection.makefile("rb")
-        assert [len(json.loads(replies.readline())["result"]["output"]) for _ in range(40)] == [1_000_001] * 40
-
-
-def test_a_program_that_does_not_read_is_held_back(server: Server) -> None:
-    request = json.dumps(
-        {"jsonrpc": "2.0", "id": 1, "method": "shell.execute", "params": {"line": "systemstatus big 8000000"}}
-    )
-    with server.connect() as connection:
-        before = memory(server)
-        connection.sendall(f"{request}\n".encode() * 60)
-        for _ in range(50):
-            still_serves(server)
-        assert memory(server) - before < 150_000_000
-        replies = connection.makefile("rb")
-        assert len(replies.readline()) > 8_000_000
-
-
-@pytest.mark.parametrize("reads", [True, False])
-def test_who_reads_slowly_is_not_given_up(monkeypatch: pytest.MonkeyPatch, reads: bool) -> None:
-    monkeypatch.setattr(stall, "STALL_SECONDS", 0.4)
-
-    async def converse() -> bool:
-        ours, theirs = socket.socketpair()
-        theirs.setblocking(False)
-        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
-        given_up = asyncio.Event()
-        sent = 4_000_000
-        transport.write(b"x" * sent)
-        watch = StallWatch(transport, lambda: sent, given_up.set)
-        watch.begin()
-        for _ in range(60):
-            if reads:
-                theirs.recv(50_000)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(given_up.wait(), 0.02)
-        watch.end()
-        transport.abort()
-        theirs.close()
-        return given_up.is_set()
-
-    assert asyncio.run(converse()) is not reads
-
-
-def test_a_burst_of_connections_takes_no_descriptor_from_the_reserve(
-    start: Callable[..., Server], services: Path
-) -> None:
-    server = start("--services", services, "--max-sessions", "350")
-    # As after `ulimit -n 512`: its own limit stands at the start, and what it has in reserve is the same.
-    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (512, 512))
-    with contextlib.ExitStack() as stack:
-        for _ in range(1000):
-            connection = stack.enter_context(socket.socket())
-            connection.setblocking(False)
-            connection.connect_ex((server.host, server.port))
-        still_serves(server)
-        assert not server.find("out of system resource")
-
-
 # What comes above or into a line that is being typed.
 
 
@@ -345,13 +167,27 @@ def test_who_leaves_a_restart_that_fails_leaves_no_traceback(server: Server, ser
     assert not server.find("Task exception|CommandError")
 
 
-def test_a_client_that_resets_while_it_is_written_to_leaves_no_traceback(server: Server) -> None:
-    for _ in range(20):
-        with server.connect() as connection:
-            connection.sendall(b"systemstatus big 1000000\nhostname\n")
-            connection.recv(1)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    still_serves(server)
-    assert not server.find("socket.send")
-    server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(20) == 0
+def test_an_answer_that_comes_after_the_prompt_still_turns_the_session_into_telnet(server: Server) -> None:
+    with server.connect() as connection:
+        read_until(connection, b"\r\n>")
+        connection.sendall(IAC + DO + ECHO + IAC + DO + SUPPRESS_GO_AHEAD)
+        connection.sendall(b"sys\t")
+        read_until(connection, b"systemstatus ")
+
+
+def test_a_client_that_refuses_everything_gets_line_mode(server: Server) -> None:
+    with server.connect() as connection:
+        read_until(connection, IAC + DO + TERMINAL_TYPE)
+        refusals = [DONT + ECHO, DONT + SUPPRESS_GO_AHEAD, WONT + WINDOW_SIZE, WONT + TERMINAL_TYPE]
+        connection.sendall(b"".join(IAC + refusal for refusal in refusals))
+        read_until(connection, b"\r\n>")
+        connection.sendall(b"hostname\r\n")
+        assert read_until(connection, b">") == f"mycomputerhostname\r\n{SEPARATOR.strip()}\r\n>".encode()
+
+
+def test_a_dumb_terminal_is_given_its_line_editing_back(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(IAC + DO + ECHO + IAC + DO + SUPPRESS_GO_AHEAD + IAC + WILL + TERMINAL_TYPE)
+        read_until(connection, TERMINAL_TYPE_SEND)
+        connection.sendall(TERMINAL_IS_DUMB)
+        read_until(connection, IAC + WONT + ECHO + IAC + WONT + SUPPRESS_GO_AHEAD)

@@ -1,31 +1,29 @@
-"""Services kept up, in the running program: what falls is started again, what hangs is found, a stop holds."""
+"""Services that crash or hang: the manager notices, starts them again, and says why they fell."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import signal
-import subprocess
+import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from tests.conftest import Server, alive, is_in, read_until, wait_for
-from tests.live.server.rpc.test_requests import Program
-
-SERVICES = """
-import os, time
-from smanager import SService
-
-
-class Steady(SService):
-    options = {"greeting": "hello"}
-    def cmd_pid(self): return os.getpid()
-    def cmd_greeting(self): return self.options["greeting"] + " from " + self.name
-
-
-class Neighbour(SService):
-    def cmd_pid(self): return os.getpid()
-"""
+from tests.conftest import (
+    ROOT,
+    SEED_SERVICE,
+    Server,
+    alive,
+    is_in,
+    wait_for,
+    write_service,
+)
+from tests.live.checks import pid_of
+from tests.live.samples import SERVICES, SLEEPER
 
 FALLS = """
 import os, time
@@ -67,21 +65,6 @@ class Promises(SService):
     def run(self):
         if self.options.get("keeps"):
             self.ready()
-"""
-
-STUBBORN = """
-import os, signal, subprocess, time
-from smanager import SService
-
-
-class Stubborn(SService):
-    stop_timeout = 0.3
-    def start(self):
-        script = "trap '' TERM; echo up; while :; do sleep 1; done"
-        self.child = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
-        self.child.stdout.readline()
-    def cmd_child(self): return self.child.pid
-    def stop(self): time.sleep(3600)
 """
 
 
@@ -135,49 +118,6 @@ def test_ready_is_when_the_service_says_so_where_it_promised(kept: Callable[...,
     is_in(server, "promises", "running")
 
 
-def test_a_service_is_given_its_options_and_its_name(kept: Callable[..., Server]) -> None:
-    server = kept("[services.steady]\noptions = { greeting = 'good day' }", steady=SERVICES)
-    assert server.ask("steady greeting") == "good day from steady\n"
-
-
-def test_a_service_is_limited_with_its_process(kept: Callable[..., Server]) -> None:
-    limits = (
-        SERVICES + "    def cmd_limit(self): import resource; return resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
-    )
-    server = kept("[services.steady]\nlimits = { nofile = 77 }", steady=limits)
-    assert server.ask("neighbour limit") == "77\n"
-    Path("smanager.toml").write_text("[services.steady]\nlimits = { nofile = 1_000_000_000_000 }\ngive_up_after = 1")
-    server.ask("reload")
-    assert "its limits cannot be set; at most are allowed here: " in server.ask("why steady")
-
-
-def test_services_of_one_host_share_a_process(kept: Callable[..., Server]) -> None:
-    lone = SERVICES.replace("Steady", "Lone").replace("Neighbour", "Guest")
-    server = kept("[services.steady]\nhost = 'shared'\n[services.lone]\nhost = 'shared'", steady=SERVICES, lone=lone)
-    pids = {name: server.ask(f"{name} pid") for name in ("steady", "lone", "neighbour", "guest")}
-    assert server.ask("status").count("MiB shared") == 2
-    assert pids["steady"] == pids["lone"]
-    assert len(set(pids.values())) == 3
-
-
-def test_one_of_two_in_a_process_is_stopped_and_the_other_goes_on(kept: Callable[..., Server]) -> None:
-    server = kept(steady=SERVICES)
-    pid = server.ask("neighbour pid")
-    assert re.fullmatch(r"steady: stopped \(by 127\.0\.0\.1:\d+\)\n", server.ask("stop steady"))
-    assert re.fullmatch(r"\*\*\* steady pid: steady is stopped \(by 127\.0\.0\.1:\d+\)\n", server.ask("steady pid"))
-    assert server.ask("neighbour pid") == pid
-    assert server.ask("start steady") == "steady: running\n"
-    assert server.ask("steady pid") == pid
-
-
-def test_a_stop_that_hangs_ends_in_a_kill_of_the_whole_group(kept: Callable[..., Server]) -> None:
-    server = kept(stubborn=STUBBORN)
-    child, host = int(server.ask("stubborn child")), server.children()[0]
-    assert server.ask("stop stubborn").startswith("stubborn: stopped")
-    assert not alive(child)
-    assert not alive(host)
-
-
 SHARED = """
 import time
 from smanager import SService
@@ -203,29 +143,6 @@ def test_who_shares_a_process_that_is_killed_is_started_again_whatever_its_polic
     assert ended in server.ask("why neighbour")
 
 
-SLOW_STOP = """
-[services.slow]
-program = ["sh", "-c", "trap 'sleep 1; exit 0' TERM; echo up; while :; do sleep 0.05; done"]
-ready_when = { output = "up" }
-"""
-
-
-def test_the_last_word_on_a_service_counts(kept: Callable[..., Server]) -> None:
-    server = kept(SLOW_STOP)
-    is_in(server, "slow", "running")
-    with server.connect() as connection:
-        connection.sendall(b"restart slow\n")
-        is_in(server, "slow", "stopping")
-        assert server.ask("stop slow").startswith("slow: stopped")
-        assert b"*** restart: not everything is running" in read_until(connection, b"why\n")
-        is_in(server, "slow", "stopped")
-        server.ask("start slow")
-    with server.connect() as connection:
-        connection.sendall(b"stop slow\n")
-        is_in(server, "slow", "stopping")
-        assert server.ask("start slow") == "slow: running\n"
-
-
 def test_a_watchdog_looks_after_a_run_only_while_there_is_one(kept: Callable[..., Server]) -> None:
     brief = "from smanager import SService\nclass Brief(SService):\n    watchdog = 0.3\n"
     server = kept(brief=brief, none=brief.replace("Brief", "Runs") + "    def run(self): self.alive()\n")
@@ -235,182 +152,97 @@ def test_a_watchdog_looks_after_a_run_only_while_there_is_one(kept: Callable[...
     assert server.ask("status").count("\t0\t") == 2
 
 
-def test_who_waits_is_told_how_things_are(kept: Callable[..., Server]) -> None:
-    server = kept(SLOW_STOP)
-    is_in(server, "slow", "running")
-    assert server.ask("wait slow stopped --timeout 5.5").splitlines() == [
-        "slow: still running",
-        "*** wait: not stopped within 5.5 s: slow is running",
-    ]
+def test_a_crash_in_the_host_is_named_by_its_signal(kept: Callable[..., Server]) -> None:
+    crash = "\n    def cmd_crash(self):\n        import ctypes\n        ctypes.string_at(0)\n"
+    server = kept(systemstatus=SEED_SERVICE + crash)
+    assert server.ask("systemstatus crash") == "*** systemstatus crash: its host died: killed by SIGSEGV\n"
+    is_in(server, "systemstatus", "running")
+    assert "in string_at" in server.ask("why systemstatus")  # what faulthandler has printed
+    assert server.ask("hostname") == "mycomputerhostname\n"
 
 
-def test_what_is_stopped_stays_stopped_over_a_restart_of_the_manager(kept: Callable[..., Server]) -> None:
-    server = kept(steady=SERVICES)
-    server.ask("stop steady")
-    server.stop()
-    server = kept()
-    assert re.search(
-        r"^neighbour +running\nsteady +stopped \(as was asked before\)$", server.ask("services"), re.MULTILINE
+def test_an_exit_in_no_time_for_ever_takes_bounded_cpu(kept: Callable[..., Server]) -> None:
+    server = kept('[services.brief]\nprogram = ["true"]\n' + SLEEPER)
+    is_in(server, "brief", "backoff")
+    time.sleep(3)
+    status = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    used = (int(status[11]) + int(status[12])) / os.sysconf("SC_CLK_TCK")
+    assert used < 1.5
+    assert json.loads(server.ask("status brief --json"))[0]["restarts"] < 6
+
+
+def test_a_clock_that_jumps_moves_no_decision(directory: Path, start: Callable[..., Server]) -> None:
+    jumping = (
+        "import sys, time; real = time.time; "
+        "time.time = lambda: real() + (3e7 if int(real() * 10) % 2 else -3e7); "
+        "sys.argv = sys.argv[:1] + ['--port', '0', '--services', 'services', '--state-dir', 'state']; "
+        f"sys.path.insert(0, {str(ROOT)!r}); "
+        "from smanager.cli import main; sys.exit(main())"
     )
-    assert server.ask("restart").splitlines() == ["neighbour: running"]
-    server.ask("start steady")
-    server.stop()
-    assert re.search(r"^steady +running$", kept().ask("services"), re.MULTILINE)
+    (directory / "smanager.toml").write_text(SLEEPER + "stable_after = 0.1\n")
+    server = Server(command=[sys.executable, "-c", jumping])
 
+    def is_running_after(restarts: int) -> bool:
+        (status,) = json.loads(server.ask("status sleeper --json"))
+        return (status["state"], status["restarts"]) == ("running", restarts)
 
-def test_a_second_manager_on_the_same_state_is_refused_in_one_line(kept: Callable[..., Server]) -> None:
-    server = kept(steady=SERVICES)
-    second = subprocess.run(
-        [*server.command[:2], "--port", "0", "--services", "services", "--state-dir", "state"],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert second.returncode == 1
-    assert second.stderr.splitlines()[-1].startswith(
-        f"smanager: the state directory state is in use by another manager, process {server.process.pid}; "
-    )
-
-
-# Order.
-
-CHAIN = """
-[services.database]
-program = ["sh", "-c", "sleep 0.3; echo up; exec sleep 3600"]
-ready_when = { output = "^up$" }
-
-[services.app]
-program = ["sleep", "3600"]
-needs = ["database"]
-
-[services.web]
-program = ["sleep", "3600"]
-after = ["app"]
-needs = ["database"]
-"""
-
-
-def test_needs_and_after_order_the_start(kept: Callable[..., Server]) -> None:
-    server = kept(CHAIN)
-    for name in ("database", "app", "web"):
-        is_in(server, name, "running")
-    ready = re.findall(r"(\w+): running", server.ask("events -n 100"))
-    assert ready == ["database", "app", "web"]
-
-
-def test_a_stop_takes_what_needs_it_along_and_the_plan_says_so(kept: Callable[..., Server]) -> None:
-    server = kept(CHAIN)
-    is_in(server, "web", "running")
-    plan = ["stop web, which is running", "stop app, which is running", "stop database, which is running"]
-    assert sorted(server.ask("plan stop database").splitlines()) == sorted(plan)
-    assert [line.split(":")[0] for line in server.ask("stop database").splitlines()][-1] == "database"
-    assert server.ask("start web").splitlines() == ["database: running", "web: running"]
-
-
-def test_a_restart_of_everything_keeps_the_order_over_files(kept: Callable[..., Server]) -> None:
-    slow = "import time\nfrom smanager import SService\nclass Slow(SService):\n    def start(self): time.sleep(0.5)\n"
-    quick = "from smanager import SService\nclass Quick(SService):\n    {} = ['slow']\n"
-    for order in ("needs", "after"):
-        server = kept(a_quick=quick.format(order), b_slow=slow)
-        is_in(server, "quick", "running")
-        assert server.ask("restart").splitlines() == ["slow: running", "quick: running"]
-        assert re.findall(r"(\w+): running", server.ask("events -n 100")) == ["slow", "quick"] * 2
+    try:
+        for number in range(1, 6):
+            is_in(server, "sleeper", "running")
+            assert "not stopped within 0.2 s" in server.ask("wait sleeper stopped --timeout 0.2")
+            os.kill(pid_of(server, "sleeper"), signal.SIGKILL)
+            wait_for(partial(is_running_after, number), "another life")
+        assert "backoff" not in server.ask("services")
+    finally:
         server.stop()
 
 
-def test_a_service_whose_need_is_down_waits_and_says_for_whom(kept: Callable[..., Server]) -> None:
-    server = kept(CHAIN.replace('"sh", "-c", "sleep 0.3; echo up; exec sleep 3600"', '"false"'))
-    wait_for(lambda: "starting (waits for database" in server.ask("services"), "the reason")
-    is_in(server, "app", "starting")
+def test_a_crash_is_mended_and_status_answers_among_idle_and_garbage_connections(kept: Callable[..., Server]) -> None:
+    server = kept(SLEEPER, systemstatus=SEED_SERVICE)
+    is_in(server, "sleeper", "running")
+    with contextlib.ExitStack() as stack:
+        for _ in range(400):
+            stack.enter_context(server.connect())
+        for number in range(50):
+            garbage = stack.enter_context(server.connect())
+            with contextlib.suppress(ConnectionError):
+                garbage.sendall(bytes((number * index) % 256 for index in range(1, 3000)))
+        os.kill(pid_of(server, "sleeper"), signal.SIGKILL)
+        os.kill(server.children()[0], signal.SIGKILL)
+        is_in(server, "sleeper", "running")
+        wait_for(lambda: server.ask("hostname") == "mycomputerhostname\n", "the service to be back")
 
 
-def test_who_waits_for_a_start_keeps_nobody_from_a_stop(kept: Callable[..., Server]) -> None:
-    server = kept(CHAIN.replace('output = "^up$"', 'output = "never"'))
-    with server.connect() as connection:
-        connection.sendall(b"start web\n")
-        assert server.ask("stop database").count("stopped") == 3
+def test_a_start_that_raises_is_tried_again_and_commands_are_refused(server: Server, services: Path) -> None:
+    write_service(services, SEED_SERVICE + "\n    def start(self): raise OSError('no disk')\n")
+    reason, error = server.ask("restart").splitlines()
+    assert reason.startswith("systemstatus: backoff (its start raised OSError: no disk; started again in ")
+    assert error == "*** restart: not everything is running; the lines above say why"
+    assert re.match(r"\*\*\* hostname: systemstatus is (backoff|starting)", server.ask("hostname"))
 
 
-def test_a_circle_is_an_error_of_the_configuration(kept: Callable[..., Server], directory: Path) -> None:
-    circle = CHAIN.replace("[services.database]", '[services.database]\nneeds = ["web"]')
-    server = kept(circle)
-    assert "[services.database] needs a circle: database → web → database" in server.ask("services")
-    check = subprocess.run([*server.command[:2], "--check"], capture_output=True, text=True, timeout=20, check=False)
-    assert check.returncode == 1
-    assert "needs a circle: " in check.stdout
+def test_a_service_that_dies_again_and_again_is_not_started_in_a_loop(server: Server, services: Path) -> None:
+    deadly = "\n    def run(self):\n        import os\n        os._exit(9)\n"
+    write_service(services, SEED_SERVICE + deadly)
+    server.ask("restart")
+    server.wait_for_log(r"systemstatus: its host died: exit status 9; started again at once")
+    server.wait_for_log(r"systemstatus: its host died: exit status 9; started again in [1-9]\.\d s")
+    assert re.match(r"systemstatus  (backoff|starting|running)", server.ask("services"))
 
 
-# Commands.
+def test_a_killed_program_is_started_again_at_once(kept: Callable[..., Server]) -> None:
+    server = kept(SLEEPER)
+    is_in(server, "sleeper", "running")
+    pid = pid_of(server, "sleeper")
+    os.kill(pid, signal.SIGKILL)
+    server.wait_for_log("sleeper: killed by SIGKILL; started again at once")
+    is_in(server, "sleeper", "running")
+    assert pid_of(server, "sleeper") != pid
 
 
-def test_patterns_and_all_name_several(kept: Callable[..., Server]) -> None:
-    server = kept(CHAIN)
-    is_in(server, "web", "running")
-    assert {line.split(":")[0] for line in server.ask("stop a*").splitlines()} == {"app"}
-    assert {line.split(":")[0] for line in server.ask("start all").splitlines()} == {"app", "database", "web"}
-    assert server.ask("stop nobody*").startswith("*** no service is called nobody*; there are: app, database, web")
-    assert server.ask("stop") == "*** stop: of which service? usage: stop SERVICE ..., or all\n"
-
-
-def test_wait_fails_in_time_and_says_how_things_are(kept: Callable[..., Server]) -> None:
-    server = kept(steady=SERVICES)
-    assert server.ask("wait steady stopped --timeout 0.1") == (
-        "*** wait: not stopped within 0.1 s: steady is running\n"
-    )
-    assert server.ask("wait steady gone").startswith("*** wait: gone is no state; there are: stopped, starting, ")
-    assert server.ask("wait").startswith("*** wait: the following arguments are required: SERVICE STATE; usage: wait ")
-
-
-COMPLETIONS = {
-    "stat": ["status"],
-    "status d": ["database"],
-    "logs ": ["app", "database", "web"],
-    "logs -": ["--json", "-f", "-n"],
-    "events -f -": ["--json", "-f", "-n"],
-    "wait web st": ["starting", "stopped", "stopping"],
-    "wait web running --": ["--json", "--timeout"],
-    "reload --d": ["--dry-run"],
-    "signal web HU": ["HUP"],
-    "plan ": ["restart", "stop"],
-    "plan stop w": ["web"],
-    "web sto": ["stop"],
-    "web wait runn": ["running"],
-}
-
-
-def test_tab_completes_services_states_signals_and_options(kept: Callable[..., Server]) -> None:
-    with kept(CHAIN).connect() as connection:
-        program = Program(connection)
-        found = {line: program.call(line, "shell.complete")["matches"] for line in COMPLETIONS}
-    assert found == COMPLETIONS
-
-
-def test_inside_a_service_its_name_is_not_needed(kept: Callable[..., Server]) -> None:
-    server = kept(steady=SERVICES)
-    with server.connect() as connection:
-        connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
-        read_until(connection, b"\r\n>")
-        connection.sendall(b"steady\rstatus\rstop\r")
-        shown = read_until(connection, b"steady: stopped (by ")
-        assert b"neighbour" not in shown.partition(b"steady>status")[2].replace(b"-neighbour", b"")
-
-
-def test_logs_are_followed_until_ctrl_c(kept: Callable[..., Server]) -> None:
-    server = kept('[services.ticks]\nprogram = ["sh", "-c", "while :; do echo tick; sleep 0.05; done"]')
-    is_in(server, "ticks", "running")
-    with server.connect() as connection:
-        connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
-        read_until(connection, b"\r\n>")
-        connection.sendall(b"logs -f ticks\r")
-        for _ in range(5):
-            read_until(connection, b" ticks: tick\r\n")
-        connection.sendall(b"\x03hostname\r")
-        read_until(connection, b">hostname\r\n")
-    assert re.fullmatch(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ticks: tick\n){3}", server.ask("logs -n 3 ticks"))
-
-
-def test_a_service_whose_failure_ends_the_manager_does(kept: Callable[..., Server]) -> None:
-    server = kept('exit_on = ["bad"]\n[services.bad]\nprogram = ["sh", "-c", "sleep 0.5; exit 3"]\nrestart = "never"')
-    assert server.process.wait(20) == 1
-    assert "bad: exit status 3; restart is 'never'" in server.log
+def test_success_codes_decide_what_is_a_failure(kept: Callable[..., Server]) -> None:
+    once = '[services.{0}]\nprogram = ["sh", "-c", "exit 2"]\nrestart = "on-failure"\ngive_up_after = 1\n'
+    server = kept(once.format("bad") + once.format("good") + "success_codes = [0, 2]\n")
+    is_in(server, "bad", "failed")
+    is_in(server, "good", "stopped")
+    assert "good  stopped (exit status 2; restart is 'on-failure')" in server.ask("services")
