@@ -1,9 +1,8 @@
-"""Services that do what no service should: their callers read why, and everybody else goes on."""
+"""Services that do what no service should: their callers read why, and every other service goes on."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import struct
 from collections.abc import Callable
@@ -41,9 +40,6 @@ class Hostile(SService):
             try: os.write(descriptor, b"\\xff" * 100)
             except OSError: pass
         time.sleep(3600)
-    def cmd_sleep(self):
-        print("sleeping")
-        time.sleep(1)
     def cmd_fork(self):
         if os.fork() == 0:
             print("said by a child")
@@ -83,16 +79,6 @@ class First(SService):
 class Second(SService):
     name = "twin"
     def cmd_who(self): return "second"
-"""
-
-
-SLOW = """
-import time
-from smanager import SService
-
-
-class Slow(SService):
-    def stop(self): time.sleep(3600)
 """
 
 
@@ -192,49 +178,6 @@ def test_impossible_names_are_reported_and_the_first_of_two_is_kept(hostile: Ser
     assert hostile.ask("twin who") == "first\n"
 
 
-def test_a_restart_without_its_directory_changes_nothing(hostile: Server, services: Path) -> None:
-    shutil.move(services, services.with_name("elsewhere"))
-    assert hostile.ask("restart").startswith("*** restart: cannot read the services directory ")
-    assert hostile.ask("hostname; hostile ok") == "mycomputerhostname\nok\n"
-
-
-def test_a_file_that_was_mended_is_restarted_by_its_name(hostile: Server, services: Path) -> None:
-    text = (services / "hostile.py").read_text()
-    write_service(services, "oops = = 1\n", "hostile.py")
-    *_, problem, error = hostile.ask("restart hostile").splitlines()
-    assert problem == "hostile.py: line 1: SyntaxError: invalid syntax"
-    assert error == "*** restart: not everything is running; the lines above say why"
-    write_service(services, text, "hostile.py")
-    assert "hostile: running\n" in hostile.ask("restart hostile")
-
-
-def test_lines_sent_before_a_half_close_are_all_run_for_a_person_too(hostile: Server) -> None:
-    with hostile.connect() as connection:
-        read_until(connection, b"\r\n>")
-        connection.sendall(b"hostname\n" * 100)
-        connection.shutdown(socket.SHUT_WR)
-        shown = read_until(connection, b"press Enter\r\n")
-    assert shown.count(b"mycomputerhostname") == 100
-
-
-def test_ctrl_c_reaches_the_command_that_runs_though_lines_wait_behind_it(hostile: Server) -> None:
-    with hostile.connect() as connection:
-        read_until(connection, b"\r\n>")
-        connection.sendall(b"hostile sleep\nhostname\n")
-        hostile.wait_for_log("hostile: sleeping")
-        connection.sendall(b"\xff\xf4\xff\xfd\x06")
-        shown = read_until(connection, b"-\r\n>")
-    assert b"*** hostile sleep: cancelled" in shown
-    assert b"mycomputerhostname" not in shown
-
-
-def test_a_flood_in_one_line_leaves_others_their_turns(hostile: Server) -> None:
-    with hostile.connect() as connection:
-        connection.sendall(b";help -s" * 8000 + b"\n")
-        assert hostile.ask("hostname") == "mycomputerhostname\n"
-        assert connection.recv(10).startswith(b"TOP:")
-
-
 def test_a_child_that_a_command_forks_does_not_speak_in_its_hosts_place(hostile: Server) -> None:
     pid = hostile.children()
     assert hostile.ask("hostile fork") == "parent\n"
@@ -265,18 +208,6 @@ def test_commands_that_ignore_their_end_leave_a_message_and_a_way_out(hostile: S
     assert hostile.ask("hostile ok") == "ok\n"
 
 
-def test_the_shells_own_commands_cannot_be_taken(hostile: Server) -> None:
-    assert "cmd_exit: exit is a command of every shell; call it something else\n" in hostile.ask("services")
-    assert hostile.ask("hostile help").startswith("-" * 40 + "\nHostile\n")
-    with hostile.connect() as connection:
-        connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
-        read_until(connection, b"\r\n>")
-        connection.sendall(b"hostile exit\rhostile\r")  # nobody had entered it
-        read_until(connection, b"hostile>")
-        connection.sendall(b"exit\rhostname\r")
-        read_until(connection, b"mycomputerhostname")
-
-
 def test_what_is_printed_in_other_ways_is_logged_under_its_speakers_name(hostile: Server) -> None:
     hostile.ask("hostile mutter; twin who; hostile spawn")
     for line in ("hostile: muttered", "said by a program", "hostile: said in bytes"):
@@ -293,13 +224,3 @@ def test_what_goes_past_python_is_cut_and_marked_and_its_last_line_is_kept(hosti
         3616,
     ]
     assert hostile.log.count(" [cut]\n") == 2
-
-
-def test_a_service_that_stops_slowly_keeps_no_other_from_its_restart(hostile: Server, services: Path) -> None:
-    write_service(services, SLOW, "slow.py")
-    hostile.ask("restart")
-    with hostile.connect() as connection:
-        connection.sendall(b"restart\n")
-        wait_for(lambda: re.search("slow +stopping", hostile.ask("services")), "the stop to begin")
-        wait_for(lambda: hostile.ask("hostname") == "mycomputerhostname\n", "the others to be back")
-        assert re.search("slow +stopping", hostile.ask("services"))

@@ -1,9 +1,8 @@
-"""Services in their hosts: what commands return, what goes wrong in them, and who notices."""
+"""Commands of services: what they return, what goes wrong in them, and who notices."""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import threading
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SECONDS, SEED_SERVICE, Server, alive, read_to_end, wait_for, write_service
+from tests.conftest import SECONDS, Server, alive, is_in, read_to_end, wait_for, write_service
 
 ODDITIES = '''
 import asyncio, logging, os, subprocess, threading, time
@@ -220,102 +219,24 @@ def test_services_end_when_their_manager_is_killed(odd: Server) -> None:
     wait_for(lambda: not any(map(alive, [*hosts, child])), "the hosts to end")
 
 
-IMPORTS_FOR_EVER = "import os, time\nprint('importing in', os.getpid())\ntime.sleep(3600)\n"
-
-
-def test_a_host_that_imports_for_ever_ends_with_its_manager(server: Server, services: Path) -> None:
-    write_service(services, IMPORTS_FOR_EVER, "slow.py")
-    with server.connect() as connection:
-        connection.sendall(b"restart\n")
-        host = int(server.wait_for_log(r"slow\.py: importing in (\d+)").group(1))
-        server.process.kill()
-        wait_for(lambda: not alive(host), "the host to end")
-
-
-def test_a_host_that_imports_for_ever_holds_up_no_stop(server: Server, services: Path) -> None:
-    write_service(services, IMPORTS_FOR_EVER, "slow.py")
-    with server.connect() as connection:
-        connection.sendall(b"restart\n")
-        host = int(server.wait_for_log(r"slow\.py: importing in (\d+)").group(1))
-        assert server.stop() == 0
-    assert not alive(host)
-
-
-def test_a_file_that_worked_is_tried_again_when_it_does_not_load_any_more(server: Server, services: Path) -> None:
-    pid = server.children()[0]
-    write_service(services, "oops = = 1\n")
-    os.kill(pid, signal.SIGKILL)
-    server.wait_for_log(r"systemstatus: line 1: SyntaxError: invalid syntax; started again in ")
-    assert "systemstatus  backoff (line 1: SyntaxError: invalid syntax; " in server.ask("services")
-    write_service(services, SEED_SERVICE)
-    wait_for(lambda: server.ask("hostname") == "mycomputerhostname\n", "the service to be back")
-
-
-def test_restart_runs_edited_code_and_sees_new_and_removed_files(server: Server, services: Path) -> None:
-    with server.connect() as connection:
-        write_service(services, SEED_SERVICE.replace("12 days", "13 days"))
-        added = write_service(services, "from smanager import SService\nclass Extra(SService): pass", "extra.py")
-        connection.sendall(b"restart\nsystemstatus uptime\nservices\n")
-        answer = connection.recv(1000)
-        while answer.count(b"\n") < 5:
-            answer += connection.recv(1000)
-        restarted = answer.splitlines()[:3]
-        assert sorted(restarted[:2]) == [b"extra: running", b"systemstatus: running"]
-        assert restarted[2].startswith(b" 12:20:43 up 13 days")
-        added.unlink()
-        connection.sendall(b"restart\n")
-        assert connection.recv(1000) == b"systemstatus: running\n"
-
-
-def test_restarting_one_service_leaves_the_others_alone(server: Server, services: Path) -> None:
-    write_service(
-        services,
-        "import os\nfrom smanager import SService\nclass Other(SService):\n    def cmd_pid(self): return os.getpid()",
-        "other.py",
-    )
-    server.ask("restart")
-    pid = server.ask("other pid")
-    assert server.ask("restart systemstatus") == "systemstatus: running\n"
-    assert server.ask("other pid") == pid
-    assert server.ask("restart nobody") == "*** no service is called nobody; there are: other, systemstatus\n"
-
-
-def test_files_that_do_not_import_are_named_and_the_rest_work(start: Callable[..., Server], services: Path) -> None:
-    write_service(services, "x = 1\ny = = 2\n", "unparsable.py")
-    write_service(services, "import missing_module\n", "unimportable.py")
-    write_service(services, "import os\nos._exit(7)\n", "deadly.py")
-    write_service(services, "", "json.py")
-    write_service(services, SEED_SERVICE, "twin.py")
-    server = start("--services", services)
-    page = server.ask("help")
-    assert "    unparsable.py: not loaded: line 2: SyntaxError: invalid syntax\n" in page
-    assert "    unimportable.py: not loaded: line 1: ModuleNotFoundError: No module named 'missing_module'\n" in page
-    assert "    deadly.py: not loaded: its host died while it was imported: exit status 7\n" in page
-    assert "    json.py: not loaded: a module named json exists already; rename the file\n" in page
-    assert re.search(
-        r"    twin.py: not loaded: line 5: the name systemstatus is used in .*systemstatus\.py, line 5", page
-    )
-    assert server.ask("hostname") == "mycomputerhostname\n"
-    server.wait_for_log(r"unparsable\.py: line 2: SyntaxError")
-
-
-def test_a_start_that_raises_is_tried_again_and_commands_are_refused(server: Server, services: Path) -> None:
-    write_service(services, SEED_SERVICE + "\n    def start(self): raise OSError('no disk')\n")
-    reason, error = server.ask("restart").splitlines()
-    assert reason.startswith("systemstatus: backoff (its start raised OSError: no disk; started again in ")
-    assert error == "*** restart: not everything is running; the lines above say why"
-    assert re.match(r"\*\*\* hostname: systemstatus is (backoff|starting)", server.ask("hostname"))
-
-
-def test_a_service_that_dies_again_and_again_is_not_started_in_a_loop(server: Server, services: Path) -> None:
-    deadly = "\n    def run(self):\n        import os\n        os._exit(9)\n"
-    write_service(services, SEED_SERVICE + deadly)
-    server.ask("restart")
-    server.wait_for_log(r"systemstatus: its host died: exit status 9; started again at once")
-    server.wait_for_log(r"systemstatus: its host died: exit status 9; started again in [1-9]\.\d s")
-    assert re.match(r"systemstatus  (backoff|starting|running)", server.ask("services"))
-
-
 def test_methods_without_a_docstring_have_an_empty_summary(odd: Server) -> None:
     assert "    undocumented:\n" in odd.ask("help")
     assert odd.ask("undocumented") == "fine\n"
+
+
+LEAVES_A_LINE = """
+from smanager import SService
+
+
+class Leaves(SService):
+    restart = "never"
+    async def run(self):
+        print("without an end", end="")
+        raise RuntimeError("as told")
+"""
+
+
+def test_the_last_line_of_an_async_run_is_logged_though_it_has_no_end(kept: Callable[..., Server]) -> None:
+    server = kept(leaves=LEAVES_A_LINE)
+    is_in(server, "leaves", "failed")
+    assert "leaves: without an end" in server.ask("logs leaves")

@@ -6,9 +6,7 @@ by itself. Most of them never say that they have sent their last line, so the se
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.conftest import SECONDS, SEED_SERVICE, Server, write_service
+from tests.live.clients import needs
 
 UPTIME = " 12:20:43 up 12 days, 14:36,  6 users,  load average: 0.28, 0.39, 0.46\n"
 HOSTNAME = "mycomputerhostname\n"
@@ -79,15 +78,6 @@ def all_of(clients: list[Client]) -> pytest.MarkDecorator:
 every_client = all_of(CLIENTS)
 patient_clients = all_of([client for client in CLIENTS if client.patient])
 half_closing_clients = all_of([client for client in CLIENTS if client.half_closes])
-
-
-def needs(program: str, package: str) -> None:
-    """Skip a test whose client is missing; in CI, where each is installed, fail it."""
-    if shutil.which(program) is None:
-        missing = f"there is no {program} here; it is in Debian's package {package}"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
 
 
 def run(server: Server, client: Client, script: str) -> subprocess.CompletedProcess[bytes]:

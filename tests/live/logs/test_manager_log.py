@@ -1,4 +1,4 @@
-"""The manager's log: a sink that is stalled or closed holds up nobody."""
+"""The manager's log: a sink that stalls or is closed delays nobody."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from smanager.logs.manager_log import WAITING_LINES
-from tests.conftest import ROOT, SECONDS, Server, is_in, read_to_end, wait_for, write_service
+from tests.conftest import ROOT, SECONDS, Server, read_to_end, wait_for, write_service
 
 TALKATIVE = """
 from smanager import SService
@@ -90,27 +90,3 @@ def test_a_manager_with_closed_streams_serves_as_any_other(services: Path, close
 def listens(port: int) -> bool:
     with socket.socket() as connection:
         return connection.connect_ex(("127.0.0.1", port)) == 0
-
-
-def test_a_console_without_stderr_answers(services: Path) -> None:
-    script = f"echo hostname | {sys.executable} {ROOT / 'smanager.py'} --console --services {services} 2>&-"
-    result = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=SECONDS, check=True)
-    assert result.stdout == "mycomputerhostname\n"
-
-
-LEAVES_A_LINE = """
-from smanager import SService
-
-
-class Leaves(SService):
-    restart = "never"
-    async def run(self):
-        print("without an end", end="")
-        raise RuntimeError("as told")
-"""
-
-
-def test_the_last_line_of_an_async_run_is_logged_though_it_has_no_end(kept: Callable[..., Server]) -> None:
-    server = kept(leaves=LEAVES_A_LINE)
-    is_in(server, "leaves", "failed")
-    assert "leaves: without an end" in server.ask("logs leaves")

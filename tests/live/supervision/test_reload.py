@@ -1,16 +1,17 @@
-"""`reload`: what has changed is done, and nothing else is touched."""
+"""`reload` does what has changed, and touches nothing else."""
 
 from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import SEED_SERVICE, Server, alive, is_in, read_until, wait_for, write_service
-from tests.live.test_programs import pid_of
+from tests.live.checks import pid_of
 
 TWO = """
 [services.one]
@@ -256,3 +257,23 @@ def test_a_class_that_was_copied_lives_on_where_it_is_left(two: Server) -> None:
     (Path("services") / "systemstatus.py").unlink()
     two.ask("reload")
     is_in(two, "systemstatus", "running")
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.3, 0.6])
+def test_a_reload_in_the_middle_of_a_transition_ends_where_it_should(
+    kept: Callable[..., Server], directory: Path, delay: float
+) -> None:
+    slow = (
+        '[services.{0}]\nprogram = ["sh", "-c", "trap \'sleep 0.2; exit 0\' TERM; sleep 0.2; echo up; while :; do '
+        'sleep 0.05; done"]\nready_when = {{ output = "up" }}\n'
+    )
+    server = kept(slow.format("one") + slow.format("two") + 'needs = ["one"]\n')
+    with server.connect() as connection:
+        connection.sendall(b"restart one\n")
+        time.sleep(delay)
+        (directory / "smanager.toml").write_text(slow.format("one").replace("0.05", "0.06") + slow.format("three"))
+        server.ask("reload")
+        is_in(server, "one", "running")
+        is_in(server, "three", "running")
+        assert re.findall(r"^\w+", server.ask("services"), re.MULTILINE) == ["one", "three"]
+        assert not server.find("Traceback|a mistake in SManager")

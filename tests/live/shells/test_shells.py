@@ -1,14 +1,15 @@
-"""The shells as a person meets them: what is understood, what is refused, and none of `cmd.Cmd`'s traps."""
+"""The shells as a person meets them: what they understand, what they refuse, and none of `cmd.Cmd`'s traps."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import SEED_SERVICE, Server, write_service
-from tests.live.test_transcripts import SEPARATOR, Person
+from tests.conftest import SEED_SERVICE, Server, read_until, write_service
+from tests.live.clients import SEPARATOR, Person
 
 COUNTER = '''
 from smanager import SService
@@ -35,6 +36,26 @@ class Counter(SService):
 @pytest.fixture
 def counting(start: Callable[..., Server], services: Path) -> Server:
     write_service(services, COUNTER, "counter.py")
+    return start("--services", services)
+
+
+HOSTILE = """
+import time
+from smanager import SService
+
+
+class Hostile(SService):
+    def cmd_sleep(self):
+        print("sleeping")
+        time.sleep(1)
+    def cmd_help(self): return "mine"
+    def cmd_exit(self): return "no way out"
+"""
+
+
+@pytest.fixture
+def hostile(start: Callable[..., Server], services: Path) -> Server:
+    write_service(services, HOSTILE, "hostile.py")
     return start("--services", services)
 
 
@@ -152,3 +173,35 @@ def test_services_that_come_and_go_are_seen_by_open_sessions(person: Person, cou
     person.type("")  # its service is gone, and so it is at the root again
     assert person.type("newcomer hello") == answer("mycomputerhello\n")
     assert person.type("call-counter count").startswith("*** unknown command: call-counter; ")
+
+
+def test_the_shells_own_commands_cannot_be_taken(hostile: Server) -> None:
+    assert "cmd_exit: exit is a command of every shell; call it something else\n" in hostile.ask("services")
+    assert hostile.ask("hostile help").startswith("-" * 40 + "\nHostile\n")
+    with hostile.connect() as connection:
+        connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
+        read_until(connection, b"\r\n>")
+        connection.sendall(b"hostile exit\rhostile\r")  # nobody had entered it
+        read_until(connection, b"hostile>")
+        connection.sendall(b"exit\rhostname\r")
+        read_until(connection, b"mycomputerhostname")
+
+
+def test_lines_sent_before_a_half_close_are_all_run_for_a_person_too(hostile: Server) -> None:
+    with hostile.connect() as connection:
+        read_until(connection, b"\r\n>")
+        connection.sendall(b"hostname\n" * 100)
+        connection.shutdown(socket.SHUT_WR)
+        shown = read_until(connection, b"press Enter\r\n")
+    assert shown.count(b"mycomputerhostname") == 100
+
+
+def test_ctrl_c_reaches_the_command_that_runs_though_lines_wait_behind_it(hostile: Server) -> None:
+    with hostile.connect() as connection:
+        read_until(connection, b"\r\n>")
+        connection.sendall(b"hostile sleep\nhostname\n")
+        hostile.wait_for_log("hostile: sleeping")
+        connection.sendall(b"\xff\xf4\xff\xfd\x06")
+        shown = read_until(connection, b"-\r\n>")
+    assert b"*** hostile sleep: cancelled" in shown
+    assert b"mycomputerhostname" not in shown

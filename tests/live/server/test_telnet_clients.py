@@ -5,20 +5,15 @@ The terminal is tmux's: keys go in as a person types them, and what is checked i
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from tests.conftest import SECONDS, SEED_SERVICE, Server, read_until, wait_for, write_service
-from tests.live.test_script_clients import needs
+from tests.conftest import SECONDS, SEED_SERVICE, Server, wait_for, write_service
+from tests.live.clients import needs
+from tests.live.server.window import BANNER, DEBIAN_PACKAGES, SEPARATOR, Window, opened
 
 PATIENCE_SERVICE = '''
 import time
@@ -45,8 +40,6 @@ class Patience(SService):
         return "open"
 '''
 
-SEPARATOR = "-" * 50
-BANNER = ["*" * 50, "Service Manager", "*" * 50, "Available Services:", "-patience", "-systemstatus", SEPARATOR]
 HOSTNAME = ["mycomputerhostname", SEPARATOR]
 UPTIME = [" 12:20:43 up 12 days, 14:36,  6 users,  load average: 0.28, 0.39, 0.46", SEPARATOR]
 BYE = "bye; if your client stays, press Enter"
@@ -55,21 +48,6 @@ INETUTILS = "telnet {host} {port}"
 BUSYBOX = "busybox telnet {host} {port}"
 PLINK = "plink -telnet -P {port} {host}"
 
-DEBIAN_PACKAGES = {
-    "busybox": "busybox",
-    "nc.openbsd": "netcat-openbsd",
-    "nc.traditional": "netcat-traditional",
-    "ncat": "ncat",
-    "plink": "putty-tools",
-    "socat": "socat",
-    "telnet": "inetutils-telnet",
-    "tmux": "tmux",
-}
-
-IAC, DONT, DO, WONT, WILL, SB, SE = b"\xff", b"\xfe", b"\xfd", b"\xfc", b"\xfb", b"\xfa", b"\xf0"
-ECHO, SUPPRESS_GO_AHEAD, TERMINAL_TYPE, WINDOW_SIZE = b"\x01", b"\x03", b"\x18", b"\x1f"
-TERMINAL_TYPE_SEND = IAC + SB + TERMINAL_TYPE + b"\x01" + IAC + SE
-TERMINAL_IS_DUMB = IAC + SB + TERMINAL_TYPE + b"\x00dumb" + IAC + SE
 
 telnet_clients = pytest.mark.parametrize("client", [INETUTILS, BUSYBOX, PLINK])
 on_a_dumb_terminal = pytest.mark.parametrize("client", ["env TERM=dumb telnet {host} {port}"])
@@ -83,88 +61,6 @@ raw_clients = pytest.mark.parametrize(
         "socat - TCP:{host}:{port}",
     ],
 )
-
-RUN = ["sh", "-c", r'"$@"; printf "\nexit status %d\n" $?; exec cat', "sh"]
-"""Runs a client in a window that stays open after the client's end."""
-
-
-class Window:
-    """A terminal window with a client in it; when the client has ended, its exit status follows what it showed."""
-
-    COLUMNS, ROWS = 80, 50
-
-    def __init__(self, command: list[str], socket: Path) -> None:
-        """Run `command`; `socket` is where the window's own tmux is to listen."""
-        self._socket = socket
-        self._tmux("new-session", "-d", "-x", str(self.COLUMNS), "-y", str(self.ROWS), *RUN, *command)
-
-    def _tmux(self, *arguments: str) -> str:
-        return subprocess.run(
-            ["tmux", "-u", "-S", str(self._socket), "-f", "/dev/null", *arguments],
-            capture_output=True,
-            check=True,
-            encoding="utf-8",
-            timeout=SECONDS,
-        ).stdout
-
-    def type(self, text: str) -> None:
-        """Type characters as they are, control characters among them."""
-        self._tmux("send-keys", "-l", "--", text)
-
-    def press(self, *keys: str) -> None:
-        """Press keys by their names in tmux."""
-        self._tmux("send-keys", *keys)
-
-    def enter(self, line: str) -> None:
-        """Type a line, and press Enter."""
-        self.type(f"{line}\r")
-
-    def resize(self, columns: int) -> None:
-        """Change the width, and wait until the client has been told."""
-        self._tmux("resize-window", "-x", str(columns))
-        path = self._tmux("display-message", "-p", "#{pane_tty}").strip()
-        terminal = os.open(path, os.O_RDONLY | os.O_NOCTTY)
-        try:
-            wait_for(lambda: os.get_terminal_size(terminal).columns == columns, "the window's new width")
-        finally:
-            os.close(terminal)
-
-    def rows(self) -> list[str]:
-        """What is on the screen."""
-        return self._tmux("capture-pane", "-p").rstrip("\n").split("\n")
-
-    def shows(self, *rows: str) -> None:
-        """Wait until these are the last rows on the screen."""
-        deadline = time.monotonic() + SECONDS
-        while (screen := self.rows())[-len(rows) :] != list(rows):
-            if time.monotonic() > deadline:
-                pytest.fail("\n".join(["the screen should end in", *rows, "and is", *screen]))
-            time.sleep(0.01)
-
-    def ended(self) -> bool:
-        """Whether the client has ended."""
-        return any(row.startswith("exit status ") for row in self.rows())
-
-    def close(self) -> None:
-        """End the client and its terminal."""
-        with suppress(subprocess.CalledProcessError):  # gone already: it ends when nothing runs in the window
-            self._tmux("kill-server")
-
-
-@contextmanager
-def opened(client: str, server: Server) -> Iterator[Window]:
-    """A window with the client in it, which shows the banner and a prompt."""
-    command = shlex.split(client.format(host=server.host, port=server.port))
-    for program in ("tmux", *command):
-        if program in DEBIAN_PACKAGES:
-            needs(program, DEBIAN_PACKAGES[program])
-    with tempfile.TemporaryDirectory() as directory:  # not pytest's, whose paths are too long for a socket
-        window = Window(command, Path(directory, "tmux"))
-        try:
-            window.shows(*BANNER, ">")
-            yield window
-        finally:
-            window.close()
 
 
 @pytest.fixture(scope="module")
@@ -417,32 +313,3 @@ def test_a_client_that_takes_its_echo_back_is_not_echoed_as_well(window: Window)
     window.enter("hostname")
     window.shows(*HOSTNAME, ">")
     assert [row.lstrip(">") for row in window.rows()].count("hostname") == 1
-
-
-# What no client here does, on plain sockets.
-
-
-def test_an_answer_that_comes_after_the_prompt_still_turns_the_session_into_telnet(server: Server) -> None:
-    with server.connect() as connection:
-        read_until(connection, b"\r\n>")
-        connection.sendall(IAC + DO + ECHO + IAC + DO + SUPPRESS_GO_AHEAD)
-        connection.sendall(b"sys\t")
-        read_until(connection, b"systemstatus ")
-
-
-def test_a_client_that_refuses_everything_gets_line_mode(server: Server) -> None:
-    with server.connect() as connection:
-        read_until(connection, IAC + DO + TERMINAL_TYPE)
-        refusals = [DONT + ECHO, DONT + SUPPRESS_GO_AHEAD, WONT + WINDOW_SIZE, WONT + TERMINAL_TYPE]
-        connection.sendall(b"".join(IAC + refusal for refusal in refusals))
-        read_until(connection, b"\r\n>")
-        connection.sendall(b"hostname\r\n")
-        assert read_until(connection, b">") == "\r\n".join([*HOSTNAME, ">"]).encode()
-
-
-def test_a_dumb_terminal_is_given_its_line_editing_back(server: Server) -> None:
-    with server.connect() as connection:
-        connection.sendall(IAC + DO + ECHO + IAC + DO + SUPPRESS_GO_AHEAD + IAC + WILL + TERMINAL_TYPE)
-        read_until(connection, TERMINAL_TYPE_SEND)
-        connection.sendall(TERMINAL_IS_DUMB)
-        read_until(connection, IAC + WONT + ECHO + IAC + WONT + SUPPRESS_GO_AHEAD)

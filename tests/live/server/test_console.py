@@ -1,4 +1,4 @@
-"""The console as somebody at the machine uses it: on a terminal, with the stdlib's readline."""
+"""The console on a terminal, with the stdlib's readline."""
 
 from __future__ import annotations
 

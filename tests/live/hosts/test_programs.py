@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -11,25 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Server, alive, is_in, wait_for
-
-SLEEPER = '[services.sleeper]\nprogram = ["sleep", "3600"]\n'
-
-
-def pid_of(server: Server, name: str) -> int:
-    found = re.search(rf"^{name}\t\w+\t(\d+)\t", server.ask(f"status {name}"), re.MULTILINE)
-    assert found, server.ask(f"status {name}")
-    return int(found.group(1))
-
-
-def test_a_killed_program_is_started_again_at_once(kept: Callable[..., Server]) -> None:
-    server = kept(SLEEPER)
-    is_in(server, "sleeper", "running")
-    pid = pid_of(server, "sleeper")
-    os.kill(pid, signal.SIGKILL)
-    server.wait_for_log("sleeper: killed by SIGKILL; started again at once")
-    is_in(server, "sleeper", "running")
-    assert pid_of(server, "sleeper") != pid
+from tests.conftest import SECONDS, SEED_SERVICE, Server, alive, is_in, wait_for
+from tests.live.checks import pid_of
+from tests.live.samples import SLEEPER
 
 
 def test_all_programs_share_one_host(kept: Callable[..., Server]) -> None:
@@ -79,14 +62,6 @@ def test_a_program_that_cannot_be_started_says_why(kept: Callable[..., Server], 
     server = kept(f"[services.bad]\n{setting}\ngive_up_after = 2")
     is_in(server, "bad", "failed")
     assert f"bad is failed ({reason}" in server.ask("why bad")
-
-
-def test_success_codes_decide_what_is_a_failure(kept: Callable[..., Server]) -> None:
-    once = '[services.{0}]\nprogram = ["sh", "-c", "exit 2"]\nrestart = "on-failure"\ngive_up_after = 1\n'
-    server = kept(once.format("bad") + once.format("good") + "success_codes = [0, 2]\n")
-    is_in(server, "bad", "failed")
-    is_in(server, "good", "stopped")
-    assert "good  stopped (exit status 2; restart is 'on-failure')" in server.ask("services")
 
 
 def test_ready_when_a_port_accepts_and_hung_when_it_does_not_any_more(
@@ -236,3 +211,23 @@ def test_bytes_that_are_no_text_and_lines_without_end_are_logged(kept: Callable[
     assert [len(piece.removesuffix(" [cut]")) for piece in pieces] == [8192, 8192, 20004 - 2 * 8192]
     assert [piece.endswith(" [cut]") for piece in pieces] == [True, True, False]
     assert log.endswith("last\n")
+
+
+def test_a_flood_of_output_keeps_nobody_from_its_answer(kept: Callable[..., Server]) -> None:
+    server = kept('[services.flood]\nprogram = ["yes", "a long line of output, again and again and again"]')
+    is_in(server, "flood", "running")
+    for _ in range(20):
+        assert "flood" in server.ask("status")
+    assert server.ask("stop flood").startswith("flood: stopped")
+
+
+def test_signals_are_forwarded_to_the_programs(kept: Callable[..., Server]) -> None:
+    script = "trap 'echo told' USR1; echo up; while :; do sleep 0.05; done"
+    told = SLEEPER.replace('["sleep", "3600"]', f'["sh", "-c", "{script}"]')
+    server = kept(told + 'ready_when = { output = "up" }\n', systemstatus=SEED_SERVICE)
+    is_in(server, "sleeper", "running")
+    server.process.send_signal(signal.SIGUSR1)
+    wait_for(lambda: "sleeper: told" in server.ask("logs sleeper"), "the signal")
+    assert server.ask("hostname") == "mycomputerhostname\n"
+    server.process.send_signal(signal.SIGQUIT)
+    assert server.process.wait(SECONDS) == 0

@@ -1,4 +1,4 @@
-"""Limits and bad input: whoever sends it notices, and nobody else does."""
+"""Limits and bad input: only the client that sends it notices."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import contextlib
 import random
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import SECONDS, SEED_SERVICE, Server, read_to_end, read_until, wait_for, write_service
+from tests.live.checks import memory, still_serves
+from tests.live.clients import ACCEPT_OFFER, telnet
 
 FLOOD = """
     def cmd_flood(self):
@@ -21,35 +23,12 @@ FLOOD = """
     def cmd_escape(self): return "\\x1b[2J\\x07\\u202e"
 """
 
-ACCEPT_OFFER = b"\xff\xfd\x01\xff\xfd\x03"
-"""DO ECHO, DO SGA: what a telnet client answers."""
-
 
 @pytest.fixture
 def hostile(start: Callable[..., Server], tmp_path: Path) -> Server:
     directory = tmp_path / "services"
     write_service(directory, SEED_SERVICE + FLOOD)
     return start("--services", directory)
-
-
-@contextlib.contextmanager
-def telnet(server: Server) -> Iterator[socket.socket]:
-    """A telnet session at its first prompt."""
-    with server.connect() as connection:
-        connection.sendall(ACCEPT_OFFER)
-        read_until(connection, b"\r\n>")
-        yield connection
-
-
-def memory(server: Server) -> int:
-    """The manager's resident memory in bytes."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
-
-
-def still_serves(server: Server) -> None:
-    assert server.ask("hostname") == "mycomputerhostname\n"
-    assert not server.find("Traceback|a mistake in SManager"), server.log
 
 
 def test_random_bytes_split_anywhere_end_nothing_but_their_session(hostile: Server) -> None:
@@ -186,3 +165,10 @@ def test_idle_scripts_are_closed_and_memory_stays(hostile: Server) -> None:
         hostile.ask("hostname")
     assert memory(hostile) - before < 2_000_000
     wait_for(lambda: len(list(Path(f"/proc/{hostile.process.pid}/fd").iterdir())) < 30, "descriptors to be closed")
+
+
+def test_a_flood_in_one_line_leaves_others_their_turns(hostile: Server) -> None:
+    with hostile.connect() as connection:
+        connection.sendall(b";help -s" * 8000 + b"\n")
+        assert hostile.ask("hostname") == "mycomputerhostname\n"
+        assert connection.recv(10).startswith(b"TOP:")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from smanager import command
 from tests.conftest import Server, read_until, wait_for
-from tests.live.test_jsonrpc import request, responses
+from tests.live.clients import at_a_terminal, request, reset, responses
 
 LONG = """
 import asyncio, time
@@ -86,11 +84,6 @@ class Long(SService):
 @pytest.fixture
 def server(kept: Callable[..., Server]) -> Server:
     return kept(long=LONG)
-
-
-def reset(connection: socket.socket) -> None:
-    """Hang up so that the server sees it at once: a script that only closes may still want to read."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def test_a_client_that_is_gone_is_found_out_though_nothing_is_said(server: Server) -> None:
@@ -217,18 +210,6 @@ def test_hidden_commands_and_aliases_are_for_those_who_know_them(server: Server)
     methods = {method["name"] for method in document["result"]["methods"]}
     assert "long.list" in methods
     assert not {"long.secret", "trapdoor", "long.ls"} & methods
-
-
-@pytest.mark.parametrize("given", [{"timeout": 0}, {"timeout": -1}, {"aliases": "ls"}, {"aliases": ["a b"]}])
-def test_what_a_command_cannot_be_is_said_where_it_is_written(given: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"^(timeout|aliases) is .*, and should be "):
-        command(**given)  # type: ignore[arg-type]  # as somebody may write it
-
-
-def at_a_terminal(connection: socket.socket) -> None:
-    """Be a person with a telnet client in character mode."""
-    connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
-    read_until(connection, b"\r\n>")
 
 
 def test_progress_is_one_line_that_goes_and_scripts_see_nothing_of_it(server: Server, directory: Path) -> None:

@@ -1,19 +1,15 @@
-"""What commands return, as people, scripts and `--json` get it; and Tab on their arguments: the running program."""
+"""What commands return, as text and as JSON, and Tab on their arguments."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from smanager.shells.printer import fitted, page
 from tests.conftest import Server
-from tests.live.test_jsonrpc import Program
+from tests.live.clients import Program
 
 RETURNS = """
 import enum, time
@@ -128,13 +124,6 @@ def test_a_result_is_text_for_scripts_and_itself_with_json(
         assert [json.loads(line) for line in lines] == data
 
 
-def test_a_table_is_fitted_by_the_columns_that_a_terminal_gives_to_each_character() -> None:
-    rows = [{"name": "日本語のディスク", "free": 5}, {"name": "a\tb\x1b[m", "free": 12}]
-    assert page(rows, 80) == ("name              free\n日本語のディスク     5\na b\\x1b[m           12\n")
-    assert page(rows, 20) == ("name            free\n日本語のディ…      5\na b\\x1b[m         12\n")
-    assert page({"日本": 1, "b": 2}, 80) == "日本  1\nb     2\n"
-
-
 def test_the_managers_own_commands_have_json_too(server: Server) -> None:
     (status,) = json.loads(server.ask("status --json"))
     assert (status["name"], status["state"], status["restarts"]) == ("returns", "running", 0)
@@ -152,42 +141,6 @@ def test_a_result_that_is_too_large_is_refused_with_the_remedy(server: Server) -
     assert server.ask("returns huge") == (
         "*** returns huge: its result is larger than 4194304 characters; it should yield parts\n"
     )
-
-
-def test_a_table_is_fitted_into_the_window_and_numbers_stand_to_the_right() -> None:
-    rows = [{"name": "/", "free": 5}, {"name": "/home with a name that is long", "free": 1200}]
-    assert page(rows, 80) == (
-        "name                            free\n"
-        "/                                  5\n"
-        "/home with a name that is long  1200\n"
-    )
-    assert page(rows, 20) == "name            free\n/                  5\n/home with a …  1200\n"
-    assert page([{"a": "x" * 9, "b": "x" * 8, "c": "x"}], 15) == "a      b      c\nxxxx…  xxxx…  x\n"
-    assert page([{"a": 1}, {"b": None}], 0) == "a\tb\n1\t\n\t\n"
-    assert page([{"a": "x\ty\nz", "b": [1]}], 0) == "a\tb\nx y z\t[1]\n"
-
-
-def test_columns_that_have_no_room_in_the_window_are_left_out_and_marked() -> None:
-    row = {f"column{number}": "x" * 9 for number in range(40)}
-    assert page([row], 20) == "col…  col…  colu…  …\nxxx…  xxx…  xxxx…  …\n"
-    assert all(len(line) <= 80 and line.endswith("  …") for line in page([row], 80).splitlines())
-
-
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(10, 100))
-def test_a_table_takes_the_window_and_no_more(widths: list[int], columns: int) -> None:
-    found = fitted(widths, columns)
-    gaps, mark = 2 * (len(found) - 1), 3 * (len(found) < len(widths))
-    assert sum(found) + gaps + mark <= columns
-    whole = found == widths[: len(found)]
-    assert whole or sum(found) + gaps + mark == columns
-    cut = [width for width, wanted in zip(found, widths, strict=False) if width < wanted]
-    assert not cut or (min(cut) >= 4 and max(found) - min(cut) <= 1)
-
-
-def test_long_texts_take_no_long_time_to_fit() -> None:
-    began = monotonic()
-    page([{f"{number}": "日" * 50_000 for number in range(40)}], 100)
-    assert monotonic() - began < 0.5
 
 
 def test_tab_offers_options_choices_and_paths(server: Server, directory: Path) -> None:
