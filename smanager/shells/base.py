@@ -15,7 +15,7 @@ from typing import Protocol, TextIO, cast
 
 from smanager.access.audit import NO_COMMAND, NOT_ALLOWED
 from smanager.access.callers import Caller
-from smanager.commands.record import JSON, CommandError, Status, last_word
+from smanager.commands.record import JSON, CommandError, Failure, Status, last_word
 from smanager.shells.printer import Printer
 from smanager.shells.running import Following, Work
 from smanager.supervision.manager import Manager
@@ -37,7 +37,7 @@ ONLY_IN_FULL = frozenset({"kill", "kick"})
 class Running(Protocol):
     """A command that is under way, and calls `ended` with what went wrong, or None, when it is not any more."""
 
-    ended: Callable[[str | None], None]
+    ended: Callable[[Failure | None], object]
 
     def cancel(self) -> None: ...
 

@@ -11,6 +11,7 @@ from smanager.commands.record import (
     JSON,
     PROGRESS,
     CommandError,
+    Failure,
     Status,
     split_commands,
     without_ampersand,
@@ -221,9 +222,9 @@ class Interpreter:
         self._stdout.write(f"{caption}: begun\n")
         self._close()
 
-        def announce(error: str | None) -> None:
+        def announce(failure: Failure | None) -> None:
             self._detached = tuple(other for other in self._detached if other is not outcome)
-            self.announce(f"{caption}: done\n" if error is None else f"*** {error}\n")
+            self.announce(f"{caption}: done\n" if failure is None else f"*** {caption}: {failure}\n")
 
         outcome.ended = announce
         self._detached += (outcome,)
@@ -254,12 +255,12 @@ class Interpreter:
             self._printer.begin()
             outcome.ended = self._ended
 
-    def _ended(self, error: str | None) -> None:
-        self.running = None
-        if error is None:
+    def _ended(self, failure: Failure | None) -> None:
+        caption, self.running = self.doing, None
+        if failure is None:
             self._close()
         else:
-            self._fail(error, Status.FAILED)
+            self._fail(f"{caption}: {failure}", Status.FAILED)
         if self._work():
             self._idle()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from smanager.commands.record import CommandError, Status
+from smanager.commands.record import CommandError, Failure, Status
 from smanager.config.file import ConfigError
 from smanager.config.service import signal_name
 from smanager.logs.history import Feed
@@ -28,16 +28,16 @@ class Work:
     """Something that is done once."""
 
     def __init__(self, work: Coroutine[object, object, None], caption: str) -> None:
-        self.ended: Callable[[str | None], None] = lambda error: None
-        self.gone: Callable[[str | None], None] = lambda error: None
+        self.ended: Callable[[Failure | None], object] = lambda failure: None
+        self.gone: Callable[[Failure | None], object] = lambda failure: None
         self.caption = caption
         self._task = asyncio.ensure_future(work)
         self._task.add_done_callback(self._done)
 
     def cancel(self, reason: str = "cancelled") -> None:
         """Stop waiting for it; what it has begun is not left half done, and goes on."""
-        ended, self.ended = self.ended, lambda error: None
-        ended(f"{self.caption}: goes on without you")
+        ended, self.ended = self.ended, lambda failure: None
+        ended(Failure("goes on without you"))
 
     def pause(self) -> None:
         """Its few lines need no holding back."""
@@ -47,13 +47,14 @@ class Work:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():  # by who waited, or at the program's end
-            self.gone("cancelled")
+            self.gone(Failure("cancelled"))
             return
         error = task.exception()
-        self.gone(None if error is None else str(error))
+        failure = None if error is None else Failure(str(error))
+        self.gone(failure)
         if error and not isinstance(error, CommandError | ConfigError):
             log.error("%s: a mistake in SManager", self.caption, exc_info=error)
-        self.ended(None if error is None else f"{self.caption}: {error}")
+        self.ended(failure)
 
 
 class Wait(Work):
@@ -61,16 +62,16 @@ class Wait(Work):
 
     def cancel(self, reason: str = "cancelled") -> None:
         self._task.cancel()  # of which nothing more is told than this
-        ended, self.ended = self.ended, lambda error: None
-        ended(f"{self.caption}: {reason}")
+        ended, self.ended = self.ended, lambda failure: None
+        ended(Failure(reason))
 
 
 class Following(Generic[T]):
     """Shows what comes, until somebody has seen enough."""
 
     def __init__(self, caption: str, feeds: Sequence[Feed[T]], show: Callable[[T], object], stdout: Writer) -> None:
-        self.ended: Callable[[str | None], None] = lambda error: None
-        self.gone: Callable[[str | None], None] = lambda error: None
+        self.ended: Callable[[Failure | None], object] = lambda failure: None
+        self.gone: Callable[[Failure | None], object] = lambda failure: None
         self.caption = caption
         self._show = show
         self._stdout = stdout
@@ -82,8 +83,8 @@ class Following(Generic[T]):
         for unfollow in self._unfollow:
             unfollow()
         self.gone(None)
-        ended, self.ended = self.ended, lambda error: None
-        ended(f"{self.caption}: {reason}" if reason else None)
+        ended, self.ended = self.ended, lambda failure: None
+        ended(Failure(reason) if reason else None)
 
     def pause(self) -> None:
         self._paused = True

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from smanager.commands.record import Failure
 from smanager.shells.printer import Output
 
 PAGE_LIMIT = 64 * 1024
@@ -33,7 +34,7 @@ class Watching:
         self, line: str, seconds: float, stdout: Output, runner: Callable[[Output, Callable[[], None]], Runner]
     ) -> None:
         """Run `line` every so many seconds with a runner that prints to what it is given."""
-        self.ended: Callable[[str | None], None] = lambda error: None
+        self.ended: Callable[[Failure | None], object] = lambda failure: None
         self._line = line
         self._seconds = seconds
         self._stdout = stdout
@@ -86,7 +87,7 @@ class Watching:
 
     def _end(self) -> None:
         self._stdout.write(self._output)
-        ended, self.ended = self.ended, lambda error: None
+        ended, self.ended = self.ended, lambda failure: None
         ended(None)
 
     def _show(self) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from smanager.access.audit import Entry
 from smanager.access.callers import Caller
-from smanager.commands.record import Command, CommandError
+from smanager.commands.record import Command, CommandError, Failure
 from smanager.hosts.call import Call
 from smanager.supervision.catalogue import Service
 
@@ -19,7 +19,7 @@ class Running(Protocol):
     """What a job is: a command in a host, or one of the manager's own."""
 
     caption: str
-    gone: Callable[[str | None], None]
+    gone: Callable[[Failure | None], object]
 
     def cancel(self, reason: str) -> None: ...
 
@@ -113,11 +113,11 @@ class Jobs:
 
     def _list(self, job: Job) -> Job:
         self._running[job.number] = job
-        job.running.gone = lambda error: self._remove(job, error)
+        job.running.gone = lambda failure: self._remove(job, failure)
         return job
 
-    def _remove(self, job: Job, error: str | None) -> None:
-        job.entry.end(error)
+    def _remove(self, job: Job, failure: Failure | None) -> None:
+        job.entry.end(None if failure is None else str(failure))
         self._running.pop(job.number, None)
         if job.timer:
             job.timer.cancel()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, WRONG_ARGUMENTS, Entry
 from smanager.access.callers import Caller
-from smanager.commands.record import Command, CommandError
+from smanager.commands.record import Command, CommandError, Failure
 from smanager.config.file import ConfigError
 from smanager.hosts.call import Call
 from smanager.server.rpc.builtins import BUILT_INS, NOTIFY, BuiltIn, BuiltIns, Notify
@@ -22,8 +21,6 @@ Done = Callable[[object], None]
 """Is given a method's result, or its RequestError."""
 
 log = logging.getLogger("smanager")
-
-_EXCEPTION = re.compile(r"([A-Z]\w*)(?:: (.*))?", re.DOTALL)
 
 
 class Cancellable(Protocol):
@@ -129,12 +126,13 @@ class Methods:
         arguments = accepted(command, name, params)
         call = self._manager.call(service, command, arguments, name, self._caller, sink, as_data=True)
 
-        def ended(error: str | None) -> None:
+        def ended(failure: Failure | None) -> None:
             self._calls.discard(call)
-            if error is None:
+            if failure is None:
                 self._answer(done, sink.result)
             else:
-                self._answer(done, RequestError(FAILED, error, described(error.removeprefix(f"{name}: "))))
+                data = {"type": failure.type or "HostError", "message": failure.message}
+                self._answer(done, RequestError(FAILED, f"{name}: {failure}", data))
 
         call.ended = ended
         self._calls.add(call)
@@ -171,9 +169,3 @@ def refusal(error: BaseException) -> RequestError:
         return RequestError(FAILED, str(error), {"type": type(error).__name__, "message": str(error)})
     log.error("a mistake in SManager, met by a program's request", exc_info=error)
     return RequestError(INTERNAL_ERROR, "SManager made a mistake; its log says more")
-
-
-def described(error: str) -> dict[str, str]:
-    """An error as its type and its message."""
-    match = _EXCEPTION.fullmatch(error)
-    return {"type": match[1], "message": match[2] or ""} if match else {"type": "HostError", "message": error}
