@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """`Program` is imported only by who asks for it: few services are one, and the manager itself never is."""
+    """Import `Program` only on use: few services are programs, and the manager itself never needs it."""
     if name == "Program":
         from smanager.hosts.child.program import Program
 

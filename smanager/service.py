@@ -1,4 +1,4 @@
-"""What the author of a service subclasses; there is nothing else to learn."""
+"""What the author of a service subclasses and imports; there is nothing else to learn."""
 
 from __future__ import annotations
 
@@ -11,56 +11,60 @@ from typing import Annotated, Any, TypeVar
 class SService:
     """A service: its `cmd_` methods are the commands that people, scripts and programs may give it.
 
-    The first line of a method's docstring is its summary in lists. The words that a caller types are
-    bound to the method's positional parameters. A `toplevel_cmd_` method also runs without the
-    service's name. What a command returns is shown: a str as it is, nothing for None, and the items
-    of an iterator one by one as they come. Every method may be `async`.
+    The first line of a method's docstring is the command's summary in lists. The words that a caller types become the
+    method's arguments, converted as the parameters' annotations say. A `toplevel_cmd_` method also runs without the
+    service's name before it. A `complete_NAME(text, line, begidx, endidx)` method returns the words that Tab offers
+    for the command NAME.
 
-    Commands run in threads of the service's own process, several at once; `async` ones share one event
-    loop there. Each start makes a new object of the class.
+    Callers see what a command returns: a str as it is, nothing for None, a table for a list of dataclasses, named
+    tuples or mappings, and the items of an iterator one by one as they come. An exception reaches the caller as one
+    line, and the log as a traceback. Every method may be `async`.
 
-    How the service is kept up may be said by class attributes that have the names and values of the keys
-    in `smanager.toml`, such as `needs = ["database"]` or `watchdog = 30`; that file has the last word.
+    Plain commands run in threads of the service's own process, several at once; `async` ones share one event loop
+    there. Each start of the service makes a new object of the class. What the service prints goes to its log.
+
+    Class attributes may say how the service is kept up, with the names and values of the keys in `smanager.toml`, such
+    as `needs = ["database"]` or `watchdog = 30`; that file has the last word.
     """
 
     name: str = ""
-    """What people call the service; the class's name in lower case where it is empty."""
+    """The service's name for callers; empty for the class's name in lower case."""
 
     options: Mapping[str, Any] = {}
-    """What the configuration hands to the service: its `options`."""
+    """The service's `options` from the configuration."""
 
     calls_ready: bool = False
-    """Whether the service says with `ready` that it is ready; else it is when `start` has returned."""
+    """Whether the service calls `ready` when it is ready; otherwise it is ready when `start` has returned."""
 
     def start(self) -> object:
-        """Called once, before the first command; an exception here means that the service has fallen."""
+        """Prepare the service; called once, before the first command. An exception means that the start has failed."""
         return None
 
     def run(self) -> object:
-        """The service's own long-running work, if it has any; it should return soon after `stop`.
+        """Do the service's own long-running work, if any, and return soon after `stop` was called.
 
-        An exception here means that the service has fallen.
+        A service whose `run` has returned keeps serving commands. An exception means that the service has failed.
         """
         return None
 
     def stop(self) -> object:
-        """Told to end: release what is held, and let `run` return."""
+        """End the service: release what it holds, and let `run` return. Called in another thread than `run`."""
         return None
 
     def ready(self) -> None:
-        """Say that the service is ready, where `calls_ready` promises it."""
+        """Report that the service is ready; a service with `calls_ready` has to call this."""
         self._tell("ready")
 
     def alive(self) -> None:
-        """Say that the work goes on; with a `watchdog` of so many seconds, whoever is silent for longer is hung."""
+        """Report that `run` makes progress; silence for longer than `watchdog` seconds means that the service hangs."""
         self._tell("alive")
 
-    # What the host puts its own in the place of.
+    # The host sets or overrides these.
     _given: Mapping[str, Any] = {}
     _tell: Callable[..., object] = staticmethod(lambda what, value=None: None)
 
     def _signal(self, number: int) -> None:
-        """Send a signal to what it has outside its host's process, if anything."""
+        """Send a signal to the service's own process outside its host, if it has one."""
 
 
 T = TypeVar("T")
@@ -72,7 +76,7 @@ SECRET = "smanager: not in the audit journal"
 LINE = "smanager: the rest of the line"
 
 Secret = Annotated[T, SECRET]
-"""`password: Secret[str]` keeps an argument out of the audit journal."""
+"""An annotation that keeps an argument out of the audit journal: `password: Secret[str]`."""
 
 Line = Annotated[str, LINE]
 """`text: Line` takes the rest of the line as typed, quotes and all; no parameter but options may follow."""
@@ -135,18 +139,20 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a command may yield, again and again, to say how far it is."""
+    """What a command may yield, again and again, to report its progress."""
 
     done: float
+    """How much is done, in any unit."""
     total: float | None = None
-    """None where nobody knows."""
+    """How much there is to do, in the same unit; None if that is unknown."""
     text: str = ""
+    """What the command is doing now."""
 
 
-class Finished(Exception):  # noqa: N818 - an end is no error
-    """Raised by `run` where the service has come to its end by itself, unlike one that `run` only returns from."""
+class Finished(Exception):  # noqa: N818 - an end is not an error
+    """Raised by `run` when the service itself has ended; a `run` that returns leaves the service running."""
 
     def __init__(self, reason: str, clean: bool = True) -> None:
-        """`reason` is what people read; `clean` says whether it is a success."""
+        """`reason` is shown to people; `clean` says whether the end is a success."""
         super().__init__(reason)
         self.clean = clean

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeGuard
 
 from smanager.commands.record import CommandError, Failure
 from smanager.config.file import ConfigError
-from smanager.hosts.call import Sink
+from smanager.hosts.call import Ending, Sink
 from smanager.supervision.reports import Report, Tell
 
 REPORTS_LIMIT = 10_000
@@ -22,13 +22,11 @@ log = logging.getLogger("smanager")
 
 
 class Running(Protocol):
-    """A command that runs: a service's in its host, or one of the manager's own."""
+    """A command that runs: a service's in its host, or one of the manager's own. `Ending` says when each is called."""
 
     caption: str
-    ended: Callable[[Failure | None], None]
-    """Told once, when the caller need not wait any longer; None where the command succeeded."""
-    gone: Callable[[Failure | None], None]
-    """Told when the method itself has ended, which may be later."""
+    ended: Callable[[Failure | None], object]
+    gone: Callable[[Failure | None], object]
 
     def cancel(self, reason: str = ...) -> None: ...
 
@@ -78,14 +76,13 @@ def lasts(result: object) -> TypeGuard[Lasting]:
     return isinstance(result, Work | Endless | AsyncIterator | Awaitable)
 
 
-class OwnCall:
+class OwnCall(Ending):
     """One of the manager's own commands while it runs."""
 
     def __init__(self, result: Lasting, caption: str, sink: Sink) -> None:
         """Take the result or the items that `result` yields to `sink`."""
+        super().__init__()
         self.caption = caption
-        self.ended: Callable[[Failure | None], None] = lambda failure: None
-        self.gone: Callable[[Failure | None], None] = lambda failure: None
         self._result = result
         self._sink = sink
         self._reason = ""
@@ -122,11 +119,11 @@ class OwnCall:
     def _done(self, task: asyncio.Task[None]) -> None:
         if isinstance(self._result, Work) and not self._result.task.done():
             self._result.task.add_done_callback(lambda work: self.gone(self._failure(work)))
-            self.ended(Failure("continues in the background"))
+            self.tell_caller(Failure("continues in the background"))
             return
         failure = self._failure(task)
         self.gone(failure)
-        self.ended(failure)
+        self.tell_caller(failure)
 
     def _failure(self, task: asyncio.Future[None]) -> Failure | None:
         if task.cancelled():

@@ -182,7 +182,7 @@ def test_check_reports_every_problem(services: Path) -> None:
     )
     result = smanager("--check", "--services", services)
     assert result.returncode == 1
-    assert "unknown.py: line 3: cmd_x: what its annotation 'Foo' means is not known\n" in result.stdout
+    assert "unknown.py: line 3: cmd_x: its annotation 'Foo' is unknown\n" in result.stdout
     assert "Bar" not in result.stdout
     assert "x: Is there\n" in result.stdout
     assert "broken.py: line 1: SyntaxError" in result.stdout

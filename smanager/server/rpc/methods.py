@@ -93,7 +93,7 @@ class Methods:
         if running is None:
             self._answer(done, sink.result)
             return None
-        return self._follow(running, sink, done)
+        return self._follow(running, sink, done, "CommandError")
 
     def _begin_command(
         self, name: str, service: Service, command: Command, params: object, notify: Notify, done: Done
@@ -101,12 +101,14 @@ class Methods:
         sink = Results(notify)
         arguments = accepted(command, name, params)
         call = self._dispatcher.call(service, command, arguments, name, self._caller, sink, as_data=True)
-        return self._follow(call, sink, done)
+        return self._follow(call, sink, done, "HostError")
 
-    def _follow(self, running: Running, sink: Results, done: Done) -> Cancellable:
+    def _follow(self, running: Running, sink: Results, done: Done, kind: str) -> Cancellable:
+        """Answer when the command ends; `kind` is the type of a failure for which no exception was raised."""
+
         def ended(failure: Failure | None) -> None:
             self._running.discard(running)
-            self._answer(done, sink.result if failure is None else failed(running.caption, failure))
+            self._answer(done, sink.result if failure is None else failed(running.caption, failure, kind))
 
         running.ended = ended
         self._running.add(running)
@@ -170,9 +172,9 @@ class Results:
         self._notify("$/progress", {"done": done, "total": total, "text": text})
 
 
-def failed(caption: str, failure: Failure) -> RequestError:
+def failed(caption: str, failure: Failure, kind: str) -> RequestError:
     """The error of a command that ran."""
-    data = {"type": failure.type or "CommandError", "message": failure.message}
+    data = {"type": failure.type or kind, "message": failure.message}
     return RequestError(FAILED, f"{caption}: {failure}", data)
 
 

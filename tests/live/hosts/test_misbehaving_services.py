@@ -126,7 +126,7 @@ from smanager import SService
 from smanager.hosts import frames
 
 for descriptor in range(3, 30):
-    try: os.write(descriptor, frames.encode_data(frames.Kind.{kind}, 0, {data}))
+    try: os.write(descriptor, frames.encode_data(frames.FrameKind.{kind}, 0, {data}))
     except OSError: pass
 time.sleep(3600)
 class Liar(SService): pass
@@ -155,7 +155,7 @@ def test_frames_with_something_else_in_them_are_garbage(
 
 def test_a_host_that_sends_garbage_is_ended_and_replaced(hostile: Server) -> None:
     assert hostile.ask("hostile garbage") == "*** hostile garbage: its host died: killed by SIGKILL\n"
-    hostile.wait_for_log("the host sends garbage and is ended: ")
+    hostile.wait_for_log("the host sent garbage and is killed: ")
     wait_for(lambda: hostile.ask("hostile ok") == "ok\n", "the service to be back")
     assert hostile.ask("hostname") == "mycomputerhostname\n"
 

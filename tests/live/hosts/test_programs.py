@@ -118,7 +118,7 @@ def test_a_program_that_prints_nothing_any_more_is_hung(kept: Callable[..., Serv
         '[services.ticks]\nprogram = ["sh", "-c", "for i in 1 2 3 4 5 6; do echo tick; sleep 0.1; done; sleep 3600"]\n'
         'alive_when = { output = "tick", interval = 0.3, failures = 2 }'
     )
-    server.wait_for_log("ticks: hung: it printed no line that matches, 2 times in a row; started again at once")
+    server.wait_for_log("ticks: hung: it printed no matching line, 2 times in a row; started again at once")
 
 
 STUBBORN = """

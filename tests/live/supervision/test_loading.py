@@ -41,7 +41,7 @@ def test_files_that_do_not_import_are_named_and_the_rest_work(start: Callable[..
     assert "    unparsable.py: not loaded: line 2: SyntaxError: invalid syntax\n" in page
     assert "    unimportable.py: not loaded: line 1: ModuleNotFoundError: No module named 'missing_module'\n" in page
     assert "    deadly.py: not loaded: its host died while it was imported: exit status 7\n" in page
-    assert "    json.py: not loaded: a module named json exists already; rename the file\n" in page
+    assert "    json.py: not loaded: a module named json already exists; rename the file\n" in page
     assert re.search(
         r"    twin.py: not loaded: line 5: the name systemstatus is used in .*systemstatus\.py, line 5", page
     )

@@ -1,4 +1,4 @@
-"""Generators side by side in one thread: what they wait for comes, and nobody waits for another's."""
+"""Generators side by side in one thread: each gets what it waits for, and none waits for another's."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from time import monotonic
 
 import pytest
 
-from smanager.hosts.child.coroutines import Coroutine, Scheduler, Steps, Wait
+from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
 from tests.conftest import SECONDS
 
-speaker: ContextVar[str] = ContextVar("speaker", default="nobody")
+speaker: ContextVar[str] = ContextVar("speaker", default="none")
 
 
 @pytest.fixture(scope="module")
@@ -28,44 +28,44 @@ def pipe() -> Iterator[tuple[int, int]]:
         os.close(end)
 
 
-def test_what_can_be_read_is_told_to_whom_it_concerns(scheduler: Scheduler, pipe: tuple[int, int]) -> None:
+def test_a_task_is_sent_its_readable_descriptors(scheduler: Scheduler, pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     told = []
 
     def wait() -> Steps:
-        told.append((yield Wait([reader])))
-        told.append((yield Wait(until=0.0)))
+        told.append((yield WaitFor([reader])))
+        told.append((yield WaitFor(until=0.0)))
 
-    waiting = Coroutine(wait())
+    waiting = ScheduledTask(wait())
     scheduler.begin(waiting)
     os.write(writer, b"x")
     waiting.result(SECONDS)
     assert told == [{reader}, set()]
 
 
-def test_a_moment_comes_though_nothing_can_be_read(scheduler: Scheduler, pipe: tuple[int, int]) -> None:
+def test_a_moment_comes_though_nothing_is_readable(scheduler: Scheduler, pipe: tuple[int, int]) -> None:
     moment = monotonic() + 0.05
     came = []
 
     def wait() -> Steps:
-        assert (yield Wait(pipe[:1], until=moment)) == set()
+        assert (yield WaitFor(pipe[:1], until=moment)) == set()
         came.append(monotonic())
 
-    waiting = Coroutine(wait())
+    waiting = ScheduledTask(wait())
     scheduler.begin(waiting)
     waiting.result(SECONDS)
     assert came[0] >= moment
 
 
-def test_who_is_woken_looks_around_and_the_others_wait_on(scheduler: Scheduler, pipe: tuple[int, int]) -> None:
+def test_a_woken_task_takes_a_step_and_the_others_keep_waiting(scheduler: Scheduler, pipe: tuple[int, int]) -> None:
     looks: list[str] = []
 
     def wait(name: str) -> Steps:
         looks.append(name)
-        yield Wait(pipe[:1] if name == "other" else ())
+        yield WaitFor(pipe[:1] if name == "other" else ())
         looks.append(name)
 
-    other, woken = Coroutine(wait("other")), Coroutine(wait("woken"))
+    other, woken = ScheduledTask(wait("other")), ScheduledTask(wait("woken"))
     for coroutine in (other, woken):
         scheduler.begin(coroutine)
     scheduler.wake(woken)
@@ -77,12 +77,12 @@ def test_who_is_woken_looks_around_and_the_others_wait_on(scheduler: Scheduler, 
     scheduler.wake(other)  # which has ended: nothing happens
 
 
-def test_an_error_is_its_own_end_only(scheduler: Scheduler) -> None:
+def test_an_error_ends_only_its_own_task(scheduler: Scheduler) -> None:
     def fail() -> Steps:
-        yield Wait(until=0.0)
+        yield WaitFor(until=0.0)
         raise ValueError("as told")
 
-    failing = Coroutine(fail())
+    failing = ScheduledTask(fail())
     scheduler.begin(failing)
     with pytest.raises(ValueError, match="as told"):
         failing.result(SECONDS)
@@ -93,21 +93,21 @@ def test_a_generator_that_waits_for_nothing_ends_at_once(scheduler: Scheduler) -
     def end() -> Steps:
         yield from ()
 
-    ending = Coroutine(end())
+    ending = ScheduledTask(end())
     scheduler.begin(ending)
     ending.result(SECONDS)
 
 
-def test_each_runs_in_the_context_in_which_it_was_made(scheduler: Scheduler) -> None:
+def test_each_task_runs_in_the_context_in_which_it_was_made(scheduler: Scheduler) -> None:
     heard = []
 
     def listen() -> Steps:
-        yield Wait(until=0.0)
+        yield WaitFor(until=0.0)
         heard.append(speaker.get())
 
-    token = speaker.set("somebody")
-    listening = Coroutine(listen())
+    token = speaker.set("a service")
+    listening = ScheduledTask(listen())
     speaker.reset(token)
     scheduler.begin(listening)
     listening.result(SECONDS)
-    assert heard == ["somebody"]
+    assert heard == ["a service"]
