@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import re
 import signal
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from smanager.commands.record import JSON, CommandError, Status, split_words
 from smanager.config.service import some_seconds
-from smanager.logs.history import Feed, Line
+from smanager.logs.history import Feed, LogLine
 from smanager.shells import statuspages
 from smanager.shells.arguments import Arguments, count, is_number, seconds
 from smanager.shells.base import Outcome, Repeat
 from smanager.shells.people import People
 from smanager.shells.running import Following, Wait, Work, send_signal, until
 from smanager.supervision.keeper import Keeper
+from smanager.supervision.reports import Report, Tell
 from smanager.supervision.selection import chosen
 from smanager.supervision.states import State
 from smanager.terminal.text import begins
@@ -163,18 +164,18 @@ class Operations(People):
         if problems or any(keeper.state is not State.RUNNING for keeper in keepers):
             raise CommandError("not everything is running; the lines above say why")
 
-    def tell(self, line: str) -> None:
-        self.stdout.write(line + "\n")
+    def tell(self, line: object) -> None:
+        self.stdout.write(f"{line}\n")
 
     def note(self, line: str) -> None:
         """Tell something besides the result, for which its one JSON document has no place."""
         if not self.results.as_data:
             self.tell(line)
 
-    def teller(self, name: str) -> Callable[[str], object]:
+    def teller(self, name: str) -> Tell:
         """Tells of services, but not of those that the caller knows nothing of and that are drawn in by others."""
         known = self.permitted(name)
-        return lambda line: self.tell(line) if is_known(line, known, self.manager.keepers) else None
+        return lambda report: self.tell(report) if is_known(str(report), known, self.manager.keepers) else None
 
     def do_why(self, arg: str) -> None:
         """say why services are as they are
@@ -213,23 +214,23 @@ class Operations(People):
         self.show_lines(shown, options.follow)
         return self.following("events", [self.manager.events]) if options.follow else None
 
-    def following(self, name: str, feeds: Sequence[Feed[Line]]) -> Following[Line]:
+    def following(self, name: str, feeds: Sequence[Feed[LogLine]]) -> Following[LogLine]:
         """Show what comes, as long as the caller may see it."""
 
-        def show(line: Line) -> None:
+        def show(line: LogLine) -> None:
             if self.caller.permissions.allow_on(name, line.service):
                 self.show_line(line)
 
         return Following(name, feeds, show, self.results)
 
-    def show_lines(self, lines: Sequence[Line], as_stream: bool) -> None:
+    def show_lines(self, lines: Sequence[LogLine], as_stream: bool) -> None:
         if as_stream:  # each for itself, as those that follow
             for line in lines:
                 self.show_line(line)
         else:
             self.results.page("".join(map(statuspages.dated, lines)), list(map(statuspages.line_facts, lines)))
 
-    def show_line(self, line: Line) -> None:
+    def show_line(self, line: LogLine) -> None:
         self.results.page(statuspages.dated(line), statuspages.line_facts(line))
 
     def do_wait(self, arg: str) -> Outcome:
@@ -263,9 +264,9 @@ class Operations(People):
             raise CommandError("plan: usage: plan stop SERVICE ..., or plan restart SERVICE ...", Status.UNUSABLE)
         keepers = self.meant("plan", names)
         if verb == "restart":
-            keepers = self.manager.dependencies.sharing(keepers)
+            keepers = self.manager.order.sharing(keepers)
         known = self.permitted("plan")
-        for keeper in self.manager.dependencies.stopped_with(keepers):
+        for keeper in self.manager.order.stopped_with(keepers):
             if keeper.name in known:
                 self.tell(f"{verb} {keeper.name}, which is {keeper.state.value}")
 
@@ -316,16 +317,16 @@ class Operations(People):
         something is wrong; with --dry-run it only says.
         """
         options = _RELOAD.read(arg)
-        told: list[str] = []
+        told: list[Report] = []
 
-        def tell(line: str) -> None:
-            told.append(line)
-            self.tell(line)
+        def tell(report: Report) -> None:
+            told.append(report)
+            self.tell(report)
 
         async def reload() -> None:
             if options.dry_run:
                 for change in (await self.manager.plan()).changes:
-                    tell(str(change))
+                    tell(change)
             else:
                 await self.manager.reload(self.caller, tell)
             if not told:

@@ -7,11 +7,11 @@ from typing import Any
 
 from smanager.access.callers import Caller
 from smanager.commands.record import CommandError, Status, split_words
-from smanager.logs.history import duration_text
 from smanager.shells.arguments import is_number
 from smanager.shells.base import Shell
 from smanager.supervision.manager import Manager
 from smanager.supervision.sessions import Present
+from smanager.terminal.wording import duration_text
 
 MESSAGE_LIMIT = 1000
 """Characters of a broadcast."""

@@ -9,9 +9,9 @@ from itertools import accumulate
 from time import monotonic
 from typing import Any, Protocol
 
-from smanager.logs.history import duration_text
 from smanager.terminal.cells import CELL_LIMIT, cut, padded, text_width
 from smanager.terminal.text import visible
+from smanager.terminal.wording import duration_text
 
 SHORTEST_CELL = 4
 """Characters to which a column may be cut; the last columns are left out where that is not enough."""

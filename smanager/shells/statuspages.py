@@ -6,11 +6,12 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from smanager.logs.history import Life, Line, clock_text, duration_text
+from smanager.logs.history import LifeRecord, LogLine
 from smanager.supervision.jobs import Job
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.states import State
 from smanager.system.procfs import usage
+from smanager.terminal.wording import clock_text, duration_text
 
 Knows = Callable[[str], bool]
 """Whether somebody may know a service of this name."""
@@ -90,7 +91,7 @@ def reasons(keeper: Keeper, knows: Knows) -> dict[str, Any]:
     }
 
 
-def _life(life: Life) -> list[str]:
+def _life(life: LifeRecord) -> list[str]:
     begun = f"  {clock_text(life.when)}: started by {life.asked_by}"
     if life.ready is not None:
         begun += f", ready after {duration_text(life.ready - life.begun)}"
@@ -100,7 +101,7 @@ def _life(life: Life) -> list[str]:
     return [begun, f"{end}; {life.decision}" if life.decision else end]
 
 
-def line_facts(line: Line) -> dict[str, Any]:
+def line_facts(line: LogLine) -> dict[str, Any]:
     """A line of a log, or an event."""
     return {"when": line.when, "service": line.service, "text": line.text}
 
@@ -116,5 +117,5 @@ def job_facts(job: Job) -> dict[str, Any]:
     return {"id": job.number, "command": job.caption, "from": str(job.caller), "since": running}
 
 
-def dated(line: Line) -> str:
+def dated(line: LogLine) -> str:
     return f"{clock_text(line.when)} {line.service}: {line.text}\n"

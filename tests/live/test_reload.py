@@ -124,7 +124,7 @@ def test_what_somebody_has_stopped_is_not_started_by_a_file(two: Server) -> None
     reconfigure(TWO + "enabled = false\n")
     assert two.ask("reload") == "stop two: it is not enabled\n"
     reconfigure(TWO)
-    assert two.ask("reload") == "change two: it is enabled, and stays stopped, as was asked\n"
+    assert two.ask("reload") == "change two: it is enabled, but stays stopped, because a user stopped it\n"
     is_in(two, "two", "stopped")
 
 
@@ -158,7 +158,7 @@ def test_a_file_is_other_for_whoever_runs_what_it_was(two: Server) -> None:
             "*** reload: smanager.toml: [services.one] program is 5, and should be a list of",
         ),
         ("servicse = 1", "*** reload: smanager.toml: there is no setting 'servicse'; did you mean services?"),
-        (TWO + 'after = ["two"]', "*** reload: smanager.toml: [services.two] needs a circle: two → two"),
+        (TWO + 'after = ["two"]', "*** reload: smanager.toml: [services.two] dependency cycle: two → two"),
         (
             TWO + '[services.systemstatus]\ndirectory = "x"',
             "*** reload: smanager.toml: [services.systemstatus] directory: ",

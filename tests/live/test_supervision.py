@@ -250,7 +250,7 @@ def test_what_is_stopped_stays_stopped_over_a_restart_of_the_manager(kept: Calla
     server.stop()
     server = kept()
     assert re.search(
-        r"^neighbour +running\nsteady +stopped \(as was asked before\)$", server.ask("services"), re.MULTILINE
+        r"^neighbour +running\nsteady +stopped \(by a user, earlier\)$", server.ask("services"), re.MULTILINE
     )
     assert server.ask("restart").splitlines() == ["neighbour: running"]
     server.ask("start steady")
@@ -332,13 +332,13 @@ def test_who_waits_for_a_start_keeps_nobody_from_a_stop(kept: Callable[..., Serv
         assert server.ask("stop database").count("stopped") == 3
 
 
-def test_a_circle_is_an_error_of_the_configuration(kept: Callable[..., Server], directory: Path) -> None:
-    circle = CHAIN.replace("[services.database]", '[services.database]\nneeds = ["web"]')
-    server = kept(circle)
-    assert "[services.database] needs a circle: database → web → database" in server.ask("services")
+def test_a_dependency_cycle_is_an_error_in_the_configuration(kept: Callable[..., Server], directory: Path) -> None:
+    cycle = CHAIN.replace("[services.database]", '[services.database]\nneeds = ["web"]')
+    server = kept(cycle)
+    assert "[services.database] dependency cycle: database → web → database" in server.ask("services")
     check = subprocess.run([*server.command[:2], "--check"], capture_output=True, text=True, timeout=20, check=False)
     assert check.returncode == 1
-    assert "needs a circle: " in check.stdout
+    assert "dependency cycle: " in check.stdout
 
 
 # Commands.

@@ -150,7 +150,9 @@ class BuiltIns:
         if dry_run:
             return list(map(str, (await self._manager.plan()).changes))
         told: list[str] = []
-        await asyncio.shield(asyncio.ensure_future(self._manager.reload(self._caller, told.append)))
+        await asyncio.shield(
+            asyncio.ensure_future(self._manager.reload(self._caller, lambda one: told.append(str(one))))
+        )
         return told
 
     async def sessions_list(self) -> list[dict[str, object]]:
@@ -265,7 +267,9 @@ class BuiltIns:
     ) -> list[dict[str, object]]:
         keepers = self._meant(verb, names)
         told: list[str] = []
-        await asyncio.shield(asyncio.ensure_future(change(keepers, self._caller, told.append)))  # never half done
+        await asyncio.shield(
+            asyncio.ensure_future(change(keepers, self._caller, lambda one: told.append(str(one))))
+        )  # never half done
         if wanted and any(keeper.state is not wanted for keeper in keepers):
             known = self._manager.permitted(self._caller, verb)
             told = [line for line in told if is_known(line, known, self._manager.keepers)]
