@@ -7,12 +7,12 @@ from time import monotonic
 from typing import Any, Protocol
 
 from smanager.commands.jsonable import jsonable
-from smanager.logs.history import duration_text
 from smanager.shells.texts import text_of
 from smanager.supervision.commands.manager import Screen
 from smanager.terminal.cells import cut
 from smanager.terminal.tables import CUT
 from smanager.terminal.text import visible
+from smanager.terminal.wording import duration_text
 
 BAR_WIDTH = 20
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from smanager.shells.operations import BUILT_INS
+
 from tests.conftest import ROOT, Server
 from tests.live.clients import SEPARATOR, Person
 
