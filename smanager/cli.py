@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from smanager.access import audit
+from smanager.access import audit, origin
 from smanager.access.audit import Audit, Need
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
@@ -121,7 +121,7 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
     reloads: set[asyncio.Task[None]] = set()
     loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(asyncio.create_task(reload(manager))))
     try:
-        await manager.begin(Caller("the manager"))
+        await manager.begin(Caller(origin.MANAGER))
         if not manager.end.is_set():
             await listeners.serve(Shells(manager), identities)
             say(f"listening on {', '.join(addresses)}")
@@ -142,7 +142,7 @@ async def reload(manager: Manager) -> None:
     log = logging.getLogger("smanager")
     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
-        await manager.reload(Caller("SIGHUP"), lambda text: log.info("reload: %s", text))
+        await manager.reload(Caller(origin.SIGHUP), lambda text: log.info("reload: %s", text))
     except IncompleteError as error:
         log.error("reload: %s", error)
     except (ConfigError, CommandError) as error:
@@ -162,7 +162,7 @@ def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: 
         if session.caller and not identities.still_holds(session.caller):
             tell(f"end the session of {session.caller}: the user has changed")
             session.farewell("your user has changed: log in again")
-            manager.audit.kicked(session.caller, Caller("a reload"))
+            manager.audit.kicked(session.caller, Caller(origin.RELOAD))
     manager.jobs.end_those(lambda job: not identities.still_holds(job.caller), "its user has changed")
     manager.jobs.end_those(lambda job: not job.is_shown_to(job.caller), "it is not allowed any more")
     return listeners.renew_certificates(tell)

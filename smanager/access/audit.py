@@ -24,6 +24,7 @@ from smanager.commands.record import Command, CommandError
 
 if TYPE_CHECKING:
     from smanager.access.callers import Caller
+    from smanager.access.origin import Origin
     from smanager.commands.arguments import Arguments
 
 FILE = "audit.jsonl"
@@ -120,9 +121,9 @@ class Audit:
         """Somebody has shown who it is."""
         self.write("login", **_who(caller), proof=caller.proof)
 
-    def failure(self, origin: str, user: str, proof: str) -> None:
+    def failure(self, origin: Origin, user: str, proof: str) -> None:
         """Somebody has tried to."""
-        self.write("login failed", user=cut(user), **{"from": origin}, proof=proof)
+        self.write("login failed", user=cut(user), **{"from": str(origin)}, proof=proof)
 
     def refused(self, caller: Caller, name: str, reason: str) -> None:
         """A caller wanted a command that there is none of for it, or gave it the wrong arguments."""
@@ -279,7 +280,7 @@ def told(command: Command, arguments: Arguments) -> dict[str, Any]:
 
 
 def _who(caller: Caller) -> dict[str, str]:
-    found = {"user": caller.user, "from": caller.origin}
+    found = {"user": caller.user, "from": str(caller.origin)}
     return {**found, "for": caller.behalf} if caller.behalf else found
 
 

@@ -76,7 +76,7 @@ def whoami(caller: Caller) -> dict[str, Any]:
     """A caller, for programs."""
     return {
         "user": caller.user or None,
-        "from": caller.origin,
+        "from": str(caller.origin),
         "proof": caller.proof or None,
         "for": caller.behalf or None,
         "roles": list(caller.permissions.roles),
@@ -95,7 +95,7 @@ def _session(present: Present, shown: set[str]) -> dict[str, Any]:
     return {
         "id": present.number,
         "user": user or None,
-        "from": present.peer,
+        "from": str(present.peer),
         "since": round(monotonic() - present.since, 3),
         "kind": present.kind if who else "not logged in",
         "doing": (doing if doing in shown or not doing else "a command") or None,

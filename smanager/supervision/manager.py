@@ -12,6 +12,7 @@ from typing import Any
 
 from smanager.access.audit import NOT_ALLOWED, Audit, told
 from smanager.access.callers import Caller
+from smanager.access.origin import SHUTDOWN
 from smanager.access.roles import Roles
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError, Status
@@ -99,7 +100,7 @@ class Manager:
         """Stop all services, those first that others do not need; none is left after STOP_SECONDS."""
         self.pool.shut()
         stopping = asyncio.ensure_future(
-            self._together.stop(list(self.keepers.values()), Caller("the manager's end"), lambda text: None)
+            self._together.stop(list(self.keepers.values()), Caller(SHUTDOWN), lambda text: None)
         )
         if not (await asyncio.wait([stopping], timeout=STOP_SECONDS))[0]:
             log.warning("not all services have stopped within %g s; they are killed", STOP_SECONDS)
