@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from smanager.access import audit
+from smanager.access import audit, origin
 from smanager.access.audit import Audit, Need
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
@@ -129,7 +129,7 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
     reloads: set[asyncio.Task[None]] = set()
     loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(asyncio.create_task(reload(manager))))
     try:
-        await manager.begin(Caller("the manager"))
+        await manager.begin(Caller(origin.MANAGER))
         if not manager.end.is_set():
             await listeners.serve(Shells(Dispatcher(manager, OWN_COMMANDS)), identities)
             say(f"listening on {', '.join(addresses)}")
@@ -150,7 +150,7 @@ async def reload(manager: Manager) -> None:
     log = logging.getLogger("smanager")
     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
-        await manager.reload(Caller("SIGHUP"), lambda report: log.info("reload: %s", report))
+        await manager.reload(Caller(origin.SIGHUP), lambda report: log.info("reload: %s", report))
     except IncompleteError as error:
         log.error("reload: %s", error)
     except (ConfigError, CommandError) as error:
@@ -170,7 +170,7 @@ def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: 
         if session.caller and not identities.still_holds(session.caller):
             tell(Notice(f"end the session of {session.caller}: the user has changed"))
             session.farewell("your user has changed: log in again")
-            manager.audit.kicked(session.caller, Caller("a reload"))
+            manager.audit.kicked(session.caller, Caller(origin.RELOAD))
     manager.jobs.end_those(lambda job: not identities.still_holds(job.caller), "its user has changed")
     manager.jobs.end_those(lambda job: not job.is_shown_to(job.caller), "it is not allowed any more")
     return listeners.renew_certificates(lambda text: tell(Notice(text)))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from smanager.access.audit import Audit
 from smanager.access.callers import Caller
+from smanager.access.origin import SHUTDOWN
 from smanager.access.roles import Roles
 from smanager.config.file import Services
 from smanager.hosts.pool import Pool, Slot
@@ -98,7 +99,7 @@ class Manager:
         """Stop all services in their order; kill what is left after STOP_SECONDS."""
         self.pool.shut()
         everything = list(self.keepers.values())
-        stopping = asyncio.ensure_future(self._group.stop(everything, Caller("the manager's end"), tell_nobody))
+        stopping = asyncio.ensure_future(self._group.stop(everything, Caller(SHUTDOWN), tell_nobody))
         if not (await asyncio.wait([stopping], timeout=STOP_SECONDS))[0]:
             log.warning("not all services have stopped within %g s; killing them", STOP_SECONDS)
             self.pool.kill()
