@@ -110,7 +110,8 @@ class OwnCall(Ending):
             if (value := await self._result) is not None:
                 self._sink.value(value)
             return
-        async with aclosing(self._result.__aiter__()) as items:
+        items = self._result if isinstance(self._result, AsyncGenerator) else self._result.__aiter__()
+        async with aclosing(items):
             async for item in items:
                 self._sink.item(item)
                 await self._is_read.wait()
