@@ -30,6 +30,7 @@ from smanager.supervision.catalogue import Catalogue
 from smanager.supervision.manager import IncompleteError, Manager
 from smanager.supervision.storage import Storage, StorageError, UnwritableError
 from smanager.system import orphans, systemd
+from smanager.system.errors import in_words
 from smanager.terminal.text import as_bytes
 
 
@@ -82,7 +83,7 @@ def audit_for(options: Config, storage: Storage) -> Audit:
     try:
         return Audit(file, need, given.syslog)
     except OSError as error:
-        raise ConfigError(f"{file}: the audit journal cannot be written: {error.strerror}") from None
+        raise ConfigError(f"{file}: the audit journal cannot be written: {in_words(error)}") from None
 
 
 def storage_for(options: Config, name: str) -> Storage:
@@ -192,4 +193,4 @@ def write_out(text: str) -> None:
     except BrokenPipeError:
         pass  # a reader that has seen enough is no mistake
     except OSError as error:
-        raise CommandError(f"cannot write the output: {error.strerror}") from None
+        raise CommandError(f"cannot write the output: {in_words(error)}") from None

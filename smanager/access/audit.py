@@ -7,6 +7,7 @@ characters, so that nothing in it can pass for another line.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from smanager.commands.record import Command, CommandError
+from smanager.system.errors import in_words
 
 if TYPE_CHECKING:
     from smanager.access.callers import Caller
@@ -174,7 +176,7 @@ class Audit:
             self._put(self._path, "".join(lines).encode())
         except OSError as error:
             if not self.lost:
-                log.error("%s: the audit journal cannot be written: %s", self._path, error.strerror)
+                log.error("%s: the audit journal cannot be written: %s", self._path, in_words(error))
             lost = len(lines) - bool(self._untold)
             self.lost += lost
             self._untold += lost
@@ -207,7 +209,7 @@ class Audit:
             with suppress(OSError):
                 os.ftruncate(self._file, self._size - done)
                 self._size -= done
-            raise OSError(28, os.strerror(28))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _is_elsewhere(self, path: Path) -> bool:
         """Whether somebody else has put the file aside, as logrotate does; looked at once a second."""
@@ -227,7 +229,7 @@ class Audit:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077:
             os.close(file)
-            raise OSError(1, "it should be a file that nobody else may read or write")
+            raise OSError(errno.EPERM, "it should be a file that nobody else may read or write")
         self._file, self._size = file, found.st_size
 
     def _put_aside(self, path: Path) -> None:
@@ -255,7 +257,7 @@ class Syslog:
             self._failed = False
         except OSError as error:  # it is away, or busy: the journal itself has the lines
             if not self._failed:
-                log.warning("%s: audit lines do not get there: %s", SYSLOG_SOCKET, error.strerror)
+                log.warning("%s: audit lines do not get there: %s", SYSLOG_SOCKET, in_words(error))
             self._failed = True
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from smanager.config.listener import (
 )
 from smanager.config.listener import KEYS as LISTENER_KEYS
 from smanager.config.service import SettingsError, boolean, checked, list_of, nearest, port, settings_of, some, text
+from smanager.system.errors import in_words
 
 USERS_FILE = "smanager-users.json"
 """The users' file where nothing else is said, beside the configuration or here."""
@@ -274,7 +275,7 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         written = tomllib.loads(path.read_text())
     except OSError as error:
-        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise ConfigError(f"{path}: {in_words(error)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
     try:

@@ -18,7 +18,8 @@ from smanager.commands.arguments import Arguments
 from smanager.hosts import frames
 from smanager.hosts.call import Call, Sink
 from smanager.hosts.frames import Frame, FrameDecoder, FrameError, Kind
-from smanager.terminal.text import CUT, exit_reason
+from smanager.system.errors import exit_reason
+from smanager.terminal.text import CUT
 
 T = TypeVar("T")
 K = TypeVar("K")

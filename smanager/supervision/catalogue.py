@@ -16,6 +16,7 @@ from smanager.hosts.source import services_files
 from smanager.logs.history import History, listed
 from smanager.supervision.graph import circles
 from smanager.supervision.states import State
+from smanager.system.errors import in_words
 
 
 @dataclass(eq=False, slots=True)
@@ -131,7 +132,7 @@ class Catalogue:
         try:
             paths = [path for directory in services.directories for path in services_files(directory)]
         except OSError as error:
-            raise CommandError(f"cannot read the services directory {error.filename}: {error.strerror}") from None
+            raise CommandError(f"cannot read the services directory {error.filename}: {in_words(error)}") from None
         files = {path: self.files.get(path) or ServicesFile(path) for path in paths}
         if path := services.path:
             files[path] = self.files.get(path) or ServicesFile(path, is_code=False)

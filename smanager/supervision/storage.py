@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+
+from smanager.system.atomic import replacing
+from smanager.system.errors import in_words
+from smanager.system.lock import LockHeldError, lock
 
 STOPPED = "stopped.json"
 LOCK = "lock"
@@ -74,20 +77,12 @@ class Storage:
         if self.directory is None:
             return ""
         path = self.directory / STOPPED
-        partial = path.with_suffix(".partial")
         try:
-            with partial.open("w") as file:
+            with replacing(path, last=path.with_suffix(".last")) as file:
                 json.dump({"format": FORMAT, "stopped": sorted(names)}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            path.with_suffix(".last").unlink(missing_ok=True)
-            with suppress(OSError):  # at the first time there is none; some disks have no links
-                path.with_suffix(".last").hardlink_to(path)
-            partial.replace(path)
-            _sync_directory(self.directory)
         except OSError as error:
-            log.error("%s: what is stopped cannot be kept: %s", path, error.strerror)
-            return f"{path}: {(error.strerror or str(error)).lower()}"
+            log.error("%s: what is stopped cannot be kept: %s", path, in_words(error))
+            return f"{path}: {in_words(error)}"
         return ""
 
     def close(self) -> None:
@@ -107,34 +102,23 @@ def _names_in(path: Path) -> set[str]:
     return set(names)
 
 
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _locked(directory: Path) -> int:
     """A descriptor that holds the directory's lock for as long as it is open."""
+    path = directory / LOCK
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise UnwritableError(
-            f"the state directory {directory} cannot be used: {(error.strerror or str(error)).lower()}; "
-            "name another with --state-dir DIR"
-        ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
-        os.close(lock)
+        descriptor = lock(path)
+    except LockHeldError:
+        holder = path.read_text(errors="replace").strip() or "unknown"
         raise StorageError(
             f"the state directory {directory} is in use by another manager, process {holder}; "
             "stop that one, or name another directory with --state-dir DIR"
         ) from None
+    except OSError as error:
+        raise UnwritableError(
+            f"the state directory {directory} cannot be used: {in_words(error)}; name another with --state-dir DIR"
+        ) from None
     with suppress(OSError):  # on a full disk the lock counts all the same
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor

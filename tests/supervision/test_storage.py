@@ -66,7 +66,7 @@ def test_a_directory_that_cannot_be_is_said_in_one_line(tmp_path: Path) -> None:
 
 def test_a_disk_that_takes_nothing_is_no_end(directory: Path) -> None:
     storage = Storage(directory)
-    (directory / STOPPED).with_suffix(".partial").mkdir()
+    (directory / f".{STOPPED}.new").mkdir()
     storage.keep_stopped({"web"})
     assert storage.stopped() == set()
 
