@@ -18,9 +18,10 @@ from smanager.access.callers import Caller
 from smanager.access.identities import Identities
 from smanager.access.users import UsersError, UsersFile
 from smanager.commands.record import CommandError
-from smanager.config import file as config
-from smanager.config.file import Config, ConfigError
+from smanager.config import options as command_line
+from smanager.config.file import ConfigError, read_file
 from smanager.config.listener import with_passed
+from smanager.config.options import Config, default_state_directory
 from smanager.logs.manager_log import log_to_stderr, write_all
 from smanager.server.listeners import Listeners
 from smanager.shells import pages, reference
@@ -42,8 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if arguments[:1] in (["user"], ["token"]):
             from smanager.access import administration  # which the manager itself needs not
 
-            return administration.run(arguments, config.users_file, config.role_names)
-        options = config.read(arguments)
+            return administration.run(
+                arguments, lambda path: read_file(path).users_file, lambda path: read_file(path).role_names
+            )
+        options = command_line.read(arguments)
         log = log_to_stderr(options.verbose)
         if options.check:
             return asyncio.run(check(new_manager(options, Storage(None))))
@@ -96,7 +99,7 @@ def storage_for(options: Config, name: str) -> Storage:
     is_picked = any(one.tcp and one.tcp[1] == 0 for one in options.listeners)
     if options.state_directory or (is_picked and "STATE_DIRECTORY" not in os.environ):
         return Storage(options.state_directory)
-    directory = config.default_state_directory(name)
+    directory = default_state_directory(name)
     try:
         return Storage(directory)
     except UnwritableError as error:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Container, Iterable, Sequence
 
 from smanager.commands.record import JSON, CommandError, Status, split_words
-from smanager.config.service import some_seconds
+from smanager.config.checks import some_seconds
 from smanager.logs.history import Feed, Line
 from smanager.shells import statuspages
 from smanager.shells.arguments import Arguments, count, is_number, seconds

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from smanager.commands.record import Command, CommandError
+from smanager.config.checks import SettingsError, nearest
 from smanager.config.file import Services
-from smanager.config.service import Settings, SettingsError, nearest, settings_of
+from smanager.config.service import Settings, settings_of
 from smanager.hosts.source import services_files
 from smanager.logs.history import History, listed
 from smanager.supervision.graph import circles

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from smanager.config.checks import SettingsError
 from smanager.config.file import ConfigError, Services
-from smanager.config.service import PROGRAM_KEYS, Settings, SettingsError, settings_of
+from smanager.config.service import PROGRAM_KEYS, Settings, settings_of
 from smanager.hosts.source import fingerprint
 from smanager.supervision.catalogue import Catalogue, Service, ServicesFile
 from smanager.supervision.graph import circles

@@ -148,7 +148,7 @@ def with_free_aliases(commands: Sequence[Command], complain: Callable[[str, obje
 
 def given_by(service: type[SService], is_program: bool) -> dict[str, Any]:
     """The settings among a class's attributes; a method or a property that has the name of one is none."""
-    keys = CLASS_KEYS + PROGRAM_KEYS * is_program
+    keys = (*CLASS_KEYS, *PROGRAM_KEYS) if is_program else CLASS_KEYS
     bases = [base for base in reversed(service.__mro__) if base.__module__.partition(".")[0] not in _OURS]
     given = {key: vars(base)[key] for base in bases for key in keys if key in vars(base)}
     given = {key: value for key, value in given.items() if not hasattr(value, "__get__")}

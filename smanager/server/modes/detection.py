@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from smanager.config.listener import Mode
+from smanager.config.listener import ListenerMode
 from smanager.server.modes.person import LineMode, Terminal
 from smanager.server.modes.person_login import Login
 from smanager.server.modes.script import Script, text_in
@@ -41,13 +41,13 @@ class Opening(Unoccupied):
         self._codec: TelnetCodec | None = None
         self._events: list[Event] = []
         self._early = 0
-        self._is_telnet = session.settings.mode is Mode.TELNET
+        self._is_telnet = session.settings.mode is ListenerMode.TELNET
 
     def begin(self) -> None:
         """Find out what it is, as far as its listener leaves that open."""
         if self._is_telnet:
             self._offer()
-        elif self._session.settings.mode is Mode.AUTO:
+        elif self._session.settings.mode is ListenerMode.AUTO:
             self._session.set_timer(QUIET_BEFORE_OFFER, self._offer)
         elif self._session.caller is None:
             self._begin_script(b"")  # else it may yet say who it is, by what it sends first
@@ -57,7 +57,7 @@ class Opening(Unoccupied):
             self._log_in(data)
             return
         if self._codec is None:
-            if data[0] != IAC or self._session.settings.mode is not Mode.AUTO:
+            if data[0] != IAC or self._session.settings.mode is not ListenerMode.AUTO:
                 self._begin_script(data)
                 return
             self._codec = TelnetCodec()
@@ -126,7 +126,7 @@ class Opening(Unoccupied):
             self._session.mode = self
             self._wait_for_answer(self._codec)
             self.receive(data)
-        elif data[0] == IAC and self._session.settings.mode is Mode.AUTO:
+        elif data[0] == IAC and self._session.settings.mode is ListenerMode.AUTO:
             self._session.mode = Opening(self._session)
             self._session.mode.receive(data)
         else:
