@@ -36,6 +36,15 @@ class Key(NamedTuple):
     default: object
     """As in the file; None if the key has no default of its own."""
 
+    @property
+    def values(self) -> str:
+        """What the key may be, as its check says."""
+        try:
+            self.check(None)  # TOML has no null
+        except ValueError as error:
+            return str(error)
+        raise AssertionError("a check took None")
+
 
 def setting(check: Callable[[object], Any], meaning: str, default: object = None, unset: object = None) -> Any:
     """A field of a table's dataclass. Without a default in the file's terms, its value is `unset`."""
@@ -82,7 +91,10 @@ def text(value: object) -> str:
 
 
 def path(value: object) -> Path:
-    return Path(text(value)).expanduser()
+    try:
+        return Path(text(value)).expanduser()
+    except ValueError:
+        raise ValueError("a path") from None
 
 
 def seconds(value: object) -> float:

@@ -97,11 +97,12 @@ RELOADED = ("services_dirs", "exit_on", "services", "roles")
 
 TABLES = {
     "": ROOT_KEYS,
+    "[services.NAME]": service.SERVICE_KEYS,
+    "[services.NAME] of a program": service.PROGRAM_KEYS,
+    "ready_when = {...}, alive_when = {...}": service.PROBE_KEYS,
     "[listeners.NAME]": listener.KEYS,
-    "tls": listener.TLS_KEYS,
+    "tls = {...}": listener.TLS_KEYS,
     "[roles.NAME]": ROLE_KEYS,
-    "[services.NAME]": service.KEYS,
-    "ready_when, alive_when": service.PROBE_KEYS,
 }
 """All tables of the file with their keys."""
 

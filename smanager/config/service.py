@@ -11,7 +11,6 @@ from typing import Any
 
 from smanager.config.checks import (
     HIGHEST_PORT,
-    Key,
     SettingsError,
     boolean,
     checked,
@@ -32,9 +31,10 @@ PROBE_EXAMPLE = "a table with one of output, port and command, such as { port = 
 
 
 def _pattern(value: object) -> re.Pattern[str]:
+    written = text(value)
     try:
-        return re.compile(text(value))
-    except (re.error, ValueError) as error:
+        return re.compile(written)
+    except re.error as error:
         raise ValueError(f"a regular expression ({error})") from None
 
 
@@ -56,10 +56,11 @@ def _variables(value: object) -> dict[str, str]:
 
 def _limits(value: object) -> dict[str, int]:
     known = sorted(name.removeprefix("RLIMIT_").lower() for name in dir(resource) if name.startswith("RLIMIT_"))
-    if not isinstance(value, Mapping) or not set(value) <= set(known):
+    given = table("a table of whole numbers, such as { nofile = 1024 }")(value)
+    if not set(given) <= set(known):
         raise ValueError(f"a table with some of: {', '.join(known)}")
     try:
-        return {name: whole(0, 2**63 - 1)(limit) for name, limit in value.items()}
+        return {name: whole(0, 2**63 - 1)(limit) for name, limit in given.items()}
     except ValueError:
         raise ValueError("a table of whole numbers from 0 to 2^63 - 1") from None
 
@@ -149,11 +150,12 @@ class Settings:
 
 
 PROBE_KEYS = keys_of(Probe)
+SERVICE_KEYS = keys_of(Settings, Policy)
 PROGRAM_KEYS = keys_of(ProgramSettings)
-KEYS: dict[str, Key] = keys_of(Settings, Policy, ProgramSettings)
+KEYS = {**SERVICE_KEYS, **PROGRAM_KEYS}
 """The keys of `[services.NAME]`."""
 
-CLASS_KEYS = tuple(name for name in KEYS if name not in ("enabled", "host") and name not in PROGRAM_KEYS)
+CLASS_KEYS = tuple(name for name in SERVICE_KEYS if name not in ("enabled", "host"))
 """The keys that any service's class may give. Where and whether a service runs is not the class's business."""
 
 

@@ -78,7 +78,7 @@ def test_what_is_right_is_taken(check: Callable[[object], object], value: object
     [
         (boolean, 1, "true or false"),
         (text, "", "text"),
-        (path, "a\0b", "text"),
+        (path, "a\0b", "a path"),
         (seconds, 1e9, "a number of seconds"),
         (seconds, float("nan"), "a number of seconds"),
         (whole(0), -1, "a whole number from 0"),
@@ -106,4 +106,5 @@ def test_every_key_has_a_meaning_and_a_default_that_passes_its_check() -> None:
         for name, key in keys.items():
             assert key.meaning, name
             assert key.meaning[-1] != ".", name
+            assert key.values, name
             assert key.default is None or key.check(key.default) is not None, name

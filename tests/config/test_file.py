@@ -96,7 +96,7 @@ def test_the_example_shows_every_key_and_every_default() -> None:
             if table and not table.startswith("["):  # an inline table within another's line
                 assert name in EXAMPLE.read_text()
             elif not (table == "" and name in ("services", "listeners", "roles")):
-                line = lines[table][name]
+                line = lines[table.partition(" ")[0]][name]
                 value = tomllib.loads(line.removeprefix("# "))[name]
                 key.check(value)
                 default = str(key.default).lower() if isinstance(key.default, bool | int) else str(key.default)
