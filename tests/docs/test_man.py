@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 import shutil
 import subprocess
@@ -56,3 +57,11 @@ def test_the_programs_that_show_a_page_have_no_complaint(name: str, command: lis
     result = subprocess.run([*command, str(page)], capture_output=True, text=True, timeout=20, check=False)
     complaints = [line for line in (result.stdout + result.stderr).splitlines() if "missing date" not in line]
     assert complaints == []
+
+
+def test_an_installed_wheel_brings_the_pages() -> None:
+    try:
+        files = importlib.metadata.files("smanager-shell") or []
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("nothing is installed: the tests run from the checkout")
+    assert {file.name for file in files} >= set(NAMES)
