@@ -16,18 +16,21 @@ from smanager.access import audit
 from smanager.access.audit import Audit, Need
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
+from smanager.access.roles import Roles
 from smanager.access.users import UsersError, UsersFile
-from smanager.commands.record import CommandError
+from smanager.commands.record import SHELLS_OWN, CommandError
 from smanager.config import options as command_line
 from smanager.config.file import ConfigError, read_file
 from smanager.config.listener import with_passed
 from smanager.config.options import Config, default_state_directory
 from smanager.logs.manager_log import log_to_stderr, write_all
 from smanager.server.listeners import Listeners
+from smanager.server.modes.script_login import LOGIN_WORDS
 from smanager.shells import pages, reference
-from smanager.shells.operations import RESERVED
 from smanager.shells.root import Shells
 from smanager.supervision.catalogue import Catalogue
+from smanager.supervision.commands.registry import ABOUT_SERVICES, OWN_COMMANDS
+from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.manager import IncompleteError, Manager
 from smanager.supervision.storage import Storage, StorageError, UnwritableError
 from smanager.system import orphans, systemd
@@ -55,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.console:
             from smanager.server import console  # readline only where somebody types
 
-            return console.run(new_manager(options, Storage(options.state_directory)), log)
+            manager = new_manager(options, Storage(options.state_directory))
+            return console.run(manager, Dispatcher(manager, OWN_COMMANDS), log)
         return asyncio.run(serve(options, log.say))
     except (ConfigError, CommandError, StorageError, UsersError) as error:
         print(f"smanager: {error}", file=sys.stderr)
@@ -73,7 +77,9 @@ def replace_closed_streams() -> None:
 
 
 def new_manager(options: Config, storage: Storage) -> Manager:
-    return Manager(Catalogue(options.services, RESERVED), storage, options.read_services, audit_for(options, storage))
+    catalogue = Catalogue(options.services, [*SHELLS_OWN, *OWN_COMMANDS, *LOGIN_WORDS])
+    roles = Roles(options.services.roles, ABOUT_SERVICES)
+    return Manager(catalogue, storage, options.read_services, audit_for(options, storage), roles)
 
 
 def audit_for(options: Config, storage: Storage) -> Audit:
@@ -127,7 +133,7 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
     try:
         await manager.begin(Caller("the manager"))
         if not manager.end.is_set():
-            await listeners.serve(Shells(manager), identities)
+            await listeners.serve(Shells(Dispatcher(manager, OWN_COMMANDS)), identities)
             say(f"listening on {', '.join(addresses)}")
             systemd.notify("READY=1", f"STATUS=listening on {', '.join(addresses)}")
         await manager.end.wait()
@@ -152,7 +158,7 @@ async def reload(manager: Manager) -> None:
     except (ConfigError, CommandError) as error:
         log.error("reload: %s; everything is as it was", error)
     except Exception:
-        log.exception("reload: a mistake in SManager")
+        log.exception("reload: internal error")
     finally:
         systemd.notify("READY=1")
 

@@ -13,11 +13,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from smanager.access.roles import VIEW, covers
+from smanager.access.roles import covers
 from smanager.access.secrets import hash_password, hash_token, new_token
 from smanager.access.users import Token, User, Users, UsersError, UsersFile, checked_name
 from smanager.commands.types import seconds_of
 from smanager.logs.manager_log import write_all
+from smanager.service import VIEW
 from smanager.system.errors import in_words
 
 SHORTEST_PASSWORD = 8

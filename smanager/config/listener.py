@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from smanager.access.roles import ADMIN
 from smanager.config.checks import (
     HIGHEST_PORT,
     SettingsError,
@@ -26,6 +25,7 @@ from smanager.config.checks import (
     text,
     whole,
 )
+from smanager.service import ADMIN
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

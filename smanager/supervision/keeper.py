@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError
-from smanager.hosts.call import Call, Sink
+from smanager.hosts.call import Call, Invocation, Sink
 from smanager.hosts.handle import Host, HostError
 from smanager.hosts.pool import Slot
 from smanager.logs.history import LAST_LINES, Life
@@ -128,7 +128,7 @@ class Keeper:
             raise CommandError(f"{caption}: {self.name} is {self.service.condition}")
         if self.host.gone or self.host.ending:  # a moment ago
             raise CommandError(f"{caption}: {self.name} is about to be started again")
-        return self.host.call(self.name, command.method, arguments, caption, sink, as_data)
+        return self.host.call(self.name, command.method, Invocation(arguments, caption, sink, as_data))
 
     async def complete(self, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
         """The words that its own completer for a command finds, or without a command, paths.

@@ -10,13 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from smanager.access.audit import NOT_ALLOWED, Audit, told
+from smanager.access.audit import Audit
 from smanager.access.callers import Caller
 from smanager.access.roles import Roles
-from smanager.commands.arguments import Arguments
-from smanager.commands.record import Command, CommandError, Status
+from smanager.commands.record import CommandError
 from smanager.config.file import Services
-from smanager.hosts.call import Call, Sink
 from smanager.hosts.handle import HostError
 from smanager.hosts.pool import Pool, Slot
 from smanager.supervision.catalogue import Catalogue, Service, ServicesFile
@@ -52,7 +50,7 @@ class Manager:
     """Starts, keeps, calls, restarts and stops what the catalogue lists. No service code runs in it."""
 
     def __init__(
-        self, catalogue: Catalogue, storage: Storage, read_services: Callable[[], Services], audit: Audit
+        self, catalogue: Catalogue, storage: Storage, read_services: Callable[[], Services], audit: Audit, roles: Roles
     ) -> None:
         """`read_services` reads the configuration anew, and raises ConfigError."""
         self.catalogue = catalogue
@@ -70,7 +68,7 @@ class Manager:
         self._together = Together(catalogue, self.keepers, self.dependencies, self._stops)
         self.jobs = Jobs()
         self.sessions = Sessions()
-        self.roles = Roles(catalogue.configuration.roles)
+        self.roles = roles
         self.audit = audit
         self.when_reloaded: Callable[[Tell], Sequence[str]] = lambda tell: ()
         """Told of each reload that is possible, to do what it means elsewhere; returns what cannot be done."""
@@ -118,11 +116,6 @@ class Manager:
         await self.pool.close_empty()
 
     # What people ask for.
-
-    def permitted(self, caller: Caller, name: str) -> dict[str, Keeper]:
-        """The services on which a caller may run one of the manager's own commands."""
-        allow = caller.permissions.allow_on
-        return {service: self.keepers[service] for service in sorted(self.keepers) if allow(name, service)}
 
     async def start(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
         """Start services and those that they need; `tell` is told of each when it is up, or will not be."""
@@ -261,37 +254,6 @@ class Manager:
         ending = [*self._concerned(found, "stop"), *self._concerned(found, "remove")]
         again = self.dependencies.sharing([*self._concerned(found, "restart"), *loaded])
         return [keeper for keeper in self.dependencies.stopped_with([*again, *ending]) if keeper not in ending]
-
-    def call(
-        self,
-        service: Service,
-        command: Command,
-        arguments: Arguments,
-        caption: str,
-        caller: Caller,
-        sink: Sink,
-        as_data: bool,
-    ) -> Call:
-        """Run a command in its service's host. Raises CommandError where this caller cannot run it, or not now."""
-        if not caller.permissions.allow_command(service.name, command):
-            self.audit.refused(caller, caption, NOT_ALLOWED)
-            raise CommandError(f"unknown command: {caption}", Status.UNUSABLE)
-        if (keeper := self.keepers.get(service.name)) is None:
-            raise CommandError(f"{caption}: {service.name} is gone")
-        entry = self.audit.begin(caller, caption, told(command, arguments))
-        try:
-            self.jobs.refuse(service, command, caption)
-            call = keeper.call(command, arguments, caption, sink, as_data)
-        except CommandError as error:
-            entry.end(str(error))
-            raise
-        self.jobs.add(service, command, caption, caller, call, entry)
-        return call
-
-    async def complete(self, service: Service, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
-        """Ask a service for words, as its keeper does."""
-        keeper = self.keepers.get(service.name)
-        return await keeper.complete(command, text, line, begin, end) if keeper else []
 
     # What keepers ask for and report.
 

@@ -28,6 +28,9 @@ LINE_LIMIT = 4 * SECRET_LIMIT
 
 AUTH, AS, METHOD = b"auth ", b"as ", b'"auth"'
 
+LOGIN_WORDS = ("auth", "as")
+"""Names that no service can have: the words by which a script logs in."""
+
 
 def is_login(data: bytes, is_all: bool = False) -> bool:
     """Whether what a client sends first is a login, or may still become one where it is not all yet."""

@@ -18,8 +18,8 @@ import pytest
 from smanager.access.throttle import BLOCK_SECONDS, LONGEST_DELAY, MOST_FAILURES, MOST_KEYS, Throttle
 from smanager.access.users import User, UsersError, UsersFile
 from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
+from tests.live.security.clients import Telnet
 from tests.live.security.conftest import PASSWORD, TOKENS, Network
-from tests.live.security.test_access import Telnet
 
 IDLE = 400
 

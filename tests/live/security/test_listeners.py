@@ -23,8 +23,8 @@ from smanager.server import peers
 from smanager.server.listeners import budgets
 from smanager.server.unixsocket import UnixSocket
 from tests.conftest import ROOT, SECONDS, Server, ask_unix, read_to_end, read_until, wait_for
+from tests.live.security.clients import needs
 from tests.live.security.conftest import SERVICE, TOKENS, Network, make_certificates
-from tests.live.security.test_clients import needs
 
 IAC = b"\xff"
 HELP = b"help -s\n"
