@@ -55,7 +55,8 @@ def _smanager() -> Iterator[str]:
     yield ".SH COMMANDS"
     for parser in known.values():
         yield f".SS {_usage(parser)}"
-        yield _text(parser.description)
+        if parser.description:
+            yield _text(parser.description)
         yield from _arguments(parser)
     yield from (".SH SEE ALSO", ".BR smanager.toml (5),", ".BR tshell (1)")
 

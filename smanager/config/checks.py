@@ -104,9 +104,12 @@ def seconds(value: object) -> float:
 
 
 def some_seconds(value: object) -> float:
-    if not seconds(value):
-        raise ValueError("a number of seconds above 0")
-    return seconds(value)
+    try:
+        if span := seconds(value):
+            return span
+    except ValueError:
+        pass
+    raise ValueError("a number of seconds above 0")
 
 
 def whole(least: int, most: int | None = None) -> Callable[[object], int]:

@@ -51,7 +51,7 @@ class ListenerMode(Enum):
 
 
 def _address(value: object) -> tuple[str, int]:
-    match = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]]*)):(\d{1,5})", text(value))
+    match = isinstance(value, str) and re.fullmatch(r"(?:\[([^\]\0]+)\]|([^:\[\]\0]*)):(\d{1,5})", value)
     if not match or int(match[3]) > HIGHEST_PORT:
         raise ValueError('an address such as "127.0.0.1:10000" or "[::1]:10000"')
     return match[1] or match[2], int(match[3])
@@ -90,9 +90,7 @@ class ListenerSettings:
     """One place to connect to, which exactly one of `tcp`, `unix` and `systemd` names."""
 
     name: str
-    tcp: tuple[str, int] | None = setting(
-        _address, 'address and port, such as "127.0.0.1:10001"; port 0 picks a free port'
-    )
+    tcp: tuple[str, int] | None = setting(_address, "address and port to listen on; port 0 picks a free port")
     unix: Path | None = setting(path, "path of a unix socket")
     systemd: str | None = setting(text, "name of a socket that systemd opens (its FileDescriptorName=)")
     tls: Tls | None = setting(_tls, "files for TLS: a table with certificate, key and client_ca")
@@ -106,9 +104,7 @@ class ListenerSettings:
         "networks that clients may connect from; by default all",
         unset=(),
     )
-    login: bool = setting(
-        one_of({"none": False, "required": True}), 'whether clients have to log in: "none" or "required"', "none"
-    )
+    login: bool = setting(one_of({"none": False, "required": True}), "whether clients have to log in", "none")
     roles: tuple[str, ...] | None = setting(
         list_of(text, 'a list of roles such as ["view"]'),
         "roles that every client has; by default admin, or no role if a login is required",

@@ -22,7 +22,7 @@ class Policy:
 
     restart: Restart = setting(
         one_of({known.value: known for known in Restart}),
-        'after which ends the service is started again: "always", "on-failure" or "never"',
+        "after which ends the service is started again",
         "always",
     )
     give_up_after: int = setting(

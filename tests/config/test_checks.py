@@ -81,6 +81,8 @@ def test_what_is_right_is_taken(check: Callable[[object], object], value: object
         (path, "a\0b", "a path"),
         (seconds, 1e9, "a number of seconds"),
         (seconds, float("nan"), "a number of seconds"),
+        (some_seconds, None, "a number of seconds above 0"),
+        (some_seconds, 0, "a number of seconds above 0"),
         (whole(0), -1, "a whole number from 0"),
         (whole(0), False, "a whole number from 0"),
         (whole(1, 65535), 65536, "a whole number from 1 to 65535"),
