@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from smanager.access import audit
+from smanager.access import audit, origin
 from smanager.access.audit import Audit, Need
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
@@ -31,7 +31,9 @@ from smanager.shells.root import Shells
 from smanager.supervision.catalogue import Catalogue
 from smanager.supervision.commands.registry import ABOUT_SERVICES, OWN_COMMANDS
 from smanager.supervision.dispatch import Dispatcher
-from smanager.supervision.manager import IncompleteError, Manager
+from smanager.supervision.manager import Manager
+from smanager.supervision.reload import IncompleteError
+from smanager.supervision.reports import Notice, Tell
 from smanager.supervision.storage import Storage, StorageError, UnwritableError
 from smanager.system import orphans, systemd
 from smanager.system.errors import in_words
@@ -131,7 +133,7 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
     reloads: set[asyncio.Task[None]] = set()
     loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(asyncio.create_task(reload(manager))))
     try:
-        await manager.begin(Caller("the manager"))
+        await manager.begin(Caller(origin.MANAGER))
         if not manager.end.is_set():
             await listeners.serve(Shells(Dispatcher(manager, OWN_COMMANDS)), identities)
             say(f"listening on {', '.join(addresses)}")
@@ -152,7 +154,7 @@ async def reload(manager: Manager) -> None:
     log = logging.getLogger("smanager")
     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
-        await manager.reload(Caller("SIGHUP"), lambda text: log.info("reload: %s", text))
+        await manager.reload(Caller(origin.SIGHUP), lambda report: log.info("reload: %s", report))
     except IncompleteError as error:
         log.error("reload: %s", error)
     except (ConfigError, CommandError) as error:
@@ -163,19 +165,19 @@ async def reload(manager: Manager) -> None:
         systemd.notify("READY=1")
 
 
-def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: Callable[[str], object]) -> list[str]:
+def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: Tell) -> list[str]:
     """What a reload does besides: certificates are read again, and who may not be here any more has to go.
 
     Returns what could not be done.
     """
     for session in manager.sessions.all():
         if session.caller and not identities.still_holds(session.caller):
-            tell(f"end the session of {session.caller}: the user has changed")
+            tell(Notice(f"end the session of {session.caller}: the user has changed"))
             session.farewell("your user has changed: log in again")
-            manager.audit.kicked(session.caller, Caller("a reload"))
+            manager.audit.kicked(session.caller, Caller(origin.RELOAD))
     manager.jobs.end_those(lambda job: not identities.still_holds(job.caller), "its user has changed")
     manager.jobs.end_those(lambda job: not job.is_shown_to(job.caller), "it is not allowed any more")
-    return listeners.renew_certificates(tell)
+    return listeners.renew_certificates(lambda text: tell(Notice(text)))
 
 
 async def check(manager: Manager) -> int:

@@ -26,6 +26,7 @@ from smanager.system.errors import in_words
 
 if TYPE_CHECKING:
     from smanager.access.callers import Caller
+    from smanager.access.origin import Origin
     from smanager.commands.arguments import Arguments
 
 FILE = "audit.jsonl"
@@ -119,9 +120,9 @@ class Audit:
         """A user has logged in."""
         self.write("login", **_who(caller), proof=caller.proof)
 
-    def failure(self, origin: str, user: str, proof: str) -> None:
+    def failure(self, origin: Origin, user: str, proof: str) -> None:
         """A login has failed."""
-        self.write("login failed", user=cut(user), **{"from": origin}, proof=proof)
+        self.write("login failed", user=cut(user), **{"from": str(origin)}, proof=proof)
 
     def refused(self, caller: Caller, name: str, reason: str) -> None:
         """A caller gave a command that does not exist for the caller, or wrong arguments."""
@@ -272,7 +273,7 @@ def without_secrets(command: Command, arguments: Arguments) -> dict[str, Any]:
 
 
 def _who(caller: Caller) -> dict[str, str]:
-    facts = {"user": caller.user, "from": caller.origin}
+    facts = {"user": caller.user, "from": str(caller.origin)}
     return {**facts, "for": caller.behalf} if caller.behalf else facts
 
 

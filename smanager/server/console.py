@@ -18,6 +18,7 @@ from types import FrameType, ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 from smanager.access.callers import Caller
+from smanager.access.origin import CONSOLE
 from smanager.logs.manager_log import LogQueue
 from smanager.server.editor.insertion import insertion, listing, typeable
 from smanager.server.rpc.methods import Methods
@@ -56,7 +57,7 @@ def run(manager: Manager, dispatcher: Dispatcher, log: LogQueue) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        _await(loop, manager.begin(Caller("the console")))
+        _await(loop, manager.begin(Caller(CONSOLE)))
         return Console(dispatcher, loop, log).run()
     except (Ended, KeyboardInterrupt):
         return 0
@@ -85,7 +86,7 @@ class Console:
         self._progressing = False
         self._asking = ""  # the prompt behind which a line is being typed
         self._ending = False  # no more input will come
-        shells, caller = Shells(dispatcher), Caller("the console")
+        shells, caller = Shells(dispatcher), Caller(CONSOLE)
         self._interpreter = self._in_loop(Interpreter, shells, self, self._idle, self._person, caller)
         self._programs = self._in_loop(lambda: Programs(Methods(shells, caller), self._reply, self._idle))
 

@@ -13,8 +13,9 @@ from smanager.commands.line import JSON, PROGRESS, split_commands, without_amper
 from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import Call
 from smanager.shells.base import Enter, Leave, Quit, Shell
+from smanager.shells.output import Output, PlainOutput
 from smanager.shells.pages import SEPARATOR, banner
-from smanager.shells.printer import JsonPrinter, Output, Printer
+from smanager.shells.printer import JsonPrinter, Printer
 from smanager.shells.root import Shells
 from smanager.supervision.running import INTERNAL_ERROR, OwnCall, Running
 
@@ -293,22 +294,14 @@ class Interpreter:
         return root.child(service) if service else root
 
 
-class _Capture:
+class _Capture(PlainOutput):
     """Keeps a line's output."""
-
-    columns = 0
 
     def __init__(self) -> None:
         self.text = ""
 
     def write(self, text: str) -> None:
         self.text = (self.text + text)[:CAPTURE_LIMIT]
-
-    def progress(self, text: str) -> None:
-        """There is no window."""
-
-    def redraw(self, text: str) -> None:
-        self.write(text)
 
 
 async def captured(shells: Shells, caller: Caller, line: str, path: str | None, as_data: bool) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from smanager.commands.jsonable import jsonable
-from smanager.logs.history import duration_text
+from smanager.shells.output import Output
 from smanager.shells.texts import text_of
 from smanager.supervision.commands.manager import Screen
 from smanager.terminal.cells import cut
 from smanager.terminal.tables import CUT
 from smanager.terminal.text import visible
+from smanager.terminal.wording import duration_text
 
 BAR_WIDTH = 20
 
@@ -21,22 +22,6 @@ TEXT_LIMIT = 4 * 1024 * 1024
 
 NOTES_LIMIT = 1024
 """Characters of announcements repeated below a page that is drawn in place."""
-
-
-class Output(Protocol):
-    """Where a shell prints."""
-
-    def write(self, text: str, /) -> object: ...
-
-    @property
-    def columns(self) -> int:
-        """The width of the window; 0 without one."""
-
-    def progress(self, text: str, /) -> object:
-        """Show a line until something else is shown, where there is a window."""
-
-    def redraw(self, text: str, /) -> object:
-        """Show a page in place of the one before."""
 
 
 class Printer:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from smanager.commands.arguments import Binding
 from smanager.commands.line import split_words
 from smanager.commands.record import Command, CommandError, Status
+from smanager.hosts.call import Invocation
 from smanager.shells import completion, pages
 from smanager.shells.base import Outcome, Shell, bind
 from smanager.shells.view import View
@@ -70,8 +71,8 @@ def command_methods(service: Service, command: Command, name: str, caption: str)
 
     def run(shell: Shell, arg: str) -> Outcome:
         arguments = bind(shell, binding, caption, arg)
-        results = shell.results
-        return shell.dispatcher.call(service, command, arguments, caption, shell.caller, results, results.as_data)
+        invocation = Invocation(arguments, caption, shell.results, shell.results.as_data)
+        return shell.dispatcher.call(service, command, invocation, shell.caller)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
         return await completion.of_service(shell, service, command, text, line, begin)

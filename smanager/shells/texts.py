@@ -10,8 +10,7 @@ from functools import singledispatch
 from typing import Any
 
 from smanager.commands.jsonable import jsonable
-from smanager.logs.history import Line as LogLine
-from smanager.logs.history import clock_text, duration_text
+from smanager.logs.history import LogLine
 from smanager.supervision.commands.jobs import JobFacts
 from smanager.supervision.commands.logs import LinesLeftOut
 from smanager.supervision.commands.manager import PlannedStep
@@ -19,6 +18,7 @@ from smanager.supervision.commands.services import Explanation, PastLife, Servic
 from smanager.supervision.commands.sessions import Identity, SessionFacts
 from smanager.supervision.reports import ChangeReport, Notice, ServiceReport
 from smanager.terminal.tables import page, table
+from smanager.terminal.wording import clock_text, duration_text
 
 
 def text_of(value: Any, columns: int) -> str:

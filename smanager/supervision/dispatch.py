@@ -8,7 +8,7 @@ from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, without_secrets
 from smanager.access.callers import Caller
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError, Status
-from smanager.hosts.call import Call, Sink
+from smanager.hosts.call import Call, Invocation, Sink
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand, Request
 from smanager.supervision.manager import Manager
@@ -23,26 +23,17 @@ class Dispatcher:
         self.own = own
         """The manager's own commands by name, in the order of the help page."""
 
-    def call(
-        self,
-        service: Service,
-        command: Command,
-        arguments: Arguments,
-        caption: str,
-        caller: Caller,
-        sink: Sink,
-        as_data: bool,
-    ) -> Call:
+    def call(self, service: Service, command: Command, invocation: Invocation, caller: Caller) -> Call:
         """Run a service's command. Raises CommandError where the caller may not, or the service cannot now."""
-        manager = self.manager
+        manager, caption = self.manager, invocation.caption
         if not caller.permissions.allow_command(service.name, command):
             self._refuse(caller, caption)
         if (keeper := manager.keepers.get(service.name)) is None:
             raise CommandError(f"{caption}: {service.name} is gone")
-        entry = manager.audit.begin(caller, caption, without_secrets(command, arguments))
+        entry = manager.audit.begin(caller, caption, without_secrets(command, invocation.arguments))
         try:
             manager.jobs.refuse_second(service, command, caption)
-            call = keeper.call(command, arguments, caption, sink, as_data)
+            call = keeper.call(command, invocation)
         except CommandError as error:
             entry.end(str(error))
             raise

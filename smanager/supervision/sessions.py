@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from smanager.access.callers import Caller
+from smanager.access.origin import Origin
 
 
 class Present(Protocol):
     """A session as other parts know it."""
 
     number: int
-    peer: str
+    peer: Origin
     """The client's address."""
     caller: Caller | None
     """None before a login."""

@@ -20,7 +20,7 @@ def memory(server: Server) -> int:
 
 def still_serves(server: Server) -> None:
     assert server.ask("hostname") == "mycomputerhostname\n"
-    assert not server.find("Traceback|a mistake in SManager"), server.log
+    assert not server.find("Traceback|internal error"), server.log
 
 
 def pid_of(server: Server, name: str) -> int:

@@ -71,7 +71,7 @@ def test_what_the_readme_has_people_write_is_understood(tmp_path: Path, services
             "[listeners.lan] there is no role veiw; did you mean view?",
         ),
         ('[listeners.a]\nunix = "s"\n[listeners.b]\nunix = "s"', "s is listened on twice, by a and b"),
-        ('[listeners.a]\nunix = "none/s"', "none/.s.lock: no such file or directory; make the directory first"),
+        ('[listeners.a]\nunix = "none/s"', "none/.s.lock: no such file or directory; create the directory first"),
         ('[listeners.a]\nunix = "s"\ngroup = "nosuchgroup"', "[listeners.a] "),
     ],
 )

@@ -12,6 +12,7 @@ from smanager.access.audit import WRONG_ARGUMENTS
 from smanager.access.callers import Caller
 from smanager.commands.record import Command, CommandError, Failure
 from smanager.config.file import ConfigError
+from smanager.hosts.call import Invocation
 from smanager.server.rpc.errors import FAILED, INTERNAL_ERROR, METHOD_NOT_FOUND, RequestError, accepted
 from smanager.server.rpc.outputs import Lines, Notify
 from smanager.server.rpc.protocol import METHODS, ProtocolMethod, ProtocolMethods
@@ -100,7 +101,8 @@ class Methods:
     ) -> Cancellable:
         sink = Results(notify)
         arguments = accepted(command, name, params)
-        call = self._dispatcher.call(service, command, arguments, name, self._caller, sink, as_data=True)
+        invocation = Invocation(arguments, name, sink, as_data=True)
+        call = self._dispatcher.call(service, command, invocation, self._caller)
         return self._follow(call, sink, done, "HostError")
 
     def _follow(self, running: Running, sink: Results, done: Done, kind: str) -> Cancellable:

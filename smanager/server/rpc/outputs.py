@@ -9,6 +9,7 @@ from typing import Any
 from smanager.access.callers import Caller
 from smanager.server.rpc.errors import TOO_MUCH_OUTPUT, RequestError
 from smanager.shells.interpreter import Interpreter
+from smanager.shells.output import PlainOutput
 from smanager.shells.root import Shells
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
@@ -22,10 +23,8 @@ Notify = Callable[[str, dict[str, Any]], None]
 """Sends the caller a notification before the answer: its name, and its parameters but the id."""
 
 
-class Streamed:
+class Streamed(PlainOutput):
     """Sends output to the program as it comes."""
-
-    columns = 0
 
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
@@ -33,18 +32,11 @@ class Streamed:
     def write(self, text: str) -> None:
         self._notify("$/item", {"value": text})
 
-    def progress(self, text: str) -> None:
-        """There is no window."""
 
-    def redraw(self, text: str) -> None:
-        self.write(text)
-
-
-class Collected:
+class Collected(PlainOutput):
     """Keeps the output of one request."""
 
     interpreter: Interpreter
-    columns = 0
 
     def __init__(self, grown: Callable[[], None]) -> None:
         """`grown` is called when there is more output."""
@@ -58,12 +50,6 @@ class Collected:
         if self.length <= OUTPUT_LIMIT:
             self._pieces.append(text)
         self._grown()
-
-    def progress(self, text: str) -> None:
-        """There is no window."""
-
-    def redraw(self, text: str) -> None:
-        self.write(text)
 
     def hold(self, hold: bool) -> None:
         """Hold back the request's commands, or let them go on."""

@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
-from smanager.logs.history import Feed
-from smanager.logs.history import Line as LogLine
+from smanager.logs.history import Feed, LogLine
 from smanager.service import VIEW, command
 from smanager.supervision.commands.own import ALL_SERVICES, Listing, OwnCommands, Services
 from smanager.supervision.running import Endless

@@ -122,7 +122,7 @@ class ManagerCommands(OwnCommands):
             verb: the command
             services: names, patterns such as web*, or all
         """
-        order = self.manager.dependencies
+        order = self.manager.order
         keepers = order.sharing(services.keepers) if verb == "restart" else services.keepers
         affected = order.stopped_with(keepers)
         return [

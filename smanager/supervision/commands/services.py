@@ -12,7 +12,7 @@ from time import monotonic
 
 from smanager.commands.record import CommandError, Status
 from smanager.config.service import signal_name
-from smanager.logs.history import Line as LogLine
+from smanager.logs.history import LogLine
 from smanager.service import VIEW, command
 from smanager.supervision.commands.own import ALL_SERVICES, Listing, OwnCommands, Services
 from smanager.supervision.group import PROGRESS_SECONDS

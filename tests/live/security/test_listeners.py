@@ -188,10 +188,10 @@ def test_sessions_are_shared_out_where_there_are_few_descriptors() -> None:
 @pytest.mark.parametrize(
     ("name", "mode", "remedy"),
     [
-        ("server.pem", 0o620, "others may write it; `chmod go-w"),
-        ("server.pem", 0o604, "anybody may read this key; `chmod o="),
-        ("ca.pem", 0o666, "others may write it; `chmod go-w"),
-        ("ca.pem", None, "it belongs to user id "),
+        ("server.pem", 0o620, "other users may write it; `chmod go-w"),
+        ("server.pem", 0o604, "every user may read this key; `chmod o="),
+        ("ca.pem", 0o666, "other users may write it; `chmod go-w"),
+        ("ca.pem", None, "belongs to user id "),
     ],
 )
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")

@@ -109,7 +109,7 @@ def test_another_protocol_is_closed_also_where_it_comes_late(server: Server, gre
     with line_mode(server) as connection, contextlib.suppress(ConnectionResetError):
         connection.sendall(greeting)
         assert read_to_end(connection) == b""
-    server.wait_for_log("closed, for it speaks (HTTP|TLS), and nobody here does")
+    server.wait_for_log("closed: the client speaks (HTTP|TLS)")
 
 
 # What waits.

@@ -52,10 +52,10 @@ def test_who_waits_for_a_start_keeps_nobody_from_a_stop(kept: Callable[..., Serv
         assert server.ask("stop database").count("stopped") == 3
 
 
-def test_a_circle_is_an_error_of_the_configuration(kept: Callable[..., Server], directory: Path) -> None:
+def test_a_dependency_cycle_is_an_error_in_the_configuration(kept: Callable[..., Server], directory: Path) -> None:
     circle = CHAIN.replace("[services.database]", '[services.database]\nneeds = ["web"]')
     server = kept(circle)
-    assert "[services.database] needs a circle: database → web → database" in server.ask("services")
+    assert "[services.database] dependency cycle: database → web → database" in server.ask("services")
     check = subprocess.run([*server.command[:2], "--check"], capture_output=True, text=True, timeout=20, check=False)
     assert check.returncode == 1
-    assert "needs a circle: " in check.stdout
+    assert "dependency cycle: " in check.stdout

@@ -125,7 +125,7 @@ def test_what_somebody_has_stopped_is_not_started_by_a_file(two: Server) -> None
     reconfigure(TWO + "enabled = false\n")
     assert two.ask("reload") == "stop two: it is not enabled\n"
     reconfigure(TWO)
-    assert two.ask("reload") == "change two: it is enabled, and stays stopped, as was asked\n"
+    assert two.ask("reload") == "change two: it is enabled, but stays stopped, because a user stopped it\n"
     is_in(two, "two", "stopped")
 
 
@@ -159,7 +159,7 @@ def test_a_file_is_other_for_whoever_runs_what_it_was(two: Server) -> None:
             "*** reload: smanager.toml: [services.one] program is 5, and should be a list of",
         ),
         ("servicse = 1", "*** reload: smanager.toml: there is no setting 'servicse'; did you mean services?"),
-        (TWO + 'after = ["two"]', "*** reload: smanager.toml: [services.two] needs a circle: two → two"),
+        (TWO + 'after = ["two"]', "*** reload: smanager.toml: [services.two] dependency cycle: two → two"),
         (
             TWO + '[services.systemstatus]\ndirectory = "x"',
             "*** reload: smanager.toml: [services.systemstatus] directory is for programs",
@@ -276,4 +276,4 @@ def test_a_reload_in_the_middle_of_a_transition_ends_where_it_should(
         is_in(server, "one", "running")
         is_in(server, "three", "running")
         assert re.findall(r"^\w+", server.ask("services"), re.MULTILINE) == ["one", "three"]
-        assert not server.find("Traceback|a mistake in SManager")
+        assert not server.find("Traceback|internal error")

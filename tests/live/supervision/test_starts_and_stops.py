@@ -92,7 +92,7 @@ def test_what_is_stopped_stays_stopped_over_a_restart_of_the_manager(kept: Calla
     server.stop()
     server = kept()
     assert re.search(
-        r"^neighbour +running\nsteady +stopped \(as was asked before\)$", server.ask("services"), re.MULTILINE
+        r"^neighbour +running\nsteady +stopped \(by a user, earlier\)$", server.ask("services"), re.MULTILINE
     )
     assert server.ask("restart").splitlines() == ["neighbour: running"]
     server.ask("start steady")
