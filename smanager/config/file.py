@@ -108,7 +108,7 @@ TABLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class ServicesConfig:
     """Which services there are and how they are kept up: what `reload` reads anew."""
 
     directories: tuple[Path, ...]
@@ -150,11 +150,11 @@ class ConfigFile:
     def error(self, table: str, problem: object) -> ConfigError:
         return ConfigError(f"{self.path}: [{table}] {problem}")
 
-    def services(self, directories: Sequence[Path] | None) -> Services:
+    def services(self, directories: Sequence[Path] | None) -> ServicesConfig:
         """What `reload` reads anew; `directories` replace those of the file. Raises ConfigError."""
         settings = {name: self._service(name, given) for name, given in self.given.get("services", {}).items()}
         configured = [self.base / directory for directory in self.given.get("services_dirs", ())]
-        return Services(
+        return ServicesConfig(
             directories=tuple(map(_require_directory, directories or configured or [default_services()])),
             settings=settings,
             exit_on=self.given.get("exit_on", ()),

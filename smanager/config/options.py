@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from smanager import __version__
 from smanager.access.audit import Need
 from smanager.config.checks import nearest
-from smanager.config.file import FILE_NAME, ROOT_KEYS, ConfigError, ConfigFile, RootSettings, Services, read_file
+from smanager.config.file import FILE_NAME, ROOT_KEYS, ConfigError, ConfigFile, RootSettings, ServicesConfig, read_file
 from smanager.config.listener import DEFAULT_NAME, ListenerSettings
 
 OVERRIDING = ("host", "port", "insecure", "max_sessions")
@@ -36,7 +36,7 @@ class AuditSettings:
 class Config:
     """The configuration of one run of the manager."""
 
-    services: Services
+    services: ServicesConfig
     listeners: tuple[ListenerSettings, ...]
     users_file: Path
     audit: AuditSettings
@@ -45,7 +45,7 @@ class Config:
     check: bool
     docs: bool
     verbose: bool
-    read_services: Callable[[], Services]
+    read_services: Callable[[], ServicesConfig]
     """Reads the services' part anew. Raises ConfigError."""
 
 

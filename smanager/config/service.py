@@ -119,7 +119,7 @@ _names = list_of(text, 'a list of services\' names, such as ["database"]')
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ServiceSettings:
     """How a service is kept up."""
 
     enabled: bool = setting(boolean, "whether the manager starts the service by itself", True)
@@ -150,7 +150,7 @@ class Settings:
 
 
 PROBE_KEYS = keys_of(Probe)
-SERVICE_KEYS = keys_of(Settings, Policy)
+SERVICE_KEYS = keys_of(ServiceSettings, Policy)
 PROGRAM_KEYS = keys_of(ProgramSettings)
 KEYS = {**SERVICE_KEYS, **PROGRAM_KEYS}
 """The keys of `[services.NAME]`."""
@@ -159,7 +159,7 @@ CLASS_KEYS = tuple(name for name in SERVICE_KEYS if name not in ("enabled", "hos
 """The keys that any service's class may give. Where and whether a service runs is not the class's business."""
 
 
-def settings_of(given: Mapping[str, object], is_program: bool) -> Settings:
+def settings_of(given: Mapping[str, object], is_program: bool) -> ServiceSettings:
     """Make a service's settings. Raises SettingsError for the first key that is wrong."""
     values = checked(given, KEYS)
     for_program = _taken(values, PROGRAM_KEYS)
@@ -169,10 +169,10 @@ def settings_of(given: Mapping[str, object], is_program: bool) -> Settings:
         raise SettingsError('program is missing; it should be a list of words, such as ["sleep", "60"]')
     if is_program and values.get("watchdog"):
         raise SettingsError("watchdog is for services with a class; use alive_when for a program")
-    return Settings(
+    return ServiceSettings(
         policy=Policy(**_taken(values, keys_of(Policy))),
         program=ProgramSettings(**for_program) if is_program else None,
-        **_taken(values, keys_of(Settings)),
+        **_taken(values, keys_of(ServiceSettings)),
     )
 
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from smanager.config.checks import SettingsError
 from smanager.config.policy import Policy, Restart
-from smanager.config.service import Settings, settings_of
+from smanager.config.service import ServiceSettings, settings_of
 
 
 def test_nothing_given_is_the_default() -> None:
-    assert settings_of({}, is_program=False) == Settings()
+    assert settings_of({}, is_program=False) == ServiceSettings()
 
 
 def test_all_that_may_be_given_is_taken() -> None:
