@@ -19,9 +19,10 @@ from smanager.access.identities import Identities
 from smanager.access.roles import Roles
 from smanager.access.users import UsersError, UsersFile
 from smanager.commands.record import SHELLS_OWN, CommandError
-from smanager.config import file as config
-from smanager.config.file import Config, ConfigError
+from smanager.config import options as command_line
+from smanager.config.file import ConfigError, read_file
 from smanager.config.listener import with_passed
+from smanager.config.options import Config, default_state_directory
 from smanager.logs.manager_log import log_to_stderr, write_all
 from smanager.server.listeners import Listeners
 from smanager.server.modes.script_login import LOGIN_WORDS
@@ -35,6 +36,7 @@ from smanager.supervision.reload import IncompleteError
 from smanager.supervision.reports import Notice, Tell
 from smanager.supervision.storage import Storage, StorageError, UnwritableError
 from smanager.system import orphans, systemd
+from smanager.system.errors import in_words
 from smanager.terminal.text import as_bytes
 
 
@@ -46,8 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if arguments[:1] in (["user"], ["token"]):
             from smanager.access import administration  # which the manager itself needs not
 
-            return administration.run(arguments, config.users_file, config.role_names)
-        options = config.read(arguments)
+            return administration.run(
+                arguments, lambda path: read_file(path).users_file, lambda path: read_file(path).role_names
+            )
+        options = command_line.read(arguments)
         log = log_to_stderr(options.verbose)
         if options.check:
             return asyncio.run(check(new_manager(options, Storage(None))))
@@ -90,7 +94,7 @@ def audit_for(options: Config, storage: Storage) -> Audit:
     try:
         return Audit(file, need, given.syslog)
     except OSError as error:
-        raise ConfigError(f"{file}: the audit journal cannot be written: {error.strerror}") from None
+        raise ConfigError(f"{file}: the audit journal cannot be written: {in_words(error)}") from None
 
 
 def storage_for(options: Config, name: str) -> Storage:
@@ -103,7 +107,7 @@ def storage_for(options: Config, name: str) -> Storage:
     is_picked = any(one.tcp and one.tcp[1] == 0 for one in options.listeners)
     if options.state_directory or (is_picked and "STATE_DIRECTORY" not in os.environ):
         return Storage(options.state_directory)
-    directory = config.default_state_directory(name)
+    directory = default_state_directory(name)
     try:
         return Storage(directory)
     except UnwritableError as error:
@@ -200,4 +204,4 @@ def write_out(text: str) -> None:
     except BrokenPipeError:
         pass  # a reader that has seen enough is no mistake
     except OSError as error:
-        raise CommandError(f"cannot write the output: {error.strerror}") from None
+        raise CommandError(f"cannot write the output: {in_words(error)}") from None

@@ -7,6 +7,7 @@ value in them can pass for another line.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from smanager.commands.record import Command, CommandError
+from smanager.system.errors import in_words
 
 if TYPE_CHECKING:
     from smanager.access.callers import Caller
@@ -175,7 +177,7 @@ class Audit:
             self._put(self._path, "".join(lines).encode())
         except OSError as error:
             if not self.lost:
-                log.error("%s: the audit journal cannot be written: %s", self._path, error.strerror)
+                log.error("%s: the audit journal cannot be written: %s", self._path, in_words(error))
             lost = len(lines) - bool(self._untold)
             self.lost += lost
             self._untold += lost
@@ -208,7 +210,7 @@ class Audit:
             with suppress(OSError):
                 os.ftruncate(self._file, self._size - done)
                 self._size -= done
-            raise OSError(28, os.strerror(28))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _is_elsewhere(self, path: Path) -> bool:
         """Whether another program, such as logrotate, has put the file aside; checked once a second."""
@@ -228,7 +230,7 @@ class Audit:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077:
             os.close(file)
-            raise OSError(1, "it should be a file that only its owner may read and write")
+            raise OSError(errno.EPERM, "it should be a file that only its owner may read and write")
         self._file, self._size = file, status.st_size
 
     def _put_aside(self, path: Path) -> None:
@@ -256,7 +258,7 @@ class Syslog:
             self._failed = False
         except OSError as error:  # the log is away or busy; the journal itself has the lines
             if not self._failed:
-                log.warning("%s: cannot send audit lines: %s", SYSLOG_SOCKET, error.strerror)
+                log.warning("%s: cannot send audit lines: %s", SYSLOG_SOCKET, in_words(error))
             self._failed = True
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
 from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.manager import Manager
+from smanager.system.errors import in_words
 from smanager.terminal.text import as_bytes, coloured, has_colours, visible
 
 try:
@@ -105,7 +106,7 @@ class Console:
             else:
                 self._run(line)
         if self._broken and self._broken.errno != errno.EPIPE:  # a reader that has seen enough is no mistake
-            print(f"smanager: cannot write the output: {self._broken.strerror}", file=sys.stderr)
+            print(f"smanager: cannot write the output: {in_words(self._broken)}", file=sys.stderr)
             return 1
         return self._interpreter.status.value
 

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from smanager.commands.record import Command, CommandError
-from smanager.config.file import Services
-from smanager.config.service import Settings, SettingsError, nearest, settings_of
+from smanager.config.checks import SettingsError, nearest
+from smanager.config.file import ServicesConfig
+from smanager.config.service import ServiceSettings, settings_of
 from smanager.hosts.report import FileReport, ServiceDescription
 from smanager.hosts.source import services_files
 from smanager.logs.history import ServiceHistory
 from smanager.supervision.graph import cycles
 from smanager.supervision.reports import ServiceReport
 from smanager.supervision.states import State
+from smanager.system.errors import in_words
 from smanager.terminal.wording import listed
 
 NOT_IN_NAMES = " '\"\\;{[?*/"
@@ -32,7 +34,7 @@ class Service:
     file: ServicesFile
     given: Mapping[str, Any] = field(default_factory=dict)
     """Its settings as they were written: those of its class, overridden by the configuration's."""
-    settings: Settings = field(default_factory=Settings)
+    settings: ServiceSettings = field(default_factory=ServiceSettings)
     commands: dict[str, Command] = field(default_factory=dict)
     state: State = State.STOPPED
     reason: str = ""
@@ -44,7 +46,7 @@ class Service:
     """When the service entered its state, by the monotonic clock."""
     history: ServiceHistory = field(default_factory=ServiceHistory)
 
-    def configure(self, description: ServiceDescription, services: Services) -> None:
+    def configure(self, description: ServiceDescription, services: ServicesConfig) -> None:
         """Take another description, or other settings. Raises SettingsError, and changes nothing then."""
         self.settings = settings_for(description, services)
         self.given = given_settings(description, services)
@@ -122,17 +124,17 @@ class ServicesFile:
     """Set once its services, or its problems, are known."""
 
 
-def given_settings(description: ServiceDescription, services: Services) -> dict[str, Any]:
+def given_settings(description: ServiceDescription, services: ServicesConfig) -> dict[str, Any]:
     """A service's settings as written: those of its class, overridden by the configuration's."""
     return {**description.given, **services.settings.get(description.name, {})}
 
 
-def settings_for(description: ServiceDescription, services: Services) -> Settings:
+def settings_for(description: ServiceDescription, services: ServicesConfig) -> ServiceSettings:
     """A service's settings, checked. Raises SettingsError."""
     return settings_of(given_settings(description, services), description.is_program)
 
 
-def configured_programs(services: Services) -> FileReport:
+def configured_programs(services: ServicesConfig) -> FileReport:
     """The programs that only the configuration knows, reported as a host reports the services of a file."""
 
     def described(name: str, given: Mapping[str, Any]) -> ServiceDescription:
@@ -142,7 +144,7 @@ def configured_programs(services: Services) -> FileReport:
     return FileReport(tuple(described(name, given) for name, given in services.programs.items()))
 
 
-def start_cycles(settings: Mapping[str, Settings]) -> dict[str, list[str]]:
+def start_cycles(settings: Mapping[str, ServiceSettings]) -> dict[str, list[str]]:
     """The services, by name, that come after themselves and so can never start, each with the path back to itself."""
     return cycles({name: (*given.needs, *given.after) for name, given in settings.items()})
 
@@ -154,7 +156,7 @@ def cycle_problem(name: str, path: Sequence[str]) -> str:
 class Catalogue:
     """All services files by path, services by name, and toplevel commands by all their names."""
 
-    def __init__(self, services: Services, reserved: Iterable[str]) -> None:
+    def __init__(self, services: ServicesConfig, reserved: Iterable[str]) -> None:
         """List the services of a configuration; `reserved` are names that no service may have."""
         self.configuration = services
         self._reserved = frozenset(reserved)
@@ -171,7 +173,7 @@ class Catalogue:
 
     # Files.
 
-    def find_files(self, services: Services | None = None) -> dict[Path, ServicesFile]:
+    def find_files(self, services: ServicesConfig | None = None) -> dict[Path, ServicesFile]:
         """Look up which services files exist now, with this or another configuration; known files stay the same.
 
         Raises CommandError if a directory cannot be read.
@@ -180,7 +182,7 @@ class Catalogue:
         try:
             paths = [path for directory in services.directories for path in services_files(directory)]
         except OSError as error:
-            raise CommandError(f"cannot read the services directory {error.filename}: {error.strerror}") from None
+            raise CommandError(f"cannot read the services directory {error.filename}: {in_words(error)}") from None
         files = {path: self.files.get(path) or ServicesFile(path) for path in paths}
         if path := services.path:
             files[path] = self.files.get(path) or ServicesFile(path, is_code=False)
@@ -198,7 +200,7 @@ class Catalogue:
                 return file
         return None
 
-    def reconfigure(self, services: Services, files: dict[Path, ServicesFile]) -> None:
+    def reconfigure(self, services: ServicesConfig, files: dict[Path, ServicesFile]) -> None:
         """Take another configuration, and the files that exist with it. Raises SettingsError."""
         self.configuration = services
         self.files = files

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from smanager.access.callers import Caller
-from smanager.config.file import ConfigError, Services
-from smanager.config.service import SettingsError
+from smanager.config.checks import SettingsError
+from smanager.config.file import ConfigError, ServicesConfig
 from smanager.hosts.handle import HostError
 from smanager.hosts.pool import Pool
 from smanager.hosts.report import FileReport, ReportError
@@ -95,7 +95,7 @@ class Discovery:
             if self._catalogue.services.get(keeper.name) is not keeper.service:
                 self._group.forget(keeper)
 
-    async def try_file(self, file: ServicesFile, wanted: Services) -> None:
+    async def try_file(self, file: ServicesFile, wanted: ServicesConfig) -> None:
         """Import a file in a host without services. Raises ConfigError if there is any problem with the file."""
         slot = self._pool.slot(f"try {file.path}")
         try:
@@ -114,7 +114,7 @@ class Discovery:
                     await earlier.adopted.wait()
 
 
-def refuse_problems(file: ServicesFile, report: FileReport, wanted: Services) -> None:
+def refuse_problems(file: ServicesFile, report: FileReport, wanted: ServicesConfig) -> None:
     """Raise ConfigError if a file has problems, or its services' settings have, with the wanted configuration."""
     for problem in report.problems:
         raise ConfigError(f"{file.path}: {problem}")

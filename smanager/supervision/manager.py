@@ -13,7 +13,7 @@ from smanager.access.audit import Audit
 from smanager.access.callers import Caller
 from smanager.access.origin import SHUTDOWN
 from smanager.access.roles import Roles
-from smanager.config.file import Services
+from smanager.config.file import ServicesConfig
 from smanager.hosts.pool import Pool, Slot
 from smanager.logs.recorder import Recorder
 from smanager.supervision.catalogue import Catalogue, ServicesFile
@@ -44,7 +44,7 @@ class Manager:
         self,
         catalogue: Catalogue,
         storage: Storage,
-        read_services: Callable[[], Services],
+        read_services: Callable[[], ServicesConfig],
         audit: Audit,
         roles: Roles,
         make_pool: Callable[[Callable[[Slot, str | None, str], None]], Pool] = Pool,

@@ -13,8 +13,9 @@ from pathlib import Path
 from smanager.access.callers import Caller
 from smanager.access.roles import Roles
 from smanager.commands.record import CommandError
-from smanager.config.file import ConfigError, Services
-from smanager.config.service import PROGRAM_KEYS, Settings, SettingsError
+from smanager.config.checks import SettingsError
+from smanager.config.file import ConfigError, ServicesConfig
+from smanager.config.service import PROGRAM_KEYS, ServiceSettings
 from smanager.hosts.source import fingerprint
 from smanager.supervision.catalogue import (
     Catalogue,
@@ -43,7 +44,7 @@ class IncompleteError(CommandError):
 class Plan:
     """What a reload will change."""
 
-    wanted: Services
+    wanted: ServicesConfig
     files: dict[Path, ServicesFile]
     """All services files that exist now."""
     changes: list[ChangeReport]
@@ -63,7 +64,7 @@ class Reload:
         group: Group,
         discovery: Discovery,
         roles: Roles,
-        read_services: Callable[[], Services],
+        read_services: Callable[[], ServicesConfig],
     ) -> None:
         """`read_services` reads the configuration anew, and raises ConfigError."""
         self._catalogue = catalogue
@@ -139,7 +140,7 @@ class Reload:
         return [self._group.keepers[name] for name in names if name in self._group.keepers]
 
 
-def compare(catalogue: Catalogue, wanted: Services, files: dict[Path, ServicesFile]) -> Plan:
+def compare(catalogue: Catalogue, wanted: ServicesConfig, files: dict[Path, ServicesFile]) -> Plan:
     """The changes from what the catalogue holds to the wanted configuration, and to the files that exist now.
 
     Raises ConfigError if the services cannot have the wanted settings.
@@ -175,7 +176,7 @@ def has_changed(file: ServicesFile) -> bool:
     return any(loaded != now for loaded in [file.fingerprint, *running])
 
 
-def _removals(catalogue: Catalogue, wanted: Services, files: dict[Path, ServicesFile]) -> Iterator[ChangeReport]:
+def _removals(catalogue: Catalogue, wanted: ServicesConfig, files: dict[Path, ServicesFile]) -> Iterator[ChangeReport]:
     for path, file in catalogue.files.items():
         for service in file.services:
             if path not in files:
@@ -184,7 +185,7 @@ def _removals(catalogue: Catalogue, wanted: Services, files: dict[Path, Services
                 yield ChangeReport("remove", service.name, "it is not configured any more")
 
 
-def _setting_changes(service: Service, wanted: Services) -> Iterator[ChangeReport]:
+def _setting_changes(service: Service, wanted: ServicesConfig) -> Iterator[ChangeReport]:
     old, new = service.given, given_settings(service.description, wanted)
     keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     if not keys or (not service.file.is_code and service.name not in wanted.programs):
@@ -198,7 +199,7 @@ def _setting_changes(service: Service, wanted: Services) -> Iterator[ChangeRepor
         yield ChangeReport(verb, service.name, f"other {', '.join(keys)}")
 
 
-def _root_changes(before: Services, wanted: Services) -> Iterator[ChangeReport]:
+def _root_changes(before: ServicesConfig, wanted: ServicesConfig) -> Iterator[ChangeReport]:
     if before.exit_on != wanted.exit_on:
         yield ChangeReport("change", "exit_on", "it has changed")
     for key in sorted({*before.at_start, *wanted.at_start}):
@@ -206,7 +207,7 @@ def _root_changes(before: Services, wanted: Services) -> Iterator[ChangeReport]:
             yield ChangeReport("note", key, "it has changed, and counts from the manager's next start on")
 
 
-def wanted_settings(service: Service, wanted: Services) -> Settings:
+def wanted_settings(service: Service, wanted: ServicesConfig) -> ServiceSettings:
     """A known service's settings with the wanted configuration. Raises ConfigError."""
     try:
         return settings_for(service.description, wanted)
@@ -214,7 +215,7 @@ def wanted_settings(service: Service, wanted: Services) -> Settings:
         raise ConfigError(f"{wanted.path}: [services.{service.name}] {error}") from None
 
 
-def refuse_cycles(catalogue: Catalogue, wanted: Services) -> None:
+def refuse_cycles(catalogue: Catalogue, wanted: ServicesConfig) -> None:
     """Raise ConfigError if the wanted configuration brings a new dependency cycle."""
     settings = {program.name: settings_for(program, wanted) for program in configured_programs(wanted).services}
     for name, service in catalogue.services.items():

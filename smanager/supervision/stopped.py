@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+
+from smanager.system.atomic import replacing
+from smanager.system.errors import in_words
 
 FILE = "stopped.json"
 FORMAT = 1
@@ -73,20 +75,12 @@ class StoppedFile:
 
     def write(self, names: Iterable[str]) -> str:
         """Replace the file: all or nothing, even if the power fails. Returns the problem, if there is one."""
-        partial = self.path.with_suffix(".partial")
         try:
-            with partial.open("w") as file:
+            with replacing(self.path, last=self._last) as file:
                 json.dump({"format": FORMAT, "stopped": sorted(names)}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            self._last.unlink(missing_ok=True)
-            with suppress(OSError):  # the first time there is no file; some disks have no links
-                self._last.hardlink_to(self.path)
-            partial.replace(self.path)
-            _sync_directory(self.path.parent)
         except OSError as error:
-            log.error("%s: cannot record which services are stopped: %s", self.path, error.strerror)
-            return f"{self.path}: {(error.strerror or str(error)).lower()}"
+            log.error("%s: cannot record which services are stopped: %s", self.path, in_words(error))
+            return f"{self.path}: {in_words(error)}"
         return ""
 
 
@@ -107,11 +101,3 @@ def _names_in(path: Path) -> set[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f'should be {{"format": {FORMAT}, "stopped": [...]}}')
     return set(names)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
+
+from smanager.system.errors import in_words
+from smanager.system.lock import LockHeldError, lock
 
 LOCK = "lock"
 
@@ -38,24 +40,21 @@ class Storage:
 
 def _locked(directory: Path) -> int:
     """A descriptor that holds the directory's lock for as long as it is open."""
+    path = directory / LOCK
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise UnwritableError(
-            f"the state directory {directory} cannot be used: {(error.strerror or str(error)).lower()}; "
-            "name another with --state-dir DIR"
-        ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
-        os.close(lock)
+        descriptor = lock(path)
+    except LockHeldError:
+        holder = path.read_text(errors="replace").strip() or "unknown"
         raise StorageError(
             f"the state directory {directory} is in use by another manager, process {holder}; "
             "stop that one, or name another directory with --state-dir DIR"
         ) from None
+    except OSError as error:
+        raise UnwritableError(
+            f"the state directory {directory} cannot be used: {in_words(error)}; name another with --state-dir DIR"
+        ) from None
     with suppress(OSError):  # on a full disk the lock holds all the same
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from smanager.config import file as config
-from smanager.config import listener as listening
-from smanager.config import service as settings
+from smanager.config import listener, service
+from smanager.config import options as command_line
+from smanager.config.file import ROLE_KEYS, ROOT_KEYS
 from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, read_until, write_service
 from tests.live.clients import smanager
 
@@ -27,8 +27,8 @@ def test_ready_is_one_line_on_stderr(server: Server) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--services", "/nowhere"], 1, "smanager: the services directory /nowhere is not there; "),
-        (["--services", str(ROOT / "tox.ini")], 1, "is no directory; "),
+        (["--services", "/nowhere"], 1, "smanager: the services directory /nowhere does not exist; "),
+        (["--services", str(ROOT / "tox.ini")], 1, "is not a directory; "),
         (
             ["--host", "0.0.0.0"],
             1,
@@ -42,8 +42,8 @@ def test_ready_is_one_line_on_stderr(server: Server) -> None:
             "smanager: cannot listen on 192.0.2.1:10000: cannot assign requested address; it should be an "
             "address of this machine",
         ),
-        (["--port", "70000"], 2, "argument --port: '70000' is no port: it should be a number from 0 to 65535"),
-        (["--max-sessions", "0"], 2, "argument --max-sessions: '0' should be a number from 1"),
+        (["--port", "70000"], 2, "argument --port: '70000' should be a whole number from 0 to 65535"),
+        (["--max-sessions", "0"], 2, "argument --max-sessions: '0' should be a whole number from 1"),
         (["--prot", "1"], 2, "unrecognized arguments: --prot 1"),
     ],
 )
@@ -59,13 +59,13 @@ def test_what_the_readme_has_people_write_is_understood(tmp_path: Path, services
     assert len(blocks) >= 5
     for block in blocks:
         (tmp_path / "smanager.toml").write_text(block)
-        config.read(["--config", str(tmp_path / "smanager.toml"), "--services", str(services)])
+        command_line.read(["--config", str(tmp_path / "smanager.toml"), "--services", str(services)])
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('permissions = "0660"', "(permissions is a key of a listener's table, such as [listeners.lan])"),
+        ('permissions = "0660"', "(permissions belongs in a listener's table, such as [listeners.lan])"),
         (
             '[listeners.lan]\ntcp = "127.0.0.1:0"\nroles = ["veiw"]',
             "[listeners.lan] there is no role veiw; did you mean view?",
@@ -134,7 +134,8 @@ def test_services_are_found_in_the_working_directory_by_an_installed_command(ser
         [
             sys.executable,
             "-c",
-            "import smanager.config.file as c, pathlib; c.ROOT = pathlib.Path('/'); print(c.read([]).services)",
+            "import pathlib; from smanager.config import file, options; "
+            "file.ROOT = pathlib.Path('/'); print(options.read([]).services)",
         ],
         capture_output=True,
         text=True,
@@ -159,7 +160,8 @@ def test_the_example_of_a_configuration_has_every_key_and_no_problem() -> None:
     result = smanager("--check", "--config", path, "--services", ROOT / "services")
     assert (result.returncode, result.stderr) == (0, "")
     keys = set(re.findall(r"^(?:# )?(\w+) = ", path.read_text(), re.MULTILINE))
-    assert keys == {*settings.KEYS, *config.KEYS, *listening.KEYS, "allow", "deny"}
+    root = ROOT_KEYS.keys() - {"services", "listeners", "roles"}
+    assert keys == {*root, *service.KEYS, *listener.KEYS, *ROLE_KEYS}
 
 
 def test_check_reports_every_problem(services: Path) -> None:
@@ -194,7 +196,7 @@ def test_check_reports_every_problem(services: Path) -> None:
 def test_a_page_that_cannot_be_written_is_said(services: Path, option: str) -> None:
     command = f"{sys.executable} {ROOT / 'smanager.py'} {option} --services {services}"
     full = subprocess.run(["sh", "-c", f"{command} >/dev/full"], capture_output=True, timeout=SECONDS, check=False)
-    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: No space left on device\n")
+    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: no space left on device\n")
 
 
 def test_the_command_reference_is_written_from_the_records(services: Path) -> None:

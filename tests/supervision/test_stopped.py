@@ -42,7 +42,7 @@ def test_a_removed_file_means_that_nothing_is_stopped(file: StoppedFile) -> None
 
 
 def test_a_disk_that_cannot_be_written_is_reported(file: StoppedFile) -> None:
-    file.path.with_suffix(".partial").mkdir()
+    file.path.with_name(f".{file.path.name}.new").mkdir()
     assert file.write({"web"}) == f"{file.path}: is a directory"
     assert file.read() == set()
 

@@ -15,7 +15,7 @@ from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE
 from smanager.access.roles import Role, Roles
 from smanager.cli import new_manager
-from smanager.config import file as config
+from smanager.config import options as command_line
 from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.outputs import Collected
 from smanager.shells.interpreter import Interpreter
@@ -36,7 +36,7 @@ def shells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shells]:
     write_service(services, SERVICE, "box.py")
 
     async def found() -> Shells:
-        manager = new_manager(config.read(["--services", str(services), "--port", "0"]), Storage(None))
+        manager = new_manager(command_line.read(["--services", str(services), "--port", "0"]), Storage(None))
         await manager.check()
         return Shells(Dispatcher(manager, OWN_COMMANDS))
 

@@ -66,7 +66,7 @@ def test_the_console_opens_no_socket_and_leaves_no_process(services: Path) -> No
 def test_the_console_ends_where_its_output_cannot_be_written(services: Path, line: str) -> None:
     command = f"yes '{line}' | {sys.executable} {ROOT / 'smanager.py'} --console --services {services}"
     full = subprocess.run(["sh", "-c", f"{command} >/dev/full"], capture_output=True, timeout=SECONDS, check=False)
-    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: No space left on device\n")
+    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: no space left on device\n")
     closed = subprocess.run(["sh", "-c", f"{command} | head -1"], capture_output=True, timeout=SECONDS, check=False)
     assert (closed.returncode, closed.stdout.count(b"\n"), closed.stderr) == (0, 1, b"")
 

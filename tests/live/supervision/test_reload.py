@@ -162,7 +162,7 @@ def test_a_file_is_other_for_whoever_runs_what_it_was(two: Server) -> None:
         (TWO + 'after = ["two"]', "*** reload: smanager.toml: [services.two] dependency cycle: two → two"),
         (
             TWO + '[services.systemstatus]\ndirectory = "x"',
-            "*** reload: smanager.toml: [services.systemstatus] directory: ",
+            "*** reload: smanager.toml: [services.systemstatus] directory is for programs",
         ),
     ],
 )
