@@ -427,6 +427,25 @@ def test_a_service_waits_for_ever_for_one_that_has_failed() -> None:
     )
 
 
+def test_a_service_that_was_stopped_while_it_waited_does_not_begin() -> None:
+    stage = play(
+        CHAIN | {"database": {"enabled": False}},
+        """
+        2 stop app
+        4 start database
+        """,
+    )
+    assert stage.history(since=1) == lines(
+        """
+        2.00 app: stopped by ann
+        2.00 app: stopped
+        4.00 database: started by ann
+        4.25 database: running
+        """
+    )
+    assert stage.manager.keepers["app"].service.condition == "stopped (by ann)"
+
+
 def test_a_service_does_not_wait_for_one_before_it_that_is_not_coming() -> None:
     stage = play(CHAIN | {"app": {"enabled": False}}, "")
     assert stage.history() == lines(
