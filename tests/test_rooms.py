@@ -90,7 +90,6 @@ def test_packages_hold_nothing_but_their_modules() -> None:
     assert [str(path) for path in files if path.read_text()] == []
 
 
-@pytest.mark.xfail(strict=True, reason="being mended")
 def test_modules_are_short_enough_to_be_read_at_once() -> None:
     long = {
         name: lines

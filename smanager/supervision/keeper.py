@@ -12,9 +12,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError
-from smanager.hosts.call import Call, Sink
+from smanager.hosts.call import Call, Invocation
 from smanager.hosts.handle import Host, HostError
 from smanager.hosts.pool import Slot
 from smanager.hosts.report import ReportError
@@ -123,13 +122,13 @@ class Keeper:
                 self._over.set()
                 self._spawn(self._leave(Ending(None, clean=True)))
 
-    def call(self, command: Command, arguments: Arguments, caption: str, sink: Sink, as_data: bool) -> Call:
+    def call(self, command: Command, invocation: Invocation) -> Call:
         """Run one of the service's commands. Raises CommandError if the service is not running."""
         if self.state is not State.RUNNING or self.host is None:
-            raise CommandError(f"{caption}: {self.name} is {self.service.condition}")
+            raise CommandError(f"{invocation.caption}: {self.name} is {self.service.condition}")
         if self.host.gone or self.host.ending:  # a moment ago
-            raise CommandError(f"{caption}: {self.name} is about to be started again")
-        return self.host.call(self.name, command.method, arguments, caption, sink, as_data)
+            raise CommandError(f"{invocation.caption}: {self.name} is about to be started again")
+        return self.host.call(self.name, command.method, invocation)
 
     async def complete(self, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
         """The words that the service's completer for a command finds, or paths if `command` is empty.

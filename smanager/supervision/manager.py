@@ -9,16 +9,14 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from smanager.access.audit import NOT_ALLOWED, Audit, told
+from smanager.access.audit import Audit
 from smanager.access.callers import Caller
+from smanager.access.origin import SHUTDOWN
 from smanager.access.roles import Roles
-from smanager.commands.arguments import Arguments
-from smanager.commands.record import Command, CommandError, Status
 from smanager.config.file import Services
-from smanager.hosts.call import Call, Sink
 from smanager.hosts.pool import Pool, Slot
 from smanager.logs.recorder import Recorder
-from smanager.supervision.catalogue import Catalogue, Service, ServicesFile
+from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
 from smanager.supervision.jobs import Jobs
@@ -48,6 +46,7 @@ class Manager:
         storage: Storage,
         read_services: Callable[[], Services],
         audit: Audit,
+        roles: Roles,
         make_pool: Callable[[Callable[[Slot, str | None, str], None]], Pool] = Pool,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -63,7 +62,7 @@ class Manager:
         """The service whose failure ends the manager."""
         self.jobs = Jobs()
         self.sessions = Sessions()
-        self.roles = Roles(catalogue.configuration.roles)
+        self.roles = roles
         self.audit = audit
         self.when_reloaded: Callable[[Tell], Sequence[str]] = lambda tell: ()
         """Applies a reload elsewhere; returns what could not be applied."""
@@ -100,7 +99,7 @@ class Manager:
         """Stop all services in their order; kill what is left after STOP_SECONDS."""
         self.pool.shut()
         everything = list(self.keepers.values())
-        stopping = asyncio.ensure_future(self._group.stop(everything, Caller("the manager's end"), tell_nobody))
+        stopping = asyncio.ensure_future(self._group.stop(everything, Caller(SHUTDOWN), tell_nobody))
         if not (await asyncio.wait([stopping], timeout=STOP_SECONDS))[0]:
             log.warning("not all services have stopped within %g s; killing them", STOP_SECONDS)
             self.pool.kill()
@@ -118,11 +117,6 @@ class Manager:
         await self.pool.close_empty()
 
     # Requests.
-
-    def permitted(self, caller: Caller, name: str) -> dict[str, Keeper]:
-        """The services on which a caller may run one of the manager's own commands."""
-        allow = caller.permissions.allow_on
-        return {service: self.keepers[service] for service in sorted(self.keepers) if allow(name, service)}
 
     async def start(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
         """Start services and those that they need; reports each one that is up, or will not be soon."""
@@ -178,37 +172,6 @@ class Manager:
     def wanted(self) -> list[Keeper]:
         """The services that should run."""
         return [keeper for keeper in self.keepers.values() if self._group.is_wanted(keeper.service)]
-
-    def call(
-        self,
-        service: Service,
-        command: Command,
-        arguments: Arguments,
-        caption: str,
-        caller: Caller,
-        sink: Sink,
-        as_data: bool,
-    ) -> Call:
-        """Run a command in its service's host. Raises CommandError if the caller may not, or if it cannot run now."""
-        if not caller.permissions.allow_command(service.name, command):
-            self.audit.refused(caller, caption, NOT_ALLOWED)
-            raise CommandError(f"unknown command: {caption}", Status.UNUSABLE)
-        if (keeper := self.keepers.get(service.name)) is None:
-            raise CommandError(f"{caption}: {service.name} is gone")
-        entry = self.audit.begin(caller, caption, told(command, arguments))
-        try:
-            self.jobs.refuse(service, command, caption)
-            call = keeper.call(command, arguments, caption, sink, as_data)
-        except CommandError as error:
-            entry.end(str(error))
-            raise
-        self.jobs.add(service, command, caption, caller, call, entry)
-        return call
-
-    async def complete(self, service: Service, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
-        """The words that a service's completer finds, as `Keeper.complete` returns them."""
-        keeper = self.keepers.get(service.name)
-        return await keeper.complete(command, text, line, begin, end) if keeper else []
 
     # Reports.
 
