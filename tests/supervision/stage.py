@@ -22,10 +22,12 @@ from typing import Any, cast
 
 from smanager.access.audit import Audit
 from smanager.access.callers import Caller
+from smanager.access.origin import CONSOLE, MANAGER
+from smanager.access.roles import Roles
 from smanager.commands.record import CommandError
 from smanager.config.file import ConfigError, Services
-from smanager.hosts.handle import HostError
-from smanager.hosts.pool import Pool, Resident
+from smanager.hosts.handle import HostError, Resident
+from smanager.hosts.pool import Pool
 from smanager.hosts.source import fingerprint
 from smanager.supervision.catalogue import Catalogue
 from smanager.supervision.manager import Manager
@@ -268,6 +270,7 @@ class Stage:
             Storage(None),
             lambda: self.wanted,
             Audit(None),
+            Roles({}, about_services=()),
             make_pool=lambda log: cast("Pool", self.pool),
             chance=lambda: chance,
         )
@@ -289,7 +292,7 @@ class Stage:
 
     async def perform(self, script: str, until: float) -> None:
         """Have the manager begin, and the script's lines happen at their times; end with the requests at `until`."""
-        self._request(self.manager.begin(Caller("the manager")))
+        self._request(self.manager.begin(Caller(MANAGER)))
         for line in filter(str.strip, script.splitlines()):
             when, *words = line.split()
             await self._sleep_until(float(when))
@@ -298,7 +301,7 @@ class Stage:
         assert all(request.done() for request in self._requests), f"some requests wait for ever: {self._requests}"
 
     def _act(self, words: Sequence[str]) -> None:
-        manager, by = self.manager, Caller("ann")
+        manager, by = self.manager, Caller(CONSOLE)
         match words:
             case ["start" | "stop" | "restart" as verb, name]:
                 if name in manager.keepers:

@@ -93,7 +93,7 @@ def test_a_policy_may_give_up_and_a_start_by_a_requester_counts_anew() -> None:
         1.50 web: started again
         1.75 web: running
         2.75 web: exit status 1; given up after 2 early ends in a row
-        20.00 web: started by ann
+        20.00 web: started by the console
         20.50 web: running
         21.50 web: exit status 1; started again at once
         21.50 web: started again
@@ -134,7 +134,7 @@ def test_a_stop_in_backoff_ends_the_attempts() -> None:
     assert stage.history(since=2) == lines(
         """
         2.75 web: exit status 1; started again in 0.5 s
-        3.00 web: stopped by ann
+        3.00 web: stopped by the console
         """
     )
 
@@ -152,7 +152,7 @@ def test_a_start_in_backoff_does_not_wait_for_it() -> None:
     assert stage.history(since=10) == lines(
         """
         10.00 web: exit status 1; started again in 4.0 s
-        11.00 web: started by ann
+        11.00 web: started by the console
         11.25 web: running
         12.25 web: exit status 1; started again at once
         12.25 web: started again
@@ -173,9 +173,9 @@ def test_a_start_during_a_stop_follows_it() -> None:
     )
     assert stage.history(since=1) == lines(
         """
-        1.00 web: stopped by ann
+        1.00 web: stopped by the console
         1.25 web: stopped
-        1.25 web: started by ann
+        1.25 web: started by the console
         1.75 web: running
         """
     )
@@ -196,14 +196,14 @@ def test_the_last_of_several_requests_counts() -> None:
     )
     assert stage.history(since=1) == lines(
         """
-        1.00 web: stopped by ann
+        1.00 web: stopped by the console
         1.25 web: stopped
         """
     )
     assert stage.reports == [
-        "1.25 web: stopped (by ann)",
-        "1.25 web: stopped (by ann)",
-        "1.25 web: stopped (by ann)",
+        "1.25 web: stopped (by the console)",
+        "1.25 web: stopped (by the console)",
+        "1.25 web: stopped (by the console)",
     ]
 
 
@@ -219,17 +219,17 @@ def test_a_stop_during_a_start_ends_it() -> None:
     assert stage.history() == lines(
         """
         0.00 web: started by the manager
-        0.10 web: stopped by ann
+        0.10 web: stopped by the console
         0.10 web: stopped
-        2.00 web: started by ann
-        2.30 web: stopped by ann
+        2.00 web: started by the console
+        2.30 web: stopped by the console
         2.55 web: stopped
         """
     )
     assert stage.reports == [
-        "0.10 web: stopped (by ann)",
-        "2.30 web: stopping (by ann)",
-        "2.55 web: stopped (by ann)",
+        "0.10 web: stopped (by the console)",
+        "2.30 web: stopping (by the console)",
+        "2.55 web: stopped (by the console)",
     ]
 
 
@@ -244,9 +244,9 @@ def test_a_stop_while_its_host_is_being_made_is_followed_by_a_start() -> None:
     assert stage.history() == lines(
         """
         0.00 web: started by the manager
-        0.10 web: stopped by ann
+        0.10 web: stopped by the console
         0.10 web: stopped
-        0.20 web: started by ann
+        0.20 web: started by the console
         0.50 web: running
         """
     )
@@ -277,17 +277,17 @@ def test_a_stop_of_a_hung_program_that_does_not_end_kills_it() -> None:
     assert stage.history(since=1) == lines(
         """
         1.00 web: hung: no answer
-        2.00 web: stopped by ann
+        2.00 web: stopped by the console
         17.00 web: stopped
-        20.00 web: started by ann
+        20.00 web: started by the console
         20.50 web: running
         """
     )
     assert stage.reports == [
-        "7.00 web: still stopping (by ann)",
-        "12.00 web: still stopping (by ann)",
-        "17.00 web: still stopping (by ann)",
-        "17.00 web: stopped (by ann)",
+        "7.00 web: still stopping (by the console)",
+        "12.00 web: still stopping (by the console)",
+        "17.00 web: still stopping (by the console)",
+        "17.00 web: stopped (by the console)",
         "20.50 web: running",
     ]
 
@@ -353,7 +353,7 @@ def test_a_stop_that_takes_too_long_is_a_kill() -> None:
     )
     assert stage.history(since=1) == lines(
         """
-        2.00 web: stopped by ann
+        2.00 web: stopped by the console
         13.00 web: stopped
         """
     )
@@ -420,7 +420,7 @@ def test_a_service_waits_for_ever_for_one_that_has_failed() -> None:
         3.00 database: exit status 1; restart is 'never'
         4.00 app: exit status 1; started again at once
         4.00 app: started again
-        30.00 database: started by ann
+        30.00 database: started by the console
         30.25 database: running
         30.50 app: running
         """
@@ -437,13 +437,13 @@ def test_a_service_that_was_stopped_while_it_waited_does_not_begin() -> None:
     )
     assert stage.history(since=1) == lines(
         """
-        2.00 app: stopped by ann
+        2.00 app: stopped by the console
         2.00 app: stopped
-        4.00 database: started by ann
+        4.00 database: started by the console
         4.25 database: running
         """
     )
-    assert stage.manager.keepers["app"].service.condition == "stopped (by ann)"
+    assert stage.manager.keepers["app"].service.condition == "stopped (by the console)"
 
 
 def test_a_service_does_not_wait_for_one_before_it_that_is_not_coming() -> None:
@@ -468,19 +468,19 @@ def test_a_stop_takes_along_what_needs_the_service_and_a_start_what_it_needs() -
     )
     assert stage.history(since=3) == lines(
         """
-        3.00 app: stopped by ann
+        3.00 app: stopped by the console
         3.25 app: stopped
-        3.25 database: stopped by ann
+        3.25 database: stopped by the console
         3.50 database: stopped
-        5.00 database: started by ann
-        5.00 app: started by ann
+        5.00 database: started by the console
+        5.00 app: started by the console
         5.25 database: running
         5.50 app: running
         """
     )
     assert stage.reports == [
-        "3.25 app: stopped (by ann)",
-        "3.50 database: stopped (by ann)",
+        "3.25 app: stopped (by the console)",
+        "3.50 database: stopped (by the console)",
         "5.25 database: running",
         "5.50 app: running",
     ]
@@ -490,12 +490,12 @@ def test_a_restart_of_a_needed_service_restarts_those_that_need_it() -> None:
     stage = play(CHAIN, "3 restart database")
     assert stage.history(since=3) == lines(
         """
-        3.00 app: stopped by ann
+        3.00 app: stopped by the console
         3.25 app: stopped
-        3.25 database: stopped by ann
+        3.25 database: stopped by the console
         3.50 database: stopped
-        3.50 database: started by ann
-        3.50 app: started by ann
+        3.50 database: started by the console
+        3.50 app: started by the console
         3.75 database: running
         4.00 app: running
         """
@@ -581,9 +581,9 @@ def test_one_of_two_services_in_a_process_is_stopped_and_started(pair: Classes) 
     )
     assert stage.history(since=2) == lines(
         """
-        2.00 left: stopped by ann
+        2.00 left: stopped by the console
         2.25 left: stopped
-        3.00 left: started by ann
+        3.00 left: started by the console
         3.25 left: running
         """
     )
@@ -602,7 +602,7 @@ def test_a_kill_of_one_service_is_not_held_against_its_neighbour(pair: Classes) 
     )
     assert stage.history(since=1) == lines(
         """
-        2.00 left: stopped by ann
+        2.00 left: stopped by the console
         12.00 left: stopped
         12.00 right: its process was ended because of another service in it; started again at once
         12.00 right: started again
@@ -615,12 +615,12 @@ def test_a_restart_gives_all_services_of_a_process_a_fresh_one(pair: Classes) ->
     stage = play({}, "2 restart left", classes=pair)
     assert stage.history(since=2) == lines(
         """
-        2.00 left: stopped by ann
-        2.00 right: stopped by ann
+        2.00 left: stopped by the console
+        2.00 right: stopped by the console
         2.25 left: stopped
         2.25 right: stopped
-        2.25 left: started by ann
-        2.25 right: started by ann
+        2.25 left: started by the console
+        2.25 right: started by the console
         2.75 left: running
         2.75 right: running
         """
@@ -631,23 +631,23 @@ def test_a_restart_of_everything_keeps_the_order(pair: Classes) -> None:
     stage = play(CHAIN, "2 restart", classes=pair)
     assert stage.history(since=2) == lines(
         """
-        2.00 left: stopped by ann
-        2.00 right: stopped by ann
-        2.00 web: stopped by ann
+        2.00 left: stopped by the console
+        2.00 right: stopped by the console
+        2.00 web: stopped by the console
         2.25 left: stopped
         2.25 web: stopped
         2.25 right: stopped
-        2.25 app: stopped by ann
+        2.25 app: stopped by the console
         2.50 app: stopped
-        2.50 left: started by ann
-        2.50 right: started by ann
-        2.50 database: stopped by ann
+        2.50 left: started by the console
+        2.50 right: started by the console
+        2.50 database: stopped by the console
         2.75 left: running
         2.75 right: running
         2.75 database: stopped
-        2.75 database: started by ann
-        2.75 app: started by ann
-        2.75 web: started by ann
+        2.75 database: started by the console
+        2.75 app: started by the console
+        2.75 web: started by the console
         3.25 database: running
         3.50 app: running
         3.75 web: running
@@ -669,8 +669,8 @@ def test_a_reload_in_the_middle_of_a_crash_loop_restarts_at_once() -> None:
         """
         9.00 web: running
         10.00 web: exit status 1; started again in 4.0 s
-        11.00 web: stopped by ann
-        11.00 web: started by ann
+        11.00 web: stopped by the console
+        11.00 web: started by the console
         11.50 web: running
         """
     )
@@ -712,9 +712,9 @@ def test_a_reload_in_the_middle_of_a_start_starts_anew() -> None:
     assert stage.history() == lines(
         """
         0.00 web: started by the manager
-        0.30 web: stopped by ann
+        0.30 web: stopped by the console
         0.55 web: stopped
-        0.55 web: started by ann
+        0.55 web: started by the console
         1.05 web: running
         """
     )
@@ -731,9 +731,9 @@ def test_a_reload_while_a_host_is_being_made_starts_anew() -> None:
     assert stage.history() == lines(
         """
         0.00 web: started by the manager
-        0.10 web: stopped by ann
+        0.10 web: stopped by the console
         0.10 web: stopped
-        0.10 web: started by ann
+        0.10 web: started by the console
         0.50 web: running
         """
     )
@@ -754,9 +754,9 @@ def test_a_reload_removes_a_service_in_backoff_and_brings_it_back() -> None:
     assert stage.history(since=2) == lines(
         """
         2.75 web: exit status 1; started again in 0.5 s
-        3.00 web: stopped by ann
+        3.00 web: stopped by the console
         3.00 web: removed
-        9.00 web: started by ann
+        9.00 web: started by the console
         9.50 web: running
         """
     )
@@ -779,12 +779,12 @@ def test_a_reload_that_disables_a_needed_service_has_the_others_wait() -> None:
     )
     assert stage.history(since=2) == lines(
         """
-        2.00 app: stopped by ann
+        2.00 app: stopped by the console
         2.25 app: stopped
-        2.25 database: stopped by ann
+        2.25 database: stopped by the console
         2.50 database: stopped
-        2.50 app: started by ann
-        5.00 database: started by ann
+        2.50 app: started by the console
+        5.00 database: started by the console
         5.25 database: running
         5.50 app: running
         """
@@ -809,12 +809,12 @@ def test_a_reload_leaves_stopped_what_a_requester_stopped() -> None:
     )
     assert stage.history(since=2) == lines(
         """
-        2.00 web: stopped by ann
+        2.00 web: stopped by the console
         2.25 web: stopped
         """
     )
     assert stage.reports == [
-        "2.25 web: stopped (by ann)",
+        "2.25 web: stopped (by the console)",
         "3.00 change web: other stop_signal, but stays stopped, because a user stopped it",
     ]
 
@@ -843,13 +843,17 @@ def test_a_reload_loads_a_changed_file_with_all_its_services(pair: Classes) -> N
     stage = play({}, script, classes=pair)
     assert stage.history(since=3) == lines(
         """
-        3.25 left: stopped by ann
+        3.25 left: stopped by the console
         3.50 left: stopped
-        3.75 left: started by ann
+        3.75 left: started by the console
         4.00 left: running
         """
     )
-    assert stage.reports == ["2.25 right: stopped (by ann)", "3.25 load pair.py: it has changed", "4.00 left: running"]
+    assert stage.reports == [
+        "2.25 right: stopped (by the console)",
+        "3.25 load pair.py: it has changed",
+        "4.00 left: running",
+    ]
 
 
 def test_attempts_are_spread_by_chance() -> None:
