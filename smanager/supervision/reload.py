@@ -221,6 +221,7 @@ def refuse_cycles(catalogue: Catalogue, wanted: ServicesConfig) -> None:
     for name, service in catalogue.services.items():
         if service.file.is_code:
             settings[name] = wanted_settings(service, wanted)
-    found = start_cycles(settings)
-    for name in found.keys() - catalogue.cycles().keys():
-        raise ConfigError(f"{wanted.path}: {cycle_problem(name, found[name])}")
+    known = catalogue.cycles()
+    for name, path in start_cycles(settings).items():
+        if name not in known:
+            raise ConfigError(f"{wanted.path}: {cycle_problem(name, path)}")
