@@ -66,14 +66,6 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], status: int, me
     assert "Traceback" not in result.stderr
 
 
-def test_what_the_readme_has_people_write_is_understood(tmp_path: Path, services: Path) -> None:
-    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) >= 5
-    for block in blocks:
-        (tmp_path / "smanager.toml").write_text(block)
-        config.read(["--config", str(tmp_path / "smanager.toml"), "--services", str(services)])
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
