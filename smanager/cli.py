@@ -12,22 +12,27 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from smanager.access import audit
+from smanager.access import audit, origin
 from smanager.access.audit import Audit, Need
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
+from smanager.access.roles import Roles
 from smanager.access.users import UsersError, UsersFile
-from smanager.commands.record import CommandError
+from smanager.commands.record import SHELLS_OWN, CommandError
 from smanager.config import file as config
 from smanager.config.file import Config, ConfigError
 from smanager.config.listener import with_passed
 from smanager.logs.manager_log import log_to_stderr, write_all
 from smanager.server.listeners import Listeners
+from smanager.server.modes.script_login import LOGIN_WORDS
 from smanager.shells import pages, reference
-from smanager.shells.operations import RESERVED
 from smanager.shells.root import Shells
 from smanager.supervision.catalogue import Catalogue
-from smanager.supervision.manager import IncompleteError, Manager
+from smanager.supervision.commands.registry import ABOUT_SERVICES, OWN_COMMANDS
+from smanager.supervision.dispatch import Dispatcher
+from smanager.supervision.manager import Manager
+from smanager.supervision.reload import IncompleteError
+from smanager.supervision.reports import Notice, Tell
 from smanager.supervision.storage import Storage, StorageError, UnwritableError
 from smanager.system import orphans, systemd
 from smanager.terminal.text import as_bytes
@@ -51,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.console:
             from smanager.server import console  # readline only where somebody types
 
-            return console.run(new_manager(options, Storage(options.state_directory)), log)
+            manager = new_manager(options, Storage(options.state_directory))
+            return console.run(manager, Dispatcher(manager, OWN_COMMANDS), log)
         return asyncio.run(serve(options, log.say))
     except (ConfigError, CommandError, StorageError, UsersError) as error:
         print(f"smanager: {error}", file=sys.stderr)
@@ -69,7 +75,9 @@ def replace_closed_streams() -> None:
 
 
 def new_manager(options: Config, storage: Storage) -> Manager:
-    return Manager(Catalogue(options.services, RESERVED), storage, options.read_services, audit_for(options, storage))
+    catalogue = Catalogue(options.services, [*SHELLS_OWN, *OWN_COMMANDS, *LOGIN_WORDS])
+    roles = Roles(options.services.roles, ABOUT_SERVICES)
+    return Manager(catalogue, storage, options.read_services, audit_for(options, storage), roles)
 
 
 def audit_for(options: Config, storage: Storage) -> Audit:
@@ -121,9 +129,9 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
     reloads: set[asyncio.Task[None]] = set()
     loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(asyncio.create_task(reload(manager))))
     try:
-        await manager.begin(Caller("the manager"))
+        await manager.begin(Caller(origin.MANAGER))
         if not manager.end.is_set():
-            await listeners.serve(Shells(manager), identities)
+            await listeners.serve(Shells(Dispatcher(manager, OWN_COMMANDS)), identities)
             say(f"listening on {', '.join(addresses)}")
             systemd.notify("READY=1", f"STATUS=listening on {', '.join(addresses)}")
         await manager.end.wait()
@@ -142,30 +150,30 @@ async def reload(manager: Manager) -> None:
     log = logging.getLogger("smanager")
     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
-        await manager.reload(Caller("SIGHUP"), lambda text: log.info("reload: %s", text))
+        await manager.reload(Caller(origin.SIGHUP), lambda report: log.info("reload: %s", report))
     except IncompleteError as error:
         log.error("reload: %s", error)
     except (ConfigError, CommandError) as error:
         log.error("reload: %s; everything is as it was", error)
     except Exception:
-        log.exception("reload: a mistake in SManager")
+        log.exception("reload: internal error")
     finally:
         systemd.notify("READY=1")
 
 
-def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: Callable[[str], object]) -> list[str]:
+def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: Tell) -> list[str]:
     """What a reload does besides: certificates are read again, and who may not be here any more has to go.
 
     Returns what could not be done.
     """
     for session in manager.sessions.all():
         if session.caller and not identities.still_holds(session.caller):
-            tell(f"end the session of {session.caller}: the user has changed")
+            tell(Notice(f"end the session of {session.caller}: the user has changed"))
             session.farewell("your user has changed: log in again")
-            manager.audit.kicked(session.caller, Caller("a reload"))
+            manager.audit.kicked(session.caller, Caller(origin.RELOAD))
     manager.jobs.end_those(lambda job: not identities.still_holds(job.caller), "its user has changed")
     manager.jobs.end_those(lambda job: not job.is_shown_to(job.caller), "it is not allowed any more")
-    return listeners.renew_certificates(tell)
+    return listeners.renew_certificates(lambda text: tell(Notice(text)))
 
 
 async def check(manager: Manager) -> int:

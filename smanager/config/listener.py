@@ -12,8 +12,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from smanager.access.roles import ADMIN
 from smanager.config.service import SettingsError, boolean, checked, list_of, some, text
+from smanager.service import ADMIN
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -1,19 +1,28 @@
-"""Which services somebody has stopped: they stay so until they are started, over the manager's own restart too."""
+"""The services that a requester stopped: they stay down until a requester starts them, whatever the manager does."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
+import os
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 
-from smanager.supervision.storage import Storage
+FILE = "stopped.json"
+FORMAT = 1
+
+log = logging.getLogger("smanager")
 
 
-class Stops:
-    """The names of those services, in memory and on the disk."""
+class StoppedServices:
+    """The names of those services, in memory and in a file."""
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-        self._names = self._written = storage.stopped()
+    def __init__(self, directory: Path | None) -> None:
+        """Read the file in the state directory; without a directory, keep the names in memory only."""
+        self._file = StoppedFile(directory / FILE) if directory else None
+        self._names = self._written = self._file.read() if self._file else set()
         self._writing = asyncio.Lock()
 
     def __contains__(self, name: str) -> bool:
@@ -26,11 +35,83 @@ class Stops:
         self._names = self._names - set(names)
 
     async def write(self) -> str:
-        """Write down what has changed; returns the problem, if there is one."""
-        async with self._writing:  # it waits for the disk, and the last one has to be written last
+        """Write what has changed to the file; returns the problem, if there is one."""
+        if self._file is None:
+            return ""
+        async with self._writing:  # this waits for the disk, and the last change has to be written last
             if self._written != self._names:
                 names = self._names
-                if problem := await asyncio.to_thread(self._storage.keep_stopped, sorted(names)):
+                if problem := await asyncio.to_thread(self._file.write, sorted(names)):
                     return problem
                 self._written = names
         return ""
+
+
+class StoppedFile:
+    """The file, and the last good version of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._last = path.with_suffix(".last")
+
+    def read(self) -> set[str]:
+        """The names in the file, or in its last good version; a damaged file is renamed."""
+        if not self.path.exists():
+            return set()
+        try:
+            return _names_in(self.path)
+        except (OSError, ValueError) as error:
+            _set_aside(self.path, error)
+        try:
+            names = _names_in(self._last)
+        except (OSError, ValueError) as error:
+            if self._last.exists():
+                _set_aside(self._last, error)
+            return set()
+        self.write(names)  # or the next start would find nothing
+        return names
+
+    def write(self, names: Iterable[str]) -> str:
+        """Replace the file: all or nothing, even if the power fails. Returns the problem, if there is one."""
+        partial = self.path.with_suffix(".partial")
+        try:
+            with partial.open("w") as file:
+                json.dump({"format": FORMAT, "stopped": sorted(names)}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            self._last.unlink(missing_ok=True)
+            with suppress(OSError):  # the first time there is no file; some disks have no links
+                self._last.hardlink_to(self.path)
+            partial.replace(self.path)
+            _sync_directory(self.path.parent)
+        except OSError as error:
+            log.error("%s: cannot record which services are stopped: %s", self.path, error.strerror)
+            return f"{self.path}: {(error.strerror or str(error)).lower()}"
+        return ""
+
+
+def _set_aside(path: Path, error: Exception) -> None:
+    aside = path.with_suffix(path.suffix + ".bad")
+    log.warning("%s: %s; renamed to %s", path, error, aside.name)
+    with suppress(OSError):
+        path.replace(aside)
+
+
+def _names_in(path: Path) -> set[str]:
+    """The names in a file. Raises OSError, and ValueError if the file is damaged."""
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+    names = content.get("stopped") if isinstance(content, dict) and content.get("format") == FORMAT else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f'should be {{"format": {FORMAT}, "stopped": [...]}}')
+    return set(names)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,8 +1,7 @@
-"""The command line: how it starts, what it refuses, how it ends."""
+"""The command line: how the program starts, what it refuses, how it ends."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -17,19 +16,8 @@ import pytest
 from smanager.config import file as config
 from smanager.config import listener as listening
 from smanager.config import service as settings
-from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, read_until, wait_for, write_service
-
-
-def smanager(*arguments: str | Path, stdin: str = "", cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "smanager.py"), *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        cwd=cwd,
-    )
+from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, read_until, write_service
+from tests.live.clients import smanager
 
 
 def test_ready_is_one_line_on_stderr(server: Server) -> None:
@@ -75,7 +63,7 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], status: int, me
             "[listeners.lan] there is no role veiw; did you mean view?",
         ),
         ('[listeners.a]\nunix = "s"\n[listeners.b]\nunix = "s"', "s is listened on twice, by a and b"),
-        ('[listeners.a]\nunix = "none/s"', "none/.s.lock: no such file or directory; make the directory first"),
+        ('[listeners.a]\nunix = "none/s"', "none/.s.lock: no such file or directory; create the directory first"),
         ('[listeners.a]\nunix = "s"\ngroup = "nosuchgroup"', "[listeners.a] "),
     ],
 )
@@ -186,69 +174,12 @@ def test_check_reports_every_problem(services: Path) -> None:
     )
     result = smanager("--check", "--services", services)
     assert result.returncode == 1
-    assert "unknown.py: line 3: cmd_x: what its annotation 'Foo' means is not known\n" in result.stdout
+    assert "unknown.py: line 3: cmd_x: its annotation 'Foo' is unknown\n" in result.stdout
     assert "Bar" not in result.stdout
     assert "x: Is there\n" in result.stdout
     assert "broken.py: line 1: SyntaxError" in result.stdout
     assert "lists.py: line 3: cmd_x: both a and b take as many words as there are" in result.stdout
     assert "taken.py: toplevel_cmd_kill of b needs its service's name: kill is the manager's" in result.stdout
-
-
-@pytest.mark.parametrize(
-    "stdin", ["help -s\nsystemstatus uptime\nhostname", "help -s; systemstatus uptime; hostname\n"]
-)
-def test_the_console_reads_a_pipe_as_a_script(services: Path, stdin: str) -> None:
-    result = smanager("--console", "--services", services, stdin=stdin)
-    assert result.stdout.splitlines()[0] == "TOP: hostname"
-    assert result.stdout.splitlines()[3:] == [
-        " 12:20:43 up 12 days, 14:36,  6 users,  load average: 0.28, 0.39, 0.46",
-        "mycomputerhostname",
-    ]
-    assert (result.returncode, result.stderr) == (0, "")
-
-
-def test_a_pipe_to_the_console_carries_requests_side_by_side(services: Path) -> None:
-    write_service(services, SEED_SERVICE + "    def cmd_wait(self):\n        import time; time.sleep(0.5)\n")
-    requests = [{"jsonrpc": "2.0", "id": name, "method": name} for name in ("systemstatus.wait", "hostname")]
-    result = smanager("--console", "--services", services, stdin="\n".join([*map(json.dumps, requests), "hostname"]))
-    *soon, late = result.stdout.splitlines()
-    answer = {"jsonrpc": "2.0", "id": "hostname", "result": "mycomputerhostname"}
-    assert sorted(soon) == ["mycomputerhostname", json.dumps(answer)]
-    assert json.loads(late)["id"] == "systemstatus.wait"
-
-
-def test_the_console_ends_with_the_last_commands_status(services: Path) -> None:
-    result = smanager("--console", "--services", services, stdin="nonsense\n")
-    assert (result.returncode, result.stdout[:4]) == (2, "*** ")
-
-
-def test_the_console_opens_no_socket_and_leaves_no_process(services: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / "smanager.py"), "--console", "--services", str(services)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write("hostname\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == "mycomputerhostname\n"
-        inodes = {str(path.readlink()) for path in Path(f"/proc/{process.pid}/fd").iterdir()}
-        listening = [line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if " 0A " in line]
-        assert not any(f"socket:[{inode}]" in inodes for inode in listening)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(SECONDS) == 0
-    wait_for(lambda: str(services) not in subprocess.getoutput("ps -eo args"), "the host to end")
-
-
-@pytest.mark.parametrize("line", ["systemstatus uptime", "help"])
-def test_the_console_ends_where_its_output_cannot_be_written(services: Path, line: str) -> None:
-    command = f"yes '{line}' | {sys.executable} {ROOT / 'smanager.py'} --console --services {services}"
-    full = subprocess.run(["sh", "-c", f"{command} >/dev/full"], capture_output=True, timeout=SECONDS, check=False)
-    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: No space left on device\n")
-    closed = subprocess.run(["sh", "-c", f"{command} | head -1"], capture_output=True, timeout=SECONDS, check=False)
-    assert (closed.returncode, closed.stdout.count(b"\n"), closed.stderr) == (0, 1, b"")
 
 
 @pytest.mark.parametrize("option", ["--check", "--docs"])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from smanager.access.callers import Caller
+from smanager.access.origin import CONSOLE
 from smanager.access.roles import Role, Roles
 from smanager.cli import new_manager
 from smanager.config import file as config
@@ -82,7 +83,7 @@ def test_a_line_takes_the_same_way(shells: Shells, denied: str, unknown: str) ->
     def way(line: str) -> tuple[list[str], str]:
         async def go() -> tuple[list[str], str]:
             output = Collected(lambda: None)
-            caller = Caller("here", permissions=LOOKER.permissions(["looker"]))
+            caller = Caller(CONSOLE, permissions=LOOKER.permissions(["looker"]))
             interpreter = Interpreter(shells, output, lambda: None, False, caller)
             calls = called(lambda: interpreter.feed(line))
             return calls, output.text()
@@ -102,7 +103,7 @@ def test_a_line_takes_the_same_way(shells: Shells, denied: str, unknown: str) ->
 def test_a_method_takes_the_same_way(shells: Shells, denied: str, unknown: str) -> None:
     def way(name: str) -> tuple[list[str], str]:
         async def go() -> tuple[list[str], str]:
-            methods = Methods(shells, Caller("here", permissions=LOOKER.permissions(["looker"])))
+            methods = Methods(shells, Caller(CONSOLE, permissions=LOOKER.permissions(["looker"])))
             answers: list[Any] = []
             calls = called(lambda: methods.begin(name, {}, lambda *ignored: None, answers.append))
             return calls, json.dumps([answers[0].code, str(answers[0])])
