@@ -1,10 +1,13 @@
-"""Makes docs/reference/commands.md, the reference of the commands, as `smanager --docs` prints it."""
+"""Makes docs/reference/commands.md: the manager's own commands, and those of the services that ship."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+
+from smanager.shells.reference import own_markdown
+from smanager.supervision.commands.registry import OWN_COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "commands.md"
@@ -19,9 +22,12 @@ def markdown() -> str:
     Raises subprocess.CalledProcessError if the program finds problems in its services.
     """
     printed = subprocess.run(COMMAND, cwd=ROOT, check=True, capture_output=True, text=True, timeout=SECONDS).stdout
-    heading, _, rest = printed.partition("\n")
-    assert heading == "# Commands", heading
-    return f"# Command reference\n\n<!-- Made by `python -m docs.commands`; changes here are lost. -->\n{rest}"
+    services = printed.removeprefix("# Commands\n\n")
+    own = own_markdown(own.command for own in OWN_COMMANDS.values())
+    return (
+        "# Command reference\n\n<!-- Made by `python -m docs.commands`; changes here are lost. -->\n\n"
+        f"## The manager\n\nThe commands `help`, `exit` and `quit` are the shell's own.\n\n{own}\n{services}"
+    )
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from docs import commands
 from smanager.config.file import parser
-from tests.conftest import ROOT, Server
+from smanager.supervision.commands.registry import OWN_COMMANDS
+from tests.conftest import ROOT
 from tests.docs.markdown import blocks
 from tests.test_rooms import ROOMS
 
@@ -76,11 +76,18 @@ def test_every_option_is_described() -> None:
             assert any(f"`{option}" in text for option in action.option_strings), action.option_strings
 
 
-def test_every_command_of_the_manager_is_described(start: Callable[..., Server]) -> None:
-    listed = start("--services", ROOT / "services").ask("help -s").splitlines()[-1].split()[1:]
+def test_every_command_of_the_manager_is_described() -> None:
     table = re.findall(r"^\| (`.+?) \| ", (DOCS / "commands.md").read_text(), re.MULTILINE)
     described = {re.split(r"\W", usage)[0] for row in table for usage in row.split("`")[1::2]}
-    assert set(listed) <= described
+    assert described == {*OWN_COMMANDS, "help", "exit", "quit"}
+
+
+def test_the_parameters_of_the_managers_methods_are_those_that_the_page_names() -> None:
+    table = re.findall(r"^\| `(\w+)` \|([^|]*)\|", (DOCS / "scripting.md").read_text(), re.MULTILINE)
+    described = {name: re.findall(r"`(\w+)`", parameters) for name, parameters in table}
+    assert described == {
+        name: [parameter.name for parameter in own.command.parameters] for name, own in OWN_COMMANDS.items()
+    }
 
 
 def test_the_architecture_page_has_the_rooms_in_their_order() -> None:
