@@ -22,7 +22,6 @@ import pyte
 from pexpect.popen_spawn import PopenSpawn
 from pyte.screens import Char
 
-from smanager.config import file as config
 from tests.conftest import ROOT, SECONDS
 from tests.docs.markdown import Block
 
@@ -108,10 +107,10 @@ class Reader:
             path = self.directory / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(self._as_here(block.text))
-        if block.language == "toml":
-            path = self.directory / (block.file or "only-read.toml")
-            path.write_text(self._as_here(block.text))
-            config.read(["--config", str(path), "--services", str(self.directory / "services")])
+        if block.language == "toml" and not block.file:
+            (self.directory / "example.toml").write_text(self._as_here(block.text))
+            shown = self._run("smanager --config example.toml --check || echo it is wrong")
+            assert "it is wrong" not in shown, shown
         elif block.language == "python" and not block.file:
             (self.directory / "example.py").write_text(self._as_here(block.text))
             self._need_manager()
