@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
+from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn
 
 from smanager.commands.line import split_words, words_with_places
@@ -120,7 +121,7 @@ def accept(command: Command, caption: str, given: object) -> Arguments:
             values = by_name(parameters, given)
         else:
             raise ValueError("params should be a list or an object")
-        require_all(parameters, values)
+        require_all(parameters, values, attrgetter("name"))
         return arrange(parameters, values)
     except ValueError as error:
         raise CommandError(f"{caption}: {error}", Status.UNUSABLE) from None
@@ -146,11 +147,11 @@ def by_name(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[s
     return {name: checked(known[name], value) for name, value in given.items()}
 
 
-def require_all(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> None:
-    """Raise ValueError where a required parameter has no value."""
-    missing = [parameter.name for parameter in parameters if parameter.required and parameter.name not in values]
+def require_all(parameters: Sequence[Parameter], values: Mapping[str, Any], spell: Callable[[Parameter], str]) -> None:
+    """Raise ValueError where a required parameter has no value; `spell` returns a parameter's name for the caller."""
+    missing = [parameter for parameter in parameters if parameter.required and parameter.name not in values]
     if missing:
-        raise ValueError(f"too few arguments: {', '.join(missing)} missing")
+        raise ValueError(f"too few arguments: {', '.join(map(spell, missing))} missing")
 
 
 def listed(names: Iterable[str]) -> str:
@@ -274,7 +275,8 @@ class WordParser:
         values |= positions
         values = {name: value for name, value in values.items() if value is not None and value != []}
         # A command may find services by itself, such as the one whose shell it is given in.
-        require_all([parameter for parameter in self._parameters if parameter.kind != "services"], values)
+        needed = [parameter for parameter in self._parameters if parameter.kind != "services"]
+        require_all(needed, values, lambda parameter: "/".join(given_as(parameter)))
         return values
 
 
@@ -330,8 +332,9 @@ class Declared(argparse.ArgumentParser):
         try:
             values, surplus = self.parse_known_args(words)
         except argparse.ArgumentError as error:
-            if error.argument_name is None:  # from Python 3.13 on: a required position is missing
-                self.error(error.message)
+            if error.argument_name is None:  # a required position is missing, the last ones of them
+                missing = [parameter.name for parameter in self._parameters if parameter.required][len(words) :]
+                raise ValueError(f"too few arguments: {', '.join(missing)} missing") from None
             raise ValueError(f"{error.argument_name}: {error.message}") from None
         return vars(values), surplus
 
@@ -346,8 +349,8 @@ class Declared(argparse.ArgumentParser):
         return " ".join([caption, *formatted.removeprefix("usage:").split()])
 
     def error(self, message: str) -> NoReturn:
-        """Raise ValueError: a required position is missing, which is all that argparse reports in this way here."""
-        raise ValueError(f"too few arguments; needed: {', '.join(p.name for p in self._parameters if p.required)}")
+        """Before Python 3.13, argparse reports missing positions in this way."""
+        raise argparse.ArgumentError(None, message)
 
 
 def metavar(parameter: Parameter, name: str) -> str:

@@ -7,7 +7,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import Enum
@@ -213,8 +213,8 @@ def _typed(annotation: object, names: _Names) -> tuple[Parameter, Revive]:
 def schema_of(annotation: object) -> dict[str, Any]:
     """The JSON Schema of values with this annotation; an empty one where the annotation says too little."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if annotation is None or annotation is type(None):
-        return {"type": "null"}
+    if annotation is None or annotation is type(None) or is_stream(origin or annotation):
+        return {"type": "null"}  # a stream's items are notifications
     if origin in (typing.Union, types.UnionType):
         return {"anyOf": list(map(schema_of, arguments))}
     if annotation in (list, tuple, set) or origin in (list, tuple, set):
@@ -226,6 +226,10 @@ def schema_of(annotation: object) -> dict[str, Any]:
         return {"type": "object", **({"properties": properties} if properties else {})}
     kind = _KINDS.get(annotation) if isinstance(annotation, Hashable) else None
     return dict(TYPES[kind].schema) if kind else {}
+
+
+def is_stream(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, AsyncIterable | Iterator)
 
 
 # Docstrings.

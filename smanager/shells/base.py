@@ -12,14 +12,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
-from smanager.access.audit import WRONG_ARGUMENTS
 from smanager.access.callers import Caller
-from smanager.commands.arguments import Binding
 from smanager.commands.line import JSON, last_word
 from smanager.commands.record import SHELLS_OWN, CommandError, Status
-from smanager.shells import completion
 from smanager.shells.printer import Printer
-from smanager.supervision.commands.own import OwnCommand, Request
 from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.running import Running
 from smanager.terminal.text import begins, resembling
@@ -196,31 +192,6 @@ class Shell(cmd.Cmd):
 
     def complete_help(self, text: str, *ignored: object) -> list[str]:
         return self.completenames(text)
-
-
-def bind(shell: Shell, binding: Binding, caption: str, arg: str) -> Any:
-    """The arguments in the text behind a command; wrong ones are journaled. Raises CommandError."""
-    try:
-        return binding.bind_text(caption, arg)
-    except CommandError:
-        shell.dispatcher.manager.audit.refused(shell.caller, caption, WRONG_ARGUMENTS)
-        raise
-
-
-def own_methods(own: OwnCommand) -> dict[str, object]:
-    """The `do_` and the `complete_` method of one of the manager's own commands."""
-    command, binding = own.command, Binding(own.command)
-
-    def run(shell: Shell, arg: str) -> Outcome:
-        arguments = bind(shell, binding, command.name, arg)
-        request = Request(shell.caller, shell.run_line, shell.here, shell.abbreviates)
-        return shell.dispatcher.run(own, arguments, request, shell.results)
-
-    async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
-        return await completion.of_own(shell, own, text, line, begin)
-
-    run.__doc__ = command.doc
-    return {f"do_{command.name}": run, f"complete_{command.name}": complete}
 
 
 class _NoInput:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from smanager.commands.arguments import given_as, is_flag, option_names, words_of
 from smanager.commands.line import split_words, words_with_places
 from smanager.commands.record import COMPLETER_PREFIX, Command, Parameter
+from smanager.shells.base import Shell
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand, Request
 from smanager.supervision.selection import permitted
 from smanager.terminal.text import begins
-
-if TYPE_CHECKING:
-    from smanager.shells.base import Shell
 
 Lookup = Callable[[Parameter, str], Awaitable[list[str]]]
 """Finds a parameter's values that a text could become."""

@@ -83,7 +83,7 @@ def parameter_help(parameter: Parameter) -> str:
         return ": ".join(filter(None, ["flag", parameter.doc]))
     words = words_of(parameter)
     kind = ("one of " if words else "") + (", ".join(words) or KIND_NAMES.get(parameter.kind, parameter.kind))
-    is_list = parameter.several and parameter.kind not in KIND_NAMES
+    is_list = parameter.several and parameter.kind != "services"
     facts = [("list of " if is_list else "") + kind] if parameter.annotated else []
     if not parameter.required and parameter.default not in (None, "", []):
         facts.append(f"default {default_text(parameter)}")

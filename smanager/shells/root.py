@@ -9,9 +9,10 @@ from smanager.access.roles import Permissions
 from smanager.commands.line import split_words
 from smanager.commands.record import CommandError, Status
 from smanager.shells import pages
-from smanager.shells.base import Enter, Leave, Outcome, RunLine, Shell, own_methods
+from smanager.shells.base import Enter, Leave, Outcome, RunLine, Shell
+from smanager.shells.methods import command_methods, own_methods
 from smanager.shells.printer import Printer
-from smanager.shells.service import ServiceShell, command_methods, service_shell
+from smanager.shells.service import ServiceShell, service_shell
 from smanager.shells.view import View
 from smanager.supervision.dispatch import Dispatcher
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from smanager.commands.arguments import Binding
 from smanager.commands.line import split_words
-from smanager.commands.record import Command, CommandError, Status
-from smanager.hosts.call import Invocation
-from smanager.shells import completion, pages
-from smanager.shells.base import Outcome, Shell, bind
+from smanager.commands.record import CommandError, Status
+from smanager.shells import pages
+from smanager.shells.base import Shell
+from smanager.shells.methods import command_methods
 from smanager.shells.view import View
 from smanager.supervision.catalogue import Service
 
@@ -63,19 +60,3 @@ def service_shell(service: Service, view: View, own: type[Shell]) -> type[Servic
     namespace["in_full"] = own.in_full | {name for name, command in called.items() if not command.abbreviated}
     namespace["forbidden"] = own.forbidden - called.keys()
     return type(f"{service.title}Shell", (ServiceShell, own), namespace)
-
-
-def command_methods(service: Service, command: Command, name: str, caption: str) -> Mapping[str, object]:
-    """The `do_` and the `complete_` method of a service's command; `caption` is what messages call the command."""
-    binding = Binding(command)
-
-    def run(shell: Shell, arg: str) -> Outcome:
-        arguments = bind(shell, binding, caption, arg)
-        invocation = Invocation(arguments, caption, shell.results, shell.results.as_data)
-        return shell.dispatcher.call(service, command, invocation, shell.caller)
-
-    async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
-        return await completion.of_service(shell, service, command, text, line, begin)
-
-    run.__doc__ = command.doc
-    return {f"do_{name}": run, f"complete_{name}": complete}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, Protocol, TypeGuard
 
@@ -50,7 +50,7 @@ class Work:
             self._reports.get_nowait()
         self._reports.put_nowait(report)
 
-    async def items(self) -> AsyncGenerator[Report, None]:
+    async def __aiter__(self) -> AsyncGenerator[Report, None]:
         """The reports as they come. Raises what the work has raised."""
         while (report := await self._reports.get()) is not None:
             yield report
@@ -63,7 +63,7 @@ class Endless:
     def __init__(self, items: AsyncGenerator[object, None]) -> None:
         self._items = items
 
-    def items(self) -> AsyncGenerator[object, None]:
+    def __aiter__(self) -> AsyncGenerator[object, None]:
         return self._items
 
 
@@ -73,7 +73,7 @@ Lasting = Work | Endless | AsyncGenerator[Any, None] | Awaitable[object]
 
 def lasts(result: object) -> TypeGuard[Lasting]:
     """Whether a command goes on after its method has returned this."""
-    return isinstance(result, Work | Endless | AsyncIterator | Awaitable)
+    return isinstance(result, AsyncIterable | Awaitable)
 
 
 class OwnCall(Ending):
@@ -110,8 +110,7 @@ class OwnCall(Ending):
             if (value := await self._result) is not None:
                 self._sink.value(value)
             return
-        items = self._result.items() if isinstance(self._result, Work | Endless) else self._result
-        async with aclosing(items):
+        async with aclosing(self._result.__aiter__()) as items:
             async for item in items:
                 self._sink.item(item)
                 await self._is_read.wait()

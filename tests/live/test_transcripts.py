@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from smanager.shells.operations import BUILT_INS
 
+from smanager.supervision.commands.registry import OWN_COMMANDS
 from tests.conftest import ROOT, Server
 from tests.live.clients import SEPARATOR, Person
 
@@ -47,7 +47,7 @@ def test_help_lists_the_seeds_commands_first_and_ends_as_the_seeds(person: Perso
     assert page.startswith(golden("help.txt"))
     *more, blank, separator = page.removeprefix(golden("help.txt")).splitlines()
     assert (blank, separator) == ("", SEPARATOR.strip())
-    assert [entry.split(":")[0].strip() for entry in more] == list(BUILT_INS[3:])
+    assert [entry.split(":")[0].strip() for entry in more] == [*list(OWN_COMMANDS)[2:], "exit", "quit"]
 
 
 def test_a_script_reads_the_same_without_banner_prompt_and_separator(seed_server: Server) -> None:

@@ -7,7 +7,7 @@ from time import monotonic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smanager.shells.printer import fitted, page
+from smanager.terminal.tables import fitted, page
 
 
 def test_a_table_is_fitted_by_the_columns_that_a_terminal_gives_to_each_character() -> None:
