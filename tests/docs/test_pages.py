@@ -71,7 +71,7 @@ def test_the_command_reference_is_current() -> None:
 
 
 def test_every_option_is_described() -> None:
-    command = [sys.executable, ROOT / "smanager.py", "--help"]
+    command = [sys.executable, str(ROOT / "smanager.py"), "--help"]
     printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS).stdout
     described = set(re.findall(r"^\| `(-[\w-]+)", (DOCS / "configuration.md").read_text(), re.MULTILINE))
     options = re.findall(r"^  (-[\w-]+)", printed, re.MULTILINE)
