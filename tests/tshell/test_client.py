@@ -91,7 +91,7 @@ def test_a_client_calls_methods_and_iterates_their_items(server: Server) -> None
         assert client.call("hostname") == "mycomputerhostname"
         assert client.call("systemstatus.args", "a", "b") == "a|b"
         assert client.execute("hostname") == "mycomputerhostname\n"
-        assert "systemstatus" in [service["name"] for service in client.call("services.list")]
+        assert "systemstatus" in [service["name"] for service in client.call("status")]
         counted = client.stream("systemstatus.count", upto=3)
         assert list(counted) == [0, 1, 2]
         for number in client.stream("systemstatus.count", upto=1_000_000):
@@ -136,7 +136,7 @@ def test_the_number_of_unread_items_is_limited(server: Server, monkeypatch: pyte
             client.call("systemstatus.wait")
         assert list(stream) == list(range(100_000))
         assert client.call("hostname") == "mycomputerhostname"
-        wait_for(lambda: client.call("jobs.list") == [], "the end of the abandoned command")
+        wait_for(lambda: client.call("jobs") == [], "the end of the abandoned command")
 
 
 def test_values_outside_json_are_refused_before_sending(server: Server) -> None:

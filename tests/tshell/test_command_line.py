@@ -204,7 +204,8 @@ def test_a_dash_reports_each_commands_status_and_e_stops_at_a_failure(server: Se
 
 
 def test_json_prints_answers_as_json(server: Server) -> None:
-    assert run_on(server, "--json", "hostname").stdout == '"mycomputerhostname"\n'
+    result = run_on(server, "--json", "hostname")
+    assert (result.stdout, result.stderr) == ('"mycomputerhostname"\n', "")
     result = run_on(server, "--json", "systemstatus", "fail")
     assert (result.returncode, result.stdout) == (1, '{"error": "systemstatus fail: ValueError: no"}\n')
 
