@@ -155,8 +155,7 @@ class Client:
     def begin(self, method: str, params: object) -> int:
         """Send a request; return its number."""
         number = next(self._numbers)
-        request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        line = json.dumps(request, allow_nan=False) + "\n"
+        line = json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}, allow_nan=False) + "\n"
         if not self._server:
             self._server = self.endpoint.connect()
             line = self.endpoint.login + line  # in one write, or Nagle's algorithm delays the second
@@ -165,9 +164,9 @@ class Client:
         return number
 
     def next_message(self, number: int) -> dict[str, Any]:
-        """Return a running request's next message: an item or the answer. Other requests' messages are kept for them.
+        """Return a running request's next message, an item or the answer; keep other requests' messages for them.
 
-        Raises CallError if too many of those are unread, or if the server could not tell which request it answers.
+        Raises CallError if too many of those are unread, or if the server reports an error without a request.
         """
         while not self.running[number]:
             if sum(map(len, self.running.values())) >= UNREAD_LIMIT:
@@ -398,11 +397,8 @@ def write(descriptor: int, text: str) -> None:
 
 
 def write_bytes(descriptor: int, data: bytes) -> None:
-    """Write all the data, past Python's buffers, which would complain about a closed pipe again at exit.
-
-    Raises SystemExit: silently if the reader has closed the pipe, with a message if writing fails.
-    """
-    rest = memoryview(data)
+    """Write all the data. Raises SystemExit: silently if the pipe is closed, with a message if writing fails."""
+    rest = memoryview(data)  # not through Python's buffers, which would complain about a closed pipe again at exit
     try:
         while rest:
             rest = rest[os.write(descriptor, rest) :]
@@ -685,15 +681,12 @@ def run(client: Client, commands: Iterable[str], options: argparse.Namespace, re
 
 
 def run_one(client: Client, command: str, as_json: bool) -> int:
-    """Run a command, show its output as it comes, and return its status.
-
-    If Ctrl-C, a signal or a closed pipe ends this program meanwhile, end the command on the server first.
-    """
+    """Run a command, show its output as it comes, and return its status."""
     params = {"line": command, "stream": True, "json": as_json}
     with contextlib.closing(SplitOutput()) as output:
         try:
             return show(client, client.begin("shell.execute", params), output)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit):  # Ctrl-C, a signal or a closed pipe: end the command first
             signal.signal(signal.SIGALRM, leave)
             signal.setitimer(signal.ITIMER_REAL, CANCEL_SECONDS)
             with contextlib.suppress(OSError, SystemExit):  # SystemExit: the alarm's
@@ -828,14 +821,13 @@ def ssh_key_name() -> str:
     with contextlib.suppress(OSError):
         used = Path(os.environ.get("SSH_USER_AUTH", "")).read_text(errors="replace")
         authorized = Path("~/.ssh/authorized_keys").expanduser().read_text(errors="replace")
-    if not (key := re.search(r"^publickey (\S+ (\S+))$", used, re.MULTILINE)):
-        return ""
-    words = re.escape(key[1]).replace("\\ ", r"[ \t]+")
-    if line := re.search(rf"^(?![ \t]*#)(?:.*[ \t])?{words}[ \t]+(\S.*)$", authorized, re.MULTILINE):
-        return line[1].strip()
-    with contextlib.suppress(ValueError):  # not base64
-        digest = base64.b64encode(hashlib.sha256(base64.b64decode(key[2])).digest())
-        return f"SHA256:{digest.decode().rstrip('=')}"
+    if key := re.search(r"^publickey (\S+ (\S+))$", used, re.MULTILINE):
+        words = re.escape(key[1]).replace("\\ ", r"[ \t]+")
+        if line := re.search(rf"^(?![ \t]*#)(?:.*[ \t])?{words}[ \t]+(\S.*)$", authorized, re.MULTILINE):
+            return line[1].strip()
+        with contextlib.suppress(ValueError):  # not base64
+            digest = base64.b64encode(hashlib.sha256(base64.b64decode(key[2])).digest())
+            return f"SHA256:{digest.decode().rstrip('=')}"
     return ""
 
 
