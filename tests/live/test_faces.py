@@ -14,7 +14,7 @@ from smanager.access.origin import CONSOLE
 from smanager.access.roles import Role
 from smanager.cli import new_manager
 from smanager.commands.record import Command, CommandError
-from smanager.config import options as command_line
+from smanager.config import options as config
 from smanager.server.rpc.errors import METHOD_NOT_FOUND, RequestError
 from smanager.server.rpc.methods import Methods
 from smanager.shells.output import PlainOutput
@@ -72,7 +72,7 @@ def shells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shells]:
     write_service(services, BOX, "box.py")
 
     async def checked() -> Shells:
-        manager = new_manager(command_line.read(["--services", str(services), "--port", "0"]), Storage(None))
+        manager = new_manager(config.read(["--services", str(services), "--port", "0"]), Storage(None))
         manager.roles.renew(ROLES)
         await manager.check()
         return Shells(Dispatcher(manager, OWN_COMMANDS))
