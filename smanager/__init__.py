@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smanager.service import Progress, Secret, SService, command
+from smanager.service import Line, Progress, Secret, SService, command
 
 if TYPE_CHECKING:
     from smanager.hosts.child.program import Program
 
-__all__ = ["Program", "Progress", "SService", "Secret", "command"]
+__all__ = ["Line", "Program", "Progress", "SService", "Secret", "command"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """`Program` is imported only by who asks for it: few services are one, and the manager itself never is."""
+    """Import `Program` only on use: few services are programs, and the manager itself never needs it."""
     if name == "Program":
         from smanager.hosts.child.program import Program
 

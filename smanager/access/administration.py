@@ -13,11 +13,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from smanager.access.roles import VIEW, covers
+from smanager.access.roles import covers
 from smanager.access.secrets import hash_password, hash_token, new_token
 from smanager.access.users import Token, User, Users, UsersError, UsersFile, checked_name
 from smanager.commands.types import seconds_of
 from smanager.logs.manager_log import write_all
+from smanager.service import VIEW
+from smanager.system.errors import in_words
 
 SHORTEST_PASSWORD = 8
 """Characters."""
@@ -44,7 +46,7 @@ def run(
     try:
         options.act(file, options)
     except OSError as error:
-        raise UsersError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise UsersError(f"{path}: {in_words(error)}") from None
     if is_new and os.path.lexists(path):
         owner = "root" if os.geteuid() == 0 else "you"
         say(f"{path} is new and belongs to {owner}; a manager that runs as another user cannot read it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import stat
@@ -14,6 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from smanager.system.atomic import replacing
+from smanager.system.errors import in_words
+from smanager.system.lock import LockHeldError, lock
+
 FORMAT = 1
 
 SIZE_LIMIT = 4 * 1024 * 1024
@@ -21,6 +24,9 @@ SIZE_LIMIT = 4 * 1024 * 1024
 
 NAME_LIMIT = 64
 """Characters of a user's name."""
+
+LOCK_SECONDS = 30.0
+"""How long a change waits for others, each of which takes milliseconds."""
 
 
 class UsersError(Exception):
@@ -86,23 +92,19 @@ class UsersFile:
 
         A lock keeps other processes from changing them meanwhile.
         """
+        lock_file = self.path.with_name(f"{self.path.name}.lock")
         try:
-            with self._locked():
+            descriptor = lock(lock_file, LOCK_SECONDS, self._owner)
+            try:
                 users = dict(self.users())
                 yield users
                 self._write(users)
+            finally:
+                os.close(descriptor)
+        except LockHeldError:
+            raise UsersError(f"{lock_file}: another process has held this lock for {LOCK_SECONDS:g} s") from None
         except OSError as error:
-            raise UsersError(f"{self.path}: {(error.strerror or str(error)).lower()}") from None
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchown(lock, self._owner, -1)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
+            raise UsersError(f"{self.path}: {in_words(error)}") from None
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
@@ -113,7 +115,7 @@ class UsersFile:
         except FileNotFoundError:
             raise
         except OSError as error:
-            reason = "it is a symbolic link" if self.path.is_symlink() else (error.strerror or str(error)).lower()
+            reason = "it is a symbolic link" if self.path.is_symlink() else in_words(error)
             what = f"a regular file with mode 0600 that belongs to user id {self._owner}"
             raise UsersError(f"{self.path}: {reason}; it should be {what}") from None
         try:
@@ -134,20 +136,9 @@ class UsersFile:
         records = {
             name: {key: value for key, value in asdict(user).items() if key != "name"} for name, user in users.items()
         }
-        partial = self.path.with_name(f".{self.path.name}.new")
-        partial.unlink(missing_ok=True)  # of a killed process: the lock excludes any other
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                os.fchown(descriptor, self._owner, -1)
-                json.dump({"format": FORMAT, "users": records}, file, indent=1)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        with replacing(self.path, self._owner) as file:
+            json.dump({"format": FORMAT, "users": records}, file, indent=1)
+            file.write("\n")
 
 
 def _decoded(path: Path, data: bytes) -> Users:

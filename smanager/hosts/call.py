@@ -3,149 +3,181 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
-from smanager.hosts import frames
-from smanager.hosts.frames import WINDOW, Kind
+from smanager.commands.arguments import Arguments
+from smanager.commands.record import Failure
+from smanager.hosts.frames import WINDOW, Frame, FrameError, FrameKind, encode, encode_data
 
 GRACE_SECONDS = 0.1
-"""How long a method may take to end after it was cancelled, before its caller has the prompt back without that."""
+"""How long a cancelled method may take to end before its caller gets the prompt back anyway."""
 
 VALUE_LIMIT = 4 * 1024 * 1024
-"""Characters of JSON that one result may take, for it is kept whole; what is more has to be yielded."""
+"""Characters of JSON (all ASCII) in one result, which the manager keeps whole; more has to be yielded in parts."""
+
+END_KINDS = frozenset({FrameKind.RESULT, FrameKind.VALUE, FrameKind.ERROR})
+"""The last frame of a call is one of these."""
+
+CALL_KINDS = END_KINDS | {FrameKind.TEXT, FrameKind.DATA, FrameKind.ITEM, FrameKind.PROGRESS}
+"""Frames that a call takes."""
 
 
 class Sink(Protocol):
-    """Who takes what a command returns."""
+    """Takes what a command returns."""
 
     def write(self, text: str) -> object:
-        """A piece of its output."""
+        """Take a piece of the command's output."""
 
     def value(self, value: Any) -> object:
-        """A result that is no text, whole."""
+        """Take the whole of a result that is not text."""
 
     def item(self, value: Any) -> object:
-        """One of the things that it yields."""
+        """Take one of the items that the command yields."""
 
     def progress(self, done: float, total: float | None, text: str) -> object:
-        """How far it is."""
+        """Take a report of the command's progress."""
 
 
-class Connection(Protocol):
-    """The way to the host."""
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """How a caller runs a command."""
 
-    def send(self, frame: bytes) -> None: ...
+    arguments: Arguments
+    caption: str
+    """The command's name in messages."""
+    sink: Sink
+    as_data: bool
+    """Whether the sink wants the returned value instead of text."""
 
-    def cancel(self, number: int) -> None: ...
 
+class Ending:
+    """Reports the end of a command: `ended` tells its caller, once; `gone` tells that its method has really ended.
 
-class Call:
-    """A command that runs in a host: who takes what it returns, who is told of its end, and how to end it.
-
-    `ended` is given once the line that says what went wrong, or None.
+    Both are given None if all went well. A cancelled method may end later than its caller is told.
     """
+
+    __slots__ = ("ended", "gone")
+
+    def __init__(self) -> None:
+        self.ended: Callable[[Failure | None], object] = ignore
+        self.gone: Callable[[Failure | None], object] = ignore
+
+    def tell_caller(self, failure: Failure | None) -> None:
+        ended, self.ended = self.ended, ignore
+        ended(failure)
+
+
+def ignore(failure: Failure | None) -> None:
+    """Take the place of a callback that is not set, or not to be called again."""
+
+
+class Call(Ending):
+    """A command that runs in a host: passes on what it returns, reports its end, and can cancel it."""
 
     __slots__ = (
         "_cancelled",
         "_data",
-        "_host",
         "_number",
-        "_owed",
         "_paused",
+        "_send",
         "_sink",
+        "_size",
+        "_unread",
         "caption",
-        "ended",
-        "gone",
         "is_quiet",
     )
 
-    def __init__(self, host: Connection, number: int, caption: str, sink: Sink) -> None:
-        self._host = host
-        self._number = number
-        self._paused = False
-        self._owed = 0
-        self._data: list[str] = []
-        self._sink = sink
-        self._cancelled = ""
-        self.caption = caption
+    def __init__(self, number: int, invocation: Invocation, send: Callable[[bytes], object]) -> None:
+        """`send` sends the host a frame."""
+        super().__init__()
+        self.caption = invocation.caption
         self.is_quiet = False
-        """Whether nobody looks how far it is."""
-        self.gone: Callable[[str | None], None] = lambda error: None
-        """Told when the method itself has ended, and how, which may be later than its caller is told."""
-        self.ended: Callable[[str | None], None] = lambda error: None
+        """Whether the caller ignores the command's progress."""
+        self._number = number
+        self._sink = invocation.sink
+        self._send = send
+        self._cancelled = ""
+        """Why the command was cancelled; empty if it was not."""
+        self._paused = False
+        self._unread = 0  # characters taken that the host has not been told of
+        self._data: list[bytes] = []  # pieces of a result that is not text
+        self._size = 0
 
     def cancel(self, reason: str = "cancelled") -> None:
-        """Have it ended; a caller does not wait longer than GRACE_SECONDS for a method that cannot be."""
-        self._host.cancel(self._number)  # once more where it has not helped before
+        """End the command; its caller waits no longer than GRACE_SECONDS, even for a method that cannot be ended."""
+        self._send(encode(FrameKind.CANCEL, self._number))  # again if an earlier attempt had no effect
         if not self._cancelled:
             self._cancelled = reason
+            self._data = []
             asyncio.get_running_loop().call_later(GRACE_SECONDS, self._give_up)
 
-    def _give_up(self) -> None:
-        self._tell_end(f"{self._cancelled}, but it still runs; `jobs` lists it until it ends")
-
     def pause(self) -> None:
-        """Nobody can take more output now: the host holds the command back once a window's worth is under way."""
+        """Stop asking for more: the host holds the command back once it has sent a window's worth."""
         self._paused = True
 
     def resume(self) -> None:
         self._paused = False
-        self._acknowledge()
+        self._ask_for_more()
 
-    def output(self, text: str) -> None:
+    def decoded(self, frame: Frame) -> Callable[[], object]:
+        """Decode a frame of CALL_KINDS and return what carries it out. Raises FrameError if it is garbage."""
+        kind = frame.kind
+        if kind is FrameKind.RESULT:
+            values = [Frame(FrameKind.DATA, frame.number, b"".join(self._data)).data()] if self._data else []
+            return partial(self._finish, frame.text(), *values)
+        if kind is FrameKind.VALUE:
+            return partial(self._finish, "", frame.data())
+        if kind is FrameKind.TEXT:
+            text = frame.text()
+            return partial(self._take, self._sink.write, text, len(text))
+        if kind is FrameKind.ITEM:
+            return partial(self._take, self._sink.item, frame.data(), len(frame.payload))
+        if kind is FrameKind.DATA:
+            return partial(self._take, self._collect, frame.payload, len(frame.payload))
+        if kind is FrameKind.PROGRESS:
+            return partial(self._progress, *frame.fields(int | float, int | float | None, str))
+        if kind is FrameKind.ERROR:
+            return partial(self.end, frame.failure())
+        raise FrameError(f"{kind.name} is not a frame of a call")
+
+    def end(self, failure: Failure | None) -> None:
+        """Report that the method, or its host, has ended."""
         if self._cancelled:
-            return
-        self._sink.write(text)
-        self._took(text)
+            failure = Failure(self._cancelled)
+        self.gone(failure)
+        self.tell_caller(failure)
 
-    def item(self, text: str) -> None:
-        if self._cancelled:
-            return
-        self._sink.item(json.loads(text))
-        self._took(text)
+    def _take(self, take: Callable[[Any], object], part: object, size: int) -> None:
+        if not self._cancelled:
+            take(part)
+            self._unread += size
+            self._ask_for_more()
 
-    def data(self, text: str) -> None:
-        self._data.append(text)
-        self._took(text)
-        if len(self._data) * len(self._data[0]) > VALUE_LIMIT:
+    def _collect(self, piece: bytes) -> None:
+        self._data.append(piece)
+        self._size += len(piece)
+        if self._size > VALUE_LIMIT:
             self.cancel(f"its result is larger than {VALUE_LIMIT} characters; it should yield parts")
 
-    def progress(self, done: float, total: float | None, text: str) -> None:
+    def _progress(self, done: float, total: float | None, text: str) -> None:
         if not self._cancelled and not self.is_quiet:
             self._sink.progress(done, total, text)
 
-    def finish(self, text: str) -> None:
-        """The rest of its output has come."""
-        if self._cancelled:
-            self._data, text = [], ""
-        if self._data:
-            self._sink.value(json.loads("".join(self._data)))
-        if text:
-            self._sink.write(text)
-        self.end(None)
-
-    def whole(self, text: str) -> None:
-        """All of its result has come at once, as JSON."""
+    def _finish(self, text: str, *values: object) -> None:
         if not self._cancelled:
-            self._sink.value(json.loads(text))
+            for value in values:
+                self._sink.value(value)
+            if text:
+                self._sink.write(text)
         self.end(None)
 
-    def end(self, error: str | None) -> None:
-        """The method has ended, or its host has; `error` says what went wrong, if anything did."""
-        self.gone(self._cancelled or error)
-        self._tell_end(self._cancelled or error)
+    def _give_up(self) -> None:
+        self.tell_caller(Failure(f"{self._cancelled}, but it still runs; `jobs` lists it until it ends"))
 
-    def _tell_end(self, error: str | None) -> None:
-        ended, self.ended = self.ended, lambda error: None
-        ended(f"{self.caption}: {error}" if error is not None else None)
-
-    def _took(self, text: str) -> None:
-        self._owed += len(text)
-        self._acknowledge()
-
-    def _acknowledge(self) -> None:
-        if not self._paused and self._owed >= WINDOW // 4:
-            self._host.send(frames.encode_data(Kind.MORE, self._number, self._owed))
-            self._owed = 0
+    def _ask_for_more(self) -> None:
+        if not self._paused and self._unread >= WINDOW // 4:
+            self._send(encode_data(FrameKind.MORE, self._number, self._unread))
+            self._unread = 0

@@ -1,8 +1,8 @@
 """The frames that the manager and a host exchange over their socket pair; no I/O.
 
-A frame is a header, whose fields are the payload's length in bytes, the frame's kind and the number of
-the call that it belongs to, then the payload: UTF-8 text or JSON. Text that is not valid UTF-8 travels
-as Python's surrogate escapes and leaves as the bytes it was.
+A frame is a header and a payload. The header holds the payload's length in bytes, the frame's kind, and the number
+of the call that the frame belongs to. The payload is UTF-8 text or JSON. Text that is not valid UTF-8 travels as
+Python's surrogate escapes and leaves as its original bytes.
 """
 
 from __future__ import annotations
@@ -13,53 +13,60 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from smanager.commands.record import Failure
 from smanager.terminal.text import as_bytes
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make one for each frame
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make an encoder for each frame
 
 _HEADER = struct.Struct("!IBI")
 
 PAYLOAD_LIMIT = 4 * 1024 * 1024
-"""Bytes. Text goes in far smaller pieces; a larger payload is taken for garbage, and its sender is ended."""
+"""Bytes. Text travels in far smaller pieces; a larger payload counts as garbage, and its sender is killed."""
 
 WINDOW = 256 * 1024
-"""Characters of a command's output that may be under way before a host waits to be asked for more."""
+"""Characters of a command's output that a host sends ahead before it waits for the manager to ask for more."""
 
 
-class Kind(IntEnum):
-    """What a frame says; the payload stands behind it."""
+class FrameKind(IntEnum):
+    """What a frame says; each comment describes the payload."""
 
-    # From the manager to a host.
+    # From the manager to a host: about the host and its services,
     LOAD = 1  # JSON: a services file's path
     START = 2  # JSON: a service's name, its file's path, its class's name, its settings
     STOP = 3  # JSON: a service's name
-    END = 4  # nothing: stop every service and end
-    CALL = 5  # JSON: service, method, arguments, options, whether its value is wanted and no text
-    COMPLETE = 6  # JSON: service, command, text, line, begidx, endidx
-    CANCEL = 7  # nothing
+    SIGNAL = 4  # JSON: a service's name, and the number of the signal for its program
+    END = 5  # empty: stop every service and exit
+    PING = 6  # JSON: the names of the services whose silence is to be measured
+    # and about a call.
+    CALL = 7  # JSON: service, method, arguments, options, whether the caller wants the value instead of text
     MORE = 8  # JSON: how many characters of output have been passed on
-    PING = 9  # JSON: the names of the services whose silence is asked for
-    SIGNAL = 10  # JSON: a service's name, and the number of the signal for its program
-    # From a host to the manager.
+    CANCEL = 9  # empty
+    COMPLETE = 10  # JSON: service, command, text, line, begidx, endidx
+    # From a host to the manager: about the host and its services,
     LOADED = 16  # JSON: a services file's path, and the services and problems found in it
     READY = 17  # JSON: the service's name, and null
     SPAWNED = 18  # JSON: the service's name, and the process id of its program
-    HUNG = 19  # JSON: the service's name, and why it is taken for hung
-    ENDED = 20  # JSON: the service's name, why its life has ended (null: as asked), whether that is a success
-    TEXT = 21  # text: a piece of a command's output
-    DATA = 27  # text: a piece of the JSON that a command's result is
-    ITEM = 28  # text: an item of a stream, as JSON
-    VALUE = 30  # text: the JSON that a command's result is, whole; the command is done
-    PROGRESS = 29  # JSON: done, total (or null) and text
-    RESULT = 22  # text: the rest of a command's output; the command is done
-    ERROR = 23  # text: the exception's one line; the command has failed
-    COMPLETIONS = 24  # JSON: the words found
-    LOG = 25  # JSON: the service's name (or null) and a line of what it printed
-    PONG = 26  # JSON: for each service asked for, seconds since its last sign of life
+    HUNG = 19  # JSON: the service's name, and why it counts as hung
+    ENDED = 20  # JSON: the service's name, why its life ended (null: as requested), whether that is a success
+    LOG = 21  # JSON: the service's name (or null), and a line that it printed
+    PONG = 22  # JSON: for each service of the PING, seconds since its last sign of life
+    # and about a call.
+    TEXT = 23  # text: a piece of a command's output
+    DATA = 24  # text: a piece of the JSON of a command's result
+    ITEM = 25  # JSON: an item of a stream
+    PROGRESS = 26  # JSON: done, total (or null) and text
+    RESULT = 27  # text: the rest of a command's output; the command is done
+    VALUE = 28  # JSON: a command's whole result; the command is done
+    ERROR = 29  # JSON: the exception's type ("" if the method raised none) and its message; the command has failed
+    COMPLETIONS = 30  # JSON: the words found
+
+
+class FrameError(Exception):
+    """Bytes that are not frames: the other end is broken, and nothing after them can be trusted."""
 
 
 class Frame(NamedTuple):
-    kind: Kind
+    kind: FrameKind
     number: int
     payload: bytes
 
@@ -67,55 +74,60 @@ class Frame(NamedTuple):
         return self.payload.decode("utf-8", "surrogateescape")
 
     def data(self) -> Any:
-        """The payload's JSON. Raises FrameError where it is none."""
+        """The payload's JSON. Raises FrameError if the payload is not JSON."""
         try:
             return json.loads(self.payload)
         except (ValueError, RecursionError) as error:
             raise FrameError(f"{self.kind.name} frame without JSON: {error}") from None
 
     def fields(self, *types: Any) -> list[Any]:
-        """The JSON list of values of these types. Raises FrameError where it is none."""
-        found = self.data()
-        if isinstance(found, list) and len(found) == len(types) and all(map(isinstance, found, types)):
-            return found
-        raise self._unexpected(found)
+        """The payload as a JSON list of values of these types. Raises FrameError if it is anything else."""
+        data = self.data()
+        if isinstance(data, list) and len(data) == len(types) and all(map(isinstance, data, types)):
+            return data
+        raise self._unexpected(data)
 
     def texts(self) -> list[str]:
-        """The JSON list of texts. Raises FrameError where it is none."""
-        found = self.data()
-        if isinstance(found, list) and all(isinstance(text, str) for text in found):
-            return found
-        raise self._unexpected(found)
+        """The payload as a JSON list of strings. Raises FrameError if it is anything else."""
+        data = self.data()
+        if isinstance(data, list) and all(isinstance(text, str) for text in data):
+            return data
+        raise self._unexpected(data)
 
     def numbers(self) -> dict[str, float]:
-        """The JSON table of numbers. Raises FrameError where it is none."""
-        found = self.data()
-        if isinstance(found, dict) and all(isinstance(number, int | float) for number in found.values()):
-            return found
-        raise self._unexpected(found)
+        """The payload as a JSON object of numbers. Raises FrameError if it is anything else."""
+        data = self.data()
+        if isinstance(data, dict) and all(isinstance(number, int | float) for number in data.values()):
+            return data
+        raise self._unexpected(data)
 
-    def _unexpected(self, found: object) -> FrameError:
-        return FrameError(f"{self.kind.name} frame with {found!r:.100}")
+    def failure(self) -> Failure:
+        """The payload of an ERROR frame. Raises FrameError if it is anything else."""
+        exception, message = self.fields(str, str)
+        return Failure(message, exception)
+
+    def _unexpected(self, data: object) -> FrameError:
+        return FrameError(f"{self.kind.name} frame with {data!r:.100}")
 
 
-class FrameError(Exception):
-    """Bytes that are no frames: the other end is broken, and nothing after them can be trusted."""
-
-
-def encode(kind: Kind, number: int, payload: bytes = b"") -> bytes:
+def encode(kind: FrameKind, number: int, payload: bytes = b"") -> bytes:
     return _HEADER.pack(len(payload), kind, number) + payload
 
 
-def encode_text(kind: Kind, number: int, text: str) -> bytes:
+def encode_text(kind: FrameKind, number: int, text: str) -> bytes:
     return encode(kind, number, as_bytes(text))
 
 
-def encode_data(kind: Kind, number: int, data: object) -> bytes:
+def encode_data(kind: FrameKind, number: int, data: object) -> bytes:
     return encode(kind, number, _encode(data).encode("ascii"))
 
 
+def encode_failure(number: int, failure: Failure) -> bytes:
+    return encode_data(FrameKind.ERROR, number, [failure.type, failure.message])
+
+
 class FrameDecoder:
-    """Finds the frames in a stream of bytes, however it is cut."""
+    """Finds the frames in a stream of bytes, however the stream is cut."""
 
     __slots__ = ("_needed", "_rest")
 
@@ -124,7 +136,7 @@ class FrameDecoder:
         self._needed = _HEADER.size
 
     def receive(self, data: bytes) -> Iterator[Frame]:
-        """Yield the frames that `data` completes. Raises FrameError at the first bytes that are none."""
+        """Yield the frames that `data` completes. Raises FrameError at the first bytes that are not a frame."""
         if self._rest:
             self._rest += data
             if len(self._rest) < self._needed:  # so that a large frame is not copied with each small piece of it
@@ -147,8 +159,8 @@ class FrameDecoder:
             self._rest = bytearray(data[start:])
 
 
-def _kind(value: int) -> Kind:
+def _kind(value: int) -> FrameKind:
     try:
-        return Kind(value)
+        return FrameKind(value)
     except ValueError:
-        raise FrameError(f"{value} is no kind of frame") from None
+        raise FrameError(f"{value} is not a kind of frame") from None

@@ -1,7 +1,7 @@
-"""A process that outlives the manager, to end what cannot end itself then: hosts that are stopped, or stuck in C.
+"""A process that outlives the manager and ends the hosts that cannot end themselves: stopped ones, or ones stuck in C.
 
-A host ends when its socket pair does, but for one whose control thread cannot run. The guard learns of the
-manager's end as they do, wakes those that were stopped, and kills what is left after a moment.
+A host ends when its socket pair closes, unless its control thread cannot run. The guard notices the manager's end
+in the same way, wakes the stopped hosts, and a moment later kills what is left.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import subprocess
 from contextlib import suppress
 
 GRACE_SECONDS = 1.7
-"""How long hosts have to end by themselves: a moment longer than they give their services (`ORPHAN_SECONDS`)."""
+"""How long hosts may take to end by themselves: a moment longer than they give their services (`ORPHAN_SECONDS`)."""
 
 SHELL = "/bin/sh"
 
-# A shell, for it is the smallest process at hand. Words: `+ PID` and `- PID` for each host that begins and has ended.
+# A shell, because it is the smallest process available. It reads `+ PID` when a host begins, `- PID` when it has ended.
 SCRIPT = f"""
 trap '' HUP INT TERM
 hosts=
@@ -36,14 +36,14 @@ for host in $hosts; do kill -s KILL -- "-$host"; done
 
 
 class Guard:
-    """The manager's side: tells it of the hosts. Without a shell there is none, and nothing else is missing."""
+    """The manager's side: tells the process which hosts run. Without a shell there is no guard; all else works."""
 
     def __init__(self) -> None:
         self._pipe = -1
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
-        """Start the process. Blocks for a moment, as any start of a process does."""
+        """Start the process; this blocks for a moment."""
         reader, self._pipe = os.pipe()
         os.set_blocking(self._pipe, False)
         null = subprocess.DEVNULL
@@ -60,11 +60,11 @@ class Guard:
         self._tell(f"- {pid}\n")
 
     def end(self) -> None:
-        """All hosts have ended: so does the guard."""
+        """End the guard, once all hosts have ended."""
         if self._pipe >= 0:
             os.close(self._pipe)
             self._pipe = -1
 
     def _tell(self, line: str) -> None:
-        with suppress(OSError):  # it was killed, or was never there
+        with suppress(OSError):  # it was killed, or never started
             os.write(self._pipe, line.encode())

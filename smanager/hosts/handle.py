@@ -1,4 +1,4 @@
-"""The manager's handle on a host: the process that it started, the frames to it, the calls under way in it."""
+"""The manager's handle on a host: its process, the frames to and from it, and the calls that run in it."""
 
 from __future__ import annotations
 
@@ -14,65 +14,82 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from smanager.commands.arguments import Arguments
-from smanager.hosts import frames
-from smanager.hosts.call import Call, Sink
-from smanager.hosts.frames import Frame, FrameDecoder, FrameError, Kind
-from smanager.terminal.text import CUT, exit_reason
+from smanager.commands.record import Failure
+from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
+from smanager.hosts.frames import Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
+from smanager.hosts.raw_output import RawOutput
+from smanager.system.errors import exit_reason
 
 T = TypeVar("T")
 K = TypeVar("K")
 
-LOG_LINE_LIMIT = 8 * 1024
-"""Bytes of one line that a host's process prints past Python; a longer one is cut there."""
-
-
 LOAD_SECONDS = 30.0
 """How long a services file may take to import; a large library on a small box takes ten."""
 
-LINES_A_TURN = 64
-"""Lines logged before sessions have their turn."""
+CHANNEL_GRACE = 1.0
+"""Seconds between the loss of a host's channel and the kill of its process."""
 
 READ_SIZE = 4 * 1024
-"""Bytes of frames read at a time, for the same reason: some thirty printed lines."""
+"""Bytes of frames read at a time: some thirty printed lines, after which sessions have their turn."""
 
+LAST_READ_SIZE = 256 * 1024
+"""Bytes read at a time of what a host sent before its end."""
+
+MOST_LAST_READS = 16
+"""Reads of what a host sent before its end: more than a socket pair holds."""
 
 log = logging.getLogger("smanager")
 
 
 class HostError(Exception):
-    """A host that cannot do what it is needed for; the text says why."""
+    """A host cannot do its work; the text says why."""
 
 
-class Owner(Protocol):
-    """Who has made a host, and is told what becomes of it and of the services in it."""
+class Resident(Protocol):
+    """A service that lives in a host, and is told what happens to it there."""
 
-    def log(self, service: str | None, line: str) -> None:
-        """A service has printed a line; None where the process itself speaks."""
+    @property
+    def name(self) -> str: ...
 
-    def ready(self, service: str) -> None: ...
+    @property
+    def watchdog(self) -> float:
+        """Seconds of silence after which the service counts as hung; 0: no limit."""
 
-    def spawned(self, service: str, pid: int) -> None: ...
+    def ready(self) -> None: ...
 
-    def hung(self, service: str, reason: str) -> None: ...
+    def spawned(self, pid: int) -> None: ...
 
-    def ended(self, service: str, reason: str | None, clean: bool) -> None: ...
+    def hangs(self, reason: str) -> None: ...
 
-    def exited(self, reason: str, clean: bool) -> None:
-        """The process is gone, and all that was in its group."""
+    def ended(self, reason: str | None, clean: bool, by_itself: bool = True) -> None: ...
 
 
 class Host(asyncio.SubprocessProtocol):
     """One child process that runs services."""
 
-    def __init__(self, name: str, owner: Owner) -> None:
-        """Prepare a host; `name` is for whoever lists the processes."""
+    def __init__(
+        self,
+        name: str,
+        residents: Mapping[str, Resident],
+        log_line: Callable[[str | None, str], object],
+        when_gone: Callable[[str, bool], object],
+    ) -> None:
+        """Prepare a host.
+
+        `name` identifies the process in process lists. `residents` are the services in it, by name, at any time.
+        `log_line` is given each printed line, with the service's name, or None if the process itself printed it.
+        `when_gone` is told why the process is gone, with its whole group, and whether that is a success.
+        """
         loop = asyncio.get_running_loop()
         self.name = name
         self.exited: asyncio.Future[str] = loop.create_future()
         """How the process ended."""
+        self.ending = False
+        """Whether the process has been asked to end."""
         self._loop = loop
-        self._owner = owner
+        self._residents = residents
+        self._log_line = log_line
+        self._when_gone = when_gone
         self._process: asyncio.SubprocessTransport | None = None
         self._channel: asyncio.Transport | None = None
         self._decoder = FrameDecoder()
@@ -81,14 +98,11 @@ class Host(asyncio.SubprocessProtocol):
         self._calls: dict[int, Call] = {}
         self._completions: dict[int, asyncio.Future[list[str]]] = {}
         self._number = 0
-        self.ending = False
-        """Whether it has been asked to end."""
         self._outgoing: list[bytes] = []
-        self._printed = b""
-        self._logging = False
+        self._output: RawOutput | None = None
 
     async def spawn(self) -> None:
-        """Start the process. Raises OSError where the system has no room for one."""
+        """Start the process. Raises OSError if the system cannot."""
         self._pair, theirs = socket.socketpair()
         self._pair.setblocking(False)
         program = [sys.executable, str(Path(__file__).parent / "child"), str(theirs.fileno()), self.name]
@@ -107,11 +121,8 @@ class Host(asyncio.SubprocessProtocol):
             raise
         finally:
             theirs.close()
-        self._channel, _ = await self._loop.create_connection(lambda: _Channel(self), sock=self._pair)
+        self._channel, _ = await self._loop.create_connection(lambda: _FrameReader(self), sock=self._pair)
         self._flush()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._process = cast("asyncio.SubprocessTransport", transport)
 
     @property
     def pid(self) -> int:
@@ -121,15 +132,17 @@ class Host(asyncio.SubprocessProtocol):
     def gone(self) -> bool:
         return self.exited.done()
 
-    async def load(self, path: Path) -> dict[str, Any]:
-        """What a services file holds: `services` and `problems`, as the loader describes them.
+    # The process and its services.
 
-        Raises HostError where the process ends instead, or takes more than LOAD_SECONDS.
+    async def load(self, path: Path) -> dict[str, Any]:
+        """Import a services file and return its `services` and `problems`, as the loader describes them.
+
+        Raises HostError if the process ends instead, or takes longer than LOAD_SECONDS.
         """
         key = str(path)
         if key not in self._files:
             self._files[key] = self._loop.create_future()
-            self.send(frames.encode_data(Kind.LOAD, 0, key))
+            self.send(encode_data(FrameKind.LOAD, 0, key))
         loading = self._files[key]
         first: list[asyncio.Future[Any]] = [loading, self.exited]
         await asyncio.wait(first, timeout=LOAD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -140,79 +153,71 @@ class Host(asyncio.SubprocessProtocol):
         raise HostError(f"it did not import within {LOAD_SECONDS:g} s")
 
     def start(self, service: str, path: Path | None, title: str, given: Mapping[str, Any]) -> None:
-        """Begin a service's life; `given` are its settings."""
-        self.send(frames.encode_data(Kind.START, 0, [service, path and str(path), title, given]))
+        """Begin a service's life; `title` is the class's name, `given` are the settings."""
+        self.send(encode_data(FrameKind.START, 0, [service, path and str(path), title, given]))
 
     def stop(self, service: str) -> None:
-        """Have one service stop; the others in this host go on."""
-        self.send(frames.encode_data(Kind.STOP, 0, service))
+        """Stop one service; the others in this host keep running."""
+        self.send(encode_data(FrameKind.STOP, 0, service))
 
     def signal_program(self, service: str, number: signal.Signals) -> None:
-        """Have a signal sent to a service's program, by the host, which knows whether its process still is there."""
-        self.send(frames.encode_data(Kind.SIGNAL, 0, [service, number]))
+        """Send a signal to a service's program, through the host, which knows whether the program still runs."""
+        self.send(encode_data(FrameKind.SIGNAL, 0, [service, number]))
 
     def end(self) -> None:
-        """Ask it to stop its services and to end; one that still imports a file hears nothing, and is killed."""
+        """Ask the process to stop its services and to exit; one that is still importing cannot hear, and is killed."""
         self.ending = True
         if all(loading.done() for loading in self._files.values()):
-            self.send(frames.encode(Kind.END, 0))
+            self.send(encode(FrameKind.END, 0))
         else:
             self.signal(signal.SIGKILL)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process and all that its services have started in its group."""
+        """Send a signal to the process and to everything in its group."""
         if self._process and not self.gone:
-            with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM where only zombies are left
+            with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM if only zombies are left
                 os.killpg(self.pid, number)
 
     async def ping(self, services: Sequence[str], seconds: float) -> dict[str, float]:
-        """For each of the services, how long it has been silent. Raises TimeoutError where nobody answers in time."""
+        """How long each of the services has been silent, in seconds. Raises TimeoutError if no answer comes in time."""
         number = self._next_number()
         pong = self._pings[number] = self._loop.create_future()
-        self.send(frames.encode_data(Kind.PING, number, services))
+        self.send(encode_data(FrameKind.PING, number, services))
         try:
             return await asyncio.wait_for(pong, seconds)
         finally:
             self._pings.pop(number, None)
 
-    def call(
-        self,
-        service: str,
-        method: str,
-        arguments: Arguments,
-        caption: str,
-        sink: Sink,
-        as_data: bool,
-    ) -> Call:
-        """Run a service's method; `caption` is the command's name in messages.
+    # Calls.
 
-        `as_data` where the sink wants the value that it returns, and no text.
-        """
+    def call(self, service: str, method: str, invocation: Invocation) -> Call:
+        """Run a service's method."""
         number = self._next_number()
-        call = self._calls[number] = Call(self, number, caption, sink)
-        self.send(frames.encode_data(Kind.CALL, number, [service, method, *arguments, as_data]))
+        call = self._calls[number] = Call(number, invocation, self.send)
+        self.send(encode_data(FrameKind.CALL, number, [service, method, *invocation.arguments, invocation.as_data]))
         return call
 
-    def cancel(self, number: int) -> None:
-        """Have a method end that runs for a call."""
-        if number in self._calls:
-            self.send(frames.encode(Kind.CANCEL, number))
-
     async def complete(self, service: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
-        """The words that the service's `complete_COMMAND` method finds; cancelling ends the method too.
+        """The words that the service's `complete_COMMAND` method finds, or paths if `command` is empty.
 
-        Without a command, they are paths.
+        Cancelling ends the method too.
         """
         number = self._next_number()
         words: asyncio.Future[list[str]] = self._loop.create_future()
         self._completions[number] = words
-        self.send(frames.encode_data(Kind.COMPLETE, number, [service, command, text, line, begin, end]))
+        self.send(encode_data(FrameKind.COMPLETE, number, [service, command, text, line, begin, end]))
         try:
             return await words
         finally:
             del self._completions[number]
             if words.cancelled():
-                self.send(frames.encode(Kind.CANCEL, number))
+                self.send(encode(FrameKind.CANCEL, number))
+
+    def _next_number(self) -> int:
+        self._number = self._number % 0xFFFFFFFF + 1
+        return self._number
+
+    # Frames.
 
     def send(self, frame: bytes) -> None:
         """Send a frame with all others of this turn of the loop: one system call serves many sessions."""
@@ -226,146 +231,119 @@ class Host(asyncio.SubprocessProtocol):
             if not self._channel.is_closing():
                 self._channel.write(b"".join(outgoing))
 
-    def _next_number(self) -> int:
-        self._number = self._number % 0xFFFFFFFF + 1
-        return self._number
-
-    # What comes back.
-
     def received(self, data: bytes) -> None:
-        frames = self._decoder.receive(data)
+        """Carry out the frames in what the host sent."""
+        arrived = self._decoder.receive(data)
         while True:
             try:
-                if (frame := next(frames, None)) is None:
+                if (frame := next(arrived, None)) is None:
                     return
-                deliver = self._delivery(frame)
+                carry_out = self._decoded(frame)
             except (FrameError, ValueError) as error:
-                self._owner.log(None, f"the host sends garbage and is ended: {error}")
+                self._log_line(None, f"the host sent garbage and is killed: {error}")
                 self.signal(signal.SIGKILL)
                 return
             try:
-                deliver()
-            except Exception:  # of whoever takes it: it is no fault of the host
-                log.exception("a mistake in SManager, met by what a host sent")
+                carry_out()
+            except Exception:  # the fault of the code that takes the frame's contents, not the host's
+                log.exception("internal error while handling a %s frame from a host", frame.kind.name)
 
-    def _delivery(self, frame: Frame) -> Callable[[], object]:
-        """What is to be done upon a frame. Raises FrameError and ValueError where it is garbage."""
+    def _decoded(self, frame: Frame) -> Callable[[], object]:
+        """Decode a frame and return what carries it out. Raises FrameError or ValueError if it is garbage."""
         kind, number, _ = frame
-        if kind is Kind.RESULT:
-            return partial(call.finish, frame.text()) if (call := self._calls.pop(number, None)) else nothing
-        if kind is Kind.VALUE:
-            return partial(call.whole, frame.text()) if (call := self._calls.pop(number, None)) else nothing
-        if kind is Kind.TEXT:
-            return partial(call.output, frame.text()) if (call := self._calls.get(number)) else nothing
-        if kind is Kind.DATA:
-            return partial(call.data, frame.text()) if (call := self._calls.get(number)) else nothing
-        if kind is Kind.ITEM:
-            return partial(call.item, frame.text()) if (call := self._calls.get(number)) else nothing
-        if kind is Kind.PROGRESS:
-            fields = frame.fields(int | float, int | float | None, str)
-            return partial(call.progress, *fields) if (call := self._calls.get(number)) else nothing
-        if kind is Kind.ERROR:
-            if call := self._calls.pop(number, None):
-                return partial(call.end, frame.text())
-            return partial(self._answer, self._completions, number, [])
-        if kind is Kind.COMPLETIONS:
+        if kind in CALL_KINDS:
+            if (call := self._calls.get(number)) is None:  # a completer may have failed instead
+                return partial(self._answer, self._completions, number, [])
+            carry_out = call.decoded(frame)
+            if kind in END_KINDS:
+                del self._calls[number]
+            return carry_out
+        if kind is FrameKind.COMPLETIONS:
             return partial(self._answer, self._completions, number, frame.texts())
-        if kind is Kind.PONG:
+        if kind is FrameKind.PONG:
             return partial(self._answer, self._pings, number, frame.numbers())
-        if kind is Kind.LOADED:
-            path, found = frame.fields(str, dict)
-            return partial(self._answer, self._files, path, found)
-        if kind is Kind.SPAWNED:
+        if kind is FrameKind.LOG:
+            return partial(self._log_line, *frame.fields(str | None, str))
+        if kind is FrameKind.LOADED:
+            path, report = frame.fields(str, dict)
+            return partial(self._answer, self._files, path, report)
+        return self._decoded_report(frame)
+
+    def _decoded_report(self, frame: Frame) -> Callable[[], object]:
+        """The same for a report about a service, which goes to the resident; one that has left hears nothing."""
+        kind = frame.kind
+        if kind is FrameKind.READY:
+            service, _ = frame.fields(str, object)
+            return partial(self._report, service, lambda resident: resident.ready())
+        if kind is FrameKind.SPAWNED:
             service, pid = frame.fields(str, int)
-            if pid <= 1:  # it will be sent signals
-                raise FrameError(f"{pid!r} is no process of its own")
-            return partial(self._owner.spawned, service, pid)
-        if kind is Kind.LOG:
-            return partial(self._owner.log, *frame.fields(str | None, str))
-        if kind is Kind.READY:
-            return partial(self._owner.ready, frame.fields(str, object)[0])
-        if kind is Kind.HUNG:
-            return partial(self._owner.hung, *frame.fields(str, str))
-        if kind is Kind.ENDED:
-            return partial(self._owner.ended, *frame.fields(str, str | None, bool))
-        raise FrameError(f"{kind.name} is for hosts only")
+            if pid <= 1:  # signals will be sent to it
+                raise FrameError(f"{pid!r} is not a program's process id")
+            return partial(self._report, service, lambda resident: resident.spawned(pid))
+        if kind is FrameKind.HUNG:
+            service, reason = frame.fields(str, str)
+            return partial(self._report, service, lambda resident: resident.hangs(reason))
+        if kind is FrameKind.ENDED:
+            service, reason, clean = frame.fields(str, str | None, bool)
+            return partial(self._report, service, lambda resident: resident.ended(reason, clean))
+        raise FrameError(f"a host may not send a {kind.name} frame")
+
+    def _report(self, service: str, tell: Callable[[Resident], None]) -> None:
+        if resident := self._residents.get(service):
+            tell(resident)
 
     @staticmethod
-    def _answer(questions: Mapping[K, asyncio.Future[T]], key: K, found: T) -> None:
-        if (question := questions.get(key)) and not question.done():  # else nobody waits for it any more
-            question.set_result(found)
+    def _answer(questions: Mapping[K, asyncio.Future[T]], key: K, answer: T) -> None:
+        if (question := questions.get(key)) and not question.done():  # else the question has been given up
+            question.set_result(answer)
 
     def channel_lost(self) -> None:
-        """A host without its channel is of no use; usually it has just ended."""
+        """Kill the process soon: without its channel it is of no use. Usually it has just ended."""
         if not self.exited.done():
             self._loop.call_later(CHANNEL_GRACE, self.signal, signal.SIGKILL)
 
+    # The process's own output, and its end, as asyncio reports them.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._process = cast("asyncio.SubprocessTransport", transport)
+        pipe = cast("asyncio.ReadTransport", self._process.get_pipe_transport(1))
+        self._output = RawOutput(pipe, partial(self._log_line, None))
+
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """What the process prints past Python's own streams: its children's output, a fatal error's stacks."""
-        self._printed += data
-        if not self._logging:
-            self._log_printed()
-
-    def _log_printed(self) -> None:
-        """Log some lines a turn; a flood is read no faster than that, and so waits in its own pipe."""
-        *lines, self._printed = self._printed.split(b"\n", LINES_A_TURN)
-        if not lines and len(self._printed) > LOG_LINE_LIMIT:
-            lines, self._printed = [self._printed[:LOG_LINE_LIMIT]], self._printed[LOG_LINE_LIMIT:]
-        for line in lines:
-            self._log_in_pieces(line)
-        self._logging = more = b"\n" in self._printed or len(self._printed) > LOG_LINE_LIMIT
-        if more:
-            self._loop.call_soon(self._log_printed)
-        pipe = self._process.get_pipe_transport(1) if self._process else None
-        if isinstance(pipe, asyncio.ReadTransport):
-            pipe.pause_reading() if more else pipe.resume_reading()
-
-    def _log_in_pieces(self, line: bytes) -> None:
-        for start in range(0, len(line) or 1, LOG_LINE_LIMIT):
-            piece = line[start : start + LOG_LINE_LIMIT]
-            cut = CUT * (len(piece) == LOG_LINE_LIMIT)
-            self._owner.log(None, piece.decode("utf-8", "backslashreplace") + cut)
+        if self._output:
+            self._output.received(data)
 
     def process_exited(self) -> None:
-        for line in self._printed.splitlines():  # what it had no time to end with a newline, for one
-            self._log_in_pieces(line)
-        self._printed = b""
+        if self._output:
+            self._output.finish()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)  # nothing that its services have started outlives it
         self._read_the_rest()
         process = cast("asyncio.SubprocessTransport", self._process)
         status = process.get_returncode() or 0
         reason = exit_reason(status)
+        died = f"its host died: {reason}"
         if self._channel:
             self._channel.abort()
         self.exited.set_result(reason)
-        self._owner.exited(f"its host died: {reason}", clean=status == 0)
+        self._when_gone(died, status == 0)
         calls, self._calls = self._calls, {}
         for call in calls.values():
-            call.end("stopped while it ran" if self.ending else f"its host died: {reason}")
+            call.end(Failure("stopped while it ran" if self.ending else died))
         for number in list(self._completions):
             self._answer(self._completions, number, [])
 
     def _read_the_rest(self) -> None:
-        """Take in the frames that it sent just before its end, which may still be in the socket."""
+        """Take in the frames that the host sent just before its end, which may still be in the socket."""
         with suppress(OSError):
-            for _ in range(MOST_LAST_READS):  # a child that left the group may write for ever
-                if not (data := self._pair.recv(PIPE_SIZE)):
+            for _ in range(MOST_LAST_READS):  # a child that left the group may write forever
+                if not (data := self._pair.recv(LAST_READ_SIZE)):
                     break
                 self.received(data)
 
 
-CHANNEL_GRACE = 1.0
-"""Seconds between the loss of a host's channel and the kill of a process that lives on without it."""
-
-PIPE_SIZE = 256 * 1024
-
-MOST_LAST_READS = 16
-"""Reads of what a host sent before its end: more than a socket pair holds."""
-
-
-class _Channel(asyncio.BufferedProtocol):
-    """The socket pair's callbacks, handed on."""
+class _FrameReader(asyncio.BufferedProtocol):
+    """Hands a host what arrives on its socket pair."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -379,7 +357,3 @@ class _Channel(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._host.channel_lost()
-
-
-def nothing() -> None:
-    """Nobody waits for it any more."""

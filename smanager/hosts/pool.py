@@ -1,4 +1,4 @@
-"""Which process runs which services: a slot for each host, whose process begins and ends with those who live there."""
+"""Which process runs which services: a slot for each host, whose process begins and ends with its residents."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from signal import SIGABRT, SIGCONT, SIGKILL
-from typing import Any, Protocol
+from typing import Any
 
 from smanager.hosts.guard import Guard
-from smanager.hosts.handle import Host, HostError
+from smanager.hosts.handle import Host, HostError, Resident
 
 PING_SECONDS = 10.0
-"""How often a host is asked whether it is there, where no watchdog of a service asks for more."""
+"""How often a host is pinged, unless a service's watchdog asks for more."""
 
 PONG_SECONDS = 20.0
-"""How long a host may take to answer; a busy box swaps for seconds, and nothing is lost by waiting."""
+"""How long a host may take to answer; a busy box swaps for seconds, and waiting costs nothing."""
 
 PINGS_A_WATCHDOG = 4
-"""How often within a watchdog's time its host is asked."""
+"""How often a host is pinged within the time of a service's watchdog."""
 
 ABORT_SECONDS = 2.0
 """How long a hung host may take to write down its stacks before it is killed."""
@@ -29,45 +30,26 @@ EMPTY_SECONDS = 3.0
 """How long a host without services may take to end before it is killed."""
 
 GROUP_SECONDS = 5.0
-"""How long a killed process group may take to be gone; what waits for a dead disk does not end, and is left then."""
+"""How long a killed process group may take to disappear; one that waits for a dead disk never does, and is left."""
 
 GROUP_POLL = 0.02
-"""Seconds between two looks at such a group, of which nothing else tells."""
-
-
-class Resident(Protocol):
-    """A service that lives in a host."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def watchdog(self) -> float:
-        """Seconds of silence after which it hangs; 0: none."""
-
-    def ready(self) -> None: ...
-
-    def spawned(self, pid: int) -> None: ...
-
-    def hangs(self, reason: str) -> None: ...
-
-    def ended(self, reason: str | None, clean: bool, by_itself: bool = True) -> None: ...
+"""Seconds between two looks at such a group, whose end the system does not report."""
 
 
 class Slot:
-    """A host's place: its process, while there is one, and who lives in it."""
+    """A host's place: its process, while it runs, and the services that live in it."""
 
     def __init__(self, key: str, log: Callable[[Slot, str | None, str], None], guard: Guard) -> None:
         self.key = key
-        self._log = log
-        self._guard = guard
         self.host: Host | None = None
         self.shut = False
-        """Whether nobody may enter any more."""
+        """Whether services may no longer enter."""
         self.given_up_for = ""
-        """The service because of which the process is being killed; it is no fault of those who share it."""
+        """The service because of which the process is being killed; those that share it are not to blame."""
+        self._log = log
+        self._guard = guard
         self._residents: dict[str, Resident] = {}
-        self._entering: set[str] = set()  # of the residents, those who wait for a process
+        self._entering: set[str] = set()  # residents that wait for a process
         self._visitors = 0
         self._opening = asyncio.Lock()
         self._heart: asyncio.Task[None] | None = None
@@ -89,9 +71,9 @@ class Slot:
             self._visitors -= 1
 
     async def enter(self, resident: Resident) -> Host:
-        """The host, for one who is going to live in it.
+        """Make a service a resident and return its host.
 
-        Raises OSError where there is no process to be had, and HostError where the manager ends.
+        Raises OSError if the system cannot start a process, and HostError if the manager is shutting down.
         """
         self._residents[resident.name] = resident
         self._entering.add(resident.name)
@@ -100,11 +82,11 @@ class Slot:
         finally:
             self._entering.discard(resident.name)
         if resident.watchdog:
-            self._begin_watch(host)  # it may be due sooner
+            self._begin_watch(host)  # its first ping may be due sooner
         return host
 
     async def leave(self, resident: Resident) -> None:
-        """It lives here no more; where it was the last, return when the process and its group are gone."""
+        """Let a service leave; after the last one, return when the process and its group are gone."""
         self._residents.pop(resident.name, None)
         await self.close_if_empty()
 
@@ -127,26 +109,26 @@ class Slot:
             await _group_gone(host.pid)
 
     async def abort(self, name: str) -> None:
-        """End a host in which a service hangs, so that it writes down what each thread does, where it still can."""
+        """End a host in which the service `name` hangs, after it has written down, if it can, what each thread does."""
         host = self.host
         if host is None or host.ending:
             return
         self.given_up_for = name
         host.ending = True
         with suppress(ProcessLookupError):
-            os.kill(host.pid, SIGABRT)  # upon which faulthandler prints all stacks
-        host.signal(SIGCONT)  # one that was stopped would not notice
+            os.kill(host.pid, SIGABRT)  # makes faulthandler print all stacks
+        host.signal(SIGCONT)  # a stopped process would not notice
         if not (await asyncio.wait([host.exited], timeout=ABORT_SECONDS))[0]:
             host.signal(SIGKILL)
 
     async def _open(self) -> Host:
         if self.shut:
-            raise HostError("the manager ends")
+            raise HostError("the manager is shutting down")
         async with self._opening:
             if self.host is not None and self.host.ending:
                 await self.host.exited
             if self.host is None or self.host.gone:
-                host = Host(self.key, self)
+                host = Host(self.key, self._residents, partial(self._log, self), self._died)
                 await host.spawn()
                 self._guard.watch(host.pid)
                 self.given_up_for = ""
@@ -161,7 +143,7 @@ class Slot:
         self._heart = asyncio.create_task(self._watch(host), name=f"watch {self.key}")
 
     async def _watch(self, host: Host) -> None:
-        """Ask the host again and again whether it, and each service with a watchdog, is alive."""
+        """Check again and again that the host, and each service with a watchdog, is alive."""
         while not host.gone:
             watched = {name: resident.watchdog for name, resident in self._residents.items() if resident.watchdog}
             interval = min([PING_SECONDS, *(seconds / PINGS_A_WATCHDOG for seconds in watched.values())])
@@ -180,31 +162,11 @@ class Slot:
                 if (silence := silences.get(name, 0.0)) > watched[name]:
                     self._residents[name].hangs(f"its run gave no sign of life for {silence:.1f} s")
 
-    # What the host reports, handed on to whom it is about.
-
-    def log(self, service: str | None, line: str) -> None:
-        self._log(self, service, line)
-
-    def ready(self, service: str) -> None:
-        if resident := self._residents.get(service):
-            resident.ready()
-
-    def spawned(self, service: str, pid: int) -> None:
-        if resident := self._residents.get(service):
-            resident.spawned(pid)
-
-    def hung(self, service: str, reason: str) -> None:
-        if resident := self._residents.get(service):
-            resident.hangs(reason)
-
-    def ended(self, service: str, reason: str | None, clean: bool) -> None:
-        if resident := self._residents.get(service):
-            resident.ended(reason, clean)
-
-    def exited(self, reason: str, clean: bool) -> None:
+    def _died(self, reason: str, clean: bool) -> None:
+        """Tell the residents that their process is gone."""
         culprit = self.given_up_for
         for name, resident in list(self._residents.items()):
-            if name in self._entering:  # an older process is no concern of theirs
+            if name in self._entering:  # it waits for the next process
                 continue
             if culprit in ("", name):
                 resident.ended(reason, clean)
@@ -213,10 +175,10 @@ class Slot:
 
 
 class Pool:
-    """All slots, each made when it is asked for."""
+    """All slots, each made when it is first needed."""
 
     def __init__(self, log: Callable[[Slot, str | None, str], None]) -> None:
-        """`log` is given what is printed in a slot: a service's name, None for the process itself, and a line."""
+        """`log` is given a slot, the service that printed a line there (None: the process itself), and the line."""
         self._log = log
         self.guard = Guard()
         self._slots: dict[str, Slot] = {}
@@ -229,17 +191,17 @@ class Pool:
         return self._slots[key]
 
     def pids(self) -> list[int]:
-        """The processes of all hosts."""
+        """The process ids of all hosts; 0 for a slot without one."""
         return [slot.pid for slot in self._slots.values()]
 
     def shut(self) -> None:
-        """Let nobody enter any more: the manager ends."""
+        """Let no more services enter: the manager is shutting down."""
         self._shut = True
         for slot in self._slots.values():
             slot.shut = True
 
     def kill(self) -> None:
-        """End all hosts at once."""
+        """Kill all hosts."""
         for slot in self._slots.values():
             if slot.host:
                 slot.host.signal(SIGKILL)
@@ -250,12 +212,12 @@ class Pool:
         self.guard.end()
 
     async def close_empty(self) -> None:
-        """End the hosts in which nobody lives."""
+        """End the hosts without residents."""
         await asyncio.gather(*(slot.close_if_empty() for slot in self._slots.values()))
 
 
 async def _group_gone(pid: int) -> None:
-    """Return when nothing is left of a process group whose leader has ended, and whose members have been killed."""
+    """Return when a process group, whose leader has ended and whose members have been killed, is empty."""
     for _ in range(int(GROUP_SECONDS / GROUP_POLL)):
         try:
             os.killpg(pid, 0)

@@ -1,4 +1,4 @@
-"""The services files of a directory, and what tells one from what it was before."""
+"""The services files of a directory, and how a change to one is noticed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from pathlib import Path
 
 
 def fingerprint(path: Path) -> list[object]:
-    """Tells a services file from what it was before: its own time and size, or those of all files in a package."""
+    """Times and sizes of a services file, or of all files in a package; they differ once it has changed."""
     files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    found: list[object] = []
+    prints: list[object] = []
     for file in files:
         with suppress(FileNotFoundError):
             status = file.stat()
-            found.append([str(file), status.st_mtime_ns, status.st_size])  # as JSON returns it
-    return found
+            prints.append([str(file), status.st_mtime_ns, status.st_size])  # a list, as JSON returns it
+    return prints
 
 
 def services_files(directory: Path) -> list[Path]:
-    """The files and packages of a services directory that may hold services, by name."""
+    """The files and packages in a services directory that may hold services, sorted by name.
+
+    Raises OSError if the directory cannot be read.
+    """
     return sorted(
         path
         for path in directory.iterdir()

@@ -19,7 +19,7 @@ from smanager.server.other_protocols import ProtocolCheck
 from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
-from smanager.shells.printer import Output
+from smanager.shells.output import Output
 from smanager.shells.root import Shells
 
 ONE_WRITE = 64 * 1024

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import grp
 import os
 import pwd
 import socket
 import stat
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from smanager.config.file import ConfigError
 from smanager.config.listener import ListenerSettings
+from smanager.system.errors import in_words
+from smanager.system.lock import LockHeldError, lock
 
 LOCK_SECONDS = 5.0
 """How long another manager may hold the lock."""
-
-LOCK_RETRY_SECONDS = 0.05
 
 
 class UnixSocket:
@@ -31,13 +29,13 @@ class UnixSocket:
         self._path = settings.unix
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            lock = locked(self._path.with_name(f".{self._path.name}.lock"))
+            descriptor = locked(self._path.with_name(f".{self._path.name}.lock"))
             try:
                 require_free(self._path)
                 self._bind(settings)
                 self.socket.listen(1)  # or the next manager would take it for a stale one
             finally:
-                os.close(lock)
+                os.close(descriptor)
         except BaseException:
             self.socket.close()
             raise
@@ -85,21 +83,13 @@ def ids_of(settings: ListenerSettings) -> tuple[int, int]:
 def locked(path: Path) -> int:
     """The descriptor of a lock that serializes managers which start at one time. Raises ConfigError."""
     try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return lock(path, LOCK_SECONDS)  # nothing is served yet that would have to wait
+    except LockHeldError:
+        raise ConfigError(f"{path}: another process has held this lock for {LOCK_SECONDS:g} s") from None
     except OSError as error:
         remedies = {errno.EACCES: "the manager must be able to write there", errno.ENOENT: "create the directory first"}
         remedy = remedies.get(error.errno or 0, "it should be a regular file of the manager's user")
-        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}; {remedy}") from None
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(lock)
-                raise ConfigError(f"{path}: another process has held this lock for {LOCK_SECONDS:g} s") from None
-            time.sleep(LOCK_RETRY_SECONDS)  # blocking is fine: nothing is served yet
+        raise ConfigError(f"{path}: {in_words(error)}; {remedy}") from None
 
 
 def identity_of(path: Path) -> tuple[int, int]:

@@ -1,8 +1,25 @@
-"""What a plain output does with what only a terminal can show."""
+"""Where shells print: on a terminal, which can replace what it shows, or in plain order."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Protocol
+
+
+class Output(Protocol):
+    """Where a shell prints."""
+
+    def write(self, text: str, /) -> object: ...
+
+    @property
+    def columns(self) -> int:
+        """The width of the window; 0 without one."""
+
+    def progress(self, text: str, /) -> object:
+        """Show a line until something else is shown, where there is a window."""
+
+    def redraw(self, text: str, /) -> object:
+        """Show a page in place of the one before."""
 
 
 class PlainOutput(ABC):

@@ -35,7 +35,7 @@ def identities(tmp_path: Path) -> Identities:
     file = UsersFile(tmp_path / "users.json")
     with file.changed() as users:
         users["anna"] = User("anna", ("view",), quick_hash(PASSWORD))
-    return Identities(Roles({}), file, Audit(None))
+    return Identities(Roles({}, ()), file, Audit(None))
 
 
 @pytest.fixture

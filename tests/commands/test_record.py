@@ -15,17 +15,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smanager.commands.arguments import Binding
+from smanager.commands.line import last_word, split_commands, split_words, without_ampersand, without_options
 from smanager.commands.record import (
     Command,
     CommandError,
     Parameter,
     Status,
     command_methods,
-    last_word,
-    split_commands,
-    split_words,
-    without_ampersand,
-    without_options,
 )
 from smanager.commands.signatures import describe
 from smanager.hosts.child.loader import described
@@ -204,7 +200,7 @@ def test_an_alias_that_is_another_commands_name_is_a_problem_and_no_alias() -> N
     data, problems = described(Aliased)
     assert [found["aliases"] for found in data["commands"]] == [("spare", "free"), ()]
     assert [problem.partition(": ")[2] for problem in problems] == [
-        f"cmd_{method}: its alias {alias} is the name of another command; take something else"
+        f"cmd_{method}: its alias {alias} is the name of another command; choose another alias"
         for method, alias in [("one", "help"), ("one", "other"), ("other", "spare")]
     ]
 

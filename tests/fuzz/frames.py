@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from smanager.hosts.frames import Frame, FrameDecoder, FrameError, Kind, encode, encode_data, encode_text
+from smanager.hosts.frames import Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data, encode_text
 from tests.fuzz import cuts
 
 
@@ -12,11 +12,11 @@ def target(data: bytes) -> None:
     (frames, is_broken), *others = [decoded(pieces) for pieces in cuts(data)]
     assert all(other == (frames, is_broken) for other in others)
     assert data.startswith(b"".join(encode(*frame) for frame in frames))
-    for frame in [*frames, Frame(Kind.LOG, 0, data)]:
+    for frame in [*frames, Frame(FrameKind.LOG, 0, data)]:
         read(frame)
 
     text = data.decode("utf-8", "surrogateescape")
-    sent = encode(Kind.LOG, 1, data) + encode_text(Kind.TEXT, 2, text) + encode_data(Kind.DATA, 3, text)
+    sent = encode(FrameKind.LOG, 1, data) + encode_text(FrameKind.TEXT, 2, text) + encode_data(FrameKind.DATA, 3, text)
     raw, as_text, as_data = FrameDecoder().receive(sent)
     assert raw.payload == data
     assert as_text.text() == text

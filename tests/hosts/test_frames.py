@@ -14,13 +14,13 @@ from smanager.hosts.frames import (
     Frame,
     FrameDecoder,
     FrameError,
-    Kind,
+    FrameKind,
     encode,
     encode_data,
     encode_text,
 )
 
-frames = st.lists(st.builds(Frame, st.sampled_from(Kind), st.integers(0, 2**32 - 1), st.binary(max_size=100)))
+frames = st.lists(st.builds(Frame, st.sampled_from(FrameKind), st.integers(0, 2**32 - 1), st.binary(max_size=100)))
 cuts = st.lists(st.integers(0, 400), max_size=12)
 
 
@@ -34,8 +34,8 @@ def decoded(data: bytes) -> Frame:
 
 
 def test_a_frame_is_its_length_kind_and_number_before_its_payload() -> None:
-    assert encode(Kind.TEXT, 7, b"up") == b"\0\0\0\x02\x15\0\0\0\x07up"
-    assert encode(Kind.STOP, 0) == b"\0\0\0\0\x03\0\0\0\0"
+    assert encode(FrameKind.TEXT, 7, b"up") == b"\0\0\0\x02\x17\0\0\0\x07up"
+    assert encode(FrameKind.STOP, 0) == b"\0\0\0\0\x03\0\0\0\0"
 
 
 @given(frames, cuts)
@@ -47,7 +47,7 @@ def test_frames_arrive_whole_and_in_order_however_they_are_cut(sent: list[Frame]
 
 def test_a_frame_is_there_as_soon_as_its_last_byte_is() -> None:
     decoder = FrameDecoder()
-    stream = encode(Kind.STOP, 1) + encode(Kind.TEXT, 2, b"up")
+    stream = encode(FrameKind.STOP, 1) + encode(FrameKind.TEXT, 2, b"up")
     counts = [len(list(decoder.receive(stream[place : place + 1]))) for place in range(len(stream))]
     assert counts == [0] * 8 + [1] + [0] * 10 + [1]
 
@@ -55,7 +55,7 @@ def test_a_frame_is_there_as_soon_as_its_last_byte_is() -> None:
 @given(st.binary())
 def test_text_that_is_not_utf_8_travels_as_the_bytes_it_is(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
-    frame = decoded(encode_text(Kind.TEXT, 1, text))
+    frame = decoded(encode_text(FrameKind.TEXT, 1, text))
     assert frame.payload == data
     assert frame.text() == text
 
@@ -67,7 +67,7 @@ def test_text_that_is_not_utf_8_travels_as_the_bytes_it_is(data: bytes) -> None:
     )
 )
 def test_data_arrives_as_it_was(data: object) -> None:
-    assert decoded(encode_data(Kind.LOADED, 0, data)).data() == data
+    assert decoded(encode_data(FrameKind.LOADED, 0, data)).data() == data
 
 
 @pytest.mark.parametrize(
@@ -76,30 +76,30 @@ def test_data_arrives_as_it_was(data: object) -> None:
     ids=["nothing", "cut off", "no JSON", "no text", "too deep", "too large a number"],
 )
 def test_a_payload_that_is_no_json_is_an_error_that_names_the_frame(payload: bytes) -> None:
-    frame = decoded(encode(Kind.READY, 3, payload))
+    frame = decoded(encode(FrameKind.READY, 3, payload))
     with pytest.raises(FrameError, match=r"^READY frame without JSON: "):
         frame.data()
 
 
 def test_a_payload_as_large_as_allowed_arrives() -> None:
-    assert len(decoded(encode(Kind.RESULT, 1, bytes(PAYLOAD_LIMIT))).payload) == PAYLOAD_LIMIT
+    assert len(decoded(encode(FrameKind.RESULT, 1, bytes(PAYLOAD_LIMIT))).payload) == PAYLOAD_LIMIT
 
 
 def test_a_larger_payload_is_refused_before_any_of_it_has_come() -> None:
-    header = (PAYLOAD_LIMIT + 1).to_bytes(4) + bytes([Kind.RESULT, 0, 0, 0, 1])
+    header = (PAYLOAD_LIMIT + 1).to_bytes(4) + bytes([FrameKind.RESULT, 0, 0, 0, 1])
     with pytest.raises(FrameError, match=f"^a payload of {PAYLOAD_LIMIT + 1} bytes; at most {PAYLOAD_LIMIT} are"):
         list(FrameDecoder().receive(header))
 
 
 @pytest.mark.parametrize("kind", [0, 11, 15, 31, 255])
 def test_a_kind_that_there_is_not_is_refused(kind: int) -> None:
-    with pytest.raises(FrameError, match=f"^{kind} is no kind of frame$"):
+    with pytest.raises(FrameError, match=f"^{kind} is not a kind of frame$"):
         list(FrameDecoder().receive(bytes([0, 0, 0, 0, kind, 0, 0, 0, 0])))
 
 
 def test_what_came_before_garbage_counts() -> None:
-    arriving = FrameDecoder().receive(encode(Kind.TEXT, 1, b"up") + b"Traceback (most recent call last):\n")
-    assert next(arriving) == Frame(Kind.TEXT, 1, b"up")
+    arriving = FrameDecoder().receive(encode(FrameKind.TEXT, 1, b"up") + b"Traceback (most recent call last):\n")
+    assert next(arriving) == Frame(FrameKind.TEXT, 1, b"up")
     with pytest.raises(FrameError):
         next(arriving)
 

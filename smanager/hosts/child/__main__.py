@@ -1,15 +1,15 @@
 """What a host's process runs: `python3 smanager/hosts/child DESCRIPTOR NAME`, started by the manager only.
 
-NAME is for whoever lists the processes.
+NAME identifies the process in process lists.
 """
 
 import sys
 from pathlib import Path
 
-# Python has put this folder first, where `frames` would hide a service's own module of that name; the
-# package is found from the folder that holds it, which need not be installed.
+# Python has put this folder first, where `limits` would hide a service's own module of that name. The folder that
+# holds the package takes its place, so that the package need not be installed.
 sys.path[0] = str(Path(__file__).resolve().parents[3])
 
-from smanager.hosts.child.process import main  # noqa: E402  (found only now)
+from smanager.hosts.child.process import main  # noqa: E402  (importable only now)
 
 main(int(sys.argv[1]))

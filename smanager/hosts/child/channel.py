@@ -1,4 +1,4 @@
-"""A host's end of the socket pair, and the ways by which what its services print gets there."""
+"""A host's end of the socket pair, and the streams that send there what its services print."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from smanager.hosts import frames
-from smanager.hosts.frames import Frame, FrameDecoder, Kind
+from smanager.hosts.frames import Frame, FrameDecoder, FrameKind, encode_data
 from smanager.terminal.text import CUT, as_bytes
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
 READ_SIZE = 256 * 1024
+"""Bytes of frames read at a time."""
 
 LINE_LIMIT = 8 * 1024
-"""Characters of one printed line; a longer one is cut there, and goes on as the next."""
+"""Characters of one printed line; a longer line is cut here, and continues as the next."""
 
 current_service: ContextVar[str | None] = ContextVar("current_service", default=None)
-"""The service whose code runs here; threads that a service starts itself have none."""
+"""The service whose code runs here; None in threads that a service has started itself."""
 
 
 class Channel:
-    """Frames to and from the manager, for many threads at once."""
+    """Sends frames to the manager, from many threads, and receives the manager's."""
 
     def __init__(self, pair: socket.socket) -> None:
         self._socket = pair
@@ -42,22 +42,22 @@ class Channel:
         self._forked = False
 
     def forked(self) -> None:
-        """In a child that a service forked: frames of its own would land in the middle of its parent's."""
+        """Send no more: this is a child that a service forked, and its frames would mix with its parent's."""
         self._forked = True
 
     def send(self, frame: bytes) -> None:
-        """Send one whole frame; nothing happens where the manager is gone, which `receive` will tell."""
+        """Send one whole frame; does nothing if the manager is gone, which `receive` reports."""
         if self._forked:
-            os._exit(1)  # it has come out of the method that forked it, and this is none of its business
+            os._exit(1)  # it has returned from the method that forked it into code that is the parent's alone
         with suppress(OSError), self._lock:
             self._socket.sendall(frame)
 
     def wait(self, seconds: float) -> bool:
-        """Whether something arrives within the time."""
+        """Whether anything arrives within so many seconds."""
         return bool(self._poll.poll(seconds * 1000))
 
     def receive(self) -> Iterator[Frame] | None:
-        """The next frames, once there are any; None at the end of the manager."""
+        """Wait for the next frames; None when the manager is gone."""
         data = b""
         with suppress(OSError):
             data = self._socket.recv(READ_SIZE)
@@ -75,13 +75,13 @@ class ServiceOutput(io.TextIOBase):
         self._unfinished: dict[tuple[int, str | None], str] = {}  # lines without newline, by thread and service
         self._forked = False
         self.buffer = _Bytes(self)
-        os.register_at_fork(after_in_child=self._become_childs)
+        os.register_at_fork(after_in_child=self._redirect_in_child)
 
     def writable(self) -> bool:
         return True
 
     def fileno(self) -> int:
-        """What a child may print to, for one; the manager reads that as well."""
+        """The process's own output, such as for a child to print to; the manager reads that as well."""
         return 1
 
     def write(self, text: str) -> int:
@@ -98,23 +98,23 @@ class ServiceOutput(io.TextIOBase):
         return len(text)
 
     def end_line(self) -> None:
-        """Whoever speaks here is done: what lacks its newline is a line as well."""
+        """Log what this thread has printed without a newline."""
         if rest := self._unfinished.pop((threading.get_ident(), current_service.get()), ""):
             self._log(rest)
 
     def end_lines(self, service: str) -> None:
-        """A service's life is over: what any of its threads has left without a newline is a line as well."""
+        """Log what any thread of a service has printed without a newline; the service's life is over."""
         for speaker in [speaker for speaker in list(self._unfinished) if speaker[1] == service]:
             if rest := self._unfinished.pop(speaker, ""):
                 self._log(rest, service)
 
     def finish(self) -> None:
-        """Nothing more will be printed by anybody."""
+        """Log all unfinished lines; nothing more will be printed."""
         for line in list(self._unfinished.values()):
             self._log(line)
 
-    def _become_childs(self) -> None:
-        """A forked child's lines go to the process's own output, which the manager reads as well."""
+    def _redirect_in_child(self) -> None:
+        """Send a forked child's lines to the process's own output, which the manager reads as well."""
         self._channel.forked()
         self._forked = True
         self._unfinished = {}
@@ -128,11 +128,11 @@ class ServiceOutput(io.TextIOBase):
         for start in range(0, len(line) or 1, LINE_LIMIT):
             piece = line[start : start + LINE_LIMIT]
             piece += CUT * (len(piece) == LINE_LIMIT)
-            self._channel.send(frames.encode_data(Kind.LOG, 0, [service, piece]))
+            self._channel.send(encode_data(FrameKind.LOG, 0, [service, piece]))
 
 
 class _Bytes(io.RawIOBase):
-    """What `sys.stdout.buffer` is."""
+    """Stands in for `sys.stdout.buffer`."""
 
     def __init__(self, output: ServiceOutput) -> None:
         self._output = output
@@ -146,19 +146,19 @@ class _Bytes(io.RawIOBase):
 
 
 def end_line() -> None:
-    """Whoever runs in this thread is done with its command, or its life."""
+    """Log what this thread has printed without a newline; its command is done."""
     if isinstance(sys.stdout, ServiceOutput):
         sys.stdout.end_line()
 
 
 def end_lines(service: str) -> None:
-    """The life of this service is over."""
+    """Log what a service has printed without a newline; its life is over."""
     if isinstance(sys.stdout, ServiceOutput):
         sys.stdout.end_lines(service)
 
 
 def capture_output(channel: Channel) -> ServiceOutput:
-    """From here on, what is printed, and logged at INFO and above, goes to the manager by line."""
+    """Send the manager each line that is printed, or logged at INFO and above, from now on."""
     output = ServiceOutput(channel)
     sys.stdout = sys.stderr = output
     handler = logging.StreamHandler(sys.stderr)

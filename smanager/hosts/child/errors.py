@@ -5,16 +5,26 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from smanager.commands.record import Failure
+
 MESSAGE_LIMIT = 4096
-"""Characters of an exception's message that are passed on; the log has all of it."""
+"""Characters of an exception's message that callers get; the log has all of it."""
 
 
 class LoadError(Exception):
-    """A services file that cannot be used; the text says where in it and why."""
+    """A services file that cannot be used, and which of its lines is wrong."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        """`line` is 0 if the fault is not in a line of the file."""
+        super().__init__(at_line(line, message) if line else message)
+
+
+def at_line(line: int, problem: object) -> str:
+    return f"line {line}: {problem}"
 
 
 def print_traceback(error: BaseException) -> None:
-    """Print an exception's traceback from the service's own code on: how the host came to call that helps nobody."""
+    """Print an exception's traceback from the service's own code on, without how the host came to call that code."""
     ours = str(Path(__file__).parent)
     trace = error.__traceback__
     while trace and (trace.tb_frame.f_code.co_filename.startswith((ours, "<frozen importlib"))):
@@ -23,14 +33,19 @@ def print_traceback(error: BaseException) -> None:
     print("".join(lines).rstrip())
 
 
-def one_line(text: str) -> str:
-    return " ".join(text.split())[:MESSAGE_LIMIT]
+def failure_of(error: BaseException) -> Failure:
+    """An exception as callers get it."""
+    try:
+        message = _one_line(str(error))
+    except Exception:
+        message = "its message cannot be shown"
+    return Failure(message, _one_line(type(error).__name__))
 
 
 def in_one_line(error: BaseException) -> str:
-    """An exception as callers read it: `ZeroDivisionError: division by zero`."""
-    try:
-        message = one_line(str(error))
-    except Exception:
-        message = "its message cannot be shown"
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    """An exception as people read it: `ZeroDivisionError: division by zero`."""
+    return str(failure_of(error))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:MESSAGE_LIMIT]

@@ -10,48 +10,50 @@ from contextvars import copy_context
 from time import monotonic
 from typing import Any
 
-from smanager.hosts import frames
 from smanager.hosts.child.channel import Channel, current_service, end_lines
 from smanager.hosts.child.errors import in_one_line, print_traceback
+from smanager.hosts.child.event_loop import run_in_loop, settle
 from smanager.hosts.child.limits import set_limits
-from smanager.hosts.child.workers import run_in_loop, settle
-from smanager.hosts.frames import Kind
+from smanager.hosts.frames import FrameKind, encode_data
 from smanager.service import Finished, SService
+
+REPORTS = {"ready": FrameKind.READY, "spawned": FrameKind.SPAWNED, "hung": FrameKind.HUNG}
+"""What a service may tell the manager about itself."""
 
 
 class Life:
-    """A service's object, the thread that lives it, and what the manager is told of it."""
+    """A service's object, the thread that runs it, and the reports to the manager."""
 
     def __init__(self, name: str, channel: Channel, forget: Callable[[Life], None]) -> None:
-        """`forget` is told when the life has ended, just before the manager is."""
+        """`forget` is called when the life has ended, just before the manager is told."""
         self.name = name
         self.service: SService | None = None
         """The object, once it has been made."""
+        self.ended = threading.Event()
         self._channel = channel
         self._forget = forget
-        self._lock = threading.Lock()  # `stop` may come at any moment of what the other thread does
+        self._lock = threading.Lock()  # because `stop` may come at any moment of the other thread's work
         self._stopping = False
-        self.ended = threading.Event()
         self._work: Future[Any] | None = None
-        self._sign_of_life: float | None = None  # of `run`, once that has begun
+        self._sign_of_life: float | None = None  # of `run`, once it has begun
         self._thread = threading.Thread(target=self._live, name=f"{name} run", daemon=True)
 
     @property
     def silent(self) -> float:
-        """Seconds since `run` has begun, or the service last said that it is alive."""
+        """Seconds since `run` began, or since the service last said that it is alive."""
         return 0.0 if self._sign_of_life is None else monotonic() - self._sign_of_life
 
     def begin(self, make: Callable[[], SService]) -> None:
-        """Make the object, `start` it and `run` it, in a thread."""
+        """Make the object, `start` it and `run` it, in a thread. Raises RuntimeError if a thread cannot start."""
         self._make = make
         self._thread.start()
 
     def stop(self) -> None:
-        """Have the service stop, in another thread; the manager is told when it has ended."""
+        """Stop the service, in another thread; the manager is told when it has ended."""
         threading.Thread(target=self._stop, name=f"{self.name} stop", daemon=True).start()
 
     def signal(self, number: int) -> None:
-        """Send a signal to what it has outside this process."""
+        """Send a signal to the service's own process, if it has one."""
         if self.service is not None:
             self.service._signal(number)
 
@@ -62,7 +64,7 @@ class Life:
             service._tell = self._told
             with self._lock:
                 if self._stopping:
-                    return  # before there was anything to stop
+                    return  # stopped before there was an object to stop
                 self.service = service
             settle(service.start())
         except BaseException as error:
@@ -76,7 +78,7 @@ class Life:
         self._conclude(lambda: self._run(service))
 
     def _run(self, service: SService) -> None:
-        """What takes its time and is no method that just runs goes on without this thread."""
+        """Call `run`; if it returns an awaitable or a future, its work continues outside this thread."""
         self._sign_of_life = monotonic()
         work = service.run()
         if inspect.isawaitable(work):
@@ -86,15 +88,15 @@ class Life:
                 self._work = work
                 if self._stopping:
                     work.cancel()
-            context = copy_context()  # its service's name is in it
+            context = copy_context()  # holds the service's name
             work.add_done_callback(lambda work: context.run(self._conclude, work.result))
 
     def _conclude(self, work: Callable[[], object]) -> None:
-        """Do the work, or learn how it went, and say that the life has ended if it has."""
+        """Do the work, or learn how it went, and report the life's end if this was the end."""
         try:
             work()
             if self._work is None or self._work.done():
-                self._sign_of_life = None  # there is no `run` any more that could be silent
+                self._sign_of_life = None  # `run` has returned, and so may be silent
         except Finished as end:
             self.end(str(end), end.clean)
         except CancelledError:  # an `async` run, whose service was told to stop
@@ -107,7 +109,7 @@ class Life:
         current_service.set(self.name)
         with self._lock:
             if self._stopping:
-                return  # asked for twice
+                return  # a second request
             self._stopping = True
             service = self.service
         if service is not None:
@@ -122,36 +124,35 @@ class Life:
         self.end(None, clean=True)
 
     def end(self, reason: str | None, clean: bool = False) -> None:
-        """Say, once, that the life has ended; `reason` is None where that was asked for."""
+        """Report, once, that the life has ended; `reason` is None if it was stopped on request."""
         with self._lock:
             if self.ended.is_set() or (self._stopping and reason is not None):
-                return  # `_stop` will say it
+                return  # `_stop` will report it
             end_lines(self.name)
             self._forget(self)
-            self._channel.send(frames.encode_data(Kind.ENDED, 0, [self.name, reason, clean]))
+            self._channel.send(encode_data(FrameKind.ENDED, 0, [self.name, reason, clean]))
             self.ended.set()
 
     def _told(self, what: str, value: object = None) -> None:
-        """The service has said something about itself; what comes after its end is not of this life any more."""
+        """Take what the service says about itself; after the life's end, it no longer counts."""
         if what == "alive":
             self._sign_of_life = monotonic()
             return
-        kinds = {"ready": Kind.READY, "spawned": Kind.SPAWNED, "hung": Kind.HUNG}
         with self._lock:
             if not self.ended.is_set():
-                self._channel.send(frames.encode_data(kinds[what], 0, [self.name, value]))
+                self._channel.send(encode_data(REPORTS[what], 0, [self.name, value]))
 
 
 def make(service: type[SService], name: str, given: Mapping[str, Any]) -> SService:
-    """A service's object, with its name and what the configuration gives it in place before its `__init__`.
+    """Make a service's object; its name and settings are in place before its `__init__` runs.
 
-    Raises ValueError where its process cannot be limited as it says.
+    Raises ValueError if the process cannot be limited as the settings say.
     """
-    if "program" not in given:  # else the limits are the program's
+    if "program" not in given:  # a program's limits are set in the program's own process
         set_limits(given.get("limits", {}))
     made = service.__new__(service)
     made.name = name
     made.options = given.get("options", {})
     made._given = given
-    made.__init__()  # type: ignore[misc]  # no other way to have it come last
+    made.__init__()  # type: ignore[misc]  # the only way to call it last
     return made

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 def set_limits(limits: Mapping[str, int]) -> None:
-    """Limit this process, and what it will start. Raises ValueError, which says what is allowed."""
+    """Limit this process and its future children. Raises ValueError, which says what is allowed."""
     for name, limit in limits.items():
         try:
             resource.setrlimit(_number(name), (limit, limit))
@@ -16,10 +16,10 @@ def set_limits(limits: Mapping[str, int]) -> None:
 
 
 def too_high(limits: Mapping[str, int]) -> str:
-    """What is wrong with limits that cannot be set."""
-    most = {name: resource.getrlimit(_number(name))[1] for name in limits}
-    allowed = [f"{name} {hard}" for name, hard in most.items() if 0 <= hard < limits[name]]
-    return f"its limits cannot be set; at most are allowed here: {', '.join(allowed) or 'others'}"
+    """Why limits cannot be set: which exceed this process's own, and what those are."""
+    own = {name: resource.getrlimit(_number(name))[1] for name in limits}
+    exceeded = [f"{name} {hard}" for name, hard in own.items() if 0 <= hard < limits[name]]
+    return "its limits cannot be set" + (f"; the maximum here is: {', '.join(exceeded)}" if exceeded else "")
 
 
 def _number(name: str) -> int:

@@ -1,4 +1,4 @@
-"""What Tab offers for a path: looked up where the service runs, whose paths they are."""
+"""What Tab offers for a path, looked up in the host, because the paths are the service's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def matching(text: str, *ignored: object) -> list[str]:
-    """The paths that begin so, directories with a slash at their end; hidden ones only where the dot is typed."""
+    """The paths that begin with `text`, directories with a trailing slash; hidden ones only after a typed dot."""
     directory, _, begun = text.rpartition("/")
     place = Path(f"{directory}/" if "/" in text else ".").expanduser()
     prefix = text[: len(text) - len(begun)]

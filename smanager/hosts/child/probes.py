@@ -1,4 +1,4 @@
-"""Whether a program is ready, and whether it is still alive: looks at its output, at a port, or asks a command."""
+"""Finds out whether a program is ready, and still alive: from its output, a port, or a command."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from contextlib import suppress
 from typing import Any
 
 from smanager.config.service import Probe, ProgramSettings
-from smanager.terminal.text import exit_reason
+from smanager.system.errors import exit_reason, in_words
 
-LOOK_SECONDS = 5.0
-"""How long one look may take."""
+CHECK_SECONDS = 5.0
+"""How long one check may take."""
 
 LINE_LIMIT = 8 * 1024
-"""Characters of an unfinished line that are kept to be searched."""
+"""Characters of an unfinished line that are kept for matching."""
 
 
 class Watch:
-    """Tells when a program is ready, and later when it is hung."""
+    """Reports when a program is ready, and later when it hangs."""
 
     def __init__(
         self,
         settings: ProgramSettings,
-        circumstances: Mapping[str, Any],
+        popen_options: Mapping[str, Any],
         ready: Callable[[], None],
         hung: Callable[[str], None],
     ) -> None:
-        """`circumstances` are how commands are run: where, and as whom."""
-        self._circumstances = circumstances
+        """`popen_options` are for probe commands; `hung` is given the reason."""
+        self._popen_options = popen_options
         self._ready_when, self._alive_when = settings.ready_when, settings.alive_when
         self._ready, self._hung = ready, hung
         self._is_ready = threading.Event()
@@ -42,19 +42,19 @@ class Watch:
         self._line = ""
 
     def begin(self) -> None:
-        """The program has been spawned."""
+        """Begin, once the program has been spawned."""
         if self._ready_when is None:
             self._become_ready()
         if self._alive_when or (self._ready_when and not self._ready_when.output):
             threading.Thread(target=self._watch, name="probe", daemon=True).start()
 
     def end(self) -> None:
-        """The program has ended."""
+        """End, once the program has ended."""
         self._over.set()
         self._is_ready.set()
 
     def printed(self, text: str) -> None:
-        """The program has printed this."""
+        """Take what the program has printed."""
         patterns = [probe.output for probe in (self._ready_when, self._alive_when) if probe and probe.output]
         if not patterns:
             return
@@ -71,10 +71,10 @@ class Watch:
         self._ready()
 
     def _watch(self) -> None:
-        """In a thread of its own, for a look may take its time."""
+        """Check in a thread of its own, because a check may take its time."""
         probe = self._ready_when
         if probe and not probe.output:
-            while self._look(probe):
+            while self._check(probe):
                 if self._over.wait(probe.interval):
                     return
             self._become_ready()
@@ -85,20 +85,20 @@ class Watch:
     def _watch_life(self, probe: Probe) -> None:
         failures = 0
         while not self._over.wait(probe.interval):
-            reason = self._look(probe)
+            reason = self._check(probe)
             failures = failures + 1 if reason else 0
             if failures >= max(1, probe.failures):
                 self._hung(f"{reason}, {failures} times in a row" if failures > 1 else reason)
                 return
 
-    def _look(self, probe: Probe) -> str:
-        """What is wrong, if anything is."""
+    def _check(self, probe: Probe) -> str:
+        """What is wrong; empty if nothing is."""
         if probe.port:
             return port_problem(probe.port)
         if probe.command:
-            return command_problem(probe.command, self._circumstances)
+            return command_problem(probe.command, self._popen_options)
         printed, self._printed_lately = self._printed_lately, False
-        return "" if printed else "it printed no line that matches"
+        return "" if printed else "it printed no matching line"
 
 
 def matches(pattern: re.Pattern[str] | None, line: str) -> bool:
@@ -106,28 +106,30 @@ def matches(pattern: re.Pattern[str] | None, line: str) -> bool:
 
 
 def port_problem(port: int) -> str:
+    """Why no loopback address accepts connections on a port; empty if one does."""
     reason = ""
     for address in ("127.0.0.1", "::1"):
         try:
-            with socket.create_connection((address, port), LOOK_SECONDS):
+            with socket.create_connection((address, port), CHECK_SECONDS):
                 return ""
         except OSError as error:
-            reason = reason or f"port {port}: {(error.strerror or str(error)).lower()}"
+            reason = reason or f"port {port}: {in_words(error)}"
     return reason
 
 
-def command_problem(command: tuple[str, ...], circumstances: Mapping[str, Any]) -> str:
+def command_problem(command: tuple[str, ...], popen_options: Mapping[str, Any]) -> str:
+    """Why a command does not exit with status 0; empty if it does."""
     null = subprocess.DEVNULL
     try:
-        process = subprocess.Popen(command, stdin=null, stdout=null, start_new_session=True, **circumstances)
+        process = subprocess.Popen(command, stdin=null, stdout=null, start_new_session=True, **popen_options)
     except OSError as error:
-        return f"{command[0]} cannot be run: {(error.strerror or str(error)).lower()}"
+        return f"{command[0]} cannot be run: {in_words(error)}"
     try:
-        status = process.wait(LOOK_SECONDS)
+        status = process.wait(CHECK_SECONDS)
         return f"{command[0]}: {exit_reason(status)}" if status else ""
     except subprocess.TimeoutExpired:
-        return f"{command[0]} did not end within {LOOK_SECONDS:g} s"
+        return f"{command[0]} did not end within {CHECK_SECONDS:g} s"
     finally:
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # whatever it has started
+            os.killpg(process.pid, signal.SIGKILL)  # with everything it has started
         process.wait()

@@ -1,9 +1,9 @@
-"""The host's side: a process that runs services and carries out their commands.
+"""The host's side: a process that runs services and their commands.
 
-The main thread imports the services files, since much code expects to be imported there. Another thread
-reads the manager's frames and does nothing that could keep it from that. Plain methods run in worker
-threads, `async` ones in one event loop, each service's `start` and `run` in a thread of its own. The end
-of the manager, in whatever way, is the end of the socket pair, and so of the host.
+The main thread imports the services files, since much code expects to be imported there. Another thread reads the
+manager's frames and never blocks on anything else. Plain methods run in worker threads, `async` ones in one event
+loop, each service's `start` and `run` in a thread of its own. When the manager ends, however it does, the socket pair
+closes, and the host ends too.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from smanager.commands.record import COMPLETER_PREFIX
-from smanager.hosts import frames
+from smanager.commands.record import COMPLETER_PREFIX, Failure
 from smanager.hosts.child.channel import Channel, capture_output
-from smanager.hosts.child.errors import LoadError, in_one_line, print_traceback
+from smanager.hosts.child.errors import LoadError, failure_of, print_traceback
+from smanager.hosts.child.execution import Execution
 from smanager.hosts.child.life import Life, make
 from smanager.hosts.child.path_words import matching
-from smanager.hosts.child.workers import Call, Workers
-from smanager.hosts.frames import Frame, FrameError, Kind
+from smanager.hosts.child.workers import Workers
+from smanager.hosts.frames import Frame, FrameError, FrameKind, encode_data, encode_failure
 from smanager.hosts.source import fingerprint
 from smanager.service import SService
 
@@ -34,29 +34,29 @@ if TYPE_CHECKING:
     from smanager.commands.signatures import Signature
 
 ORPHAN_SECONDS = 1.5
-"""How long services may take over their `stop` where the manager is gone, and nobody else could end them."""
+"""How long services may take over their `stop` when the manager is gone and cannot end them."""
 
 LEFTOVERS_SECONDS = 0.1
-"""How long what they have started has then to end by itself."""
+"""How long the processes that services have started then have to end by themselves."""
 
 LAST_SECONDS = 1.0
-"""How long what services have left running in the process may keep it from its end."""
+"""How long threads that services have left running may delay the process's exit."""
 
 
 def main(descriptor: int) -> None:
-    """Serve the manager at the other end of this socket, until it has enough or is gone."""
+    """Serve the manager at the other end of this socket, until the manager asks for the end or is gone."""
     faulthandler.enable()  # before sys.stderr becomes the channel: a fatal error must not need it
     pair = socket.socket(fileno=descriptor)
     pair.set_inheritable(False)
     channel = Channel(pair)
     output = capture_output(channel)
-    host = Host(channel)
+    host = HostProcess(channel)
     threading.Thread(target=host.serve, name="control", daemon=True).start()
     host.work()
     output.finish()
 
 
-class Host:
+class HostProcess:
     """The services of this process, and what the manager may ask of them."""
 
     def __init__(self, channel: Channel) -> None:
@@ -65,14 +65,14 @@ class Host:
         self._files: dict[str, list[type[SService]] | LoadError] = {}
         self._lives: dict[str, Life] = {}
         self._signatures: dict[tuple[type, str], Signature] = {}
-        self._workers = Workers(channel)
+        self._workers = Workers()
         self._orphaned = False
 
     def work(self) -> None:
-        """The main thread's part: import what is asked for, until the end."""
+        """The main thread's part: import files on request, until the end."""
         while job := self._imports.get():
             job()
-        # What the services have started and left behind is told to end as well; the manager, if it is there, kills it.
+        # Processes that the services have left behind are asked to end too; the manager, if it is there, kills them.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
         if self._orphaned:
@@ -80,7 +80,7 @@ class Host:
             self._kill()
 
     def serve(self) -> None:
-        """Carry out the manager's frames until it is gone; nothing may be left behind, whatever goes wrong here."""
+        """Carry out the manager's frames until the manager is gone; whatever goes wrong here, no process is left."""
         try:
             self._serve()
         except BaseException as error:
@@ -93,15 +93,15 @@ class Host:
                 for frame in received:
                     self._accept(frame)
             except FrameError as error:
-                print(f"the manager sends garbage: {error}")
+                print(f"the manager sent garbage: {error}")
                 break
             self._wait()
         self._orphaned = True
-        self._in_time(ORPHAN_SECONDS)
+        self._kill_after(ORPHAN_SECONDS)
         self._end()
 
     def _wait(self) -> None:
-        """Wait for frames; add workers meanwhile, where those that there are do not keep up."""
+        """Wait for frames; meanwhile add workers if the present ones do not keep up."""
         while (patience := self._workers.patience()) is not None:
             if patience <= 0:
                 self._workers.grow()
@@ -110,49 +110,52 @@ class Host:
 
     def _accept(self, frame: Frame) -> None:
         kind = frame.kind
-        if kind is Kind.CALL or kind is Kind.COMPLETE:
+        if kind is FrameKind.CALL or kind is FrameKind.COMPLETE:
             self._call(frame)
-        elif kind is Kind.CANCEL:
+        elif kind is FrameKind.CANCEL:
             self._workers.cancel(frame.number)
-        elif kind is Kind.MORE:
+        elif kind is FrameKind.MORE:
             self._workers.more(frame.number, frame.data())
-        elif kind is Kind.PING:
-            lives = dict(self._lives)  # they end in threads of their own
+        elif kind is FrameKind.PING:
+            lives = dict(self._lives)  # a copy, because lives end in threads of their own
             silences = {name: lives[name].silent for name in frame.data() if name in lives}
-            self._channel.send(frames.encode_data(Kind.PONG, frame.number, silences))
-        elif kind is Kind.LOAD:
+            self._channel.send(encode_data(FrameKind.PONG, frame.number, silences))
+        elif kind is FrameKind.LOAD:
             path = frame.data()
             self._imports.put(lambda: self._report(path))
-        elif kind is Kind.START:
+        elif kind is FrameKind.START:
             self._start(*frame.data())
-        elif kind is Kind.STOP:
+        elif kind is FrameKind.STOP:
             if life := self._lives.get(frame.data()):
                 life.stop()
-        elif kind is Kind.SIGNAL:
+        elif kind is FrameKind.SIGNAL:
             name, number = frame.data()
             if life := self._lives.get(name):
                 life.signal(number)
-        elif kind is Kind.END:
+        elif kind is FrameKind.END:
             threading.Thread(target=self._end, name="end", daemon=True).start()
 
     def _call(self, frame: Frame) -> None:
-        service, name, *rest = frame.data()
+        name, method, *rest = frame.data()
+        life = self._lives.get(name)
+        service = life.service if life else None
+        if service is None:
+            self._channel.send(encode_failure(frame.number, Failure(f"{name} has not started yet, or has ended")))
+            return
         try:
-            owner = self._lives[service].service
-            if owner is None:
-                raise RuntimeError("its start has not come so far")
-            if frame.kind is Kind.COMPLETE:
-                completer = getattr(owner, COMPLETER_PREFIX + name) if name else matching
-                call = Call(frame.number, service, completer, rest, completes=True)
+            if frame.kind is FrameKind.COMPLETE:
+                completer = getattr(service, COMPLETER_PREFIX + method) if method else matching
+                execution = Execution(self._channel, frame.number, name, completer, rest, completes=True)
             else:
                 arguments, options, as_data = rest
                 if arguments or options:
-                    arguments, options = self._signature(type(owner), name).revive(arguments, options)
-                call = Call(frame.number, service, getattr(owner, name), arguments, options, as_data)
+                    arguments, options = self._signature(type(service), method).revive(arguments, options)
+                function = getattr(service, method)
+                execution = Execution(self._channel, frame.number, name, function, arguments, options, as_data)
         except Exception as error:
-            self._channel.send(frames.encode_text(Kind.ERROR, frame.number, in_one_line(error)))
+            self._channel.send(encode_failure(frame.number, failure_of(error)))
         else:
-            self._workers.put(call)
+            self._workers.put(execution)
 
     def _signature(self, owner: type, method: str) -> Signature:
         from smanager.commands.signatures import signature_of
@@ -166,12 +169,12 @@ class Host:
 
         before = fingerprint(Path(path))
         classes = self._load(path)
-        found = {"services": [], "problems": [str(classes)]} if isinstance(classes, LoadError) else report(classes)
-        self._channel.send(frames.encode_data(Kind.LOADED, 0, [path, {**found, "fingerprint": before}]))
+        content = {"services": [], "problems": [str(classes)]} if isinstance(classes, LoadError) else report(classes)
+        self._channel.send(encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}]))
 
     def _load(self, path: str) -> list[type[SService]] | LoadError:
-        """The file's service classes, imported at the first time only, or what is wrong with it."""
-        from smanager.hosts.child.loader import load  # a host of programs has no use for all that it takes
+        """The file's service classes, imported only the first time, or what is wrong with the file."""
+        from smanager.hosts.child.loader import load  # here, because a host of programs does not need its imports
 
         if path not in self._files:
             try:
@@ -184,40 +187,40 @@ class Host:
         life = self._lives[name] = Life(name, self._channel, self._forget)
         try:
             life.begin(lambda: make(self._class(path, title), name, given))
-        except RuntimeError as error:  # no thread is to be had
+        except RuntimeError as error:  # the system has no threads left
             life.end(str(error))
 
     def _class(self, path: str | None, title: str) -> type[SService]:
         if path is None:
-            from smanager.hosts.child.program import Program  # only hosts of programs need it
+            from smanager.hosts.child.program import Program  # here, because only hosts of programs need it
 
             return Program
         classes = self._load(path)
         if isinstance(classes, LoadError):
             raise classes
-        return {found.__name__: found for found in classes}[title]
+        return {service.__name__: service for service in classes}[title]
 
     def _forget(self, life: Life) -> None:
         if self._lives.get(life.name) is life:
             del self._lives[life.name]
 
     def _end(self) -> None:
-        """Stop the services side by side, then let the interpreter end as any other."""
+        """Stop the services side by side, then let the interpreter exit normally."""
         lives = list(self._lives.values())
         for life in lives:
             life.stop()
         for life in lives:
             life.ended.wait()
-        self._in_time(LAST_SECONDS)
+        self._kill_after(LAST_SECONDS)
         self._imports.put(None)
 
-    def _in_time(self, seconds: float) -> None:
-        """Have all that is still there after so many seconds killed."""
+    def _kill_after(self, seconds: float) -> None:
         timer = threading.Timer(seconds, self._kill)
         timer.daemon = True
         timer.start()
 
     def _kill(self) -> None:
+        """Kill this process, its group, and the services' programs."""
         for life in list(self._lives.values()):
             life.signal(signal.SIGKILL)
         os.killpg(0, signal.SIGKILL)

@@ -19,23 +19,23 @@ from time import monotonic
 from typing import Any
 
 from smanager.config.service import ProgramSettings, settings_of
-from smanager.hosts.child.coroutines import Coroutine, Scheduler, Steps, Wait
 from smanager.hosts.child.limits import set_limits, too_high
 from smanager.hosts.child.probes import Watch
+from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
 from smanager.service import Finished, SService
-from smanager.terminal.text import exit_reason
+from smanager.system.errors import exit_reason
 
 READ_SIZE = 16 * 1024
-"""Bytes of output read at a time: some 200 lines, after which the other programs have their turn."""
+"""Bytes of output read at a time: some 200 lines, after which other programs have their turn."""
 
 LAST_OUTPUT_SECONDS = 0.2
-"""How long the output of a program that has ended is read on, where something else still holds its pipe."""
+"""How long the output of an ended program is still read while another process holds its pipe."""
 
 POLL_SECONDS = 0.05
-"""How often a program is looked at that cannot be waited for: while its group empties, or without pidfd_open."""
+"""Seconds between two looks at what cannot be waited for: a group that empties, a process without pidfd_open."""
 
 KILL_SECONDS = 5.0
-"""How long a killed group may take to be gone; what waits for a dead disk does not end, and is left then."""
+"""How long a killed group may take to disappear; one that waits for a dead disk never does, and is left."""
 
 
 class Program(SService):
@@ -49,40 +49,40 @@ class Program(SService):
         self._program: ProgramSettings = self._settings.program
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
-        self._life: Coroutine | None = None
+        self._life: ScheduledTask | None = None
         self._watch: Watch | None = None
 
-    def run(self) -> Coroutine | None:
-        """Spawn it; what is returned is done when it has ended, in whatever way.
+    def run(self) -> ScheduledTask | None:
+        """Spawn the program and return a future that is done when the program has ended.
 
-        Raises Finished where it cannot be spawned.
+        Raises Finished if the program cannot be spawned.
         """
         if self._stopping:
             return None
         try:
             with _making_scheduler:
                 self._scheduler = scheduler()
-            around = circumstances(self._program)
-            process = self._process = self._spawned(around)
+            options = popen_options(self._program)
+            process = self._process = self._spawned(options)
         except subprocess.SubprocessError:
             raise Finished(f"it cannot be started: {too_high(self._settings.limits)}", clean=False) from None
         except (OSError, RuntimeError, LookupError, ValueError) as error:
             raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
         self._tell("spawned", process.pid)
         if self._program.ready_when or self._program.alive_when:
-            self._watch = Watch(self._program, around, self.ready, self._is_hung)
-        self._life = Coroutine(self._attend(process))
+            self._watch = Watch(self._program, options, self.ready, self._is_hung)
+        self._life = ScheduledTask(self._attend(process))
         self._scheduler.begin(self._life)
         return self._life
 
     def stop(self) -> None:
-        """Have it told to end, and seen to that it does."""
+        """End the program."""
         self._stopping = True
-        if self._life:  # else `run` has not come so far, and sees it by itself
+        if self._life:  # else `run` has not spawned it yet, and will not
             self._scheduler.wake(self._life)
 
     def _attend(self, process: subprocess.Popen[bytes]) -> Steps:
-        """Follow it to its end. Raises Finished where that was not asked for."""
+        """Follow the program to its end. Raises Finished unless `stop` was called."""
         try:
             self._watch.begin() if self._watch else self.ready()
             yield from self._follow(process)
@@ -94,7 +94,7 @@ class Program(SService):
             status = process.returncode
             raise Finished(exit_reason(status), clean=status in self._program.success_codes)
 
-    def _spawned(self, around: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+    def _spawned(self, options: Mapping[str, Any]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             self._program.program,
             stdin=subprocess.DEVNULL,
@@ -103,7 +103,7 @@ class Program(SService):
             bufsize=0,
             start_new_session=True,
             preexec_fn=self._limit if self._settings.limits else None,
-            **around,
+            **options,
         )
 
     def _signal(self, number: int) -> None:
@@ -112,14 +112,14 @@ class Program(SService):
                 os.killpg(self._process.pid, number)
 
     def _limit(self) -> None:
-        """In the child, before it becomes the program; it takes no lock, so threads are no danger."""
+        """Set the limits in the child, before it becomes the program; takes no lock, so other threads do not matter."""
         set_limits(self._settings.limits)
 
     def _is_hung(self, reason: str) -> None:
         self._tell("hung", reason)
 
     def _follow(self, process: subprocess.Popen[bytes]) -> Steps:
-        """Log what the process prints, until it has ended; when told to stop, see to it that it does."""
+        """Log what the process prints until it has ended; end it when `stop` is called."""
         assert process.stdout is not None  # it is a pipe
         output, end = process.stdout.fileno(), descriptor_of_end(process.pid)
         os.set_blocking(output, False)
@@ -129,16 +129,18 @@ class Program(SService):
         while process.poll() is None:
             if self._stopping and not told:
                 self._signal(signal.Signals[self._program.stop_signal])
-                self._signal(signal.SIGCONT)  # one that was stopped would not notice
+                self._signal(signal.SIGCONT)  # a stopped process would not notice
                 told, deadline = True, monotonic() + self._settings.stop_timeout
             elif monotonic() >= deadline:
                 self._signal(signal.SIGKILL)
                 deadline = inf
-            ready = yield Wait(descriptors, deadline if end is not None else min(deadline, monotonic() + POLL_SECONDS))
+            ready = yield WaitFor(
+                descriptors, deadline if end is not None else min(deadline, monotonic() + POLL_SECONDS)
+            )
             if output in ready and not self._log(output, decoder):
                 descriptors = descriptors - {output}
         last = monotonic() + LAST_OUTPUT_SECONDS
-        while output in descriptors and monotonic() < last and (yield Wait({output}, last)):
+        while output in descriptors and monotonic() < last and (yield WaitFor({output}, last)):
             if not self._log(output, decoder):
                 break
         process.stdout.close()
@@ -146,7 +148,7 @@ class Program(SService):
             os.close(end)
 
     def _log(self, output: int, decoder: codecs.IncrementalDecoder) -> bool:
-        """Log what can be read now; False at the end."""
+        """Log what can be read now; False at the end of the output."""
         data = os.read(output, READ_SIZE)
         text = decoder.decode(data, final=not data)
         sys.stdout.write(text)
@@ -155,19 +157,21 @@ class Program(SService):
         return bool(data)
 
     def _end_group(self, process: subprocess.Popen[bytes]) -> Steps:
-        """Have all that it has started end too; its group is empty then."""
+        """End everything that the program has started, and return when its group is empty."""
         deadline, killed = monotonic(), False
         if self._stopping:
             deadline += self._settings.stop_timeout
-            self._signal(signal.Signals[self._program.stop_signal])  # it may have ended just before it was told to
+            self._signal(
+                signal.Signals[self._program.stop_signal]
+            )  # the program may have ended just before it was told to
         while group_exists(process.pid):
             if not killed and monotonic() >= deadline:
                 self._signal(signal.SIGKILL)
                 killed = True
             elif monotonic() >= deadline + KILL_SECONDS:
-                print(f"its process group {process.pid} does not end, though it was killed")
+                print(f"process group {process.pid} is still there {KILL_SECONDS:g} s after it was killed")
                 return
-            yield Wait(until=monotonic() + POLL_SECONDS)
+            yield WaitFor(until=monotonic() + POLL_SECONDS)
 
 
 _making_scheduler = threading.Lock()
@@ -179,10 +183,10 @@ def scheduler() -> Scheduler:
     return Scheduler()
 
 
-def circumstances(settings: ProgramSettings) -> dict[str, Any]:
-    """Where and as whom a program and its probes run, for Popen.
+def popen_options(settings: ProgramSettings) -> dict[str, Any]:
+    """How Popen runs a program and its probes: directory, environment, user.
 
-    Raises LookupError where there is no such user, and as `environment` does.
+    Raises LookupError if the user does not exist, and OSError and ValueError as `environment` does.
     """
     try:
         user = pwd.getpwnam(settings.user) if settings.user else None
@@ -207,29 +211,32 @@ def group_exists(group: int) -> bool:
 
 
 def environment(settings: ProgramSettings, user: pwd.struct_passwd | None) -> dict[str, str]:
-    """The manager's own, its user's, the files', then what the settings say. Raises OSError and ValueError."""
-    found = dict(os.environ)
+    """A program's environment: the manager's, then the user's, the files', and the settings' variables.
+
+    Raises OSError if a file cannot be read, and ValueError if one holds something other than NAME=VALUE.
+    """
+    variables = dict(os.environ)
     if user:
-        found.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
-    for name in settings.env_files:
-        for number, line in enumerate(Path(name).read_text().splitlines(), start=1):
+        variables.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
+    for file in settings.env_files:
+        for number, line in enumerate(Path(file).read_text().splitlines(), start=1):
             try:
                 words = shlex.split(line, comments=True)
             except ValueError as error:
-                raise ValueError(f"{name}, line {number}: {str(error).lower()}") from None
+                raise ValueError(f"{file}, line {number}: {str(error).lower()}") from None
             if not words:
                 continue
             if words[0] == "export":
                 del words[0]
-            variable, equals, value = " ".join(words).partition("=")
-            if not equals or not variable:
-                raise ValueError(f"{name}, line {number}: {line!r} should be NAME=VALUE")
-            found[variable] = value
-    return {**found, **settings.environment}
+            name, equals, value = " ".join(words).partition("=")
+            if not equals or not name:
+                raise ValueError(f"{file}, line {number}: {line!r} should be NAME=VALUE")
+            variables[name] = value
+    return {**variables, **settings.environment}
 
 
 def descriptor_of_end(pid: int) -> int | None:
-    """A descriptor that is readable once the process has ended; None where the system has none (before Linux 5.3)."""
+    """A descriptor that is readable once the process has ended; None if the system has none (before Linux 5.3)."""
     with suppress(AttributeError, OSError):
         return os.pidfd_open(pid)
     return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from smanager.config.listener import Mode
+from smanager.config.listener import ListenerMode
 from smanager.server.modes.current_mode import CurrentMode
 from smanager.server.modes.early import EarlyMode
 from smanager.server.modes.person_login import PersonLogin
@@ -43,13 +43,13 @@ class Detection(EarlyMode):
         self._codec: TelnetCodec | None = None
         self._events: list[TelnetEvent] = []
         self._early = 0
-        self._is_telnet = session.settings.mode is Mode.TELNET
+        self._is_telnet = session.settings.mode is ListenerMode.TELNET
 
     def begin(self) -> None:
         """Begin to detect what the listener leaves open."""
         if self._is_telnet:
             self._offer()
-        elif self._session.settings.mode is Mode.AUTO:
+        elif self._session.settings.mode is ListenerMode.AUTO:
             self._connection.set_timer(QUIET_BEFORE_OFFER, self._offer)
         elif self._session.caller is None:
             self._begin_script(b"")  # a known caller's first line may yet be a login, too
@@ -59,7 +59,7 @@ class Detection(EarlyMode):
             self._log_in(data)
             return
         if self._codec is None:
-            if data[0] != IAC or self._session.settings.mode is not Mode.AUTO:
+            if data[0] != IAC or self._session.settings.mode is not ListenerMode.AUTO:
                 self._begin_script(data)
                 return
             self._codec = TelnetCodec()
@@ -127,7 +127,7 @@ class Detection(EarlyMode):
             self._session.mode = self
             self._wait_for_answer(self._codec)
             self.receive(data)
-        elif data[0] == IAC and self._session.settings.mode is Mode.AUTO:
+        elif data[0] == IAC and self._session.settings.mode is ListenerMode.AUTO:
             self._session.mode = Detection(self._session)
             self._session.mode.receive(data)
         else:

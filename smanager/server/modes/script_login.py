@@ -27,6 +27,9 @@ LINE_LIMIT = 4 * SECRET_LIMIT
 
 AUTH, AS, METHOD = b"auth ", b"as ", b'"auth"'
 
+LOGIN_WORDS = ("auth", "as")
+"""Names that no service can have: the words by which a script logs in."""
+
 
 def is_login(data: bytes, is_all: bool = False) -> bool:
     """Whether a client's first bytes are a login, or may become one unless they are all."""

@@ -17,8 +17,8 @@ import pytest
 
 from smanager.access.throttle import MOST_FAILURES
 from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
+from tests.live.security.clients import Telnet
 from tests.live.security.conftest import PASSWORD, TOKENS, Network
-from tests.live.security.test_access import Telnet
 
 IDLE = 400
 
@@ -161,7 +161,10 @@ def test_a_key_that_anybody_may_read_is_refused(network: Network) -> None:
 
 def test_beyond_loopback_a_listener_needs_tls_and_logins(directory: Path) -> None:
     command = [sys.executable, str(ROOT / "smanager.py"), "--services", "services"]
-    for more, reason in (("", "anybody could give every command"), ('login = "required"', "whoever listens in")):
+    for more, reason in (
+        ("", "anybody could give every command"),
+        ('login = "required"', "an eavesdropper could read every login"),
+    ):
         (directory / "smanager.toml").write_text(f'[listeners.lan]\ntcp = "0.0.0.0:0"\n{more}\n')
         result = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
         assert result.returncode == 1
@@ -226,11 +229,11 @@ def test_a_session_loses_at_a_reload_what_its_role_loses(network: Network) -> No
 @pytest.mark.parametrize(
     "line", ["reload --", "plan ", "signal x ", "wait x ", "watch ", "box reload --", "logs ", "cancel "]
 )
-def test_tab_tells_nothing_of_what_may_not_be_run(network: Network, line: str) -> None:
+def test_tab_tells_nothing_of_what_may_not_be_run(shared_network: Network, line: str) -> None:
     *_, word = line.split()[: -1 if line.endswith("--") else None]
     made_up = line.replace(word, "q" * len(word))
     requests: list[dict[str, Any]] = [{"method": "shell.complete", "params": [one]} for one in (line, made_up)]
-    answer, of_unknown = network.call("locked", *requests, token=TOKENS["odd"])
+    answer, of_unknown = shared_network.call("locked", *requests, token=TOKENS["odd"])
     assert answer["result"] == of_unknown["result"]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from smanager.access.callers import Caller
 from smanager.access.origin import Origin, OriginKind
-from smanager.config.listener import ListenerSettings, Mode
+from smanager.config.listener import ListenerMode, ListenerSettings
 from smanager.server.modes.character_mode import CharacterMode
 from smanager.server.modes.detection import ANSWER_TO_OFFER, EARLY_LIMIT, QUIET_BEFORE_OFFER, Detection
 from smanager.server.modes.line_mode import LineMode
@@ -19,7 +19,7 @@ from smanager.server.modes.person_login import PersonLogin
 from smanager.server.modes.script import Script
 from smanager.server.modes.script_login import ScriptLogin
 from smanager.server.session import Session
-from smanager.shells.printer import Output
+from smanager.shells.output import Output
 
 # IAC and its commands, from RFC 854, 857, 858, 1073, 1091.
 OFFER = bytes.fromhex("fffb01 fffb03 fffd1f fffd18")  # WILL ECHO, WILL SGA, DO NAWS, DO TERMINAL-TYPE
@@ -106,7 +106,9 @@ class Client:
         return True
 
 
-def client(*history: tuple[float, bytes], mode: Mode = Mode.AUTO, caller: Caller | None = ANYBODY) -> Client:
+def client(
+    *history: tuple[float, bytes], mode: ListenerMode = ListenerMode.AUTO, caller: Caller | None = ANYBODY
+) -> Client:
     """A session after bytes have come at these times, in seconds; empty bytes are the end of the input."""
     wire = Wire()
     session = Client(wire, ListenerSettings("a", mode=mode), caller)
@@ -173,22 +175,22 @@ def test_a_client_that_sends_nothing_is_closed_at_its_end() -> None:
 @pytest.mark.parametrize(
     ("mode", "data", "expected"),
     [
-        (Mode.TELNET, b"help\n", LineMode),
-        (Mode.TELNET, ACCEPTANCE, CharacterMode),
-        (Mode.RAW, b"help\n", Script),
-        (Mode.RAW, ACCEPTANCE, Script),
-        (Mode.JSON, b"{}\n", Script),
+        (ListenerMode.TELNET, b"help\n", LineMode),
+        (ListenerMode.TELNET, ACCEPTANCE, CharacterMode),
+        (ListenerMode.RAW, b"help\n", Script),
+        (ListenerMode.RAW, ACCEPTANCE, Script),
+        (ListenerMode.JSON, b"{}\n", Script),
     ],
 )
-def test_a_listener_may_leave_nothing_to_detect(mode: Mode, data: bytes, expected: type) -> None:
+def test_a_listener_may_leave_nothing_to_detect(mode: ListenerMode, data: bytes, expected: type) -> None:
     session = client((2 * LATE, data), mode=mode)
     assert type(session.mode) is expected
-    assert session.connection.sent.startswith(OFFER) == (mode is Mode.TELNET)
+    assert session.connection.sent.startswith(OFFER) == (mode is ListenerMode.TELNET)
 
 
 def test_an_unknown_client_logs_in_as_what_it_is() -> None:
     assert type(client((SOON, b"help\n"), caller=None).mode) is ScriptLogin
-    assert type(client(caller=None, mode=Mode.RAW).mode) is ScriptLogin
+    assert type(client(caller=None, mode=ListenerMode.RAW).mode) is ScriptLogin
     session = client((LATE, b""), caller=None)
     assert session.connection.finishing
     session = client((SLOW, ACCEPTANCE), caller=None)

@@ -1,0 +1,141 @@
+"""One command that runs in a host: its method, what it has sent of its output, and what it may still send."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from time import monotonic
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from smanager.commands.record import Failure
+from smanager.hosts.child.channel import Channel
+from smanager.hosts.child.errors import failure_of, print_traceback
+from smanager.hosts.frames import WINDOW, FrameKind, encode_data, encode_failure, encode_text
+
+if TYPE_CHECKING:
+    import asyncio
+
+MOST_COMPLETIONS = 1000
+"""Words that a completer may offer; no user reads as many."""
+
+PROGRESS_SECONDS = 0.1
+"""Between two reports of a command's progress: faster ones could not be seen."""
+
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Cancelled(BaseException):
+    """Raised inside a plain method whose call was cancelled."""
+
+
+class Execution:
+    """A command that waits for its turn or runs."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        number: int,
+        service: str,
+        method: Callable[..., object],
+        arguments: Sequence[Any],
+        options: Mapping[str, Any] = NO_OPTIONS,
+        as_data: bool = False,
+        completes: bool = False,
+    ) -> None:
+        """`as_data`: the caller wants the returned value instead of text. `completes`: it wants words for Tab."""
+        self.number = number
+        self.service = service
+        self.method = method
+        self.arguments = arguments
+        self.options = options
+        self.as_data = as_data
+        self.completes = completes
+        self.cancelled = False
+        self.held = False
+        """Whether it waits for its caller to read."""
+        self.thread = 0
+        """The worker that runs it; 0 if none does."""
+        self.is_handed_over = False
+        """Whether it runs in the event loop."""
+        self.task: asyncio.Task[None] | None = None
+        """Its task in the event loop."""
+        self._channel = channel
+        self._room = WINDOW
+        self._progress_sent = 0.0
+        self._late_progress: str | None = None
+        self._changed = threading.Condition()
+        self._wake: Callable[[], object] | None = None  # wakes the event loop's task, while it waits for room
+
+    # The window.
+
+    def grant(self, characters: int) -> None:
+        """Make room: the manager has passed on this many characters."""
+        self._room += characters
+        self._notify()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self._notify()
+
+    def take(self, characters: int, waiting: AbstractContextManager[object]) -> None:
+        """Take room for output, waiting inside `waiting` until there is some. Raises Cancelled if it was cancelled."""
+        if self._room <= 0 and not self.cancelled:
+            with waiting, self._changed:
+                while self._room <= 0 and not self.cancelled:
+                    self._changed.wait()
+        self._room -= characters
+        if self.cancelled:
+            raise Cancelled
+
+    async def take_in_loop(self, characters: int) -> None:
+        """The same in the event loop, without blocking it; cancelling the task ends the wait."""
+        import asyncio
+
+        changed = asyncio.Event()
+        self._wake = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
+        while self._room <= 0:
+            await changed.wait()
+            changed.clear()
+        self._wake = None
+        self._room -= characters
+        if self.cancelled:
+            raise asyncio.CancelledError
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify()
+        if wake := self._wake:
+            wake()
+
+    # What it sends.
+
+    def send(self, kind: FrameKind, text: str) -> None:
+        """Send a piece of its result; of its progress only what is due, and the latest before anything else."""
+        if kind is FrameKind.PROGRESS:
+            if monotonic() < self._progress_sent + PROGRESS_SECONDS:
+                self._late_progress = text
+                return
+            self._late_progress, self._progress_sent = None, monotonic()
+        elif self._late_progress is not None:
+            late, self._late_progress = self._late_progress, None
+            self._channel.send(encode_text(FrameKind.PROGRESS, self.number, late))
+        self._channel.send(encode_text(kind, self.number, text))
+
+    def send_words(self, result: object) -> None:
+        """Send what a completer has returned."""
+        words = itertools.islice(result if isinstance(result, Iterable) else [], MOST_COMPLETIONS)
+        self._channel.send(encode_data(FrameKind.COMPLETIONS, self.number, list(map(str, words))))
+
+    def fail(self, error: BaseException) -> None:
+        """Send the exception that its method has raised, and log its traceback."""
+        print(f"{getattr(self.method, '__name__', 'a command')} failed:")
+        print_traceback(error)
+        self._channel.send(encode_failure(self.number, failure_of(error)))
+
+    def give_up(self, reason: str) -> None:
+        """Say that its method did not run, or did not run to its end."""
+        self._channel.send(encode_failure(self.number, Failure(reason)))

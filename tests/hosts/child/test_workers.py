@@ -1,0 +1,222 @@
+"""Workers: commands run side by side, are refused when their turn would not come, and end when they are cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from time import sleep
+
+import pytest
+
+from smanager.hosts.child import workers as workers_module
+from smanager.hosts.child.execution import Execution
+from smanager.hosts.child.workers import Workers
+from smanager.hosts.frames import WINDOW, FrameKind
+from tests.conftest import SECONDS, wait_for
+from tests.hosts.child.recorder import Recorder
+
+CANCELLED = (FrameKind.ERROR, '["","cancelled"]')
+DONE = (FrameKind.RESULT, "")
+
+
+class Commands:
+    """Workers, and what they have sent."""
+
+    def __init__(self) -> None:
+        self.channel = Recorder()
+        self.workers = Workers()
+        self._numbers = itertools.count(1)
+
+    def begin(self, method: Callable[..., object], *arguments: object, as_data: bool = False) -> int:
+        number = next(self._numbers)
+        self.workers.put(Execution(self.channel, number, "web", method, arguments, as_data=as_data))
+        return number
+
+    def keep_up(self) -> None:
+        """Add workers when it is time, as the host does."""
+        while (patience := self.workers.patience()) is not None:
+            self.workers.grow() if patience <= 0 else sleep(patience)
+
+    def run(self, method: Callable[..., object], *arguments: object) -> list[tuple[FrameKind, str]]:
+        number = self.begin(method, *arguments)
+        self.keep_up()
+        self.channel.wait_for_end(number)
+        return self.channel.sent(number)
+
+
+@pytest.fixture
+def commands() -> Commands:
+    return Commands()
+
+
+class Gate:
+    """A method that runs until it is let go; a cancelled one ends by itself."""
+
+    def __init__(self) -> None:
+        self.entered = 0
+        self.is_open = False
+
+    def __call__(self) -> str:
+        self.entered += 1
+        while not self.is_open:
+            sleep(0.001)
+        return "let go"
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.is_open = True
+
+
+def endless() -> Iterator[str]:
+    while True:
+        yield "x" * 1000
+
+
+async def endless_in_loop() -> AsyncIterator[str]:
+    while True:
+        yield "x" * 1000
+
+
+async def wait_in_loop() -> None:
+    await asyncio.sleep(3600)
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+async def fail_in_loop(error: BaseException) -> None:
+    raise error
+
+
+async def double(number: int) -> int:
+    return 2 * number
+
+
+def test_results_are_sent(commands: Commands) -> None:
+    assert commands.run(len, "four") == [(FrameKind.RESULT, "4\n")]
+    assert commands.run(double, 4) == [(FrameKind.RESULT, "8\n")]
+    assert commands.run(iter, ["a", "b"]) == [(FrameKind.TEXT, "a\n"), (FrameKind.TEXT, "b\n"), DONE]
+    assert commands.channel.wait_for_end(commands.begin(len, "four", as_data=True)) == (FrameKind.VALUE, "4")
+
+
+@pytest.mark.parametrize("method", [fail, fail_in_loop])
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit("no"), KeyboardInterrupt("no")])
+def test_any_exception_ends_only_its_command(
+    commands: Commands, method: Callable[..., object], error: BaseException
+) -> None:
+    assert commands.run(method, error) == [(FrameKind.ERROR, f'["{type(error).__name__}","no"]')]
+    assert commands.run(len, "four") == [(FrameKind.RESULT, "4\n")]
+    assert commands.run(double, 4) == [(FrameKind.RESULT, "8\n")]
+
+
+def test_a_worker_is_added_once_a_command_has_waited(commands: Commands, gate: Gate) -> None:
+    first = commands.begin(gate)
+    wait_for(lambda: gate.entered == 1, "the first to run")
+    assert commands.workers.patience() is None
+    second = commands.begin(len, "four")
+    patience = commands.workers.patience()
+    assert patience is not None
+    assert patience <= workers_module.PATIENCE
+    commands.workers.grow()
+    assert commands.channel.wait_for_end(second) == (FrameKind.RESULT, "4\n")
+    gate.is_open = True
+    assert commands.channel.wait_for_end(first) == (FrameKind.RESULT, "let go\n")
+
+
+def test_no_worker_is_added_beyond_the_most(commands: Commands, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "MOST_WORKERS", 1)
+    commands.begin(gate)
+    wait_for(lambda: gate.entered == 1, "the first to run")
+    commands.begin(len, "four")
+    assert commands.workers.patience() is None
+
+
+def test_a_command_beyond_those_that_may_wait_is_refused(
+    commands: Commands, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_module, "MOST_WAITING", 2)
+    commands.begin(gate)
+    wait_for(lambda: gate.entered == 1, "the first to run")
+    waiting = [commands.begin(len, "four") for _ in range(2)]
+    refused = commands.begin(len, "four")
+    assert commands.channel.wait_for_end(refused) == (
+        FrameKind.ERROR,
+        '["","busy: 2 commands are waiting already; try again later"]',
+    )
+    gate.is_open = True
+    for number in waiting:
+        assert commands.channel.wait_for_end(number) == (FrameKind.RESULT, "4\n")
+
+
+def test_commands_that_ignore_their_end_are_counted_and_said(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, entered = threading.Event(), threading.Event()
+
+    def stuck() -> None:
+        entered.set()
+        released.wait(SECONDS)  # in C, where no exception arrives
+
+    monkeypatch.setattr(workers_module, "MOST_WORKERS", 1)
+    first = commands.begin(stuck)
+    assert entered.wait(SECONDS)
+    waiting = commands.begin(len, "four")
+    commands.workers.cancel(first)
+    assert commands.channel.wait_for_end(commands.begin(len, "four")) == (
+        FrameKind.ERROR,
+        '["","busy: 1 commands were cancelled and have not ended; `restart` ends them"]',
+    )
+    released.set()
+    assert commands.channel.wait_for_end(first) == CANCELLED
+    assert commands.channel.wait_for_end(waiting) == (FrameKind.RESULT, "4\n")
+
+
+def test_a_running_method_is_cancelled(commands: Commands, gate: Gate) -> None:
+    number = commands.begin(gate)
+    wait_for(lambda: gate.entered == 1, "it to run")
+    commands.workers.cancel(number)
+    assert commands.channel.wait_for_end(number) == CANCELLED
+    commands.workers.cancel(number)  # does nothing
+    assert commands.run(len, "four") == [(FrameKind.RESULT, "4\n")]
+
+
+def test_a_command_that_was_cancelled_before_its_turn_never_runs(commands: Commands, gate: Gate) -> None:
+    commands.begin(gate)
+    wait_for(lambda: gate.entered == 1, "the first to run")
+    second = commands.begin(gate)
+    commands.workers.cancel(second)
+    gate.is_open = True
+    assert commands.channel.wait_for_end(second) == CANCELLED
+    assert gate.entered == 1
+
+
+def test_a_method_in_the_event_loop_is_cancelled(commands: Commands) -> None:
+    number = commands.begin(wait_in_loop)
+    wait_for(lambda: commands.workers._executions[number].task is not None, "it to run in the loop")
+    commands.workers.cancel(number)
+    assert commands.channel.wait_for_end(number) == CANCELLED
+
+
+@pytest.mark.parametrize("method", [endless, endless_in_loop])
+def test_output_that_is_not_read_stops_at_the_window_and_holds_up_no_other(
+    commands: Commands, method: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sent() -> int:
+        return sum(len(text) for _, text in commands.channel.sent(number))
+
+    monkeypatch.setattr(workers_module, "MOST_WORKERS", 1)
+    number = commands.begin(method)
+    wait_for(lambda: sent() >= WINDOW, "a window's worth")
+    assert commands.run(len, "four") == [(FrameKind.RESULT, "4\n")]
+    before = sent()
+    assert before <= WINDOW + 1001
+    commands.workers.more(number, 5000)
+    wait_for(lambda: sent() >= before + 4000, "more")
+    commands.workers.cancel(number)
+    assert commands.channel.wait_for_end(number) == CANCELLED

@@ -1,0 +1,161 @@
+"""What a host sends: reports go to its residents, answers to their questions, and garbage ends the host."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from smanager.commands.arguments import Arguments
+from smanager.commands.record import Failure
+from smanager.hosts.call import Invocation
+from smanager.hosts.frames import FrameKind, encode, encode_data, encode_failure, encode_text
+from smanager.hosts.handle import Host
+
+
+class House:
+    """A host that has no process, and a resident of it; what they are told is kept."""
+
+    name = "web"
+    watchdog = 0.0
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+        self.lines: list[tuple[str | None, str]] = []
+        self.host = Host("host", {"web": self}, lambda service, line: self.lines.append((service, line)), self.died)
+
+    def died(self, reason: str, clean: bool) -> None:
+        self.told.append(("died", reason, clean))
+
+    def ready(self) -> None:
+        self.told.append(("ready",))
+
+    def spawned(self, pid: int) -> None:
+        self.told.append(("spawned", pid))
+
+    def hangs(self, reason: str) -> None:
+        self.told.append(("hangs", reason))
+
+    def ended(self, reason: str | None, clean: bool, by_itself: bool = True) -> None:
+        self.told.append(("ended", reason, clean, by_itself))
+
+
+class Sink:
+    """Fails at the word `fail`."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+
+    def write(self, text: str) -> None:
+        if text == "fail":
+            raise ZeroDivisionError
+        self.taken.append(text)
+
+    def value(self, value: Any) -> None: ...
+    def item(self, value: Any) -> None: ...
+    def progress(self, done: float, total: float | None, text: str) -> None: ...
+
+
+def in_house(test: Callable[[House], Awaitable[None]]) -> Callable[[], None]:
+    async def run() -> None:
+        await test(House())
+
+    return lambda: asyncio.run(run())
+
+
+@in_house
+async def test_reports_go_to_the_resident_that_they_are_about(house: House) -> None:
+    for name in ("web", "left"):
+        house.host.received(encode_data(FrameKind.SPAWNED, 0, [name, 4711]))
+        house.host.received(encode_data(FrameKind.READY, 0, [name, None]))
+        house.host.received(encode_data(FrameKind.HUNG, 0, [name, "silent"]))
+        house.host.received(encode_data(FrameKind.ENDED, 0, [name, None, True]))
+        house.host.received(encode_data(FrameKind.LOG, 0, [name, "a line"]))
+    assert house.told == [("spawned", 4711), ("ready",), ("hangs", "silent"), ("ended", None, True, True)]
+    assert house.lines == [("web", "a line"), ("left", "a line")]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"Traceback (most recent call last):",
+        encode(FrameKind.START, 0),
+        encode_data(FrameKind.SPAWNED, 0, ["web", 1]),
+        encode_data(FrameKind.SPAWNED, 0, ["web", -5]),
+        encode_data(FrameKind.ENDED, 0, ["web", 5, True]),
+        encode_data(FrameKind.READY, 0, [5, None]),
+        encode_data(FrameKind.LOADED, 0, ["a.py", []]),
+        encode_data(FrameKind.PONG, 1, {"web": "x"}),
+        encode_data(FrameKind.COMPLETIONS, 1, [5]),
+    ],
+)
+def test_garbage_is_logged_and_nothing_after_it_counts(frame: bytes) -> None:
+    @in_house
+    async def test(house: House) -> None:
+        house.host.received(frame + encode_data(FrameKind.READY, 0, ["web", None]))
+        assert not house.told
+        ((service, line),) = house.lines
+        assert (service, line.partition(": ")[0]) == (None, "the host sent garbage and is killed")
+
+    test()
+
+
+@in_house
+async def test_a_call_takes_its_own_frames_until_its_last(house: House) -> None:
+    ends: list[Failure | None] = []
+    sinks = Sink(), Sink()
+    for sink in sinks:
+        call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", sink, as_data=False))
+        call.ended = ends.append
+    house.host.received(encode_text(FrameKind.TEXT, 1, "a") + encode_text(FrameKind.TEXT, 2, "b"))
+    house.host.received(encode_failure(2, Failure("no", "OSError")) + encode_text(FrameKind.TEXT, 2, "late"))
+    house.host.received(encode_text(FrameKind.RESULT, 1, "") * 2 + encode_text(FrameKind.TEXT, 99, "nobody's"))
+    assert [sink.taken for sink in sinks] == [["a"], ["b"]]
+    assert ends == [Failure("no", "OSError"), None]
+    assert not house.lines
+
+
+@in_house
+async def test_a_result_that_cannot_be_decoded_leaves_its_call_to_be_ended_with_the_host(house: House) -> None:
+    ends: list[Failure | None] = []
+    call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", Sink(), as_data=True))
+    call.ended = ends.append
+    house.host.received(encode(FrameKind.VALUE, 1, b"{"))
+    assert house.lines
+    assert not ends
+    assert call in house.host._calls.values()
+
+
+def test_a_failure_of_who_takes_the_output_is_logged_and_the_next_frames_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @in_house
+    async def test(house: House) -> None:
+        sink = Sink()
+        house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", sink, as_data=False))
+        with caplog.at_level(logging.ERROR, "smanager"):
+            house.host.received(encode_text(FrameKind.TEXT, 1, "fail") + encode_text(FrameKind.TEXT, 1, "next"))
+        assert sink.taken == ["next"]
+        assert not house.lines
+
+    test()
+    assert "internal error while handling a TEXT frame" in caplog.text
+
+
+@in_house
+async def test_words_are_none_when_the_completer_has_failed(house: House) -> None:
+    asking = asyncio.ensure_future(house.host.complete("web", "check", "x", "check x", 6, 7))
+    await asyncio.sleep(0)
+    house.host.received(encode_failure(1, Failure("no", "AttributeError")))
+    assert await asking == []
+
+
+@in_house
+async def test_words_are_what_the_completer_has_found(house: House) -> None:
+    asking = asyncio.ensure_future(house.host.complete("web", "check", "x", "check x", 6, 7))
+    await asyncio.sleep(0)
+    house.host.received(encode_data(FrameKind.COMPLETIONS, 1, ["xa", "xb"]))
+    assert await asking == ["xa", "xb"]
