@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""The client: a terminal on SManager for people, commands with an exit status for scripts, a call for programs.
+"""The SManager client: a terminal for people, commands with an exit status for scripts, a library for programs.
 
     tshell.py                           an interactive session; Ctrl-] leaves
-    tshell.py systemstatus uptime       one command: its output, and its exit status
-    tshell.py < commands                several, one a line; the exit status is the highest of theirs
-    tshell.py -                         the same, and each one's status is told on stderr; -e stops at a failure
-    tshell.py --complete bash           a completion script, whose words come from the server
+    tshell.py systemstatus uptime       one command: prints its output, exits with its status
+    tshell.py < commands                several commands, one per line; exits with the highest status
+    tshell.py -                         the same, reporting each status on stderr; -e stops at the first failure
+    tshell.py --complete bash           a completion script, which asks the server for the words
 
-A program imports `Client`, or for a single command `smanager_cmd`. This file needs nothing but Python 3.11, so
-it can be copied alone.
+A program imports `Client`, or `smanager_cmd` for a single command. This file needs only Python 3.11 and can be
+copied alone. Its sections: the client, the terminal, the command line.
 """
 
 from __future__ import annotations
@@ -30,62 +30,33 @@ import sys
 import termios
 import tty
 
-CANCEL_SECONDS = 2.0  # how long Ctrl-C waits for the server to have ended the command
-
-# Each asks the program that is being completed, which need not be in $PATH.
-COMPLETIONS = {
-    "bash": """_tshell() {
-    local index
-    mapfile -t COMPREPLY < <("${1/#\\~\\//$HOME/}" --words "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
-    for index in "${!COMPREPLY[@]}"; do printf -v "COMPREPLY[index]" %q "${COMPREPLY[index]}"; done
-}
-complete -o nosort -F _tshell tshell tshell.py
-""",
-    "zsh": """#compdef tshell tshell.py
-_tshell() { compadd -- ${(f)"$($~words[1] --words "${(j: :)words[1,CURRENT-1]} $PREFIX" 2>/dev/null)"} }
-compdef _tshell tshell tshell.py
-""",
-    "fish": """function __tshell
-    set -l program (string replace -r '^~/' "$HOME/" -- (commandline -opc)[1])
-    $program --words (commandline -cp | string collect) 2>/dev/null
-end
-complete -c tshell -c tshell.py -f -a '(__tshell)'
-""",
-}
-
-TYPE_CHECKING = False  # typing's own constant would cost its import, a tenth of the start-up time
+TYPE_CHECKING = False  # importing typing for its constant would cost a tenth of the start-up time
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-HOST, PORT = "127.0.0.1", "10000"
-CONNECT_TIMEOUT = 5.0  # seconds for each of a name's addresses: a lost SYN is sent again after 1 s and after 3 s
+# ---- The client: connections, requests, streams
+
+HOST, PORT = "127.0.0.1", 10000
+CONNECT_TIMEOUT = 5.0  # seconds for each address of a name: a lost SYN is resent after 1 s and again after 3 s
 KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
-"""A reply is waited for without limit, for a command may run long; a server that vanished shows in 2 minutes."""
+"""A command may run long, so a reply has no deadline; keepalive detects a vanished server in 2 minutes."""
 
+CHUNK = 64 * 1024  # bytes per read: what a pipe or a socket usually holds
 REPLY_LIMIT = 64 * 1024 * 1024  # bytes of one reply: more than any page or log extract, less than a small box's memory
-QUOTE_LIMIT = 60  # bytes of an answer that is not a reply, in the message about it
-CHUNK = 64 * 1024  # bytes to read at once: as much as a pipe or a socket usually holds
-MOST_WAITING = 200_000  # items of other streams kept for a call: as many as can be on their way already, and more
-OUTGOING_LIMIT = 64 * 1024  # bytes kept for a server that does not read, before the keyboard waits for it
-SUBNEGOTIATION_LIMIT = 256  # bytes of an unfinished telnet sequence; the one that SManager sends has 6
+QUOTE_LIMIT = 60  # bytes of an unexpected answer that its error message quotes
+UNREAD_LIMIT = 200_000  # items kept for streams while another is read: more than can be on their way at once
+NAME_LIMIT = 64  # characters of a requester's name that the audit journal keeps
 
-FAILED = 1  # the exit status of a failed command; 2 is an unknown one, or wrong arguments
-NO_SERVER = 3
-NAME_LIMIT = 64  # characters of the name that SManager's journal keeps
-CANCELLED, NOT_LOGGED_IN = -32800, -32002  # codes of answers: the request was cancelled; who is it?
-KILLED = 128  # plus a signal's number: the exit status that shells give to a program that ended by a signal
-
-STDIN, STDOUT, STDERR = 0, 1, 2
-
-# ---- for programs
+CANCELLED, NOT_LOGGED_IN = -32800, -32002  # error codes of answers
+FAILED = 1  # the status of a failed command; 2 means unknown command or wrong arguments
+ERROR_MARK = "*** "  # begins a line that says what went wrong
 
 
 class Reply(str):
     """A command's output as text, and its exit `status`: 0 done, 1 failed, 2 unknown or wrong arguments."""
 
-    __slots__ = ("status",)
     status: int
 
     def __new__(cls, output: str, status: int = 0) -> Reply:
@@ -94,21 +65,8 @@ class Reply(str):
         return reply
 
 
-def smanager_cmd(address: str, port: int, command: str) -> Reply:
-    """Run one command line on the SManager at `address` and `port`, and wait until it is done.
-
-    The text of a failed command holds the reason, in a line that begins with `*** `. Raises ConnectionError,
-    with a sentence fit for a person, when no SManager answers or it was lost.
-    """
-    with Client(address, port) as client:
-        try:
-            return client.execute(command)
-        except CallError as error:
-            return Reply(f"*** {error}\n", FAILED)
-
-
 class CallError(Exception):
-    """A call that failed: its text says why, `code` is JSON-RPC's, `data` may hold the exception's type and message."""
+    """A failed call. The text says why, `code` is JSON-RPC's, `data` may hold the exception's type and message."""
 
     def __init__(self, message: str, code: int = 0, data: object = None) -> None:
         super().__init__(message)
@@ -116,16 +74,29 @@ class CallError(Exception):
         self.data = data
 
 
-class Client:
-    """A connection to an SManager, for programs; use it in a `with` statement. One thread at a time.
+def smanager_cmd(address: str, port: int, command: str) -> Reply:
+    """Run one command line on the SManager at `address` and `port`; return when it is done.
 
-    Calls may be made while streams are read: what comes for those waits until they are read on.
+    If the command fails, a line of the text begins with `*** ` and gives the reason. Raises ConnectionError, with a
+    sentence fit for people, if no SManager answers or the connection is lost.
+    """
+    with Client(address, port) as client:
+        try:
+            return client.execute(command)
+        except CallError as error:
+            return Reply(f"{ERROR_MARK}{error}\n", FAILED)
+
+
+class Client:
+    """A connection to an SManager, for programs; use it in a `with` statement and from one thread at a time.
+
+    Calls may be made while streams are being read: the streams' items wait until they are read.
     """
 
     def __init__(
         self,
-        address: str = "127.0.0.1",
-        port: int = 10000,
+        address: str = HOST,
+        port: int = PORT,
         *,
         unix: str = "",
         tls: bool = False,
@@ -135,25 +106,23 @@ class Client:
         token: str | None = None,
         behalf: str = "",
     ) -> None:
-        """Connect at the first call, for the server takes a connection that stays silent for a person's.
+        """Prepare a connection; it opens at the first call, since the server takes a silent client for a person.
 
-        `unix` is a socket's path, in place of an address and a port. Under `tls`, the files `ca`, `cert` and `key`
-        are the authority to trust instead of the system's, and a client's certificate and its key. `token` says who
-        calls, and `behalf`, on a unix socket, for whom. All methods raise ConnectionError when there is no server, or
-        it is lost.
+        `unix` is a socket's path and replaces address and port. The files `ca`, `cert` and `key` imply `tls`: the
+        authority to trust instead of the system's, and the client's certificate with its key. `token` logs in;
+        `behalf` names the requester, on a unix socket. All methods raise ConnectionError if no SManager answers or
+        the connection is lost. Raises ValueError if the token is malformed.
         """
         if token is not None and not re.fullmatch("[!-~]+", token):
-            raise ValueError("a token is one word, of ASCII characters")
+            raise ValueError("a token should be one word of ASCII characters")
         behalf = "".join(char if char.isprintable() and char != " " else "_" for char in behalf.strip())[:NAME_LIMIT]
-        self._first = (f"auth {token}\n" if token else "") + (f"as {behalf}\n" if behalf else "")
-        self._place = unix or (f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
-        self._unix = unix
-        self._tls = (ca, cert, key) if (tls or ca or cert or key) and not unix else None
-        self._address = address, port
+        login = (f"auth {token}\n" if token else "") + (f"as {behalf}\n" if behalf else "")
+        tls_files = (ca, cert, key) if (tls or ca or cert or key) and not unix else None
+        self.endpoint = Endpoint((address, port), unix, tls_files, login)
         self._server: socket.socket | None = None
         self._received = bytearray()
         self._numbers = itertools.count(1)
-        self._messages: dict[int, collections.deque[dict[str, Any]]] = {}  # about each request that runs
+        self.running: dict[int, collections.deque[dict[str, Any]]] = {}  # each request's unread messages
 
     def __enter__(self) -> Client:
         return self
@@ -166,45 +135,183 @@ class Client:
             self._server.close()
 
     def call(self, method: str, *arguments: object, **options: object) -> Any:
-        """What a method returns; its parameters go by position or by name. Raises CallError where it fails.
-
-        What it yields before is thrown away; `stream` returns that.
-        """
+        """Call a method, with parameters by position or by name; return its result. Raises CallError if it fails."""
         for _ in (stream := self.stream(method, *arguments, **options)):
-            pass
+            pass  # `stream` is for those who want the items
         return stream.result
 
     def stream(self, method: str, *arguments: object, **options: object) -> Stream:
-        """What a method yields, one by one as it comes. Raises CallError where it fails."""
-        return Stream(self, method, arguments, options)
+        """Call a method; return an iterable of the items that it yields, which raises CallError if the method fails."""
+        if arguments and options:
+            raise TypeError("pass parameters all by position or all by name")
+        return Stream(self, method, options or list(arguments))
 
     def execute(self, line: str) -> Reply:
-        """The output and the status of a command line."""
-        return self._reply(self.call("shell.execute", line))
+        """Run a command line; return its output and status."""
+        return self.reply(self.call("shell.execute", line))
 
-    # What the rest of this file needs too.
+    # One level below, for streams and the command line: a request runs until its answer has been read.
 
-    def _connect(self) -> socket.socket:
+    def begin(self, method: str, params: object) -> int:
+        """Send a request; return its number."""
+        number = next(self._numbers)
+        request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        line = json.dumps(request, allow_nan=False) + "\n"
+        if not self._server:
+            self._server = self.endpoint.connect()
+            line = self.endpoint.login + line  # in one write, or Nagle's algorithm delays the second
+        self.running[number] = collections.deque()  # before sending: a signal may interrupt right after
+        self._send(line)
+        return number
+
+    def next_message(self, number: int) -> dict[str, Any]:
+        """Return a running request's next message: an item or the answer. Other requests' messages are kept for them.
+
+        Raises CallError if too many of those are unread, or if the server could not tell which request it answers.
+        """
+        while not self.running[number]:
+            if sum(map(len, self.running.values())) >= UNREAD_LIMIT:
+                raise CallError(f"{UNREAD_LIMIT} items of other streams are unread; read or close those first")
+            try:
+                self._receive()
+            except (OSError, CallError):
+                del self.running[number]
+                raise
+        message = self.running[number].popleft()
+        if "method" not in message:
+            del self.running[number]
+        return message
+
+    def cancel(self, number: int) -> None:
+        """Ask the server to end a request; its answer follows."""
+        self._send(json.dumps({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": number}}) + "\n")
+
+    def end(self, number: int) -> None:
+        """End a request if it is still running, and discard its messages."""
+        if number in self.running:
+            with contextlib.suppress(OSError, CallError):
+                self.cancel(number)
+                while number in self.running:
+                    self.next_message(number)
+            self.running.pop(number, None)
+
+    def reply(self, result: object) -> Reply:
+        """Convert the result of `shell.execute`. Raises ConnectionError if it is not one."""
+        match result:
+            case {"output": str(output), "status": int(status)}:
+                return Reply(output, status)
+        raise self.endpoint.lost(f"its answer {json.dumps(result)[:QUOTE_LIMIT]} is not an SManager reply")
+
+    def _send(self, line: str) -> None:
+        assert self._server
+        try:
+            self._server.sendall(line.encode())
+        except OSError as error:
+            raise self.endpoint.lost(reason(error)) from error
+
+    def _receive(self) -> None:
+        """Receive one message, and keep it for its request."""
+        line = self._receive_line()
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):  # not JSON, or nested too deeply
+            message = None
+        match message:
+            case {"id": None, "error": {"code": int(code), "message": str(text)}}:
+                raise CallError(text, code)
+            case {"method": "$/item", "params": {"id": int(number)}} | {"id": int(number)}:
+                if number in self.running:  # else its reader has left
+                    self.running[number].append(message)
+            case {"method": str()}:
+                pass  # a notification that this client does not know
+            case _:
+                text = line.decode(errors="replace").rstrip()
+                if text.startswith(ERROR_MARK):
+                    raise ConnectionError(f"SManager at {self.endpoint.name} says: {text.removeprefix(ERROR_MARK)}")
+                raise self.endpoint.lost(f"its answer {text[:QUOTE_LIMIT]!r} is not an SManager reply")
+
+    def _receive_line(self) -> bytes:
+        """Return the next line. An interrupted read loses nothing, unlike a file's `readline`."""
+        assert self._server
+        searched = 0
+        while (end := self._received.find(b"\n", searched)) < 0:
+            searched = len(self._received)
+            if searched >= REPLY_LIMIT:
+                raise self.endpoint.lost(f"its reply is longer than {REPLY_LIMIT} bytes")
+            try:
+                data = self._server.recv(CHUNK)
+            except OSError as error:
+                raise self.endpoint.lost(reason(error)) from error
+            if not data:
+                raise self.endpoint.lost("it closed the connection before answering")
+            self._received += data
+        line = bytes(self._received[:end])
+        del self._received[: end + 1]
+        return line
+
+
+class Stream:
+    """The items that a method yields, then its `result`. Leaving the stream early ends the method."""
+
+    def __init__(self, client: Client, method: str, params: object) -> None:
+        self.result: Any = None
+        self._client = client
+        self._number = client.begin(method, params)
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            while self._number in self._client.running:
+                match self._client.next_message(self._number):
+                    case {"method": "$/item", "params": {"value": value}}:
+                        yield value
+                    case {"result": result}:
+                        self.result = result
+                    case {"error": {"code": code, "message": message, **more}}:
+                        raise CallError(message, code, more.get("data"))
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the method if it is still running."""
+        self._client.end(self._number)
+
+
+class Endpoint:
+    """Where an SManager listens, how to connect to it, and the lines that log in there."""
+
+    def __init__(self, address: tuple[str, int], unix: str, tls_files: tuple[str, str, str] | None, login: str) -> None:
+        host, port = self._address = address
+        self.name = unix or (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        self.login = login
+        self._unix = unix
+        self._tls_files = tls_files
+
+    def connect(self) -> socket.socket:
         """Connect. Raises ConnectionError, which says what was tried and what to do."""
-        context = tls_context(*self._tls) if self._tls else None
+        context = tls_context(*self._tls_files) if self._tls_files else None
         try:
             server = self._dial()
-        except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one, as in "a..b"
+        except (OSError, UnicodeError) as error:  # UnicodeError: an impossible host name, such as "a..b"
             remedy = "is it running? start it with: python3 smanager.py"
             if isinstance(error, PermissionError):
-                remedy = "the socket's permissions say who may open it"
-            raise ConnectionError(f"no SManager answers at {self._place} ({reason(error)}); {remedy}") from error
-        if self._first.startswith("auth ") and not (context or self._unix or is_loopback(server.getpeername()[0])):
+                remedy = "the socket's permissions decide who may open it"
+            raise ConnectionError(f"no SManager answers at {self.name} ({reason(error)}); {remedy}") from error
+        if self.login.startswith("auth ") and not (context or self._unix or is_loopback(server.getpeername()[0])):
             server.close()
-            raise ConnectionError(f"no token is sent to {self._place}, for anybody on the way could read it; use --tls")
+            raise ConnectionError(f"a token would be readable on its way to {self.name}; use --tls")
         try:
             if context:
                 server = context.wrap_socket(server, server_hostname=self._address[0])
         except (OSError, ValueError) as error:
-            remedy = "is that a port for TLS, and does --ca name its authority?"
-            raise ConnectionError(f"no TLS with SManager at {self._place} ({reason(error)}); {remedy}") from error
+            remedy = "does that port speak TLS, and does --ca name its authority?"
+            raise ConnectionError(f"no TLS with SManager at {self.name} ({reason(error)}); {remedy}") from error
         server.settimeout(None)
         return server
+
+    def lost(self, why: str) -> ConnectionError:
+        """The error to raise when the connection is lost, or the server turns out not to be an SManager."""
+        hint = "" if self._tls_files or self._unix else "; or does it need --tls?"
+        return ConnectionError(f"lost SManager at {self.name} ({why}); its log may say why{hint}")
 
     def _dial(self) -> socket.socket:
         if self._unix:
@@ -219,134 +326,10 @@ class Client:
                 server.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         return server
 
-    @contextlib.contextmanager
-    def _losing(self) -> Iterator[None]:
-        """Every OSError in the body counts as the loss of the connection."""
-        try:
-            yield
-        except OSError as error:
-            remedy = "its log may say why" if self._tls or self._unix else "its log may say why; or does it want --tls?"
-            raise ConnectionError(f"lost SManager at {self._place} ({reason(error)}); {remedy}") from error
-
-    def _reply(self, result: object) -> Reply:
-        """What `shell.execute` has returned. Raises ConnectionError where an SManager returns no such thing."""
-        match result:
-            case {"output": str(output), "status": int(status)}:
-                return Reply(output, status)
-        with self._losing():
-            raise ConnectionError(f"its answer {json.dumps(result)[:QUOTE_LIMIT]} is no reply of an SManager")
-
-    def _begin(self, method: str, params: object) -> int:
-        """Send a request; returns its number."""
-        number = next(self._numbers)
-        request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        line = json.dumps(request, allow_nan=False)
-        self._messages[number] = collections.deque()  # first, for a signal may come as soon as it is sent
-        self._send(line)
-        return number
-
-    def _message(self, number: int) -> dict[str, Any]:
-        """The next message about a request that runs; those about others are kept for them.
-
-        Raises CallError when too many of those wait, and where the server could not tell which request it answers.
-        """
-        while not self._messages[number]:
-            if sum(map(len, self._messages.values())) >= MOST_WAITING:
-                raise CallError(f"{MOST_WAITING} items of other streams wait to be read: read or close those first")
-            match self._receive():
-                case {"id": None, "error": {"code": int(code), "message": str(message)}}:
-                    self._messages.pop(number, None)
-                    raise CallError(message, code)
-                case ({"method": "$/item", "params": {"id": int(other)}} | {"id": int(other)}) as message:
-                    if other in self._messages:  # else it was left
-                        self._messages[other].append(message)
-        message = self._messages[number].popleft()
-        if "method" not in message:
-            self._messages.pop(number, None)
-        return message
-
-    def _cancel(self, number: int) -> None:
-        """Ask for the end of a request; its answer comes then."""
-        self._send(json.dumps({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": number}}))
-
-    def _send(self, line: str) -> None:
-        first = ""
-        if self._server is None:
-            self._server, first = self._connect(), self._first
-        with self._losing():
-            self._server.sendall(f"{first}{line}\n".encode())  # at once, or Nagle's algorithm holds back the second
-
-    def _receive(self) -> dict[str, Any]:
-        """The next message. Raises ConnectionError when none comes, or something else."""
-        with self._losing():
-            answer = self._line()
-        with contextlib.suppress(ValueError, RecursionError):  # not JSON, or nested beyond reason
-            message: dict[str, Any] = json.loads(answer)
-            match message:
-                case {"method": str()} | {"id": int() | None}:
-                    return message
-        text = answer.decode(errors="replace").rstrip()
-        if text.startswith(ERROR_MARK):
-            raise ConnectionError(f"SManager at {self._place} says: {text.removeprefix(ERROR_MARK)}")
-        with self._losing():
-            raise ConnectionError(f"its answer {text[:QUOTE_LIMIT]!r} is no reply of an SManager")
-
-    def _line(self) -> bytes:
-        """The next line. What has come of it is kept when a signal cuts in: a file's `readline` would lose that."""
-        assert self._server
-        searched = 0
-        while (end := self._received.find(b"\n", searched)) < 0:
-            searched = len(self._received)
-            if searched >= REPLY_LIMIT:
-                raise ConnectionError(f"its reply is longer than {REPLY_LIMIT} bytes")
-            data = self._server.recv(CHUNK)
-            if not data:
-                raise ConnectionError("it closed the connection before it had answered")
-            self._received += data
-        line = bytes(self._received[:end])
-        del self._received[: end + 1]
-        return line
-
-
-class Stream:
-    """What a method yields, then its `result`; who leaves it before its end ends the method too."""
-
-    def __init__(self, client: Client, method: str, arguments: Sequence[object], options: dict[str, object]) -> None:
-        if arguments and options:
-            raise TypeError("parameters go all by position or all by name")
-        self.result: Any = None
-        self._client = client
-        self._number = client._begin(method, options or list(arguments))
-
-    def __iter__(self) -> Iterator[Any]:
-        try:
-            while self._number in self._client._messages:
-                match self._client._message(self._number):
-                    case {"method": "$/item", "params": {"value": value}}:
-                        yield value
-                    case {"result": result}:
-                        self.result = result
-                    case {"error": {"code": code, "message": message, **more}}:
-                        raise CallError(message, code, more.get("data"))
-        except OSError:
-            self._client._messages.pop(self._number, None)  # there is nothing to end any more
-            raise
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """End the method, if it still runs."""
-        if self._number in self._client._messages:
-            with contextlib.suppress(OSError, CallError):
-                self._client._cancel(self._number)
-                while self._number in self._client._messages:
-                    self._client._message(self._number)
-            self._client._messages.pop(self._number, None)
-
 
 def tls_context(ca: str, cert: str, key: str) -> ssl.SSLContext:
-    """Who is trusted under TLS, and the client's own certificate. Raises ConnectionError where a file is no such."""
-    import ssl  # takes as long as everything else here, so only where it is needed
+    """Load the authority to trust and the client's certificate. Raises ConnectionError if a file is unusable."""
+    import ssl  # takes as long as all other imports together: only when needed
 
     try:
         context = ssl.create_default_context(cafile=ca or None)
@@ -354,168 +337,30 @@ def tls_context(ca: str, cert: str, key: str) -> ssl.SSLContext:
             context.load_cert_chain(cert or key, key or None)
     except OSError as error:
         files = ", ".join(filter(None, [ca, cert, key]))
-        remedy = "--ca, --cert and --key name files in PEM, and the key may be in the certificate's"
+        remedy = "--ca, --cert and --key should name PEM files; --cert's file may hold the key too"
         raise ConnectionError(f"{files}: {reason(error)}; {remedy}") from error
     return context
 
 
 def is_loopback(address: str) -> bool:
-    """Whether nobody else can listen in on the way there (RFC 6890, 2.2)."""
+    """Whether connections to an address stay on this machine (RFC 6890, 2.2)."""
     return address.startswith(("127.", "::ffff:127.")) or address == "::1"
 
 
 def reason(error: Exception) -> str:
-    """What the system says about an error, without its number."""
+    """An error in the system's words, without its number."""
     return getattr(error, "verify_message", None) or getattr(error, "strerror", None) or str(error)
 
 
-# ---- for scripts
+# ---- The terminal: output made safe, telnet, an interactive session
 
-ERROR_MARK = "*** "
-ERROR_LINE = re.compile(r"^(\*\*\* .*\n?)", re.MULTILINE)
+STDIN, STDOUT, STDERR = 0, 1, 2
+KILLED = 128  # plus a signal's number: the exit status that shells give a program ended by that signal
+LEAVING_SIGNALS = signal.SIGTERM, signal.SIGHUP  # in a session, Ctrl-C is a key like any other
 
-# What a terminal acts on instead of showing it: controls but tab and newline, the marks that reorder a line
-# (Unicode UAX #9), and the surrogates that stand for bytes which were not UTF-8.
+# What a terminal obeys instead of showing it: controls except tab and newline, the marks that reorder a line
+# (Unicode UAX #9), and the surrogates that stand for bytes outside UTF-8.
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def run(
-    client: Client, commands: Iterable[str], as_json: bool = False, reports: bool = False, stops: bool = False
-) -> int:
-    """Run commands one by one over one connection, show what they say, and return the highest status.
-
-    `reports` tells each one's on stderr; `stops` at the first that fails.
-    """
-    leave_upon_signals()
-    worst = 0
-    with client:
-        for command in commands:
-            status = run_one(client, command, as_json)
-            if reports:
-                write(STDERR, f"[{status}] {command}\n")
-            worst = max(worst, status)
-            if stops and status:
-                break
-    return worst
-
-
-def run_one(client: Client, command: str, as_json: bool) -> int:
-    """Run a command, show what it says as it comes, and return its status.
-
-    What ends this program meanwhile, be it Ctrl-C or that nobody reads the output, ends the command there first.
-    """
-    params = {"line": command, "stream": True, "json": as_json}
-    with contextlib.closing(Output()) as output:
-        try:
-            return show(client, client._begin("shell.execute", params), output)
-        except (KeyboardInterrupt, SystemExit):
-            signal.signal(signal.SIGALRM, leave)
-            signal.setitimer(signal.ITIMER_REAL, CANCEL_SECONDS)
-            with contextlib.suppress(OSError, SystemExit):  # the latter is the alarm's
-                for number in list(client._messages) if client._server else ():
-                    client._cancel(number)
-                    show(client, number, output)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            raise
-
-
-def show(client: Client, number: int, output: Output) -> int:
-    """Show what a command prints up to its end, and return its status."""
-    while True:
-        match client._message(number):
-            case {"method": _, "params": {"value": str(piece)}}:
-                output.write(piece)
-            case {"error": {"code": code}} if code == NOT_LOGGED_IN:
-                remedy = "give a token, in SMANAGER_TOKEN or with --token-file"
-                raise ConnectionError(f"SManager at {client._place} asks who you are: {remedy}")
-            case {"error": {"code": code, "message": str(message)}}:
-                if code != CANCELLED:  # else the command itself has said so
-                    output.write(f"{ERROR_MARK}{message}\n")
-                return FAILED
-            case message:
-                reply = client._reply(message.get("result"))
-                output.write(reply)
-                return reply.status
-
-
-class Output:
-    """What a command prints, piece by piece: lines that begin with ERROR_MARK go to stderr."""
-
-    def __init__(self) -> None:
-        self._held = ""  # the beginning of a line, as long as it may become either
-        self._goes_on: int | None = None  # where the line goes that was cut
-
-    def write(self, piece: str) -> None:
-        text = self._held + piece
-        if self._goes_on is not None:
-            rest, newline, text = text.partition("\n")
-            write(self._goes_on, rest + newline)
-            if not newline:
-                return
-        last = text.rpartition("\n")[2]
-        self._held = last if len(last) < len(ERROR_MARK) and ERROR_MARK.startswith(last) else ""
-        for index, part in enumerate(ERROR_LINE.split(text.removesuffix(self._held))):
-            write(STDERR if index % 2 else STDOUT, part)  # every other part is an error line
-        is_cut = last != self._held
-        self._goes_on = (STDERR if last.startswith(ERROR_MARK) else STDOUT) if is_cut else None
-
-    def close(self) -> None:
-        """The command has ended."""
-        write(STDOUT, self._held)
-        self._held = ""
-
-
-SHELL_WORD = re.compile(r"""\s*((?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+)\s""", re.DOTALL)
-"""A word of a shell's line that is finished."""
-
-
-def words_for(line: str) -> int:
-    """Print what the last word of a shell's line could be, one to a line; the line begins with this program's name."""
-    options = parser()._option_string_actions
-    own: list[str] = []  # this program's name, and its options
-    end, takes_any = 0, True  # the next word is one of those, however it begins
-    while (word := SHELL_WORD.match(line, end)) and (takes_any or (word[1].startswith("-") and own[-1] != "--")):
-        own += shlex.split(word[1])
-        takes_any = not takes_any and word[1] in options and options[word[1]].nargs is None
-        end = word.end()
-    rest = line[end:].lstrip()
-    matches: Iterable[str] = ()
-    if not takes_any and rest.startswith("-") and own[-1] != "--":
-        matches = [name for name in options if name.startswith(rest) and options[name].help != argparse.SUPPRESS]
-    elif not takes_any:
-        with client_for(parser().parse_args(own[1:])) as client:
-            matches = client.call("shell.complete", rest)["matches"]
-    write(STDOUT, "".join(f"{word}\n" for word in matches))
-    return 0
-
-
-def write(descriptor: int, text: str) -> None:
-    """Write a service's text: as it is, or on a terminal with all that the terminal would act on escaped."""
-    if os.isatty(descriptor):
-        text = UNSAFE.sub(lambda unsafe: ascii(unsafe[0])[1:-1], text.replace("\r\n", "\n"))
-    try:
-        data = text.encode("utf-8", "surrogateescape")  # bytes that were no UTF-8 become themselves again
-    except UnicodeEncodeError:  # JSON may also carry surrogates that never were bytes
-        data = text.encode("utf-8", "replace")
-    write_bytes(descriptor, data)
-
-
-def write_bytes(descriptor: int, data: bytes) -> None:
-    """Write all of it, past Python's buffers, which would complain of a closed pipe once more at exit.
-
-    Raises SystemExit when nobody reads it any more (quietly), or when it cannot be written.
-    """
-    rest = memoryview(data)
-    try:
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-    except BrokenPipeError:
-        raise SystemExit(KILLED + signal.SIGPIPE) from None
-    except OSError as error:
-        raise SystemExit(f"tshell: cannot write the output: {reason(error)}") from None
-
-
-# ---- for people
 
 IAC, SB, SE = b"\xff", b"\xfa", b"\xf0"
 WILL, WONT, DO, DONT = b"\xfb", b"\xfc", b"\xfd", b"\xfe"
@@ -533,35 +378,141 @@ SEQUENCE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""Telnet as RFC 854 and 855 have it; a subnegotiation also ends where another sequence begins within it."""
+"""Telnet as in RFC 854 and 855; a subnegotiation also ends where another sequence begins within it."""
 
-PASTE_MARKS_ON, PASTE_MARKS_OFF = b"\x1b[?2004h", b"\x1b[?2004l"  # the one mode that SManager sets
+SUBNEGOTIATION_LIMIT = 256  # bytes of an unfinished telnet sequence; the one that SManager sends has 6
+OUTGOING_LIMIT = 64 * 1024  # bytes kept for a server that does not read, before the keyboard has to wait
 LEAVE_KEY = b"\x1d"  # Ctrl-], as in every telnet
-LEAVING_SIGNALS = signal.SIGTERM, signal.SIGHUP  # Ctrl-C is a key like any other here
+PASTE_MARKS_ON, PASTE_MARKS_OFF = b"\x1b[?2004h", b"\x1b[?2004l"  # the only terminal mode that SManager sets
+
+
+def write(descriptor: int, text: str) -> None:
+    """Write a service's text: unchanged, or on a terminal with everything escaped that the terminal would obey."""
+    if os.isatty(descriptor):
+        text = UNSAFE.sub(lambda unsafe: ascii(unsafe[0])[1:-1], text.replace("\r\n", "\n"))
+    try:
+        data = text.encode("utf-8", "surrogateescape")  # surrogates become the non-UTF-8 bytes that they stand for
+    except UnicodeEncodeError:  # JSON may also carry surrogates that never were bytes
+        data = text.encode("utf-8", "replace")
+    write_bytes(descriptor, data)
+
+
+def write_bytes(descriptor: int, data: bytes) -> None:
+    """Write all the data, past Python's buffers, which would complain about a closed pipe again at exit.
+
+    Raises SystemExit: silently if the reader has closed the pipe, with a message if writing fails.
+    """
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    except BrokenPipeError:
+        raise SystemExit(KILLED + signal.SIGPIPE) from None
+    except OSError as error:
+        raise SystemExit(f"tshell: cannot write the output: {reason(error)}") from None
+
+
+def leave_upon_signals() -> None:
+    """Let the leaving signals end the program in order."""
+    for number in LEAVING_SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, leave)
+
+
+def leave(number: int, _frame: object) -> None:
+    """End the program; the leaving signals often come in pairs, so ignore a second one on the way out."""
+    for leaving in LEAVING_SIGNALS:
+        signal.signal(leaving, signal.SIG_IGN)
+    raise SystemExit(KILLED + number)
+
+
+class Interaction:
+    """Joins the terminal to a telnet server until the server closes the connection or the user types Ctrl-]."""
+
+    def __init__(self, server: socket.socket, login: str) -> None:
+        self._server = server
+        self._telnet = Telnet(terminal_type(), os.get_terminal_size(STDIN))
+        self._outgoing = bytearray(login.encode() + self._telnet.OPENING)
+        self._shown = b"\n"  # the end of the output
+        self._paste_marks = False  # whether the server has set that mode
+        self._decrypted: Callable[[], int] = getattr(server, "pending", lambda: 0)  # bytes that select does not see
+        self._not_ready: tuple[type[OSError], ...] = (BlockingIOError,)  # raised by a transfer that has to wait
+        if hasattr(server, "pending"):
+            import ssl
+
+            self._not_ready = ssl.SSLWantReadError, ssl.SSLWantWriteError
+        server.setblocking(False)  # a server that does not read must not keep the user from leaving
+
+    def run(self) -> None:
+        """Pass keys and output on. Raises OSError when the connection is lost."""
+        with signals() as signalled, raw_terminal() as restore:
+            try:
+                while self._turn(signalled, restore):
+                    pass
+            finally:
+                # The server can no longer reset its mode, and the next prompt needs a line of its own.
+                last = PASTE_MARKS_OFF * self._paste_marks + (b"\r" if self._shown.endswith(b"\n") else b"\r\n")
+                with contextlib.suppress(OSError):  # the terminal may have been hung up
+                    os.write(STDOUT, last)
+
+    def _turn(self, signalled: socket.socket, restore: Callable[[], None]) -> bool:
+        """Wait for events and handle them; return whether the session continues."""
+        server, keyboard = self._server.fileno(), [STDIN] if len(self._outgoing) < OUTGOING_LIMIT else []
+        sources, sinks = [server, signalled.fileno(), *keyboard], [server] if self._outgoing else []
+        readable, writable, _ = select.select(sources, sinks, [], 0 if self._decrypted() else None)
+        if signalled.fileno() in readable:
+            signalled.recv(CHUNK)
+            self._outgoing += self._telnet.resize(os.get_terminal_size(STDIN))
+        if (server in readable or self._decrypted()) and not self._show_output():
+            return False
+        if self._telnet.lines_are_edited_here:
+            restore()
+        if STDIN in readable:
+            keys = os.read(STDIN, CHUNK)
+            if not keys or LEAVE_KEY in keys:
+                return False
+            self._outgoing += keys.replace(IAC, IAC + IAC).replace(b"\r", b"\r\0")  # no bare CR (RFC 854)
+        if writable:
+            with contextlib.suppress(*self._not_ready):
+                del self._outgoing[: self._server.send(self._outgoing)]
+        return True
+
+    def _show_output(self) -> bool:
+        """Show what the server sent; return False if it closed the connection."""
+        try:
+            data = self._server.recv(CHUNK)
+        except self._not_ready:
+            return True
+        if not data and not self._telnet.requests:  # it has said why, or is not an SManager
+            raise ConnectionError("it closed the connection at once")
+        text, answers = self._telnet.receive(data)
+        if len(self._outgoing) < OUTGOING_LIMIT:  # a server that only asks and never reads gets no more answers
+            self._outgoing += answers
+        write_bytes(STDOUT, text)
+        self._shown = self._shown[-len(PASTE_MARKS_ON) :] + text  # joins a mark that came in two pieces
+        self._paste_marks = self._paste_marks or PASTE_MARKS_ON in self._shown
+        return bool(data)
 
 
 class Telnet:
-    """The client's half of the telnet protocol: bytes in, bytes out, and no I/O.
+    """The client's half of telnet, without I/O. The server echoes and edits: keys and output pass through unchanged."""
 
-    The server echoes and edits, so what is typed and what is shown passes through as it is.
-    """
-
-    # The client speaks first: to a silent one the server would wait a moment before it offers anything.
+    # The client speaks first: the server would wait a moment for a silent one before making its offers.
     OPENING = IAC + WILL + NAWS + IAC + WILL + TTYPE + IAC + DO + ECHO + IAC + DO + SGA
     AGREED = frozenset({DO + NAWS, DO + TTYPE, WILL + ECHO, WILL + SGA})
 
     def __init__(self, terminal: str, size: os.terminal_size) -> None:
         self._terminal = terminal
         self._size = size
-        self.requests: set[bytes] = set()  # those that were met, so that none is answered twice
         self._unfinished = b""
+        self.requests: set[bytes] = set()  # all received so far, so that none is answered twice
         self.lines_are_edited_here = False
-        """Whether the server leaves that to the terminal, as it does where $TERM is `dumb`."""
+        """Whether the server leaves editing to the terminal, as it does when $TERM is `dumb`."""
 
     def receive(self, data: bytes) -> tuple[bytes, bytes]:
-        """Take bytes from the server, split anywhere; return the text to show, and what to answer.
+        """Take bytes from the server, split anywhere; return the text to show and the answers to send.
 
-        Raises ConnectionError when a sequence does not end within SUBNEGOTIATION_LIMIT bytes.
+        Raises ConnectionError if a sequence does not end within SUBNEGOTIATION_LIMIT bytes.
         """
         text, answers = bytearray(), bytearray()
         data, self._unfinished = self._unfinished + data, b""
@@ -584,10 +535,10 @@ class Telnet:
 
     def _negotiate(self, verb: bytes, option: bytes) -> bytes:
         request = verb + option
-        if request == DO + TIMING_MARK:  # a mark in the stream, not a state: each is waited for (RFC 860)
+        if request == DO + TIMING_MARK:  # a mark in the stream, not a state: answer every one (RFC 860)
             return IAC + WONT + TIMING_MARK
-        # Only what is new gets an answer, or two ends could answer each other for ever (RFC 1143). DONT and
-        # WONT only decline what OPENING offered; SManager takes back one thing that it has agreed to, its echo.
+        # Answer only what is new, or two ends could answer each other for ever (RFC 1143). DONT and WONT only
+        # decline what OPENING offered; the one agreement that SManager takes back is its echo.
         if request == WONT + ECHO:
             self.lines_are_edited_here = True
         if request in self.requests or verb in (DONT, WONT):
@@ -598,103 +549,29 @@ class Telnet:
         return self.resize(self._size) if option == NAWS else b""
 
     def resize(self, size: os.terminal_size) -> bytes:
-        """Return what tells the server the window's size (RFC 1073): nothing before it asked."""
+        """Return the message that tells the server the window's size (RFC 1073); empty until the server asks."""
         self._size = size
         if DO + NAWS not in self.requests:
             return b""
         return IAC + SB + NAWS + struct.pack("!HH", *size).replace(IAC, IAC + IAC) + IAC + SE
 
-    @staticmethod
-    def typed(keys: bytes) -> bytes:
-        """Return keys as they go on the wire: a bare CR has no place in telnet (RFC 854)."""
-        return keys.replace(IAC, IAC + IAC).replace(b"\r", b"\r\0")
-
 
 def terminal_type() -> str:
-    """What the server is told: under NO_COLOR (https://no-color.org) a terminal that has none."""
+    """The terminal's type as told to the server: one without colours under NO_COLOR (https://no-color.org)."""
     name = os.environ.get("TERM") or "vt100"
     return "vt100" if os.environ.get("NO_COLOR") and name != "dumb" else name
 
 
-def interact(client: Client) -> None:
-    """Open a session on the terminal."""
-    with client._connect() as server, client._losing():
-        write(STDOUT, f"Connected to {client._place}; Ctrl-] leaves.\n")
-        join(server, client._first.encode())
-
-
-def join(server: socket.socket, first: bytes) -> None:
-    """Join the terminal to the server, until one of them closes or Ctrl-] is typed; `first` goes before all else."""
-    telnet = Telnet(terminal_type(), os.get_terminal_size(STDIN))
-    outgoing = bytearray(first + telnet.OPENING)
-    shown, paste_marks = b"\n", False
-    server.setblocking(False)  # a server that does not read must not keep anybody from leaving
-    waits = not_yet(server)
-    decrypted: Callable[[], int] = getattr(server, "pending", lambda: 0)  # bytes that select does not see
-    with signals() as signalled, raw_terminal() as restore:
-        try:
-            while True:
-                sources: list[int | socket.socket] = [server, signalled]
-                if len(outgoing) < OUTGOING_LIMIT:
-                    sources.append(STDIN)
-                writing = [server] if outgoing else []
-                readable, writable, _ = select.select(sources, writing, [], 0 if decrypted() else None)
-                if signalled in readable:
-                    signalled.recv(CHUNK)
-                    outgoing += telnet.resize(os.get_terminal_size(STDIN))
-                if server in readable or decrypted():
-                    data = None
-                    with contextlib.suppress(*waits):
-                        data = server.recv(CHUNK)
-                    if data == b"":
-                        if not telnet.requests:  # then it has said why, or it is none of ours
-                            raise ConnectionError("it closed the connection at once")
-                        return
-                    text, answers = telnet.receive(data or b"")
-                    if len(outgoing) < OUTGOING_LIMIT:  # a server that only asks, and never reads, gets no more
-                        outgoing += answers
-                    write_bytes(STDOUT, text)
-                    if telnet.lines_are_edited_here:
-                        restore()
-                    shown = shown[-len(PASTE_MARKS_ON) :] + text  # what was split is seen whole
-                    paste_marks = paste_marks or PASTE_MARKS_ON in shown
-                if STDIN in readable:
-                    keys = os.read(STDIN, CHUNK)
-                    if not keys or LEAVE_KEY in keys:
-                        return
-                    outgoing += telnet.typed(keys)
-                if writable:
-                    with contextlib.suppress(*waits):
-                        del outgoing[: server.send(outgoing)]
-        finally:
-            # The server cannot take its mode back any more, and what comes next begins a line of its own.
-            last = (PASTE_MARKS_OFF if paste_marks else b"") + (b"\r" if shown.endswith(b"\n") else b"\r\n")
-            with contextlib.suppress(OSError):  # a terminal that was hung up
-                os.write(STDOUT, last)
-
-
-def not_yet(server: socket.socket) -> tuple[type[OSError], ...]:
-    """What is raised where a transfer has to wait: a record of TLS comes and goes whole."""
-    if not hasattr(server, "pending"):
-        return (BlockingIOError,)
-    import ssl
-
-    return ssl.SSLWantReadError, ssl.SSLWantWriteError
-
-
 @contextlib.contextmanager
 def raw_terminal() -> Iterator[Callable[[], None]]:
-    """Pass every key on as it is typed, and echo none; the terminal is as before on every way out.
-
-    Yields what brings that back early.
-    """
+    """Put the terminal into raw mode, without echo, until the body ends; yields a function that restores it early."""
     before = termios.tcgetattr(STDIN)
 
     def restore() -> None:
-        with contextlib.suppress(termios.error):  # a terminal that was hung up
+        with contextlib.suppress(termios.error):  # the terminal may have been hung up
             termios.tcsetattr(STDIN, termios.TCSANOW, before)
 
-    # Now, rather than when all output has gone: a terminal that is stuck or gone would never let go.
+    # TCSANOW: waiting for pending output would hang on a terminal that is stuck or gone.
     try:
         tty.setraw(STDIN, termios.TCSANOW)
         yield restore
@@ -704,11 +581,11 @@ def raw_terminal() -> Iterator[Callable[[], None]]:
 
 @contextlib.contextmanager
 def signals() -> Iterator[socket.socket]:
-    """Let signals end the program in order, and make a socket readable when one came: a resize is one."""
+    """Let signals end the program in order; yields a socket that becomes readable upon any, resizes included."""
     readable, wakeup = socket.socketpair()
     with readable, wakeup:
         wakeup.setblocking(False)
-        # Also for those that leave: one that comes just before `select` would else wait for the next key.
+        # For the leaving signals too: one just before `select` would otherwise wait for the next key.
         signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGWINCH, lambda _number, _frame: None)
         leave_upon_signals()
@@ -718,32 +595,47 @@ def signals() -> Iterator[socket.socket]:
             signal.set_wakeup_fd(-1)
 
 
-def leave_upon_signals() -> None:
-    """Let signals end the program in order."""
-    for number in LEAVING_SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, leave)
+# ---- The command line: one command, scripts, completion, options
 
+NO_SERVER = 3  # the exit status when no server answers, or it refuses the client
+CANCEL_SECONDS = 2.0  # how long Ctrl-C waits for the server to end the command
+ERROR_LINE = re.compile(r"^(\*\*\* .*\n?)", re.MULTILINE)
 
-def leave(number: int, _frame: object) -> None:
-    """End the program; the signals that often come in pairs may not cut short its way out."""
-    for leaving in LEAVING_SIGNALS:
-        signal.signal(leaving, signal.SIG_IGN)
-    raise SystemExit(KILLED + number)
+SHELL_WORD = re.compile(r"""\s*((?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+)\s""", re.DOTALL)
+"""A finished word of a shell's command line."""
 
-
-# ---- the command line
+# Each script runs the program that is being completed, which need not be in $PATH.
+COMPLETIONS = {
+    "bash": """_tshell() {
+    local index
+    mapfile -t COMPREPLY < <("${1/#\\~\\//$HOME/}" --words "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+    for index in "${!COMPREPLY[@]}"; do printf -v "COMPREPLY[index]" %q "${COMPREPLY[index]}"; done
+}
+complete -o nosort -F _tshell tshell tshell.py
+""",
+    "zsh": """#compdef tshell tshell.py
+_tshell() { compadd -- ${(f)"$($~words[1] --words "${(j: :)words[1,CURRENT-1]} $PREFIX" 2>/dev/null)"} }
+compdef _tshell tshell tshell.py
+""",
+    "fish": """function __tshell
+    set -l program (string replace -r '^~/' "$HOME/" -- (commandline -opc)[1])
+    $program --words (commandline -cp | string collect) 2>/dev/null
+end
+complete -c tshell -c tshell.py -f -a '(__tshell)'
+""",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the client with the given arguments, else those of the command line; return its exit status."""
+    """Run the client with the given arguments, by default those of the command line; return its exit status."""
     options = parser().parse_args(arguments)
-    words: list[str] = options.command[options.command[:1] == ["--"] :]
-    if options.complete:
-        write(STDOUT, COMPLETIONS[options.complete])
-        return 0
     try:
-        return words_for(options.words) if options.words is not None else serve(client_for(options), options, words)
+        if options.complete:
+            write(STDOUT, COMPLETIONS[options.complete])
+            return 0
+        if options.words is not None:
+            return complete(options.words)
+        return serve(client_for(options), options)
     except (CallError, OSError) as error:
         write(STDERR, f"tshell: {error}\n")
         return FAILED if isinstance(error, CallError) else NO_SERVER
@@ -751,30 +643,156 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return KILLED + signal.SIGINT
 
 
+def serve(client: Client, options: argparse.Namespace) -> int:
+    """Run the command given as words, or else open a session or run the commands on stdin; return the exit status."""
+    words: list[str] = options.command[options.command[:1] == ["--"] :]
+    if options.ssh and (line := os.environ.get("SSH_ORIGINAL_COMMAND")):
+        return run(client, [line], options)
+    reports = words == ["-"]
+    if words and not reports:
+        return run(client, [words[0] if len(words) == 1 else shlex.join(words)], options)
+    if os.isatty(STDIN) and not reports:
+        return interact(client.endpoint)
+    with open(STDIN, encoding="utf-8", errors="surrogateescape", closefd=False) as script:
+        commands = (line for line in map(str.strip, script) if line and not line.startswith("#"))
+        return run(client, commands, options, reports)
+
+
+def interact(endpoint: Endpoint) -> int:
+    """Run a session on the terminal. Raises ConnectionError if the connection fails or is lost."""
+    with endpoint.connect() as server:
+        write(STDOUT, f"Connected to {endpoint.name}; Ctrl-] leaves.\n")
+        try:
+            Interaction(server, endpoint.login).run()
+        except OSError as error:
+            raise endpoint.lost(reason(error)) from error
+    return 0
+
+
+def run(client: Client, commands: Iterable[str], options: argparse.Namespace, reports: bool = False) -> int:
+    """Run commands in turn over one connection; return the highest status. `reports` writes each status to stderr."""
+    leave_upon_signals()
+    worst = 0
+    with client:
+        for command in commands:
+            status = run_one(client, command, options.json)
+            if reports:
+                write(STDERR, f"[{status}] {command}\n")
+            worst = max(worst, status)
+            if options.stop and status:
+                break
+    return worst
+
+
+def run_one(client: Client, command: str, as_json: bool) -> int:
+    """Run a command, show its output as it comes, and return its status.
+
+    If Ctrl-C, a signal or a closed pipe ends this program meanwhile, end the command on the server first.
+    """
+    params = {"line": command, "stream": True, "json": as_json}
+    with contextlib.closing(SplitOutput()) as output:
+        try:
+            return show(client, client.begin("shell.execute", params), output)
+        except (KeyboardInterrupt, SystemExit):
+            signal.signal(signal.SIGALRM, leave)
+            signal.setitimer(signal.ITIMER_REAL, CANCEL_SECONDS)
+            with contextlib.suppress(OSError, SystemExit):  # SystemExit: the alarm's
+                for number in list(client.running):
+                    client.cancel(number)
+                    show(client, number, output)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise
+
+
+def show(client: Client, number: int, output: SplitOutput) -> int:
+    """Show a command's output to its end; return the command's status."""
+    while True:
+        match client.next_message(number):
+            case {"method": _, "params": {"value": str(piece)}}:
+                output.write(piece)
+            case {"error": {"code": code}} if code == NOT_LOGGED_IN:
+                remedy = "give a token in SMANAGER_TOKEN or with --token-file"
+                raise ConnectionError(f"SManager at {client.endpoint.name} requires a login; {remedy}")
+            case {"error": {"code": code, "message": str(message)}}:
+                if code != CANCELLED:  # a cancelled command says so itself
+                    output.write(f"{ERROR_MARK}{message}\n")
+                return FAILED
+            case answer:
+                reply = client.reply(answer.get("result"))
+                output.write(reply)
+                return reply.status
+
+
+class SplitOutput:
+    """A command's output, written piece by piece: lines that begin with ERROR_MARK go to stderr, others to stdout."""
+
+    def __init__(self) -> None:
+        self._held = ""  # the beginning of a line that may still become either
+        self._continues: int | None = None  # the descriptor that gets the rest of an unfinished line
+
+    def write(self, piece: str) -> None:
+        text = self._held + piece
+        if self._continues is not None:
+            rest, newline, text = text.partition("\n")
+            write(self._continues, rest + newline)
+            if not newline:
+                return
+        last = text.rpartition("\n")[2]
+        self._held = last if len(last) < len(ERROR_MARK) and ERROR_MARK.startswith(last) else ""
+        for index, part in enumerate(ERROR_LINE.split(text.removesuffix(self._held))):
+            write(STDERR if index % 2 else STDOUT, part)  # every other part is an error line
+        self._continues = None if last == self._held else STDERR if last.startswith(ERROR_MARK) else STDOUT
+
+    def close(self) -> None:
+        """Write the end of the output, if it is held."""
+        write(STDOUT, self._held)
+
+
+def complete(line: str) -> int:
+    """Print the completions of a shell's command line, one per line; the line begins with this program's name."""
+    options = {flag: details for flags, details in OPTIONS.items() for flag in flags}
+    own: list[str] = []  # this program's name and its options, without the command
+    end, takes_any = 0, True  # whether the next word is one of those, however it begins
+    while (word := SHELL_WORD.match(line, end)) and (takes_any or (word[1].startswith("-") and own[-1] != "--")):
+        own += shlex.split(word[1])
+        takes_any = not takes_any and word[1] in options and "action" not in options[word[1]]
+        end = word.end()
+    rest = line[end:].lstrip()
+    matches: Iterable[str] = ()
+    if not takes_any and rest.startswith("-") and own[-1] != "--":
+        visible = (flag for flag, details in options.items() if details["help"] != argparse.SUPPRESS)
+        matches = [flag for flag in visible if flag.startswith(rest)]
+    elif not takes_any:
+        with client_for(parser().parse_args(own[1:])) as client:
+            matches = client.call("shell.complete", rest)["matches"]
+    write(STDOUT, "".join(f"{word}\n" for word in matches))
+    return 0
+
+
 def client_for(options: argparse.Namespace) -> Client:
-    """The connection that the options ask for, else the environment."""
+    """The client for the server that the options name, or else the environment."""
     environment = os.environ.get
     is_tcp = any((options.host, options.port, options.tls, options.ca, options.cert, options.key))
     if options.unix and is_tcp:
-        parser().error("--unix is a place of its own: say it without -H, -p and --tls")
+        parser().error("--unix cannot be combined with -H, -p, --tls, --ca, --cert or --key")
     try:
         return Client(
             options.host or environment("SMANAGER_HOST") or HOST,
-            options.port or port_number(environment("SMANAGER_PORT") or PORT),
+            options.port or port_number(environment("SMANAGER_PORT") or str(PORT)),
             unix=options.unix or ("" if is_tcp else environment("SMANAGER_UNIX", "")),
             tls=options.tls or environment("SMANAGER_TLS", "0") not in ("", "0"),
             ca=options.ca,
             cert=options.cert,
             key=options.key,
             token=token_for(options),
-            behalf=ssh_user() if options.ssh else "",
+            behalf=ssh_requester() if options.ssh else "",
         )
     except (ValueError, argparse.ArgumentTypeError) as error:
         parser().error(str(error))
 
 
 def token_for(options: argparse.Namespace) -> str | None:
-    """The token, from the environment or a file. Raises ConnectionError where others could know what the file holds."""
+    """The token from the environment or a file, if any. Raises ConnectionError if others could know the file's."""
     path = options.token_file
     if not path and (token := os.environ.get("SMANAGER_TOKEN")):
         return token
@@ -782,99 +800,86 @@ def token_for(options: argparse.Namespace) -> str | None:
         return None
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), errors="replace") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077 or found.st_uid != os.geteuid():
-                raise PermissionError("others may read it, or it is none of yours")
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077 or status.st_uid != os.geteuid():
+                raise PermissionError("others may read it, or own it")
             return file.read(CHUNK).strip()
     except FileNotFoundError:
-        raise ConnectionError(f"{path}: there is no such file; it would hold a token") from None
+        raise ConnectionError(f"{path}: no such file; it should hold a token") from None
     except OSError as error:
-        remedy = f"a token's file is a regular one of yours, with mode 0600: chmod 600 {path}"
+        remedy = f"a token file should be a regular file of yours with mode 0600: chmod 600 {path}"
         raise ConnectionError(f"{path}: {reason(error)}; {remedy}") from error
 
 
-def ssh_user() -> str:
-    """For whom sshd has started this: a name, and the address that it came from, as far as sshd tells them."""
+def ssh_requester() -> str:
+    """The person on whose behalf sshd runs this: a name and the address it came from, if sshd gives them."""
     address = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
-    name = os.environ.get("SMANAGER_USER") or key_name()
+    name = os.environ.get("SMANAGER_USER") or ssh_key_name()
     return f"{name[: NAME_LIMIT - len(address) - 2]}[{address}]" if address else name
 
 
-def key_name() -> str:
-    """The comment of the key that was used, or its fingerprint, where sshd tells which one was (ExposeAuthInfo)."""
-    from pathlib import Path  # seldom needed, and slow to import
-
-    told = known = ""
-    with contextlib.suppress(OSError):
-        told = Path(os.environ.get("SSH_USER_AUTH", "")).read_text(errors="replace")
-        known = Path("~/.ssh/authorized_keys").expanduser().read_text(errors="replace")
-    for key in re.findall(r"^publickey (\S+ \S+)$", told, re.MULTILINE):
-        words = re.escape(key).replace("\\ ", r"[ \t]+")
-        if line := re.search(rf"^(?![ \t]*#)(?:.*[ \t])?{words}[ \t]+(\S.*)$", known, re.MULTILINE):
-            return line[1].strip()
-        return fingerprint(key.split()[1])
-    return ""
-
-
-def fingerprint(key: str) -> str:
-    """What `ssh-keygen -l` calls a key; nothing where it is none."""
-    import base64  # as above
+def ssh_key_name() -> str:
+    """The comment or fingerprint of the key that logged in, if sshd tells which one it was (ExposeAuthInfo)."""
+    import base64  # these are seldom needed, and slow to import
     import hashlib
+    from pathlib import Path
 
-    with contextlib.suppress(ValueError):
-        digest = hashlib.sha256(base64.b64decode(key)).digest()
-        return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+    used = authorized = ""
+    with contextlib.suppress(OSError):
+        used = Path(os.environ.get("SSH_USER_AUTH", "")).read_text(errors="replace")
+        authorized = Path("~/.ssh/authorized_keys").expanduser().read_text(errors="replace")
+    if not (key := re.search(r"^publickey (\S+ (\S+))$", used, re.MULTILINE)):
+        return ""
+    words = re.escape(key[1]).replace("\\ ", r"[ \t]+")
+    if line := re.search(rf"^(?![ \t]*#)(?:.*[ \t])?{words}[ \t]+(\S.*)$", authorized, re.MULTILINE):
+        return line[1].strip()
+    with contextlib.suppress(ValueError):  # not base64
+        digest = base64.b64encode(hashlib.sha256(base64.b64decode(key[2])).digest())
+        return f"SHA256:{digest.decode().rstrip('=')}"
     return ""
-
-
-def serve(client: Client, options: argparse.Namespace, words: Sequence[str]) -> int:
-    """Run the command that the words are; without one open a session, or take commands from stdin."""
-    if options.ssh and (line := os.environ.get("SSH_ORIGINAL_COMMAND")):
-        return run(client, [line], options.json)
-    reports = words == ["-"]
-    if words and not reports:
-        return run(client, [words[0] if len(words) == 1 else shlex.join(words)], options.json)
-    if os.isatty(STDIN) and not reports:
-        interact(client)
-        return 0
-    with open(STDIN, encoding="utf-8", errors="surrogateescape", closefd=False) as script:
-        commands = (line for line in map(str.strip, script) if line and not line.startswith("#"))
-        return run(client, commands, options.json, reports, options.stop)
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options, which come before the command's words: what follows the first word is the command's."""
-    parser = argparse.ArgumentParser(
-        prog="tshell",
-        allow_abbrev=False,
-        description="Talk to SManager: give a command and leave, or, without one, open a session.",
-        epilog="A single WORD is a whole command line. Exit status: 0 done, 1 failed, 2 unknown command or "
-        "wrong arguments, 3 no server, or not let in. SMANAGER_HOST, _PORT, _UNIX, _TLS=1, _TOKEN_FILE and "
-        "SMANAGER_TOKEN, a token itself, change the defaults.",
-    )
-    add = parser.add_argument
-    add("-H", "--host", help=f"where SManager runs ({HOST})")
-    add("-p", "--port", type=port_number, help=f"the port it listens on ({PORT})")
-    add("--unix", metavar="PATH", help="the unix socket it listens on, instead of those")
-    add("--tls", action="store_true", help="speak TLS, and check its certificate")
-    add("--ca", default="", metavar="FILE", help="the authority of that, instead of the system's")
-    add("--cert", default="", metavar="FILE", help="a certificate that says who you are")
-    add("--key", default="", metavar="FILE", help="its key")
-    add("--token-file", metavar="FILE", help="a token to log in with, in a file that only you may read")
-    add("--ssh", action="store_true", help="for sshd's forced commands: the command is $SSH_ORIGINAL_COMMAND")
-    add("-e", "--stop", action="store_true", help="of several commands, run none after the first that fails")
-    add("--json", action="store_true", help="answers in JSON, as with `--json` behind each command")
-    add("--complete", choices=COMPLETIONS, help="print a completion script for this shell")
-    add("--words", metavar="LINE", help=argparse.SUPPRESS)
-    add("command", nargs=argparse.REMAINDER, metavar="WORD", help="the command; else those on stdin, as with `-`")
-    return parser
 
 
 def port_number(text: str) -> int:
-    """Read a port; raises ArgumentTypeError."""
+    """Read a port. Raises ArgumentTypeError."""
     if not (text.isdecimal() and len(text) <= 5 and 0 < int(text) < 65536):
-        raise argparse.ArgumentTypeError(f"-p or SMANAGER_PORT is {text!r}, not a number from 1 to 65535")
+        raise argparse.ArgumentTypeError(f"-p or SMANAGER_PORT is {text!r}; should be a number from 1 to 65535")
     return int(text)
+
+
+OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
+    ("-h", "--help"): {"action": "help", "help": "show this help message and exit"},
+    ("-H", "--host"): {"help": f"the host that SManager runs on ({HOST})"},
+    ("-p", "--port"): {"type": port_number, "help": f"the port that it listens on ({PORT})"},
+    ("--unix",): {"metavar": "PATH", "help": "the unix socket that it listens on, instead of host and port"},
+    ("--tls",): {"action": "store_true", "help": "speak TLS, and verify the server's certificate"},
+    ("--ca",): {"default": "", "metavar": "FILE", "help": "the authority to trust, instead of the system's"},
+    ("--cert",): {"default": "", "metavar": "FILE", "help": "a certificate that says who you are"},
+    ("--key",): {"default": "", "metavar": "FILE", "help": "the certificate's key"},
+    ("--token-file",): {"metavar": "FILE", "help": "log in with the token in this file, which only you may read"},
+    ("--ssh",): {"action": "store_true", "help": "for sshd's forced commands: run $SSH_ORIGINAL_COMMAND"},
+    ("-e", "--stop"): {"action": "store_true", "help": "of several commands, run none after the first that fails"},
+    ("--json",): {"action": "store_true", "help": "print answers as JSON, as `--json` after each command does"},
+    ("--complete",): {"choices": COMPLETIONS, "help": "print a completion script for this shell"},
+    ("--words",): {"metavar": "LINE", "help": argparse.SUPPRESS},
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options, which come before the command: all words after its first belong to the command."""
+    parser = argparse.ArgumentParser(
+        prog="tshell",
+        allow_abbrev=False,
+        add_help=False,
+        description="Talk to SManager: run a command, or open a session if none is given.",
+        epilog="A single WORD is a whole command line. Exit status: 0 done, 1 failed, 2 unknown command or wrong "
+        "arguments, 3 no server or login refused. SMANAGER_HOST, _PORT, _UNIX, _TLS=1, _TOKEN_FILE and SMANAGER_TOKEN "
+        "(the token itself) change the defaults.",
+    )
+    for flags, details in OPTIONS.items():
+        parser.add_argument(*flags, **details)
+    command_help = "the command; without one, or with `-`, commands are read from stdin"
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="WORD", help=command_help)
+    return parser
 
 
 if __name__ == "__main__":

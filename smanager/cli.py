@@ -12,24 +12,31 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from smanager.access import audit
+from smanager.access import audit, origin
 from smanager.access.audit import Audit, Need
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
+from smanager.access.roles import Roles
 from smanager.access.users import UsersError, UsersFile
-from smanager.commands.record import CommandError
-from smanager.config import file as config
-from smanager.config.file import Config, ConfigError
+from smanager.commands.record import SHELLS_OWN, CommandError
+from smanager.config import options as command_line
+from smanager.config.file import ConfigError, read_file
 from smanager.config.listener import with_passed
+from smanager.config.options import Config, default_state_directory
 from smanager.logs.manager_log import log_to_stderr, write_all
 from smanager.server.listeners import Listeners
+from smanager.server.modes.script_login import LOGIN_WORDS
 from smanager.shells import pages, reference
-from smanager.shells.operations import RESERVED
 from smanager.shells.root import Shells
 from smanager.supervision.catalogue import Catalogue
-from smanager.supervision.manager import IncompleteError, Manager
+from smanager.supervision.commands.registry import ABOUT_SERVICES, OWN_COMMANDS
+from smanager.supervision.dispatch import Dispatcher
+from smanager.supervision.manager import Manager
+from smanager.supervision.reload import IncompleteError
+from smanager.supervision.reports import Notice, Tell
 from smanager.supervision.storage import Storage, StorageError, UnwritableError
 from smanager.system import orphans, systemd
+from smanager.system.errors import in_words
 from smanager.terminal.text import as_bytes
 
 
@@ -41,8 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if arguments[:1] in (["user"], ["token"]):
             from smanager.access import administration  # which the manager itself needs not
 
-            return administration.run(arguments, config.users_file, config.role_names)
-        options = config.read(arguments)
+            return administration.run(
+                arguments, lambda path: read_file(path).users_file, lambda path: read_file(path).role_names
+            )
+        options = command_line.read(arguments)
         log = log_to_stderr(options.verbose)
         if options.check:
             return asyncio.run(check(new_manager(options, Storage(None))))
@@ -51,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.console:
             from smanager.server import console  # readline only where somebody types
 
-            return console.run(new_manager(options, Storage(options.state_directory)), log)
+            manager = new_manager(options, Storage(options.state_directory))
+            return console.run(manager, Dispatcher(manager, OWN_COMMANDS), log)
         return asyncio.run(serve(options, log.say))
     except (ConfigError, CommandError, StorageError, UsersError) as error:
         print(f"smanager: {error}", file=sys.stderr)
@@ -69,7 +79,9 @@ def replace_closed_streams() -> None:
 
 
 def new_manager(options: Config, storage: Storage) -> Manager:
-    return Manager(Catalogue(options.services, RESERVED), storage, options.read_services, audit_for(options, storage))
+    catalogue = Catalogue(options.services, [*SHELLS_OWN, *OWN_COMMANDS, *LOGIN_WORDS])
+    roles = Roles(options.services.roles, ABOUT_SERVICES)
+    return Manager(catalogue, storage, options.read_services, audit_for(options, storage), roles)
 
 
 def audit_for(options: Config, storage: Storage) -> Audit:
@@ -82,7 +94,7 @@ def audit_for(options: Config, storage: Storage) -> Audit:
     try:
         return Audit(file, need, given.syslog)
     except OSError as error:
-        raise ConfigError(f"{file}: the audit journal cannot be written: {error.strerror}") from None
+        raise ConfigError(f"{file}: the audit journal cannot be written: {in_words(error)}") from None
 
 
 def storage_for(options: Config, name: str) -> Storage:
@@ -95,7 +107,7 @@ def storage_for(options: Config, name: str) -> Storage:
     is_picked = any(one.tcp and one.tcp[1] == 0 for one in options.listeners)
     if options.state_directory or (is_picked and "STATE_DIRECTORY" not in os.environ):
         return Storage(options.state_directory)
-    directory = config.default_state_directory(name)
+    directory = default_state_directory(name)
     try:
         return Storage(directory)
     except UnwritableError as error:
@@ -121,9 +133,9 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
     reloads: set[asyncio.Task[None]] = set()
     loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(asyncio.create_task(reload(manager))))
     try:
-        await manager.begin(Caller("the manager"))
+        await manager.begin(Caller(origin.MANAGER))
         if not manager.end.is_set():
-            await listeners.serve(Shells(manager), identities)
+            await listeners.serve(Shells(Dispatcher(manager, OWN_COMMANDS)), identities)
             say(f"listening on {', '.join(addresses)}")
             systemd.notify("READY=1", f"STATUS=listening on {', '.join(addresses)}")
         await manager.end.wait()
@@ -142,30 +154,30 @@ async def reload(manager: Manager) -> None:
     log = logging.getLogger("smanager")
     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
-        await manager.reload(Caller("SIGHUP"), lambda text: log.info("reload: %s", text))
+        await manager.reload(Caller(origin.SIGHUP), lambda report: log.info("reload: %s", report))
     except IncompleteError as error:
         log.error("reload: %s", error)
     except (ConfigError, CommandError) as error:
         log.error("reload: %s; everything is as it was", error)
     except Exception:
-        log.exception("reload: a mistake in SManager")
+        log.exception("reload: internal error")
     finally:
         systemd.notify("READY=1")
 
 
-def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: Callable[[str], object]) -> list[str]:
+def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: Tell) -> list[str]:
     """What a reload does besides: certificates are read again, and who may not be here any more has to go.
 
     Returns what could not be done.
     """
     for session in manager.sessions.all():
         if session.caller and not identities.still_holds(session.caller):
-            tell(f"end the session of {session.caller}: the user has changed")
+            tell(Notice(f"end the session of {session.caller}: the user has changed"))
             session.farewell("your user has changed: log in again")
-            manager.audit.kicked(session.caller, Caller("a reload"))
+            manager.audit.kicked(session.caller, Caller(origin.RELOAD))
     manager.jobs.end_those(lambda job: not identities.still_holds(job.caller), "its user has changed")
     manager.jobs.end_those(lambda job: not job.is_shown_to(job.caller), "it is not allowed any more")
-    return listeners.renew_certificates(tell)
+    return listeners.renew_certificates(lambda text: tell(Notice(text)))
 
 
 async def check(manager: Manager) -> int:
@@ -192,4 +204,4 @@ def write_out(text: str) -> None:
     except BrokenPipeError:
         pass  # a reader that has seen enough is no mistake
     except OSError as error:
-        raise CommandError(f"cannot write the output: {error.strerror}") from None
+        raise CommandError(f"cannot write the output: {in_words(error)}") from None

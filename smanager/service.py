@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar
 
 
@@ -68,10 +69,19 @@ class SService:
 
 T = TypeVar("T")
 
-SECRET = "smanager: written down nowhere"
+VIEW, OPERATE, ADMIN = "view", "operate", "admin"
+"""The roles that exist without being configured."""
+
+SECRET = "smanager: not in the audit journal"
+LINE = "smanager: the rest of the line"
 
 Secret = Annotated[T, SECRET]
 """An annotation that keeps an argument out of the audit journal: `password: Secret[str]`."""
+
+Line = Annotated[str, LINE]
+"""`text: Line` takes the rest of the line as typed, quotes and all; no parameter but options may follow."""
+
+NO_SHORT_FORMS: Mapping[str, str] = MappingProxyType({})
 
 Method = TypeVar("Method", bound=Callable[..., object])
 
@@ -82,31 +92,46 @@ def command(
     exclusive: bool = False,
     hidden: bool = False,
     aliases: Sequence[str] = (),
-    role: str = "",
+    role: str = OPERATE,
+    short: Mapping[str, str] = NO_SHORT_FORMS,
+    abbreviated: bool = True,
+    without_journal: bool = False,
 ) -> Callable[[Method], Method]:
     """Say of a `cmd_` method what its signature cannot.
 
-    `timeout`: seconds after which it is ended. `exclusive`: it never runs twice at a time. `hidden`: it is
-    listed nowhere. `aliases`: other names for it. `role`: the role that callers need; `view`, `operate` and
-    `admin` are there without being configured, and commands that ask for none are for `operate`.
+    Args:
+        timeout: seconds after which the command is ended
+        exclusive: the command never runs twice at a time
+        hidden: no list shows the command
+        aliases: other names for the command
+        role: the role that callers need: `view`, `operate`, `admin`, or one from the configuration
+        short: letters for options, such as `{"count": "n"}` for `-n` beside `--count`
+        abbreviated: a person may cut the name short at a prompt
+        without_journal: the command may run where the audit journal is required and cannot be written; this counts for
+            the manager's own commands only
 
-    Raises ValueError and TypeError where these are something else.
+    Raises ValueError or TypeError for other values.
     """
     if timeout is not None and not timeout > 0:
         raise ValueError(f"timeout is {timeout!r}, and should be a number of seconds above 0")
     if isinstance(aliases, str) or not all(isinstance(name, str) and name.isidentifier() for name in aliases):
         raise ValueError(f"aliases is {aliases!r}, and should be a list of names")
-    if not isinstance(role, str):
+    if not isinstance(role, str) or not role:
         raise ValueError(f"role is {role!r}, and should be the name of a role")
+    if not all(len(letter) == 1 and letter.isalpha() and letter.isascii() for letter in short.values()):
+        raise ValueError(f"short is {short!r}, and should be a table of letters such as {{'count': 'n'}}")
 
     def mark(method: Method) -> Method:
-        method._command = {  # type: ignore[attr-defined]  # where `describe` finds it
+        method._command = {  # type: ignore[attr-defined]  # where `describe` looks
             "timeout": timeout,
             "exclusive": bool(exclusive),
             "hidden": bool(hidden),
             "aliases": tuple(aliases),
             "role": role,
+            "abbreviated": bool(abbreviated),
+            "without_journal": bool(without_journal),
         }
+        method._short = dict(short)  # type: ignore[attr-defined]  # likewise
         return method
 
     return mark

@@ -1,4 +1,4 @@
-"""The rooms of the house: every import points to its own room or to one above it in this list, and none is in a circle.
+"""The rooms of the house: every import points to its own room or to one above it in this list, and none forms a cycle.
 
 The order is told to readers in docs/architecture.md.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from smanager.supervision.graph import circles
+from smanager.supervision.graph import cycles
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "smanager"
@@ -81,8 +81,8 @@ def test_no_import_points_to_a_room_further_down_the_list() -> None:
     assert upward == []
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
-    assert circles(imports()) == {}
+def test_no_modules_import_each_other_in_a_cycle() -> None:
+    assert cycles(imports()) == {}
 
 
 def test_packages_hold_nothing_but_their_modules() -> None:

@@ -1,12 +1,13 @@
-"""The audit journal: who did what, from where, when, and how it went, one JSON object to a line of a file of its own.
+"""The audit journal: who did what, from where, when, and with what outcome; one JSON object to a line of its own file.
 
-A command is written down before it runs, and once more when it has ended. What is written is ASCII without control
-characters, so that nothing in it can pass for another line.
+A command is written before it runs, and again when it has ended. Lines are ASCII without control characters, so that no
+value in them can pass for another line.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -21,35 +22,34 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from smanager.commands.record import Command, CommandError
+from smanager.system.errors import in_words
 
 if TYPE_CHECKING:
     from smanager.access.callers import Caller
+    from smanager.access.origin import Origin
     from smanager.commands.arguments import Arguments
 
 FILE = "audit.jsonl"
 
 FILE_LIMIT = 20 * 1024 * 1024
-"""Bytes after which the file is put aside."""
+"""Bytes at which the file is put aside."""
 
 FILES_KEPT = 10
-"""Files that were put aside."""
+"""Files put aside."""
 
 TEXT_LIMIT = 1000
-"""Characters of one argument or outcome; more is cut, and its length told."""
+"""Characters of one argument or outcome; a longer text is cut, and its length stated."""
 
 MOST_ARGUMENTS = 100
 
 DEEPEST = 5
-"""How deep lists and tables in arguments are written down."""
+"""How deep lists and tables in arguments are written."""
 
 ARGUMENTS_LIMIT = 8000
-"""Characters of all arguments of a command as JSON."""
+"""Characters of a command's arguments as JSON."""
 
 SECRET = "(secret)"
-"""In the place of an argument that is annotated as one."""
-
-UNWRITTEN = frozenset({"exit", "quit", "help", "whoami", "status"})
-"""What may be run where nothing can be written though it is required: to leave, and to see that."""
+"""In place of an argument annotated as a Secret."""
 
 SYSLOG_SOCKET = "/dev/log"
 
@@ -57,7 +57,7 @@ SYSLOG_HEADER = b"<86>smanager: "
 """RFC 3164, section 4.1: facility 10 (authorization, private) × 8 + severity 6 (informational); the tag."""
 
 NO_COMMAND, NOT_ALLOWED, WRONG_ARGUMENTS = "no such command", "not allowed", "wrong arguments"
-"""Why a command is refused. Who gives it is told no difference between the first two."""
+"""Why a command is refused. The caller cannot tell the first two apart."""
 
 log = logging.getLogger("smanager")
 
@@ -65,17 +65,17 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
 class Need(Enum):
-    """How much it matters that it is written."""
+    """How much the journal matters."""
 
     OFF = "off"
     ON = "on"
-    """What cannot be written is counted, and `status` says so."""
+    """Lines that cannot be written are counted, and `status` shows the count."""
     REQUIRED = "required"
-    """What cannot be written is not run."""
+    """A command that cannot be written does not run."""
 
 
 class Entry:
-    """A command that is under way."""
+    """A command that runs."""
 
     __slots__ = ("_audit", "_began", "_number", "_over")
 
@@ -86,7 +86,7 @@ class Entry:
         self._over = False
 
     def end(self, error: str | None) -> None:
-        """It has ended; `error` says what went wrong, if anything did."""
+        """The command has ended; `error` says why it failed, if it did."""
         if self._number and not self._over:
             self._over = True
             seconds = round(monotonic() - self._began, 6)
@@ -99,57 +99,60 @@ class Audit:
     """Writes the journal."""
 
     def __init__(self, path: Path | None, need: Need = Need.OFF, syslog: bool = False) -> None:
-        """Without a path, nothing is written. Raises OSError where it has to be written, and cannot."""
+        """Without a path, nothing is written. Raises OSError where the journal is required and cannot be written."""
         self._path = path if need is not Need.OFF else None
         self._need = need
         self._file = -1
         self._size = 0
         self._number = 0
         self._unwritten = Entry(self, 0)
-        """For every command where nothing is written."""
+        """The entry of every command while there is no journal."""
         self._lines: list[str] = []
         self._second, self._clock, self._looked = 0, "", 0
         self._syslog = Syslog() if syslog and self._path else None
         self.lost = 0
         """Lines that could not be written."""
-        self._untold = 0  # of those, what the journal itself does not tell yet
+        self._untold = 0  # lost lines that the journal does not report yet
         if need is Need.REQUIRED and path:
             self._open(path)
 
     def login(self, caller: Caller) -> None:
-        """Somebody has shown who it is."""
+        """A user has logged in."""
         self.write("login", **_who(caller), proof=caller.proof)
 
-    def failure(self, origin: str, user: str, proof: str) -> None:
-        """Somebody has tried to."""
-        self.write("login failed", user=cut(user), **{"from": origin}, proof=proof)
+    def failure(self, origin: Origin, user: str, proof: str) -> None:
+        """A login has failed."""
+        self.write("login failed", user=cut(user), **{"from": str(origin)}, proof=proof)
 
     def refused(self, caller: Caller, name: str, reason: str) -> None:
-        """A caller wanted a command that there is none of for it, or gave it the wrong arguments."""
+        """A caller gave a command that does not exist for the caller, or wrong arguments."""
         self.write("refused", **_who(caller), name=cut(name), reason=reason)
 
     def kicked(self, caller: Caller, by: Caller) -> None:
-        """Somebody's session is ended by somebody else."""
+        """A session is ended by another caller."""
         self.write("kicked", **_who(caller), by=str(by))
 
-    def begin(self, caller: Caller, name: str, arguments: object) -> Entry:
-        """A command is to run. Raises CommandError where that has to be written, and cannot."""
+    def begin(self, caller: Caller, name: str, arguments: object, may_be_lost: bool = False) -> Entry:
+        """A command is about to run.
+
+        Raises CommandError where the journal is required and cannot be written, unless the line `may_be_lost`.
+        """
         if self._path is None:
             return self._unwritten
         self._number += 1
         entry = Entry(self, self._number)
         written = self.write("command", id=self._number, **_who(caller), name=name, arguments=bounded(arguments))
-        if not written and self._need is Need.REQUIRED and name not in UNWRITTEN:
-            raise CommandError(f"{name}: the audit journal cannot be written, and without it nothing is run")
+        if not written and self._need is Need.REQUIRED and not may_be_lost:
+            raise CommandError(f"{name}: the audit journal cannot be written, and commands do not run without it")
         return entry
 
     def write(self, event: str, **facts: Any) -> bool:
-        """Write a line; whether that could be done. Where nothing is to be written, it could."""
+        """Write a line; returns False where that failed."""
         self._add(event, facts)
         return self._flush()
 
     def write_soon(self, event: str, **facts: Any) -> None:
-        """Write a line with the next one, or at the end of this turn of the event loop: one write for both."""
+        """Write a line together with the next one, or at the end of this turn of the event loop."""
         self._add(event, facts)
         if len(self._lines) == 1:
             asyncio.get_running_loop().call_soon(self._flush)
@@ -174,7 +177,7 @@ class Audit:
             self._put(self._path, "".join(lines).encode())
         except OSError as error:
             if not self.lost:
-                log.error("%s: the audit journal cannot be written: %s", self._path, error.strerror)
+                log.error("%s: the audit journal cannot be written: %s", self._path, in_words(error))
             lost = len(lines) - bool(self._untold)
             self.lost += lost
             self._untold += lost
@@ -203,32 +206,32 @@ class Audit:
             self._put_aside(path)
         done = os.write(self._file, line)
         self._size += done
-        if done < len(line):  # the disk is full: what stands there is no line, and the next one should be
+        if done < len(line):  # the disk is full: remove the part of a line, or the next line would be part of it
             with suppress(OSError):
                 os.ftruncate(self._file, self._size - done)
                 self._size -= done
-            raise OSError(28, os.strerror(28))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _is_elsewhere(self, path: Path) -> bool:
-        """Whether somebody else has put the file aside, as logrotate does; looked at once a second."""
+        """Whether another program, such as logrotate, has put the file aside; checked once a second."""
         if self._looked == self._second:
             return False
         self._looked = self._second
         try:
-            found = path.lstat()
+            current = path.lstat()
         except FileNotFoundError:
             return True
         ours = os.fstat(self._file)
-        return (found.st_dev, found.st_ino) != (ours.st_dev, ours.st_ino)
+        return (current.st_dev, current.st_ino) != (ours.st_dev, ours.st_ino)
 
     def _open(self, path: Path) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         file = os.open(path, flags, 0o600)
-        found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077:
             os.close(file)
-            raise OSError(1, "it should be a file that nobody else may read or write")
-        self._file, self._size = file, found.st_size
+            raise OSError(errno.EPERM, "it should be a file that only its owner may read and write")
+        self._file, self._size = file, status.st_size
 
     def _put_aside(self, path: Path) -> None:
         self._shut()
@@ -241,7 +244,7 @@ class Audit:
 
 
 class Syslog:
-    """Gives lines to the system's log as well. It never waits for that one: the stdlib's handler and module would."""
+    """Copies lines to the system's log, and never waits for that, unlike the stdlib's handler and module."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -253,47 +256,38 @@ class Syslog:
             for line in lines:
                 self._socket.sendto(SYSLOG_HEADER + line.rstrip().encode(), SYSLOG_SOCKET)
             self._failed = False
-        except OSError as error:  # it is away, or busy: the journal itself has the lines
+        except OSError as error:  # the log is away or busy; the journal itself has the lines
             if not self._failed:
-                log.warning("%s: audit lines do not get there: %s", SYSLOG_SOCKET, error.strerror)
+                log.warning("%s: cannot send audit lines: %s", SYSLOG_SOCKET, in_words(error))
             self._failed = True
 
     def close(self) -> None:
         self._socket.close()
 
 
-def told(command: Command, arguments: Arguments) -> dict[str, Any]:
-    """A command's arguments by name, as they are written; what is annotated as a Secret is not."""
-    positions = list(arguments.positions)
-    found: dict[str, Any] = {}
-    for parameter in command.parameters:
-        if not parameter.option and positions:
-            found[parameter.name] = positions if parameter.rest else positions.pop(0)
-        elif parameter.name in arguments.options:
-            found[parameter.name] = arguments.options[parameter.name]
-        if parameter.rest:
-            positions = []
-        if parameter.secret and parameter.name in found:
-            found[parameter.name] = SECRET
-    return found
+def without_secrets(command: Command, arguments: Arguments) -> dict[str, Any]:
+    """A command's arguments by name, with those annotated as a Secret left out."""
+    values = arguments.by_name(command.parameters)
+    secrets = {parameter.name: SECRET for parameter in command.parameters if parameter.secret}
+    return {name: secrets.get(name, value) for name, value in values.items()}
 
 
 def _who(caller: Caller) -> dict[str, str]:
-    found = {"user": caller.user, "from": caller.origin}
-    return {**found, "for": caller.behalf} if caller.behalf else found
+    facts = {"user": caller.user, "from": str(caller.origin)}
+    return {**facts, "for": caller.behalf} if caller.behalf else facts
 
 
 def bounded(arguments: object) -> Any:
-    """Arguments as they are written: nobody's command is to push all the others out of the journal."""
+    """Arguments cut to size: no single command may push all others out of the journal."""
     if not arguments:
         return arguments
-    found = cut(arguments)
-    encoded = _encode(found)
-    return found if len(encoded) <= ARGUMENTS_LIMIT else f"{encoded[: ARGUMENTS_LIMIT // 2]}… (cut)"
+    shortened = cut(arguments)
+    encoded = _encode(shortened)
+    return shortened if len(encoded) <= ARGUMENTS_LIMIT else f"{encoded[: ARGUMENTS_LIMIT // 2]}… (cut)"
 
 
 def cut(value: object, depth: int = 0) -> Any:
-    """A value with what is too long or too deep in it cut."""
+    """A value, cut where it is too long or too deep."""
     if isinstance(value, str):
         return value if len(value) <= TEXT_LIMIT else f"{value[:TEXT_LIMIT]}… ({len(value)} characters)"
     if isinstance(value, list | tuple | Mapping) and depth == DEEPEST:

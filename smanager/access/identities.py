@@ -1,9 +1,8 @@
-"""Who somebody is: found by a password, a token, a certificate or a unix socket's peer."""
+"""From a proof to a caller: by password, token, client certificate, or the peer of a unix socket."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,42 +10,42 @@ from contextlib import contextmanager
 
 from smanager.access.audit import Audit
 from smanager.access.callers import Caller
+from smanager.access.origin import Origin
 from smanager.access.roles import Roles, covers
 from smanager.access.secrets import is_password, is_token
 from smanager.access.throttle import BLOCK_SECONDS, FIRST_DELAY, Throttle
 from smanager.access.users import NAME_LIMIT, User, Users, UsersError, UsersFile
 
 PASSWORDS_AT_A_TIME = 2
-"""Passwords that are looked at side by side: each takes 32 MiB and a core for some 60 ms."""
+"""Passwords checked at a time: each takes 32 MiB, and one core for some 60 ms."""
 
 MOST_WAITING, WAITING_FROM_ONE = 32, 4
-"""Passwords that wait to be looked at, those of one listener and those from one address; further ones are refused
-unlooked at."""
+"""Passwords that wait to be checked, per listener and per address; any more are refused unchecked."""
 
 MOST_TRUSTED = 10_000
+"""Pairs of address and user that have logged in by password and are remembered, the latest ones."""
 
 log = logging.getLogger("smanager")
 
 
 class Identities:
-    """The users, and the way from a proof to a caller."""
+    """Identifies callers by the users' file, and slows down guesses."""
 
     def __init__(self, roles: Roles, file: UsersFile, audit: Audit) -> None:
         self.roles = roles
         self.file = file
         self._audit = audit
         self._throttle = Throttle()
-        self._looking = asyncio.Semaphore(PASSWORDS_AT_A_TIME)
+        self._checking = asyncio.Semaphore(PASSWORDS_AT_A_TIME)
         self._waiting: Counter[str] = Counter()
         self._trusted: OrderedDict[tuple[str, str], None] = OrderedDict()
-        """Addresses and users that have logged in with a password, the latest ones."""
 
-    def anybody(self, origin: str, roles: Iterable[str]) -> Caller:
-        """Somebody who has not said who it is, where that is enough."""
+    def anonymous(self, origin: Origin, roles: Iterable[str]) -> Caller:
+        """The caller of a listener that requires no login."""
         return Caller(origin, permissions=self.roles.permissions(roles))
 
-    def named(self, names: Sequence[str], origin: str, roles: Sequence[str], proof: str) -> Caller | None:
-        """The user whom the system or a certificate calls by one of these names: by its own, or by one that it has."""
+    def named(self, names: Sequence[str], origin: Origin, roles: Sequence[str], proof: str) -> Caller | None:
+        """The first user with one of these names, which the system or a certificate has given."""
         users = self._users()
         for name in names:
             for user in users.values():
@@ -55,26 +54,32 @@ class Identities:
         return None
 
     async def by_password(
-        self, name: str, password: str, origin: str, listener: str, roles: Sequence[str], is_wanted: Callable[[], bool]
+        self,
+        name: str,
+        password: str,
+        origin: Origin,
+        listener: str,
+        roles: Sequence[str],
+        is_wanted: Callable[[], bool],
     ) -> Caller | None:
-        """The user of that name, if this is its password. A failure takes its time, whatever was wrong.
+        """The user of this name, if the password is right. A failure takes the same time, whatever was wrong.
 
-        `is_wanted` says, when its turn has come, whether somebody still waits for it.
+        `is_wanted` tells, once the password's turn has come, whether the client still waits for the answer.
         """
-        place = network_of(origin)
-        keys = [f"address {place}", f"user {name[:NAME_LIMIT]!r}"]
-        is_trusted = (place, name) in self._trusted
+        network = origin.network
+        keys = [f"address {network}", f"user {name[:NAME_LIMIT]!r}"]
+        is_trusted = (network, name) in self._trusted
         counted = keys
         if is_trusted and self._throttle.blocked(keys[1:]):
-            counted = keys[:1]  # others' failures do not lock out who has been here before
+            counted = keys[:1]  # failures elsewhere do not lock out a user who has logged in from here before
         user, is_right = None, False
         if not self._throttle.blocked(counted):
-            places = (f"address {place}", f"listener {listener}")
-            if self._is_full(*places, is_trusted):
+            queues = (f"address {network}", f"listener {listener}")
+            if self._is_full(*queues, is_trusted):
                 await asyncio.sleep(FIRST_DELAY)
                 return None
-            with self._queued(places):
-                async with self._looking:
+            with self._queued(queues):
+                async with self._checking:
                     if not is_wanted():
                         return None
                     user = None if self._throttle.blocked(counted) else self._users().get(name)
@@ -83,50 +88,50 @@ class Identities:
             self._count(counted, name, origin, "password")
             await asyncio.sleep(self._throttle.delay(keys))
             return None
-        # Not the address, for it may try another user's next; nor is a block over for others.
+        # The address keeps its failures: it may guess at another user next. A block stays for everyone else, too.
         self._throttle.succeeded(counted[1:])
-        self._trusted[(place, name)] = None
+        self._trusted[(network, name)] = None
         if len(self._trusted) > MOST_TRUSTED:
             self._trusted.popitem(last=False)
         return self._admit(user, origin, roles, "password")
 
     def _is_full(self, address: str, listener: str, is_trusted: bool) -> bool:
-        """Whether too many passwords wait; those of who has logged in from there before have places of their own."""
+        """Whether too many passwords wait; trusted users do not wait behind a flood at their listener."""
         if self._waiting[address] >= WAITING_FROM_ONE:
             return True
         return self._waiting[listener] >= MOST_WAITING and not is_trusted
 
     @contextmanager
-    def _queued(self, places: Sequence[str]) -> Iterator[None]:
-        self._waiting.update(places)
+    def _queued(self, queues: Sequence[str]) -> Iterator[None]:
+        self._waiting.update(queues)
         try:
             yield
         finally:
-            self._waiting.subtract(places)
-            self._waiting += Counter()  # forgets those with none
+            self._waiting.subtract(queues)
+            self._waiting += Counter()  # forgets empty queues
 
-    async def by_token(self, token: str, origin: str, roles: Sequence[str]) -> Caller | None:
-        """The user whose token this is. A right one counts whatever others have tried from there: nobody guesses it."""
+    async def by_token(self, token: str, origin: Origin, roles: Sequence[str]) -> Caller | None:
+        """The user whose token this is. No block applies to a valid token, for tokens cannot be guessed."""
         holders = [user for user in self._users().values() if user.token and is_token(token, user.token.hash)]
         for user in holders:
             if user.token and not user.token.has_expired():
                 return self._admit(user, origin, roles, "token")
         name = holders[0].name if holders else ""
-        keys = [f"address {network_of(origin)}"]
+        keys = [f"address {origin.network}"]
         self._count(keys, name, origin, "expired token" if holders else "token")
         await asyncio.sleep(self._throttle.delay(keys))
         return None
 
-    def mistrusted(self, origin: str, reason: str) -> None:
-        """A client's certificate is not valid."""
-        self._count([f"address {network_of(origin)}"], "", origin, f"certificate: {reason}")
+    def mistrusted(self, origin: Origin, reason: str) -> None:
+        """Count a client certificate that is not valid as a failure."""
+        self._count([f"address {origin.network}"], "", origin, f"certificate: {reason}")
 
-    def unknown(self, origin: str, name: str) -> None:
-        """A client's certificate is valid, and no user's: that is no guess."""
+    def unknown(self, origin: Origin, name: str) -> None:
+        """Record a valid client certificate that belongs to no user; it is not a guess, so it does not count."""
         self._audit.failure(origin, name[:NAME_LIMIT], "certificate: of no user")
 
     def still_holds(self, caller: Caller) -> bool:
-        """Whether a caller who has logged in would be let in again, with the same roles."""
+        """Whether a caller who has logged in could still log in, with the same roles."""
         if caller.known_as is None:
             return True
         if caller.expires_in() == 0:
@@ -134,10 +139,10 @@ class Identities:
         try:
             return self.file.users().get(caller.user) == caller.known_as
         except UsersError as error:
-            log.error("who is logged in stays so, for it cannot be looked up: %s", error)
+            log.error("sessions stay logged in, since the users cannot be read: %s", error)
             return True
 
-    def _admit(self, user: User, origin: str, roles: Sequence[str], proof: str) -> Caller:
+    def _admit(self, user: User, origin: Origin, roles: Sequence[str], proof: str) -> Caller:
         own = user.roles
         if proof == "token" and user.token and user.token.roles is not None:
             own = tuple(role for role in user.token.roles if covers(user.roles, role))
@@ -146,8 +151,8 @@ class Identities:
         self._audit.login(caller)
         return caller
 
-    def _count(self, keys: Sequence[str], name: str, origin: str, proof: str) -> None:
-        """Count a failure, and write it down unless it is one of those that a block is for."""
+    def _count(self, keys: Sequence[str], name: str, origin: Origin, proof: str) -> None:
+        """Count and record a failure, unless its address or user is blocked already."""
         if not self._throttle.blocked(keys):
             self._audit.failure(origin, name[:NAME_LIMIT], proof)
             for key in self._throttle.failed(keys):
@@ -155,20 +160,9 @@ class Identities:
                 self._audit.failure(origin, name[:NAME_LIMIT], f"{proof}; {key} is blocked for {BLOCK_SECONDS:g} s")
 
     def _users(self) -> Users:
-        """None where the file cannot be used; the log says why."""
+        """All users; an empty mapping if the file cannot be used, and then the log says why."""
         try:
             return self.file.users()
         except UsersError as error:
-            log.error("nobody can log in: %s", error)
+            log.error("no user can log in: %s", error)
             return {}
-
-
-def network_of(origin: str) -> str:
-    """What failures are counted for: an address without its port, or an IPv6 network, which one client has whole."""
-    host = origin.rpartition(":")[0].strip("[]")
-    if ":" not in host:
-        return host or origin.partition(", process")[0]  # of a unix socket: its user
-    address = ipaddress.IPv6Address(host)
-    if address.ipv4_mapped:  # an IPv4 client on a socket for both
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

@@ -1,4 +1,4 @@
-"""Passwords and tokens: what is kept of them, and whether one that is given is the right one."""
+"""Passwords and tokens: how they are stored, and how they are checked."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import secrets
 from smanager.terminal.text import as_bytes
 
 TOKEN_PREFIX = "smt_"
-"""By which a token that has got into a log or a repository is found."""
+"""Lets scanners find a token that has leaked into a log or a repository."""
 
 TOKEN_BYTES = 32
-"""Nobody guesses that; so its hash need not be a slow one."""
+"""Random bytes of a token; too many to guess, so a fast hash is enough."""
 
 SECRET_LIMIT = 1024
-"""Bytes of a password or a token that are looked at: more than any has."""
+"""Bytes of a password or a token that count: more than real ones have."""
 
-# A guess at a password costs 32 MiB and some 60 ms (OWASP's recommendation is 2^17 for servers that do nothing else;
-# a Raspberry Pi with people at its prompt can do this).
+# A guess costs 32 MiB and some 60 ms. OWASP recommends N = 2^17 for dedicated servers; 2^15 is what a Raspberry Pi can
+# do with people at its prompt.
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**15, 8, 1
 _MOST_MEMORY = 256 * 1024 * 1024
 
 
 def hash_password(password: str) -> str:
-    """What is kept of a password: the parameters, the salt and the hash, as `scrypt$N$R$P$SALT$HASH`."""
+    """A password as stored: its parameters, salt and hash, as `scrypt$N$R$P$SALT$HASH`."""
     salt = secrets.token_bytes(16)
     return "$".join(
         ["scrypt", str(SCRYPT_N), str(SCRYPT_R), str(SCRYPT_P), _text(salt), _text(_scrypt(password, salt))]
@@ -34,11 +34,11 @@ def hash_password(password: str) -> str:
 
 
 def is_password(password: str, kept: str) -> bool:
-    """Whether a password is the one of which `kept` is the hash; takes the same time where `kept` is no hash at all."""
+    """Whether the password has the hash `kept`; takes as long if `kept` is not a hash."""
     try:
         kind, n, r, p, salt, expected = kept.split("$")
-        found = _scrypt(password, base64.b64decode(salt), int(n), int(r), int(p))
-        return kind == "scrypt" and hmac.compare_digest(found, base64.b64decode(expected))
+        computed = _scrypt(password, base64.b64decode(salt), int(n), int(r), int(p))
+        return kind == "scrypt" and hmac.compare_digest(computed, base64.b64decode(expected))
     except (ValueError, binascii.Error):
         _scrypt(password, b"nobody")
         return False

@@ -1,6 +1,6 @@
-"""How failed logins are slowed down: each costs a wait, longer for the next, and after some there is none for a while.
+"""Slows down failed logins: each failure doubles the wait for the answer, and many block further logins for a while.
 
-They are counted for the address that they come from and for the user that they are about.
+Failures are counted per address and per user; a key names either.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from dataclasses import dataclass
 from time import monotonic
 
 FIRST_DELAY = 0.5
-"""Seconds before the answer to a first failure; each further one doubles them."""
+"""Seconds before the answer to the first failure; each further failure doubles them."""
 
 LONGEST_DELAY = 8.0
+"""Seconds; also the wait during a block."""
 
 MOST_FAILURES = 10
-"""After which there is a block."""
+"""Failures that block a key."""
 
 BLOCK_SECONDS = 300.0
 
 FORGET_SECONDS = 3600.0
-"""After which a failure does not count any more."""
+"""Seconds after which a failure no longer counts."""
 
 MOST_KEYS = 10_000
-"""Addresses and users that are remembered, the latest ones."""
+"""Addresses and users remembered, the latest ones."""
 
 
 @dataclass(slots=True)
@@ -35,20 +36,21 @@ class _Record:
 
 
 class Throttle:
-    """The failures so far."""
+    """The failures so far, by key."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """`clock` gives seconds."""
         self._clock = clock
         self._records: OrderedDict[str, _Record] = OrderedDict()
 
     def blocked(self, keys: Sequence[str]) -> float:
-        """For how many seconds these may not try; 0 where they may."""
+        """Seconds until these keys may try again; 0 if they may now."""
         now = self._clock()
         ends = [record.blocked_until for key in keys if (record := self._records.get(key))]
         return max(0.0, max(ends, default=0.0) - now)
 
     def failed(self, keys: Sequence[str]) -> list[str]:
-        """Count a failure; returns those of the keys that are blocked from here on."""
+        """Count a failure for each key; returns the keys that this blocks."""
         now, blocked = self._clock(), []
         for key in keys:
             record = self._records.pop(key, None) or _Record()
@@ -65,13 +67,13 @@ class Throttle:
         return blocked
 
     def delay(self, keys: Sequence[str]) -> float:
-        """Seconds to wait before a failure is answered."""
+        """Seconds to wait before answering a failure."""
         if self.blocked(keys):
             return LONGEST_DELAY
         failures = max((record.failures for key in keys if (record := self._records.get(key))), default=0)
         return min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures - 1, 10)) if failures else LONGEST_DELAY
 
     def succeeded(self, keys: Sequence[str]) -> None:
-        """Forget the failures of somebody who has logged in."""
+        """Forget the failures of these keys."""
         for key in keys:
             self._records.pop(key, None)

@@ -1,8 +1,7 @@
-"""The users' file: who may log in, by which password, token or certificate, and what roles they have."""
+"""The users' file: who may log in, by which password, token or certificate, and with which roles."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import stat
@@ -14,6 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from smanager.system.atomic import replacing
+from smanager.system.errors import in_words
+from smanager.system.lock import LockHeldError, lock
+
 FORMAT = 1
 
 SIZE_LIMIT = 4 * 1024 * 1024
@@ -22,20 +25,23 @@ SIZE_LIMIT = 4 * 1024 * 1024
 NAME_LIMIT = 64
 """Characters of a user's name."""
 
+LOCK_SECONDS = 30.0
+"""How long a change waits for others, each of which takes milliseconds."""
+
 
 class UsersError(Exception):
-    """A users' file that cannot be used; the text says why, and what would be right."""
+    """The users' file cannot be used; the text says why, and what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is kept of a token."""
+    """A token as stored."""
 
     hash: str
     expires: float | None = None
-    """By the wall clock; None: never."""
+    """Seconds of the wall clock (`time.time`); None: never."""
     roles: tuple[str, ...] | None = None
-    """Those that it has, of what its user's cover; None: all."""
+    """Which of the user's roles the token has; None: all."""
 
     def has_expired(self) -> bool:
         return self.expires is not None and self.expires <= time.time()
@@ -43,36 +49,36 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may log in."""
+    """A user who may log in."""
 
     name: str
     roles: tuple[str, ...] = ()
     password: str = ""
-    """Its hash; empty where none is right."""
+    """The password's hash; empty if the user has no password."""
     token: Token | None = None
     certificates: tuple[str, ...] = field(default_factory=tuple)
-    """Subjects of client certificates (a CN, or a SAN) that are this user's, besides the user's own name."""
+    """Subjects of the user's client certificates (a CN, or a SAN), besides the user's own name."""
 
 
 Users = Mapping[str, User]
 
 
 class UsersFile:
-    """The file, read again whenever it has changed."""
+    """The users' file, read again whenever it has changed."""
 
     def __init__(self, path: Path, owner: int | None = None) -> None:
-        """The file belongs to a user id, or else to who runs this."""
+        """`owner` is the user id that the file belongs to; by default this process's."""
         self.path = path
         self._owner = os.geteuid() if owner is None else owner
         self._users: Users = {}
         self._seen: object = None
 
     def users(self) -> Users:
-        """All users, by name; none where there is no file. Raises UsersError."""
+        """All users, by name; none without a file. Raises UsersError."""
         try:
             with self._opened() as descriptor:
-                found = os.fstat(descriptor)
-                seen = (found.st_ino, found.st_mtime_ns, found.st_size)
+                status = os.fstat(descriptor)
+                seen = (status.st_ino, status.st_mtime_ns, status.st_size)
                 if seen != self._seen:
                     self._users = _decoded(self.path, os.read(descriptor, SIZE_LIMIT))
                     self._seen = seen
@@ -82,79 +88,69 @@ class UsersFile:
 
     @contextmanager
     def changed(self) -> Iterator[dict[str, User]]:
-        """Change the users in the body: all or nothing, and one at a time. Raises UsersError."""
+        """The users, to be changed in the `with` block; written at its end, all or nothing. Raises UsersError.
+
+        A lock keeps other processes from changing them meanwhile.
+        """
+        lock_file = self.path.with_name(f"{self.path.name}.lock")
         try:
-            with self._locked():
+            descriptor = lock(lock_file, LOCK_SECONDS, self._owner)
+            try:
                 users = dict(self.users())
                 yield users
                 self._write(users)
+            finally:
+                os.close(descriptor)
+        except LockHeldError:
+            raise UsersError(f"{lock_file}: another process has held this lock for {LOCK_SECONDS:g} s") from None
         except OSError as error:
-            raise UsersError(f"{self.path}: {(error.strerror or str(error)).lower()}") from None
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchown(lock, self._owner, -1)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
+            raise UsersError(f"{self.path}: {in_words(error)}") from None
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
-        """The file, opened, if nobody else can have read or written it. Raises UsersError and FileNotFoundError."""
+        """The open file, if other users can neither read nor write it. Raises UsersError and FileNotFoundError."""
         try:
-            # Without waiting: somebody may have put a pipe there.
+            # Opened without blocking, for the path could name a pipe.
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             raise
         except OSError as error:
-            reason = "it is a symbolic link" if self.path.is_symlink() else (error.strerror or str(error)).lower()
-            what = f"a file of its own, with mode 0600, that belongs to user id {self._owner}"
+            reason = "it is a symbolic link" if self.path.is_symlink() else in_words(error)
+            what = f"a regular file with mode 0600 that belongs to user id {self._owner}"
             raise UsersError(f"{self.path}: {reason}; it should be {what}") from None
         try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise UsersError(f"{self.path}: it should be a file")
-            if found.st_mode & 0o077:
-                raise UsersError(f"{self.path}: others may read or write it; `chmod 600 {self.path}` mends that")
-            if found.st_uid not in (0, self._owner):
-                raise UsersError(f"{self.path}: it belongs to user id {found.st_uid}, and should to {self._owner}")
-            if found.st_size > SIZE_LIMIT:
-                raise UsersError(f"{self.path}: it is larger than {SIZE_LIMIT} bytes")
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UsersError(f"{self.path}: not a regular file, and should be one")
+            if status.st_mode & 0o077:
+                raise UsersError(f"{self.path}: other users may read or write it; `chmod 600 {self.path}` fixes that")
+            if status.st_uid not in (0, self._owner):
+                raise UsersError(f"{self.path}: belongs to user id {status.st_uid}, and should belong to {self._owner}")
+            if status.st_size > SIZE_LIMIT:
+                raise UsersError(f"{self.path}: has {status.st_size} bytes, and should have at most {SIZE_LIMIT}")
             yield descriptor
         finally:
             os.close(descriptor)
 
     def _write(self, users: Users) -> None:
-        told = {
+        records = {
             name: {key: value for key, value in asdict(user).items() if key != "name"} for name, user in users.items()
         }
-        partial = self.path.with_name(f".{self.path.name}.new")
-        partial.unlink(missing_ok=True)  # of one that was killed, since there is a lock
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                os.fchown(descriptor, self._owner, -1)
-                json.dump({"format": FORMAT, "users": told}, file, indent=1)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        with replacing(self.path, self._owner) as file:
+            json.dump({"format": FORMAT, "users": records}, file, indent=1)
+            file.write("\n")
 
 
 def _decoded(path: Path, data: bytes) -> Users:
     try:
-        found = json.loads(data)
-        if found["format"] != FORMAT:
+        content = json.loads(data)
+        if content["format"] != FORMAT:
             raise ValueError
-        return {name: _user(name, given) for name, given in found["users"].items()}
+        return {name: _user(name, given) for name, given in content["users"].items()}
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError, UsersError):
-        raise UsersError(f"{path}: it is no users' file of this version; `smanager user` makes and edits it") from None
+        raise UsersError(
+            f"{path}: not a users' file of format {FORMAT}; `smanager user` creates and edits the file"
+        ) from None
 
 
 def _user(name: str, given: Mapping[str, Any]) -> User:
@@ -172,7 +168,7 @@ def _user(name: str, given: Mapping[str, Any]) -> User:
 def _token(given: Mapping[str, Any]) -> Token:
     expires, roles = given["expires"], given["roles"]
     if expires is not None:
-        datetime.fromtimestamp(expires, UTC)  # raises where there is no such date
+        datetime.fromtimestamp(expires, UTC)  # raises for an impossible date
     return Token(
         str(given["hash"]),
         None if expires is None else float(expires),
@@ -181,12 +177,12 @@ def _token(given: Mapping[str, Any]) -> Token:
 
 
 def checked_name(name: str) -> str:
-    """A user's name. Raises UsersError where it can be none."""
+    """The name, if it may be a user's. Raises UsersError."""
     if (
         not name
         or len(name) > NAME_LIMIT
         or not name.isprintable()
         or any(character in name for character in " ,;\"'\\")
     ):
-        raise UsersError(f"{name!r} is no name for a user: it should be one word of at most {NAME_LIMIT} characters")
+        raise UsersError(f"{name!r} is not a user name; it should be one word of at most {NAME_LIMIT} characters")
     return name

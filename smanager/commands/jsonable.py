@@ -1,4 +1,4 @@
-"""What services return, as JSON has it."""
+"""Values of any kind as JSON values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def jsonable(value: object) -> Any:
-    """A value as JSON has it; text where JSON has nothing like it."""
+    """A value as JSON; text where JSON has no equivalent."""
     if value is None or isinstance(value, bool | int | str):
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, float):
@@ -18,7 +18,8 @@ def jsonable(value: object) -> Any:
     if isinstance(value, Enum):
         return jsonable(value.value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        # `from_` is `from`: Python keeps some names for itself.
+        return {field.name.rstrip("_"): jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {name: jsonable(item) for name, item in zip(value._fields, value, strict=False)}
     if isinstance(value, Mapping):
@@ -27,7 +28,7 @@ def jsonable(value: object) -> Any:
         return bytes(value).decode("utf-8", "replace")
     if isinstance(value, Collection):
         return [jsonable(item) for item in value]
-    # By their methods, for `datetime` is no small import, and whoever returns one has it already.
+    # By their methods: importing `datetime` takes time, and a caller with such a value has imported it already.
     if seconds := getattr(value, "total_seconds", None):
         return seconds()
     if written := getattr(value, "isoformat", None):

@@ -1,43 +1,37 @@
-"""A command described once: its name, its documentation and its parameters; and how a line becomes words.
+"""A command described once: its name, its documentation and its parameters.
 
-A `Command` is made from a `cmd_` or `toplevel_cmd_` method in the service's host (`signatures`) and travels to the
-manager as data, so that help, completion, argument checking (`binding`) and every protocol read the same record.
+`signatures.describe` makes a `Command` from a `cmd_` or `toplevel_cmd_` method: a service's in its host, from where the
+record travels to the manager as data; the manager's own in the manager itself. Help, completion, argument checking
+(`arguments`), permissions, the audit journal and every protocol read the same record.
 """
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
+
+from smanager.service import OPERATE
 
 PREFIX = "cmd_"
 TOPLEVEL_PREFIX = "toplevel_cmd_"
 COMPLETER_PREFIX = "complete_"
 
-SHELLS_OWN = frozenset({"help", "exit", "quit"})
-"""Names that no service's command may have: nobody could find the way out of its shell."""
-
-_QUOTED_OR_SEMICOLON = re.compile(r"""\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|;""", re.DOTALL)
-JSON, PROGRESS = "--json", "--progress"
-_OPTION = re.compile(rf"^(?:(?!\s--\s).)*?\s({JSON}|{PROGRESS})(?!\S)", re.DOTALL)  # `--` ends all options
-_WORD = re.compile(r"""(?:\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|\\\Z|[^ \t\r\n'"\\])+""", re.DOTALL)
-_NEEDS_SHELL_SPLITTING = re.compile(r"""['"\\]|[^\S \t\r\n]""")  # other blanks than these part no words
+SHELLS_OWN = ("help", "exit", "quit")
+"""Commands of every shell. No service's command may have such a name: its callers could not leave its shell."""
 
 
 class Status(IntEnum):
-    """How a command ended; also the exit status that a program is given."""
+    """How a command ended; also the exit status of a program that ran it."""
 
     DONE = 0
     FAILED = 1
-    UNUSABLE = 2  # unknown, or its arguments are wrong: nothing was called
+    UNUSABLE = 2  # the command is unknown or its arguments are wrong: no method was called
 
 
 class CommandError(Exception):
-    """A command that did not succeed; its text is the one line that the caller reads."""
+    """A command that did not succeed; the text is the one line that the caller reads."""
 
     def __init__(self, message: str, status: Status = Status.FAILED) -> None:
         super().__init__(message)
@@ -63,26 +57,28 @@ class Parameter:
 
     name: str
     kind: str = "text"
-    """One of `values.KINDS`, or `choice` or `member`."""
+    """One of `types.TYPES`, or `choice` or `member`."""
     annotated: bool = True
-    """Whether its method says what it is; else it is text for people, and for programs."""
+    """Whether the method states the type; an unannotated parameter is text."""
     required: bool = True
     rest: bool = False
-    """Whether it takes all words that are left (`*args`)."""
+    """Whether the parameter takes all remaining words (`*args`)."""
     several: bool = False
-    """Whether it is a list."""
+    """Whether the parameter is a list."""
     option: bool = False
-    """Whether it is given by `--name`."""
+    """Whether callers give it as `--name`."""
+    short: str = ""
+    """The letter of an option's short form, `-x`."""
     position_only: bool = False
     nullable: bool = False
     secret: bool = False
-    """Whether it is written down nowhere."""
+    """Whether the audit journal leaves out the value."""
     choices: tuple[Any, ...] = ()
-    """The values that a `choice` may be."""
+    """The values of a `choice`."""
     members: Mapping[str, str] = field(default_factory=dict)
-    """An enum's: their names, with their values as text."""
+    """The names of an enum's members, with their values as text."""
     default: Any = None
-    """As JSON has it; what is left out is not passed to the method, which has its own."""
+    """As JSON, for help and schemas; an omitted argument is not passed, so the method's own default counts."""
     doc: str = ""
 
 
@@ -95,19 +91,22 @@ class Command:
     parameters: tuple[Parameter, ...] = ()
     toplevel: bool = False
     completes: bool = False
-    """Whether the service has a `complete_NAME` method for the command's words."""
+    """Whether the class has a `complete_NAME` method for the command's words."""
     returns: Mapping[str, Any] = field(default_factory=dict)
-    """What JSON Schema says of its result."""
+    """The result's JSON Schema."""
     timeout: float | None = None
-    """Seconds after which it is ended."""
+    """Seconds after which the command is ended."""
     exclusive: bool = False
-    """Whether it never runs twice at a time."""
+    """Whether the command never runs twice at a time."""
     hidden: bool = False
-    """Whether it is listed nowhere."""
+    """Whether no list shows the command."""
     aliases: tuple[str, ...] = ()
-    """Other names for it."""
-    role: str = ""
-    """The role that it asks of its callers, where it asks for one."""
+    role: str = OPERATE
+    """The role that callers need."""
+    abbreviated: bool = True
+    """Whether a person may cut the name short."""
+    without_journal: bool = False
+    """Whether the command may run where the audit journal is required and cannot be written."""
 
     @property
     def summary(self) -> str:
@@ -118,9 +117,14 @@ class Command:
     def method(self) -> str:
         return (TOPLEVEL_PREFIX if self.toplevel else PREFIX) + self.name
 
+    @property
+    def about_services(self) -> Parameter | None:
+        """The parameter that names services, if there is one: permissions may then be for some services only."""
+        return next((parameter for parameter in self.parameters if parameter.kind == "services"), None)
+
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Command:
-        """The record that `dataclasses.asdict` took apart to travel."""
+        """The record from the data that `dataclasses.asdict` made of it."""
         parameters = tuple(
             Parameter(**{**parameter, "choices": tuple(parameter["choices"])}) for parameter in data["parameters"]
         )
@@ -128,68 +132,18 @@ class Command:
 
 
 def command_name(method: str) -> str:
-    """The name of the command that a method implements. Raises CommandError where it cannot have it."""
+    """The name of the command that a method implements. Raises CommandError for a reserved name."""
     name = method.removeprefix(TOPLEVEL_PREFIX if method.startswith(TOPLEVEL_PREFIX) else PREFIX)
     if name in SHELLS_OWN:
-        raise CommandError(f"{name} is a command of every shell; call it something else")
+        raise CommandError(f"{name} is a command of every shell; choose another name")
     return name
 
 
 def command_methods(owner: type) -> Iterator[str]:
-    """The names of `owner`'s command methods as they were written: base classes first, toplevel ones last."""
+    """The names of `owner`'s command methods in order of definition: base classes first, toplevel ones last."""
     names: dict[str, None] = {}
     for base in reversed(owner.__mro__):
         names.update(dict.fromkeys(vars(base)))
     callables = [name for name in names if callable(getattr(owner, name, None))]
     yield from (name for name in callables if name.startswith(PREFIX) and name != PREFIX)
     yield from (name for name in callables if name.startswith(TOPLEVEL_PREFIX) and name != TOPLEVEL_PREFIX)
-
-
-def split_commands(line: str) -> list[str]:
-    """Split a line at each `;` outside quotes, which is how several commands stand on one line."""
-    pieces, start = [], 0
-    for match in _QUOTED_OR_SEMICOLON.finditer(line):
-        if match.group() == ";":
-            pieces.append(line[start : match.start()])
-            start = match.end()
-    return [*pieces, line[start:]]
-
-
-def without_options(text: str) -> tuple[str, set[str]]:
-    """A command without the options `--json` and `--progress`, which every one of them takes, and those that it has."""
-    options: set[str] = set()
-    while JSON in text or PROGRESS in text:
-        shown = _QUOTED_OR_SEMICOLON.sub(lambda match: "." * len(match.group()), text)
-        if (found := _OPTION.search(shown)) is None:
-            break
-        options.add(found[1])
-        text = text[: found.start(1)] + text[found.end(1) :]
-    return text, options
-
-
-def without_ampersand(text: str) -> tuple[str, bool]:
-    """A command without the `&` that stands behind it, and whether it was there."""
-    rest = text.rstrip()
-    if rest.endswith(("\t&", " &")):
-        return rest[:-1], True
-    return text, False
-
-
-def last_word(line: str) -> tuple[int, str]:
-    """Where the word begins that ends a line, and the word without its quotes, of which the last may be open."""
-    begin = next((found.start() for found in _WORD.finditer(line) if found.end() == len(line)), len(line))
-    for end in ("", "\\", '\\"', "'", '"'):  # what may be missing from it, a backslash's own first
-        with suppress(ValueError):
-            return begin, "".join(shlex.split(line[begin:] + end))
-    return begin, line[begin:]
-
-
-def split_words(text: str) -> list[str]:
-    """Split words as a shell does. Raises CommandError where a quotation is not closed."""
-    if not _NEEDS_SHELL_SPLITTING.search(text):
-        return text.split()  # what nearly every line is; shlex takes twenty times as long
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        reason = str(error).lower()
-        raise CommandError(f"{reason} in: {text.strip()}", Status.UNUSABLE) from None

@@ -1,5 +1,4 @@
-"""A method's signature, annotations and docstring, read once: the parameters that callers meet, and how the values
-that arrive for them become what the method expects."""
+"""A method's signature, annotations and docstring, read once: its parameters, and how JSON becomes its arguments."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import Enum
@@ -16,21 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from smanager.commands.jsonable import jsonable
+from smanager.commands.line import JSON, PROGRESS
 from smanager.commands.record import (
     COMPLETER_PREFIX,
-    JSON,
     PREFIX,
-    PROGRESS,
     TOPLEVEL_PREFIX,
     Command,
     CommandError,
     Parameter,
     command_name,
 )
-from smanager.commands.types import KINDS
-from smanager.service import SECRET
+from smanager.commands.types import TYPES
+from smanager.service import LINE, SECRET
 
-_NAMES: dict[object, str] = {
+_KINDS: dict[object, str] = {
     int: "int",
     float: "float",
     bool: "bool",
@@ -41,31 +39,35 @@ _NAMES: dict[object, str] = {
     time: "time",
     timedelta: "timedelta",
 }
+"""By annotation."""
+
+SERVICES = "smanager: names of services"
+"""`Annotated[..., SERVICES]` marks a parameter that names services, for the manager's own commands."""
 
 Revive = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a method's callers may give, and what the method is given."""
+    """A method's parameters as callers meet them, and the way to its arguments."""
 
     parameters: tuple[Parameter, ...]
     revivers: tuple[Revive, ...]
     """For each parameter."""
     returns: Mapping[str, Any]
-    """What JSON Schema says of the result."""
+    """The result's JSON Schema."""
     unknown: tuple[str, ...] = ()
-    """Annotations of parameters that name nothing, and so count for `str`."""
+    """Annotations that name nothing known; their parameters are text."""
 
     def revive(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """JSON values, in their positions and by their names, as the objects that the method is to be called with."""
+        """The objects to call the method with, from JSON values by position and by name."""
         by_position = [(parameter, revive) for parameter, revive in self._both() if not parameter.option]
-        found = []
+        revived = []
         for number, value in enumerate(arguments):
-            _, revive = by_position[min(number, len(by_position) - 1)]  # the last one may take all that is left
-            found.append(revive(value))
+            _, revive = by_position[min(number, len(by_position) - 1)]  # the last one may take all remaining values
+            revived.append(revive(value))
         revivers = {parameter.name: revive for parameter, revive in self._both()}
-        return found, {name: revivers[name](value) for name, value in options.items()}
+        return revived, {name: revivers[name](value) for name, value in options.items()}
 
     def _both(self) -> Iterable[tuple[Parameter, Revive]]:
         return zip(self.parameters, self.revivers, strict=True)
@@ -74,46 +76,50 @@ class Signature:
 def signature_of(owner: type, method: str) -> Signature:
     """The signature of the command that `owner`'s function `method` implements.
 
-    Raises CommandError where it could never be called by anybody.
+    Raises CommandError where no caller could ever call it.
     """
     function: Callable[..., object] = getattr(owner, method)
     declared = list(inspect.signature(function).parameters.values())
     if not isinstance(inspect.getattr_static(owner, method), staticmethod | classmethod):
         if not declared:
-            raise CommandError("it has no parameter for `self`")
+            raise CommandError("the method has no parameter for `self`")
         del declared[0]
     docs = parameter_docs(inspect.getdoc(function) or "")
     names = _Names(owner, function)
-    found = [
+    read = [
         _parameter(parameter, names, docs.get(parameter.name, ""))
         for parameter in declared
         if parameter.kind is not parameter.VAR_KEYWORD
     ]
-    lists = [parameter.name for parameter, _ in found if (parameter.several or parameter.rest) and not parameter.option]
+    lists = [parameter.name for parameter, _ in read if (parameter.several or parameter.rest) and not parameter.option]
     if len(lists) > 1:
-        raise CommandError(f"both {lists[0]} and {lists[1]} take as many words as there are")
+        raise CommandError(f"{lists[0]} and {lists[1]} are both lists; at most one parameter can take several words")
+    positions = [parameter for parameter, _ in read if not parameter.option]
+    if before := [parameter.name for parameter in positions[:-1] if parameter.kind == "line"]:
+        raise CommandError(f"{before[0]} takes the rest of the line; nothing but options may follow")
     unknown = tuple(names.unknown)
     returned = names.resolve(inspect.signature(function).return_annotation)
     return Signature(
-        tuple(parameter for parameter, _ in found), tuple(revive for _, revive in found), schema_of(returned), unknown
+        tuple(parameter for parameter, _ in read), tuple(revive for _, revive in read), schema_of(returned), unknown
     )
 
 
 def describe(owner: type, method: str, name: str = "") -> Command:
-    """The record of the command that `owner`'s function `method` implements; its name is in the method's, or given.
+    """The record of the command that `owner`'s function `method` implements.
 
-    Raises CommandError as `signature_of`.
+    The command's name is `name`, or part of the method's. Raises CommandError as `signature_of`, and for options whose
+    names or short forms are taken.
     """
     name = name or command_name(method)
     doc = inspect.getdoc(getattr(owner, method)) or ""
     signature = signature_of(owner, method)
     for parameter in signature.parameters if method.startswith((PREFIX, TOPLEVEL_PREFIX)) else ():
         if parameter.option and f"--{parameter.name}" in (JSON, PROGRESS):
-            raise CommandError(f"--{parameter.name} is an option of every command; call its own something else")
+            raise CommandError(f"--{parameter.name} is an option of every command; choose another name")
     return Command(
         name,
         without_parameters(doc),
-        signature.parameters,
+        _with_short_forms(signature.parameters, getattr(getattr(owner, method), "_short", {})),
         returns=signature.returns,
         toplevel=method.startswith(TOPLEVEL_PREFIX),
         completes=callable(getattr(owner, COMPLETER_PREFIX + name, None)),
@@ -121,8 +127,17 @@ def describe(owner: type, method: str, name: str = "") -> Command:
     )
 
 
+def _with_short_forms(parameters: Sequence[Parameter], short: Mapping[str, str]) -> tuple[Parameter, ...]:
+    options = {parameter.name for parameter in parameters if parameter.option}
+    if unknown := short.keys() - options:
+        raise CommandError(f"short names {min(unknown)}, which is not an option; options are keyword-only parameters")
+    if len(set(short.values())) < len(short):
+        raise CommandError(f"short gives one letter to two options: {dict(short)}")
+    return tuple(replace(parameter, short=short.get(parameter.name, "")) for parameter in parameters)
+
+
 class _Names:
-    """What the names mean that annotations have as text: the module's, and those in the class."""
+    """What the names in textual annotations mean: those of the function's module, and those in the class."""
 
     def __init__(self, owner: type, function: Callable[..., object]) -> None:
         self.unknown: list[str] = []
@@ -130,13 +145,13 @@ class _Names:
         self._locals = {name: value for base in reversed(owner.__mro__) for name, value in vars(base).items()}
 
     def resolve(self, annotation: object) -> object:
-        """An annotation, as the object that it names where it is text; `str` where it names nothing."""
+        """The object that an annotation names, if the annotation is text; `str` for an unknown name."""
         if isinstance(annotation, typing.ForwardRef):
             annotation = annotation.__forward_arg__
         if not isinstance(annotation, str):
             return annotation
         try:
-            # As typing.get_type_hints does, which gives up on all of them where one is unknown.
+            # As typing.get_type_hints does, but that gives up on all annotations where one is unknown.
             return self.resolve(eval(annotation, self._globals, self._locals))
         except Exception:
             self.unknown.append(annotation)
@@ -166,11 +181,15 @@ def _default(value: object) -> Any:
 
 
 def _typed(annotation: object, names: _Names) -> tuple[Parameter, Revive]:
-    """A parameter of this annotation, still without its name, and the reviver of its values."""
+    """A parameter with this annotation, still without a name, and the reviver of its values."""
     annotation = names.resolve(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
+        if SERVICES in arguments[1:]:
+            return Parameter("", kind="services", several=True), list
         typed, revive = _typed(arguments[0], names)
+        if LINE in arguments[1:]:
+            typed = replace(typed, kind="line")
         return replace(typed, secret=typed.secret or SECRET in arguments[1:]), revive
     if origin in (typing.Union, types.UnionType):
         others = [argument for argument in arguments if argument is not type(None)]
@@ -187,15 +206,15 @@ def _typed(annotation: object, names: _Names) -> tuple[Parameter, Revive]:
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         members = {name: str(item.value) for name, item in annotation.__members__.items()}
         return Parameter("", kind="member", members=members), annotation.__members__.__getitem__
-    kind = _NAMES.get(annotation, "text") if isinstance(annotation, Hashable) else "text"
-    return Parameter("", kind=kind, annotated=annotation is not inspect.Parameter.empty), KINDS[kind].revive
+    kind = _KINDS.get(annotation, "text") if isinstance(annotation, Hashable) else "text"
+    return Parameter("", kind=kind, annotated=annotation is not inspect.Parameter.empty), TYPES[kind].revive
 
 
 def schema_of(annotation: object) -> dict[str, Any]:
-    """What JSON Schema says of values of this annotation; nothing where that is not known."""
+    """The JSON Schema of values with this annotation; an empty one where the annotation says too little."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if annotation is None or annotation is type(None):
-        return {"type": "null"}
+    if annotation is None or annotation is type(None) or is_stream(origin or annotation):
+        return {"type": "null"}  # a stream's items are notifications
     if origin in (typing.Union, types.UnionType):
         return {"anyOf": list(map(schema_of, arguments))}
     if annotation in (list, tuple, set) or origin in (list, tuple, set):
@@ -205,8 +224,12 @@ def schema_of(annotation: object) -> dict[str, Any]:
         fields = {} if annotation is dict or origin is dict else inspect.get_annotations(annotation)  # type: ignore[arg-type]  # a class
         properties = {name: schema_of(field) for name, field in fields.items() if not isinstance(field, str)}
         return {"type": "object", **({"properties": properties} if properties else {})}
-    kind = _NAMES.get(annotation) if isinstance(annotation, Hashable) else None
-    return dict(KINDS[kind].schema) if kind else {}
+    kind = _KINDS.get(annotation) if isinstance(annotation, Hashable) else None
+    return dict(TYPES[kind].schema) if kind else {}
+
+
+def is_stream(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, AsyncIterable | Iterator)
 
 
 # Docstrings.
@@ -219,13 +242,13 @@ _NUMPY_ENTRY = re.compile(_ENTRY_NAMES + r"(?::.*)?$")
 
 
 def without_parameters(doc: str) -> str:
-    """A docstring without the section on its parameters, which are shown otherwise."""
+    """A docstring without its section on parameters: help shows them from the record."""
     return re.sub(r"\n{3,}", "\n\n", _NUMPY.sub("", _GOOGLE.sub("", doc + "\n"))).strip()
 
 
 def parameter_docs(doc: str) -> dict[str, str]:
-    """What a docstring says of each parameter, in Google's or NumPy's style, as one line each."""
-    found: dict[str, list[str]] = {}
+    """A docstring's text on each parameter as one line, from Google's or NumPy's style."""
+    texts: dict[str, list[str]] = {}
     current: list[str] | None = None
     section = _GOOGLE.search(doc + "\n") or _NUMPY.search(doc + "\n")
     if not section:
@@ -236,7 +259,7 @@ def parameter_docs(doc: str) -> dict[str, str]:
         entry = entry_pattern.match(line)
         if entry and not line[0].isspace():
             current = [*entry.groups()[1:]]
-            found |= dict.fromkeys(re.findall(r"\w+", entry[1]), current)
+            texts |= dict.fromkeys(re.findall(r"\w+", entry[1]), current)
         elif current is not None:
             current.append(line.strip())
-    return {name: " ".join(" ".join(texts).split()) for name, texts in found.items()}
+    return {name: " ".join(" ".join(pieces).split()) for name, pieces in texts.items()}

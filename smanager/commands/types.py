@@ -1,7 +1,7 @@
-"""What a parameter may be: how a word of it is read, and what JSON says of it.
+"""The types of parameters: how each reads a word, and its JSON Schema.
 
-Each kind turns a word into a JSON value, which travels to the service's host and is made an object of the
-annotated class there. What a program sends is such a value already, and is checked by the same rules.
+A type turns a word into a JSON value, which travels to the service's host and becomes an object of the annotated
+class there. A program sends such a value itself, and the same rules check it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _SPAN_UNITS = (86400.0, 3600.0, 60.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One type of parameters. `read` and `accept` raise ValueError with what would be right."""
+class ParameterType:
+    """One type. `read` and `accept` raise ValueError, whose text says what would be right."""
 
     read: Callable[[str], Any]
-    """A word as JSON value."""
+    """From a word to a JSON value."""
     accept: Callable[[Any], Any]
-    """A JSON value as the one that travels."""
+    """From a program's JSON value to the one that travels."""
     revive: Callable[[Any], Any]
-    """That value as the object that the method is given."""
+    """From that value to the object that the method receives."""
     schema: Mapping[str, object]
-    """What JSON Schema says of it."""
+    """JSON Schema."""
 
 
 def _number(text: str) -> int:
@@ -80,7 +80,7 @@ def _accept_text(value: object) -> str:
     raise ValueError("text")
 
 
-def _moment(cls: type[datetime] | type[date] | type[time], example: str) -> Kind:
+def _moment(cls: type[datetime] | type[date] | type[time], example: str) -> ParameterType:
     what = f"a {cls.__name__} such as {example}"
 
     def read(text: str) -> str:
@@ -95,11 +95,11 @@ def _moment(cls: type[datetime] | type[date] | type[time], example: str) -> Kind
         raise ValueError(what)
 
     json_format = {"datetime": "date-time"}.get(cls.__name__, cls.__name__)
-    return Kind(read, accept, cls.fromisoformat, {"type": "string", "format": json_format})
+    return ParameterType(read, accept, cls.fromisoformat, {"type": "string", "format": json_format})
 
 
 def seconds_of(text: str) -> float:
-    """A time span as people write it, `90s`, `1h30m` or plain seconds. Raises ValueError."""
+    """The seconds of a time span such as `90s`, `1h30m` or `90`. Raises ValueError."""
     if text and (match := _SPAN.fullmatch(text)) and any(match.groups()):
         try:
             numbers = zip(match.groups(), _SPAN_UNITS, strict=True)
@@ -116,17 +116,17 @@ def _accept_span(value: object) -> float:
     if isinstance(value, str):
         return seconds_of(value)
     try:
-        found = _accept_real(value)
-        timedelta(seconds=found)
+        seconds = _accept_real(value)
+        timedelta(seconds=seconds)  # raises OverflowError
     except (ValueError, OverflowError):
         raise ValueError("a time span such as 90s, 1h30m, or a number of seconds") from None
-    return found
+    return seconds
 
 
 def _path(text: str) -> Path:
     try:
         return Path(text).expanduser()
-    except RuntimeError:  # `~` and no user's name, which shells leave alone too
+    except RuntimeError:  # `~` before an unknown user's name, which shells leave alone too
         return Path(text)
 
 
@@ -134,24 +134,26 @@ def _span(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+TYPES: Mapping[str, ParameterType] = MappingProxyType(
     {
-        "text": Kind(str, _accept_text, str, {"type": "string"}),
-        "int": Kind(_number, _accept_number, int, {"type": "integer"}),
-        "float": Kind(_real, _accept_real, float, {"type": "number"}),
-        "bool": Kind(_truth, _accept_truth, bool, {"type": "boolean"}),
-        "path": Kind(str, _accept_text, _path, {"type": "string"}),
+        "text": ParameterType(str, _accept_text, str, {"type": "string"}),
+        "line": ParameterType(str, _accept_text, str, {"type": "string"}),
+        "services": ParameterType(str, _accept_text, str, {"type": "string"}),
+        "int": ParameterType(_number, _accept_number, int, {"type": "integer"}),
+        "float": ParameterType(_real, _accept_real, float, {"type": "number"}),
+        "bool": ParameterType(_truth, _accept_truth, bool, {"type": "boolean"}),
+        "path": ParameterType(str, _accept_text, _path, {"type": "string"}),
         "datetime": _moment(datetime, "2026-11-25T13:45"),
         "date": _moment(date, "2026-11-25"),
         "time": _moment(time, "13:45"),
-        "timedelta": Kind(seconds_of, _accept_span, _span, {"type": ["number", "string"]}),
+        "timedelta": ParameterType(seconds_of, _accept_span, _span, {"type": ["number", "string"]}),
     }
 )
-"""All but choices, which each have their own."""
+"""All types but choices and enums, whose values are in the parameter's record."""
 
 
 def chosen(value: object, choices: Sequence[object]) -> Any:
-    """The one of a Literal's values that is meant by itself or by its word. Raises ValueError."""
+    """The value of a Literal that equals `value`, or whose text does. Raises ValueError."""
     for choice in choices:
         if (type(value) is type(choice) and value == choice) or (isinstance(value, str) and value == str(choice)):
             return choice
@@ -159,10 +161,10 @@ def chosen(value: object, choices: Sequence[object]) -> Any:
 
 
 def member(value: object, members: Mapping[str, str]) -> str:
-    """The name of the enum's member that is meant by its name or its value, in any case. Raises ValueError."""
+    """The enum member with this name or value, in any case. Raises ValueError."""
     wanted = str(value)
-    for texts in (members, members.values()):  # the value of one may be the name of another
-        for same in (str, str.lower, _loosely):  # two may differ by their case only
+    for texts in (members, members.values()):  # one member's value may be another's name
+        for same in (str, str.lower, _loosely):  # two may differ only in case
             for name, text in zip(members, texts, strict=True):
                 if same(wanted) == same(text):
                     return name
@@ -174,5 +176,5 @@ def _loosely(text: str) -> str:
 
 
 def member_words(members: Mapping[str, str]) -> list[str]:
-    """How the members are written, where somebody has the choice."""
+    """The members as callers type them."""
     return [name.lower() for name in members]

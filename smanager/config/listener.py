@@ -1,4 +1,4 @@
-"""Where clients may connect, and what they meet there: `[listeners.NAME]` of `smanager.toml`, checked."""
+"""Where clients may connect, and how the manager treats them there: `[listeners.NAME]` of `smanager.toml`, checked."""
 
 from __future__ import annotations
 
@@ -6,193 +6,169 @@ import errno
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
-from smanager.access.roles import ADMIN
-from smanager.config.service import SettingsError, boolean, checked, list_of, some, text
+from smanager.config.checks import (
+    HIGHEST_PORT,
+    SettingsError,
+    boolean,
+    checked,
+    keys_of,
+    list_of,
+    octal,
+    one_of,
+    path,
+    setting,
+    text,
+    whole,
+)
+from smanager.service import ADMIN
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 DEFAULT_NAME = "default"
-"""Of the listener that the options and the keys outside `[listeners]` are about."""
+"""The listener that the options and the keys outside `[listeners]` describe."""
 
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 10000
-DEFAULT_MOST_SESSIONS = 1000
+TLS_EXAMPLE = (
+    'a table such as { certificate = "cert.pem", key = "key.pem" }, and client_ca for clients with certificates'
+)
 
 
-class Mode(Enum):
+class ListenerMode(Enum):
     """What a listener takes its clients for."""
 
     AUTO = "auto"
-    """Whatever their first moments show."""
+    """Decided by the first moments of each connection."""
     TELNET = "telnet"
-    """People on telnet: they are greeted at once."""
+    """People on telnet, who are greeted at once."""
     RAW = "raw"
     """Scripts, whenever they begin to speak."""
     JSON = "json"
-    """Programs: each line is JSON-RPC 2.0."""
+    """Programs: each line is a JSON-RPC 2.0 request."""
+
+
+def _address(value: object) -> tuple[str, int]:
+    match = isinstance(value, str) and re.fullmatch(r"(?:\[([^\]\0]+)\]|([^:\[\]\0]*)):(\d{1,5})", value)
+    if not match or int(match[3]) > HIGHEST_PORT:
+        raise ValueError('an address such as "127.0.0.1:10000" or "[::1]:10000"')
+    return match[1] or match[2], int(match[3])
+
+
+def _network(value: object) -> Network:
+    return ipaddress.ip_network(text(value))
+
+
+def _tls(value: object) -> Tls:
+    if not isinstance(value, dict) or "certificate" not in value:
+        raise ValueError(TLS_EXAMPLE)
+    try:
+        return Tls(**checked(value, TLS_KEYS))
+    except SettingsError:
+        raise ValueError(TLS_EXAMPLE) from None
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """The files of a TLS listener, in PEM."""
+    """The files of a TLS listener."""
 
-    certificate: Path
-    key: Path | None = None
-    """Where it is not in the certificate's file."""
-    client_ca: Path | None = None
-    """The authority of the clients' certificates, where these may say who they are."""
+    certificate: Path = setting(path, "certificate file, in PEM", unset=Path())
+    key: Path | None = setting(path, "key file, in PEM; by default the key is in the certificate's file")
+    client_ca: Path | None = setting(
+        path, "certificate file, in PEM, of the authority whose client certificates prove who the client is"
+    )
 
     def at(self, base: Path) -> Tls:
-        """The same files, where relative paths start at `base`."""
+        """The same files, with relative paths starting at `base`."""
         return Tls(base / self.certificate, self.key and base / self.key, self.client_ca and base / self.client_ca)
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
-    """One place to connect to; exactly one of `tcp`, `unix` and `systemd` says where."""
+    """One place to connect to, which exactly one of `tcp`, `unix` and `systemd` names."""
 
     name: str
-    tcp: tuple[str, int] | None = None
-    """A host and a port; port 0 picks a free one."""
-    unix: Path | None = None
-    systemd: str | None = None
-    """The name of a socket that systemd opens (FileDescriptorName=)."""
-    tls: Tls | None = None
-    mode: Mode = Mode.AUTO
-    allow: tuple[Network, ...] = ()
-    """Only clients of these networks, where there are any."""
-    login: bool = False
-    roles: tuple[str, ...] | None = None
-    """The roles that everybody has there."""
-    max_sessions: int = DEFAULT_MOST_SESSIONS
-    insecure: bool = False
-    """Whether it may be reached by other machines without a login, or with one that can be overheard."""
-    permissions: int = 0o600
-    """Of the unix socket's file."""
-    owner: str = ""
-    group: str = ""
+    tcp: tuple[str, int] | None = setting(_address, "address and port to listen on; port 0 picks a free port")
+    unix: Path | None = setting(path, "path of a unix socket")
+    systemd: str | None = setting(text, "name of a socket that systemd opens (its FileDescriptorName=)")
+    tls: Tls | None = setting(_tls, "files for TLS: a table with certificate, key and client_ca")
+    mode: ListenerMode = setting(
+        one_of({mode.value: mode for mode in ListenerMode}),
+        'what clients are: "telnet" (people), "raw" (scripts), "json" (programs), or "auto" to find out',
+        "auto",
+    )
+    allow: tuple[Network, ...] = setting(
+        list_of(_network, 'a list of networks such as ["192.0.2.0/24"]'),
+        "networks that clients may connect from; by default all",
+        unset=(),
+    )
+    login: bool = setting(one_of({"none": False, "required": True}), "whether clients have to log in", "none")
+    roles: tuple[str, ...] | None = setting(
+        list_of(text, 'a list of roles such as ["view"]'),
+        "roles that every client has; by default admin, or no role if a login is required",
+    )
+    max_sessions: int = setting(whole(1), "number of clients that may be connected at a time", 1000)
+    insecure: bool = setting(
+        boolean, "whether other machines may connect without a login, or with a login but without TLS", False
+    )
+    permissions: int = setting(octal, "permissions of the unix socket's file, as octal digits", "0600")
+    owner: str = setting(text, "user who owns the unix socket's file; by default the manager's", unset="")
+    group: str = setting(text, "group of the unix socket's file; by default the manager's", unset="")
 
     @property
     def given_roles(self) -> tuple[str, ...]:
-        """What everybody may be who connects: all, where there is no login and nothing else is said."""
+        """The roles that every client has: all, if nothing is configured and no login is required."""
         return self.roles if self.roles is not None else (() if self.login else (ADMIN,))
 
     @property
     def only_programs(self) -> bool:
-        return self.mode is Mode.JSON
+        return self.mode is ListenerMode.JSON
 
     @property
     def place(self) -> str:
-        """Where it is, for messages."""
+        """The address, path or name, for messages."""
         if self.tcp:
             host, port = self.tcp
             return f"[{host}]:{port}" if ":" in host else f"{host or '(all)'}:{port}"
         return str(self.unix) if self.unix else f"systemd's {self.systemd}"
 
 
-def _address(value: object) -> tuple[str, int]:
-    match = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]]*)):(\d{1,5})", text(value))
-    if not match or int(match[3]) > 65535:
-        raise ValueError('an address such as "127.0.0.1:10000" or "[::1]:10000"')
-    return match[1] or match[2], int(match[3])
-
-
-def _path(value: object) -> Path:
-    return Path(text(value)).expanduser()
-
-
-def _mode(value: object) -> Mode:
-    try:
-        return Mode(value)
-    except ValueError:
-        raise ValueError("one of " + ", ".join(f'"{mode.value}"' for mode in Mode)) from None
-
-
-def _network(value: object) -> Network:
-    try:
-        return ipaddress.ip_network(text(value))
-    except ValueError:
-        raise ValueError('a list of networks such as "192.0.2.0/24"') from None
-
-
-def _login(value: object) -> bool:
-    if value not in ("none", "required"):
-        raise ValueError('"none" or "required"')
-    return value == "required"
-
-
-def _permissions(value: object) -> int:
-    if not isinstance(value, str) or not re.fullmatch("0?[0-7]{3}", value):
-        raise ValueError('octal digits in quotes, such as "0660"')
-    return int(value, 8)
-
-
-def _tls(value: object) -> Tls:
-    names = [field.name for field in fields(Tls)]
-    what = 'a table such as { certificate = "cert.pem", key = "key.pem" }, and client_ca for clients with certificates'
-    if not isinstance(value, dict) or "certificate" not in value or not set(value) <= set(names):
-        raise ValueError(what)
-    try:
-        return Tls(**{key: _path(path) for key, path in value.items()})
-    except ValueError:
-        raise ValueError(what) from None
-
-
-_CHECKS: Mapping[str, Callable[[object], Any]] = {
-    "tcp": _address,
-    "unix": _path,
-    "systemd": text,
-    "mode": _mode,
-    "allow": list_of(_network, 'a list of networks such as ["192.0.2.0/24"]'),
-    "login": _login,
-    "roles": list_of(text, 'a list of roles such as ["view"]'),
-    "max_sessions": some,
-    "insecure": boolean,
-    "permissions": _permissions,
-    "owner": text,
-    "group": text,
-    "tls": _tls,
-}
-
-KEYS = tuple(_CHECKS)
+TLS_KEYS = keys_of(Tls)
+KEYS = keys_of(ListenerSettings)
+"""The keys of `[listeners.NAME]`."""
 
 
 def listener_of(name: str, given: object, base: Path) -> ListenerSettings:
-    """A listener's table; relative paths start at `base`. Raises SettingsError."""
+    """Check a listener's table; relative paths start at `base`. Raises SettingsError."""
     if not isinstance(given, dict):
         raise SettingsError(f"is {given!r}, and should be a table")
-    found = ListenerSettings(name, **checked(given, _CHECKS))
-    _check_together(found, given)
-    return replace(found, unix=found.unix and base / found.unix, tls=found.tls and found.tls.at(base))
+    settings = ListenerSettings(name, **checked(given, KEYS))
+    _check_combination(settings, given)
+    return replace(settings, unix=settings.unix and base / settings.unix, tls=settings.tls and settings.tls.at(base))
 
 
-def _check_together(found: ListenerSettings, given: Mapping[str, object]) -> None:
-    places = [key for key in ("tcp", "unix", "systemd") if key in given]
+def _check_combination(settings: ListenerSettings, given: Mapping[str, object]) -> None:
+    places = [name for name in ("tcp", "unix", "systemd") if name in given]
     if len(places) != 1:
-        raise SettingsError(f"has {' and '.join(places) or 'no place'}; it should have one of tcp, unix and systemd")
-    if found.unix and found.tls:
-        raise SettingsError("tls is for tcp; who may open a unix socket is a matter of its permissions")
-    for key in ("permissions", "owner", "group"):
-        if key in given and not found.unix:
-            raise SettingsError(f"{key} is for unix sockets")
-    if found.allow and found.unix:
-        raise SettingsError("allow is for networks; who may open a unix socket is a matter of its permissions")
+        raise SettingsError(f"has {' and '.join(places) or 'no address'}; should have one of tcp, unix and systemd")
+    if settings.unix and settings.tls:
+        raise SettingsError("tls is for tcp; a unix socket's permissions say who may connect")
+    for name in ("permissions", "owner", "group"):
+        if name in given and not settings.unix:
+            raise SettingsError(f"{name} is for unix sockets")
+    if settings.allow and settings.unix:
+        raise SettingsError("allow is for networks; a unix socket's permissions say who may connect")
 
 
 def with_passed(listeners: Sequence[ListenerSettings], names: Iterable[str]) -> list[ListenerSettings]:
-    """The listeners, where systemd has opened sockets of these names: those that none asks for take the place of the
-    address that would be listened on by default."""
-    unclaimed = [name for name in names if name not in [one.systemd for one in listeners]]
-    default = next((one for one in listeners if one.name == DEFAULT_NAME), None)
+    """Add the sockets that systemd opened: those that no listener names replace the default listener's address."""
+    unclaimed = [name for name in names if name not in [listener.systemd for listener in listeners]]
+    default = next((listener for listener in listeners if listener.name == DEFAULT_NAME), None)
     if not unclaimed or default is None:
         return list(listeners)
-    others = [one for one in listeners if one is not default]
+    others = [listener for listener in listeners if listener is not default]
     return [*(replace(default, name=name, tcp=None, systemd=name) for name in unclaimed), *others]
 
 
@@ -202,10 +178,10 @@ def is_loopback(address: str) -> bool:
 
 
 def why_exposed(settings: ListenerSettings) -> str:
-    """What is wrong with a listener that other machines reach; empty where nothing is."""
+    """What makes a listener unsafe that other machines reach; empty if nothing does."""
     if settings.login and settings.tls:
         return ""
-    return "anybody could give every command" if not settings.login else "whoever listens in can read every login"
+    return "anybody could give every command" if not settings.login else "an eavesdropper could read every login"
 
 
 def why_not_listening(error: OSError) -> str:
@@ -216,5 +192,5 @@ def why_not_listening(error: OSError) -> str:
         errno.EPERM: "only root may give a unix socket to another owner, or to a group that it is not in",
         errno.EACCES: "a port below 1024 needs root, and a unix socket a directory that can be written",
     }
-    number = error.errno or errno.EADDRNOTAVAIL  # asyncio tells no number where it has tried all that a name has
+    number = error.errno or errno.EADDRNOTAVAIL  # asyncio gives no number after trying several addresses of a name
     return "; ".join(filter(None, [os.strerror(number).lower(), remedies.get(number)]))

@@ -1,9 +1,11 @@
-"""What a service's end leads to, as its settings say."""
+"""What happens after a service's life ends, as its settings say."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+
+from smanager.config.checks import one_of, setting, some_seconds, whole
 
 
 class Restart(Enum):
@@ -16,12 +18,21 @@ class Restart(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a service's unasked end leads to. Times are seconds."""
+    """What follows the end of a life that was not asked to end."""
 
-    restart: Restart = Restart.ALWAYS
-    give_up_after: int = 0
-    """Early ends in a row after which it has failed; 0: never."""
-    longest_backoff: float = 30.0
-    """Each early end in a row doubles the wait before the next attempt, up to this."""
-    stable_after: float = 10.0
-    """A life as long as this makes up for the early ends before it."""
+    restart: Restart = setting(
+        one_of({known.value: known for known in Restart}),
+        "after which ends the service is started again",
+        "always",
+    )
+    give_up_after: int = setting(
+        whole(0), "number of early ends in a row after which the service has failed; 0 means never", 0
+    )
+    longest_backoff: float = setting(
+        some_seconds,
+        "longest wait before a restart, in seconds; each early end in a row doubles the wait up to this",
+        30,
+    )
+    stable_after: float = setting(
+        some_seconds, "seconds after which the end of a life is no longer early, and the backoff starts anew", 10
+    )

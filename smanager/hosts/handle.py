@@ -18,7 +18,7 @@ from smanager.commands.record import Failure
 from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
 from smanager.hosts.frames import Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
 from smanager.hosts.raw_output import RawOutput
-from smanager.terminal.text import exit_reason
+from smanager.system.errors import exit_reason
 
 T = TypeVar("T")
 K = TypeVar("K")

@@ -1,46 +1,45 @@
-"""What has happened: the lives of each service, the lines that it printed, and the events of all of them."""
+"""The recent past of services, in memory: their lives, the lines that they printed, and their events."""
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 LIVES_KEPT = 10
-"""Lives of a service that are remembered: enough to see whether it falls again and again, and why."""
+"""Lives kept for each service: enough to see whether the service ends again and again, and why."""
 
 LINES_KEPT = 1000
-"""Lines of a service's output kept in memory; its file has more."""
+"""Lines of output kept for each service; its log file has more."""
 
 EVENTS_KEPT = 1000
-"""Events kept in memory: some days of a quiet box."""
+"""Events kept for all services together: some days of a quiet box."""
 
 LAST_LINES = 50
-"""Lines that a life leaves behind at its end, for `why`; the stacks of a hung process take most of that."""
+"""Lines kept from the end of each life, for `why`; the stacks of a hung process take most of them."""
 
 
 class Feed(Generic[T]):
-    """The last things of a kind, and those who follow what comes."""
+    """The last items of one kind, and the followers of those to come."""
 
     def __init__(self, limit: int) -> None:
         self._kept: deque[T] = deque(maxlen=limit)
         self._followers: dict[object, Callable[[T], object]] = {}
 
-    def add(self, thing: T) -> None:
-        self._kept.append(thing)
+    def add(self, item: T) -> None:
+        self._kept.append(item)
         for follower in list(self._followers.values()):
-            follower(thing)
+            follower(item)
 
-    def last(self, count: int, is_meant: Callable[[T], bool] = lambda thing: True) -> list[T]:
-        """The last ones, of those that are meant."""
-        return list(filter(is_meant, self._kept))[-count:] if count > 0 else []
+    def last(self, count: int, is_wanted: Callable[[T], bool] = lambda item: True) -> list[T]:
+        """The last `count` of the wanted items, the oldest first."""
+        return list(filter(is_wanted, self._kept))[-count:] if count > 0 else []
 
     def follow(self, follower: Callable[[T], object]) -> Callable[[], None]:
-        """Have `follower` called with each thing from here on; what is returned ends that."""
+        """Call `follower` with each new item until the function that this returns is called."""
         key = object()
         self._followers[key] = follower
 
@@ -51,17 +50,18 @@ class Feed(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What a service printed, or what happened to it, and when by the wall clock."""
+class LogLine:
+    """A line that a service printed, or an event of a service."""
 
     when: float
+    """Seconds since the epoch."""
     service: str
     text: str
 
 
 @dataclass(slots=True)
-class Life:
-    """A service's time between a start and an end. Moments are of the monotonic clock, `when` of the wall clock."""
+class LifeRecord:
+    """One run of a service, from a start to an end. `when` is in seconds since the epoch, the rest is monotonic."""
 
     when: float
     asked_by: str
@@ -69,47 +69,17 @@ class Life:
     ready: float | None = None
     ended: float | None = None
     end: str = ""
-    """How it ended."""
+    """How the life ended."""
     decision: str = ""
-    """What that led to."""
-    last_lines: list[Line] = field(default_factory=list)
+    """What the supervisor did next."""
+    last_lines: list[LogLine] = field(default_factory=list)
 
 
-class History:
-    """One service's past."""
+class ServiceHistory:
+    """The past of one service."""
 
     def __init__(self) -> None:
-        self.lives: deque[Life] = deque(maxlen=LIVES_KEPT)
-        self.lines: Feed[Line] = Feed(LINES_KEPT)
+        self.lives: deque[LifeRecord] = deque(maxlen=LIVES_KEPT)
+        self.lines: Feed[LogLine] = Feed(LINES_KEPT)
         self.restarts = 0
-        """Starts that nobody asked for, since the last that somebody did."""
-
-    @property
-    def life(self) -> Life | None:
-        """The one that goes on, or went on last."""
-        return self.lives[-1] if self.lives else None
-
-
-def clock_text(when: float) -> str:
-    """A moment of the wall clock, as the log shows it."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
-
-
-def duration_text(seconds: float) -> str:
-    """A time span as people say it: `3.2 s`, `12 min 5 s`, `4 h 3 min`, `12 d 4 h`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h"
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names in a sentence: `a`, `a and b`, `a, b and c`."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+        """Starts by the supervisor since a requester last started the service."""

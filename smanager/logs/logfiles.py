@@ -1,4 +1,4 @@
-"""The services' log files: written by a thread of its own, so that a slow or full disk holds up nobody."""
+"""The services' log files, written by a thread of their own, so that a slow or full disk holds up nothing else."""
 
 from __future__ import annotations
 
@@ -10,39 +10,40 @@ from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from smanager.logs.history import Line, clock_text
+from smanager.logs.history import LogLine
+from smanager.terminal.wording import clock_text
 
 WAITING_LINES = 10_000
-"""Lines kept for a disk that is slow; later ones are dropped and counted."""
+"""Lines that may wait for a slow disk; later ones are dropped and counted."""
 
 LAST_SECONDS = 1.0
-"""How long the end of the program waits for the last lines to be written."""
+"""How long the manager's end waits, first for room in the queue, then for the last lines to be written."""
 
 DIRECTORY = "logs"
 
 
 class LogFiles:
-    """A file for each service, with its older ones."""
+    """A log file for each service, with its older, rotated ones."""
 
     def __init__(self, directory: Path) -> None:
         """Write to `logs` in the state directory."""
         self._directory = directory / DIRECTORY
         self._handlers: dict[str, _File] = {}
-        self._waiting: queue.Queue[tuple[Line, int, int] | None] = queue.Queue(WAITING_LINES)
+        self._waiting: queue.Queue[tuple[LogLine, int, int] | None] = queue.Queue(WAITING_LINES)
         self.lost: Counter[str] = Counter()
-        """By service, the lines that were dropped or could not be written."""
+        """By service, the number of lines that were dropped or could not be written."""
         self._thread = threading.Thread(target=self._write, name="log files", daemon=True)
         self._thread.start()
 
-    def add(self, line: Line, most_bytes: int, most_files: int) -> None:
-        """Write a line to its service's file, which is put aside at `most_bytes`; keep `most_files` of those."""
+    def add(self, line: LogLine, most_bytes: int, most_files: int) -> None:
+        """Write a line to its service's file; rotate the file at `most_bytes` and keep `most_files` rotated ones."""
         try:
             self._waiting.put_nowait((line, most_bytes, most_files))
         except queue.Full:
             self.lost[line.service] += 1
 
     def close(self) -> None:
-        """Write what waits, within LAST_SECONDS."""
+        """Write the waiting lines, within twice LAST_SECONDS."""
         with suppress(queue.Full):
             self._waiting.put(None, timeout=LAST_SECONDS)
             self._thread.join(LAST_SECONDS)
@@ -65,13 +66,13 @@ class LogFiles:
 
 
 class _File(RotatingFileHandler):
-    """The stdlib's rotation; what goes wrong is for the writer to count."""
+    """The stdlib's rotation; errors are left to the writer, which counts them."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.stream and not Path(self.baseFilename).exists():  # somebody else has put it aside
+        if self.stream and not Path(self.baseFilename).exists():  # another program has rotated the file
             self.stream.close()
             self.stream = self._open()
         super().emit(record)

@@ -1,4 +1,4 @@
-"""One connection: how its bytes get in and out, and how it ends; what they mean is a session's to say."""
+"""One connection: how its bytes get in and out, and how it ends; its session decides what they mean."""
 
 from __future__ import annotations
 
@@ -6,32 +6,59 @@ import asyncio
 import logging
 import socket
 import ssl
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic  # the event loop's own clock
-from typing import cast
+from typing import Protocol, cast
 
-from smanager.access.identities import network_of
+from smanager.access.origin import Origin
 from smanager.server.hangup import HangUpWatch
 from smanager.server.peers import origin_of
 from smanager.server.stall import STALL_SECONDS, StallWatch
 
 DRAIN_SECONDS = 1.0
-"""How long a closing connection is read to its end: a close with bytes unread makes the kernel send a reset,
-upon which nc.openbsd, for one, drops the reply that it has not read yet."""
+"""How long a closing connection is still read: a close with unread bytes makes the kernel send a reset, and a
+client such as nc.openbsd then drops the reply that it has not read yet."""
 
 OUTPUT_LIMIT = 8 * 1024 * 1024
-"""Bytes that may wait for a client that does not read. Commands are held back long before; what can still
-pile up is one page after another."""
+"""Bytes of output that may wait for a client that does not read. Commands are paused long before; what still piles
+up is one page after another."""
 
 HANDSHAKE_SECONDS = 10.0
-"""How long a client may take over TLS's handshake: some round trips on the worst of networks."""
+"""How long the TLS handshake may take: some round trips on the worst of networks."""
 
 log = logging.getLogger("smanager")
 
 
-class Connection(asyncio.Protocol, ABC):
+class ConnectionOwner(Protocol):
+    """What a connection reports to its session."""
+
+    def arrived(self) -> ssl.SSLContext | None:
+        """Accept or abort a new connection; returns the context for TLS, or None for plain text."""
+
+    def opened(self) -> None:
+        """The connection is ready, TLS included: bytes may come and go."""
+
+    def mistrusted(self, reason: str) -> None:
+        """The TLS handshake has failed since the client's certificate is not valid."""
+
+    def received(self, data: bytes) -> None:
+        """Take the client's bytes."""
+
+    def ended(self) -> None:
+        """The client sends no more."""
+
+    def pause(self) -> None:
+        """The client does not read: print no more for now."""
+
+    def resume(self) -> None:
+        """The client reads again."""
+
+    def lost(self) -> None:
+        """The connection is closed."""
+
+
+class Connection(asyncio.Protocol):
     """A connection and its transport."""
 
     __slots__ = (
@@ -42,6 +69,7 @@ class Connection(asyncio.Protocol, ABC):
         "_hang_up_watch",
         "_is_open",
         "_outgoing",
+        "_owner",
         "_receiving",
         "_securing",
         "_stall_watch",
@@ -50,25 +78,23 @@ class Connection(asyncio.Protocol, ABC):
         "finishing",
         "held",
         "loop",
-        "peer",
-        "place",
+        "origin",
         "sent",
-        "since",
         "transport",
         "waiting",
     )
 
     transport: asyncio.Transport
+    origin: Origin
 
-    def __init__(self) -> None:
+    def __init__(self, owner: ConnectionOwner) -> None:
+        self._owner = owner
         self.finishing = False
+        """Whether the connection is being closed: no more is read or sent."""
         self.held = False
-        self.peer = ""
-        """Where it comes from."""
-        self.place = ""
-        """The same as far as it counts for what one client may have."""
-        self.since = 0.0
+        """Whether reading is suspended."""
         self.sent = 0
+        """Bytes given to the transport so far."""
         self.waiting = 0
         """Bytes that will be sent at the end of this turn of the event loop."""
         self.loop = asyncio.get_running_loop()
@@ -85,52 +111,16 @@ class Connection(asyncio.Protocol, ABC):
         self._due = 0.0
         self._action: Callable[[], None] | None = None
 
-    # What a session does.
-
-    @abstractmethod
-    def arrived(self) -> ssl.SSLContext | None:
-        """It is there: count it, or abort it; returns what it is to be encrypted with, if it is."""
-
-    @abstractmethod
-    def opened(self) -> None:
-        """Bytes may come from here on."""
-
-    @abstractmethod
-    def mistrusted(self, reason: str) -> None:
-        """The client's certificate is not valid."""
-
-    @abstractmethod
-    def received(self, data: bytes) -> None:
-        """Bytes have come."""
-
-    @abstractmethod
-    def ended(self) -> None:
-        """The client sends no more."""
-
-    @abstractmethod
-    def pause(self) -> None:
-        """The client does not read."""
-
-    @abstractmethod
-    def resume(self) -> None:
-        """It reads again."""
-
-    @abstractmethod
-    def lost(self) -> None:
-        """It is gone."""
-
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         connection = transport.get_extra_info("socket")
-        self.peer = origin_of(connection, transport.get_extra_info("peername"))
-        self.place = network_of(self.peer)
-        self.since = monotonic()
+        self.origin = origin_of(connection, transport.get_extra_info("peername"))
         # Telnet's urgent data has to stay in the stream, or half a command is lost (RFC 854, Synch).
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        tls = self.arrived()
+        tls = self._owner.arrived()
         if self.finishing:
             return
         if tls:
@@ -141,11 +131,11 @@ class Connection(asyncio.Protocol, ABC):
     def data_received(self, data: bytes) -> None:
         if self.finishing:
             return
-        if not self._is_open:  # what comes with the end of TLS's handshake
+        if not self._is_open:  # it came with the end of the TLS handshake
             self._early += data
             return
         self._receiving = True
-        self.received(data)
+        self._owner.received(data)
         self._receiving = False
         self.flush()
 
@@ -155,13 +145,13 @@ class Connection(asyncio.Protocol, ABC):
         self._at_end = True
         if self._is_open:
             self._end()
-        # A client that has sent its last line is still to read the answers. TLS has no half of a close (asyncio's).
+        # A client that has sent its last line may still read the answers. asyncio's TLS cannot close one direction.
         return self._securing is None
 
     def pause_writing(self) -> None:
         self._stalled = True
         if not self.finishing:
-            self.pause()
+            self._owner.pause()
         self._watch_for_stall()
 
     def resume_writing(self) -> None:
@@ -171,7 +161,7 @@ class Connection(asyncio.Protocol, ABC):
         if self.finishing:
             self._shut_down()
         else:
-            self.resume()
+            self._owner.resume()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.finishing = True
@@ -182,22 +172,22 @@ class Connection(asyncio.Protocol, ABC):
         for watch in (self._stall_watch, self._hang_up_watch):
             if watch:
                 watch.end()
-        self.lost()
+        self._owner.lost()
 
     async def _secure(self, tls: ssl.SSLContext) -> None:
-        """Go on inside TLS; nobody else waits for this client's handshake."""
+        """Carry out the TLS handshake, and go on inside it."""
         try:
             transport = await self.loop.start_tls(
                 self.transport, self, tls, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
             )
         except (OSError, ssl.SSLError) as error:
-            log.info("%s: no TLS: %s", self.peer, error)
+            log.info("%s: no TLS: %s", self.origin, error)
             if isinstance(error, ssl.SSLCertVerificationError):
-                self.mistrusted(error.verify_message)
+                self._owner.mistrusted(error.verify_message)
             self.connection_lost(None)
             self.transport.abort()
             return
-        if transport is None:  # it was aborted meanwhile
+        if transport is None:  # aborted meanwhile
             self.connection_lost(None)
             return
         self.transport = transport
@@ -206,7 +196,7 @@ class Connection(asyncio.Protocol, ABC):
 
     def _open(self) -> None:
         self._is_open = True
-        self.opened()
+        self._owner.opened()
         early, self._early = self._early, b""
         if early:
             self.data_received(early)
@@ -214,31 +204,25 @@ class Connection(asyncio.Protocol, ABC):
             self._end()
 
     def _end(self) -> None:
-        self.ended()
+        self._owner.ended()
         if not self.finishing:
             self._hang_up_watch = HangUpWatch(self.transport.get_extra_info("socket"), self.abort)
 
-    # What a session asks for.
-
-    @property
-    def is_local(self) -> bool:
-        """Whether it is on a unix socket."""
-        connection: socket.socket = self.transport.get_extra_info("socket")
-        return connection.family == socket.AF_UNIX
+    # What the session and its modes call.
 
     def send(self, data: bytes) -> None:
-        """Send bytes, with all others of this turn of the loop in one write (two would wait for each other)."""
+        """Send bytes, in one write with all others of this turn of the loop (Nagle would delay a second write)."""
         if self.finishing:
             return
         if not self._outgoing and not self._receiving:
             self.loop.call_soon(self.flush)
         self._outgoing.append(data)
         self.waiting += len(data)
-        if self.waiting > OUTPUT_LIMIT and len(self._outgoing) > 1:  # one piece alone is what somebody asked for
+        if self.waiting > OUTPUT_LIMIT and len(self._outgoing) > 1:  # one piece alone is one command's output
             self.flush()
 
     def flush(self) -> None:
-        """Send now what waits."""
+        """Send what waits, now."""
         if not self._outgoing:
             return
         data = self._outgoing[0] if len(self._outgoing) == 1 else b"".join(self._outgoing)
@@ -247,12 +231,12 @@ class Connection(asyncio.Protocol, ABC):
         self.sent += len(data)
         self.transport.write(data)
         if self._stalled and self.transport.get_write_buffer_size() > OUTPUT_LIMIT:
-            log.warning("%s: closed, for it left %d bytes of output unread", self.peer, OUTPUT_LIMIT)
+            log.warning("%s: closed: the client left more than %d bytes of output unread", self.origin, OUTPUT_LIMIT)
             self.abort()
 
     def hold(self, hold: bool) -> None:
-        """Read no further while there is enough to do."""
-        if self.transport.is_closing():  # and has none to be read, where TLS's other side is gone
+        """Suspend reading, or resume it."""
+        if self.transport.is_closing():  # a TLS transport may have lost its socket, and would raise
             return
         self.held = hold
         if hold:
@@ -260,21 +244,22 @@ class Connection(asyncio.Protocol, ABC):
         else:
             self.transport.resume_reading()
 
-    def set_timer(self, seconds: float, action: Callable[[], None] | None) -> None:
-        """Have something done later; a session has one timer, and this replaces it.
+    def set_timer(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call `action` later; replaces the connection's previous timer.
 
-        A script sets it with each line, so the event loop's own timer is left to ring too early where it
-        would, which costs nothing, instead of being made anew each time.
+        A script's timer is set with each line. So the event loop's timer is kept if it rings too early, and then set
+        again; that is cheaper than a new one each time.
         """
         self._action = action
-        if action is None:
-            return
         self._due = monotonic() + seconds
         if self._timer and self._timer.when() > self._due:
             self._timer.cancel()
             self._timer = None
         if self._timer is None:
             self._timer = self.loop.call_at(self._due, self._ring)
+
+    def clear_timer(self) -> None:
+        self._action = None
 
     def _ring(self) -> None:
         self._timer = None
@@ -287,19 +272,19 @@ class Connection(asyncio.Protocol, ABC):
         action()
 
     def finish(self) -> None:
-        """Send what is to be sent, then close so that nothing of it is lost."""
+        """Send what waits, then close so that none of it is lost."""
         if self.finishing:
             return
         self.finishing = True
-        self.set_timer(0, None)
+        self.clear_timer()
         self.flush()
         if self._at_end:
             self._watch_for_stall()
-            self.transport.close()  # nothing is left to read; what is unsent is sent first
+            self.transport.close()  # sends what is unsent first; there is nothing left to read
             return
         self.hold(False)
         if self.transport.get_write_buffer_size():
-            self.transport.set_write_buffer_limits(high=0)  # `resume_writing` comes when all is sent
+            self.transport.set_write_buffer_limits(high=0)  # `resume_writing` is called once all is sent
             self._watch_for_stall()
         else:
             self._shut_down()
@@ -316,13 +301,13 @@ class Connection(asyncio.Protocol, ABC):
         self._stall_watch.begin()
 
     def _give_up(self) -> None:
-        log.warning("%s: closed, for it read nothing for %g s", self.peer, STALL_SECONDS)
+        log.warning("%s: closed: the client read nothing for %g s", self.origin, STALL_SECONDS)
         self.abort()
 
     def _shut_down(self) -> None:
         if self.transport.is_closing():
             return
-        if not self.transport.can_write_eof():  # TLS, whose close is one of both ways
+        if not self.transport.can_write_eof():  # TLS, which closes both directions at once
             self.transport.close()
             return
         self.set_timer(DRAIN_SECONDS, self.transport.close)

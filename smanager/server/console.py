@@ -18,13 +18,16 @@ from types import FrameType, ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 from smanager.access.callers import Caller
+from smanager.access.origin import CONSOLE
 from smanager.logs.manager_log import LogQueue
 from smanager.server.editor.insertion import insertion, listing, typeable
 from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
+from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.manager import Manager
+from smanager.system.errors import in_words
 from smanager.terminal.text import as_bytes, coloured, has_colours, visible
 
 try:
@@ -43,7 +46,7 @@ class Ended(BaseException):
     """The process was told to end (SIGTERM, SIGHUP)."""
 
 
-def run(manager: Manager, log: LogQueue) -> int:
+def run(manager: Manager, dispatcher: Dispatcher, log: LogQueue) -> int:
     """Run the manager with a session on standard input and output; returns the last command's status.
 
     What `log` writes to this terminal goes above the line that is being typed.
@@ -54,8 +57,8 @@ def run(manager: Manager, log: LogQueue) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        _await(loop, manager.begin(Caller("the console")))
-        return Console(manager, loop, log).run()
+        _await(loop, manager.begin(Caller(CONSOLE)))
+        return Console(dispatcher, loop, log).run()
     except (Ended, KeyboardInterrupt):
         return 0
     finally:
@@ -70,8 +73,8 @@ def run(manager: Manager, log: LogQueue) -> int:
 class Console:
     """The local session."""
 
-    def __init__(self, manager: Manager, loop: asyncio.AbstractEventLoop, log: LogQueue) -> None:
-        self._manager = manager
+    def __init__(self, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop, log: LogQueue) -> None:
+        self._manager = dispatcher.manager
         self._loop = loop
         self._log = log
         self._person = sys.stdin.isatty() and sys.stdout.isatty()
@@ -83,7 +86,7 @@ class Console:
         self._progressing = False
         self._asking = ""  # the prompt behind which a line is being typed
         self._ending = False  # no more input will come
-        shells, caller = Shells(manager), Caller("the console")
+        shells, caller = Shells(dispatcher), Caller(CONSOLE)
         self._interpreter = self._in_loop(Interpreter, shells, self, self._idle, self._person, caller)
         self._programs = self._in_loop(lambda: Programs(Methods(shells, caller), self._reply, self._idle))
 
@@ -103,7 +106,7 @@ class Console:
             else:
                 self._run(line)
         if self._broken and self._broken.errno != errno.EPIPE:  # a reader that has seen enough is no mistake
-            print(f"smanager: cannot write the output: {self._broken.strerror}", file=sys.stderr)
+            print(f"smanager: cannot write the output: {in_words(self._broken)}", file=sys.stderr)
             return 1
         return self._interpreter.status.value
 

@@ -1,4 +1,4 @@
-"""Finds out that a client is gone which has said before that it sends no more: nothing else shows that in time."""
+"""Notices that a client is gone after it has closed its sending side: nothing else would show that in time."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import socket
 from collections.abc import Callable
 
 LOOK_SECONDS = 2.0
+"""Between two checks."""
 
 PROBES = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
-"""Seconds, seconds and probes. A socket that was closed does not answer any more once its system has forgotten it: on
-Linux after a minute (tcp_fin_timeout). On unix sockets it shows at once."""
+"""Seconds, seconds and probes. A closed socket answers no probes once its system has forgotten it, on Linux after a
+minute (tcp_fin_timeout). On unix sockets the end shows at once."""
 
 
 class HangUpWatch:
-    """Looks from time to time whether there still is anybody."""
+    """Checks every LOOK_SECONDS whether the client still exists."""
 
     def __init__(self, connection: socket.socket, give_up: Callable[[], None]) -> None:
-        """`give_up` is called once."""
+        """`give_up` is called at most once."""
         self._descriptor = connection.fileno()
         self._give_up = give_up
         for name, value in PROBES.items() if connection.family != socket.AF_UNIX else ():
@@ -27,7 +28,7 @@ class HangUpWatch:
         self._wait()
 
     def end(self) -> None:
-        """Nobody waits for it any more."""
+        """Stop watching."""
         self._timer.cancel()
 
     def _wait(self) -> None:
@@ -35,7 +36,7 @@ class HangUpWatch:
 
     def _look(self) -> None:
         poll = select.poll()
-        poll.register(self._descriptor, 0)  # what is asked for is told besides: that both directions are closed
+        poll.register(self._descriptor, 0)  # no events: poll always reports that both directions are closed
         if poll.poll(0):
             self._give_up()
         else:

@@ -1,4 +1,4 @@
-"""Lines out of a connection's bytes, run in their order."""
+"""Cuts a connection's bytes into lines, and has them run in their order."""
 
 from __future__ import annotations
 
@@ -13,84 +13,85 @@ LINE_LIMIT = 64 * 1024
 """Bytes of one line."""
 
 REQUEST_LIMIT = 1024 * 1024
-"""Bytes of one that is a program's request, or a batch of them."""
+"""Bytes of a line that is a program's request, or a batch of requests."""
 
 LINES_A_TURN = 32
 """Lines run before other connections have their turn."""
 
 
 def limit_of(line: bytes) -> int:
-    """How many bytes a line may have that begins so."""
+    """How many bytes a line with this beginning may have."""
     return REQUEST_LIMIT if line.startswith((b"{", b"[")) else LINE_LIMIT
 
 
 class LineReader:
-    """Cuts lines, and hands each to `accept` once the commands before it are done."""
+    """Hands each line to `accept` once the commands before it are done."""
 
-    __slots__ = ("_accept", "_at_end", "_cut", "_proceed", "_session", "_skips", "uncut")
+    __slots__ = ("_accept", "_at_end", "_connection", "_cut", "_proceed", "_session", "_skips", "uncut")
 
     def __init__(self, session: Session, accept: Callable[[str], bool], proceed: Callable[[], None]) -> None:
-        """`accept` runs a line and says whether that is done; `proceed` is to call `work` again, in another turn."""
+        """`accept` runs a line, and returns whether the next may come; `proceed` has to call `work` in another turn."""
         self._session = session
+        self._connection = session.connection
         self._accept = accept
         self._proceed = proceed
         self._cut: list[bytes] = []  # the next lines, the first one last
         self._at_end = False
-        self._skips = False  # up to the end of a request that is too long
+        self._skips = False  # the rest of a request that is too long
         self.uncut = b""
-        """What has come behind the last line that was cut."""
+        """The bytes behind the last line that was cut."""
 
     def add(self, data: bytes) -> None:
-        """Take in what has come."""
+        """Take the client's bytes."""
         if self._skips:
             _, newline, data = data.partition(b"\n")
             self._skips = not newline
         self.uncut += data
 
     def drop(self) -> None:
-        """Forget the lines that have not been run."""
+        """Forget all lines that have not been run."""
         self._cut = []
         self.uncut = b""
 
     def erase_character(self) -> None:
-        """Forget the last character of the line that is being typed."""
+        """Forget the last character of the unfinished line."""
         if not self.uncut.endswith(b"\n"):
             self.uncut = self.uncut.decode("utf-8", "surrogateescape")[:-1].encode("utf-8", "surrogateescape")
 
     def erase_line(self) -> None:
-        """Forget the line that is being typed."""
+        """Forget the unfinished line."""
         self.uncut = self.uncut[: self.uncut.rfind(b"\n") + 1]
 
     def end(self) -> None:
-        """No more will come: what stands without a newline is the last line."""
+        """No more bytes will come: an unfinished line is the last line."""
         self._at_end = True
 
     def work(self) -> bool:
-        """Run the lines that can be run now; whether all that have come are done."""
-        session = self._session
-        if session.finishing:  # what has come before is not run any more
+        """Run the lines that can run now; returns whether all lines so far are done."""
+        session, connection = self._session, self._connection
+        if connection.finishing:  # the lines that are left will never run
             return True
         if not session.busy:
             for _ in range(LINES_A_TURN):
                 if not self._cut and not (self.uncut and self._cut_lines()):
-                    if session.held:
-                        session.hold(False)
+                    if connection.held:
+                        connection.hold(False)
                     return True
                 line = self._cut.pop()
                 if len(line) > limit_of(line):
                     self._refuse(line)
                 elif not self._accept(line.removesuffix(b"\r").decode("utf-8", "surrogateescape")):
                     break
-                if session.finishing or session.interpreter.ended:
+                if connection.finishing or session.interpreter.ended:
                     return True
             else:
-                session.loop.call_soon(self._proceed)
-        # A little more is read while a command runs, for it may be a Ctrl-C, or the end of the connection.
-        session.hold(len(self.uncut) > limit_of(self.uncut) and not self._at_end)
+                connection.loop.call_soon(self._proceed)
+        # Some more is read while a command runs, for it may be a Ctrl-C or the end of the connection.
+        connection.hold(len(self.uncut) > limit_of(self.uncut) and not self._at_end)
         return False
 
     def _cut_lines(self) -> bool:
-        """Cut the next lines, a turn's worth of them; False where there is none yet."""
+        """Cut the next lines, a turn's worth of them; returns whether there was one."""
         *lines, self.uncut = self.uncut.split(b"\n", LINES_A_TURN)
         if not lines and self._at_end:
             lines, self.uncut = [self.uncut], b""
@@ -102,11 +103,11 @@ class LineReader:
         return bool(lines)
 
     def _refuse(self, line: bytes) -> None:
-        """Say that a line is too long; a program goes on with the next one."""
+        """Report that a line is too long; a program's next request is still taken, any other session ends."""
         if limit_of(line) == REQUEST_LIMIT:
             error = RequestError(INVALID_REQUEST, f"a request of more than {REQUEST_LIMIT} bytes")
-            self._session.write(json.dumps(failure(error, None)) + "\n")
+            self._session.output.write(json.dumps(failure(error, None)) + "\n")
             return
         self.drop()
-        self._session.write(f"*** a line of more than {LINE_LIMIT} bytes; a command is shorter\n")
-        self._session.finish()
+        self._session.output.write(f"*** a line of more than {LINE_LIMIT} bytes; a command is shorter\n")
+        self._connection.finish()

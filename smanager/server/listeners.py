@@ -1,4 +1,4 @@
-"""All places to connect to: opened, and closed, together, each with a budget of its own."""
+"""All listeners: opened and closed together, each with a budget of sessions."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from smanager.access.identities import Identities
 from smanager.config.file import ConfigError
 from smanager.config.listener import ListenerSettings, Tls, is_loopback, why_exposed, why_not_listening
 from smanager.server.listener import ACCEPTS_A_TURN, MOST_TURNED_AWAY, Listener
-from smanager.server.peers import peer_name
+from smanager.server.peers import listening_name
 from smanager.server.session import Session
 from smanager.server.unixsocket import UnixSocket
 from smanager.shells.root import Shells
 
 RESERVED_DESCRIPTORS = 96
-"""Kept for hosts, their pipes, and files."""
+"""File descriptors kept for hosts, their pipes, and files."""
+
+UNLIMITED = 1_000_000
+"""Descriptors counted on if the system sets no limit."""
 
 FAREWELL_SECONDS = 1.5
-"""How long sessions have to take their last words when the server ends; a drain takes one second."""
+"""How long clients may take to read their last words when the server ends; a drain takes one second."""
 
 log = logging.getLogger("smanager")
 
 
 class Listeners:
-    """The listeners that are configured."""
+    """The configured listeners."""
 
     def __init__(self, settings: Sequence[ListenerSettings]) -> None:
         others = RESERVED_DESCRIPTORS + MOST_TURNED_AWAY + ACCEPTS_A_TURN * len(settings)
@@ -40,9 +43,9 @@ class Listeners:
         self._unix: list[UnixSocket] = []
 
     async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
-        """Take all places, and return their addresses; `passed` are sockets that were open before, by name.
+        """Bind all listeners, or none; returns their addresses. `passed` are systemd's open sockets, by name.
 
-        Raises ConfigError, and has taken none then.
+        Raises ConfigError.
         """
         try:
             return [address for listener in self._all for address in await self._open(listener, passed)]
@@ -51,15 +54,15 @@ class Listeners:
             raise
 
     async def serve(self, shells: Shells, identities: Identities) -> None:
-        """Let clients in. Raises ConfigError where somebody else has begun to listen meanwhile."""
+        """Accept clients. Raises ConfigError if another process has begun to listen meanwhile."""
         for listener in self._all:
             try:
                 await listener.serve(shells, identities)
             except OSError as error:
-                raise no_place(listener.settings, error) from None
+                raise cannot_listen(listener.settings, error) from None
 
     async def close(self, message: str) -> None:
-        """Stop listening, tell everybody why, and see them off."""
+        """Stop listening, and end all sessions with `message`."""
         sessions = self._close()
         for session in sessions:
             session.farewell(message)
@@ -67,12 +70,12 @@ class Listeners:
         for late in (await asyncio.wait(gone, timeout=FAREWELL_SECONDS))[1] if gone else ():
             late.cancel()
         for session in sessions:
-            session.abort()
+            session.connection.abort()
 
     def renew_certificates(self, tell: Callable[[str], object]) -> list[str]:
-        """Read certificates' files again that have changed, for connections from here on.
+        """Read changed certificates again, for new connections.
 
-        `tell` is told of each, and what is wrong is returned.
+        Reports each renewal to `tell`; returns the problems.
         """
         problems = []
         for listener in self._all:
@@ -80,16 +83,16 @@ class Listeners:
             if tls and fingerprint(tls) != listener.fingerprint:
                 try:
                     self._encrypt(listener, tls)
-                    tell(f"[listeners.{listener.settings.name}] has other certificates")
+                    tell(f"[listeners.{listener.settings.name}] has new certificates")
                 except ConfigError as error:
-                    problems.append(f"{error}; the one before stays in use")
+                    problems.append(f"{error}; the previous certificates stay in use")
         return problems
 
     @staticmethod
     def _encrypt(listener: Listener, tls: Tls) -> None:
-        found = fingerprint(tls)  # before they are read, so that a change meanwhile is one the next time
+        before = fingerprint(tls)  # taken first, so that the next renewal notices a change during the read
         listener.tls = context_of(listener.settings.name, tls)
-        listener.fingerprint = found
+        listener.fingerprint = before
 
     async def _open(self, listener: Listener, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
         settings = listener.settings
@@ -103,13 +106,13 @@ class Listeners:
                 return [str(settings.unix)]
             if settings.systemd is not None and not passed.get(settings.systemd):
                 known = ", ".join(passed) or "none"
-                raise ConfigError(f"{settings.place}: systemd has passed no socket of that name; there are: {known}")
+                raise ConfigError(f"{settings.place}: systemd has passed no socket of this name; it passed: {known}")
             opened = await listener.open(passed[settings.systemd] if settings.systemd is not None else ())
         except OSError as error:
-            raise no_place(settings, error) from None
+            raise cannot_listen(settings, error) from None
         names = [connection.getsockname() for connection in opened if connection.family != socket.AF_UNIX]
-        require_care(settings, [str(name[0]) for name in names])
-        return [peer_name(connection.getsockname()) for connection in opened]
+        require_safe(settings, [str(name[0]) for name in names])
+        return [listening_name(connection.getsockname()) for connection in opened]
 
     def _close(self) -> list[Session]:
         sessions = [session for listener in self._all for session in listener.close()]
@@ -118,12 +121,12 @@ class Listeners:
         return sessions
 
 
-def no_place(settings: ListenerSettings, error: OSError) -> ConfigError:
+def cannot_listen(settings: ListenerSettings, error: OSError) -> ConfigError:
     return ConfigError(f"cannot listen on {settings.place}: {why_not_listening(error)}")
 
 
-def require_care(settings: ListenerSettings, addresses: Sequence[str]) -> None:
-    """Raise ConfigError where other machines reach a listener and it is open to more than it should be."""
+def require_safe(settings: ListenerSettings, addresses: Sequence[str]) -> None:
+    """Raise ConfigError if other machines can reach a listener without a login or without TLS."""
     danger = why_exposed(settings)
     exposed = [address for address in addresses if not is_loopback(address)]
     if not exposed or not danger:
@@ -137,15 +140,15 @@ def require_care(settings: ListenerSettings, addresses: Sequence[str]) -> None:
 
 
 def context_of(name: str, tls: Tls) -> ssl.SSLContext:
-    """What TLS needs. Raises ConfigError where its files are not what they should be."""
+    """The context for a listener's TLS. Raises ConfigError for files that are unusable or unsafe."""
     key = tls.key or tls.certificate
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         if key.stat().st_mode & 0o007:
-            raise ConfigError(f"[listeners.{name}] {key}: anybody may read this key; `chmod o= {key}` mends that")
+            raise ConfigError(f"[listeners.{name}] {key}: every user may read this key; `chmod o= {key}` fixes that")
         for path in filter(None, (tls.certificate, key, tls.client_ca)):
-            require_ours(name, path)
+            require_own(name, path)
         context.load_cert_chain(tls.certificate, key, password=lambda: "")  # else it would ask on the terminal
         if tls.client_ca:
             context.load_verify_locations(tls.client_ca)
@@ -157,34 +160,34 @@ def context_of(name: str, tls: Tls) -> ssl.SSLContext:
 
 
 def fingerprint(tls: Tls) -> object:
-    """What tells the files from others; None where one of them cannot be found."""
+    """A value that changes when the files do; None if one of them is missing."""
     try:
-        found = [path.stat() for path in (tls.certificate, tls.key, tls.client_ca) if path]
+        states = [path.stat() for path in (tls.certificate, tls.key, tls.client_ca) if path]
     except OSError:
         return None
-    return [(one.st_ino, one.st_mtime_ns, one.st_size, one.st_mode, one.st_uid) for one in found]
+    return [(one.st_ino, one.st_mtime_ns, one.st_size, one.st_mode, one.st_uid) for one in states]
 
 
-def require_ours(listener: str, path: Path) -> None:
-    """Raise ConfigError where others can have written a file that says whom to trust."""
-    found = path.stat()
-    if found.st_mode & 0o022:
-        raise ConfigError(f"[listeners.{listener}] {path}: others may write it; `chmod go-w {path}` mends that")
-    if found.st_uid not in (0, os.geteuid()):
+def require_own(listener: str, path: Path) -> None:
+    """Raise ConfigError if another user could have written a file that decides whom to trust."""
+    status = path.stat()
+    if status.st_mode & 0o022:
+        raise ConfigError(f"[listeners.{listener}] {path}: other users may write it; `chmod go-w {path}` fixes that")
+    if status.st_uid not in (0, os.geteuid()):
         raise ConfigError(
-            f"[listeners.{listener}] {path}: it belongs to user id {found.st_uid}, and should to {os.geteuid()}"
+            f"[listeners.{listener}] {path}: belongs to user id {status.st_uid}, and should belong to {os.geteuid()}"
         )
 
 
 def budgets(settings: Sequence[ListenerSettings], available: int) -> list[int]:
-    """How many sessions each listener may have, of so many descriptors: as many as it wants, or an equal share."""
+    """The sessions that each listener may have: as configured, or an equal share of the available descriptors."""
     shares: dict[int, int] = {}
     for index, one in sorted(enumerate(settings), key=lambda pair: pair[1].max_sessions):
         fair = (available - sum(shares.values())) // (len(settings) - len(shares))
         shares[index] = max(1, min(one.max_sessions, fair))
         if shares[index] < one.max_sessions:
             log.warning(
-                "%s: max_sessions %d is more than the limit on descriptors allows; it is %d here (see ulimit -n)",
+                "%s: max_sessions is %d; the limit on open files allows %d here (see ulimit -n)",
                 one.place,
                 one.max_sessions,
                 shares[index],
@@ -193,11 +196,11 @@ def budgets(settings: Sequence[ListenerSettings], available: int) -> list[int]:
 
 
 def descriptors() -> int:
-    """Raise the limit on descriptors as far as it goes, and return it."""
+    """Raise this process's limit on open files as far as possible, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError):  # macOS: its hard limit is none, but that many are refused
+        except (ValueError, OSError):  # macOS: the hard limit is infinite, but cannot be set
             return soft
-    return hard if hard != resource.RLIM_INFINITY else 1_000_000
+    return hard if hard != resource.RLIM_INFINITY else UNLIMITED

@@ -1,15 +1,15 @@
-"""Tells by a connection's first line what no client of ours sends, and what would be harmful to be taken for one."""
+"""Recognizes HTTP and TLS by a connection's first line: taken for commands, such a line could do harm."""
 
 from __future__ import annotations
 
 import re
 
 FIRST_LIMIT = 64 * 1024
-"""Bytes of a first line that are kept until its end has come; browsers' addresses may be long."""
+"""Bytes kept of a first line that has not ended yet; URLs may be long."""
 
 _PROTOCOLS = {
-    # A web page can have a browser send to any port, with any method where it has become the port's own by DNS
-    # rebinding; the body would be run (RFC 9112, section 3: method, target and version).
+    # A web page can make a browser send a request to any port, and after DNS rebinding with any method; the lines of
+    # its body would be run as commands (RFC 9112, section 3: method, target and version).
     "HTTP": re.compile(
         rb"[!#$%&'*+.^_`|~\w-]+ (?:(?:/|\*|\w+://)\S*|\S+:\d+) HTTP/\d(?:\.\d)?\r?\n|Host:.*\n", re.IGNORECASE
     ),
@@ -17,24 +17,23 @@ _PROTOCOLS = {
 }
 
 
-class FirstLook:
-    """Looks at what comes until the first line has ended."""
+class ProtocolCheck:
+    """Looks at a connection's bytes until its first line has ended."""
 
-    __slots__ = ("_data", "over")
+    __slots__ = ("_data", "is_done")
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self.over = False
-        """Whether there is nothing more to look for."""
+        self.is_done = False
 
-    def foreigner(self, data: bytes) -> str:
-        """The protocol that the first line, as far as it has come, shows; empty where it is none of these."""
+    def protocol_of(self, data: bytes) -> str:
+        """Take the next bytes; returns the other protocol that the line shows so far, or an empty string."""
         self._data += data
         is_whole = b"\n" in data
-        found = ""
-        if is_whole or len(self._data) == len(data):  # TLS shows at the beginning, and HTTP at the end of the line
-            found = next((name for name, pattern in _PROTOCOLS.items() if pattern.match(self._data)), "")
-        if found or is_whole or len(self._data) > FIRST_LIMIT:
-            self.over = True
+        protocol = ""
+        if is_whole or len(self._data) == len(data):  # TLS shows at the beginning of a line, HTTP at its end
+            protocol = next((name for name, pattern in _PROTOCOLS.items() if pattern.match(self._data)), "")
+        if protocol or is_whole or len(self._data) > FIRST_LIMIT:
+            self.is_done = True
             self._data.clear()
-        return found
+        return protocol

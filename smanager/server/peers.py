@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection, as far as the system or a certificate knows."""
+"""Who is at the other end of a connection, as far as the system or a certificate tells."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from functools import lru_cache
 from time import monotonic
 from typing import Any
 
+from smanager.access.origin import Origin, OriginKind, address_text
+
 NAME_SECONDS = 5.0
-"""How long a user's name is taken for known: a directory service in the network would hold up everybody each time,
-and a number that is another user's by now must not have the first one's roles."""
+"""How long a user's name is cached: asking a directory service each time would block all sessions, but a user id that
+has been given to another user must not keep the first user's roles."""
 
 
-def origin_of(connection: socket.socket, address: object) -> str:
-    """Where a connection comes from: an address, or on a unix socket a user and a process."""
+def origin_of(connection: socket.socket, address: object) -> Origin:
+    """The origin of a connection, whose peer has this socket address (None if the peer is gone already)."""
     if connection.family != socket.AF_UNIX:
-        return peer_name(address)
+        host, port = address[:2] if isinstance(address, tuple) else ("", 0)
+        return Origin(OriginKind.TCP, host, port)
     process, user = unix_peer(connection)
-    return f"a unix socket, user {user_name(user)}, process {process}" if process else "a unix socket"
+    return Origin(OriginKind.UNIX, user=user_name(user), process=process)
 
 
 def unix_peer(connection: socket.socket) -> tuple[int, int | None]:
-    """The process and the user id at the other end of a unix socket, where the system tells them (unix(7))."""
+    """The process and the user id at the other end of a unix socket (unix(7)); 0 and None if the system tells none."""
     if not hasattr(socket, "SO_PEERCRED"):
         return 0, None
     process, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
@@ -32,7 +35,7 @@ def unix_peer(connection: socket.socket) -> tuple[int, int | None]:
 
 
 def user_name(number: int | None) -> str:
-    """What the system calls a user."""
+    """The system's name for a user id, or else its digits; empty for None."""
     return "" if number is None else _name_now(number, int(monotonic() / NAME_SECONDS))
 
 
@@ -45,16 +48,15 @@ def _name_now(number: int, period: int) -> str:
 
 
 def names_in(certificate: Mapping[str, Any]) -> list[str]:
-    """The names that a client's certificate is for: its subject's CN, and the alternative ones (with their kind, but
-    for host names, so that a URI is nobody's name by chance)."""
+    """The names in a client's certificate: its subject's CN, and its alternative names.
+
+    An alternative name that is not a host name comes with its kind, so that a URI, say, never equals a user's name.
+    """
     subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
     others = certificate.get("subjectAltName", ())
     return [*subject, *(value if kind == "DNS" else f"{kind}:{value}" for kind, value in others)]
 
 
-def peer_name(address: object) -> str:
-    """An address as `HOST:PORT`, or a unix socket's path."""
-    if isinstance(address, tuple):
-        host, port = address[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return str(address)
+def listening_name(address: object) -> str:
+    """The address of a listening socket as `HOST:PORT`, or its path."""
+    return address_text(*address[:2]) if isinstance(address, tuple) else str(address)

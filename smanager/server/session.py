@@ -1,4 +1,4 @@
-"""A session: whose it is, which mode reads it and shows what is printed, and what it runs."""
+"""A session: a connection, the mode that reads its bytes, and what it runs for its caller."""
 
 from __future__ import annotations
 
@@ -6,161 +6,163 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
+from enum import Enum
+from time import monotonic
 from typing import Protocol
 
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
+from smanager.access.origin import Origin
 from smanager.config.listener import ListenerSettings
 from smanager.server.connection import Connection
-from smanager.server.other_protocols import FirstLook
+from smanager.server.other_protocols import ProtocolCheck
 from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
-from smanager.shells.printer import Output
+from smanager.shells.output import Output
 from smanager.shells.root import Shells
 
 ONE_WRITE = 64 * 1024
 """Bytes of a program's replies that are sent in one write."""
 
-
 log = logging.getLogger("smanager")
 
 
+class Phase(Enum):
+    """How far a session has come."""
+
+    CONNECTING = "connecting"
+    """The connection is being accepted, or is in its TLS handshake: the session has no mode yet."""
+    IDENTIFYING = "identifying"
+    """A mode finds out who and what the client is."""
+    SERVING = "serving"
+    """The session has a caller and an interpreter, and its mode feeds them lines."""
+
+
 class Mode(Protocol):
-    """What a session is: how it reads its client's bytes, and shows what shells print."""
+    """How a session treats its client's bytes; the session's phase is IDENTIFYING or SERVING."""
 
     def receive(self, data: bytes) -> None: ...
 
-    def end_of_input(self) -> None: ...
-
-    def write(self, text: str) -> None: ...
-
-    @property
-    def columns(self) -> int: ...
-
-    def progress(self, text: str) -> None: ...
-
-    def redraw(self, text: str) -> None: ...
-
-    def idle(self) -> None: ...
-
-    def farewell(self, message: str) -> None: ...
-
-
-class Unoccupied:
-    """What modes share in which no command runs yet."""
-
-    columns = 0
-
-    def write(self, text: str) -> None:
-        """Nothing is printed."""
-
-    def progress(self, text: str) -> None:
-        """Nothing runs."""
-
-    def redraw(self, text: str) -> None:
-        """Nothing runs."""
+    def end_of_input(self) -> None:
+        """The client sends no more; what it has sent is still run."""
 
     def idle(self) -> None:
-        """Nothing runs."""
+        """What ran has ended."""
 
     def farewell(self, message: str) -> None:
-        """Nothing has been said that a word would end."""
+        """Tell the client why the session ends, if it would be surprised."""
 
 
 class Registry(Protocol):
-    """Who keeps count of the sessions, and knows who may be behind them."""
+    """The listener of a session: counts its sessions, and knows how their callers are identified."""
 
     settings: ListenerSettings
     shells: Shells
     identities: Identities
     tls: ssl.SSLContext | None
 
-    def arrived(self, session: Session) -> bool: ...
+    def arrived(self, session: Session) -> bool:
+        """Take a session in, or abort it; whether it was taken."""
 
-    def caller_of(self, session: Session) -> Caller | None: ...
+    def caller_of(self, session: Session) -> Caller | None:
+        """The caller, if the connection itself shows it; None if the client has to log in."""
 
-    def settled(self, session: Session) -> None: ...
+    def settled(self, session: Session) -> None:
+        """The session's client is identified and has sent something."""
 
-    def left(self, session: Session) -> None: ...
+    def left(self, session: Session) -> None:
+        """The session is over."""
 
 
-class Session(Connection):
-    """What a connection is taken for; the rest is its mode's."""
+class Session:
+    """What the parts of one session share; `number`, `peer`, `since` and `caller` are for the list of sessions too."""
 
     __slots__ = (
+        "_begin",
         "_expiry",
-        "_first_look",
-        "_opening",
+        "_is_silent",
+        "_protocol_check",
         "_registry",
-        "_silent",
         "caller",
+        "connection",
         "interpreter",
         "mode",
         "number",
+        "output",
+        "peer",
+        "phase",
         "programs",
+        "since",
     )
 
-    interpreter: Interpreter
+    peer: Origin
     mode: Mode
+    """From the phase IDENTIFYING on."""
+    interpreter: Interpreter
+    """In the phase SERVING, as is `output`."""
+    output: Output
 
-    def __init__(self, registry: Registry, opening: Callable[[Session], None]) -> None:
-        """`opening` gives it its first mode."""
-        super().__init__()
+    def __init__(self, registry: Registry, begin: Callable[[Session], None]) -> None:
+        """`begin` gives the session its first mode."""
         self._registry = registry
-        self._opening = opening
-        self._silent = True
-        self._first_look: FirstLook | None = FirstLook()
-        self.programs: Programs | None = None
-        self.caller: Caller | None = None
-        self.number = 0
+        self._begin = begin
+        self._is_silent = True
+        self._protocol_check: ProtocolCheck | None = ProtocolCheck()
         self._expiry: asyncio.TimerHandle | None = None
+        self.connection = Connection(self)
+        self.phase = Phase.CONNECTING
+        self.number = 0
+        self.since = monotonic()
+        self.caller: Caller | None = None
+        self.programs: Programs | None = None
 
-    # What its connection tells.
+    # What its connection reports.
 
     def arrived(self) -> ssl.SSLContext | None:
+        self.peer = self.connection.origin
         return self._registry.tls if self._registry.arrived(self) else None
 
     def opened(self) -> None:
         self.caller = self._registry.caller_of(self)
-        self._opening(self)
+        self.phase = Phase.IDENTIFYING
+        self._begin(self)
 
     def mistrusted(self, reason: str) -> None:
         self._registry.identities.mistrusted(self.peer, reason)
 
     def received(self, data: bytes) -> None:
-        if self._first_look and self._is_foreign(self._first_look, data):
+        if self._protocol_check and self._is_other_protocol(self._protocol_check, data):
             return
-        if self._silent and self.caller:
-            self._silent = False
+        if self._is_silent and self.caller:
+            self._is_silent = False
             self._registry.settled(self)
         self.mode.receive(data)
 
-    def _is_foreign(self, first_look: FirstLook, data: bytes) -> bool:
-        """Close where a browser, or a TLS client, has come to the wrong port."""
-        protocol = first_look.foreigner(data)
-        if first_look.over:
-            self._first_look = None
+    def _is_other_protocol(self, check: ProtocolCheck, data: bytes) -> bool:
+        """Close the connection of a browser, or of a TLS client at a port without TLS."""
+        protocol = check.protocol_of(data)
+        if check.is_done:
+            self._protocol_check = None
         if protocol:
-            log.warning("%s: closed, for it speaks %s, and nobody here does", self.peer, protocol)
-            self.abort()
+            log.warning("%s: closed: the client speaks %s, and this listener does not", self.peer, protocol)
+            self.connection.abort()
         return bool(protocol)
 
     def ended(self) -> None:
         self.mode.end_of_input()
 
     def pause(self) -> None:
-        if not hasattr(self, "interpreter"):  # nobody needs that long for a prompt
-            self.abort()
+        if self.phase is not Phase.SERVING:  # no client needs that long to read a login prompt
+            self.connection.abort()
             return
         self.interpreter.pause()
         if self.programs:
             self.programs.pause()
 
     def resume(self) -> None:
-        if not hasattr(self, "interpreter"):
-            return
-        self.interpreter.resume()
+        if self.phase is Phase.SERVING:
+            self.interpreter.resume()
         if self.programs:
             self.programs.resume()
 
@@ -172,50 +174,51 @@ class Session(Connection):
         if self._expiry:
             self._expiry.cancel()
 
-    # Whose it is.
+    # How its caller is identified.
 
     @property
     def settings(self) -> ListenerSettings:
-        """What holds where it has connected."""
         return self._registry.settings
 
     async def by_password(self, name: str, password: str) -> Caller | None:
-        """Who that is."""
+        """The user of this name, if the password is right."""
         settings = self.settings
         return await self._registry.identities.by_password(
-            name, password, self.peer, settings.name, settings.given_roles, lambda: not self.finishing
+            name, password, self.peer, settings.name, settings.given_roles, lambda: not self.connection.finishing
         )
 
     async def by_token(self, token: str) -> Caller | None:
-        """Whose token that is."""
+        """The user whose token this is."""
         return await self._registry.identities.by_token(token, self.peer, self.settings.given_roles)
 
     def admit(self, caller: Caller) -> None:
-        """Take it for this caller's from here on."""
+        """Make this the session's caller."""
         self.caller = caller
         if self._expiry:
             self._expiry.cancel()
-        if (left := caller.expires_in()) is not None:
-            self._expiry = self.loop.call_later(left, self.farewell, "your token has expired")
-        self._silent = False
+        if (seconds := caller.expires_in()) is not None:
+            self._expiry = self.connection.loop.call_later(seconds, self.farewell, "your token has expired")
+        self._is_silent = False
         self._registry.settled(self)
 
-    # What modes call.
+    # What its mode calls.
 
-    def interpret(self, stdout: Output, person: bool) -> None:
-        """Have the session's lines run from here on. It has a caller."""
+    def interpret(self, output: Output, person: bool) -> None:
+        """Enter the phase SERVING: lines are run for the session's caller, and print to `output`."""
         assert self.caller
+        self.output = output
+        self.interpreter = Interpreter(self._registry.shells, output, self.idle, person, self.caller)
+        self.phase = Phase.SERVING
         if self.settings.only_programs:
             self._serve_programs()
-        self.interpreter = Interpreter(self._registry.shells, stdout, self.idle, person, self.caller)
 
     def accept(self, line: str) -> bool:
-        """Run a line, whether a person's, a script's or a program's request; whether that is done."""
+        """Run a line of commands, or a program's request; whether the next line may come."""
         if not is_request(line) and not self.settings.only_programs:
             return self.interpreter.feed(line)
         programs = self._serve_programs()
         programs.receive(line)
-        return not programs.full  # else the next line need not wait for the answer
+        return not programs.full
 
     def _serve_programs(self) -> Programs:
         if self.programs is None:
@@ -229,7 +232,7 @@ class Session(Connection):
         return self.interpreter.busy or (self.programs is not None and self.programs.full)
 
     def interrupt(self) -> bool:
-        """End what runs; whether anything did."""
+        """Cancel what runs; whether anything did."""
         if self.programs and self.programs.busy:
             self.programs.cancel()
             return True
@@ -238,67 +241,53 @@ class Session(Connection):
             return True
         return False
 
-    @property
-    def columns(self) -> int:
-        return self.mode.columns
-
-    def progress(self, text: str) -> None:
-        self.mode.progress(text)
-
-    def redraw(self, text: str) -> None:
-        self.mode.redraw(text)
-
-    def write(self, text: str) -> None:
-        """Show what a shell prints, as the mode does that is on now."""
-        self.mode.write(text)
-
     def idle(self) -> None:
-        """What ran has ended."""
-        if not self.finishing and not self.interpreter.busy:
+        """Let the mode go on after a command or a request has ended."""
+        if not self.connection.finishing and not self.interpreter.busy:
             self.mode.idle()
 
     def _reply(self, line: str) -> None:
-        self.mode.write(line + "\n")
-        if self.waiting > ONE_WRITE:
-            self.flush()  # so that it is known whether the client reads before the next one is made
+        self.output.write(line + "\n")
+        if self.connection.waiting > ONE_WRITE:
+            self.connection.flush()  # shows whether the client reads, before the next reply is made
 
-    # What others may know of it.
+    # What the manager's commands use.
 
     def farewell(self, message: str) -> None:
-        """Say a last word, finish, and end what it runs."""
-        if self.finishing:
+        """End the session, and what its caller runs, with a last word to the client."""
+        if self.connection.finishing:
             return
-        if not hasattr(self, "mode"):  # it is in TLS's handshake, and takes no words
-            self.abort()
+        if self.phase is Phase.CONNECTING:  # it may be in the TLS handshake, where no text can be sent
+            self.connection.abort()
             return
         self.mode.farewell(message)
-        self.finish()
+        self.connection.finish()
         self._end_commands()
-        if caller := self.caller:  # also what was detached
+        if caller := self.caller:  # detached commands too
             self._registry.shells.manager.jobs.end_those(lambda job: job.caller is caller, "its session was ended")
 
     def _end_commands(self) -> None:
-        """End what runs, and what waits to be run."""
-        if hasattr(self, "interpreter"):
+        """Cancel the commands that run, and forget those that wait."""
+        if self.phase is Phase.SERVING:
             self.interpreter.close()
         if self.programs:
             self.programs.cancel()
 
     @property
     def kind(self) -> str:
-        """What it is, for who looks at all of them."""
+        """`program`, `person` or `script`."""
         if self.programs:
             return "program"
-        return "person" if hasattr(self, "interpreter") and self.interpreter.is_person else "script"
+        return "person" if self.phase is Phase.SERVING and self.interpreter.is_person else "script"
 
     @property
     def doing(self) -> str:
-        """The command that it runs, if it runs one."""
+        """The command that runs; empty if none does."""
         if self.programs and self.programs.busy:
             return f"{self.programs.count} requests"
-        return self.interpreter.doing if hasattr(self, "interpreter") else ""
+        return self.interpreter.doing if self.phase is Phase.SERVING else ""
 
     def tell(self, text: str) -> None:
-        """Show some lines, where a person looks."""
-        if self.kind == "person" and not self.finishing:
+        """Show a person some lines; scripts and programs get none."""
+        if self.kind == "person" and not self.connection.finishing:
             self.interpreter.announce(text)

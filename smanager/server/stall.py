@@ -1,4 +1,4 @@
-"""Gives up a client that does not read, and not one that only reads slowly."""
+"""Gives up clients that do not read, but not those that read slowly."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 STALL_SECONDS = 60.0
-"""How long a client may read nothing of what waits for it."""
+"""How long a client may read none of the output that waits."""
 
 
 class StallWatch:
-    """Looks every STALL_SECONDS, while output waits for a client, whether it has read any of it."""
+    """While output waits, checks every STALL_SECONDS whether the client has read any of it."""
 
     def __init__(self, transport: asyncio.Transport, sent: Callable[[], int], give_up: Callable[[], None]) -> None:
-        """`sent` counts the bytes that the transport has been given; `give_up` is called once."""
+        """`sent` returns the bytes given to the transport so far; `give_up` is called at most once."""
         self._transport = transport
         self._sent = sent
         self._give_up = give_up
@@ -25,13 +25,13 @@ class StallWatch:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
-        """Output waits from here on."""
+        """Begin to watch: output waits."""
         if self._timer is None:
             self._read = self._bytes_read()
             self._wait()
 
     def end(self) -> None:
-        """Nothing waits any more."""
+        """Stop watching: no output waits."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -48,9 +48,9 @@ class StallWatch:
             self._give_up()
 
     def _bytes_read(self) -> int:
-        """How much of all has left this machine; the kernel keeps megabytes for a client before we notice."""
+        """The bytes that have left this machine; the kernel alone may buffer megabytes."""
         waiting = self._transport.get_write_buffer_size()
-        with suppress(OSError):  # a socket that was reset
+        with suppress(OSError):  # the client has reset the connection
             in_kernel = fcntl.ioctl(self._transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, b"\0" * 4)
             waiting += struct.unpack("i", in_kernel)[0]
         return self._sent() - waiting

@@ -48,7 +48,7 @@ class TerminalType:
     name: str
 
 
-Event = bytes | Signal | WindowSize | TerminalType
+TelnetEvent = bytes | Signal | WindowSize | TerminalType
 """Text comes as bytes."""
 
 _SIGNALS = {
@@ -144,9 +144,9 @@ class TelnetCodec:
         output, self._output = bytes(self._output), bytearray()
         return output
 
-    def receive(self, data: bytes) -> list[Event]:
+    def receive(self, data: bytes) -> list[TelnetEvent]:
         """Take in what the client has sent; text and all else come in their order."""
-        events: list[Event] = []
+        events: list[TelnetEvent] = []
         position, end = 0, len(data)
         while position < end:
             if self._sub is not None:
@@ -163,7 +163,7 @@ class TelnetCodec:
                 self._command = b"\xff" if iac >= 0 else b""
         return events
 
-    def _receive_command(self, byte: int, events: list[Event]) -> None:
+    def _receive_command(self, byte: int, events: list[TelnetEvent]) -> None:
         """Take one byte after IAC, or after IAC and a verb."""
         command, self._command = self._command, b""
         if len(command) == 2:
@@ -179,7 +179,7 @@ class TelnetCodec:
             elif byte in _SIGNALS:
                 events.append(_SIGNALS[byte])
 
-    def _receive_sub(self, sub: bytearray, data: bytes, position: int, events: list[Event]) -> int:
+    def _receive_sub(self, sub: bytearray, data: bytes, position: int, events: list[TelnetEvent]) -> int:
         """Take a subnegotiation's bytes up to IAC, or the byte behind that; return where to go on."""
         room = SUBNEGOTIATION_LIMIT - len(sub)
         if not self._command:
@@ -199,7 +199,7 @@ class TelnetCodec:
         self._command = b"\xff"  # cut off by another command
         return position
 
-    def _subnegotiate(self, sub: bytes, events: list[Event]) -> None:
+    def _subnegotiate(self, sub: bytes, events: list[TelnetEvent]) -> None:
         option, body = sub[:1], sub[1:]
         if option == bytes([WINDOW_SIZE]) and len(body) == 4:
             columns, rows = int.from_bytes(body[:2]), int.from_bytes(body[2:])

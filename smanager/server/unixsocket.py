@@ -1,55 +1,56 @@
-"""A unix socket's file: made so that nobody can come before its permissions, and a stale one is replaced."""
+"""A unix socket's file: never open to anyone before its permissions are set; a stale file is replaced."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import grp
 import os
 import pwd
 import socket
 import stat
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from smanager.config.file import ConfigError
 from smanager.config.listener import ListenerSettings
+from smanager.system.errors import in_words
+from smanager.system.lock import LockHeldError, lock
+
+LOCK_SECONDS = 5.0
+"""How long another manager may hold the lock."""
 
 
 class UnixSocket:
-    """A socket that is bound to its path, and not listening yet."""
+    """A bound unix socket; removes its file at the end."""
 
     def __init__(self, settings: ListenerSettings) -> None:
-        """Raises ConfigError where somebody else listens there, and OSError."""
+        """Bind the socket. Raises ConfigError if another process listens at the path, and OSError."""
         assert settings.unix
         self._path = settings.unix
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            lock = locked(self._path.with_name(f".{self._path.name}.lock"))
+            descriptor = locked(self._path.with_name(f".{self._path.name}.lock"))
             try:
                 require_free(self._path)
                 self._bind(settings)
-                self.socket.listen(1)  # or the other would take it for a stale one
+                self.socket.listen(1)  # or the next manager would take it for a stale one
             finally:
-                os.close(lock)
+                os.close(descriptor)
         except BaseException:
             self.socket.close()
             raise
-        found = self._path.lstat()
-        self._identity = found.st_dev, found.st_ino
+        self._identity = identity_of(self._path)
 
     def close(self) -> None:
-        """Remove the file, unless it is another's by now."""
+        """Remove the file, unless another process has replaced it."""
         with suppress(OSError):
-            found = self._path.lstat()
-            if (found.st_dev, found.st_ino) == self._identity:
+            if identity_of(self._path) == self._identity:
                 self._path.unlink()
 
     def _bind(self, settings: ListenerSettings) -> None:
-        """Give the socket its path, with its owner and permissions from the first moment.
+        """Bind the socket to its path; the file has its owner and permissions from the first moment.
 
-        Nothing here follows a link: whoever may write in the directory could have put one in the file's place.
+        No symbolic link is followed: a user who may write in the directory could have put one in the file's place.
         """
         owner, group = ids_of(settings)
         partial = self._path.with_name(f".{self._path.name}.{os.getpid()}")
@@ -59,7 +60,7 @@ class UnixSocket:
             self.socket.bind(str(partial))
         except OSError as error:
             if error.errno is None:  # Python's own: "AF_UNIX path too long"
-                raise ConfigError(f"{self._path}: too long for a unix socket, which has some 100 characters") from None
+                raise ConfigError(f"{self._path}: too long for a unix socket; the limit is some 100 bytes") from None
             raise
         finally:
             os.umask(before)
@@ -71,7 +72,7 @@ class UnixSocket:
 
 
 def ids_of(settings: ListenerSettings) -> tuple[int, int]:
-    """The user and the group that the file is to belong to; -1 where nothing is said. Raises ConfigError."""
+    """The user id and group id for the file; -1 keeps the default. Raises ConfigError."""
     try:
         owner = pwd.getpwnam(settings.owner).pw_uid if settings.owner else -1
         return owner, grp.getgrnam(settings.group).gr_gid if settings.group else -1
@@ -80,38 +81,33 @@ def ids_of(settings: ListenerSettings) -> tuple[int, int]:
 
 
 def locked(path: Path) -> int:
-    """The descriptor of a lock, so that of two that start together one sees the other. Raises ConfigError."""
+    """The descriptor of a lock that serializes managers which start at one time. Raises ConfigError."""
     try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return lock(path, LOCK_SECONDS)  # nothing is served yet that would have to wait
+    except LockHeldError:
+        raise ConfigError(f"{path}: another process has held this lock for {LOCK_SECONDS:g} s") from None
     except OSError as error:
-        remedies = {errno.EACCES: "the manager has to be able to write there", errno.ENOENT: "make the directory first"}
-        remedy = remedies.get(error.errno or 0, "it should be a file of ours")
-        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}; {remedy}") from None
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(lock)
-                raise ConfigError(f"{path}: another process has held this lock for {LOCK_SECONDS:g} s") from None
-            time.sleep(LOCK_RETRY_SECONDS)  # nothing is served yet that would have to wait
+        remedies = {errno.EACCES: "the manager must be able to write there", errno.ENOENT: "create the directory first"}
+        remedy = remedies.get(error.errno or 0, "it should be a regular file of the manager's user")
+        raise ConfigError(f"{path}: {in_words(error)}; {remedy}") from None
 
 
-LOCK_SECONDS, LOCK_RETRY_SECONDS = 5.0, 0.05
+def identity_of(path: Path) -> tuple[int, int]:
+    """What distinguishes a file from another one of the same name. Raises OSError."""
+    status = path.lstat()
+    return status.st_dev, status.st_ino
 
 
 def require_free(path: Path) -> None:
-    """Raise ConfigError where the path is anything but a socket that nobody listens on any more."""
+    """Raise ConfigError if the path exists, unless it is a stale socket, on which no process listens."""
     try:
-        found = path.lstat()
+        mode = path.lstat().st_mode
     except FileNotFoundError:
         return
-    if not stat.S_ISSOCK(found.st_mode):
-        raise ConfigError(f"{path} is there already, and no socket; name another place")
+    if not stat.S_ISSOCK(mode):
+        raise ConfigError(f"{path} exists and is not a socket; choose another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.setblocking(False)
         problem = client.connect_ex(str(path))
     if problem != errno.ECONNREFUSED:
-        raise ConfigError(f"{path}: somebody listens there; is another SManager running?")
+        raise ConfigError(f"{path}: a process listens there already; is another SManager running?")

@@ -1,55 +1,91 @@
-"""What Tab offers for a command's arguments: options, choices and paths by its record, and what its service adds."""
+"""What Tab offers for a command's arguments: options, choices, services and paths by its record, and its own words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from smanager.commands.arguments import given_as, is_flag, option_names, words_of
-from smanager.commands.record import Command, Parameter, split_words
+from smanager.commands.line import split_words, words_with_places
+from smanager.commands.record import COMPLETER_PREFIX, Command, Parameter
+from smanager.shells.base import Shell
 from smanager.supervision.catalogue import Service
-from smanager.supervision.manager import Manager
+from smanager.supervision.commands.own import OwnCommand, Request
+from smanager.supervision.selection import permitted
 from smanager.terminal.text import begins
+
+Lookup = Callable[[Parameter, str], Awaitable[list[str]]]
+"""Finds a parameter's values that a text could become."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the word that is being typed stands."""
+    """Where the word being typed stands."""
 
     options: dict[str, Parameter]
     """The options that may stand there."""
-    parameter: Parameter | None
-    """The one whose value may stand there."""
+    parameters: Sequence[Parameter]
+    """The parameters whose values may stand there."""
+
+
+async def of_service(shell: Shell, service: Service, command: Command, text: str, line: str, begin: int) -> list[str]:
+    """Completions of `text`, which begins at `begin` in `line`, a service's command."""
+    keeper = shell.dispatcher.manager.keepers.get(service.name)
+
+    async def look_up(parameter: Parameter, text: str) -> list[str]:
+        if parameter.kind == "path" and keeper:  # looked up where the service runs
+            return await keeper.complete("", text, text, 0, len(text))
+        return matching(words_of(parameter), text)
+
+    words = await arguments(command, text, line, begin, look_up)
+    if command.completes and keeper:
+        line = line[:begin] + text  # without quotes, as the stdlib's `cmd` passes lines
+        words += await keeper.complete(command.name, text, line, begin, len(line))
+    return words
+
+
+async def of_own(shell: Shell, own: OwnCommand, text: str, line: str, begin: int) -> list[str]:
+    """Completions of `text`, which begins at `begin` in `line`, one of the manager's own commands."""
+    command, manager = own.command, shell.dispatcher.manager
+
+    async def look_up(parameter: Parameter, text: str) -> list[str]:
+        if parameter.kind == "services":
+            return matching(list(permitted(manager.keepers, shell.caller, command)), text)
+        if parameter.kind == "line":
+            _, words = await shell.completions(line[line_begin(command, line) :])
+            return words
+        return matching(words_of(parameter), text)
+
+    words = await arguments(command, text, line, begin, look_up, may_omit_services=bool(shell.here))
+    if command.completes:
+        request = Request(shell.caller, shell.run_line, shell.here, shell.abbreviates)
+        completer = getattr(own.owner(manager, request, command), COMPLETER_PREFIX + command.name)
+        words += completer(text, line, begin, len(line))
+    return words
+
+
+def matching(words: Sequence[str], text: str) -> list[str]:
+    return [word for word in words if begins(word.lower(), text.lower())]
 
 
 async def arguments(
-    manager: Manager, service: Service, command: Command, text: str, line: str, begin: int
+    command: Command, text: str, line: str, begin: int, look_up: Lookup, may_omit_services: bool = False
 ) -> list[str]:
-    """The words that `text` could become, which begins there in `line`; that begins with the command."""
-    place = place_of(command.parameters, split_words(line[:begin])[1:])
+    """Completions of a command's last word by its record."""
+    place = place_of(command.parameters, split_words(line[:begin])[1:], may_omit_services)
     name, has_value, value = text.partition("=")
     if has_value and (option := place.options.get(name)):
-        found = [f"{name}={word}" for word in await values(manager, service, option, value)]
-    else:
-        shown = [name for option in place.options.values() for name in given_as(option)]
-        found = [name for name in dict.fromkeys(shown) if text and begins(name, text)]
-        found += await values(manager, service, place.parameter, text) if place.parameter else []
-    if command.completes:
-        line = line[:begin] + text  # as if nothing were quoted: that is how the stdlib's `cmd` has it
-        found += await manager.complete(service, command.name, text, line, begin, len(line))
-    return found
+        return [f"{name}={word}" for word in await look_up(option, value)]
+    shown = [name for option in place.options.values() for name in given_as(option)]
+    words = [name for name in dict.fromkeys(shown) if text and begins(name, text)]
+    for parameter in place.parameters:
+        words += await look_up(parameter, text)
+    return words
 
 
-async def values(manager: Manager, service: Service, parameter: Parameter, text: str) -> list[str]:
-    """The values of a parameter that `text` could become, where its record says what they may be."""
-    if parameter.kind == "path":
-        return await manager.complete(service, "", text, text, 0, len(text))
-    return [word for word in words_of(parameter) if begins(word.lower(), text.lower())]
-
-
-def place_of(parameters: Sequence[Parameter], given: Sequence[str]) -> Place:
+def place_of(parameters: Sequence[Parameter], given: Sequence[str], may_omit_services: bool = False) -> Place:
     """Where the next word stands, after those that are given."""
-    options = {name: parameter for parameter in parameters if parameter.option for name in option_names(parameter)}
+    options = options_by_word(parameters)
     positions = [parameter for parameter in parameters if not parameter.option]
     awaiting: Parameter | None = None
     used, count, open_ended = set(), 0, True
@@ -64,7 +100,33 @@ def place_of(parameters: Sequence[Parameter], given: Sequence[str]) -> Place:
         else:
             count += 1
     if awaiting:
-        return Place({}, awaiting)
-    last = positions[-1] if positions and (positions[-1].rest or positions[-1].several) else None
+        return Place({}, [awaiting])
     left = {name: option for name, option in options.items() if option.several or option.name not in used}
-    return Place(left if open_ended else {}, positions[count] if count < len(positions) else last)
+    return Place(left if open_ended else {}, next_positions(positions, count, may_omit_services))
+
+
+def options_by_word(parameters: Sequence[Parameter]) -> dict[str, Parameter]:
+    return {word: parameter for parameter in parameters if parameter.option for word in option_names(parameter)}
+
+
+def next_positions(positions: Sequence[Parameter], count: int, may_omit_services: bool) -> list[Parameter]:
+    """The parameters for which the word behind `count` others may be: several, behind a list in front of others."""
+    for index, parameter in enumerate(positions):
+        if parameter.several or parameter.rest or parameter.kind == "line":
+            is_begun = count > index or (parameter.kind == "services" and may_omit_services)
+            return [parameter, *(positions[index + 1 :][:1] if is_begun else [])]
+        if index == count:
+            return [parameter]
+    return []
+
+
+def line_begin(command: Command, line: str) -> int:
+    """Where a `Line` parameter begins in a line that begins with the command: behind the options."""
+    options = options_by_word(command.parameters)
+    place, awaits_value = len(line), False
+    for index, (begin, word) in enumerate(words_with_places(line)):
+        option = options.get(word.partition("=")[0])
+        if index and not awaits_value and option is None:
+            return begin
+        awaits_value = not awaits_value and option is not None and "=" not in word and not is_flag(option)
+    return place

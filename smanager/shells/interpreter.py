@@ -3,42 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from smanager.access.callers import Caller
-from smanager.commands.record import (
-    JSON,
-    PROGRESS,
-    CommandError,
-    Failure,
-    Status,
-    split_commands,
-    without_ampersand,
-    without_options,
-)
+from smanager.commands.line import JSON, PROGRESS, split_commands, without_ampersand, without_options
+from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import Call
-from smanager.shells.base import Enter, Leave, Quit, Repeat, Running, Shell
+from smanager.shells.base import Enter, Leave, Quit, Shell
+from smanager.shells.output import Output, PlainOutput
 from smanager.shells.pages import SEPARATOR, banner
-from smanager.shells.printer import JsonPrinter, Output, Printer
+from smanager.shells.printer import JsonPrinter, Printer
 from smanager.shells.root import Shells
-from smanager.shells.running import Following, Work
-from smanager.shells.watching import Watching
+from smanager.supervision.running import INTERNAL_ERROR, OwnCall, Running
 
 COMMANDS_A_TURN = 32
-"""Commands of one line that are run before other sessions have their turn."""
+"""Commands of one line that run before other sessions have their turn."""
 
-MOST_DETACHED = 16
-"""Commands of one session that run detached at a time."""
+DETACHED_LIMIT = 16
+"""Detached commands of one session at a time."""
+
+CAPTURE_LIMIT = 64 * 1024
+"""Characters kept of a line's output for the command that runs the line: more than a window holds."""
+
+CANCEL_SECONDS = 1.0
+"""Time for a cancelled line to end."""
 
 log = logging.getLogger("smanager")
 
 
 class Interpreter:
-    """A session's shells, the commands that wait in it, and the one that runs.
+    """A session's shells, the commands that wait, and the one that runs.
 
-    `feed` says whether what was fed is done; where it is not, `idle` is called once it is. `status` is then
-    the worst of the line's commands.
+    `feed` returns whether the line is done; if not, `idle` is called once it is. `status` is then the worst of the
+    line's commands.
     """
 
     __slots__ = (
@@ -63,25 +63,22 @@ class Interpreter:
     )
 
     def __init__(self, shells: Shells, stdout: Output, idle: Callable[[], None], person: bool, caller: Caller) -> None:
-        """Print to `stdout`; a person may abbreviate, and has each command's output closed by a line.
-
-        `caller` says who gives the commands.
-        """
+        """Print to `stdout`. A person may cut names short, and each command's output ends with a separator."""
         self._shells = shells
         self._stdout = stdout
         self._printer = Printer(stdout)
         self._json: JsonPrinter | None = None  # of the command that runs
         self.always_json = False
-        """Whether each command answers in JSON, said so or not."""
+        """Whether each command answers in JSON without `--json`."""
         self._idle = idle
         self._person = person
         self._caller = caller
         self._paused = False
-        self._detached: tuple[Call | Work, ...] = ()
-        # The next one last; a deque takes 600 bytes from the start, for each idle session.
+        self._detached: tuple[Running, ...] = ()
+        # The next one last; a deque would take 600 bytes for each idle session.
         self._pending: list[str] = []
         self._path: str | None = None
-        self._shell: Shell = shells.root(self._printer, person, caller)
+        self._shell: Shell = shells.root(self._printer, person, caller, self.output_of)
         self._catalogue = shells.manager.catalogue
         self._generation = self._catalogue.generation
         self.running: Running | None = None
@@ -100,19 +97,19 @@ class Interpreter:
     @property
     def doing(self) -> str:
         """The command that runs, if one does."""
-        return getattr(self.running, "caption", "a command") if self.running else ""
+        return self.running.caption if self.running else ""
 
     @property
     def busy(self) -> bool:
-        """Whether a command runs, or waits for its turn."""
+        """Whether a command runs or waits."""
         return self.running is not None or bool(self._pending)
 
     def greet(self) -> None:
-        """Print what a person reads on connecting."""
+        """Print the banner that a person reads on connecting."""
         self._stdout.write(banner(self._shells.view(self._caller.permissions)))
 
     def feed(self, line: str) -> bool:
-        """Run a line's commands once those before them are done; whether they all are done already."""
+        """Run a line's commands after those before them; returns whether all are done already."""
         if not self.busy:
             self.status = Status.DONE
         if ";" in line:
@@ -123,11 +120,8 @@ class Interpreter:
         return self._work()
 
     def announce(self, text: str) -> None:
-        """Show what is no answer to a command."""
-        if isinstance(self.running, Watching):
-            self.running.note(text)
-        else:
-            self._stdout.write(text)
+        """Show a message that answers no command."""
+        self._printer.announce(text)
 
     def cancel(self) -> None:
         """Give up the command that runs, and those that wait."""
@@ -136,13 +130,13 @@ class Interpreter:
             self.running.cancel()
 
     def close(self) -> None:
-        """The session is gone; what was detached from it goes on, and is held back no longer."""
+        """The session has ended. Its detached commands go on, and are no longer held back."""
         self.cancel()
         for detached in self._detached:
             detached.resume()
 
     def pause(self) -> None:
-        """Nobody can take more output now."""
+        """The client does not read."""
         self._paused = True
         for running in filter(None, [self.running, *self._detached]):
             running.pause()
@@ -157,16 +151,28 @@ class Interpreter:
         """Go up one level, as `exit` does."""
         if self._path is None:
             self.ended = True
-        self._go(None)
+        self.go_to(None)
 
     async def complete(self, line: str) -> tuple[int, list[str]]:
-        """Where the word before the cursor begins in `line`, the text left of the cursor, and what it could be."""
+        """Where the last word of `line`, the text left of the cursor, begins, and its possible completions."""
         before = len(line) - len(split_commands(line)[-1])
         begin, words = await self._current_shell().completions(line[before:])
         return before + begin, words
 
+    async def output_of(self, line: str) -> Any:
+        """Run a line as this session's caller would in its shell, beside the session's own commands.
+
+        Returns the output: as values where the command that asks answers in JSON, else as text.
+        """
+        as_data = self._json is not None
+        output = await captured(self._shells, self._caller, line, self._path, as_data)
+        if not as_data:
+            return output
+        values = [json.loads(document) for document in output.splitlines()]
+        return values[0] if len(values) == 1 else values
+
     def _work(self) -> bool:
-        """Run the commands that wait, up to one that takes time; whether all are done."""
+        """Run the commands that wait, up to one that takes time; returns whether all are done."""
         for _ in range(COMMANDS_A_TURN):
             if not self._pending or self.running is not None or self._paused or self.ended:
                 break
@@ -191,76 +197,65 @@ class Interpreter:
         try:
             if self._generation != self._catalogue.generation:
                 self._renew_shell()
-            if detached and self._shells.manager.jobs.detached_by(self._caller) >= MOST_DETACHED:
-                raise CommandError(f"{MOST_DETACHED} commands of this session run detached; `jobs` lists them")
+            if detached and self._shells.manager.jobs.detached_by(self._caller) >= DETACHED_LIMIT:
+                raise CommandError(f"{DETACHED_LIMIT} commands of this session run detached; `jobs` lists them")
             shell = self._shell if printer is self._printer else self._shell_at(self._path, printer)
             outcome = shell.onecmd(text)
         except CommandError as error:
             self._fail(str(error), error.status)
         except Exception:
-            log.exception("a mistake in SManager, met by: %r", text)
-            self._fail("SManager made a mistake; its log says more", Status.FAILED)
+            log.exception("internal error in the command %r", text)
+            self._fail(INTERNAL_ERROR, Status.FAILED)
         else:
             if outcome is None:
                 self._close()
+            elif isinstance(outcome, Enter | Leave | Quit):
+                self._move(outcome)
             elif detached:
                 self._detach(outcome)
             else:
                 self._follow(outcome)
 
-    def _detach(self, outcome: object) -> None:
-        """Let it run, and announce its end, wherever the session is then."""
-        if not isinstance(outcome, Call | Work):
-            if isinstance(outcome, Following):
-                outcome.cancel()
-            self._fail("this goes on until somebody has seen enough, and cannot do so by itself", Status.UNUSABLE)
+    def _move(self, move: Enter | Leave | Quit) -> None:
+        if isinstance(move, Enter):
+            self.go_to(move.service)
+        elif isinstance(move, Leave):
+            self.leave()
+        else:
+            self.ended = True
+
+    def _detach(self, running: Running) -> None:
+        """Let a command run beside others, and announce its end, in whichever shell the session then is."""
+        if isinstance(running, OwnCall) and running.is_endless:
+            running.cancel()
+            self._fail("this command goes on until you have seen enough, and cannot be detached", Status.UNUSABLE)
             return
-        caption = outcome.caption
-        self._shells.manager.jobs.detach(outcome)
-        if isinstance(outcome, Call):
-            outcome.is_quiet = True
-        self._stdout.write(f"{caption}: begun\n")
+        self._shells.manager.jobs.detach(running)
+        if isinstance(running, Call):
+            running.is_quiet = True
+        self._stdout.write(f"{running.caption}: begun\n")
         self._close()
 
         def announce(failure: Failure | None) -> None:
-            self._detached = tuple(other for other in self._detached if other is not outcome)
-            self.announce(f"{caption}: done\n" if failure is None else f"*** {caption}: {failure}\n")
+            self._detached = tuple(other for other in self._detached if other is not running)
+            self.announce(f"{running.caption}: done\n" if failure is None else f"*** {running.caption}: {failure}\n")
 
-        outcome.ended = announce
-        self._detached += (outcome,)
+        running.ended = announce
+        self._detached += (running,)
         if self._paused:
-            outcome.pause()
+            running.pause()
 
-    def _repeat(self, line: str, seconds: float) -> Running:
-        path = self._path
-
-        def runner(stdout: Output, idle: Callable[[], None]) -> Interpreter:
-            interpreter = Interpreter(self._shells, stdout, idle, person=False, caller=self._caller)
-            interpreter._go(path)
-            return interpreter
-
-        return Watching(line, seconds, self._stdout, runner)
-
-    def _follow(self, outcome: Running | Enter | Leave | Quit | Repeat) -> None:
-        if isinstance(outcome, Repeat):
-            outcome = self._repeat(outcome.line, outcome.seconds)
-        if isinstance(outcome, Enter):
-            self._go(outcome.service)
-        elif isinstance(outcome, Leave):
-            self.leave()
-        elif isinstance(outcome, Quit):
-            self.ended = True
-        else:
-            self.running = outcome
-            self._printer.begin()
-            outcome.ended = self._ended
+    def _follow(self, running: Running) -> None:
+        self.running = running
+        self._printer.begin()
+        running.ended = self._ended
 
     def _ended(self, failure: Failure | None) -> None:
-        caption, self.running = self.doing, None
-        if failure is None:
+        running, self.running = self.running, None
+        if failure is None or running is None:
             self._close()
         else:
-            self._fail(f"{caption}: {failure}", Status.FAILED)
+            self._fail(f"{running.caption}: {failure}", Status.FAILED)
         if self._work():
             self._idle()
 
@@ -285,14 +280,44 @@ class Interpreter:
         return self._shell
 
     def _renew_shell(self) -> None:
-        """Make the shell that the session is in anew, of what the catalogue holds now."""
-        self._go(self._path)
+        """Make the present shell anew from what the catalogue holds now."""
+        self.go_to(self._path)
         self._generation = self._catalogue.generation
 
-    def _go(self, service: str | None) -> None:
+    def go_to(self, service: str | None) -> None:
+        """Go to the shell of a service, if the caller may know the service, or else to the root."""
         self._path = service if service in self._shells.view(self._caller.permissions).services else None
         self._shell = self._shell_at(self._path, self._printer)
 
     def _shell_at(self, service: str | None, results: Printer) -> Shell:
-        root = self._shells.root(results, self._person, self._caller)
+        root = self._shells.root(results, self._person, self._caller, self.output_of)
         return root.child(service) if service else root
+
+
+class _Capture(PlainOutput):
+    """Keeps a line's output."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text = (self.text + text)[:CAPTURE_LIMIT]
+
+
+async def captured(shells: Shells, caller: Caller, line: str, path: str | None, as_data: bool) -> str:
+    """Run a line as a script's, and return its output; cancelling ends the line's commands."""
+    done = asyncio.Event()
+    capture = _Capture()
+    interpreter = Interpreter(shells, capture, done.set, person=False, caller=caller)
+    interpreter.always_json = as_data
+    interpreter.go_to(path)
+    try:
+        if not interpreter.feed(line):
+            await done.wait()
+    except asyncio.CancelledError:
+        done.clear()
+        interpreter.cancel()
+        if interpreter.busy:
+            await asyncio.wait_for(done.wait(), CANCEL_SECONDS)
+        raise
+    return capture.text

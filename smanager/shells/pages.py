@@ -1,17 +1,22 @@
-"""The pages that shells print, to the letter as the first users of SManager know them."""
+"""The pages that shells print: to the letter as the first users of SManager know them."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 
 from smanager.commands.arguments import Binding, given_as, is_flag, words_of
-from smanager.commands.record import Command, Parameter
+from smanager.commands.record import SHELLS_OWN, Command, Parameter
 from smanager.commands.types import FALSE, TRUE
 from smanager.shells.view import View
 from smanager.supervision.catalogue import Service
+from smanager.supervision.commands.own import OwnCommand
 
 WIDTH = 50
 SERVICE_WIDTH = 40
+
+KIND_NAMES = {"timedelta": "time span", "services": "services", "line": "the rest of the line"}
+"""Kinds of parameters that help calls otherwise."""
 
 STARS = "*" * WIDTH + "\n"
 SEPARATOR = "-" * WIDTH + "\n"
@@ -24,8 +29,8 @@ def banner(view: View) -> str:
     return f"{STARS}Service Manager\n{STARS}Available Services:\n{services}{SEPARATOR}"
 
 
-def root_help(view: View, built_ins: Mapping[str, str]) -> str:
-    """All that can be called from the root; `built_ins` has the summaries of the manager's own commands."""
+def root_help(view: View, own: Mapping[str, str]) -> str:
+    """Everything that can be called from the root; `own` has the summaries of the manager's own commands."""
     toplevel = {name: command.summary for name, (_, command) in view.toplevel.items() if not command.hidden}
     services = {name: service.summary for name, service in view.services.items()}
     for file, problem in view.problems():
@@ -35,20 +40,24 @@ def root_help(view: View, built_ins: Mapping[str, str]) -> str:
     sections = [
         f"Toplevel exposed commands:\n{_entries(toplevel)}{SEPARATOR}" if toplevel else "",
         f"Services:\n{_entries(services)}",
-        f"Commands:\n{_entries(built_ins)}",
+        f"Commands:\n{_entries(own)}",
     ]
     return heading + "".join(sections) + "\n"
 
 
 def summary(view: View) -> str:
-    """`help -s`: the names alone, for a program."""
+    """`help -s`: the names alone, for programs."""
     toplevel = [name for name, (_, command) in view.toplevel.items() if not command.hidden]
-    lines = [["TOP:", *toplevel], ["SERVICES:", *view.services], ["COMMANDS:", *view.built_ins]]
+    lines = [
+        ["TOP:", *toplevel],
+        ["SERVICES:", *view.services],
+        ["COMMANDS:", SHELLS_OWN[0], *view.own, *SHELLS_OWN[1:]],
+    ]
     return "".join(" ".join(line) + "\n" for line in lines)
 
 
 def service_help(service: Service, shown: Mapping[str, Command]) -> str:
-    """A service and those of its commands that are shown."""
+    """A service and its commands that the caller may run."""
     commands = {"help": "Print the help dialogue for this service"}
     commands |= {name: command.summary for name, command in shown.items() if not command.hidden}
     doc = f"{service.doc}\n" if service.doc else ""
@@ -57,7 +66,7 @@ def service_help(service: Service, shown: Mapping[str, Command]) -> str:
 
 
 def command_help(caption: str, command: Command) -> str:
-    """One command: how it is typed, its docstring, and what is known of its parameters."""
+    """One command: its usage, its docstring, and its parameters."""
     doc = f"\n{command.doc}\n" if command.doc else ""
     others = [name for name in (command.name, *command.aliases) if name != caption.split()[-1]]
     doc += f"\nalso called: {', '.join(others)}\n" if others else ""
@@ -69,19 +78,20 @@ def command_help(caption: str, command: Command) -> str:
 
 
 def parameter_help(parameter: Parameter) -> str:
-    """A parameter's type, its default, and what its method says of it; empty where nothing is known."""
+    """A parameter's type, default and description; empty where its method states none."""
     if is_flag(parameter):
         return ": ".join(filter(None, ["flag", parameter.doc]))
     words = words_of(parameter)
-    kind = ("one of " if words else "") + (", ".join(words) or parameter.kind.replace("timedelta", "time span"))
-    facts = [("list of " if parameter.several else "") + kind] if parameter.annotated else []
+    kind = ("one of " if words else "") + (", ".join(words) or KIND_NAMES.get(parameter.kind, parameter.kind))
+    is_list = parameter.several and parameter.kind != "services"
+    facts = [("list of " if is_list else "") + kind] if parameter.annotated else []
     if not parameter.required and parameter.default not in (None, "", []):
         facts.append(f"default {default_text(parameter)}")
     return ": ".join(filter(None, [", ".join(facts), parameter.doc]))
 
 
 def default_text(parameter: Parameter) -> str:
-    """A default as somebody would type it."""
+    """A default as a caller would type it."""
     values = parameter.default if isinstance(parameter.default, list) else [parameter.default]
     return " ".join(_default_word(parameter.kind, value) for value in values)
 
@@ -89,25 +99,28 @@ def default_text(parameter: Parameter) -> str:
 def _default_word(kind: str, value: object) -> str:
     if isinstance(value, bool):
         return TRUE[0] if value else FALSE[0]
-    if kind == "timedelta" and isinstance(value, int | float):  # a method may have any default
+    if kind == "timedelta" and isinstance(value, int | float):  # a method may have a default of any type
         return f"{value:g}s"
     return str(value).lower() if kind == "member" else str(value)
 
 
-def services(view: View) -> str:
-    """The services and how they are, one to a line; then what is wrong with their files."""
-    width = max(map(len, view.services), default=0)
-    lines = [f"{name:<{width}}  {condition}\n" for name, condition in view.conditions().items()]
-    lines += [f"{file.path}: {problem}\n" for file, problem in view.problems()]
-    return "".join(lines)
-
-
-def services_facts(view: View) -> dict[str, object]:
-    """The same for programs."""
+def own_summaries(own: Mapping[str, OwnCommand], shell: object) -> dict[str, str]:
+    """The summaries of the manager's own commands and the shell's, in the order of the help page."""
+    first, *last = SHELLS_OWN
     return {
-        "services": view.conditions(),
-        "problems": [f"{file.path}: {problem}" for file, problem in view.problems()],
+        first: _shells_own(first, shell).partition("\n")[0],
+        **{name: one.command.summary for name, one in own.items()},
+        **{name: _shells_own(name, shell).partition("\n")[0] for name in last},
     }
+
+
+def own_help(name: str, own: Mapping[str, OwnCommand], shell: object) -> str:
+    """The page of one of the manager's own commands, or of the shell's."""
+    return command_help(name, own[name].command) if name in own else f"{_shells_own(name, shell)}\n"
+
+
+def _shells_own(name: str, shell: object) -> str:
+    return inspect.getdoc(getattr(shell, f"do_{name}")) or ""
 
 
 def _entries(summaries: Mapping[str, str]) -> str:

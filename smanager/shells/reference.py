@@ -1,9 +1,9 @@
-"""The services' command reference as Markdown, from the records that everything else reads as well."""
+"""The command reference as Markdown, from the records that everything else reads as well."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from smanager.commands.arguments import Binding, given_as
 from smanager.commands.record import Command
@@ -12,21 +12,27 @@ from smanager.supervision.catalogue import Catalogue, Service
 
 
 def markdown(catalogue: Catalogue) -> str:
-    """A chapter for each service, a section for each command."""
+    """A chapter for each service, and a section for each command."""
     return "\n".join(["# Commands\n", *(_service(service) for service in catalogue.services.values())])
+
+
+def own_markdown(own: Iterable[Command]) -> str:
+    """A section for each of the manager's own commands."""
+    return "\n".join(_command("", command) for command in own)
 
 
 def _service(service: Service) -> str:
     listed = [command for command in service.commands.values() if not command.hidden]
     parts = [f"## {service.name}\n", *_doc(service.doc)]
-    return "\n".join([*parts, *(_command(service, command) for command in listed)])
+    return "\n".join([*parts, *(_command(f"{service.name} ", command) for command in listed)])
 
 
-def _command(service: Service, command: Command) -> str:
-    usages = [Binding(command).usage(f"{service.name} {command.name}")]
+def _command(before: str, command: Command) -> str:
+    """A command's section; `before` stands before the command's name."""
+    usages = [Binding(command).usage(before + command.name)]
     if command.toplevel:
         usages.append(Binding(command).usage(command.name))
-    lines = [f"### {service.name} {command.name}\n", "```text", *usages, "```\n"]
+    lines = [f"### {before}{command.name}\n", "```text", *usages, "```\n"]
     lines += _doc(command.doc)
     lines += [f"Also called: {', '.join(f'`{alias}`' for alias in command.aliases)}\n"] if command.aliases else []
     lines += [*_parameters(command)]
@@ -34,7 +40,7 @@ def _command(service: Service, command: Command) -> str:
 
 
 def _doc(doc: str) -> Iterator[str]:
-    """A docstring: what follows its summary as it is laid out, for it is plain text, and might be headings here."""
+    """A docstring: its summary, then the rest as laid out, since plain text might read as headings here."""
     summary, _, rest = doc.partition("\n")
     if summary:
         yield f"{summary}\n"

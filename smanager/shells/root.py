@@ -6,17 +6,18 @@ from collections.abc import Awaitable, Callable
 
 from smanager.access.callers import Caller
 from smanager.access.roles import Permissions
-from smanager.commands.record import CommandError, Status, split_words
+from smanager.commands.line import split_words
+from smanager.commands.record import CommandError, Status
 from smanager.shells import pages
-from smanager.shells.base import Enter, Leave, Outcome
-from smanager.shells.operations import BUILT_INS, Operations
+from smanager.shells.base import Enter, Leave, Outcome, RunLine, Shell
+from smanager.shells.methods import command_methods, own_methods
 from smanager.shells.printer import Printer
-from smanager.shells.service import ServiceShell, absences, completer, runner, service_shell
+from smanager.shells.service import ServiceShell, service_shell
 from smanager.shells.view import View
-from smanager.supervision.manager import Manager
+from smanager.supervision.dispatch import Dispatcher
 
 
-class RootShell(Operations):
+class RootShell(Shell):
     """Where a session begins."""
 
     view: View
@@ -26,7 +27,8 @@ class RootShell(Operations):
     """What `help -s` prints; made with the class, since programs ask for it again and again."""
 
     def child(self, service: str) -> ServiceShell:
-        return self.service_shells[service](self.manager, self.results, self.abbreviations, self.caller)
+        shell = self.service_shells[service]
+        return shell(self.dispatcher, self.results, self.abbreviates, self.caller, self.run_line)
 
     def alternatives(self, name: str) -> list[str]:
         inside = [f"{service} {name}" for service in self.view.services if name in self.view.called(service)]
@@ -35,49 +37,36 @@ class RootShell(Operations):
     def do_help(self, arg: str) -> None:
         """display help message"""
         if arg == "-s":
-            self.stdout.write(self.names_page)
+            self.results.write(self.names_page)
             return
         match split_words(arg):
             case []:
-                summaries = {name: self.built_in_doc(name).partition("\n")[0] for name in self.view.built_ins}
-                self.stdout.write(pages.root_help(self.view, summaries))
+                self.results.write(pages.root_help(self.view, pages.own_summaries(self.view.own, self)))
             case [name]:
-                self.stdout.write(self.topic(self.full_name(name)))
+                self.results.write(self.topic(self.full_name(name)))
             case [name, command] if name != "-s":
-                self.child(self.found(self.full_name(name))).do_help(command)
+                self.child(self.known_service(self.full_name(name))).do_help(command)
             case _:
                 raise CommandError(
                     "help: too many arguments; usage: help [-s | service [command] | command]", Status.UNUSABLE
                 )
 
     def topic(self, name: str) -> str:
-        """The page of a service or a command. Raises CommandError where there is none."""
+        """The page of a service or a command. Raises CommandError for an unknown one."""
         if service := self.view.services.get(name):
             return pages.service_help(service, self.view.commands(name))
         if name in self.view.called_toplevel:
             return pages.command_help(name, self.view.called_toplevel[name][1])
-        if name in self.view.built_ins:
-            return self.built_in_doc(name) + "\n"
-        alternatives = ", ".join(self.alternatives(name))
-        hint = f"did you mean: {alternatives}? " if alternatives else ""
-        raise CommandError(f"no help on {name}; {hint}`help` lists what there is", Status.UNUSABLE)
+        if hasattr(self, "do_" + name):
+            return pages.own_help(name, self.view.own, self)
+        raise CommandError(f"no help on {name}; {self.hint(name)}`help` lists the commands", Status.UNUSABLE)
 
-    def found(self, service: str) -> str:
-        """A service's name. Raises CommandError where there is none."""
-        if service not in self.view.services:
+    def known_service(self, name: str) -> str:
+        """A service's name. Raises CommandError for an unknown one."""
+        if name not in self.view.services:
             known = ", ".join(self.view.services) or "none"
-            raise CommandError(f"no service is called {service}; there are: {known}", Status.UNUSABLE)
-        return service
-
-    def do_kill(self, arg: str) -> None:
-        """kill server"""
-        self.no_words("kill", arg)
-        self.manager.end.set()
-
-    def do_services(self, arg: str) -> None:
-        """list the services and how they are"""
-        self.no_words("services", arg)
-        self.results.page(pages.services(self.view), pages.services_facts(self.view))
+            raise CommandError(f"unknown service {name}; known: {known}", Status.UNUSABLE)
+        return name
 
     async def complete_help(self, text: str, line: str, begin: int, end: int) -> list[str]:  # type: ignore[override]  # awaited
         before = line[:begin].removeprefix("?").split()[not line.lstrip().startswith("?") :]
@@ -89,16 +78,17 @@ class RootShell(Operations):
 
 
 class Shells:
-    """The shell classes for what the catalogue holds now, shared by all sessions whose callers may do the same."""
+    """The shell classes for the catalogue's present content, shared by all sessions with the same permissions."""
 
-    def __init__(self, manager: Manager) -> None:
-        self.manager = manager
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.dispatcher = dispatcher
+        self.manager = dispatcher.manager
         self._generation = -1
         self._roots: dict[Permissions, type[RootShell]] = {}
 
-    def root(self, results: Printer, abbreviations: bool, caller: Caller) -> RootShell:
-        """A root shell that prints to `results`; `abbreviations` for a person; `caller` says who gives the commands."""
-        return self._root(caller.permissions)(self.manager, results, abbreviations, caller)
+    def root(self, results: Printer, abbreviates: bool, caller: Caller, run_line: RunLine) -> RootShell:
+        """A root shell that prints to `results`; `abbreviates` for a person."""
+        return self._root(caller.permissions)(self.dispatcher, results, abbreviates, caller, run_line)
 
     def view(self, permissions: Permissions) -> View:
         """What these permissions show."""
@@ -109,41 +99,51 @@ class Shells:
         if self._generation != generation:
             self._roots, self._generation = {}, generation
         if permissions not in self._roots:
-            self._roots[permissions] = root_shell(View(self.manager.catalogue, permissions, BUILT_INS))
+            self._roots[permissions] = root_shell(View(self.manager.catalogue, permissions, self.dispatcher.own))
         return self._roots[permissions]
+
+
+def own_shell(view: View) -> type[Shell]:
+    """The shell class with the manager's own commands that a view shows."""
+    namespace: dict[str, object] = {
+        "in_full": frozenset(name for name, own in view.own.items() if not own.command.abbreviated),
+        "forbidden": view.forbidden,
+    }
+    for own in view.own.values():
+        namespace |= own_methods(own)
+    return type("OwnShell", (Shell,), namespace)
 
 
 def root_shell(view: View) -> type[RootShell]:
     """Adapt what a view shows: the root shell class with a `do_` method for each service and toplevel command."""
-    shells = {name: service_shell(service, view) for name, service in view.services.items()}
+    own = own_shell(view)
+    shells = {name: service_shell(service, view, own) for name, service in view.services.items()}
     namespace: dict[str, object] = {"view": view, "service_shells": shells, "names_page": pages.summary(view)}
-    namespace |= absences(view)
     for name, (service, command) in view.called_toplevel.items():
-        namespace["do_" + name] = runner(service, command, name)
-        namespace["complete_" + name] = completer(service, command)
+        namespace |= command_methods(service, command, name, name)
     for name in shells:
-        namespace["do_" + name] = _entrance(name)
-        namespace["complete_" + name] = _completer_inside(name)
+        namespace |= {f"do_{name}": _entrance(name), f"complete_{name}": _completer_inside(name)}
     listed = {name for name, (_, command) in view.toplevel.items() if not command.hidden}
     namespace["unlisted"] = frozenset(view.called_toplevel.keys() - listed)
-    namespace["of_services"] = frozenset([*view.called_toplevel, *shells])
-    return type("RootShell", (RootShell,), namespace)
+    in_full = {name for name, (_, command) in view.called_toplevel.items() if not command.abbreviated}
+    namespace["in_full"] = own.in_full | in_full
+    return type("RootShell", (RootShell, own), namespace)
 
 
 def _entrance(service: str) -> Callable[[RootShell, str], Outcome]:
-    """A `do_` method for a service's name: alone it enters the service, before a command it runs that."""
+    """A `do_` method for a service's name: alone it enters the service, before a command it runs the command."""
 
     def enter_or_run(shell: RootShell, arg: str) -> Outcome:
         if not arg:
             return Enter(service)
         outcome = shell.child(service).onecmd(arg)
-        return None if isinstance(outcome, Leave) else outcome  # nobody had entered it
+        return None if isinstance(outcome, Leave) else outcome  # the service was not entered
 
     return enter_or_run
 
 
 def _completer_inside(service: str) -> Callable[[RootShell, str, str, int, int], Awaitable[list[str]]]:
-    """A `complete_` method that completes what follows a service's name as the service's own shell does."""
+    """A `complete_` method that completes what follows a service's name as the service's shell does."""
 
     async def complete(shell: RootShell, text: str, line: str, begin: int, end: int) -> list[str]:
         rest = line.lstrip().split(None, 1)[1:] or [""]

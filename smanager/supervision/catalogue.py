@@ -1,81 +1,113 @@
-"""What there is to call: the services files, the services found in them, and which name is whose."""
+"""The services files, the services found in them, and the names that callers use for both and for commands."""
 
 from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from smanager.commands.record import Command, CommandError
-from smanager.config.file import Services
-from smanager.config.service import Settings, SettingsError, nearest, settings_of
+from smanager.config.checks import SettingsError, nearest
+from smanager.config.file import ServicesConfig
+from smanager.config.service import ServiceSettings, settings_of
+from smanager.hosts.report import FileReport, ServiceDescription
 from smanager.hosts.source import services_files
-from smanager.logs.history import History, listed
-from smanager.supervision.graph import circles
+from smanager.logs.history import ServiceHistory
+from smanager.supervision.graph import cycles
+from smanager.supervision.reports import ServiceReport
 from smanager.supervision.states import State
+from smanager.system.errors import in_words
+from smanager.terminal.wording import listed
+
+NOT_IN_NAMES = " '\"\\;{[?*/"
+"""Characters that mean something in a line of commands, in a pattern of names, or in the name of a log file."""
 
 
 @dataclass(eq=False, slots=True)
 class Service:
-    """A service as callers know it, and how it is."""
+    """A service as callers know it, and its present state."""
 
-    name: str
+    description: ServiceDescription
     file: ServicesFile
-    title: str = ""
-    doc: str = ""
-    line: int = 0
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """Its settings as they were written: those of its class, overridden by the configuration's."""
+    settings: ServiceSettings = field(default_factory=ServiceSettings)
     commands: dict[str, Command] = field(default_factory=dict)
-    is_program: bool = False
-    class_given: dict[str, Any] = field(default_factory=dict)
-    """Its settings as its class has written them."""
-    given: dict[str, Any] = field(default_factory=dict)
-    """The same with those of the configuration, which have the last word."""
-    settings: Settings = field(default_factory=Settings)
     state: State = State.STOPPED
     reason: str = ""
     waits_for: Sequence[str] = ()
-    """Services that have to be up before it begins, and are not."""
+    """Services that have to be up before this one begins."""
     fingerprint: object = None
-    """What told its file from others when its process loaded it."""
+    """Identifies the version of its file that its process has loaded."""
     since: float = 0.0
-    """When it came into its state, by the monotonic clock."""
-    history: History = field(default_factory=History)
+    """When the service entered its state, by the monotonic clock."""
+    history: ServiceHistory = field(default_factory=ServiceHistory)
+
+    def configure(self, description: ServiceDescription, services: ServicesConfig) -> None:
+        """Take another description, or other settings. Raises SettingsError, and changes nothing then."""
+        self.settings = settings_for(description, services)
+        self.given = given_settings(description, services)
+        self.description = description
+        self.commands = {command.name: command for command in description.commands}
+
+    @property
+    def name(self) -> str:
+        return self.description.name
+
+    @property
+    def title(self) -> str:
+        return self.description.title
+
+    @property
+    def doc(self) -> str:
+        return self.description.doc
+
+    @property
+    def line(self) -> int:
+        return self.description.line
+
+    @property
+    def is_program(self) -> bool:
+        return self.description.is_program
 
     @property
     def summary(self) -> str:
         return self.doc.partition("\n")[0]
 
     @property
-    def condition(self) -> str:
-        """How it is, in words that anybody may be told who may know of it."""
-        return self.condition_for(lambda name: False)
-
-    @property
     def source(self) -> Path | None:
-        """The file that its class is in; None for a program that only the configuration knows."""
+        """The file of its class; None for a program that only the configuration knows."""
         return self.file.path if self.file.is_code else None
 
     def enter(self, state: State, reason: str, now: float) -> None:
-        """Be in `state` from here on."""
+        """Be in `state` from `now` on, by the monotonic clock."""
         self.state, self.reason, self.since = state, reason, now
         self.waits_for = ()
 
     def wait_for(self, names: Sequence[str]) -> None:
-        """Begin once these are up."""
+        """Note which services have to be up before this one begins."""
         self.waits_for = names
         self.reason = "waits for others" if names else ""
 
     def reason_for(self, knows: Callable[[str], bool]) -> str:
-        """Why it is in its state, for somebody who may know the services of such names only."""
+        """Why the service is in its state, naming only those other services that the requester knows."""
         named = list(filter(knows, self.waits_for))
         return f"waits for {listed(named)}" if named else self.reason
 
+    def report_for(self, knows: Callable[[str], bool], still: bool = False) -> ServiceReport:
+        """How the service is, for a requester who knows the services for which `knows` is true."""
+        return ServiceReport(self.name, self.state, self.reason_for(knows), still)
+
     def condition_for(self, knows: Callable[[str], bool]) -> str:
-        reason = self.reason_for(knows)
-        return f"{self.state.value} ({reason})" if reason else self.state.value
+        return self.report_for(knows).condition
+
+    @property
+    def condition(self) -> str:
+        """The state and its reason in words, for a requester who knows no other service."""
+        return self.condition_for(lambda name: False)
 
 
 @dataclass(eq=False, slots=True)
@@ -87,78 +119,150 @@ class ServicesFile:
     services: list[Service] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     fingerprint: object = None
-    """The same of what was loaded last."""
+    """Identifies the version that was loaded last."""
     adopted: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once what is in it is known."""
+    """Set once its services, or its problems, are known."""
+
+
+def given_settings(description: ServiceDescription, services: ServicesConfig) -> dict[str, Any]:
+    """A service's settings as written: those of its class, overridden by the configuration's."""
+    return {**description.given, **services.settings.get(description.name, {})}
+
+
+def settings_for(description: ServiceDescription, services: ServicesConfig) -> ServiceSettings:
+    """A service's settings, checked. Raises SettingsError."""
+    return settings_of(given_settings(description, services), description.is_program)
+
+
+def configured_programs(services: ServicesConfig) -> FileReport:
+    """The programs that only the configuration knows, reported as a host reports the services of a file."""
+
+    def described(name: str, given: Mapping[str, Any]) -> ServiceDescription:
+        doc = f"Runs {shlex.join(map(str, given['program']))}"
+        return ServiceDescription(name, title=name, doc=doc, is_program=True)
+
+    return FileReport(tuple(described(name, given) for name, given in services.programs.items()))
+
+
+def start_cycles(settings: Mapping[str, ServiceSettings]) -> dict[str, list[str]]:
+    """The services, by name, that come after themselves and so can never start, each with the path back to itself."""
+    return cycles({name: (*given.needs, *given.after) for name, given in settings.items()})
+
+
+def cycle_problem(name: str, path: Sequence[str]) -> str:
+    return f"[services.{name}] dependency cycle: {' → '.join(path)}"
 
 
 class Catalogue:
     """All services files by path, services by name, and toplevel commands by all their names."""
 
-    def __init__(self, services: Services, reserved: Iterable[str]) -> None:
-        """List what the configuration says; the names in `reserved` are the manager's own commands."""
+    def __init__(self, services: ServicesConfig, reserved: Iterable[str]) -> None:
+        """List the services of a configuration; `reserved` are names that no service may have."""
         self.configuration = services
         self._reserved = frozenset(reserved)
         self.files: dict[Path, ServicesFile] = {}
         self.services: dict[str, Service] = {}
         self.called_toplevel: dict[str, tuple[Service, Command]] = {}
-        self._words: frozenset[tuple[str, ...]] = frozenset()  # by which services and their commands are called
+        self._words: frozenset[tuple[str, ...]] = frozenset()  # what callers may write: `service`, `service command`
         self.generation = 0
-        """Changes whenever the services or their commands have changed."""
+        """Changes whenever the services or their commands change."""
 
     def has_command(self, *words: str) -> bool:
-        """Whether a service or a command is called so, be it one for a certain caller or not."""
+        """Whether these words name a service or a command, whatever a certain caller may see."""
         return words in self._words or words[-1] in self._reserved
 
-    def reconfigure(self, services: Services, files: dict[Path, ServicesFile]) -> None:
-        """Take another configuration and the files that there are with it. Raises SettingsError."""
-        self.configuration = services
-        self.files = files
-        for file in files.values():
-            if file.is_code:
-                for service in file.services:
-                    self.configure(service, service.class_given, service.is_program)
-            else:
-                self.adopt(file, self.programs())
-        self.publish()
+    # Files.
 
-    def find_files(self, services: Services | None = None) -> dict[Path, ServicesFile]:
-        """Look which services files there are now, or with another configuration; what is known of them stays.
+    def find_files(self, services: ServicesConfig | None = None) -> dict[Path, ServicesFile]:
+        """Look up which services files exist now, with this or another configuration; known files stay the same.
 
-        Raises CommandError where a directory cannot be read.
+        Raises CommandError if a directory cannot be read.
         """
         services = services or self.configuration
         try:
             paths = [path for directory in services.directories for path in services_files(directory)]
         except OSError as error:
-            raise CommandError(f"cannot read the services directory {error.filename}: {error.strerror}") from None
+            raise CommandError(f"cannot read the services directory {error.filename}: {in_words(error)}") from None
         files = {path: self.files.get(path) or ServicesFile(path) for path in paths}
         if path := services.path:
             files[path] = self.files.get(path) or ServicesFile(path, is_code=False)
         return files
 
     def list_files(self, files: dict[Path, ServicesFile]) -> None:
+        """Make these the services files."""
         self.files = files
         self.publish()
 
     def unloaded_file(self, name: str) -> ServicesFile | None:
-        """The file of that name, where nothing in it could be loaded."""
+        """The file of this name, if none of its services could be loaded."""
         for path, file in self.files.items():
             if name in (path.name, path.stem) and name not in self.services and not file.services:
                 return file
         return None
 
-    def programs(self) -> dict[str, Any]:
-        """The programs of the configuration, as a host would report the services of a file."""
-        report: dict[str, Any] = {"services": [], "problems": []}
-        for name, given in self.configuration.programs.items():
-            doc = str(given.get("description", "Runs " + shlex.join(map(str, given["program"]))))
-            described = {"name": name, "title": name, "doc": doc, "line": 0, "commands": [], "given": {}}
-            report["services"].append({**described, "is_program": True})
-        return report
+    def reconfigure(self, services: ServicesConfig, files: dict[Path, ServicesFile]) -> None:
+        """Take another configuration, and the files that exist with it. Raises SettingsError."""
+        self.configuration = services
+        self.files = files
+        for file in files.values():
+            if file.is_code:
+                for service in file.services:
+                    service.configure(service.description, services)
+            else:
+                self.adopt(file, configured_programs(services))
+        self.publish()
+
+    def adopt(self, file: ServicesFile, report: FileReport) -> None:
+        """Take in what is in a file; a service that was known before stays the same object, whatever has changed."""
+        before = {service.name: service for service in file.services}
+        file.services, file.problems = [], list(report.problems)
+        file.fingerprint = report.fingerprint
+        for description in report.services:
+            service = before.pop(description.name, None) or Service(description, file)
+            try:
+                self._check_name(service)
+                service.configure(description, self.configuration)
+            except (CommandError, SettingsError) as error:
+                place = f"line {description.line}" if file.is_code else service.name
+                file.problems.append(f"{place}: {error}")
+            else:
+                file.services.append(service)
+        file.adopted.set()
+        self.publish()
+
+    def cannot_load(self, file: ServicesFile, problem: str, fingerprint: object = None) -> None:
+        """Note that this version of a file does not load; its known services stay, and are tried again."""
+        file.problems = [problem]
+        file.fingerprint = fingerprint
+        file.adopted.set()
+        self.publish()
+
+    def _check_name(self, service: Service) -> None:
+        """Raise CommandError if a service cannot have its name."""
+        name = service.name
+        if not name or not name.isprintable() or not set(name).isdisjoint(NOT_IN_NAMES) or name[0] == "-":
+            raise CommandError(
+                f"the service's name is {name!r}; should be one word without quotes and ; {{ [ ? * /, "
+                "and not begin with a dash"
+            )
+        if name in self._reserved or name == "all":
+            raise CommandError(f"the name {name} is a command of the manager; give the class another `name`")
+        known = [other for file in self.files.values() if file.adopted.is_set() for other in file.services]
+        for other in [*service.file.services, *known]:
+            if other.name == name and other is not service:
+                place = f"{other.file.path}, line {other.line}" if other.line else str(other.file.path)
+                raise CommandError(f"the name {name} is used in {place}; give the class another `name`")
+
+    # Problems.
+
+    def problems(self) -> Iterator[tuple[ServicesFile, str]]:
+        """The problems of all services files, in the files' order."""
+        for file in self.files.values():
+            for problem in file.problems:
+                yield file, problem
 
     def check_configuration(self) -> list[str]:
-        """Note what is configured and cannot be, once all files are known; returns what was not noted before."""
+        """Note what the configuration gets wrong, once all files are known; returns the newly noted problems."""
         before = [problem for _, problem in self.problems()]
         file = self.files.get(self.configuration.path) if self.configuration.path else None
         for name in self.configuration.settings if file else ():
@@ -171,95 +275,28 @@ class Catalogue:
             for name in (*service.settings.needs, *service.settings.after):
                 if name not in self.services:
                     self._note(service.file, f"[services.{service.name}] waits for {name}: {self._missing(name)}")
-        for name, circle in self.circles().items():
-            self._note(self.services[name].file, f"[services.{name}] needs a circle: {' → '.join(circle)}")
+        for name, path in self.cycles().items():
+            self._note(self.services[name].file, cycle_problem(name, path))
         return [problem for _, problem in self.problems() if problem not in before]
+
+    def cycles(self) -> dict[str, list[str]]:
+        """The services that can never start, as `start_cycles` returns them."""
+        return start_cycles({name: service.settings for name, service in self.services.items()})
 
     def _missing(self, name: str) -> str:
         return f"there is no service {name}; {nearest(name, self.services) if self.services else 'there are none'}"
-
-    def circles(self) -> dict[str, list[str]]:
-        """The services that come after themselves, and so can never be started, with the way around."""
-        settings = {name: service.settings for name, service in self.services.items()}
-        return circles({name: (*given.needs, *given.after) for name, given in settings.items()})
 
     @staticmethod
     def _note(file: ServicesFile, problem: str) -> None:
         if problem not in file.problems:
             file.problems.append(problem)
 
-    def problems(self) -> Iterator[tuple[ServicesFile, str]]:
-        """What is wrong with the services files, in their order."""
-        for file in self.files.values():
-            for problem in file.problems:
-                yield file, problem
-
-    def adopt(self, file: ServicesFile, report: dict[str, Any]) -> None:
-        """Take in what a host has found in a file, or the configuration says of its programs.
-
-        A service that was known before goes on as the same object, whatever has changed of it.
-        """
-        try:
-            self._take_in(file, report)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            self.cannot_load(file, f"its process describes it as no services file can be: {error!r}")
-        else:
-            file.adopted.set()
-            self.publish()
-
-    def _take_in(self, file: ServicesFile, report: dict[str, Any]) -> None:
-        before = {service.name: service for service in file.services}
-        file.services, file.problems = [], [str(problem) for problem in report["problems"]]
-        file.fingerprint = report.get("fingerprint")
-        for data in report["services"]:
-            service = before.pop(data["name"], None) or Service(data["name"], file)
-            try:
-                self._check_name(service, int(data["line"]))
-                self._describe(service, data)
-            except (CommandError, SettingsError) as error:
-                file.problems.append(f"line {data['line']}: {error}" if file.is_code else f"{service.name}: {error}")
-            else:
-                file.services.append(service)
-
-    def cannot_load(self, file: ServicesFile, problem: str, fingerprint: object = None) -> None:
-        """The file, as it is now, is of no use; the services known of it stay, and are tried again."""
-        file.problems = [problem]
-        file.fingerprint = fingerprint
-        file.adopted.set()
-        self.publish()
-
-    def _describe(self, service: Service, data: dict[str, Any]) -> None:
-        self.configure(service, data["given"], data["is_program"])
-        service.title, service.doc, service.line = data["title"], data["doc"], data["line"]
-        commands = [Command.from_data(command) for command in data["commands"]]
-        service.commands = {command.name: command for command in commands}
-
-    def configure(self, service: Service, class_given: dict[str, Any], is_program: bool) -> None:
-        """Give a service the settings of its class and of the configuration. Raises SettingsError."""
-        given = {**class_given, **self.configuration.settings.get(service.name, {})}
-        service.settings = settings_of(given, is_program)
-        service.class_given, service.given, service.is_program = class_given, given, is_program
-
-    def _check_name(self, service: Service, line: int) -> None:
-        """Raise CommandError where a service cannot have its name."""
-        name = service.name
-        if not name or not name.isprintable() or not set(name).isdisjoint(" '\"\\;{[?*/") or name[0] == "-":
-            raise CommandError(
-                f"{name!r} is no name for a service: it should be one word without quotes and ; {{ [ ? * /, "
-                "and not begin with a dash"
-            )
-        if name in self._reserved or name == "all":
-            raise CommandError(f"the name {name} is a command of the manager; give the class another `name`")
-        known = [other for file in self.files.values() if file.adopted.is_set() for other in file.services]
-        for other in [*service.file.services, *known]:
-            if other.name == name and other is not service:
-                place = f"{other.file.path}, line {other.line}" if other.line else str(other.file.path)
-                raise CommandError(f"the name {name} is used in {place}; give the class another `name`")
+    # Names.
 
     def publish(self) -> None:
-        """Make what the files hold now known to callers: services by name, then their toplevel commands."""
-        found = [service for file in self.files.values() for service in file.services]
-        self.services = {service.name: service for service in sorted(found, key=lambda service: service.name)}
+        """Make the files' services known to callers by their names, and then their toplevel commands."""
+        services = [service for file in self.files.values() for service in file.services]
+        self.services = {service.name: service for service in sorted(services, key=lambda service: service.name)}
         self.called_toplevel = {}
         toplevel = [
             (service, command)

@@ -1,41 +1,41 @@
-"""Which services come before which: what a name leads to, and circles, in which nobody can be first."""
+"""Directed graphs of names: what can be reached from a name, and cycles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
 
-def beyond(names: Iterable[str], leads_to: Mapping[str, Iterable[str]]) -> list[str]:
-    """The names and all that they lead to, directly or through others; what is led to comes first."""
-    found: dict[str, None] = {}
+def reachable(names: Iterable[str], edges: Mapping[str, Iterable[str]]) -> list[str]:
+    """The names, and all that their edges lead to, directly or through others; each after those it leads to."""
+    reached: dict[str, None] = {}
     visited: set[str] = set()
 
     def visit(name: str) -> None:
         if name not in visited:
             visited.add(name)
-            for other in leads_to.get(name, ()):
+            for other in edges.get(name, ()):
                 visit(other)
-            found[name] = None
+            reached[name] = None
 
     for name in names:
         visit(name)
-    return list(found)
+    return list(reached)
 
 
-def circles(leads_to: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """For each name that leads back to itself the way there, as `a`, `b`, `a`."""
-    return {name: way for name in leads_to if (way := _way(name, name, leads_to))}
+def cycles(edges: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """For each name on a cycle, the shortest path from the name back to itself, such as `a`, `b`, `a`."""
+    return {name: path for name in edges if (path := _path(name, name, edges))}
 
 
-def _way(start: str, goal: str, leads_to: Mapping[str, Sequence[str]]) -> list[str]:
-    """The shortest way from `start` over at least one step to `goal`; empty where there is none."""
-    ways = [[start]]
+def _path(start: str, goal: str, edges: Mapping[str, Sequence[str]]) -> list[str]:
+    """The shortest path of at least one step from `start` to `goal`; empty if there is none."""
+    paths = [[start]]
     visited: set[str] = set()
-    for way in ways:
-        for name in leads_to.get(way[-1], ()):
+    for path in paths:
+        for name in edges.get(path[-1], ()):
             if name == goal:
-                return [*way, name]
+                return [*path, name]
             if name not in visited:
                 visited.add(name)
-                ways.append([*way, name])
+                paths.append([*path, name])
     return []

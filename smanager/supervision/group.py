@@ -1,84 +1,145 @@
-"""Starts and stops several services together: side by side, as far as they let each other, and in their order."""
+"""All services' keepers together: makes them, and starts and stops several at once, in their order.
+
+Events travel one way. A keeper follows its own service and reports each change; the group then looks up in the order
+which services may begin now, and says so to their keepers.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from smanager.access.callers import Caller
-from smanager.supervision.catalogue import Catalogue
+from smanager.hosts.handle import Host, HostError
+from smanager.hosts.pool import Pool
+from smanager.hosts.report import FileReport
+from smanager.supervision.catalogue import Catalogue, Service
 from smanager.supervision.keeper import Keeper
-from smanager.supervision.order import Dependencies
+from smanager.supervision.order import Order
+from smanager.supervision.reports import ServiceReport, Tell
 from smanager.supervision.states import State
-from smanager.supervision.stopped import Stops
+from smanager.supervision.stopped import StoppedServices
 
 PROGRESS_SECONDS = 5.0
-"""How often somebody who waits is told how things are."""
+"""How often a waiting requester is told how a service is."""
 
-Tell = Callable[[str], object]
-"""Takes a line about a service for who has asked for the change."""
+PROGRAMS = "programs"
+"""The slot of all programs without a class: each has a process of its own, and so they share a host."""
 
 
-class Together:
-    """Does that with the keepers that there are."""
+class Group:
+    """The keepers, by their services' names."""
 
     def __init__(
-        self, catalogue: Catalogue, keepers: Mapping[str, Keeper], dependencies: Dependencies, stops: Stops
+        self,
+        catalogue: Catalogue,
+        pool: Pool,
+        stopped: StoppedServices,
+        happened: Callable[[Keeper, str], None],
+        chance: Callable[[], float],
     ) -> None:
+        """`happened` is told of each event of a service; `chance` returns a number from 0 to 1."""
+        self.keepers: dict[str, Keeper] = {}
+        self.order = Order(catalogue, self.keepers)
         self._catalogue = catalogue
-        self._keepers = keepers
-        self._dependencies = dependencies
-        self._stops = stops
+        self._pool = pool
+        self._stopped = stopped
+        self._happened = happened
+        self._chance = chance
+
+    def is_stopped(self, name: str) -> bool:
+        """Whether a requester stopped a service, and none has started it since."""
+        return name in self._stopped
+
+    def is_wanted(self, service: Service) -> bool:
+        """Whether a service should run."""
+        return service.settings.enabled and not self.is_stopped(service.name)
+
+    def keep(self, service: Service) -> None:
+        """Have a keeper for a service, in the slot that its settings ask for; a running service stays in its own."""
+        own = str(service.file.path) if service.file.is_code else PROGRAMS
+        slot = self._pool.slot(f"host {service.settings.host}" if service.settings.host else own)
+        keeper = self.keepers.get(service.name)
+        if keeper and keeper.service is not service:  # the service was in another file before
+            self.forget(keeper)
+            keeper = None
+        if keeper is None:
+            self.keepers[service.name] = Keeper(service, slot, self._load, self._changed, self._chance)
+        elif keeper.state.down:
+            keeper.slot = slot
+
+    def forget(self, keeper: Keeper) -> None:
+        """Stop keeping a service, which is gone."""
+        keeper.retire()
+        if self.keepers.get(keeper.name) is keeper:
+            del self.keepers[keeper.name]
+            self._changed(keeper, "removed")
 
     async def start(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
-        """Start those that are to be up; returns when each is, or will not be soon."""
-        in_circles = self._catalogue.circles()
-        starting = [keeper for keeper in self._dependencies.start_order(keepers) if keeper.name not in self._stops]
-        for keeper in starting:
-            if keeper.name in in_circles:
-                tell(f"{keeper.name}: needs a circle; `services` says which")
+        """Start the wanted ones among these services; returns once each is up, or will not be soon."""
+        cycles = self._catalogue.cycles()
+        starting = []
+        for keeper in self.order.start_order(keepers):
+            if self.is_stopped(keeper.name):
+                continue
+            if keeper.name in cycles:
+                tell(ServiceReport(keeper.name, keeper.state, "dependency cycle; `services` shows it"))
             else:
+                starting.append(keeper)
                 keeper.start(str(by))
         self.look_again()
-        ways = [
-            with_progress(keeper, self._up(keeper, by), by, tell)
-            for keeper in starting
-            if keeper.name not in in_circles
-        ]
-        await asyncio.gather(*ways)
+        await asyncio.gather(*(with_progress(keeper, self._up(keeper, by), by, tell) for keeper in starting))
 
     async def stop(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
-        """Stop these, each once those among them are down that come after it."""
-        await asyncio.gather(
-            *(with_progress(keeper, self.stop_one(keeper, keepers, by), by, tell) for keeper in keepers)
-        )
+        """Stop these services, each once those among them that come after it are down."""
+        stopping = [with_progress(keeper, self.stop_one(keeper, keepers, by), by, tell) for keeper in keepers]
+        await asyncio.gather(*stopping)
 
     async def stop_one(self, keeper: Keeper, among: Sequence[Keeper], by: Caller) -> None:
-        """Stop one of several; returns when it is down."""
-        before = self._dependencies.stopped_before(keeper, among)
+        """Stop one of several services; returns once it is down."""
+        before = self.order.stopped_before(keeper, among)
         await asyncio.gather(*(other.down.wait() for other in before))
         keeper.stop(str(by))
         await keeper.down.wait()
 
     def look_again(self) -> None:
-        """Have those that wait for others see whether these are up."""
-        for keeper in self._keepers.values():
-            if keeper.state is State.STARTING:
-                keeper.proceed()
+        """Let those services begin that wait for others, if these are up now."""
+        for keeper in self.order.start_order(keeper for keeper in self.keepers.values() if keeper.is_waiting):
+            lacking = self.order.lacking(keeper.service)
+            keeper.wait_for(lacking, all(map(self.order.is_coming, lacking)))
 
     async def _up(self, keeper: Keeper, by: Caller) -> None:
-        while keeper.state is State.STOPPING:  # somebody stopped it a moment ago, and now it is wanted again
+        while keeper.state is State.STOPPING:  # asked for a moment ago, and now the service is wanted again
             await keeper.down.wait()
-            if keeper.name not in self._stops:
+            if not self.is_stopped(keeper.name):
                 keeper.start(str(by))
         await keeper.settled()
 
+    def _changed(self, keeper: Keeper, text: str) -> None:
+        self._happened(keeper, text)
+        self.look_again()
+
+    async def _load(self, service: Service, host: Host) -> None:
+        """Take in what a new host finds in a service's file; see `keeper.Load`."""
+        file = service.file
+        report = FileReport.from_data(await host.load(file.path))
+        service.fingerprint = report.fingerprint
+        if report.problems and not report.services:
+            self._catalogue.cannot_load(file, "; ".join(report.problems), report.fingerprint)
+            raise HostError(file.problems[0])
+        self._catalogue.adopt(file, report)
+        for present in file.services:
+            self.keep(present)
+        if service not in file.services:
+            asyncio.get_running_loop().call_soon(self.forget, self.keepers[service.name])
+            raise HostError(next(iter(file.problems), f"{file.path} has no such service any more"))
+
 
 async def with_progress(keeper: Keeper, work: Coroutine[Any, Any, None], by: Caller, tell: Tell) -> None:
-    """Do some work on a service, and tell who has asked for it how it is then, and while that takes long."""
+    """Do some work on a service; tell the requester how the service is in the end, and meanwhile if that takes long."""
     doing = asyncio.ensure_future(work)
     while not (await asyncio.wait([doing], timeout=PROGRESS_SECONDS))[0]:
-        tell(f"{keeper.name}: still {keeper.service.condition_for(by.permissions.know)}")
+        tell(keeper.service.report_for(by.permissions.know, still=True))
     doing.result()
-    tell(f"{keeper.name}: {keeper.service.condition_for(by.permissions.know)}")
+    tell(keeper.service.report_for(by.permissions.know))

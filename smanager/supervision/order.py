@@ -1,72 +1,69 @@
-"""Which services come before which, and live with which: the order of starts and stops, and what each draws in."""
+"""The order of starts and stops, and the services that a start or stop draws in: by needs, by `after`, by process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from smanager.supervision.catalogue import Catalogue, Service
-from smanager.supervision.graph import beyond
+from smanager.supervision.graph import reachable
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.states import State
 
 
-class Dependencies:
-    """Questions about the services that there are, as their settings are now."""
+class Order:
+    """Answers questions about the present services and settings; changes nothing."""
 
     def __init__(self, catalogue: Catalogue, keepers: Mapping[str, Keeper]) -> None:
         self._catalogue = catalogue
         self._keepers = keepers
 
-    def needed(self, keepers: Iterable[Keeper]) -> list[Keeper]:
-        """These, and all that they need, directly or through others."""
-        names = beyond([keeper.name for keeper in keepers], self._needs())
+    def with_needs(self, keepers: Iterable[Keeper]) -> list[Keeper]:
+        """These services, and all that they need, directly or through others."""
+        names = reachable([keeper.name for keeper in keepers], self._needs())
         return [self._keepers[name] for name in names if name in self._keepers]
 
     def start_order(self, keepers: Iterable[Keeper]) -> list[Keeper]:
-        """These, the ones first that others of them wait for."""
-        asked = {keeper.name: keeper for keeper in keepers}
-        return [asked[name] for name in beyond(asked, self._order()) if name in asked]
+        """These services, each after those among them that it waits for."""
+        by_name = {keeper.name: keeper for keeper in keepers}
+        return [by_name[name] for name in reachable(by_name, self._predecessors()) if name in by_name]
 
     def stopped_with(self, keepers: Sequence[Keeper]) -> list[Keeper]:
-        """What a stop of these would stop: they and what needs them, those first that nothing else needs."""
+        """The services that a stop of these stops: these, and the running ones that need them, which come first."""
         needed_by: dict[str, list[str]] = {name: [] for name in self._keepers}
         for name, needs in self._needs().items():
             for need in needs:
                 needed_by.setdefault(need, []).append(name)
-        running = {name for name, keeper in self._keepers.items() if not keeper.down.is_set()}
         asked = [keeper.name for keeper in keepers]
-        names = beyond(asked, needed_by)
-        return [self._keepers[name] for name in reversed(names) if name in running or name in asked]
+        names = [name for name in reachable(asked, needed_by) if name in self._keepers]
+        return [self._keepers[name] for name in names if name in asked or not self._keepers[name].state.down]
 
     def stopped_before(self, keeper: Keeper, among: Sequence[Keeper]) -> list[Keeper]:
-        """Which of `among` have to be down before this one is stopped; in a circle nobody waits for anybody."""
-        if keeper.name in self._catalogue.circles():
+        """The services in `among` that have to be down before this one is stopped; none for a service on a cycle."""
+        if keeper.name in self._catalogue.cycles():
             return []
-        order = self._order()
-        return [other for other in among if keeper.name in order.get(other.name, ())]
+        predecessors = self._predecessors()
+        return [other for other in among if keeper.name in predecessors.get(other.name, ())]
 
     def sharing(self, keepers: Sequence[Keeper]) -> list[Keeper]:
-        """These services, and those that live in the same processes."""
+        """These services, and those that share a process with them."""
         names = {keeper.name for keeper in keepers}
         for keeper in keepers:
-            if keeper.service.source:  # a program that has no class needs no fresh process but its own
+            if keeper.service.source:  # a program without a class is restarted without its host
                 names.update(keeper.slot.residents)
         return [keeper for name, keeper in self._keepers.items() if name in names]
 
     def lacking(self, service: Service) -> list[str]:
         """The services that have to be up before this one may begin, and are not."""
         needs = [name for name in service.settings.needs if not self._is_up(name)]
-        after = [name for name in service.settings.after if self.is_to_come(name)]
+        after = [name for name in service.settings.after if self.is_coming(name)]
         return list(dict.fromkeys([*needs, *after]))
 
-    def is_to_come(self, name: str) -> bool:
-        """Whether a service that is not up is on its way there."""
+    def is_coming(self, name: str) -> bool:
+        """Whether a service that is not up is on its way."""
         keeper = self._keepers.get(name)
         if keeper is None:  # it may be in a file that is not known yet
             return not all(file.adopted.is_set() for file in self._catalogue.files.values())
-        if not keeper.service.file.adopted.is_set():
-            return True
-        return keeper.state is State.BACKOFF or (keeper.state is State.STARTING and not keeper.is_stuck)
+        return keeper.is_coming or not keeper.service.file.adopted.is_set()
 
     def _is_up(self, name: str) -> bool:
         service = self._catalogue.services.get(name)
@@ -75,6 +72,6 @@ class Dependencies:
     def _needs(self) -> dict[str, tuple[str, ...]]:
         return {name: keeper.service.settings.needs for name, keeper in self._keepers.items()}
 
-    def _order(self) -> dict[str, tuple[str, ...]]:
+    def _predecessors(self) -> dict[str, tuple[str, ...]]:
         settings = {name: keeper.service.settings for name, keeper in self._keepers.items()}
         return {name: (*given.needs, *given.after) for name, given in settings.items()}

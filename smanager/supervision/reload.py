@@ -1,131 +1,227 @@
-"""What a changed configuration, or changed services files, ask for: found before anything is done, then done."""
+"""`reload`: compares what runs with the configuration and the files as they are now, and applies the difference.
+
+Everything is compared, and each changed file imported once to try it, before the first change is applied.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from smanager.config.file import ConfigError, Services
-from smanager.config.service import PROGRAM_KEYS, Settings, SettingsError, settings_of
+from smanager.access.callers import Caller
+from smanager.access.roles import Roles
+from smanager.commands.record import CommandError
+from smanager.config.checks import SettingsError
+from smanager.config.file import ConfigError, ServicesConfig
+from smanager.config.service import PROGRAM_KEYS, ServiceSettings
 from smanager.hosts.source import fingerprint
-from smanager.supervision.catalogue import Catalogue, Service, ServicesFile
-from smanager.supervision.graph import circles
+from smanager.supervision.catalogue import (
+    Catalogue,
+    Service,
+    ServicesFile,
+    configured_programs,
+    cycle_problem,
+    given_settings,
+    settings_for,
+    start_cycles,
+)
+from smanager.supervision.discovery import Discovery
+from smanager.supervision.group import Group
+from smanager.supervision.keeper import Keeper
+from smanager.supervision.reports import ChangeReport, Notice, Tell, tell_nobody
 
 RESTARTING_KEYS = frozenset({*PROGRAM_KEYS, "options", "limits", "host"})
-"""What a service meets at its start only; all else is looked at when it matters, and restarts nothing."""
+"""Settings that a service reads at its start only; all others are looked up when they matter, and restart nothing."""
+
+
+class IncompleteError(CommandError):
+    """A reload that could not apply everything; the text says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One thing to do; `verb` is remove, stop, restart, change, start, load, or note where there is nothing to do."""
+class Plan:
+    """What a reload will change."""
 
-    verb: str
-    name: str
-    """The service's, or the file's where it is to be loaded."""
-    file: ServicesFile
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.verb} {self.name}: {self.why}"
-
-
-class Plan(NamedTuple):
-    """What a reload leads to, and by which steps."""
-
-    wanted: Services
+    wanted: ServicesConfig
     files: dict[Path, ServicesFile]
-    changes: list[Change]
+    """All services files that exist now."""
+    changes: list[ChangeReport]
+    loads: list[ServicesFile]
+    """The files among them to load: new, changed, or with problems that may be gone."""
+
+    def names(self, verb: str) -> list[str]:
+        return list(dict.fromkeys(change.name for change in self.changes if change.verb == verb))
 
 
-def changes(catalogue: Catalogue, wanted: Services, files: dict[Path, ServicesFile]) -> list[Change]:
-    """What leads from what the catalogue holds to what is wanted; `files` are those that there are now.
+class Reload:
+    """Plans and applies the changes."""
 
-    Raises ConfigError where that cannot be.
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        group: Group,
+        discovery: Discovery,
+        roles: Roles,
+        read_services: Callable[[], ServicesConfig],
+    ) -> None:
+        """`read_services` reads the configuration anew, and raises ConfigError."""
+        self._catalogue = catalogue
+        self._group = group
+        self._discovery = discovery
+        self._roles = roles
+        self._read_services = read_services
+
+    async def plan(self) -> Plan:
+        """What `apply` would change. Raises ConfigError and CommandError if it cannot be applied."""
+        wanted = self._read_services()
+        plan = compare(self._catalogue, wanted, self._catalogue.find_files(wanted))
+        await asyncio.gather(*(self._discovery.try_file(file, wanted) for file in plan.loads))
+        changes = list(map(self._unless_stopped, plan.changes))
+        plan = replace(plan, changes=changes)
+        named = {change.name for change in changes}
+        drawn_in = [
+            ChangeReport("restart", keeper.name, "it needs what is stopped, or shares its process")
+            for keeper in self._interrupted(plan)
+            if keeper.name not in named and keeper.service.file not in plan.loads and not keeper.state.down
+        ]
+        return replace(plan, changes=[*changes, *drawn_in])
+
+    async def apply(self, by: Caller, tell: Tell, renew: Callable[[Tell], Sequence[str]]) -> None:
+        """Make all changes, restarting only what has to be; tell the requester of each.
+
+        `renew` applies what the configuration means elsewhere, and returns what it could not apply.
+
+        Raises what `plan` raises, and nothing has changed then; and IncompleteError after all other changes.
+        """
+        plan = await self.plan()
+        for change in plan.changes:
+            tell(change)
+        if self._roles.renew(plan.wanted.roles):
+            tell(Notice("the roles have changed"))
+            self._catalogue.publish()
+        problems = renew(tell)  # before what may take long: a caller who has lost a right has lost it now
+        removed = self._kept(plan.names("remove"))
+        interrupted = self._interrupted(plan)
+        restarted = self._restarted(plan, interrupted)
+        stopping = dict.fromkeys([*interrupted, *removed, *self._kept(plan.names("stop"))])
+        await self._group.stop(list(stopping), by, tell_nobody)
+        for keeper in removed:
+            self._group.forget(keeper)
+        self._catalogue.reconfigure(plan.wanted, plan.files)
+        for service in self._catalogue.services.values():
+            self._group.keep(service)
+        await self._group.start([*restarted, *self._kept(plan.names("start"))], by, tell)
+        await self._discovery.start(plan.loads, by, tell)
+        if problems:
+            raise IncompleteError("; ".join(problems))
+
+    def _unless_stopped(self, change: ChangeReport) -> ChangeReport:
+        """A service that a requester stopped is changed, but not started."""
+        if change.verb in ("start", "restart") and self._group.is_stopped(change.name):
+            return ChangeReport("change", change.name, f"{change.reason}, but stays stopped, because a user stopped it")
+        return change
+
+    def _interrupted(self, plan: Plan) -> list[Keeper]:
+        """The services that have to be down for a while: those to restart or load, and those that these draw in."""
+        loaded = [keeper for keeper in self._group.keepers.values() if keeper.service.file in plan.loads]
+        ending = self._kept([*plan.names("stop"), *plan.names("remove")])
+        sharing = self._group.order.sharing([*self._kept(plan.names("restart")), *loaded])
+        return [keeper for keeper in self._group.order.stopped_with([*sharing, *ending]) if keeper not in ending]
+
+    def _restarted(self, plan: Plan, interrupted: Sequence[Keeper]) -> list[Keeper]:
+        """The interrupted services to start again at once: those of loaded files start once these are discovered."""
+        named = plan.names("restart")
+        again = [keeper for keeper in interrupted if keeper.service.file not in plan.loads]
+        return [keeper for keeper in again if keeper.name in named or not keeper.state.down]
+
+    def _kept(self, names: Sequence[str]) -> list[Keeper]:
+        return [self._group.keepers[name] for name in names if name in self._group.keepers]
+
+
+def compare(catalogue: Catalogue, wanted: ServicesConfig, files: dict[Path, ServicesFile]) -> Plan:
+    """The changes from what the catalogue holds to the wanted configuration, and to the files that exist now.
+
+    Raises ConfigError if the services cannot have the wanted settings.
     """
-    found: list[Change] = []
-    for path, file in catalogue.files.items():
-        if path not in files:
-            found += [Change("remove", service.name, file, "its file is gone") for service in file.services]
-        elif not file.is_code:
-            gone = [service for service in file.services if service.name not in wanted.programs]
-            found += [Change("remove", service.name, file, "it is not configured any more") for service in gone]
-    for path, file in files.items():
-        if file.is_code and is_other(file):
-            found.append(Change("load", path.name, file, "it has changed" if path in catalogue.files else "it is new"))
+    changes = list(_removals(catalogue, wanted, files))
+    loads = []
+    for file in files.values():
+        if file.is_code and has_changed(file):
+            loads.append(file)
+            reason = "it has changed" if file.path in catalogue.files else "it is new"
+            changes.append(ChangeReport("load", file.path.name, reason))
         else:
             for service in file.services:
-                found += _changed(service, file, catalogue.configuration, wanted)
-    if configuration := files.get(wanted.path) if wanted.path else None:
-        found += _root_changes(configuration, catalogue.configuration, wanted)
-    if any(change.verb in ("remove", "load") for change in found):  # what was wrong may not be any more
-        again = [file for path, file in files.items() if file.is_code and file.problems]
-        loaded = [change.file for change in found if change.verb == "load"]
-        found += [Change("load", file.path.name, file, "it had problems") for file in again if file not in loaded]
-    refuse_circles(catalogue, wanted)
-    known = {service.name for file in files.values() if not file.is_code for service in file.services}
+                changes += _setting_changes(service, wanted)
+    configuration = files.get(wanted.path) if wanted.path else None
     if configuration:
-        found += [Change("start", name, configuration, "it is new") for name in wanted.programs if name not in known]
-    return found
+        changes += _root_changes(catalogue.configuration, wanted)
+    if any(change.verb in ("remove", "load") for change in changes):  # which may have caused the problems of others
+        again = [file for file in files.values() if file.is_code and file.problems and file not in loads]
+        loads += again
+        changes += [ChangeReport("load", file.path.name, "it had problems") for file in again]
+    refuse_cycles(catalogue, wanted)
+    if configuration:
+        known = {service.name for service in configuration.services}
+        changes += [ChangeReport("start", name, "it is new") for name in wanted.programs if name not in known]
+    return Plan(wanted, files, changes, loads)
 
 
-def _root_changes(configuration: ServicesFile, before: Services, wanted: Services) -> Iterator[Change]:
-    if before.exit_on != wanted.exit_on:
-        yield Change("change", "exit_on", configuration, "it has changed")
-    for key in sorted({*before.at_start, *wanted.at_start}):
-        if before.at_start.get(key) != wanted.at_start.get(key):
-            yield Change("note", key, configuration, "it has changed, and counts from the manager's next start on")
-
-
-def is_other(file: ServicesFile) -> bool:
-    """Whether a file is not what is known of it, or what a process has loaded of it."""
+def has_changed(file: ServicesFile) -> bool:
+    """Whether a file is not the version that the catalogue knows, or that a running service was loaded from."""
     now = fingerprint(file.path)
     running = [service.fingerprint for service in file.services if service.state.alive and service.fingerprint]
     return any(loaded != now for loaded in [file.fingerprint, *running])
 
 
-def _changed(service: Service, file: ServicesFile, before: Services, wanted: Services) -> Iterator[Change]:
-    """What other settings ask for."""
-    old, new = before.settings.get(service.name, {}), wanted.settings.get(service.name, {})
+def _removals(catalogue: Catalogue, wanted: ServicesConfig, files: dict[Path, ServicesFile]) -> Iterator[ChangeReport]:
+    for path, file in catalogue.files.items():
+        for service in file.services:
+            if path not in files:
+                yield ChangeReport("remove", service.name, "its file is gone")
+            elif not file.is_code and service.name not in wanted.programs:
+                yield ChangeReport("remove", service.name, "it is not configured any more")
+
+
+def _setting_changes(service: Service, wanted: ServicesConfig) -> Iterator[ChangeReport]:
+    old, new = service.given, given_settings(service.description, wanted)
     keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-    if not keys or (not file.is_code and service.name not in wanted.programs):
+    if not keys or (not service.file.is_code and service.name not in wanted.programs):
         return
     settings = wanted_settings(service, wanted)
     if settings.enabled != service.settings.enabled:
-        verb, why = ("start", "it is enabled") if settings.enabled else ("stop", "it is not enabled")
-        yield Change(verb, service.name, file, why)
-    elif RESTARTING_KEYS & set(keys):
-        yield Change("restart", service.name, file, f"other {', '.join(keys)}")
+        verb, reason = ("start", "it is enabled") if settings.enabled else ("stop", "it is not enabled")
+        yield ChangeReport(verb, service.name, reason)
     else:
-        yield Change("change", service.name, file, f"other {', '.join(keys)}")
+        verb = "restart" if RESTARTING_KEYS & set(keys) else "change"
+        yield ChangeReport(verb, service.name, f"other {', '.join(keys)}")
 
 
-def wanted_settings(service: Service, wanted: Services) -> Settings:
-    """How a service that is known is to be kept up. Raises ConfigError."""
+def _root_changes(before: ServicesConfig, wanted: ServicesConfig) -> Iterator[ChangeReport]:
+    if before.exit_on != wanted.exit_on:
+        yield ChangeReport("change", "exit_on", "it has changed")
+    for key in sorted({*before.at_start, *wanted.at_start}):
+        if before.at_start.get(key) != wanted.at_start.get(key):
+            yield ChangeReport("note", key, "it has changed, and counts from the manager's next start on")
+
+
+def wanted_settings(service: Service, wanted: ServicesConfig) -> ServiceSettings:
+    """A known service's settings with the wanted configuration. Raises ConfigError."""
     try:
-        return settings_of({**service.class_given, **wanted.settings.get(service.name, {})}, service.is_program)
+        return settings_for(service.description, wanted)
     except SettingsError as error:
         raise ConfigError(f"{wanted.path}: [services.{service.name}] {error}") from None
 
 
-def refuse_problems(path: Path, wanted: Services, report: dict[str, Any]) -> None:
-    """Raise ConfigError where something is wrong with what a process has found in a file."""
-    for problem in report["problems"]:
-        raise ConfigError(f"{path}: {problem}")
-    for found in report["services"]:
-        try:
-            settings_of({**found["given"], **wanted.settings.get(found["name"], {})}, found["is_program"])
-        except SettingsError as error:
-            raise ConfigError(f"{path}: line {found['line']}: {error}") from None
-
-
-def refuse_circles(catalogue: Catalogue, wanted: Services) -> None:
-    """Raise ConfigError where services are to come after themselves that did not before."""
-    settings = {name: settings_of(given, is_program=True) for name, given in wanted.programs.items()}
+def refuse_cycles(catalogue: Catalogue, wanted: ServicesConfig) -> None:
+    """Raise ConfigError if the wanted configuration brings a new dependency cycle."""
+    settings = {program.name: settings_for(program, wanted) for program in configured_programs(wanted).services}
     for name, service in catalogue.services.items():
         if service.file.is_code:
             settings[name] = wanted_settings(service, wanted)
-    found = circles({name: (*given.needs, *given.after) for name, given in settings.items()})
-    for name in found.keys() - catalogue.circles().keys():
-        raise ConfigError(f"{wanted.path}: [services.{name}] needs a circle: {' → '.join(found[name])}")
+    known = catalogue.cycles()
+    for name, path in start_cycles(settings).items():
+        if name not in known:
+            raise ConfigError(f"{wanted.path}: {cycle_problem(name, path)}")

@@ -18,9 +18,13 @@ class ServiceReport:
     still: bool = False
     """Whether the requester waits for another state, which is taking long."""
 
+    @property
+    def condition(self) -> str:
+        """The state and its reason in words, such as `starting (waits for database)`."""
+        return f"{self.state.value} ({self.reason})" if self.reason else self.state.value
+
     def __str__(self) -> str:
-        condition = f"{self.state.value} ({self.reason})" if self.reason else self.state.value
-        return f"{self.service}: {'still ' if self.still else ''}{condition}"
+        return f"{self.service}: {'still ' if self.still else ''}{self.condition}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +54,8 @@ class Notice:
 Report = ServiceReport | ChangeReport | Notice
 
 Tell = Callable[[Report], object]
-"""Tells the requester."""
+"""Reports to the requester."""
+
+
+def tell_nobody(report: Report) -> None:
+    """A `Tell` for changes that are not reported one by one."""

@@ -1,47 +1,48 @@
-"""Who is connected."""
+"""The sessions of the clients that are connected."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from smanager.access.callers import Caller
+from smanager.access.origin import Origin
 
 
 class Present(Protocol):
-    """A session, as others may know it."""
+    """A session as other parts know it."""
 
     number: int
-    peer: str
-    """Where it comes from."""
+    peer: Origin
+    """The client's address."""
     caller: Caller | None
     """None before a login."""
     since: float
-    """Of the monotonic clock."""
+    """By the monotonic clock."""
 
     @property
     def kind(self) -> str:
-        """What it is: a terminal, a script, a program."""
+        """`person`, `script` or `program`."""
 
     @property
     def doing(self) -> str:
-        """The command that it runs, if it runs one."""
+        """The command that runs, if one does."""
 
     def tell(self, text: str) -> None:
-        """Show it some lines, if a person looks."""
+        """Show lines to a person; other clients see nothing."""
 
     def farewell(self, message: str) -> None:
-        """End it with a last word."""
+        """End the session with a message."""
 
 
 class Sessions:
-    """All of them, by their numbers."""
+    """All sessions by their numbers."""
 
     def __init__(self) -> None:
         self._present: dict[int, Present] = {}
         self._number = 0
 
     def add(self, session: Present) -> int:
-        """Take one in; returns its number."""
+        """Add a session; returns its number."""
         self._number += 1
         self._present[self._number] = session
         return self._number

@@ -1,15 +1,16 @@
-"""The states of a service, the only ways between them, and what its end leads to; no I/O and no clock of its own.
+"""The states of a service, the transitions between them, and what the end of a life leads to; no I/O, no clock.
 
-A service is `stopped` until somebody wants it. It is `starting` from then on: it may wait for services that
-it needs, then a process is made for it and its `start` runs; `running` once it is ready. One that does not
-answer any more is `hung` until its process has been ended. When its life ends unasked, its policy decides:
-it is tried again, in `backoff` until its turn comes, at first for no time at all; or it has `failed`, where
-the policy has had enough of it; or it is `stopped`, where it was meant to end by itself. From everywhere,
-`stop` leads to `stopped`, by way of `stopping` where there is something to be ended first.
+A service is `stopped` until a requester wants it. From then on it is `starting`: it may wait for services that
+it needs, then it gets a process, in which its `start` runs. It is `running` once it is ready, and `hung` from the
+moment that it stops answering until its process has ended. When a life ends without having been asked to, the
+service's policy decides: the service is tried again, after a wait in `backoff` (no wait at all the first time);
+or it has `failed`, if the policy gives up on it; or it is `stopped`, if it was meant to end by itself. In every
+state `stop` leads to `stopped`, by way of `stopping` if a process has to end first.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 from smanager.config.policy import Policy, Restart
@@ -26,18 +27,38 @@ class State(Enum):
 
     @property
     def alive(self) -> bool:
-        """Whether there may be a process that has to be ended."""
+        """Whether the service may have a process."""
         return self in (State.STARTING, State.RUNNING, State.STOPPING, State.HUNG)
+
+    @property
+    def down(self) -> bool:
+        """Whether the service has no process and will not get one by itself."""
+        return self in (State.STOPPED, State.FAILED)
+
+    @property
+    def coming(self) -> bool:
+        """Whether the service is on its way to `running`."""
+        return self in (State.STARTING, State.BACKOFF)
+
+    @property
+    def settled(self) -> bool:
+        """Whether a requester who waits for a start need not wait for the next state."""
+        return self is not State.STARTING
+
+    @property
+    def serious(self) -> bool:
+        """Whether an administrator should read of it in the manager's log."""
+        return self in (State.BACKOFF, State.FAILED, State.HUNG)
 
 
 class Event(Enum):
-    START = "start"  # somebody wants it, or its backoff is over
+    START = "start"  # a requester wants the service, or its backoff is over
     READY = "ready"  # its `start` has returned, or its probe has passed
-    HANG = "hang"  # it does not answer any more
+    HANG = "hang"  # it has stopped answering
     FALL = "fall"  # its life has ended unasked, and it will be tried again
-    GIVE_UP = "give up"  # its life has ended unasked, and that was enough
+    GIVE_UP = "give up"  # its life has ended unasked, and its policy gives up
     FINISH = "finish"  # its life has ended unasked, as it was meant to
-    STOP = "stop"  # somebody wants it down
+    STOP = "stop"  # a requester wants it down
     END = "end"  # its life has ended as asked
 
 
@@ -66,7 +87,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 
 
 def next_state(state: State, event: Event) -> State | None:
-    """The state after `event`; None where a service in this state does not take it."""
+    """The state that `event` leads to; None if a service in this state does not take it."""
     return TRANSITIONS.get((state, event))
 
 
@@ -74,33 +95,65 @@ FIRST_BACKOFF = 0.5
 """Seconds before the second attempt in a row; the first is made at once."""
 
 JITTER = 0.2
-"""The share by which a wait may be shorter, so that what fell together does not come back together."""
+"""The share by which a wait may be shorter, so that services that fell together do not come back together."""
+
+MOST_DOUBLINGS = 32
+"""More doublings reach every sensible `longest_backoff`, and in the end overflow a float."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a life ended."""
+
+    reason: str | None
+    """None if it ended as asked, or returned by itself."""
+    clean: bool
+    """Whether that is a success."""
+    by_itself: bool = True
+    """False if its process was ended because of another service: that is not counted against this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the unasked end of a life leads to."""
+
+    event: Event
+    text: str
+    delay: float = 0.0
+    """Seconds until the next attempt, after a fall."""
 
 
 class Ends:
-    """Counts a service's early ends, and decides by its policy what each leads to."""
+    """Counts the early ends of one service's lives, and decides by the service's policy what each end leads to."""
 
     def __init__(self) -> None:
         self.early = 0
         """Early ends in a row."""
 
-    def decide(self, policy: Policy, lived: float, clean: bool) -> tuple[Event, str]:
-        """What a life's unasked end leads to, and why; `lived` seconds, and whether it ended as a success."""
+    def decide(self, policy: Policy, lived: float, ending: Ending, chance: float) -> Decision:
+        """Decide what the unasked end of a life leads to.
+
+        `lived` is how many seconds the service was ready, or tried to get ready; `chance`, from 0 to 1, is the
+        place of the next attempt within the jitter.
+        """
+        if not ending.by_itself:
+            return Decision(Event.FALL, "started again at once")
         self.early = 0 if lived >= policy.stable_after else self.early + 1
-        if policy.restart is Restart.NEVER or (policy.restart is Restart.ON_FAILURE and clean):
-            reason = f"restart is {policy.restart.value!r}"
-            return (Event.FINISH, reason) if clean else (Event.GIVE_UP, reason)
+        if policy.restart is Restart.NEVER or (policy.restart is Restart.ON_FAILURE and ending.clean):
+            return Decision(Event.FINISH if ending.clean else Event.GIVE_UP, f"restart is {policy.restart.value!r}")
         if policy.give_up_after and self.early >= policy.give_up_after:
-            return Event.GIVE_UP, f"given up after {self.early} early end{'s in a row' if self.early > 1 else ''}"
-        return Event.FALL, ""
+            in_a_row = "s in a row" if self.early > 1 else ""
+            return Decision(Event.GIVE_UP, f"given up after {self.early} early end{in_a_row}")
+        delay = self.backoff(policy, chance)
+        return Decision(Event.FALL, f"started again {f'in {delay:.1f} s' if delay else 'at once'}", delay)
 
     def backoff(self, policy: Policy, chance: float) -> float:
-        """Seconds until the next attempt; `chance`, from 0 to 1, is where within the jitter they are."""
+        """Seconds until the next attempt; for `chance` see `decide`."""
         if self.early <= 1:
             return 0.0
-        doublings = min(self.early - 2, 32)
+        doublings = min(self.early - 2, MOST_DOUBLINGS)
         return min(policy.longest_backoff, FIRST_BACKOFF * 2.0**doublings) * (1 - JITTER * chance)
 
     def forget(self) -> None:
-        """Somebody starts it anew."""
+        """Start counting anew: a requester has started the service."""
         self.early = 0

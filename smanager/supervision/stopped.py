@@ -1,19 +1,30 @@
-"""Which services somebody has stopped: they stay so until they are started, over the manager's own restart too."""
+"""The services that a requester stopped: they stay down until a requester starts them, whatever the manager does."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 
-from smanager.supervision.storage import Storage
+from smanager.system.atomic import replacing
+from smanager.system.errors import in_words
+
+FILE = "stopped.json"
+FORMAT = 1
+
+log = logging.getLogger("smanager")
 
 
-class Stops:
-    """The names of those services, in memory and on the disk."""
+class StoppedServices:
+    """The names of those services, in memory and in a file."""
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-        self._names = self._written = storage.stopped()
+    def __init__(self, directory: Path | None) -> None:
+        """Read the file in the state directory; without a directory, keep the names in memory only."""
+        self._file = StoppedFile(directory / FILE) if directory else None
+        self._names = self._written = self._file.read() if self._file else set()
         self._writing = asyncio.Lock()
 
     def __contains__(self, name: str) -> bool:
@@ -26,11 +37,67 @@ class Stops:
         self._names = self._names - set(names)
 
     async def write(self) -> str:
-        """Write down what has changed; returns the problem, if there is one."""
-        async with self._writing:  # it waits for the disk, and the last one has to be written last
+        """Write what has changed to the file; returns the problem, if there is one."""
+        if self._file is None:
+            return ""
+        async with self._writing:  # this waits for the disk, and the last change has to be written last
             if self._written != self._names:
                 names = self._names
-                if problem := await asyncio.to_thread(self._storage.keep_stopped, sorted(names)):
+                if problem := await asyncio.to_thread(self._file.write, sorted(names)):
                     return problem
                 self._written = names
         return ""
+
+
+class StoppedFile:
+    """The file, and the last good version of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._last = path.with_suffix(".last")
+
+    def read(self) -> set[str]:
+        """The names in the file, or in its last good version; a damaged file is renamed."""
+        if not self.path.exists():
+            return set()
+        try:
+            return _names_in(self.path)
+        except (OSError, ValueError) as error:
+            _set_aside(self.path, error)
+        try:
+            names = _names_in(self._last)
+        except (OSError, ValueError) as error:
+            if self._last.exists():
+                _set_aside(self._last, error)
+            return set()
+        self.write(names)  # or the next start would find nothing
+        return names
+
+    def write(self, names: Iterable[str]) -> str:
+        """Replace the file: all or nothing, even if the power fails. Returns the problem, if there is one."""
+        try:
+            with replacing(self.path, last=self._last) as file:
+                json.dump({"format": FORMAT, "stopped": sorted(names)}, file)
+        except OSError as error:
+            log.error("%s: cannot record which services are stopped: %s", self.path, in_words(error))
+            return f"{self.path}: {in_words(error)}"
+        return ""
+
+
+def _set_aside(path: Path, error: Exception) -> None:
+    aside = path.with_suffix(path.suffix + ".bad")
+    log.warning("%s: %s; renamed to %s", path, error, aside.name)
+    with suppress(OSError):
+        path.replace(aside)
+
+
+def _names_in(path: Path) -> set[str]:
+    """The names in a file. Raises OSError, and ValueError if the file is damaged."""
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+    names = content.get("stopped") if isinstance(content, dict) and content.get("format") == FORMAT else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f'should be {{"format": {FORMAT}, "stopped": [...]}}')
+    return set(names)

@@ -1,20 +1,15 @@
-"""The state directory: its lock, and which services somebody has stopped."""
+"""The state directory: holds what outlives the manager, and a lock that keeps other managers out."""
 
 from __future__ import annotations
 
-import fcntl
-import json
-import logging
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-STOPPED = "stopped.json"
-LOCK = "lock"
-FORMAT = 1
+from smanager.system.errors import in_words
+from smanager.system.lock import LockHeldError, lock
 
-log = logging.getLogger("smanager")
+LOCK = "lock"
 
 
 class StorageError(Exception):
@@ -22,119 +17,44 @@ class StorageError(Exception):
 
 
 class UnwritableError(StorageError):
-    """There is no such directory to be had."""
+    """A state directory that cannot be made or written."""
 
 
 class Storage:
-    """What outlives the manager. Without a directory, nothing does."""
+    """A state directory in use; without one, nothing outlives the manager."""
 
     def __init__(self, directory: Path | None) -> None:
-        """Take the directory, which is made where it is missing.
+        """Lock the directory, and make it if it is missing.
 
-        Raises StorageError where another manager has it, or it cannot be written.
+        Raises StorageError if another manager uses the directory, and UnwritableError.
         """
         self.directory = directory
         self._lock = -1
         if directory is not None:
             self._lock = _locked(directory)
 
-    def stopped(self) -> set[str]:
-        """The services that somebody has stopped, and that so stay down."""
-        if self.directory is None:
-            return set()
-        path = self.directory / STOPPED
-        last = path.with_suffix(".last")
-        if not path.exists():
-            return set()
-        try:
-            return _names_in(path)
-        except (OSError, StorageError) as error:
-            self._set_aside(path, error)
-        try:
-            found = _names_in(last)
-        except (OSError, StorageError) as error:
-            if last.exists():
-                self._set_aside(last, error)
-            return set()
-        self.keep_stopped(found)  # or the next start would find nothing
-        return found
-
-    @staticmethod
-    def _set_aside(path: Path, error: Exception) -> None:
-        aside = path.with_suffix(path.suffix + ".bad")
-        log.warning("%s: %s; it is set aside as %s", path, error, aside.name)
-        with suppress(OSError):
-            path.replace(aside)
-
-    def keep_stopped(self, names: Iterable[str]) -> str:
-        """Remember which services are stopped: all or nothing, also where the power fails.
-
-        Returns what is wrong where that cannot be.
-        """
-        if self.directory is None:
-            return ""
-        path = self.directory / STOPPED
-        partial = path.with_suffix(".partial")
-        try:
-            with partial.open("w") as file:
-                json.dump({"format": FORMAT, "stopped": sorted(names)}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            path.with_suffix(".last").unlink(missing_ok=True)
-            with suppress(OSError):  # at the first time there is none; some disks have no links
-                path.with_suffix(".last").hardlink_to(path)
-            partial.replace(path)
-            _sync_directory(self.directory)
-        except OSError as error:
-            log.error("%s: what is stopped cannot be kept: %s", path, error.strerror)
-            return f"{path}: {(error.strerror or str(error)).lower()}"
-        return ""
-
     def close(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
 
 
-def _names_in(path: Path) -> set[str]:
-    """The services that a file says are stopped. Raises OSError, and StorageError where it is no such file."""
-    try:
-        found = json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:
-        raise StorageError(f"{type(error).__name__}: {error}") from None
-    names = found.get("stopped") if isinstance(found, dict) and found.get("format") == FORMAT else None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise StorageError(f'it is not {{"format": {FORMAT}, "stopped": [...]}}')
-    return set(names)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _locked(directory: Path) -> int:
     """A descriptor that holds the directory's lock for as long as it is open."""
+    path = directory / LOCK
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise UnwritableError(
-            f"the state directory {directory} cannot be used: {(error.strerror or str(error)).lower()}; "
-            "name another with --state-dir DIR"
-        ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
-        os.close(lock)
+        descriptor = lock(path)
+    except LockHeldError:
+        holder = path.read_text(errors="replace").strip() or "unknown"
         raise StorageError(
             f"the state directory {directory} is in use by another manager, process {holder}; "
             "stop that one, or name another directory with --state-dir DIR"
         ) from None
-    with suppress(OSError):  # on a full disk the lock counts all the same
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
+    except OSError as error:
+        raise UnwritableError(
+            f"the state directory {directory} cannot be used: {in_words(error)}; name another with --state-dir DIR"
+        ) from None
+    with suppress(OSError):  # on a full disk the lock holds all the same
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor

@@ -1,4 +1,4 @@
-"""Children of services that have lost their parents: they come to the manager, which sees them off when they end."""
+"""Orphans: processes that services started and did not wait for. The manager adopts and reaps them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 PR_SET_CHILD_SUBREAPER = 36
-"""prctl(2); PID 1 gets the orphans without it."""
+"""prctl(2); PID 1 adopts orphans without it."""
 
 REAP_SECONDS = 0.1
-"""After which orphans are seen off: until then asyncio has taken notice of the ends of its own children."""
+"""How long orphans stay zombies: meanwhile asyncio notices the ends of its own children."""
 
 
 def adopt(known: Callable[[], Collection[int]]) -> None:
-    """Take the place of init for what the services start (Linux); `known` are the children that others wait for."""
+    """Become the parent of orphans (Linux). `known` returns the ids of the children that other code waits for."""
     if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
-        watcher = asyncio.PidfdChildWatcher()  # the default from 3.12 on; the older one takes a thread a child
+        watcher = asyncio.PidfdChildWatcher()  # the default since 3.12; the older one needs a thread per child
         watcher.attach_loop(asyncio.get_running_loop())
         asyncio.set_child_watcher(watcher)
     with suppress(OSError, AttributeError):
@@ -30,7 +30,7 @@ def adopt(known: Callable[[], Collection[int]]) -> None:
 
 
 def _reap(loop: asyncio.AbstractEventLoop, known: Callable[[], Collection[int]]) -> None:
-    """See off the orphans that have ended. The same is done for nobody else's child: its status is theirs."""
+    """Reap the orphans that have ended. Other children are left to the code that waits for their exit status."""
     with suppress(ChildProcessError):
         while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             if ended.si_pid in known():

@@ -1,4 +1,4 @@
-"""What the kernel says of a process (Linux: proc(5)); nothing where there is no /proc."""
+"""What Linux reports about a process (proc(5)); systems without /proc report nothing."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 class Usage(NamedTuple):
     cpu: float
-    """Seconds of CPU time, since it started."""
+    """Seconds of CPU time since the process started."""
     memory: int
-    """Bytes that are resident."""
+    """Resident bytes."""
 
 
 def usage(pid: int) -> Usage | None:
-    """What a process uses; None where it is gone, or nobody tells."""
+    """What a process uses; None if the process is gone or the system does not report it."""
     with suppress(OSError, ValueError, IndexError):
-        # A name may hold blanks and parentheses; behind it stands the third field.
+        # The second field, the name in parentheses, may itself hold blanks and parentheses.
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
         return Usage((int(fields[11]) + int(fields[12])) / ticks, int(fields[21]) * page)

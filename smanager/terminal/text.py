@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from collections.abc import Sequence
 
 # What a terminal acts on instead of showing it: the C0 controls but tab and newline, DEL, the C1 controls;
@@ -68,13 +67,3 @@ def resembling(word: str, known: Sequence[str], most: int) -> list[str]:
     import difflib  # a mistake is seldom, and this takes memory in each process
 
     return difflib.get_close_matches(word, known, most)
-
-
-def exit_reason(status: int) -> str:
-    """An exit status in words: `exit status 3`, `killed by SIGKILL`."""
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return f"killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"killed by signal {-status}"

@@ -16,6 +16,7 @@ import pytest
 from smanager.access.audit import Audit
 from smanager.access.callers import Caller
 from smanager.access.identities import MOST_WAITING, Identities
+from smanager.access.origin import Origin, OriginKind
 from smanager.access.roles import Roles
 from smanager.access.throttle import MOST_FAILURES
 from smanager.access.users import User, UsersFile
@@ -34,7 +35,7 @@ def identities(tmp_path: Path) -> Identities:
     file = UsersFile(tmp_path / "users.json")
     with file.changed() as users:
         users["anna"] = User("anna", ("view",), quick_hash(PASSWORD))
-    return Identities(Roles({}), file, Audit(None))
+    return Identities(Roles({}, ()), file, Audit(None))
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def login(
     identities: Identities, place: str, password: str, listener: str = "a", user: str = "anna"
 ) -> Coroutine[Any, Any, Caller | None]:
-    return identities.by_password(user, password, f"{place}:1", listener, (), lambda: True)
+    return identities.by_password(user, password, Origin(OriginKind.TCP, place, 1), listener, (), lambda: True)
 
 
 def test_a_flood_of_guesses_at_one_listener_takes_no_place_at_another(

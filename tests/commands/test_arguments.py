@@ -196,7 +196,7 @@ def test_words_become_what_the_annotations_say(method: str, words: str, expected
         ),
         ("choices", "red Fast", "mode: 'Fast' should be one of fast, slow, 3"),
         ("times", "yesterday", "when: 'yesterday' should be a datetime such as 2026-11-25T13:45"),
-        ("options", "--levle 3", "there is no option --levle; did you mean --level?"),
+        ("options", "--levle 3", "unknown option --levle; did you mean --level?"),
         ("options", "--level", "--level: expected one argument"),
         ("told", "a --seconds soon", "--seconds: 'soon' should be a time span such as 90s, 1h30m, or a number of"),
     ],
@@ -240,10 +240,10 @@ def nested(depth: int) -> list[object]:
     [
         ("numbers", ["5"], 'count is "5", and should be a whole number'),
         ("numbers", [True], "count is true, and should be a whole number"),
-        ("numbers", {"cuont": 5}, "there is no parameter cuont; did you mean count?"),
+        ("numbers", {"cuont": 5}, "unknown parameter cuont; did you mean count?"),
         ("numbers", {}, "too few arguments: count missing"),
-        ("numbers", [1, 2, False, 4], "too many arguments: 1 more than there are parameters"),
-        ("numbers", 5, "its params should be a list or an object"),
+        ("numbers", [1, 2, False, 4], "too many arguments: 1 more than parameters"),
+        ("numbers", 5, "params should be a list or an object"),
         ("options", {"tags": "a"}, 'tags is "a", and should be a list'),
         ("numbers", [nested(10_000)], f"count is {'[' * 60}, and should be a whole number"),
         ("rest", {"others": [1]}, "too few arguments: first missing"),
@@ -346,7 +346,7 @@ def test_an_option_that_every_command_has_can_be_no_commands_own() -> None:
 
         def cmd_put(self, json: str) -> None: ...
 
-    with pytest.raises(CommandError, match="--json is an option of every command; call its own something else"):
+    with pytest.raises(CommandError, match="--json is an option of every command; choose another name"):
         describe(Own, "cmd_get")
     assert describe(Own, "cmd_put").parameters[0].name == "json"
 

@@ -15,17 +15,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smanager.commands.arguments import Binding
+from smanager.commands.line import last_word, split_commands, split_words, without_ampersand, without_options
 from smanager.commands.record import (
     Command,
     CommandError,
     Parameter,
     Status,
     command_methods,
-    last_word,
-    split_commands,
-    split_words,
-    without_ampersand,
-    without_options,
 )
 from smanager.commands.signatures import describe
 from smanager.hosts.child.loader import described

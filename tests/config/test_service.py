@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smanager.config.checks import SettingsError
 from smanager.config.policy import Policy, Restart
-from smanager.config.service import Settings, SettingsError, settings_of
+from smanager.config.service import ServiceSettings, settings_of
 
 
 def test_nothing_given_is_the_default() -> None:
-    assert settings_of({}, is_program=False) == Settings()
+    assert settings_of({}, is_program=False) == ServiceSettings()
 
 
 def test_all_that_may_be_given_is_taken() -> None:
@@ -55,7 +56,7 @@ def test_all_that_may_be_given_is_taken() -> None:
         ({"watchdog": True}, "watchdog is True, and should be a number of seconds"),
         ({"give_up_after": 1.5}, "give_up_after is 1.5, and should be a whole number from 0"),
         ({"needs": "database"}, "needs is 'database', and should be a list of services' names, such as [\"database\"]"),
-        ({"directory": "/tmp"}, "directory: only a program can have it, and this service is none"),
+        ({"directory": "/tmp"}, "directory is for programs, and this service is not a program"),
     ],
 )
 def test_what_is_wrong_is_named_with_what_would_be_right(given: dict[str, Any], message: str) -> None:
@@ -70,7 +71,7 @@ def test_what_is_wrong_is_named_with_what_would_be_right(given: dict[str, Any], 
         ({"program": "sleep 60"}, "program is 'sleep 60', and should be a list of words"),
         (
             {"program": ["x"], "watchdog": 3},
-            "watchdog: a program cannot say that it is alive; alive_when looks after it",
+            "watchdog is for services with a class; use alive_when for a program",
         ),
         ({"program": []}, "program is [], and should be a list of words"),
         ({"program": ["x"], "umask": 22}, "umask is 22, and should be octal digits in quotes"),

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import cast
 
 from smanager.access.callers import Caller
+from smanager.access.origin import CONSOLE, Origin, OriginKind
 from smanager.access.secrets import hash_token, is_password, is_token
-from smanager.server.modes.script_login import FirstLine, is_login
+from smanager.server.modes.script_login import ScriptLogin, is_login
 from smanager.server.session import Session
 from tests.fuzz import cuts
 
@@ -17,24 +18,27 @@ TOKEN = hash_token("smt_x")
 PASSWORD = "scrypt$2$1$1$c2FsdA==$oi7wVndxhKj0C+J1sHSSmUGONEY+Cc+hVT3CAMF8Bt8="
 """`pw`, hashed in no time."""
 
-PEER = Caller("a unix socket", "root", proof="peer")
+LOCAL = Origin(OriginKind.UNIX, user="root", process=1)
+
+PEER = Caller(LOCAL, "root", proof="peer")
 
 
 class Client:
-    """A session, as far as a first line has to do with it."""
+    """A session and its connection, as far as a login by the first line uses them."""
 
     def __init__(self, caller: Caller | None) -> None:
         self.caller = caller
-        self.is_local = caller is not None
+        self.connection = self
+        self.peer = caller.origin if caller else CONSOLE
         self.finishing = False
         self.held = False
         self.sent = b""
 
     async def by_token(self, token: str) -> Caller | None:
-        return Caller("", "by token", proof="token") if is_token(token, TOKEN) else None
+        return Caller(CONSOLE, "by token", proof="token") if is_token(token, TOKEN) else None
 
     async def by_password(self, name: str, password: str) -> Caller | None:
-        return Caller("", "by password", proof="password") if is_password(password, PASSWORD) else None
+        return Caller(CONSOLE, "by password", proof="password") if is_password(password, PASSWORD) else None
 
     def admit(self, caller: Caller) -> None:
         self.caller = caller
@@ -49,8 +53,11 @@ class Client:
     def finish(self) -> None:
         self.finishing = True
 
-    def set_timer(self, seconds: float, action: Callable[[], None] | None) -> None:
-        """Nobody is slow."""
+    def set_timer(self, seconds: float, action: Callable[[], None]) -> None:
+        """No client is slow here."""
+
+    def clear_timer(self) -> None:
+        """No timer runs here."""
 
 
 def target(data: bytes) -> None:
@@ -65,7 +72,7 @@ async def log_in(data: bytes) -> None:
 
 async def log_in_by(pieces: list[bytes], client: Client, data: bytes) -> None:
     passed_on: list[bytes] = []
-    first = FirstLine(cast("Session", client), passed_on.append)
+    first = ScriptLogin(cast("Session", client), passed_on.append)
     for piece in [*pieces, b""]:
         if client.finishing or passed_on:
             break

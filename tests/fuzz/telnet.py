@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smanager.server.telnet import Event, TelnetCodec, escape
+from smanager.server.telnet import TelnetCodec, TelnetEvent, escape
 from tests.fuzz import cuts
 
 OFFER = 4 * 3
@@ -20,11 +20,11 @@ def target(data: bytes) -> None:
     assert text(TelnetCodec().receive(escape(data))) == data
 
 
-def received(pieces: list[bytes]) -> tuple[list[Event], bytes]:
+def received(pieces: list[bytes]) -> tuple[list[TelnetEvent], bytes]:
     """The events, with text that came in pieces put together, and the answers."""
     codec = TelnetCodec()
     codec.offer()
-    events: list[Event] = []
+    events: list[TelnetEvent] = []
     for piece in pieces:
         for event in codec.receive(piece):
             if isinstance(event, bytes) and events and isinstance(events[-1], bytes):
@@ -34,5 +34,5 @@ def received(pieces: list[bytes]) -> tuple[list[Event], bytes]:
     return events, codec.take_output()
 
 
-def text(events: list[Event]) -> bytes:
+def text(events: list[TelnetEvent]) -> bytes:
     return b"".join(event for event in events if isinstance(event, bytes))

@@ -1,8 +1,7 @@
-"""The command line: how it starts, what it refuses, how it ends."""
+"""The command line: how the program starts, what it refuses, how it ends."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -14,22 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from smanager.config import file as config
-from smanager.config import listener as listening
-from smanager.config import service as settings
-from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, read_until, wait_for, write_service
-
-
-def smanager(*arguments: str | Path, stdin: str = "", cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "smanager.py"), *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        cwd=cwd,
-    )
+from smanager.config import listener, service
+from smanager.config import options as command_line
+from smanager.config.file import ROLE_KEYS, ROOT_KEYS
+from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, read_until, write_service
+from tests.live.clients import smanager
 
 
 def test_ready_is_one_line_on_stderr(server: Server) -> None:
@@ -39,8 +27,8 @@ def test_ready_is_one_line_on_stderr(server: Server) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--services", "/nowhere"], 1, "smanager: the services directory /nowhere is not there; "),
-        (["--services", str(ROOT / "tox.ini")], 1, "is no directory; "),
+        (["--services", "/nowhere"], 1, "smanager: the services directory /nowhere does not exist; "),
+        (["--services", str(ROOT / "tox.ini")], 1, "is not a directory; "),
         (
             ["--host", "0.0.0.0"],
             1,
@@ -54,8 +42,8 @@ def test_ready_is_one_line_on_stderr(server: Server) -> None:
             "smanager: cannot listen on 192.0.2.1:10000: cannot assign requested address; it should be an "
             "address of this machine",
         ),
-        (["--port", "70000"], 2, "argument --port: '70000' is no port: it should be a number from 0 to 65535"),
-        (["--max-sessions", "0"], 2, "argument --max-sessions: '0' should be a number from 1"),
+        (["--port", "70000"], 2, "argument --port: '70000' should be a whole number from 0 to 65535"),
+        (["--max-sessions", "0"], 2, "argument --max-sessions: '0' should be a whole number from 1"),
         (["--prot", "1"], 2, "unrecognized arguments: --prot 1"),
     ],
 )
@@ -71,19 +59,19 @@ def test_what_the_readme_has_people_write_is_understood(tmp_path: Path, services
     assert len(blocks) >= 5
     for block in blocks:
         (tmp_path / "smanager.toml").write_text(block)
-        config.read(["--config", str(tmp_path / "smanager.toml"), "--services", str(services)])
+        command_line.read(["--config", str(tmp_path / "smanager.toml"), "--services", str(services)])
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('permissions = "0660"', "(permissions is a key of a listener's table, such as [listeners.lan])"),
+        ('permissions = "0660"', "(permissions belongs in a listener's table, such as [listeners.lan])"),
         (
             '[listeners.lan]\ntcp = "127.0.0.1:0"\nroles = ["veiw"]',
             "[listeners.lan] there is no role veiw; did you mean view?",
         ),
         ('[listeners.a]\nunix = "s"\n[listeners.b]\nunix = "s"', "s is listened on twice, by a and b"),
-        ('[listeners.a]\nunix = "none/s"', "none/.s.lock: no such file or directory; make the directory first"),
+        ('[listeners.a]\nunix = "none/s"', "none/.s.lock: no such file or directory; create the directory first"),
         ('[listeners.a]\nunix = "s"\ngroup = "nosuchgroup"', "[listeners.a] "),
     ],
 )
@@ -146,7 +134,8 @@ def test_services_are_found_in_the_working_directory_by_an_installed_command(ser
         [
             sys.executable,
             "-c",
-            "import smanager.config.file as c, pathlib; c.ROOT = pathlib.Path('/'); print(c.read([]).services)",
+            "import pathlib; from smanager.config import file, options; "
+            "file.ROOT = pathlib.Path('/'); print(options.read([]).services)",
         ],
         capture_output=True,
         text=True,
@@ -171,7 +160,8 @@ def test_the_example_of_a_configuration_has_every_key_and_no_problem() -> None:
     result = smanager("--check", "--config", path, "--services", ROOT / "services")
     assert (result.returncode, result.stderr) == (0, "")
     keys = set(re.findall(r"^(?:# )?(\w+) = ", path.read_text(), re.MULTILINE))
-    assert keys == {*settings.KEYS, *config.KEYS, *listening.KEYS, "allow", "deny"}
+    root = ROOT_KEYS.keys() - {"services", "listeners", "roles"}
+    assert keys == {*root, *service.KEYS, *listener.KEYS, *ROLE_KEYS}
 
 
 def test_check_reports_every_problem(services: Path) -> None:
@@ -202,68 +192,11 @@ def test_check_reports_every_problem(services: Path) -> None:
     assert "taken.py: toplevel_cmd_kill of b needs its service's name: kill is the manager's" in result.stdout
 
 
-@pytest.mark.parametrize(
-    "stdin", ["help -s\nsystemstatus uptime\nhostname", "help -s; systemstatus uptime; hostname\n"]
-)
-def test_the_console_reads_a_pipe_as_a_script(services: Path, stdin: str) -> None:
-    result = smanager("--console", "--services", services, stdin=stdin)
-    assert result.stdout.splitlines()[0] == "TOP: hostname"
-    assert result.stdout.splitlines()[3:] == [
-        " 12:20:43 up 12 days, 14:36,  6 users,  load average: 0.28, 0.39, 0.46",
-        "mycomputerhostname",
-    ]
-    assert (result.returncode, result.stderr) == (0, "")
-
-
-def test_a_pipe_to_the_console_carries_requests_side_by_side(services: Path) -> None:
-    write_service(services, SEED_SERVICE + "    def cmd_wait(self):\n        import time; time.sleep(0.5)\n")
-    requests = [{"jsonrpc": "2.0", "id": name, "method": name} for name in ("systemstatus.wait", "hostname")]
-    result = smanager("--console", "--services", services, stdin="\n".join([*map(json.dumps, requests), "hostname"]))
-    *soon, late = result.stdout.splitlines()
-    answer = {"jsonrpc": "2.0", "id": "hostname", "result": "mycomputerhostname"}
-    assert sorted(soon) == ["mycomputerhostname", json.dumps(answer)]
-    assert json.loads(late)["id"] == "systemstatus.wait"
-
-
-def test_the_console_ends_with_the_last_commands_status(services: Path) -> None:
-    result = smanager("--console", "--services", services, stdin="nonsense\n")
-    assert (result.returncode, result.stdout[:4]) == (2, "*** ")
-
-
-def test_the_console_opens_no_socket_and_leaves_no_process(services: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / "smanager.py"), "--console", "--services", str(services)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write("hostname\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == "mycomputerhostname\n"
-        inodes = {str(path.readlink()) for path in Path(f"/proc/{process.pid}/fd").iterdir()}
-        listening = [line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if " 0A " in line]
-        assert not any(f"socket:[{inode}]" in inodes for inode in listening)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(SECONDS) == 0
-    wait_for(lambda: str(services) not in subprocess.getoutput("ps -eo args"), "the host to end")
-
-
-@pytest.mark.parametrize("line", ["systemstatus uptime", "help"])
-def test_the_console_ends_where_its_output_cannot_be_written(services: Path, line: str) -> None:
-    command = f"yes '{line}' | {sys.executable} {ROOT / 'smanager.py'} --console --services {services}"
-    full = subprocess.run(["sh", "-c", f"{command} >/dev/full"], capture_output=True, timeout=SECONDS, check=False)
-    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: No space left on device\n")
-    closed = subprocess.run(["sh", "-c", f"{command} | head -1"], capture_output=True, timeout=SECONDS, check=False)
-    assert (closed.returncode, closed.stdout.count(b"\n"), closed.stderr) == (0, 1, b"")
-
-
 @pytest.mark.parametrize("option", ["--check", "--docs"])
 def test_a_page_that_cannot_be_written_is_said(services: Path, option: str) -> None:
     command = f"{sys.executable} {ROOT / 'smanager.py'} {option} --services {services}"
     full = subprocess.run(["sh", "-c", f"{command} >/dev/full"], capture_output=True, timeout=SECONDS, check=False)
-    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: No space left on device\n")
+    assert (full.returncode, full.stderr) == (1, b"smanager: cannot write the output: no space left on device\n")
 
 
 def test_the_command_reference_is_written_from_the_records(services: Path) -> None:

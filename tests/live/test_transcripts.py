@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from smanager.shells.operations import BUILT_INS
+from smanager.supervision.commands.registry import OWN_COMMANDS
 from tests.conftest import ROOT, Server
+from tests.live.clients import SEPARATOR, Person
 
 GOLDEN = Path(__file__).parent / "golden"
-SEPARATOR = "-" * 50 + "\n"
 
 
 def golden(name: str) -> str:
     return (GOLDEN / name).read_text()
-
-
-class Person:
-    """Somebody on a raw connection, who reads what a terminal would show."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self.greeting = self._read_to_prompt(">")
-
-    def type(self, line: str, prompt: str = ">") -> str:
-        """Type a line; what is shown up to the next prompt."""
-        self._connection.sendall(line.encode() + b"\n")
-        return self._read_to_prompt(prompt)
-
-    def _read_to_prompt(self, prompt: str) -> str:
-        shown = ""
-        while shown != prompt and not shown.endswith("\n" + prompt):
-            shown += self._connection.recv(65536).decode("utf-8", "replace")
-        assert "\n" not in shown.replace("\r\n", "")
-        return shown.replace("\r\n", "\n").removesuffix(prompt)
 
 
 @pytest.fixture
@@ -68,7 +47,7 @@ def test_help_lists_the_seeds_commands_first_and_ends_as_the_seeds(person: Perso
     assert page.startswith(golden("help.txt"))
     *more, blank, separator = page.removeprefix(golden("help.txt")).splitlines()
     assert (blank, separator) == ("", SEPARATOR.strip())
-    assert [entry.split(":")[0].strip() for entry in more] == list(BUILT_INS[3:])
+    assert [entry.split(":")[0].strip() for entry in more] == [*list(OWN_COMMANDS)[2:], "exit", "quit"]
 
 
 def test_a_script_reads_the_same_without_banner_prompt_and_separator(seed_server: Server) -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from smanager.server import telnet
 from smanager.server.telnet import (
     SUBNEGOTIATION_LIMIT,
-    Event,
     Signal,
     TelnetCodec,
+    TelnetEvent,
     TerminalType,
     WindowSize,
     escape,
@@ -101,7 +101,7 @@ class Transcript:
     answer: bytes = b""  # the client's to our offer
     reply: bytes = b""  # ours to that
     later: bytes = b""  # what the client says to our reply
-    events: list[Event] = field(default_factory=list)
+    events: list[TelnetEvent] = field(default_factory=list)
     echoes: bool = False
     declines: bool = False
 
@@ -196,7 +196,7 @@ def test_text_alone_and_a_doubled_iac_do_not_show_that_a_client_speaks_telnet() 
         ("Ctrl-D in plink's line mode", "EOF", Signal.END_OF_FILE, ""),
     ],
 )
-def test_a_line_mode_clients_key_is_a_signal(key: str, sent: str, event: Event, reply: str) -> None:
+def test_a_line_mode_clients_key_is_a_signal(key: str, sent: str, event: TelnetEvent, reply: str) -> None:
     codec = TelnetCodec()
     for _ in range(3):
         assert codec.receive(said(sent)) == [event], key
@@ -396,9 +396,9 @@ def cut_up(data: bytes, places: Sequence[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise([0, *sorted(places), len(data)])]
 
 
-def merged(events: list[Event]) -> list[Event]:
+def merged(events: list[TelnetEvent]) -> list[TelnetEvent]:
     """The events, with text in one piece from one other event to the next."""
-    whole: list[Event] = []
+    whole: list[TelnetEvent] = []
     for event in events:
         if isinstance(event, bytes) and whole and isinstance(whole[-1], bytes):
             whole[-1] += event
@@ -407,7 +407,7 @@ def merged(events: list[Event]) -> list[Event]:
     return whole
 
 
-def encoded(event: Event) -> bytes:
+def encoded(event: TelnetEvent) -> bytes:
     """What a client sends to say this."""
     match event:
         case bytes():
@@ -435,9 +435,9 @@ def test_each_command_of_the_nvt_keyboard_is_its_signal(command: str, signal: Si
     ),
     cuts,
 )
-def test_text_and_all_else_arrive_in_the_order_they_were_sent(sent: list[Event], places: list[int]) -> None:
+def test_text_and_all_else_arrive_in_the_order_they_were_sent(sent: list[TelnetEvent], places: list[int]) -> None:
     codec = TelnetCodec()
-    arrived: list[Event] = []
+    arrived: list[TelnetEvent] = []
     for piece in cut_up(b"".join(map(encoded, sent)), places):
         arrived += codec.receive(piece)
     assert merged(arrived) == merged(sent)

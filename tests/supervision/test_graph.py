@@ -1,16 +1,16 @@
-"""Which services come before which."""
+"""What a name leads to, and cycles."""
 
 from __future__ import annotations
 
 import pytest
 
-from smanager.supervision.graph import beyond, circles
+from smanager.supervision.graph import cycles, reachable
 
 NEEDS = {"web": ["app"], "app": ["database", "cache"], "database": [], "cache": ["disk"], "disk": []}
 
 
 @pytest.mark.parametrize(
-    ("names", "found"),
+    ("names", "expected"),
     [
         (["disk"], ["disk"]),
         (["web"], ["database", "disk", "cache", "app", "web"]),
@@ -18,12 +18,12 @@ NEEDS = {"web": ["app"], "app": ["database", "cache"], "database": [], "cache": 
         (["elsewhere"], ["elsewhere"]),
     ],
 )
-def test_what_is_led_to_comes_first(names: list[str], found: list[str]) -> None:
-    assert beyond(names, NEEDS) == found
+def test_each_name_comes_after_those_that_it_leads_to(names: list[str], expected: list[str]) -> None:
+    assert reachable(names, NEEDS) == expected
 
 
 @pytest.mark.parametrize(
-    ("leads_to", "found"),
+    ("edges", "expected"),
     [
         (NEEDS, {}),
         ({"a": ["a"]}, {"a": ["a", "a"]}),
@@ -34,9 +34,9 @@ def test_what_is_led_to_comes_first(names: list[str], found: list[str]) -> None:
         ),
     ],
 )
-def test_circles_are_found_with_the_way_around(leads_to: dict[str, list[str]], found: dict[str, list[str]]) -> None:
-    assert circles(leads_to) == found
+def test_cycles_are_found_with_their_path(edges: dict[str, list[str]], expected: dict[str, list[str]]) -> None:
+    assert cycles(edges) == expected
 
 
-def test_a_circle_does_not_go_on_for_ever() -> None:
-    assert beyond(["a"], {"a": ["b"], "b": ["a"]}) == ["b", "a"]
+def test_a_cycle_does_not_go_on_for_ever() -> None:
+    assert reachable(["a"], {"a": ["b"], "b": ["a"]}) == ["b", "a"]

@@ -1,4 +1,4 @@
-"""The states of a service: every way between them, and that there is no other; and what its ends lead to."""
+"""The states of a service: every transition, and that there is no other; and what the ends of lives lead to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smanager.config.policy import Policy, Restart
-from smanager.supervision.states import FIRST_BACKOFF, JITTER, Ends, Event, State, next_state
+from smanager.supervision.states import FIRST_BACKOFF, JITTER, Ending, Ends, Event, State, next_state
 
 GRID = """
             start     ready    hang  fall     give-up  finish   stop      end
@@ -41,7 +41,7 @@ def test_the_grid_has_every_state_and_every_event() -> None:
 
 
 def after(history: list[Event]) -> State:
-    """Where a new service ends up; what it does not take at the time does not happen."""
+    """The state of a new service after these events, without those that it does not take."""
     state = State.STOPPED
     for event in history:
         state = next_state(state, event) or state
@@ -93,11 +93,11 @@ STEADY = Policy()
 
 def decisions(policy: Policy, *lives: tuple[float, bool]) -> list[str]:
     """What each life's end leads to: the event, or for a fall the seconds of backoff without jitter."""
-    ends, found = Ends(), []
+    ends, decided = Ends(), []
     for lived, clean in lives:
-        event, _ = ends.decide(policy, lived, clean)
-        found.append(f"{ends.backoff(policy, 0):g}" if event is Event.FALL else event.value)
-    return found
+        decision = ends.decide(policy, lived, Ending("", clean), chance=0)
+        decided.append(f"{decision.delay:g}" if decision.event is Event.FALL else decision.event.value)
+    return decided
 
 
 EARLY, LONG = (0.1, False), (3600.0, False)
@@ -128,12 +128,12 @@ def test_a_policy_decides_what_an_end_leads_to(
     assert decisions(policy, *lives) == decided
 
 
-def test_who_starts_it_anew_makes_up_for_the_ends_before() -> None:
+def test_a_start_by_a_requester_makes_up_for_the_ends_before() -> None:
     ends = Ends()
     for _ in range(5):
-        ends.decide(STEADY, *EARLY)
+        ends.decide(STEADY, 0.1, Ending("", clean=False), chance=0)
     ends.forget()
-    ends.decide(STEADY, *EARLY)
+    ends.decide(STEADY, 0.1, Ending("", clean=False), chance=0)
     assert ends.backoff(STEADY, 0) == 0
 
 
@@ -142,3 +142,10 @@ def test_a_wait_is_never_longer_than_the_longest_nor_shorter_than_its_jitter(ear
     ends = Ends()
     ends.early = early
     assert FIRST_BACKOFF * (1 - JITTER) <= ends.backoff(STEADY, chance) <= STEADY.longest_backoff
+
+
+def test_an_end_because_of_another_service_does_not_count() -> None:
+    ends = Ends()
+    for _ in range(3):
+        decision = ends.decide(Policy(restart=Restart.NEVER), 0.1, Ending("", clean=False, by_itself=False), chance=0)
+        assert (decision.event, decision.delay, ends.early) == (Event.FALL, 0, 0)

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smanager.terminal.cells import cut, padded
-from smanager.terminal.text import as_bytes, coloured, exit_reason, has_colours, resembling, visible
+from smanager.terminal.text import as_bytes, coloured, has_colours, resembling, visible
 
 EVERY_CHARACTER = "".join(map(chr, range(sys.maxunicode + 1)))
 
@@ -110,13 +110,6 @@ def test_text_is_cut_to_so_many_columns(text: str, width: int, shown: str) -> No
 
 def test_text_is_padded_on_the_side_that_is_asked_for() -> None:
     assert (padded("日", 4), padded("日", 4, right=True)) == ("日  ", "  日")
-
-
-@pytest.mark.parametrize(
-    ("status", "said"), [(3, "exit status 3"), (-9, "killed by SIGKILL"), (-200, "killed by signal 200")]
-)
-def test_an_exit_status_is_said_in_words(status: int, said: str) -> None:
-    assert exit_reason(status) == said
 
 
 def test_the_nearest_words_are_those_that_may_have_been_meant() -> None:

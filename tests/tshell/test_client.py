@@ -221,7 +221,7 @@ def test_a_unix_socket_takes_the_place_of_host_and_port(unix_stub: str, stub: St
 def test_a_unix_socket_and_a_port_are_not_said_together(unix_stub: str, stub: Stub) -> None:
     done = run("--unix", unix_stub, "-p", stub.port, "hostname")
     assert done.returncode == 2
-    assert b"--unix is a place of its own: say it without -H, -p and --tls\n" in done.stderr
+    assert b"--unix cannot be combined with -H, -p, --tls, --ca, --cert or --key\n" in done.stderr
 
 
 def test_a_unix_socket_where_nobody_listens_is_said_in_one_line(tmp_path: Path) -> None:
@@ -261,11 +261,11 @@ def test_a_host_name_that_cannot_be_one_is_said_in_one_line(host: str) -> None:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("closed", b"it closed the connection before it had answered"),
-        ("cut", b"it closed the connection before it had answered"),
-        ("ssh", b"its answer 'SSH-2.0-OpenSSH_9.2' is no reply of an SManager"),
-        ("deep", b"is no reply of an SManager"),
-        ("odd", b"is no reply of an SManager"),
+        ("closed", b"it closed the connection before answering"),
+        ("cut", b"it closed the connection before answering"),
+        ("ssh", b"its answer 'SSH-2.0-OpenSSH_9.2' is not an SManager reply"),
+        ("deep", b"is not an SManager reply"),
+        ("odd", b"is not an SManager reply"),
     ],
 )
 def test_a_server_that_is_lost_or_none_of_ours_is_said_in_one_line(stub: Stub, command: str, said: bytes) -> None:
@@ -376,7 +376,7 @@ def test_a_reply_beyond_the_limit_is_refused(stub: Stub, monkeypatch: pytest.Mon
 def test_a_vanished_server_is_noticed_by_keepalive() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        tshell.Client("127.0.0.1", listener.getsockname()[1])._connect() as server,
+        tshell.Client("127.0.0.1", listener.getsockname()[1]).endpoint.connect() as server,
     ):
         assert server.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert server.gettimeout() is None
@@ -415,7 +415,7 @@ def lines_of(*arguments: str | int, environment: dict[str, str], home: Path) -> 
 
 def test_a_token_goes_to_no_other_machine_in_the_clear(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tshell, "is_loopback", lambda address: False)
-    with pytest.raises(ConnectionError, match=r"no token is sent to 127.0.0.1:.*; use --tls"):
+    with pytest.raises(ConnectionError, match=r"a token would be readable on its way to 127.0.0.1:.*; use --tls"):
         tshell.Client(port=stub.port, token="smt_x").call("hostname")
     assert tshell.Client(port=stub.port).execute("hostname") == "box\n"
 
@@ -475,12 +475,12 @@ def test_a_tokens_file_that_others_could_know_is_refused(tmp_path: Path, stub: S
     if kind in ("empty", "words"):
         assert (done.returncode, done.stderr.splitlines()[-1]) == (
             2,
-            b"tshell: error: a token is one word, of ASCII characters",
+            b"tshell: error: a token should be one word of ASCII characters",
         )
     else:
         assert done.returncode == 3
         assert done.stderr.startswith(f"tshell: {path}: ".encode())
-        remedy = "it would hold a token" if kind == "none" else f"with mode 0600: chmod 600 {path}"
+        remedy = "it should hold a token" if kind == "none" else f"with mode 0600: chmod 600 {path}"
         assert done.stderr.endswith(f"{remedy}\n".encode())
 
 

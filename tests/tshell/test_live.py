@@ -354,10 +354,10 @@ def test_a_clients_calls_and_streams_may_overlap(server: Server) -> None:
 
 
 def test_a_client_keeps_no_more_than_so_many_items(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tshell.MOST_WAITING", 10)
+    monkeypatch.setattr("tshell.UNREAD_LIMIT", 10)
     with Client(server.host, server.port) as client:
         stream = client.stream("systemstatus.count", upto=100_000)
-        with pytest.raises(CallError, match="10 items of other streams wait to be read: read or close those first"):
+        with pytest.raises(CallError, match="10 items of other streams are unread; read or close those first"):
             client.call("systemstatus.wait")
         assert list(stream) == list(range(100_000))
         assert client.call("hostname") == "mycomputerhostname"
@@ -513,7 +513,7 @@ def test_who_is_not_let_in_is_told_so(guarded: Guarded, place: str) -> None:
     assert re.fullmatch("tshell: SManager at .* says: this token is not valid\n", result.stderr)
     result = guarded.client(place, "hostname")
     assert (result.returncode, result.stdout) == (3, "")
-    assert "asks who you are: give a token, in SMANAGER_TOKEN or with --token-file\n" in result.stderr
+    assert "requires a login; give a token in SMANAGER_TOKEN or with --token-file\n" in result.stderr
     child = guarded.session(place, SMANAGER_TOKEN="smt_wrong")
     child.expect_exact("*** this token is not valid")
     child.expect_exact("\rtshell: lost SManager at ")
@@ -529,7 +529,7 @@ def test_a_program_has_all_of_it_too(guarded: Guarded) -> None:
     refused = Client(unix=f"{guarded.directory}/locked", token="smt_wrong")
     with refused, pytest.raises(ConnectionError, match="locked says: this token is not valid"):
         refused.call("hostname")
-    with pytest.raises(ValueError, match="a token is one word"):
+    with pytest.raises(ValueError, match="a token should be one word"):
         Client(token="a\nkill")
 
 
@@ -543,7 +543,7 @@ def test_a_client_certificate_lets_in(guarded: Guarded) -> None:
     [
         (["--tls", "-H", "localhost"], "no TLS with SManager at localhost:{port} (self-signed certificate); "),
         (["--ca", "{ca}", "-H", "127.0.0.1"], "no TLS with SManager at 127.0.0.1:{port} (IP address mismatch, "),
-        (["--ca", "/none"], "/none: No such file or directory; --ca, --cert and --key name files in PEM"),
+        (["--ca", "/none"], "/none: No such file or directory; --ca, --cert and --key should name PEM files"),
         (["--ca", "{ca}", "--cert", "{ca}"], "{ca}, {ca}: "),
     ],
 )

@@ -147,7 +147,7 @@ def given_by(service: type[SService], is_program: bool) -> dict[str, Any]:
 
     Raises TypeError if JSON cannot hold them.
     """
-    keys = CLASS_KEYS + PROGRAM_KEYS * is_program
+    keys = (*CLASS_KEYS, *PROGRAM_KEYS) if is_program else CLASS_KEYS
     bases = [base for base in reversed(service.__mro__) if base.__module__.partition(".")[0] not in _OURS]
     given = {key: vars(base)[key] for base in bases for key in keys if key in vars(base)}
     given = {key: value for key, value in given.items() if not hasattr(value, "__get__")}

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from smanager.config.service import Probe, ProgramSettings
-from smanager.terminal.text import exit_reason
+from smanager.system.errors import exit_reason, in_words
 
 CHECK_SECONDS = 5.0
 """How long one check may take."""
@@ -113,7 +113,7 @@ def port_problem(port: int) -> str:
             with socket.create_connection((address, port), CHECK_SECONDS):
                 return ""
         except OSError as error:
-            reason = reason or f"port {port}: {(error.strerror or str(error)).lower()}"
+            reason = reason or f"port {port}: {in_words(error)}"
     return reason
 
 
@@ -123,7 +123,7 @@ def command_problem(command: tuple[str, ...], popen_options: Mapping[str, Any]) 
     try:
         process = subprocess.Popen(command, stdin=null, stdout=null, start_new_session=True, **popen_options)
     except OSError as error:
-        return f"{command[0]} cannot be run: {(error.strerror or str(error)).lower()}"
+        return f"{command[0]} cannot be run: {in_words(error)}"
     try:
         status = process.wait(CHECK_SECONDS)
         return f"{command[0]}: {exit_reason(status)}" if status else ""

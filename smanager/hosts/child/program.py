@@ -23,7 +23,7 @@ from smanager.hosts.child.limits import set_limits, too_high
 from smanager.hosts.child.probes import Watch
 from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
 from smanager.service import Finished, SService
-from smanager.terminal.text import exit_reason
+from smanager.system.errors import exit_reason
 
 READ_SIZE = 16 * 1024
 """Bytes of output read at a time: some 200 lines, after which other programs have their turn."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
-from smanager.commands.record import last_word
+from smanager.commands.line import last_word
 from smanager.terminal.cells import columnize, common_length
 
 LISTED_WORDS = 200

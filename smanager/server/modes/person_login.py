@@ -1,95 +1,81 @@
-"""Logging in as a person: a name, then a password that is not shown, on whatever kind of client."""
+"""The login of a person: a name, then a password that is not shown, with any kind of client."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from smanager.access.callers import Caller
 from smanager.access.secrets import SECRET_LIMIT
 from smanager.access.users import NAME_LIMIT
-from smanager.server.session import Session, Unoccupied
-from smanager.server.telnet import Event, Signal, TelnetCodec, TerminalType, WindowSize, escape
-
-LOGIN_SECONDS = 60.0
-"""How long somebody may take to log in."""
-
-MOST_TRIES = 3
+from smanager.server.modes.login import LOGIN_SECONDS, MOST_TRIES, Login
+from smanager.server.session import Session
+from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent, TerminalType, WindowSize, escape
 
 KEYS_A_TURN = 128
-"""Bytes taken before other connections have their turn."""
-
-log = logging.getLogger("smanager")
+"""Bytes worked through before other connections have their turn."""
 
 _ENTER, _ERASE, _ERASE_LINE, _LEAVE = b"\r\n\0", b"\x7f\x08", b"\x15", b"\x03\x04"
 
 
-def end_at_a_mistake(session: Session, login: asyncio.Task[None]) -> None:
-    """Leave nobody waiting for a login that has met a mistake of ours."""
-    if not login.cancelled() and (error := login.exception()):
-        log.error("a mistake in SManager, met by a login", exc_info=error)
-        session.finish()
+class PersonLogin(Login):
+    """Asks for a name and a password; edits lines as getty does, and no more."""
 
-
-class Login(Unoccupied):
-    """The mode of a person's session before it is known whose it is. It edits lines as getty does, and no more."""
-
-    def __init__(self, session: Session, codec: TelnetCodec, welcome: Callable[[list[Event]], None]) -> None:
-        """`welcome` is given what has come besides, once the session has its caller."""
-        self._session = session
+    def __init__(self, session: Session, codec: TelnetCodec, welcome: Callable[[list[TelnetEvent]], None]) -> None:
+        """`welcome` is called once the session has its caller, with what the client has sent besides."""
+        super().__init__(session)
         self._codec = codec
         self._welcome = welcome
-        self._settings: dict[type, Event] = {}  # what the client's terminal is, the last of each kind
+        self._terminal: dict[type, TelnetEvent] = {}  # the latest of each event about the client's terminal
         self._name = ""
         self._asks_password = False
         self._typed = b""
         self._ahead = b""
         self._after_return = False
-        self._tries = 0
-        self._checking: asyncio.Task[None] | None = None
-        session.set_timer(LOGIN_SECONDS, lambda: session.farewell("too slow"))
+        self._limit_time()
 
-    def begin(self, events: Sequence[Event]) -> None:
-        """Ask; `events` have come before."""
+    def begin(self, events: Sequence[TelnetEvent]) -> None:
+        """Ask for the name; the client has already sent `events`."""
         self._show(b"login: ")
         self._take(events)
 
     def receive(self, data: bytes) -> None:
         events = self._codec.receive(data)
         if answer := self._codec.take_output():
-            self._session.send(answer)
+            self._connection.send(answer)
         self._take(events)
 
     def end_of_input(self) -> None:
-        self._session.finish()
+        self._connection.finish()
 
     def farewell(self, message: str) -> None:
         self._show(f"\r\n{message}\r\n".encode())
 
-    def _take(self, events: Sequence[Event]) -> None:
+    def _limit_time(self) -> None:
+        self._connection.set_timer(LOGIN_SECONDS, partial(self._session.farewell, "too slow"))
+
+    def _take(self, events: Sequence[TelnetEvent]) -> None:
         for event in events:
             if isinstance(event, WindowSize | TerminalType):
-                self._settings[type(event)] = event
+                self._terminal[type(event)] = event
             elif isinstance(event, bytes):
                 self._ahead += event
             elif event in (Signal.INTERRUPT, Signal.END_OF_FILE):
-                self._session.finish()
+                self._connection.finish()
         self._work()
 
     def _work(self) -> None:
         keys, self._ahead = self._ahead[:KEYS_A_TURN], self._ahead[KEYS_A_TURN:]
         for index in range(len(keys)):
-            if self._checking or self._session.finishing:
+            if self._checking or self._connection.finishing:
                 self._ahead = keys[index:] + self._ahead
                 break
             self._press(keys[index : index + 1])
-        if self._session.finishing:
+        if self._connection.finishing:
             return
-        self._session.hold(len(self._ahead) > SECRET_LIMIT)  # nobody types ahead of a password by more than a line
+        self._connection.hold(len(self._ahead) > SECRET_LIMIT)  # people type at most a line ahead of a password
         if self._ahead and self._checking is None:
-            self._session.loop.call_soon(self._work)
+            self._connection.loop.call_soon(self._work)
 
     def _press(self, key: bytes) -> None:
         after_return, self._after_return = self._after_return, key == b"\r"
@@ -97,7 +83,7 @@ class Login(Unoccupied):
             if key == b"\r" or not after_return:
                 self._enter()
         elif key in _LEAVE:
-            self._session.finish()
+            self._connection.finish()
         elif key in _ERASE:
             shorter = self._typed.decode("utf-8", "surrogateescape")[:-1].encode("utf-8", "surrogateescape")
             self._echo(b"\b \b" if self._typed else b"")
@@ -118,9 +104,8 @@ class Login(Unoccupied):
         if self._codec.echoes or self._asks_password:
             self._show(b"\r\n")
         if self._asks_password:
-            self._session.set_timer(0, None)  # the queue of those who log in is not this one's time
-            self._checking = asyncio.ensure_future(self._check(text))
-            self._checking.add_done_callback(partial(end_at_a_mistake, self._session))
+            self._connection.clear_timer()  # the wait for other logins does not count
+            self._check(self._check_password(text))
         elif text:
             self._name, self._asks_password = text, True
             self._hide_typing(True)
@@ -131,36 +116,36 @@ class Login(Unoccupied):
     def _ask_again(self) -> None:
         self._tries += 1
         if self._tries >= MOST_TRIES:
-            self._session.finish()
+            self._connection.finish()
         else:
             self._show(b"login: ")
 
     def _hide_typing(self, hide: bool) -> None:
-        """A telnet client that edits lines shows them, unless we say that we do; a raw one knows nothing of that."""
+        """Have a telnet client that edits lines hide them, by claiming to echo; a raw client always shows them."""
         if self._codec.answered and not self._codec.echoes:
             self._codec.hide_typing(hide)
-            self._session.send(self._codec.take_output())
+            self._connection.send(self._codec.take_output())
 
-    async def _check(self, password: str) -> None:
+    async def _check_password(self, password: str) -> None:
         caller = await self._session.by_password(self._name, password)
         self._checking, self._asks_password = None, False
-        if self._session.finishing:
+        if self._connection.finishing:
             return
-        self._hide_typing(False)  # not before: who types on has perhaps the next password on the way
+        self._hide_typing(False)  # not earlier: the user may be typing the password once more
         if caller:
             self._admit(caller)
             return
         self._show(b"login incorrect\r\n")
-        self._session.set_timer(LOGIN_SECONDS, lambda: self._session.farewell("too slow"))
+        self._limit_time()
         self._ask_again()
         self._work()
 
     def _admit(self, caller: Caller) -> None:
-        self._session.set_timer(0, None)
-        self._session.hold(False)
+        self._connection.clear_timer()
+        self._connection.hold(False)
         self._session.admit(caller)
-        ahead = self._ahead.lstrip(b"\n\0") if self._after_return else self._ahead  # the rest of the Enter
-        self._welcome([*self._settings.values(), *([ahead] if ahead else [])])
+        ahead = self._ahead.lstrip(b"\n\0") if self._after_return else self._ahead  # without the rest of the Enter
+        self._welcome([*self._terminal.values(), *([ahead] if ahead else [])])
 
     def _show(self, text: bytes) -> None:
-        self._session.send(escape(text))
+        self._connection.send(escape(text))

@@ -1,7 +1,7 @@
-"""A script's session: lines in, their commands' output back, and the end, without a byte more.
+"""A script's session: lines in, their commands' output back, then the end of the connection, and not a byte more.
 
-Many clients never say that they have sent their last line, and some send it without a newline, so quiet
-times stand for both. All of them wait until the server closes.
+Many clients never signal that they have sent their last line, and some send it without a newline; silence stands for
+both. All of them wait until the server closes the connection.
 """
 
 from __future__ import annotations
@@ -12,37 +12,36 @@ from smanager.server.line_reader import LineReader
 from smanager.server.rpc.errors import RequestError
 from smanager.server.rpc.requests import decoded
 from smanager.server.session import Session
-from smanager.server.telnet import Event, Signal, TelnetCodec
+from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent
+from smanager.shells.output import PlainOutput
 from smanager.terminal.text import as_bytes
 
 QUIET_UNTERMINATED = 0.25
-"""Seconds after which a last line without a newline is run: nc.openbsd and nc.traditional never end it, and
+"""Seconds of silence after which a last line without a newline is run: nc.openbsd and nc.traditional never end it, and
 socat gives up after 0.5."""
 
 QUIET_UNTERMINATED_LONG = 2.0
-"""The same for a line that may have been cut by a lost segment, which Linux sends again after 0.2 s or more."""
+"""The same for a line that a lost segment may have cut; Linux retransmits after 0.2 s or more."""
 
 UNFINISHED_SECONDS = 60.0
-"""How long the rest of a program's first request may take."""
+"""Seconds that the rest of a program's first request may take."""
 
 ONE_SEGMENT = 1400
-"""Bytes of a line that come in one piece on any network."""
+"""Bytes of a line that any network delivers in one piece."""
 
 IDLE_SECONDS = 1.0
-"""How long a script that has had all its answers may think before its next line."""
+"""Seconds of silence after which a script that has had all its answers is done."""
 
 
-class Script:
-    """Reads lines, runs them in order, and ends the session when there is nothing more to expect."""
+class Script(PlainOutput):
+    """Reads lines, runs them in order, and ends the session when no more are to be expected."""
 
-    columns = 0
-    """Nobody looks at a window."""
-
-    __slots__ = ("_at_end", "_codec", "_lines", "_session", "_was_quiet")
+    __slots__ = ("_at_end", "_codec", "_connection", "_lines", "_session", "_was_quiet")
 
     def __init__(self, session: Session, codec: TelnetCodec | None) -> None:
-        """`codec` where telnet has been offered already: the client may yet say something about it."""
+        """`codec` is given if telnet was offered: the client may still answer."""
         self._session = session
+        self._connection = session.connection
         self._codec = codec
         self._lines = LineReader(session, session.accept, self.idle)
         self._at_end = False
@@ -50,9 +49,9 @@ class Script:
 
     def receive(self, data: bytes) -> None:
         if self._was_quiet:
-            return  # too late: its line has been run without this
+            return  # too late: the line has been run without these bytes
         if self._codec is not None or (b"\xff" in data and not self._is_request(data)):
-            self._codec = self._codec or TelnetCodec()  # the byte is never in UTF-8: a client's telnet option
+            self._codec = self._codec or TelnetCodec()  # 255 never occurs in UTF-8: it is telnet
             events = self._codec.receive(data)
             data = text_in(events)
             if Signal.INTERRUPT in events:
@@ -62,7 +61,7 @@ class Script:
         self.idle()
 
     def _is_request(self, data: bytes) -> bool:
-        """Whether bytes are a program's, which speaks no telnet, whatever they are."""
+        """Whether the bytes are a program's, and so never telnet."""
         return self._session.programs is not None or (self._lines.uncut or data).startswith((b"{", b"["))
 
     def end_of_input(self) -> None:
@@ -71,47 +70,42 @@ class Script:
         self.idle()
 
     def write(self, text: str) -> None:
-        self._session.send(as_bytes(text))
-
-    def progress(self, text: str) -> None:
-        """Nobody would see it."""
-
-    def redraw(self, text: str) -> None:
-        self.write(text)
+        self._connection.send(as_bytes(text))
 
     def idle(self) -> None:
-        """Go on with the lines that have come."""
+        """Go on with the lines received so far."""
         if self._lines.work():
-            if not self._session.finishing:
+            if not self._connection.finishing:
                 self._wait()
         else:
-            self._session.set_timer(0, None)  # a quiet time begins anew after the command that runs
+            self._connection.clear_timer()  # silence counts from the end of the command that runs
 
     def farewell(self, message: str) -> None:
         if self._session.interpreter.busy:
             self.write(f"*** {message}\n")
 
     def _wait(self) -> None:
-        """All is done that could be; see how long more may come."""
-        session = self._session
+        """Wait for more lines, or end the session; all lines so far are done."""
+        session, connection = self._session, self._connection
         if session.interpreter.ended or (self._at_end and not (session.programs and session.programs.busy)):
-            session.finish()
+            connection.finish()
         elif session.programs is not None:
-            session.set_timer(0, None)  # a program's connection ends when the program says so
+            connection.clear_timer()  # a program closes its connection itself
         elif self._lines.uncut.startswith((b"{", b"[")):
-            session.set_timer(QUIET_UNTERMINATED, self._end_if_whole)  # cut anywhere, it is still one request
+            connection.set_timer(QUIET_UNTERMINATED, self._end_if_whole)
         elif not self._lines.uncut:
-            session.set_timer(IDLE_SECONDS, self._end_of_patience)
+            connection.set_timer(IDLE_SECONDS, self._end_of_patience)
         elif len(self._lines.uncut) <= ONE_SEGMENT:
-            session.set_timer(QUIET_UNTERMINATED, self._end_of_patience)
+            connection.set_timer(QUIET_UNTERMINATED, self._end_of_patience)
         else:
-            session.set_timer(QUIET_UNTERMINATED_LONG, self._end_of_patience)
+            connection.set_timer(QUIET_UNTERMINATED_LONG, self._end_of_patience)
 
     def _end_if_whole(self) -> None:
+        """Run the program's unfinished line if it is a whole request, or else wait for its rest."""
         try:
             decoded(self._lines.uncut.decode("utf-8", "surrogateescape"))
         except RequestError:
-            self._session.set_timer(UNFINISHED_SECONDS, self._end_of_patience)
+            self._connection.set_timer(UNFINISHED_SECONDS, self._end_of_patience)
         else:
             self._end_of_patience()
 
@@ -120,6 +114,6 @@ class Script:
         self.end_of_input()
 
 
-def text_in(events: Iterable[Event]) -> bytes:
-    """The text; a script has no use for telnet's signals."""
+def text_in(events: Iterable[TelnetEvent]) -> bytes:
+    """The text among telnet's events."""
     return b"".join(event for event in events if isinstance(event, bytes))

@@ -1,36 +1,38 @@
-"""Logging in as a script or a program: by the first line that it sends.
+"""The login of a script or a program, by the first line that it sends.
 
-`auth TOKEN` is for scripts, and says nothing where it is right. A program calls the method `auth`, with a `token`, or
-with a `user` and a `password`. On a unix socket, `as NAME` says for whom a user acts, which the audit journal tells.
+A script sends `auth TOKEN`, and gets no answer if the token is valid. A program calls the method `auth`, with a `token`
+or with a `user` and a `password`. On a unix socket, `as NAME` tells for whom the user acts, for the audit journal.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 from smanager.access.callers import Caller
+from smanager.access.origin import OriginKind
 from smanager.access.secrets import SECRET_LIMIT
 from smanager.access.users import NAME_LIMIT
-from smanager.server.modes.person_login import LOGIN_SECONDS, MOST_TRIES, end_at_a_mistake
+from smanager.server.modes.login import LOGIN_SECONDS, MOST_TRIES, Login
 from smanager.server.modes.script import QUIET_UNTERMINATED
 from smanager.server.rpc.errors import NOT_LOGGED_IN, RequestError
 from smanager.server.rpc.requests import decoded, failure, is_request, request_of, success
-from smanager.server.session import Session, Unoccupied
+from smanager.server.session import Session
 from smanager.terminal.text import visible
 
 LINE_LIMIT = 4 * SECRET_LIMIT
-"""Bytes of the line by which a program logs in."""
+"""Bytes of the line by which a client logs in."""
 
 AUTH, AS, METHOD = b"auth ", b"as ", b'"auth"'
 
+LOGIN_WORDS = ("auth", "as")
+"""Names that no service can have: the words by which a script logs in."""
+
 
 def is_login(data: bytes, is_all: bool = False) -> bool:
-    """Whether what a client sends first is a login, or may still become one where it is not all yet."""
+    """Whether a client's first bytes are a login, or may become one unless they are all."""
     line, newline, _ = data.partition(b"\n")
     if line.startswith((AUTH, AS)):
         return True
@@ -45,23 +47,21 @@ def is_login(data: bytes, is_all: bool = False) -> bool:
     return False
 
 
-class FirstLine(Unoccupied):
-    """The mode of a session that has to say first who it is, or does."""
+class ScriptLogin(Login):
+    """Takes logins, one a line, until another line comes."""
 
     def __init__(self, session: Session, go_on: Callable[[bytes], None]) -> None:
-        """`go_on` is given what comes behind, once the session has its caller, and not before there is any."""
-        self._session = session
+        """`go_on` is called once the session has its caller and the client has sent more; it gets these bytes."""
+        super().__init__(session)
         self._go_on = go_on
         self._data = b""
         self._at_end = False
-        self._tries = 0
-        self._checking: asyncio.Task[None] | None = None
-        session.set_timer(LOGIN_SECONDS, session.finish)
+        self._connection.set_timer(LOGIN_SECONDS, self._connection.finish)
 
     def receive(self, data: bytes) -> None:
         self._data += data
         if self._session.caller and b"\n" not in self._data:
-            self._session.set_timer(QUIET_UNTERMINATED, self.end_of_input)  # a command, perhaps, that begins so
+            self._connection.set_timer(QUIET_UNTERMINATED, self.end_of_input)  # it may be a command's beginning
         self._work()
 
     def end_of_input(self) -> None:
@@ -69,9 +69,9 @@ class FirstLine(Unoccupied):
         self._work()
 
     def _work(self) -> None:
-        while self._checking is None and not self._session.finishing:
+        while self._checking is None and not self._connection.finishing:
             if self._session.caller and self._data and not is_login(self._data, self._at_end):
-                self._session.set_timer(0, None)
+                self._connection.clear_timer()
                 self._go_on(self._data)
                 return
             line, newline, rest = self._data.partition(b"\n")
@@ -82,9 +82,9 @@ class FirstLine(Unoccupied):
                 self._take(line.removesuffix(b"\r").decode("utf-8", "surrogateescape"))
             else:
                 if self._at_end:
-                    self._session.finish()
+                    self._connection.finish()
                 break
-        self._session.hold(self._checking is not None and len(self._data) > LINE_LIMIT)
+        self._connection.hold(self._checking is not None and len(self._data) > LINE_LIMIT)
 
     def _take(self, line: str) -> None:
         caller = self._session.caller
@@ -92,45 +92,41 @@ class FirstLine(Unoccupied):
             self._check(self._check_token(line[5:].strip()))
         elif is_request(line):
             self._check(self._answer(line))
-        elif line.startswith("as ") and caller and self._session.is_local:
-            behalf = "_".join(visible(line[3:]).split())[:NAME_LIMIT]  # one word, wherever it is shown
+        elif line.startswith("as ") and caller and self._session.peer.kind is OriginKind.UNIX:
+            behalf = "_".join(visible(line[3:]).split())[:NAME_LIMIT]  # one word wherever it is shown
             self._session.admit(replace(caller, behalf=behalf))
         else:
             self._refuse()
 
-    def _check(self, work: Coroutine[object, object, None]) -> None:
-        self._checking = asyncio.ensure_future(work)
-        self._checking.add_done_callback(partial(end_at_a_mistake, self._session))
-
     def _refuse(self) -> None:
-        self._session.send(b"*** log in first, by a line of: auth TOKEN\n")
-        self._session.finish()
+        self._connection.send(b"*** log in first, by a line of: auth TOKEN\n")
+        self._connection.finish()
 
     async def _check_token(self, token: str) -> None:
         caller = await self._session.by_token(token)
-        if caller is None and not self._session.finishing:
-            self._session.send(b"*** this token is not valid\n")
-            self._session.finish()
+        if caller is None and not self._connection.finishing:
+            self._connection.send(b"*** this token is not valid\n")
+            self._connection.finish()
         self._done(caller)
 
     async def _answer(self, line: str) -> None:
-        """Carry out a program's request to log in, and refuse any other."""
+        """Answer a program's request to log in, and refuse any other request."""
         try:
             request = request_of(decoded(line))
         except RequestError as error:
             self._fail(error)
             self._done(None)
             return
-        caller = await self._asked_for(request.params) if request.method == "auth" else None
+        caller = await self._caller_of(request.params) if request.method == "auth" else None
         if caller:
-            self._session.set_timer(0, None)  # a program may take its time
+            self._connection.clear_timer()  # a program may stay silent after its login
             self._reply(success(request, None))
         else:
             message = "log in first, by the method auth" if request.method != "auth" else "the login is not valid"
             self._fail(RequestError(NOT_LOGGED_IN, message, identity=request.identity))
         self._done(caller)
 
-    async def _asked_for(self, params: object) -> Caller | None:
+    async def _caller_of(self, params: object) -> Caller | None:
         match params:
             case {"token": str(token)} | [str(token)]:
                 return await self._session.by_token(token)
@@ -142,15 +138,15 @@ class FirstLine(Unoccupied):
         self._tries += 1
         self._reply(failure(error, error.identity))
         if self._tries >= MOST_TRIES:
-            self._session.finish()
+            self._connection.finish()
 
     def _reply(self, response: object) -> None:
         if response is not None:
-            self._session.send(json.dumps(response).encode() + b"\n")
+            self._connection.send(json.dumps(response).encode() + b"\n")
 
     def _done(self, caller: Caller | None) -> None:
         self._checking = None
-        if caller and not self._session.finishing:
+        if caller and not self._connection.finishing:
             before = self._session.caller
             self._session.admit(replace(caller, behalf=before.behalf) if before else caller)
         self._work()

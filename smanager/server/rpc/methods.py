@@ -1,30 +1,36 @@
-"""What programs may call: the services' commands and the manager's own; how results and errors are told."""
+"""The methods that a program may call, which are all commands, and how results and errors reach the program."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
-from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, WRONG_ARGUMENTS, Entry
+from smanager.access.audit import WRONG_ARGUMENTS
 from smanager.access.callers import Caller
 from smanager.commands.record import Command, CommandError, Failure
 from smanager.config.file import ConfigError
-from smanager.hosts.call import Call
-from smanager.server.rpc.builtins import BUILT_INS, NOTIFY, BuiltIn, BuiltIns, Notify
+from smanager.hosts.call import Invocation
 from smanager.server.rpc.errors import FAILED, INTERNAL_ERROR, METHOD_NOT_FOUND, RequestError, accepted
+from smanager.server.rpc.outputs import Lines, Notify
+from smanager.server.rpc.protocol import METHODS, ProtocolMethod, ProtocolMethods
+from smanager.shells.interpreter import captured
 from smanager.shells.root import Shells
+from smanager.supervision import running
 from smanager.supervision.catalogue import Service
+from smanager.supervision.commands.own import OwnCommand, Request
+from smanager.supervision.running import Running
 
 Done = Callable[[object], None]
-"""Is given a method's result, or its RequestError."""
+"""Takes a method's result, or its RequestError."""
 
 log = logging.getLogger("smanager")
 
 
 class Cancellable(Protocol):
-    """Something that runs."""
+    """A method that runs."""
 
     def cancel(self) -> object: ...
 
@@ -35,80 +41,84 @@ class Methods:
     def __init__(self, shells: Shells, caller: Caller) -> None:
         self.paused = False
         """Whether the program does not read."""
-        self._built_ins = BuiltIns(shells, caller)
         self._shells = shells
-        self._manager = shells.manager
+        self._dispatcher = shells.dispatcher
         self._caller = caller
-        self._calls: set[Call] = set()
+        self._lines = Lines(shells, caller)
+        self._running: set[Running] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._held: list[Callable[[], None]] = []  # answers that wait to be read
+        self._held: list[Callable[[], None]] = []  # answers that wait for the program to read
 
     def pause(self) -> None:
-        """The program does not read: answers wait, and what runs is held back."""
+        """The program does not read: hold back answers, and the output of what runs."""
         self.paused = True
-        self._built_ins.pause()
-        for call in self._calls:
-            call.pause()
+        self._lines.pause()
+        for one in self._running:
+            one.pause()
 
     def resume(self) -> None:
         self.paused = False
-        self._built_ins.resume()
-        for call in self._calls:
-            call.resume()
+        self._lines.resume()
+        for one in self._running:
+            one.resume()
         held, self._held = self._held, []
         for answer in held:
             answer()
 
     def begin(self, name: str, params: object, notify: Notify, done: Done) -> Cancellable | None:
-        """Call a method; `done` is given its result or its RequestError, here already where nothing is to run."""
+        """Call a method. `done` is given its result or its RequestError, at once where nothing needs to run."""
         try:
-            if (built_in := BUILT_INS.get(name)) and built_in.is_shown_to(self._caller):
-                return self._begin_built_in(built_in, params, notify, done)
-            return self._begin_command(name, *self._found(name), params, notify, done)
-        except (RequestError, CommandError) as error:
+            view = self._shells.view(self._caller.permissions)
+            if own := view.own.get(name):
+                return self._begin_own(own, params, notify, done)
+            if method := METHODS.get(name):
+                return self._begin_protocol(method, params, notify, done)
+            return self._begin_command(name, *self._command(name), params, notify, done)
+        except (RequestError, CommandError, ConfigError) as error:
             if isinstance(error, RequestError):
-                self._refused(name, error.code)
+                self._journal_refusal(name, error.code)
             done(refusal(error))
             return None
 
-    def _refused(self, name: str, code: int) -> None:
-        """Have a refusal written down."""
-        if code != METHOD_NOT_FOUND:
-            reason = WRONG_ARGUMENTS
-        elif name in BUILT_INS or self._manager.catalogue.has_command(*name.split(".", 1)):
-            reason = NOT_ALLOWED
+    def _journal_refusal(self, name: str, code: int) -> None:
+        if code == METHOD_NOT_FOUND:
+            self._dispatcher.unknown(self._caller, *name.split(".", 1))
         else:
-            reason = NO_COMMAND
-        self._manager.audit.refused(self._caller, name, reason)
+            self._dispatcher.manager.audit.refused(self._caller, name, WRONG_ARGUMENTS)
 
-    def _begin_built_in(self, built_in: BuiltIn, params: object, notify: Notify, done: Done) -> Cancellable:
-        NOTIFY.set(notify)  # for the task, which takes it along
-        arguments = built_in.accepted(params)
-        entry = self._manager.audit.begin(self._caller, built_in.command.name, params) if built_in.is_one else None
-        task = asyncio.ensure_future(built_in.call(self._built_ins, arguments))
-        self._tasks.add(task)
-        task.add_done_callback(lambda task: self._end_built_in(task, built_in, entry, done))
-        return task
+    def _begin_own(self, own: OwnCommand, params: object, notify: Notify, done: Done) -> Cancellable | None:
+        sink = Results(notify)
+        arguments = accepted(own.command, own.command.name, params)
+        run_line = partial(captured, self._shells, self._caller, path=None, as_data=False)
+        running = self._dispatcher.run(own, arguments, Request(self._caller, run_line), sink)
+        if running is None:
+            self._answer(done, sink.result)
+            return None
+        return self._follow(running, sink, done, "CommandError")
 
-    def _end_built_in(self, task: asyncio.Task[Any], built_in: BuiltIn, entry: Entry | None, done: Done) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if entry:
-            entry.end("cancelled" if task.cancelled() else str(error) if error else None)
-        if task.cancelled():
-            self._answer(done, RequestError(FAILED, f"{built_in.command.name}: cancelled"))
-        elif error:
-            self._answer(done, refusal(error))
-        else:
-            self._answer(done, task.result())
+    def _begin_command(
+        self, name: str, service: Service, command: Command, params: object, notify: Notify, done: Done
+    ) -> Cancellable:
+        sink = Results(notify)
+        arguments = accepted(command, name, params)
+        invocation = Invocation(arguments, name, sink, as_data=True)
+        call = self._dispatcher.call(service, command, invocation, self._caller)
+        return self._follow(call, sink, done, "HostError")
 
-    def _answer(self, done: Done, result: object) -> None:
+    def _follow(self, running: Running, sink: Results, done: Done, kind: str) -> Cancellable:
+        """Answer when the command ends; `kind` is the type of a failure for which no exception was raised."""
+
+        def ended(failure: Failure | None) -> None:
+            self._running.discard(running)
+            self._answer(done, sink.result if failure is None else failed(running.caption, failure, kind))
+
+        running.ended = ended
+        self._running.add(running)
         if self.paused:
-            self._held.append(lambda: done(result))
-        else:
-            done(result)
+            running.pause()
+        return running
 
-    def _found(self, name: str) -> tuple[Service, Command]:
+    def _command(self, name: str) -> tuple[Service, Command]:
         """The command that a method is: `service.command`, or a toplevel one's name."""
         view = self._shells.view(self._caller.permissions)
         service_name, _, command_name = name.rpartition(".")
@@ -117,39 +127,42 @@ class Methods:
                 return service, command
         elif name in view.called_toplevel:
             return view.called_toplevel[name]
-        raise RequestError(METHOD_NOT_FOUND, f"there is no method {name}; rpc.discover says what there is")
+        raise RequestError(METHOD_NOT_FOUND, f"unknown method {name}; rpc.discover lists the methods")
 
-    def _begin_command(
-        self, name: str, service: Service, command: Command, params: object, notify: Notify, done: Done
-    ) -> Cancellable:
-        sink = Results(notify)
-        arguments = accepted(command, name, params)
-        call = self._manager.call(service, command, arguments, name, self._caller, sink, as_data=True)
+    def _begin_protocol(self, method: ProtocolMethod, params: object, notify: Notify, done: Done) -> Cancellable:
+        arguments = accepted(method.command, method.command.name, params)
+        methods = ProtocolMethods(self._shells, self._caller, self._lines, notify)
+        task = asyncio.ensure_future(method.call(methods, arguments))
+        self._tasks.add(task)
 
-        def ended(failure: Failure | None) -> None:
-            self._calls.discard(call)
-            if failure is None:
-                self._answer(done, sink.result)
+        def ended(task: asyncio.Task[Any]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled():
+                self._answer(done, RequestError(FAILED, f"{method.command.name}: cancelled"))
+            elif error := task.exception():
+                self._answer(done, refusal(error))
             else:
-                data = {"type": failure.type or "HostError", "message": failure.message}
-                self._answer(done, RequestError(FAILED, f"{name}: {failure}", data))
+                self._answer(done, task.result())
 
-        call.ended = ended
-        self._calls.add(call)
+        task.add_done_callback(ended)
+        return task
+
+    def _answer(self, done: Done, result: object) -> None:
         if self.paused:
-            call.pause()
-        return call
+            self._held.append(lambda: done(result))
+        else:
+            done(result)
 
 
 class Results:
-    """Takes what a command returns: the value is kept, and what it yields is told at once."""
+    """Keeps what a command returns, and sends what it yields at once."""
 
     def __init__(self, notify: Notify) -> None:
         self.result: Any = None
         self._notify = notify
 
     def write(self, text: str) -> None:
-        """Nothing comes as text."""
+        """No command that is asked for values prints text."""
 
     def value(self, value: Any) -> None:
         self.result = value
@@ -161,11 +174,17 @@ class Results:
         self._notify("$/progress", {"done": done, "total": total, "text": text})
 
 
+def failed(caption: str, failure: Failure, kind: str) -> RequestError:
+    """The error of a command that ran."""
+    data = {"type": failure.type or kind, "message": failure.message}
+    return RequestError(FAILED, f"{caption}: {failure}", data)
+
+
 def refusal(error: BaseException) -> RequestError:
-    """What a caller is told of an error."""
+    """The error of a method that raised one."""
     if isinstance(error, RequestError):
         return error
     if isinstance(error, CommandError | ConfigError):
         return RequestError(FAILED, str(error), {"type": type(error).__name__, "message": str(error)})
-    log.error("a mistake in SManager, met by a program's request", exc_info=error)
-    return RequestError(INTERNAL_ERROR, "SManager made a mistake; its log says more")
+    log.error("internal error in a program's request", exc_info=error)
+    return RequestError(INTERNAL_ERROR, running.INTERNAL_ERROR)

@@ -1,47 +1,45 @@
-"""The output of a program's `shell.execute`, kept whole until its commands have ended."""
+"""Lines of commands that a program runs, and what becomes of their output."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from smanager.access.callers import Caller
+from smanager.server.rpc.errors import TOO_MUCH_OUTPUT, RequestError
 from smanager.shells.interpreter import Interpreter
+from smanager.shells.output import PlainOutput
+from smanager.shells.root import Shells
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
-"""Characters of output that one reply holds, for it is kept whole until the command ends; and that all the
-requests of one connection hold together before only the oldest of them goes on."""
+"""Characters of output that one reply holds, since a reply is kept whole until its commands end; also the total of one
+connection's requests above which only the oldest of them goes on."""
+
+CANCEL_SECONDS = 1.0
+"""Time for the last words of a cancelled line; a single command has a tenth of it."""
+
+Notify = Callable[[str, dict[str, Any]], None]
+"""Sends the caller a notification before the answer: its name, and its parameters but the id."""
 
 
-class TooMuchError(Exception):
-    """More output than a reply holds."""
+class Streamed(PlainOutput):
+    """Sends output to the program as it comes."""
 
-
-class Streamed:
-    """What one request's commands print, told to its program at once."""
-
-    columns = 0
-
-    def __init__(self, notify: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(self, notify: Notify) -> None:
         self._notify = notify
 
     def write(self, text: str) -> None:
         self._notify("$/item", {"value": text})
 
-    def progress(self, text: str) -> None:
-        """There is no window for it."""
 
-    def redraw(self, text: str) -> None:
-        self.write(text)
-
-
-class Collected:
-    """What one request's commands print."""
+class Collected(PlainOutput):
+    """Keeps the output of one request."""
 
     interpreter: Interpreter
-    columns = 0
 
     def __init__(self, grown: Callable[[], None]) -> None:
-        """`grown` is told when it has become more."""
+        """`grown` is called when there is more output."""
         self._pieces: list[str] = []
         self._grown = grown
         self._held = False
@@ -53,28 +51,92 @@ class Collected:
             self._pieces.append(text)
         self._grown()
 
-    def progress(self, text: str) -> None:
-        """Nobody would see it."""
-
-    def redraw(self, text: str) -> None:
-        self.write(text)
-
     def hold(self, hold: bool) -> None:
-        """Have its commands print no more for now."""
+        """Hold back the request's commands, or let them go on."""
         if hold is not self._held:
             self._held = hold
             self.interpreter.pause() if hold else self.interpreter.resume()
 
     def text(self) -> str:
-        """All of it. Raises TooMuchError where it is more than a reply may hold."""
+        """The output. Raises RequestError where a reply cannot hold it."""
         if self.length > OUTPUT_LIMIT:
             message = f"{self.length} characters of output; a reply holds {OUTPUT_LIMIT}: run it as a plain line"
-            raise TooMuchError(message)
+            raise RequestError(TOO_MUCH_OUTPUT, message)
         return "".join(self._pieces)
 
-    @staticmethod
-    def share(outputs: Sequence[Collected]) -> None:
-        """While too much is held, let only the first go on."""
-        crowded = sum(output.length for output in outputs) > OUTPUT_LIMIT
-        for output in outputs:
-            output.hold(crowded and output is not outputs[0])
+
+class Lines:
+    """The lines that one connection's requests run."""
+
+    def __init__(self, shells: Shells, caller: Caller) -> None:
+        self._shells = shells
+        self._caller = caller
+        self._is_read = asyncio.Event()  # set while the program reads
+        self._is_read.set()
+        self._streamed: set[Interpreter] = set()
+        self._collected: list[Collected] = []  # the oldest first
+
+    def pause(self) -> None:
+        """The program does not read."""
+        self._is_read.clear()
+        for interpreter in self._streamed:
+            interpreter.pause()
+
+    def resume(self) -> None:
+        self._is_read.set()
+        for interpreter in list(self._streamed):
+            interpreter.resume()
+
+    async def collect(self, line: str, json: bool) -> dict[str, object]:
+        """Run a line, and return its output and status. Raises RequestError where a reply cannot hold it."""
+        done = asyncio.Event()
+        output = Collected(self._share)
+        interpreter = output.interpreter = Interpreter(self._shells, output, done.set, False, self._caller)
+        interpreter.always_json = json
+        self._collected.append(output)
+        try:
+            if not interpreter.feed(line):
+                await done.wait()
+            await self._is_read.wait()  # until then the output counts as held
+        finally:
+            interpreter.cancel()
+            self._collected.remove(output)
+            self._share()
+        return {"output": output.text(), "status": interpreter.status.value}
+
+    async def stream(self, line: str, json: bool, notify: Notify) -> dict[str, object]:
+        """Run a line, send its output as it comes, and return its status."""
+        done = asyncio.Event()
+        interpreter = Interpreter(self._shells, Streamed(notify), done.set, False, self._caller)
+        interpreter.always_json = json
+        self._streamed.add(interpreter)
+        if not self._is_read.is_set():
+            interpreter.pause()
+        try:
+            if not interpreter.feed(line):
+                await done.wait()
+        except asyncio.CancelledError:
+            done.clear()
+            interpreter.cancel()
+            if interpreter.busy:
+                await asyncio.wait_for(done.wait(), CANCEL_SECONDS)  # the last words come before the answer
+            raise
+        finally:
+            self._streamed.discard(interpreter)
+        return {"output": "", "status": interpreter.status.value}
+
+    async def complete(self, line: str) -> dict[str, object]:
+        """Where the last word of a line begins, and its possible completions."""
+        interpreter = Interpreter(self._shells, Collected(lambda: None), lambda: None, False, self._caller)
+        start, matches = await interpreter.complete(line)
+        return {"start": start, "matches": matches}
+
+    def _share(self) -> None:
+        """While the requests hold too much output, let only the oldest go on."""
+        share(self._collected)
+
+
+def share(outputs: Sequence[Collected]) -> None:
+    crowded = sum(output.length for output in outputs) > OUTPUT_LIMIT
+    for output in outputs:
+        output.hold(crowded and output is not outputs[0])

@@ -1,8 +1,8 @@
 """Programs as callers: JSON-RPC 2.0 (https://www.jsonrpc.org/specification), one request or batch to a line.
 
-A line that begins with `{` or `[` is one, on any connection; no command begins so. Requests run side by side and
-are answered as they end. What a command yields comes as notifications before the answer, `$/item` and `$/progress`
-with the request's id; `$/cancelRequest` ends one, as in the Language Server Protocol.
+On any connection, a line that begins with `{` or `[` is a request; no command begins so. Requests run side by side and
+are answered as they end. Before the answer, a command's items and progress are notifications with the request's id,
+`$/item` and `$/progress`. `$/cancelRequest` ends a request, as in the Language Server Protocol.
 """
 
 from __future__ import annotations
@@ -15,36 +15,37 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from smanager.commands.jsonable import jsonable
 from smanager.server.rpc.errors import CANCELLED, INVALID_REQUEST, PARSE_ERROR, RequestError
 from smanager.server.rpc.methods import Cancellable, Methods
 
-MOST_REQUESTS = 64
+RUNNING_LIMIT = 64
 """Requests of one connection that run at a time; further ones wait."""
 
-MOST_WAITING = 64
-"""So many, before no more lines are read; until then one of those that run can be cancelled."""
+WAITING_LIMIT = 64
+"""Requests that wait before no more lines are read; until then a running request can still be cancelled."""
 
-MOST_IN_BATCH = 1000
-"""Requests of one batch: a megabyte of them would be 400 once it is decoded."""
+BATCH_LIMIT = 1000
+"""Requests of one batch: decoded, a megabyte of requests takes 400 megabytes."""
 
 CANCEL = "$/cancelRequest"
 
 
 class Request(NamedTuple):
-    """One that may be carried out."""
+    """A valid request."""
 
     method: str
     params: object
     identity: object
     is_answered: bool
-    """Whether it has an id; else it is a notification."""
+    """Whether the request has an id; a notification has none."""
 
 
 class Programs:
     """The requests of one connection."""
 
     def __init__(self, methods: Methods, reply: Callable[[str], None], idle: Callable[[], None]) -> None:
-        """Answer with lines, without their newline, given to `reply`; `idle` is told of each request's end."""
+        """`reply` takes the answers as lines without their newline; `idle` is called at each request's end."""
         self._methods = methods
         self._reply = reply
         self._idle = idle
@@ -58,49 +59,49 @@ class Programs:
 
     @property
     def count(self) -> int:
-        """Of the requests that are not answered yet."""
+        """The number of unanswered requests."""
         return len(self._running) + len(self._waiting)
 
     @property
     def full(self) -> bool:
-        """Whether no further request should come for now."""
-        return len(self._waiting) >= MOST_WAITING or self._methods.paused
+        """Whether no further line should be read for now."""
+        return len(self._waiting) >= WAITING_LIMIT or self._methods.paused
 
     def receive(self, line: str) -> None:
-        """Carry out what a line asks for; the answer comes later."""
+        """Begin a line's requests; the answers come later."""
         try:
-            found = decoded(line)
+            value = decoded(line)
         except RequestError as error:
             self._send(failure(error, None))
             return
-        if not isinstance(found, list):
-            self._take(found, self._send_if_any)
-        elif not found:
+        if not isinstance(value, list):
+            self._take(value, self._send_if_any)
+        elif not value:
             self._send(failure(RequestError(INVALID_REQUEST, "an empty batch"), None))
-        elif len(found) > MOST_IN_BATCH:
-            self._send(failure(RequestError(INVALID_REQUEST, f"a batch of more than {MOST_IN_BATCH} requests"), None))
+        elif len(value) > BATCH_LIMIT:
+            self._send(failure(RequestError(INVALID_REQUEST, f"a batch of more than {BATCH_LIMIT} requests"), None))
         else:
-            batch = Batch(len(found), self._send)
-            for one in found:
-                self._take(one, batch.add)
+            batch = Batch(len(value), self._send)
+            for item in value:
+                self._take(item, batch.add)
 
     def cancel(self) -> None:
-        """End what runs: nobody waits for the answers."""
+        """End all requests; the program no longer waits."""
         self._waiting.clear()
         for carried in list(self._running.values()):
             carried.cancel()
 
     def pause(self) -> None:
-        """The program does not read: what runs is held back, and answers wait."""
+        """The program does not read: hold back output and answers."""
         self._methods.pause()
 
     def resume(self) -> None:
         self._methods.resume()
         self._idle()
 
-    def _take(self, found: object, answer: Callable[[object], None]) -> None:
+    def _take(self, value: object, answer: Callable[[object], None]) -> None:
         try:
-            request = request_of(found)
+            request = request_of(value)
         except RequestError as error:
             answer(failure(error, error.identity))
             return
@@ -110,7 +111,7 @@ class Programs:
             return
         self._number += 1
         carried = Carried(self._number, request, answer)
-        if len(self._running) < MOST_REQUESTS:
+        if len(self._running) < RUNNING_LIMIT:
             self._begin(carried)
         else:
             self._waiting.append(carried)
@@ -129,21 +130,21 @@ class Programs:
             self._send({"jsonrpc": "2.0", "method": name, "params": {"id": request.identity, **params}})
 
     def _ended(self, carried: Carried, result: object) -> None:
-        """A request is done; an error is told, and all else is the result."""
+        """A request has ended with a result or a RequestError."""
         del self._running[carried.number]
         if carried.is_cancelled:
-            said = str(result) if isinstance(result, RequestError) else f"{carried.request.method}: cancelled"
-            result = RequestError(CANCELLED, said)
+            message = str(result) if isinstance(result, RequestError) else f"{carried.request.method}: cancelled"
+            result = RequestError(CANCELLED, message)
         if isinstance(result, RequestError):
             carried.answer(failure(result, carried.request.identity) if carried.request.is_answered else None)
         else:
             carried.answer(success(carried.request, result))
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._proceed)  # not from here: many may end at once
+            asyncio.get_running_loop().call_soon(self._proceed)  # in the next turn: many may end at once
         self._idle()
 
     def _proceed(self) -> None:
-        while self._waiting and len(self._running) < MOST_REQUESTS:
+        while self._waiting and len(self._running) < RUNNING_LIMIT:
             self._begin(self._waiting.popleft())
         self._idle()
 
@@ -163,11 +164,11 @@ class Programs:
             self._send(response)
 
     def _send(self, response: object) -> None:
-        self._reply(json.dumps(response))
+        self._reply(json.dumps(response, default=jsonable))
 
 
 class Carried:
-    """A request that is being carried out, or waits for that."""
+    """A request that runs, or waits to run."""
 
     __slots__ = ("answer", "is_cancelled", "number", "request", "running")
 
@@ -185,7 +186,7 @@ class Carried:
 
 
 class Batch:
-    """The answers of a batch, which go out together."""
+    """The answers of a batch, which are sent together."""
 
     def __init__(self, count: int, send: Callable[[object], None]) -> None:
         self._left = count
@@ -193,7 +194,7 @@ class Batch:
         self._responses: list[object] = []
 
     def add(self, response: object) -> None:
-        """One is done; None where it wants no answer."""
+        """Add the response to one request; None for a notification."""
         self._left -= 1
         if response is not None:
             self._responses.append(response)
@@ -202,7 +203,7 @@ class Batch:
 
 
 def is_request(line: str) -> bool:
-    """Whether a line is for programs; no command begins so."""
+    """Whether a line is a program's; no command begins so."""
     return line.startswith(("{", "["))
 
 
@@ -211,41 +212,41 @@ def success(request: Request, result: object) -> dict[str, object] | None:
 
 
 def failure(error: RequestError, identity: object) -> dict[str, object]:
-    told: dict[str, object] = {"code": error.code, "message": str(error)}
+    described: dict[str, object] = {"code": error.code, "message": str(error)}
     if error.data is not None:
-        told["data"] = error.data
-    return {"jsonrpc": "2.0", "id": identity, "error": told}
+        described["data"] = error.data
+    return {"jsonrpc": "2.0", "id": identity, "error": described}
 
 
 def decoded(line: str) -> Any:
-    """A line's JSON. Raises RequestError where it is none."""
+    """A line's JSON value. Raises RequestError for anything else."""
     try:
         return _decode(line)
     except (ValueError, RecursionError) as error:
         raise RequestError(PARSE_ERROR, f"not JSON: {error}") from None
 
 
-def request_of(found: object) -> Request:
-    """The request that a JSON value is. Raises RequestError where it is none."""
-    identity = found.get("id") if isinstance(found, dict) else None
+def request_of(value: object) -> Request:
+    """The request in a JSON value. Raises RequestError for an invalid one."""
+    identity = value.get("id") if isinstance(value, dict) else None
     if isinstance(identity, dict | list | bool):
-        raise RequestError(INVALID_REQUEST, "its `id` should be text or a number")
-    if not isinstance(found, dict) or not isinstance(found.get("method"), str):
-        raise RequestError(INVALID_REQUEST, "not a request: it has no `method` with a name", identity=identity)
-    if found.get("jsonrpc") != "2.0":
-        message = 'not a JSON-RPC 2.0 request: it has no "jsonrpc": "2.0"'
+        raise RequestError(INVALID_REQUEST, "id should be text or a number")
+    if not isinstance(value, dict) or not isinstance(value.get("method"), str):
+        raise RequestError(INVALID_REQUEST, "not a request: method is missing, and should be a name", identity=identity)
+    if value.get("jsonrpc") != "2.0":
+        message = 'not a JSON-RPC 2.0 request: jsonrpc should be "2.0"'
         raise RequestError(INVALID_REQUEST, message, identity=identity)
-    return Request(found["method"], found.get("params"), identity, "id" in found)
+    return Request(value["method"], value.get("params"), identity, "id" in value)
 
 
 def _refuse(constant: str) -> None:
-    """Python would take NaN and Infinity, and send them back."""
-    raise ValueError(f"{constant} is no JSON")
+    """Python would accept NaN and Infinity, and send them back."""
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _finite(number: str) -> float:
     if math.isinf(value := float(number)):
-        raise ValueError(f"{number} is beyond all numbers here")
+        raise ValueError(f"{number} is too large for a number")
     return value
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import pwd
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 from smanager.access.secrets import hash_token
 from smanager.access.users import Token, UsersFile
 from tests.conftest import ROOT, SECONDS, Server, ask_unix, read_to_end, read_until, wait_for
+from tests.live.security.clients import Telnet
 from tests.live.security.conftest import PASSWORD, SERVICE, TOKENS, Network
 
 ALLOWED = {
@@ -266,36 +266,6 @@ def test_the_system_says_who_a_peer_is_and_a_certificate_who_a_client(network: N
     assert (who["result"]["user"], who["result"]["proof"]) == ("viewer", "certificate")
     with pytest.raises((OSError, ValueError)):
         network.call("tls", {"method": "sessions.whoami"}, certificate="expired")
-
-
-class Telnet:
-    """A telnet client that leaves echo to the server."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._received = b""
-        connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
-
-    def type(self, text: str) -> None:
-        self._connection.sendall(text.encode())
-
-    def expect(self, end: str) -> str:
-        """What is shown up to and with `end`."""
-        while end.encode() not in self._received:
-            piece = self._connection.recv(65536)
-            assert piece, f"the server closed before {end!r}; it sent {self._received!r}"
-            self._received += piece
-        shown, _, self._received = self._received.partition(end.encode())
-        return shown.decode(errors="replace") + end
-
-    def log_in(self, user: str, password: str) -> None:
-        self.expect("login: ")
-        self.type(f"{user}\r")
-        assert self.expect("password: ").count(user) == 1
-        self.type(f"{password}\r")
-
-    def is_closed(self) -> bool:
-        return not self._connection.recv(65536)
 
 
 def test_a_person_logs_in_without_the_password_being_shown(network: Network) -> None:

@@ -47,12 +47,13 @@ def fails(message: str, *words: str, given: str = "") -> None:
 def test_a_user_from_the_first_day_to_the_last() -> None:
     added = smanager("user", "add", "anna", "--roles", "operate", given=f"{PASSWORD}\nnot this\n")
     assert (added.returncode, added.stdout) == (0, "")
-    assert re.fullmatch(r"smanager: .*/?smanager-users.json is new, and belongs to .*\n", added.stderr)
+    assert re.fullmatch(r"smanager: .*/?smanager-users.json is new and belongs to .*\n", added.stderr)
     assert Path(FILE).stat().st_mode & 0o777 == 0o600
     assert is_password(PASSWORD, users()["anna"]["password"])
     assert smanager("user", "passwd", "anna", given="another password\n").returncode == 0
     assert is_password("another password", users()["anna"]["password"])
-    assert smanager("user", "roles", "anna", "view,nothing").stderr == "smanager: no role is called nothing yet\n"
+    changed = smanager("user", "roles", "anna", "view,nothing")
+    assert changed.stderr == "smanager: unknown roles, which allow nothing until they are configured: nothing\n"
     assert smanager("user", "list").stdout == "anna\tview,nothing; password\n"
     assert smanager("user", "remove", "anna").returncode == 0
     assert users() == {}
@@ -62,40 +63,41 @@ def test_a_token_is_shown_once_and_its_hash_is_kept() -> None:
     made = smanager("token", "backup", "--roles", "operate", "--expires", "90d")
     token = made.stdout.strip()
     assert re.fullmatch(r"smt_[\w-]{43}", token)
-    assert "backup is a new user, with the roles operate" in made.stderr
+    assert "added user backup, with the roles operate" in made.stderr
     assert token not in Path(FILE).read_text()
     assert is_token(token, users()["backup"]["token"]["hash"])
     assert re.fullmatch(r"backup\toperate; no password; token until \S+\n", smanager("user", "list").stdout)
     again = smanager("token", "backup", "--roles", "view")  # which who may operate may as well
-    assert again.stderr == "smanager: the token before counts no longer\n"
+    assert again.stderr == "smanager: the previous token is revoked\n"
     assert users()["backup"]["token"]["roles"] == ["view"]
     assert smanager("token", "backup", "--revoke").returncode == 0
     assert users()["backup"]["token"] is None
 
 
 def test_what_cannot_be_changes_nothing() -> None:
-    fails("8 characters or more", "user", "add", "anna", given="short\n")
+    fails("the password has 5 characters, and should have at least 8", "user", "add", "anna", given="short\n")
     smanager("user", "add", "anna", "--certificate", "laptop", given=f"{PASSWORD}\n")
-    fails("there is a user anna already", "user", "add", "anna", given=f"{PASSWORD}\n")
-    fails("the certificate laptop is anna's already", "user", "add", "ben", "--no-password", "--certificate", "laptop")
-    fails("the certificate anna is anna's already", "user", "add", "ben", "--no-password", "--certificate", "anna")
-    fails("the certificate laptop is anna's already", "user", "add", "laptop", "--no-password")
-    fails("the certificate laptop is anna's already", "token", "laptop")
+    fails("user anna already exists", "user", "add", "anna", given=f"{PASSWORD}\n")
+    laptop, anna = (f"the certificate {name} already belongs to anna" for name in ("laptop", "anna"))
+    fails(laptop, "user", "add", "ben", "--no-password", "--certificate", "laptop")
+    fails(anna, "user", "add", "ben", "--no-password", "--certificate", "anna")
+    fails(laptop, "user", "add", "laptop", "--no-password")
+    fails(laptop, "token", "laptop")
     fails("not a directory", "user", "list", "--users-file", f"{FILE}/users")
-    fails("no user is called ben; there are: anna", "user", "passwd", "ben", given=f"{PASSWORD}\n")
-    fails("no user is called ben", "user", "remove", "ben")
-    fails("is no name for a user", "user", "add", "an na", given=f"{PASSWORD}\n")
-    fails("anna has not the roles admin", "token", "anna", "--roles", "admin")
+    fails("there is no user ben; the users are: anna", "user", "passwd", "ben", given=f"{PASSWORD}\n")
+    fails("there is no user ben", "user", "remove", "ben")
+    fails("is not a user name", "user", "add", "an na", given=f"{PASSWORD}\n")
+    fails("anna does not have the roles admin", "token", "anna", "--roles", "admin")
     for span in ("0s", "-1d", "9999999d", "soon"):
         assert smanager("token", "anna", f"--expires={span}").returncode == 2
     Path(FILE).chmod(0o644)
-    fails("others may read or write it; `chmod 600 ", "user", "list")
+    fails("other users may read or write it; `chmod 600 ", "user", "list")
 
 
 def test_the_configuration_that_is_named_says_which_roles_there_are() -> None:
     Path("other.toml").write_text('users_file = "others.json"\n[roles.webmaster]\nallow = ["web.*"]\n')
     added = smanager("user", "add", "anna", "--no-password", "--roles", "webmaster", "--config", "other.toml")
-    assert (added.returncode, "no role is called" in added.stderr, Path("others.json").exists()) == (0, False, True)
+    assert (added.returncode, "unknown roles" in added.stderr, Path("others.json").exists()) == (0, False, True)
 
 
 @pytest.mark.parametrize("second", [PASSWORD, "something else"])
@@ -103,15 +105,15 @@ def test_a_password_is_asked_for_twice_and_not_shown(second: str) -> None:
     child: pexpect.spawn[str] = pexpect.spawn(
         sys.executable, [str(ROOT / "smanager.py"), "user", "add", "anna"], timeout=SECONDS, encoding="utf-8"
     )
-    child.expect_exact("password of anna, 8 characters or more: ")
+    child.expect_exact("password of anna, at least 8 characters: ")
     child.sendline(PASSWORD)
-    child.expect_exact("once more: ")
+    child.expect_exact("repeat the password: ")
     child.sendline(second)
     child.expect(pexpect.EOF)
     assert PASSWORD not in str(child.before)
     child.close()
     assert (child.exitstatus == 0) == Path(FILE).exists() == (second == PASSWORD)
-    assert ("these are two passwords; nothing is changed" in str(child.before)) == (second != PASSWORD)
+    assert ("passwords do not match; nothing is changed" in str(child.before)) == (second != PASSWORD)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root looks after others' files")
@@ -121,7 +123,7 @@ def test_root_leaves_a_file_to_whom_it_belongs() -> None:
         os.chown(name, 65534, -1)
     assert smanager("token", "anna").returncode == 0
     assert [Path(name).stat().st_uid for name in (FILE, f"{FILE}.lock")] == [65534, 65534]
-    with pytest.raises(Exception, match="it belongs to user id 65534, and should to 0"):  # for a manager of root's
+    with pytest.raises(Exception, match="belongs to user id 65534, and should belong to 0"):  # for a manager of root's
         UsersFile(Path(FILE)).users()
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from smanager.access.audit import SYSLOG_SOCKET
 from tests.conftest import SECONDS, Server, read_until, wait_for
+from tests.live.security.clients import Telnet
 from tests.live.security.conftest import SERVICE, TOKENS, Network
-from tests.live.security.test_access import Telnet
 
 
 def test_the_audit_journal_tells_all_and_no_secret(network: Network) -> None:

@@ -16,14 +16,10 @@ import pytest
 
 from smanager.access.users import User, UsersFile
 from tests.conftest import ROOT, SECONDS, wait_for
+from tests.live.security.clients import needs
 from tests.live.security.conftest import TOKENS, Network
 
 TSHELL = (sys.executable, str(ROOT / "tshell.py"))
-
-
-def needs(program: str) -> pytest.MarkDecorator:
-    found = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
-    return pytest.mark.skipif(not found and not os.environ.get("CI"), reason=f"needs {program}")
 
 
 def run(*command: str, text: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

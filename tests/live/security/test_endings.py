@@ -14,7 +14,7 @@ import pytest
 
 from smanager.access.secrets import hash_token
 from smanager.access.users import Token, UsersFile
-from smanager.shells.interpreter import MOST_DETACHED
+from smanager.shells.interpreter import DETACHED_LIMIT
 from tests.conftest import SECONDS, Server, read_to_end, read_until, wait_for
 from tests.live.security.conftest import SERVICE, TOKENS, Network
 
@@ -102,12 +102,12 @@ def test_a_kick_ends_what_is_detached_too(network: Network) -> None:
 def test_a_hang_up_ends_what_programs_wait_for(network: Network) -> None:
     with network.connect("default") as connection, connection.makefile("rb") as answers:
         for number in range(10):
-            line = "; ".join(["wait box failed &"] * MOST_DETACHED)
+            line = "; ".join(["wait box failed &"] * DETACHED_LIMIT)
             request = {"jsonrpc": "2.0", "id": number, "method": "shell.execute", "params": [line]}
             connection.sendall(json.dumps(request).encode() + b"\n")
         told = [json.loads(answers.readline())["result"] for _ in range(10)]
         assert sum("of this session run detached" in one["output"] for one in told) == 9
-        assert network.ask("default", "jobs").count("wait") == MOST_DETACHED
+        assert network.ask("default", "jobs").count("wait") == DETACHED_LIMIT
     wait_for(lambda: network.ask("default", "jobs") == "", "their end")
 
 
@@ -134,9 +134,9 @@ def test_a_session_on_a_token_is_over_with_it_whatever_it_does(network: Network)
 
 def test_detached_waits_are_few_and_end_with_their_session(network: Network) -> None:
     with network.connect("default") as connection:
-        connection.sendall(b"wait box failed &\n" * (MOST_DETACHED + 1))
+        connection.sendall(b"wait box failed &\n" * (DETACHED_LIMIT + 1))
         read_until(connection, b"*** 16 commands of this session run detached")
-        assert network.ask("default", "jobs").count("wait") == MOST_DETACHED
+        assert network.ask("default", "jobs").count("wait") == DETACHED_LIMIT
     wait_for(lambda: network.ask("default", "jobs") == "", "their end")
 
 

@@ -18,8 +18,8 @@ import pytest
 from smanager.access.throttle import BLOCK_SECONDS, LONGEST_DELAY, MOST_FAILURES, MOST_KEYS, Throttle
 from smanager.access.users import User, UsersError, UsersFile
 from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
+from tests.live.security.clients import Telnet
 from tests.live.security.conftest import PASSWORD, TOKENS, Network
-from tests.live.security.test_access import Telnet
 
 IDLE = 400
 
@@ -195,12 +195,12 @@ def test_a_stale_unix_socket_is_replaced_and_a_live_one_is_not(kept: Callable[..
         check=False,
     )
     assert second.returncode == 1
-    assert second.stderr == f"smanager: {path}: somebody listens there; is another SManager running?\n"
+    assert second.stderr == f"smanager: {path}: a process listens there already; is another SManager running?\n"
     server.stop()
     assert not path.exists()
     path.write_text("a file")
     third = subprocess.run(second.args, capture_output=True, text=True, timeout=SECONDS, check=False)
-    assert third.stderr == f"smanager: {path} is there already, and no socket; name another place\n"
+    assert third.stderr == f"smanager: {path} exists and is not a socket; choose another path\n"
     assert path.read_text() == "a file"
 
 
@@ -212,7 +212,7 @@ def test_of_two_that_start_together_one_gets_the_unix_socket(directory: Path) ->
         wait_for(lambda: any(process.poll() is not None for process in both), "one to give up")
         (loser,) = [process for process in both if process.poll() is not None]
         assert loser.stderr
-        assert "somebody listens there" in loser.stderr.read()
+        assert "a process listens there already" in loser.stderr.read()
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(SECONDS)
             client.connect(str(directory / "s.sock"))
@@ -236,14 +236,17 @@ def test_a_key_that_anybody_may_read_is_refused(network: Network) -> None:
         check=False,
         cwd=network.directory,
     )
-    assert "anybody may read this key; `chmod o= " in result.stderr
-    assert "the one before stays in use" in network.ask("default", "reload")
+    assert "every user may read this key; `chmod o= " in result.stderr
+    assert "the previous certificates stay in use" in network.ask("default", "reload")
     assert network.ask("tls", "box open", token=TOKENS["root"]) == "opened\n"
 
 
 def test_beyond_loopback_a_listener_needs_tls_and_logins(directory: Path) -> None:
     command = [sys.executable, str(ROOT / "smanager.py"), "--services", "services"]
-    for more, reason in (("", "anybody could give every command"), ('login = "required"', "whoever listens in")):
+    for more, reason in (
+        ("", "anybody could give every command"),
+        ('login = "required"', "an eavesdropper could read every login"),
+    ):
         (directory / "smanager.toml").write_text(f'[listeners.lan]\ntcp = "0.0.0.0:0"\n{more}\n')
         result = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
         assert result.returncode == 1
@@ -332,4 +335,4 @@ def test_a_token_has_no_role_that_its_user_has_not(network: Network) -> None:
         command, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=network.directory
     )
     assert (result.returncode, result.stdout) == (1, "")
-    assert "viewer has not the roles admin" in result.stderr
+    assert "viewer does not have the roles admin" in result.stderr

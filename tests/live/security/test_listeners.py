@@ -23,8 +23,8 @@ from smanager.server import peers
 from smanager.server.listeners import budgets
 from smanager.server.unixsocket import UnixSocket
 from tests.conftest import ROOT, SECONDS, Server, ask_unix, read_to_end, read_until, wait_for
+from tests.live.security.clients import needs
 from tests.live.security.conftest import SERVICE, TOKENS, Network, make_certificates
-from tests.live.security.test_clients import needs
 
 IAC = b"\xff"
 HELP = b"help -s\n"
@@ -188,10 +188,10 @@ def test_sessions_are_shared_out_where_there_are_few_descriptors() -> None:
 @pytest.mark.parametrize(
     ("name", "mode", "remedy"),
     [
-        ("server.pem", 0o620, "others may write it; `chmod go-w"),
-        ("server.pem", 0o604, "anybody may read this key; `chmod o="),
-        ("ca.pem", 0o666, "others may write it; `chmod go-w"),
-        ("ca.pem", None, "it belongs to user id "),
+        ("server.pem", 0o620, "other users may write it; `chmod go-w"),
+        ("server.pem", 0o604, "every user may read this key; `chmod o="),
+        ("ca.pem", 0o666, "other users may write it; `chmod go-w"),
+        ("ca.pem", None, "belongs to user id "),
     ],
 )
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")

@@ -12,21 +12,21 @@ from typing import Any
 import pytest
 
 from smanager.access.callers import Caller
+from smanager.access.origin import CONSOLE
 from smanager.access.roles import Role, Roles
 from smanager.cli import new_manager
-from smanager.config import file as config
+from smanager.config import options as command_line
 from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.outputs import Collected
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
+from smanager.supervision.commands.registry import ABOUT_SERVICES, OWN_COMMANDS
+from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.storage import Storage
 from tests.conftest import write_service
 from tests.live.security.conftest import SERVICE
 
-LOOKER = Roles({"looker": Role("looker", ("box.look",))})
-
-FOR_BUILT_INS = ("Absent.__get__",)
-"""What is called for the manager's own commands besides, of which everybody may know that they exist."""
+LOOKER = Roles({"looker": Role("looker", ("box.look",))}, ABOUT_SERVICES)
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,9 @@ def shells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shells]:
     write_service(services, SERVICE, "box.py")
 
     async def found() -> Shells:
-        manager = new_manager(config.read(["--services", str(services), "--port", "0"]), Storage(None))
+        manager = new_manager(command_line.read(["--services", str(services), "--port", "0"]), Storage(None))
         await manager.check()
-        return Shells(manager)
+        return Shells(Dispatcher(manager, OWN_COMMANDS))
 
     with asyncio.Runner() as runner:
         found_shells = runner.run(found())
@@ -51,7 +51,7 @@ def called(action: Any) -> list[str]:
     calls: list[str] = []
 
     def note(frame: FrameType, event: str, argument: object) -> None:
-        if event == "call" and frame.f_code.co_qualname not in FOR_BUILT_INS:
+        if event == "call":
             calls.append(frame.f_code.co_qualname)
 
     sys.setprofile(note)
@@ -82,7 +82,7 @@ def test_a_line_takes_the_same_way(shells: Shells, denied: str, unknown: str) ->
     def way(line: str) -> tuple[list[str], str]:
         async def go() -> tuple[list[str], str]:
             output = Collected(lambda: None)
-            caller = Caller("here", permissions=LOOKER.permissions(["looker"]))
+            caller = Caller(CONSOLE, permissions=LOOKER.permissions(["looker"]))
             interpreter = Interpreter(shells, output, lambda: None, False, caller)
             calls = called(lambda: interpreter.feed(line))
             return calls, output.text()
@@ -102,7 +102,7 @@ def test_a_line_takes_the_same_way(shells: Shells, denied: str, unknown: str) ->
 def test_a_method_takes_the_same_way(shells: Shells, denied: str, unknown: str) -> None:
     def way(name: str) -> tuple[list[str], str]:
         async def go() -> tuple[list[str], str]:
-            methods = Methods(shells, Caller("here", permissions=LOOKER.permissions(["looker"])))
+            methods = Methods(shells, Caller(CONSOLE, permissions=LOOKER.permissions(["looker"])))
             answers: list[Any] = []
             calls = called(lambda: methods.begin(name, {}, lambda *ignored: None, answers.append))
             return calls, json.dumps([answers[0].code, str(answers[0])])

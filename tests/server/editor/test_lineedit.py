@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smanager.commands.record import last_word
+from smanager.commands.line import last_word
 from smanager.server.editor.history import HISTORY_LIMIT, HISTORY_SIZE, SEARCH_LIMIT, History
 from smanager.server.editor.insertion import LISTED_WORDS
 from smanager.server.editor.lineedit import (

@@ -1,0 +1,72 @@
+"""Where commands come from: a connection, the console, or the manager itself."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from enum import Enum
+
+NETWORK_BITS = 64
+"""The part of an IPv6 address that names a network; one client has the whole network (RFC 6177)."""
+
+
+class OriginKind(Enum):
+    """The ways in; each value is the text that people read."""
+
+    TCP = "a TCP connection"
+    UNIX = "a unix socket"
+    CONSOLE = "the console"
+    MANAGER = "the manager"
+    SHUTDOWN = "the manager's end"
+    RELOAD = "a reload"
+    SIGHUP = "SIGHUP"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One place that commands come from; `str` gives the text for people and the audit journal."""
+
+    kind: OriginKind
+    host: str = ""
+    """The IP address of a TCP client; empty if the client was gone before the system could tell."""
+    port: int = 0
+    user: str = ""
+    """The system's user at the other end of a unix socket; empty if the system does not tell."""
+    process: int = 0
+    """The process id at the other end of a unix socket; 0 if the system does not tell."""
+
+    @property
+    def address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """The IP address; also of an IPv4 client on a socket that serves both families. None without one."""
+        if not self.host:
+            return None
+        address = ipaddress.ip_address(self.host.partition("%")[0])
+        return getattr(address, "ipv4_mapped", None) or address
+
+    @property
+    def network(self) -> str:
+        """What failures and sessions are counted by: an IPv4 address, an IPv6 network, or a unix socket's user."""
+        address = self.address
+        if isinstance(address, ipaddress.IPv6Address):
+            host_bits = address.max_prefixlen - NETWORK_BITS
+            return str(ipaddress.IPv6Network((int(address) >> host_bits << host_bits, NETWORK_BITS)))
+        if address:
+            return str(address)
+        return f"{self.kind.value}, user {self.user}" if self.user else self.kind.value
+
+    def __str__(self) -> str:
+        if self.host:
+            return address_text(self.host, self.port)
+        return f"{self.network}, process {self.process}" if self.process else self.kind.value
+
+
+CONSOLE = Origin(OriginKind.CONSOLE)
+MANAGER = Origin(OriginKind.MANAGER)
+SHUTDOWN = Origin(OriginKind.SHUTDOWN)
+RELOAD = Origin(OriginKind.RELOAD)
+SIGHUP = Origin(OriginKind.SIGHUP)
+
+
+def address_text(host: str, port: int) -> str:
+    """An address as `HOST:PORT`, an IPv6 one in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

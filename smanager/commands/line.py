@@ -1,0 +1,72 @@
+"""A line as a caller types it: its commands, their words, and the options that every command takes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import suppress
+
+from smanager.commands.record import CommandError, Status
+
+_QUOTED_OR_SEMICOLON = re.compile(r"""\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|;""", re.DOTALL)
+JSON, PROGRESS = "--json", "--progress"
+_OPTION = re.compile(rf"^(?:(?!\s--\s).)*?\s({JSON}|{PROGRESS})(?!\S)", re.DOTALL)  # `--` ends the options
+_WORD = re.compile(r"""(?:\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|\\\Z|[^ \t\r\n'"\\])+""", re.DOTALL)
+_NEEDS_SHELL_SPLITTING = re.compile(r"""['"\\]|[^\S \t\r\n]""")  # other blanks do not separate words
+
+
+def split_commands(line: str) -> list[str]:
+    """Split a line at each `;` outside quotes: a line may hold several commands."""
+    pieces, start = [], 0
+    for match in _QUOTED_OR_SEMICOLON.finditer(line):
+        if match.group() == ";":
+            pieces.append(line[start : match.start()])
+            start = match.end()
+    return [*pieces, line[start:]]
+
+
+def without_options(text: str) -> tuple[str, set[str]]:
+    """A command without `--json` and `--progress`, which every command takes, and those of the two that it had."""
+    options: set[str] = set()
+    while JSON in text or PROGRESS in text:
+        unquoted = _QUOTED_OR_SEMICOLON.sub(lambda match: "." * len(match.group()), text)
+        if (option := _OPTION.search(unquoted)) is None:
+            break
+        options.add(option[1])
+        text = text[: option.start(1)] + text[option.end(1) :]
+    return text, options
+
+
+def without_ampersand(text: str) -> tuple[str, bool]:
+    """A command without a trailing `&`, and whether it had one."""
+    rest = text.rstrip()
+    if rest.endswith(("\t&", " &")):
+        return rest[:-1], True
+    return text, False
+
+
+def last_word(line: str) -> tuple[int, str]:
+    """Where the last word of a line begins, and the word without its quotes; the last quote may still be open."""
+    begin = next((match.start() for match in _WORD.finditer(line) if match.end() == len(line)), len(line))
+    for end in ("", "\\", '\\"', "'", '"'):  # what may complete the word, a backslash's own first
+        with suppress(ValueError):
+            return begin, "".join(shlex.split(line[begin:] + end))
+    return begin, line[begin:]
+
+
+def split_words(text: str) -> list[str]:
+    """Split words as a shell does. Raises CommandError for a quotation that is not closed."""
+    if not _NEEDS_SHELL_SPLITTING.search(text):
+        return text.split()  # nearly every line; shlex takes twenty times as long
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        reason = str(error).lower()
+        raise CommandError(f"{reason} in: {text.strip()}", Status.UNUSABLE) from None
+
+
+def words_with_places(text: str) -> Iterator[tuple[int, str]]:
+    """The words of a text without their quotes, each with its place. Raises CommandError as `split_words`."""
+    for match in _WORD.finditer(text):
+        yield match.start(), "".join(split_words(match.group()))

@@ -1,0 +1,176 @@
+"""The command line's options, and together with `smanager.toml` the configuration of one run of the manager."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from smanager import __version__
+from smanager.access.audit import Need
+from smanager.config.checks import nearest
+from smanager.config.file import FILE_NAME, ROOT_KEYS, ConfigError, ConfigFile, RootSettings, ServicesConfig, read_file
+from smanager.config.listener import DEFAULT_NAME, ListenerSettings
+
+OVERRIDING = ("host", "port", "insecure", "max_sessions")
+"""The options that replace keys of the file."""
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """Where the audit journal goes."""
+
+    need: Need | None
+    """None: on, if there is a place for the journal."""
+    file: Path | None
+    """None: in the state directory."""
+    syslog: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The configuration of one run of the manager."""
+
+    services: ServicesConfig
+    listeners: tuple[ListenerSettings, ...]
+    users_file: Path
+    audit: AuditSettings
+    state_directory: Path | None
+    console: bool
+    check: bool
+    docs: bool
+    verbose: bool
+    read_services: Callable[[], ServicesConfig]
+    """Reads the services' part anew. Raises ConfigError."""
+
+
+def read(arguments: Sequence[str] | None = None) -> Config:
+    """Read the command line and the file. Exits with status 2 for wrong options; raises ConfigError."""
+    options = parser().parse_args(arguments)
+    file = read_file(options.config)
+    base = file.base
+    root = RootSettings(**file.given)
+    return Config(
+        services=file.services(options.services),
+        listeners=_listeners(options, file),
+        users_file=base / root.users_file,
+        audit=AuditSettings(root.audit, root.audit_file and base / root.audit_file, root.audit_syslog),
+        state_directory=options.state_dir or (root.state_dir and base / root.state_dir),
+        console=options.console,
+        check=options.check,
+        docs=options.docs,
+        verbose=options.verbose,
+        read_services=lambda: read_file(options.config).services(options.services),
+    )
+
+
+def _listeners(options: argparse.Namespace, file: ConfigFile) -> tuple[ListenerSettings, ...]:
+    """Where to listen, by the options and the file: at one address at least. Raises ConfigError."""
+    listeners = file.listeners()
+    if options.unix:
+        listeners.append(ListenerSettings("--unix", unix=options.unix.absolute()))
+    given = {
+        **file.given,
+        **{name: getattr(options, name) for name in OVERRIDING if getattr(options, name) is not None},
+    }
+    if not listeners or "host" in given or "port" in given:
+        root = RootSettings(**given)
+        default = ListenerSettings(
+            DEFAULT_NAME, tcp=(root.host, root.port), insecure=root.insecure, max_sessions=root.max_sessions
+        )
+        listeners.insert(0, default)
+    _check_listeners(listeners, file)
+    return tuple(listeners)
+
+
+def _check_listeners(listeners: Sequence[ListenerSettings], file: ConfigFile) -> None:
+    """Raise ConfigError if two listeners have one place, or one gives a role that does not exist."""
+    names: dict[Path, str] = {}
+    for listener in listeners:
+        if unknown := [role for role in listener.roles or () if role not in file.role_names]:
+            problem = f"there is no role {unknown[0]}; {nearest(unknown[0], file.role_names)}"
+            raise file.error(f"listeners.{listener.name}", problem)
+        if listener.unix:
+            other = names.setdefault(listener.unix.absolute(), listener.name)
+            if other != listener.name:
+                raise ConfigError(f"{listener.unix} is listened on twice, by {other} and {listener.name}")
+
+
+def default_state_directory(name: str) -> Path:
+    """systemd's directory for the unit, or else one called `name` in the user's state directory (XDG)."""
+    if given := os.environ.get("STATE_DIRECTORY"):
+        return Path(given.partition(":")[0])
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "smanager" / name
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; `--help` lists the options\n")
+
+
+class _Complete(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, namespace: object, shell: Any, option: object = None) -> None:
+        from smanager.config.completion import script  # the manager does not need it
+
+        print(script(shell, parser), end="")
+        parser.exit()
+
+
+def parser() -> argparse.ArgumentParser:
+    options = _Parser(
+        prog="smanager",
+        description="Keep services running, and give people, scripts and programs limited access to them.",
+        epilog="`smanager user` and `smanager token` edit the users who may log in; each has its own `--help`.",
+    )
+    add = options.add_argument
+    add(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help=f"the configuration (default: {FILE_NAME} here or beside smanager.py, if there is one)",
+    )
+    add(
+        "--services",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        help="a directory of services files; may be repeated (default: `services` beside smanager.py or here)",
+    )
+    add("--host", help=_help("host"))
+    add("--port", type=_number("port"), help=_help("port"))
+    add("--unix", metavar="PATH", type=Path, help="a unix socket to listen on as well")
+    add("--insecure", action="store_const", const=True, help="allow other machines to connect to --host and --port")
+    add("--max-sessions", metavar="N", type=_number("max_sessions"), help=_help("max_sessions"))
+    add("--state-dir", metavar="DIR", type=Path, help=_help("state_dir"))
+    add("--console", action="store_true", help="run a shell on this terminal or pipe, and open no port")
+    add("--check", action="store_true", help="import and describe all services, and start none")
+    add("--docs", action="store_true", help="print the command reference of the services, as Markdown")
+    add("--complete", choices=SHELLS, action=_Complete, help="print a completion script for this shell")
+    add("-v", "--verbose", action="store_true", help="log more")
+    add("--version", action="version", version=f"smanager {__version__}")
+    return options
+
+
+def _help(name: str) -> str:
+    """The help of an option that replaces a key of the file."""
+    key = ROOT_KEYS[name]
+    return key.meaning if key.default is None else f"{key.meaning} (default: {key.default})"
+
+
+def _number(name: str) -> Callable[[str], int]:
+    """A number that the key of that name may have in the file."""
+
+    def number(text: str) -> int:
+        try:
+            checked: int = ROOT_KEYS[name].check(int(text) if text.isdecimal() else text)
+            return checked
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} should be {error}") from None
+
+    return number

@@ -1,0 +1,92 @@
+"""A person whose client sends whole lines: a raw connection, or a telnet client that edits lines itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from smanager.server.line_reader import LineReader
+from smanager.server.modes.person import Person
+from smanager.server.rpc.requests import is_request
+from smanager.server.session import Session
+from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent
+
+_ENTER = re.compile(rb"\r[\n\0]?")
+_CTRL_D = "\x04"
+
+
+class LineMode(Person):
+    """Runs the lines that the client sends, and prompts behind each command's output."""
+
+    def __init__(self, session: Session, codec: TelnetCodec, choose: Callable[[], Person]) -> None:
+        super().__init__(session, codec, choose)
+        self._lines = LineReader(session, self._accept, self._work)
+        self._after_return = False
+
+    def take(self, events: Iterable[TelnetEvent]) -> None:
+        if self._codec.echoes:  # a late answer to the telnet offer
+            self._choose().take_over(self._lines.uncut, events)
+            return
+        for event in events:
+            if isinstance(event, bytes):
+                self._lines.add(self._with_newlines(event))
+            elif isinstance(event, Signal):
+                self._obey(event)
+        if not self._connection.finishing:
+            self._work()
+
+    def idle(self) -> None:
+        super().idle()
+        self._work()
+
+    def end_of_input(self) -> None:
+        self._ending = True
+        self._lines.end()
+        self._work()
+
+    def _obey(self, signal: Signal) -> None:
+        match signal:
+            case Signal.INTERRUPT:
+                self.show("\r\n")  # behind the ^C that the terminal shows
+                self._lines.drop()
+                if not self._session.interrupt():
+                    self.ask()
+            case Signal.END_OF_FILE:
+                self.end_of_input()
+            case Signal.ERASE_CHARACTER:
+                self._lines.erase_character()
+            case Signal.ERASE_LINE:
+                self._lines.erase_line()
+            case Signal.ARE_YOU_THERE:
+                self.write("[yes]\n")
+
+    def _work(self) -> None:
+        if self._lines.work() and self._ending and not self._session.busy:
+            self.close()
+
+    def ask(self) -> None:
+        if not self._ending and self._session.programs is None:  # a program wants no prompt between its replies
+            self.show(self._session.interpreter.prompt)
+
+    def goodbye(self) -> None:
+        # nc.openbsd and ncat notice that the connection is closed only when they next send something.
+        self.write("bye; if your client stays, press Enter\n")
+
+    def _with_newlines(self, data: bytes) -> bytes:
+        """The bytes with each form of Enter (CR LF, CR NUL, CR, LF) as a newline, also if the form was split between
+        two reads; other NULs are dropped (RFC 854)."""
+        after_return, self._after_return = self._after_return, data.endswith(b"\r")
+        if after_return and data[:1] in (b"\n", b"\0"):
+            data = data[1:]
+        return _ENTER.sub(b"\n", data).replace(b"\0", b"")
+
+    def _accept(self, line: str) -> bool:
+        if line == _CTRL_D:  # as inetutils sends it
+            self._session.interpreter.leave()
+            super().idle()
+            return not self._session.busy
+        if is_request(line) and self._session.programs is None:
+            self.show("\r\n")  # puts the first reply on a line of its own, below the prompt
+        if self._session.accept(line):
+            super().idle()
+        return not self._session.busy

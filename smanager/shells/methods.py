@@ -1,0 +1,53 @@
+"""The `do_` and `complete_` methods of shells, made from commands' records."""
+
+from __future__ import annotations
+
+from smanager.access.audit import WRONG_ARGUMENTS
+from smanager.commands.arguments import Arguments, Binding
+from smanager.commands.record import Command, CommandError
+from smanager.hosts.call import Invocation
+from smanager.shells import completion
+from smanager.shells.base import Outcome, Shell
+from smanager.supervision.catalogue import Service
+from smanager.supervision.commands.own import OwnCommand, Request
+
+
+def bind(shell: Shell, binding: Binding, caption: str, arg: str) -> Arguments:
+    """The arguments in the text behind a command; wrong ones are journaled. Raises CommandError."""
+    try:
+        return binding.bind_text(caption, arg)
+    except CommandError:
+        shell.dispatcher.manager.audit.refused(shell.caller, caption, WRONG_ARGUMENTS)
+        raise
+
+
+def own_methods(own: OwnCommand) -> dict[str, object]:
+    """The `do_` and the `complete_` method of one of the manager's own commands."""
+    command, binding = own.command, Binding(own.command)
+
+    def run(shell: Shell, arg: str) -> Outcome:
+        arguments = bind(shell, binding, command.name, arg)
+        request = Request(shell.caller, shell.run_line, shell.here, shell.abbreviates)
+        return shell.dispatcher.run(own, arguments, request, shell.results)
+
+    async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
+        return await completion.of_own(shell, own, text, line, begin)
+
+    run.__doc__ = command.doc
+    return {f"do_{command.name}": run, f"complete_{command.name}": complete}
+
+
+def command_methods(service: Service, command: Command, name: str, caption: str) -> dict[str, object]:
+    """The `do_` and the `complete_` method of a service's command; `caption` is what messages call the command."""
+    binding = Binding(command)
+
+    def run(shell: Shell, arg: str) -> Outcome:
+        arguments = bind(shell, binding, caption, arg)
+        invocation = Invocation(arguments, caption, shell.results, shell.results.as_data)
+        return shell.dispatcher.call(service, command, invocation, shell.caller)
+
+    async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
+        return await completion.of_service(shell, service, command, text, line, begin)
+
+    run.__doc__ = command.doc
+    return {f"do_{name}": run, f"complete_{name}": complete}

@@ -1,0 +1,113 @@
+"""Commands that show what services printed, and what happened to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+
+from smanager.logs.history import Feed, LogLine
+from smanager.service import VIEW, command
+from smanager.supervision.commands.own import ALL_SERVICES, Listing, OwnCommands, Services
+from smanager.supervision.running import Endless
+
+SHOWN_LINES = 20
+"""Lines shown by default: they fit a small window."""
+
+WAITING_LINES = 1000
+"""Lines kept for a follower who does not read as fast; the feed keeps as many in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinesLeftOut:
+    """Lines that came faster than the follower read."""
+
+    left_out: int
+
+    def __str__(self) -> str:
+        return f"*** {self.left_out} lines came faster than you read, and are left out"
+
+
+class LogCommands(OwnCommands):
+    """What services printed, and what happened to them"""
+
+    @command(role=VIEW, short={"follow": "f", "count": "n"})
+    def cmd_logs(
+        self, services: Services = ALL_SERVICES, *, follow: bool = False, count: int = SHOWN_LINES
+    ) -> list[LogLine] | Endless:
+        """show what services printed
+
+        Args:
+            services: names, patterns such as web*, or all
+            follow: go on with the lines to come, until Ctrl-C
+            count: the number of lines
+        """
+        keepers = services.keepers
+        lost = {keeper.name: self.manager.lost_lines(keeper.name) for keeper in keepers}
+        remarks = [f"{lines} lines of {name} could not be written to its file" for name, lines in lost.items() if lines]
+        return self._show(
+            [keeper.service.history.lines for keeper in keepers], services, follow, count, "; ".join(remarks)
+        )
+
+    @command(role=VIEW, short={"follow": "f", "count": "n"})
+    def cmd_events(
+        self, services: Services = ALL_SERVICES, *, follow: bool = False, count: int = SHOWN_LINES
+    ) -> list[LogLine] | Endless:
+        """show what happened to services
+
+        Args:
+            services: names, patterns such as web*, or all
+            follow: go on with the events to come, until Ctrl-C
+            count: the number of events
+        """
+        return self._show([self.manager.events], services, follow, count, "")
+
+    def _show(
+        self, feeds: Sequence[Feed[LogLine]], services: Services, follow: bool, count: int, remark: str
+    ) -> list[LogLine] | Endless:
+        names = {keeper.name for keeper in services.keepers} if services.words else None
+
+        def is_meant(line: LogLine) -> bool:
+            return (names is None or line.service in names) and self.may_see(line.service)
+
+        def last() -> list[LogLine]:
+            lines = sorted((line for feed in feeds for line in feed.last(count, is_meant)), key=lambda line: line.when)
+            return lines[max(0, len(lines) - count) :] if count > 0 else []
+
+        return Endless(follow_feeds(feeds, last, is_meant)) if follow else Listing(last(), remark)
+
+
+async def follow_feeds(
+    feeds: Sequence[Feed[LogLine]], last: Callable[[], list[LogLine]], is_meant: Callable[[LogLine], bool]
+) -> AsyncGenerator[LogLine | LinesLeftOut, None]:
+    """The last lines, then those to come."""
+    waiting: deque[LogLine] = deque()
+    came = asyncio.Event()
+    left_out = 0
+
+    def take(line: LogLine) -> None:
+        nonlocal left_out
+        if len(waiting) < WAITING_LINES:
+            waiting.append(line)
+        else:
+            left_out += 1
+        came.set()
+
+    unfollow = [feed.follow(take) for feed in feeds]
+    try:
+        for line in last():
+            yield line
+        while True:
+            while waiting:
+                line = waiting.popleft()
+                if is_meant(line):  # asked now: the caller's permissions may have changed
+                    yield line
+            if left_out:
+                count, left_out = left_out, 0
+                yield LinesLeftOut(count)
+            came.clear()
+            await came.wait()
+    finally:
+        for end in unfollow:
+            end()

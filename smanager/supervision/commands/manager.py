@@ -1,0 +1,152 @@
+"""Commands about the manager as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from smanager.commands.record import CommandError, Status
+from smanager.service import ADMIN, VIEW, Line, Secret, command
+from smanager.supervision.commands.own import ALL_SERVICES, OwnCommands, Services
+from smanager.supervision.commands.services import require_running
+from smanager.supervision.reports import Notice, Report, Tell
+from smanager.supervision.running import Endless, Work
+from smanager.supervision.selection import ALL
+from smanager.supervision.states import State
+
+EVERYTHING = "restart all"
+"""The name by which a role may be allowed to restart everything."""
+
+SHORTEST_INTERVAL = 0.1
+"""Seconds between two runs of `watch`; more often is more than a person sees, and would keep a core busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """What a command would do to a service."""
+
+    verb: str
+    service: str
+    state: State
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.service}, which is {self.state.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """The output of one run of a command that is run again and again."""
+
+    command: str
+    interval: float
+    """Seconds between two runs."""
+    output: Any
+
+
+class ManagerCommands(OwnCommands):
+    """The manager as a whole"""
+
+    @command(role=ADMIN, abbreviated=False)
+    def cmd_kill(self) -> None:
+        """kill server"""
+        self.manager.end.set()
+
+    @command()
+    def cmd_restart(self, services: Services = ALL_SERVICES) -> Work:
+        """restart services
+
+        Restarts the named services with those that need them or share their processes. Without names, restarts all
+        services, and finds services files that are new or gone.
+
+        Args:
+            services: names, patterns such as web*, or all
+        """
+        may_restart_all = self.caller.permissions.allow_named(EVERYTHING, ADMIN)
+        if not may_restart_all and (not services.words or ALL in services.words):
+            raise CommandError("restart: only an admin may restart all services; name some", Status.UNUSABLE)
+        return Work(lambda tell: self._restart(services, tell) if services.words else self._restart_all(tell))
+
+    async def _restart(self, services: Services, tell: Tell) -> None:
+        catalogue = self.manager.catalogue
+        may_load = self.caller.permissions.know_all(self.manager.keepers)
+        unloaded = {word: catalogue.unloaded_file(word) if may_load else None for word in services.words}
+        known = [word for word, file in unloaded.items() if file is None]
+        keepers = services.find(known)
+        await self.manager.restart(keepers, self.caller, self.discreet(tell))
+        files = dict.fromkeys([*filter(None, unloaded.values()), *(keeper.service.file for keeper in keepers)])
+        for file in filter(None, unloaded.values()):
+            await self.manager.load(file, self.caller, tell)
+        problems = [f"{file.path.name}: {problem}" for file in files if may_load for problem in file.problems]
+        require_running(keepers, problems, tell)
+
+    async def _restart_all(self, tell: Tell) -> None:
+        await self.manager.restart_all(self.caller, tell)
+        problems = [f"{file.path.name}: {problem}" for file, problem in self.manager.catalogue.problems()]
+        require_running(self.manager.wanted(), problems, tell)
+
+    @command(role=ADMIN)
+    def cmd_reload(self, *, dry_run: bool = False) -> Work:
+        """apply changed files and configuration
+
+        Restarts only the services that have changed. Changes nothing where a file or the configuration is wrong.
+
+        Args:
+            dry_run: only show what would be done
+        """
+
+        async def reload(tell: Tell) -> None:
+            reports: list[Report] = []
+
+            def tell_and_count(report: Report) -> None:
+                reports.append(report)
+                tell(report)
+
+            if dry_run:
+                for change in (await self.manager.plan()).changes:
+                    tell_and_count(change)
+            else:
+                await self.manager.reload(self.caller, tell_and_count)
+            if not reports:
+                tell(Notice("nothing has changed"))
+
+        return Work(reload)
+
+    @command(role=VIEW)
+    def cmd_plan(self, verb: Literal["stop", "restart"], services: Services) -> list[PlannedStep]:
+        """show what stop or restart would do
+
+        Args:
+            verb: the command
+            services: names, patterns such as web*, or all
+        """
+        order = self.manager.order
+        keepers = order.sharing(services.keepers) if verb == "restart" else services.keepers
+        affected = order.stopped_with(keepers)
+        return [
+            PlannedStep(verb, keeper.name, keeper.state) for keeper in affected if keeper.name in services.permitted
+        ]
+
+    @command(role=VIEW, short={"interval": "n"})
+    def cmd_watch(self, line: Secret[Line], *, interval: timedelta = timedelta(seconds=2)) -> Endless:
+        """run a command again and again
+
+        Shows the output in place until Ctrl-C.
+
+        Args:
+            line: the command
+            interval: time between two runs
+        """
+        seconds = interval.total_seconds()
+        if seconds <= 0:
+            raise CommandError(f"watch: interval is {seconds:g} s, and should be above 0", Status.UNUSABLE)
+        if line.split()[0] == self.command.name:
+            raise CommandError("watch: cannot watch itself; usage: watch [-n SECONDS] COMMAND ...", Status.UNUSABLE)
+        return Endless(self._watch(line, max(seconds, SHORTEST_INTERVAL)))
+
+    async def _watch(self, line: str, seconds: float) -> AsyncGenerator[Screen, None]:
+        while True:
+            yield Screen(line, seconds, await self.request.run_line(line))
+            await asyncio.sleep(seconds)

@@ -1,0 +1,265 @@
+"""Commands for looking after services."""
+
+from __future__ import annotations
+
+import asyncio
+import signal as signals
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from time import monotonic
+
+from smanager.commands.record import CommandError, Status
+from smanager.config.service import signal_name
+from smanager.logs.history import LogLine
+from smanager.service import VIEW, command
+from smanager.supervision.commands.own import ALL_SERVICES, Listing, OwnCommands, Services
+from smanager.supervision.group import PROGRESS_SECONDS
+from smanager.supervision.keeper import Keeper
+from smanager.supervision.reports import Notice, ServiceReport, Tell
+from smanager.supervision.running import Work
+from smanager.supervision.states import State
+from smanager.system.procfs import usage
+from smanager.terminal.text import begins
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceList:
+    """All services that the caller may know of, and the problems of services files."""
+
+    services: dict[str, str]
+    """The condition of each, such as `running` or `backoff (exit status 1)`."""
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """How a service is. Times are seconds, memory is bytes."""
+
+    name: str
+    state: State
+    reason: str
+    pid: int | None
+    since: float | None
+    restarts: int
+    cpu: float | None
+    memory: int | None
+    shared: bool
+    """Whether CPU time and memory are those of a process that several services share."""
+    last_end: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastLife:
+    """One life of a service."""
+
+    when: float
+    """The start, by the wall clock."""
+    asked_by: str
+    ready_after: float | None
+    ended_after: float | None
+    end: str | None
+    decision: str | None
+    """What the end led to."""
+
+
+@dataclass(frozen=True)
+class Explanation(ServiceStatus):
+    """Why a service is as it is."""
+
+    next_attempt: float | None
+    """Seconds until then, in backoff."""
+    lives: list[PastLife]
+    last_lines: list[str]
+    """Printed before the last end."""
+    last_printed: float | None
+    """The time of the last of these, by the wall clock."""
+
+
+class ServiceCommands(OwnCommands):
+    """Looking after services"""
+
+    @command(role=VIEW)
+    def cmd_services(self, services: Services = ALL_SERVICES) -> ServiceList:
+        """list the services and how they are
+
+        Args:
+            services: names, patterns such as web*, or all
+        """
+        knows = self.caller.permissions.know
+        catalogue = self.manager.catalogue
+        may_see_problems = self.caller.permissions.know_all(catalogue.services) and not services.words
+        return ServiceList(
+            {keeper.name: keeper.service.condition_for(knows) for keeper in services.keepers},
+            [f"{file.path}: {problem}" for file, problem in catalogue.problems()] if may_see_problems else [],
+        )
+
+    @command(role=VIEW, without_journal=True)
+    def cmd_status(self, services: Services = ALL_SERVICES) -> list[ServiceStatus]:
+        """show how services are
+
+        For each: since when it is in its state, how often it was started again by itself, CPU time and memory of its
+        process, and how its last life ended.
+
+        Args:
+            services: names, patterns such as web*, or all
+        """
+        lost = self.manager.audit.lost
+        remark = f"{lost} lines of the audit journal could not be written" if lost else ""
+        return Listing([self._status(keeper) for keeper in services.keepers], remark)
+
+    @command()
+    def cmd_start(self, services: Services) -> Work:
+        """start services
+
+        Starts the services that they need as well.
+
+        Args:
+            services: names, patterns such as web*, or all
+        """
+        keepers = services.keepers
+
+        async def start(tell: Tell) -> None:
+            await self.manager.start(keepers, self.caller, self.discreet(tell))
+            require_running(keepers, [], tell)
+
+        return Work(start)
+
+    @command()
+    def cmd_stop(self, services: Services) -> Work:
+        """stop services
+
+        Stops the services that need them first; `plan stop SERVICE` shows which. They stay stopped until they are
+        started, also when the manager is restarted.
+
+        Args:
+            services: names, patterns such as web*, or all
+        """
+        keepers = services.keepers
+        return Work(lambda tell: self.manager.stop(keepers, self.caller, self.discreet(tell)))
+
+    @command(role=VIEW)
+    def cmd_why(self, services: Services) -> list[Explanation]:
+        """explain the state of services
+
+        Shows the last lives of each: who asked for them, how they ended, and what that led to; then the lines printed
+        before the last end, and when the next attempt is due.
+
+        Args:
+            services: names, patterns such as web*, or all
+        """
+        return [self._explanation(keeper) for keeper in services.keepers]
+
+    @command(role=VIEW)
+    def cmd_wait(
+        self, services: Services, state: State, *, timeout: timedelta | None = None
+    ) -> AsyncGenerator[ServiceReport, None]:
+        """wait until services are in a state
+
+        Args:
+            services: names, patterns such as web*, or all
+            state: the state
+            timeout: fail after this time
+        """
+        return self._wait(services.keepers, state, None if timeout is None else timeout.total_seconds())
+
+    @command()
+    def cmd_signal(self, services: Services, signal: str) -> None:
+        """send a signal to services
+
+        The signal goes to a service's program, or else to the process that the service lives in.
+
+        Args:
+            services: names, patterns such as web*, or all
+            signal: its name, such as HUP
+        """
+        try:
+            number = signals.Signals[signal_name(signal)]
+        except ValueError as error:
+            raise CommandError(f"signal: signal is {signal!r}, and should be {error}", Status.UNUSABLE) from None
+        for keeper in services.keepers:
+            if not keeper.send_signal(number):
+                raise CommandError(f"signal: {keeper.name} is {keeper.service.condition} and has no process")
+
+    def complete_signal(self, text: str, line: str, begidx: int, endidx: int) -> list[str]:
+        is_second = len(line[:begidx].split()) > 1 or self.request.here
+        names = (name.removeprefix("SIG") for name in signals.Signals.__members__) if is_second else ()
+        return [name for name in names if begins(name, text)]
+
+    def _status(self, keeper: Keeper) -> ServiceStatus:
+        service = keeper.service
+        used = usage(keeper.pid) if keeper.pid else None
+        ends = [life.end for life in service.history.lives if life.end]
+        return ServiceStatus(
+            name=service.name,
+            state=service.state,
+            reason=service.reason_for(self.caller.permissions.know),
+            pid=keeper.pid or None,
+            since=round(monotonic() - service.since, 3) if service.since else None,
+            restarts=service.history.restarts,
+            cpu=used.cpu if used else None,
+            memory=used.memory if used else None,
+            shared=len(keeper.slot.residents) > 1 and not service.is_program,
+            last_end=ends[-1] if ends else None,
+        )
+
+    def _explanation(self, keeper: Keeper) -> Explanation:
+        status = self._status(keeper)
+        lives = list(keeper.service.history.lives)
+        last_lines: Sequence[LogLine] = next((life.last_lines for life in lives[::-1] if life.ended is not None), [])
+        return Explanation(
+            **{field.name: getattr(status, field.name) for field in fields(status)},
+            next_attempt=max(0.0, keeper.attempt_at - monotonic()) if keeper.state is State.BACKOFF else None,
+            lives=[
+                PastLife(
+                    when=life.when,
+                    asked_by=life.asked_by,
+                    ready_after=None if life.ready is None else life.ready - life.begun,
+                    ended_after=None if life.ended is None else life.ended - life.begun,
+                    end=life.end or None,
+                    decision=life.decision or None,
+                )
+                for life in lives
+            ],
+            last_lines=[line.text for line in last_lines],
+            last_printed=last_lines[-1].when if last_lines else None,
+        )
+
+    async def _wait(
+        self, keepers: Sequence[Keeper], state: State, seconds: float | None
+    ) -> AsyncGenerator[ServiceReport, None]:
+        changed = asyncio.Event()
+        unfollow = self.manager.events.follow(lambda event: changed.set())
+        deadline = None if seconds is None else monotonic() + seconds
+        try:
+            while late := [keeper for keeper in keepers if keeper.state is not state]:
+                for keeper in keepers:
+                    if self.manager.keepers.get(keeper.name) is not keeper:
+                        raise CommandError(f"{keeper.name} no longer exists")
+                left = PROGRESS_SECONDS if deadline is None else min(PROGRESS_SECONDS, deadline - monotonic())
+                if left <= 0:
+                    conditions = [f"{keeper.name} is {self._condition(keeper)}" for keeper in late]
+                    raise CommandError(f"not {state.value} within {seconds:g} s: {'; '.join(conditions)}")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), left)
+                if not changed.is_set() and left == PROGRESS_SECONDS:
+                    for keeper in late:
+                        yield self._report(keeper, still=True)
+                changed.clear()
+        finally:
+            unfollow()
+
+    def _condition(self, keeper: Keeper) -> str:
+        return keeper.service.condition_for(self.caller.permissions.know)
+
+    def _report(self, keeper: Keeper, still: bool) -> ServiceReport:
+        return ServiceReport(keeper.name, keeper.state, keeper.service.reason_for(self.caller.permissions.know), still)
+
+
+def require_running(keepers: Sequence[Keeper], problems: Sequence[str], tell: Tell) -> None:
+    """Report problems. Raises CommandError where there are any, or where not all services are running."""
+    for problem in problems:
+        tell(Notice(problem))
+    if problems or any(keeper.state is not State.RUNNING for keeper in keepers):
+        raise CommandError("not everything is running; the lines above say why")

@@ -1,0 +1,108 @@
+"""Commands about who is connected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+
+from smanager.access.callers import Caller
+from smanager.access.roles import EVERYONE
+from smanager.commands.record import CommandError
+from smanager.service import ADMIN, Line, command
+from smanager.supervision.commands.own import OwnCommands
+from smanager.supervision.sessions import Present
+
+MESSAGE_LIMIT = 1000
+"""Characters of a broadcast."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a caller is."""
+
+    user: str | None
+    from_: str
+    proof: str | None
+    for_: str | None
+    """The person for whom the user acts."""
+    roles: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """A session."""
+
+    id: int
+    user: str | None
+    from_: str
+    since: float
+    """Seconds."""
+    kind: str
+    doing: str | None
+
+
+class SessionCommands(OwnCommands):
+    """Sessions"""
+
+    @command()
+    def cmd_who(self) -> list[SessionFacts]:
+        """list the sessions
+
+        For each: its number, for `kick`, its user, where it comes from, how long it has lasted, and what it runs.
+        """
+        shown = {job.running.caption for job in self.manager.jobs.shown_to(self.caller)}
+        return [facts(session, shown) for session in self.manager.sessions.all()]
+
+    @command(role=EVERYONE, without_journal=True)
+    def cmd_whoami(self) -> Identity:
+        """show your user and roles"""
+        caller = self.caller
+        return Identity(
+            caller.user or None,
+            str(caller.origin),
+            caller.proof or None,
+            caller.behalf or None,
+            list(caller.permissions.roles),
+        )
+
+    @command(role=ADMIN, abbreviated=False)
+    def cmd_kick(self, session: int) -> None:
+        """end a session
+
+        Args:
+            session: its number; `who` lists them
+        """
+        sessions = self.manager.sessions
+        if (present := sessions.find(session)) is None:
+            known = ", ".join(str(other.number) for other in sessions.all()) or "none"
+            raise CommandError(f"kick: unknown session {session}; known: {known}")
+        self.manager.audit.kicked(present.caller or Caller(present.peer), self.caller)
+        present.farewell(f"your session was ended by {self.caller.user or self.caller.origin}")
+
+    @command()
+    def cmd_broadcast(self, text: Line) -> None:
+        """show people a message
+
+        Every person at a prompt sees the message above the line being typed.
+
+        Args:
+            text: the message
+        """
+        is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+        message = " ".join((text[1:-1] if is_quoted else text)[:MESSAGE_LIMIT].split())
+        for session in self.manager.sessions.all():
+            if session.caller:
+                session.tell(f"[{self.caller.user or self.caller.origin}] {message}\n")
+
+
+def facts(session: Present, shown: set[str]) -> SessionFacts:
+    """A session, for a caller who may know of commands with the captions in `shown`."""
+    caller, doing = session.caller, session.doing
+    return SessionFacts(
+        id=session.number,
+        user=(f"{caller.user} for {caller.behalf}" if caller.behalf else caller.user or None) if caller else None,
+        from_=str(session.peer),
+        since=round(monotonic() - session.since, 3),
+        kind=session.kind if caller else "not logged in",
+        doing=(doing if doing in shown or not doing else "a command") or None,
+    )

@@ -1,0 +1,76 @@
+"""The one way from a command to its method, for every face: permission, audit journal, method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, without_secrets
+from smanager.access.callers import Caller
+from smanager.commands.arguments import Arguments
+from smanager.commands.record import Command, CommandError, Status
+from smanager.hosts.call import Call, Invocation, Sink
+from smanager.supervision.catalogue import Service
+from smanager.supervision.commands.own import OwnCommand, Request
+from smanager.supervision.manager import Manager
+from smanager.supervision.running import OwnCall, lasts
+
+
+class Dispatcher:
+    """Runs commands: the services' in their hosts, and the manager's own."""
+
+    def __init__(self, manager: Manager, own: Mapping[str, OwnCommand]) -> None:
+        self.manager = manager
+        self.own = own
+        """The manager's own commands by name, in the order of the help page."""
+
+    def call(self, service: Service, command: Command, invocation: Invocation, caller: Caller) -> Call:
+        """Run a service's command. Raises CommandError where the caller may not, or the service cannot now."""
+        manager, caption = self.manager, invocation.caption
+        if not caller.permissions.allow_command(service.name, command):
+            self._refuse(caller, caption)
+        if (keeper := manager.keepers.get(service.name)) is None:
+            raise CommandError(f"{caption}: {service.name} is gone")
+        entry = manager.audit.begin(caller, caption, without_secrets(command, invocation.arguments))
+        try:
+            manager.jobs.refuse_second(service, command, caption)
+            call = keeper.call(command, invocation)
+        except CommandError as error:
+            entry.end(str(error))
+            raise
+        manager.jobs.add(call, command, service, caller, entry)
+        return call
+
+    def run(self, own: OwnCommand, arguments: Arguments, request: Request, sink: Sink) -> OwnCall | None:
+        """Run one of the manager's own commands; None where it is done already.
+
+        Raises CommandError where the command fails at once.
+        """
+        command, caller, manager = own.command, request.caller, self.manager
+        name = f"{request.here} {command.name}" if request.here else command.name
+        if not caller.permissions.show(command):
+            self._refuse(caller, name)
+        given = without_secrets(command, arguments)
+        entry = manager.audit.begin(caller, name, given, may_be_lost=command.without_journal)
+        try:
+            result = own.call(manager, request, arguments)
+        except Exception as error:
+            entry.end(str(error))
+            raise
+        if lasts(result):
+            running = OwnCall(result, command.name, sink)
+            manager.jobs.add(running, command, None, caller, entry)
+            return running
+        entry.end(None)
+        if result is not None:
+            sink.value(result)
+        return None
+
+    def unknown(self, caller: Caller, *words: str) -> None:
+        """Journal a command that does not exist for the caller."""
+        exists = words[-1] in self.own or self.manager.catalogue.has_command(*words)
+        self.manager.audit.refused(caller, " ".join(words), NOT_ALLOWED if exists else NO_COMMAND)
+
+    def _refuse(self, caller: Caller, name: str) -> None:
+        """A right was lost since the caller's shell was made."""
+        self.manager.audit.refused(caller, name, NOT_ALLOWED)
+        raise CommandError(f"unknown command: {name}", Status.UNUSABLE)

@@ -1,0 +1,48 @@
+"""Replaces a file whole: readers, and a machine that loses power, see the old contents or the new."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+
+@contextmanager
+def replacing(path: Path, owner: int = -1, last: Path | None = None) -> Iterator[TextIO]:
+    """Open a new file for the body to write; it takes the place of `path` once it is safely on the disk.
+
+    The new file is readable by its owner only: the user id `owner`, or by default this process's user. With `last`,
+    the old file is kept there. If the body or a system call fails, the old file stays. The caller holds a lock:
+    two processes must not replace one file at a time.
+
+    Raises OSError.
+    """
+    partial = path.with_name(f".{path.name}.new")
+    partial.unlink(missing_ok=True)  # left behind by a process that was killed
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            os.fchown(descriptor, owner, -1)
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        if last:
+            last.unlink(missing_ok=True)
+            with suppress(OSError):  # there may be no old file yet, and some file systems have no links
+                last.hardlink_to(path)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+def _sync(directory: Path) -> None:
+    """Write a directory's entries to the disk, so that a rename in it outlives a power failure."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

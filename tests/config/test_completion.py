@@ -1,0 +1,73 @@
+"""Completion of the manager's command line, in the shells themselves."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+SCRIPT = f"{shlex.quote(sys.executable)} {ROOT / 'smanager.py'} --complete"
+SECONDS = 20
+
+
+def run(shell: str, script: str, directory: Path) -> list[str]:
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    result = subprocess.run(
+        [shell, "-c", script], capture_output=True, text=True, timeout=SECONDS, check=False, cwd=directory
+    )
+    assert result.stderr == ""
+    return result.stdout.split()
+
+
+def in_bash(line: str, directory: Path) -> list[str]:
+    words = line.split(" ")
+    script = (
+        f"source <({SCRIPT} bash)\n"
+        f"COMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}\n"
+        f"_smanager smanager {shlex.quote(words[-1])} {shlex.quote(words[-2])}\n"
+        "printf '%s\\n' \"${COMPREPLY[@]}\"\n"
+    )
+    return run("bash", script, directory)
+
+
+CASES = [
+    ("smanager us", ["user"]),
+    ("smanager --co", ["--config", "--console", "--complete"]),
+    ("smanager --complete ", ["bash", "zsh", "fish"]),
+    ("smanager --complete z", ["zsh"]),
+    ("smanager --config ", []),  # the shell's own completion of files takes over
+    ("smanager user ", ["add", "passwd", "roles", "remove", "list", "--help"]),
+    ("smanager user re", ["remove"]),
+    ("smanager user add anna --ro", ["--roles"]),
+    ("smanager user --config x add anna --no", ["--no-password"]),
+    ("smanager token user --e", ["--expires"]),
+    ("smanager token user add --no", []),
+]
+
+
+@pytest.mark.parametrize(("line", "words"), CASES)
+def test_bash_completes(line: str, words: list[str], tmp_path: Path) -> None:
+    assert in_bash(line, tmp_path) == words
+
+
+def test_bash_takes_the_script_as_its_completion(tmp_path: Path) -> None:
+    registered = run("bash", f"source <({SCRIPT} bash); complete -p smanager", tmp_path)
+    assert registered[-3:] == ["-F", "_smanager", "smanager"]
+
+
+@pytest.mark.parametrize(("line", "words"), [("smanager tok", ["token"]), ("smanager user re", ["remove"])])
+def test_fish_completes(line: str, words: list[str], tmp_path: Path) -> None:
+    script = f"{SCRIPT} fish | source\ncomplete -C {shlex.quote(line)} | string split -f1 \\t"
+    assert run("fish", script, tmp_path) == words
+
+
+def test_zsh_runs_the_script(tmp_path: Path) -> None:
+    script = f"autoload -U compinit && compinit -u -d {tmp_path}/dump; source <({SCRIPT} zsh); echo $_comps[smanager]"
+    assert "_smanager" in " ".join(run("zsh", script, tmp_path))

@@ -1,0 +1,38 @@
+"""What several tests look at in a running manager and in the processes of its services."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from tests.conftest import (
+    Server,
+)
+
+
+def memory(server: Server) -> int:
+    """The manager's resident memory in bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+def still_serves(server: Server) -> None:
+    assert server.ask("hostname") == "mycomputerhostname\n"
+    assert not server.find("Traceback|internal error"), server.log
+
+
+def pid_of(server: Server, name: str) -> int:
+    found = re.search(rf"^{name}\t\w+\t(\d+)\t", server.ask(f"status {name}"), re.MULTILINE)
+    assert found, server.ask(f"status {name}")
+    return int(found.group(1))
+
+
+MARK = str(10_000_000 + os.getpid())
+"""What the programs here sleep for, by which those of this run are found."""
+
+
+def sleepers() -> list[str]:
+    listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if line.rstrip().endswith(f"sleep {MARK}")]

@@ -1,0 +1,92 @@
+"""Hosts and programs at the limits of the operating system: descriptors, processes, memory."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SEED_SERVICE, Server, is_in
+from tests.live.checks import MARK, sleepers
+from tests.live.samples import SERVICES
+
+
+def test_a_fork_bomb_is_bounded_by_its_limit(kept: Callable[..., Server]) -> None:
+    bomb = f"while :; do sleep {MARK} & done"
+    server = kept(f'[services.bomb]\nprogram = ["sh", "-c", "{bomb}"]\nuser = "nobody"\nlimits = {{ nproc = 30 }}')
+    is_in(server, "bomb", "running")
+    server.wait_for_log("bomb: .*(annot fork|temporarily unavailable)")
+    assert "bomb: stopped (by " in server.ask("stop bomb")
+    assert not sleepers()
+
+
+def test_without_descriptors_a_start_fails_with_the_reason_and_is_tried_again(kept: Callable[..., Server]) -> None:
+    server = kept(systemstatus=SEED_SERVICE)
+    with server.connect() as connection:  # while it still can be accepted
+        connection.sendall(b"hostname\n")
+        connection.recv(100)
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (5, 20_000))
+        os.kill(server.children()[0], signal.SIGKILL)
+        server.wait_for_log("systemstatus: no process can be started for it: .*Too many open files; started again in")
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (20_000, 20_000))
+    is_in(server, "systemstatus", "running")
+
+
+NOBODY = 65534
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""One that others than root can read."""
+
+
+def system_python_is_new() -> bool:
+    script = "import sys; sys.exit(sys.version_info < (3, 11))"
+    return Path(SYSTEM_PYTHON).exists() and subprocess.call([SYSTEM_PYTHON, "-c", script]) == 0
+
+
+@pytest.mark.skipif(
+    os.getuid() != 0 or not system_python_is_new(),
+    reason=f"only root can run the manager as somebody else, and that with a {SYSTEM_PYTHON} of 3.11 or newer",
+)
+def test_where_no_process_may_be_made_the_reason_is_told_and_it_is_tried_again(directory: Path) -> None:
+    for path in (directory, directory / "services"):
+        os.chown(path, NOBODY, NOBODY)
+    (directory / "services" / "systemstatus.py").write_text(SEED_SERVICE)
+    root = ROOT
+    as_nobody = (
+        f"import os, resource, signal, sys; sys.path.insert(0, {str(root)!r}); import smanager.cli; "
+        f"os.setgid({NOBODY}); os.setuid({NOBODY}); "
+        "limit = lambda soft: resource.setrlimit(resource.RLIMIT_NPROC, (soft, 1000)); "
+        "signal.signal(signal.SIGURG, lambda *_: [limit(0), print('limited', file=sys.stderr, flush=True)]); "
+        "signal.signal(signal.SIGWINCH, lambda *_: limit(1000)); "
+        "sys.argv = ['smanager', '--port', '0', '--services', 'services']; "
+        "sys.exit(smanager.cli.main())"
+    )
+    for parent in directory.parents[:-2]:
+        parent.chmod(parent.stat().st_mode | 0o055)  # pytest's own are for root alone
+    server = Server(command=[SYSTEM_PYTHON, "-c", as_nobody])
+    try:
+        server.process.send_signal(signal.SIGURG)
+        server.wait_for_log("limited")
+        os.kill(server.children()[0], signal.SIGKILL)
+        server.wait_for_log(
+            "systemstatus: no process can be started for it: .*temporarily unavailable; started again in"
+        )
+        server.process.send_signal(signal.SIGWINCH)
+        is_in(server, "systemstatus", "running")
+    finally:
+        server.stop()
+
+
+def test_a_service_is_limited_with_its_process(kept: Callable[..., Server]) -> None:
+    limits = (
+        SERVICES + "    def cmd_limit(self): import resource; return resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+    )
+    server = kept("[services.steady]\nlimits = { nofile = 77 }", steady=limits)
+    assert server.ask("neighbour limit") == "77\n"
+    Path("smanager.toml").write_text("[services.steady]\nlimits = { nofile = 1_000_000_000_000 }\ngive_up_after = 1")
+    server.ask("reload")
+    assert "its limits cannot be set; the maximum here is: " in server.ask("why steady")

@@ -1,0 +1,233 @@
+"""External programs as services, from the configuration and as classes, in the running program."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SECONDS, SEED_SERVICE, Server, alive, is_in, wait_for
+from tests.live.checks import pid_of
+from tests.live.samples import SLEEPER
+
+
+def test_all_programs_share_one_host(kept: Callable[..., Server]) -> None:
+    server = kept("".join(SLEEPER.replace("sleeper", f"sleeper-{number}") for number in range(20)))
+    for number in range(20):
+        is_in(server, f"sleeper-{number}", "running")
+    assert len(server.children()) == 1
+
+
+def test_a_program_is_run_as_it_is_configured(kept: Callable[..., Server], directory: Path) -> None:
+    (directory / "where").mkdir()
+    (directory / "first.env").write_text("# colours\nexport COLOUR='dark red'\nSIZE=1\n")
+    script = 'echo "$PWD|$COLOUR|$SIZE|$(umask)|$(ulimit -n)|$(id -u)"; exec sleep 3600'
+    server = kept(
+        f"""
+        [services.shown]
+        program = ["sh", "-c", '{script}']
+        directory = "where"
+        env_files = ["first.env"]
+        environment = {{ SIZE = "2" }}
+        umask = "027"
+        limits = {{ nofile = 77 }}
+        user = "nobody"
+        """
+    )
+    is_in(server, "shown", "running")
+    nobody = 65534
+    wait_for(lambda: "|" in server.ask("logs shown"), "the program's line")
+    assert server.ask("logs shown").partition("shown: ")[2] == f"{directory}/where|dark red|2|0027|77|{nobody}\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ('program = ["no-such-program"]', "it cannot be started: FileNotFoundError: "),
+        ('program = ["true"]\nenv_files = ["missing.env"]', "it cannot be started: FileNotFoundError: "),
+        ('program = ["true"]\ndirectory = "missing"', "it cannot be started: FileNotFoundError: "),
+        ('program = ["true"]\nuser = "no-such-user"', "it cannot be started: LookupError: there is no user "),
+        (
+            'program = ["true"]\nlimits = { nofile = 1_000_000_000_000 }',
+            "it cannot be started: its limits cannot be set; ",
+        ),
+        ('program = ["sh", "-c", "exit 3"]', "exit status 3"),
+    ],
+)
+def test_a_program_that_cannot_be_started_says_why(kept: Callable[..., Server], setting: str, reason: str) -> None:
+    server = kept(f"[services.bad]\n{setting}\ngive_up_after = 2")
+    is_in(server, "bad", "failed")
+    assert f"bad is failed ({reason}" in server.ask("why bad")
+
+
+def test_ready_when_a_port_accepts_and_hung_when_it_does_not_any_more(
+    kept: Callable[..., Server], free_port: int
+) -> None:
+    port = free_port
+    script = (
+        "import os, socket, time; time.sleep(0.3); "
+        f"s = socket.create_server(('127.0.0.1', {port})); open('up', 'w').close(); "
+        "[time.sleep(0.05) for _ in iter(lambda: os.path.exists('close'), True)]; s.close(); os.unlink('close'); "
+        "time.sleep(3600)"
+    )
+    probe = f"{{ port = {port}, interval = 0.1 }}"
+    server = kept(
+        f'[services.web]\nprogram = ["python3", "-c", """{script}"""]\nready_when = {probe}\nalive_when = {probe}'
+    )
+    is_in(server, "web", "running")
+    assert Path("up").exists()
+    Path("close").touch()
+    server.wait_for_log(rf"web: hung: port {port}: connection refused, 3 times in a row; started again at once")
+
+
+def test_ready_when_a_command_succeeds(kept: Callable[..., Server]) -> None:
+    server = kept(SLEEPER + 'ready_when = { command = ["test", "-e", "ready"], interval = 0.05 }')
+    is_in(server, "sleeper", "starting")
+    Path("ready").touch()
+    is_in(server, "sleeper", "running")
+
+
+def test_a_probe_runs_where_and_as_whom_its_program_does(kept: Callable[..., Server]) -> None:
+    probe = """["sh", "-c", 'test "$PWD" = /usr && test "$COLOUR" = red && test "$(id -un)" = nobody']"""
+    server = kept(
+        SLEEPER
+        + f"""directory = "/usr"
+        environment = {{ COLOUR = "red" }}
+        user = "nobody"
+        ready_when = {{ command = {probe}, interval = 0.1 }}"""
+    )
+    is_in(server, "sleeper", "running")
+
+
+def test_a_probe_that_takes_too_long_leaves_nothing_behind(kept: Callable[..., Server]) -> None:
+    mark = f"{10_000_000 + os.getpid()}.5"
+    server = kept(SLEEPER + f'alive_when = {{ command = ["sh", "-c", "sleep {mark}; true"], failures = 1 }}')
+    is_in(server, "sleeper", "running")
+    wait_for(lambda: f"sleep {mark}" in subprocess.getoutput("ps -eo args="), "the probe")
+    server.wait_for_log("did not end within 5 s")
+    server.stop()
+    assert f"sleep {mark}" not in subprocess.getoutput("ps -eo args=").splitlines()
+
+
+def test_a_program_that_prints_nothing_any_more_is_hung(kept: Callable[..., Server]) -> None:
+    server = kept(
+        '[services.ticks]\nprogram = ["sh", "-c", "for i in 1 2 3 4 5 6; do echo tick; sleep 0.1; done; sleep 3600"]\n'
+        'alive_when = { output = "tick", interval = 0.3, failures = 2 }'
+    )
+    server.wait_for_log("ticks: hung: it printed no matching line, 2 times in a row; started again at once")
+
+
+STUBBORN = """
+[services.stubborn]
+program = ["sh", "-c", "trap '' TERM; (while :; do sleep 1; done) & echo $!; while :; do sleep 1; done"]
+ready_when = { output = "^[0-9]+$" }
+stop_timeout = 0.3
+"""
+
+
+def test_a_stop_ends_the_whole_group_however_stubborn(kept: Callable[..., Server]) -> None:
+    server = kept(STUBBORN)
+    is_in(server, "stubborn", "running")
+    leader, child = pid_of(server, "stubborn"), int(server.ask("logs -n 1 stubborn").split()[-1])
+    assert server.ask("stop stubborn").startswith("stubborn: stopped")
+    assert not alive(leader)
+    assert not alive(child)
+
+
+def test_the_stop_signal_is_the_one_configured(kept: Callable[..., Server]) -> None:
+    script = "trap 'echo interrupted; exit 0' INT; echo up; while :; do sleep 0.05; done"
+    server = kept(
+        f'[services.polite]\nprogram = ["sh", "-c", "{script}"]\n'
+        'stop_signal = "SIGINT"\nready_when = { output = "up" }'
+    )
+    is_in(server, "polite", "running")
+    server.ask("stop polite")
+    assert server.ask("logs -n 1 polite").endswith("polite: interrupted\n")
+
+
+def test_a_signal_is_sent_to_the_program(kept: Callable[..., Server]) -> None:
+    server = kept(
+        '[services.told]\nprogram = ["sh", "-c", "trap \'echo told\' HUP; echo up; while :; do sleep 0.05; done"]\n'
+        'ready_when = { output = "up" }'
+    )
+    is_in(server, "told", "running")
+    assert server.ask("signal told hup") == ""
+    server.wait_for_log("told: told$")
+    assert server.ask("signal told NOTHING").startswith("*** signal: 'NOTHING' is no signal; ")
+
+
+def test_programs_end_with_a_manager_that_is_killed(kept: Callable[..., Server]) -> None:
+    server = kept(SLEEPER)
+    is_in(server, "sleeper", "running")
+    pid = pid_of(server, "sleeper")
+    server.process.kill()
+    wait_for(lambda: not alive(pid), "the program to end")
+
+
+def test_programs_end_with_a_host_that_is_killed_and_are_started_once(kept: Callable[..., Server]) -> None:
+    server = kept(SLEEPER)
+    is_in(server, "sleeper", "running")
+    pid = pid_of(server, "sleeper")
+    os.kill(server.children()[0], signal.SIGKILL)
+    wait_for(lambda: not alive(pid), "the program to end")
+    is_in(server, "sleeper", "running")
+    assert alive(pid_of(server, "sleeper"))
+
+
+PROGRAM_CLASS = """
+import os
+from smanager import Program
+
+
+class Sleeper(Program):
+    \"\"\"Sleeps, and says for how long\"\"\"
+    program = ["sleep", "3600"]
+    stop_timeout = 2
+
+    def cmd_seconds(self):
+        return self.program[1]
+"""
+
+
+def test_a_program_may_be_a_class_with_commands(kept: Callable[..., Server]) -> None:
+    server = kept('[services.sleeper]\nenvironment = { A = "1" }', sleeper=PROGRAM_CLASS)
+    is_in(server, "sleeper", "running")
+    assert server.ask("sleeper seconds") == "3600\n"
+    assert Path(f"/proc/{pid_of(server, 'sleeper')}/cmdline").read_bytes() == b"sleep\x003600\0"
+    assert b"A=1\0" in Path(f"/proc/{pid_of(server, 'sleeper')}/environ").read_bytes()
+
+
+def test_bytes_that_are_no_text_and_lines_without_end_are_logged(kept: Callable[..., Server]) -> None:
+    script = "printf 'caf\\\\xe9\\\\n'; head -c 20000 /dev/zero | tr '\\\\0' x; printf 'last'"
+    server = kept(f'[services.odd]\nprogram = ["sh", "-c", """{script}"""]\nrestart = "never"')
+    is_in(server, "odd", "stopped")
+    log = server.ask("logs -n 10 odd")
+    assert "odd: caf\\xe9\n" in log
+    pieces = [line.partition("odd: ")[2] for line in log.splitlines()[1:]]
+    assert [len(piece.removesuffix(" [cut]")) for piece in pieces] == [8192, 8192, 20004 - 2 * 8192]
+    assert [piece.endswith(" [cut]") for piece in pieces] == [True, True, False]
+    assert log.endswith("last\n")
+
+
+def test_a_flood_of_output_keeps_nobody_from_its_answer(kept: Callable[..., Server]) -> None:
+    server = kept('[services.flood]\nprogram = ["yes", "a long line of output, again and again and again"]')
+    is_in(server, "flood", "running")
+    for _ in range(20):
+        assert "flood" in server.ask("status")
+    assert server.ask("stop flood").startswith("flood: stopped")
+
+
+def test_signals_are_forwarded_to_the_programs(kept: Callable[..., Server]) -> None:
+    script = "trap 'echo told' USR1; echo up; while :; do sleep 0.05; done"
+    told = SLEEPER.replace('["sleep", "3600"]', f'["sh", "-c", "{script}"]')
+    server = kept(told + 'ready_when = { output = "up" }\n', systemstatus=SEED_SERVICE)
+    is_in(server, "sleeper", "running")
+    server.process.send_signal(signal.SIGUSR1)
+    wait_for(lambda: "sleeper: told" in server.ask("logs sleeper"), "the signal")
+    assert server.ask("hostname") == "mycomputerhostname\n"
+    server.process.send_signal(signal.SIGQUIT)
+    assert server.process.wait(SECONDS) == 0

@@ -1,0 +1,41 @@
+"""A manager with commands that try the patience of its clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SEED_SERVICE, Server, write_service
+
+TRAPS = """
+    def cmd_wait(self, seconds):
+        import time
+        print("waiting")
+        try:
+            time.sleep(0.01)
+            for _ in range(int(float(seconds) * 100)):
+                time.sleep(0.01)
+        finally:
+            print("waited")
+        return "waited"
+
+    def cmd_say(self, *words):
+        return " ".join(words)
+
+    def cmd_big(self, size):
+        return "x" * int(size)
+
+    def complete_say(self, text, line, begidx, endidx):
+        import time
+        time.sleep(0.5)
+        return [f"answer-to-{text}"]
+
+"""
+
+
+@pytest.fixture
+def server(start: Callable[..., Server], services: Path) -> Server:
+    write_service(services, SEED_SERVICE + TRAPS)
+    return start("--services", services)

@@ -1,0 +1,174 @@
+"""Limits and bad input: only the client that sends it notices."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SECONDS, SEED_SERVICE, Server, read_to_end, read_until, wait_for, write_service
+from tests.live.checks import memory, still_serves
+from tests.live.clients import ACCEPT_OFFER, telnet
+
+FLOOD = """
+    def cmd_flood(self):
+        while True:
+            yield "x" * 10_000
+
+    def cmd_escape(self): return "\\x1b[2J\\x07\\u202e"
+"""
+
+
+@pytest.fixture
+def hostile(start: Callable[..., Server], tmp_path: Path) -> Server:
+    directory = tmp_path / "services"
+    write_service(directory, SEED_SERVICE + FLOOD)
+    return start("--services", directory)
+
+
+def test_random_bytes_split_anywhere_end_nothing_but_their_session(hostile: Server) -> None:
+    chance = random.Random(20261123)
+    with telnet(hostile) as neighbour:
+        for _ in range(150):
+            with hostile.connect() as connection, contextlib.suppress(ConnectionError):
+                if chance.random() < 0.5:
+                    connection.sendall(ACCEPT_OFFER)
+                for _ in range(chance.randrange(1, 8)):
+                    piece = chance.randbytes(chance.randrange(1, 300))
+                    connection.sendall(piece.replace(b"kill", b"till").replace(b"restart", b"restore"))
+        neighbour.sendall(b"hostname\r")
+        assert b"mycomputerhostname" in read_until(neighbour, b"-\r\n>")
+    still_serves(hostile)
+
+
+def test_a_line_without_end_is_one_error_and_a_close(hostile: Server) -> None:
+    answer = hostile.ask_bytes(b"x" * (64 * 1024 + 1))
+    assert answer == b"*** a line of more than 65536 bytes; a command is shorter\n"
+    assert hostile.ask_bytes(b"hostname " + b"x" * 1000).startswith(b"*** hostname: too many arguments")
+
+
+def test_a_typed_line_past_its_limit_rings_and_stays(hostile: Server) -> None:
+    with telnet(hostile) as connection:
+        connection.sendall(b"x" * 5000)
+        read_until(connection, b"\a")
+        connection.sendall(b"\x15hostname\r")
+        assert b"mycomputerhostname" in read_until(connection, b"-\r\n>")
+
+
+def test_endless_subnegotiations_take_no_memory(hostile: Server) -> None:
+    with telnet(hostile) as connection:
+        before = memory(hostile)
+        connection.sendall(b"\xff\xfa\x18" + b"\xff\xff" * 4_000_000)
+        connection.sendall(b"\xff\xf0hostname\r")
+        assert b"mycomputerhostname" in read_until(connection, b"-\r\n>")
+        assert memory(hostile) - before < 4_000_000
+
+
+def test_a_flood_of_options_is_refused_once_each(hostile: Server) -> None:
+    with telnet(hostile) as connection:
+        connection.sendall(b"\xff\xfd\x63\xff\xfe\x63" * 50_000)
+        connection.sendall(b"hostname\r")
+        assert read_until(connection, b"-\r\n>").count(b"\xff\xfc\x63") == 1
+
+
+def test_a_client_that_does_not_read_holds_its_command_back_and_nobody_else(hostile: Server) -> None:
+    with hostile.connect() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        before = memory(hostile)
+        lazy.sendall(b"systemstatus flood\n")
+        for _ in range(20):
+            still_serves(hostile)
+        assert memory(hostile) - before < 16_000_000
+        assert len(read_until(lazy, b"\n")) > 1000
+
+
+def test_pages_nobody_reads_are_bounded(hostile: Server) -> None:
+    with hostile.connect() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        lazy.settimeout(1)
+        before = memory(hostile)
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            for _ in range(200):
+                lazy.sendall(b"help\n" * 10_000)
+        assert memory(hostile) - before < 16_000_000
+        still_serves(hostile)
+
+
+def test_silent_connections_give_way_and_those_in_use_do_not(start: Callable[..., Server], services: Path) -> None:
+    server = start("--services", services, "--max-sessions", "20")
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(server.connect()) for _ in range(40)]
+        assert server.ask("hostname") == "mycomputerhostname\n"
+        assert silent[0].recv(1000)[:1] in (b"", b"\xff")
+        assert silent[0].recv(1000)[:1] in (b"", b"*")
+        used = [stack.enter_context(server.connect()) for _ in range(20)]
+        for connection in used:
+            connection.sendall(ACCEPT_OFFER)
+            read_until(connection, b"\r\n>")
+        newcomer = stack.enter_context(server.connect())
+        assert read_to_end(newcomer) == b"*** too many sessions, all of them in use; try again later\n"
+        used[0].sendall(b"quit\r")
+        read_to_end(used[0])
+        used[0].close()
+        assert server.ask("hostname") == "mycomputerhostname\n"
+
+
+def test_a_thousand_silent_connections_leave_others_served(hostile: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(1100):
+            stack.enter_context(hostile.connect())
+        still_serves(hostile)
+
+
+def test_descriptors_are_raised_and_some_are_kept_in_reserve(services: Path, start: Callable[..., Server]) -> None:
+    server = start("--services", services, "--max-sessions", "100000000")
+    server.wait_for_log(r"max_sessions is 100000000; the limit on open files allows \d+ here")
+    limits = Path(f"/proc/{server.process.pid}/limits").read_text()
+    soft, hard = limits.partition("Max open files")[2].split()[:2]
+    assert soft == hard
+
+
+def test_control_characters_are_escaped_for_a_terminal_and_raw_for_a_script(hostile: Server) -> None:
+    assert hostile.ask_bytes(b"systemstatus escape") == "\x1b[2J\x07\u202e\n".encode()
+    with telnet(hostile) as connection:
+        connection.sendall(b"systemstatus escape\r")
+        assert b"\\x1b[2J\\x07\\u202e\r\n" in read_until(connection, b"-\r\n>")
+
+
+def test_a_reset_in_the_middle_of_output_is_nobodys_trouble(hostile: Server) -> None:
+    for _ in range(20):
+        with hostile.connect() as connection:
+            connection.sendall(b"systemstatus flood\n")
+            connection.recv(100)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    still_serves(hostile)
+
+
+def test_many_lines_in_one_piece_are_all_answered(hostile: Server) -> None:
+    assert hostile.ask("hostname\n" * 5000) == "mycomputerhostname\n" * 5000
+
+
+def test_idle_scripts_are_closed_and_memory_stays(hostile: Server) -> None:
+    with hostile.connect() as connection:
+        connection.settimeout(SECONDS)
+        connection.sendall(b"hostname\n")
+        assert read_to_end(connection) == b"mycomputerhostname\n"
+    for _ in range(200):
+        hostile.ask("hostname")
+    before = memory(hostile)
+    for _ in range(500):
+        hostile.ask("hostname")
+    assert memory(hostile) - before < 2_000_000
+    wait_for(lambda: len(list(Path(f"/proc/{hostile.process.pid}/fd").iterdir())) < 30, "descriptors to be closed")
+
+
+def test_a_flood_in_one_line_leaves_others_their_turns(hostile: Server) -> None:
+    with hostile.connect() as connection:
+        connection.sendall(b";help -s" * 8000 + b"\n")
+        assert hostile.ask("hostname") == "mycomputerhostname\n"
+        assert connection.recv(10).startswith(b"TOP:")

@@ -1,0 +1,207 @@
+"""Starting and stopping services, one or all, and what holds afterwards."""
+
+from __future__ import annotations
+
+import re
+import resource
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import (
+    SEED_SERVICE,
+    Server,
+    alive,
+    is_in,
+    read_until,
+    wait_for,
+    write_service,
+)
+from tests.live.samples import SERVICES, SLEEPER, SLOW_STOP
+
+
+def test_a_service_is_given_its_options_and_its_name(kept: Callable[..., Server]) -> None:
+    server = kept("[services.steady]\noptions = { greeting = 'good day' }", steady=SERVICES)
+    assert server.ask("steady greeting") == "good day from steady\n"
+
+
+def test_services_of_one_host_share_a_process(kept: Callable[..., Server]) -> None:
+    lone = SERVICES.replace("Steady", "Lone").replace("Neighbour", "Guest")
+    server = kept("[services.steady]\nhost = 'shared'\n[services.lone]\nhost = 'shared'", steady=SERVICES, lone=lone)
+    pids = {name: server.ask(f"{name} pid") for name in ("steady", "lone", "neighbour", "guest")}
+    assert server.ask("status").count("MiB shared") == 2
+    assert pids["steady"] == pids["lone"]
+    assert len(set(pids.values())) == 3
+
+
+STUBBORN = """
+import os, signal, subprocess, time
+from smanager import SService
+
+
+class Stubborn(SService):
+    stop_timeout = 0.3
+    def start(self):
+        script = "trap '' TERM; echo up; while :; do sleep 1; done"
+        self.child = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
+        self.child.stdout.readline()
+    def cmd_child(self): return self.child.pid
+    def stop(self): time.sleep(3600)
+"""
+
+
+def test_one_of_two_in_a_process_is_stopped_and_the_other_goes_on(kept: Callable[..., Server]) -> None:
+    server = kept(steady=SERVICES)
+    pid = server.ask("neighbour pid")
+    assert re.fullmatch(r"steady: stopped \(by 127\.0\.0\.1:\d+\)\n", server.ask("stop steady"))
+    assert re.fullmatch(r"\*\*\* steady pid: steady is stopped \(by 127\.0\.0\.1:\d+\)\n", server.ask("steady pid"))
+    assert server.ask("neighbour pid") == pid
+    assert server.ask("start steady") == "steady: running\n"
+    assert server.ask("steady pid") == pid
+
+
+def test_a_stop_that_hangs_ends_in_a_kill_of_the_whole_group(kept: Callable[..., Server]) -> None:
+    server = kept(stubborn=STUBBORN)
+    child, host = int(server.ask("stubborn child")), server.children()[0]
+    assert server.ask("stop stubborn").startswith("stubborn: stopped")
+    assert not alive(child)
+    assert not alive(host)
+
+
+def test_the_last_word_on_a_service_counts(kept: Callable[..., Server]) -> None:
+    server = kept(SLOW_STOP)
+    is_in(server, "slow", "running")
+    with server.connect() as connection:
+        connection.sendall(b"restart slow\n")
+        is_in(server, "slow", "stopping")
+        assert server.ask("stop slow").startswith("slow: stopped")
+        assert b"*** restart: not everything is running" in read_until(connection, b"why\n")
+        is_in(server, "slow", "stopped")
+        server.ask("start slow")
+    with server.connect() as connection:
+        connection.sendall(b"stop slow\n")
+        is_in(server, "slow", "stopping")
+        assert server.ask("start slow") == "slow: running\n"
+
+
+def test_what_is_stopped_stays_stopped_over_a_restart_of_the_manager(kept: Callable[..., Server]) -> None:
+    server = kept(steady=SERVICES)
+    server.ask("stop steady")
+    server.stop()
+    server = kept()
+    assert re.search(
+        r"^neighbour +running\nsteady +stopped \(by a user, earlier\)$", server.ask("services"), re.MULTILINE
+    )
+    assert server.ask("restart").splitlines() == ["neighbour: running"]
+    server.ask("start steady")
+    server.stop()
+    assert re.search(r"^steady +running$", kept().ask("services"), re.MULTILINE)
+
+
+def test_a_second_manager_on_the_same_state_is_refused_in_one_line(kept: Callable[..., Server]) -> None:
+    server = kept(steady=SERVICES)
+    second = subprocess.run(
+        [*server.command[:2], "--port", "0", "--services", "services", "--state-dir", "state"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert second.stderr.splitlines()[-1].startswith(
+        f"smanager: the state directory state is in use by another manager, process {server.process.pid}; "
+    )
+
+
+def test_a_service_whose_failure_ends_the_manager_does(kept: Callable[..., Server]) -> None:
+    server = kept('exit_on = ["bad"]\n[services.bad]\nprogram = ["sh", "-c", "sleep 0.5; exit 3"]\nrestart = "never"')
+    assert server.process.wait(20) == 1
+    assert "bad: exit status 3; restart is 'never'" in server.log
+
+
+def test_a_command_that_never_returns_is_left_and_the_service_can_be_restarted(kept: Callable[..., Server]) -> None:
+    server = kept(systemstatus=SEED_SERVICE + "\n    def cmd_stuck(self):\n        import time; time.sleep(3600)\n")
+    with server.connect() as connection:
+        connection.sendall(b"systemstatus stuck\n")
+        assert server.ask("hostname") == "mycomputerhostname\n"
+        assert server.ask("restart systemstatus") == "systemstatus: running\n"
+        assert connection.recv(1000) == b"*** systemstatus stuck: stopped while it ran\n"
+
+
+def test_restarting_one_service_leaves_the_others_alone(server: Server, services: Path) -> None:
+    write_service(
+        services,
+        "import os\nfrom smanager import SService\nclass Other(SService):\n    def cmd_pid(self): return os.getpid()",
+        "other.py",
+    )
+    server.ask("restart")
+    pid = server.ask("other pid")
+    assert server.ask("restart systemstatus") == "systemstatus: running\n"
+    assert server.ask("other pid") == pid
+    assert server.ask("restart nobody") == "*** no service is called nobody; there are: other, systemstatus\n"
+
+
+SLOW = """
+import time
+from smanager import SService
+
+
+class Slow(SService):
+    def stop(self): time.sleep(3600)
+"""
+
+
+HOSTILE = """
+from smanager import SService
+
+
+class Hostile(SService):
+    def cmd_ok(self): return "ok"
+"""
+
+
+@pytest.fixture
+def hostile(start: Callable[..., Server], services: Path) -> Server:
+    write_service(services, HOSTILE, "hostile.py")
+    return start("--services", services)
+
+
+def test_a_service_that_stops_slowly_keeps_no_other_from_its_restart(hostile: Server, services: Path) -> None:
+    write_service(services, SLOW, "slow.py")
+    hostile.ask("restart")
+    with hostile.connect() as connection:
+        connection.sendall(b"restart\n")
+        wait_for(lambda: re.search("slow +stopping", hostile.ask("services")), "the stop to begin")
+        wait_for(lambda: hostile.ask("hostname") == "mycomputerhostname\n", "the others to be back")
+        assert re.search("slow +stopping", hostile.ask("services"))
+
+
+CYCLES = 10_000
+WARM_UP = 100
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_starts_and_stops_grow_nothing(kept: Callable[..., Server]) -> None:
+    server = kept(SLEEPER + SLEEPER.replace("sleeper", "other"))  # the other one keeps the host
+    is_in(server, "other", "running")
+
+    def cycle(count: int) -> tuple[int, int]:
+        """After so many starts and stops the memory of manager and host, and their descriptors."""
+        with server.connect() as connection:
+            answers = connection.makefile("rb")
+            for _ in range(count):
+                connection.sendall(b"stop sleeper\nstart sleeper\n")
+                assert answers.readline().startswith(b"sleeper: stopped")
+                assert answers.readline() == b"sleeper: running\n"
+        processes = [server.process.pid, *server.children()]
+        pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in processes]
+        descriptors = [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in processes]
+        return sum(pages) * resource.getpagesize(), sum(descriptors)
+
+    memory, descriptors = cycle(WARM_UP)
+    later_memory, later_descriptors = cycle(CYCLES)
+    assert later_memory - memory < 3_000_000
+    assert later_descriptors - descriptors <= 2

@@ -1,0 +1,38 @@
+"""Output that a client has stopped reading."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+import pytest
+
+from smanager.server import stall
+from smanager.server.stall import StallWatch
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_who_reads_slowly_is_not_given_up(monkeypatch: pytest.MonkeyPatch, reads: bool) -> None:
+    monkeypatch.setattr(stall, "STALL_SECONDS", 0.4)
+
+    async def converse() -> bool:
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+        given_up = asyncio.Event()
+        sent = 4_000_000
+        transport.write(b"x" * sent)
+        watch = StallWatch(transport, lambda: sent, given_up.set)
+        watch.begin()
+        for _ in range(60):
+            if reads:
+                theirs.recv(50_000)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(given_up.wait(), 0.02)
+        watch.end()
+        transport.abort()
+        theirs.close()
+        return given_up.is_set()
+
+    assert asyncio.run(converse()) is not reads

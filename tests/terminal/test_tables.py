@@ -1,0 +1,53 @@
+"""Results as pages: tables that are fitted into a window."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smanager.terminal.tables import fitted, page
+
+
+def test_a_table_is_fitted_by_the_columns_that_a_terminal_gives_to_each_character() -> None:
+    rows = [{"name": "日本語のディスク", "free": 5}, {"name": "a\tb\x1b[m", "free": 12}]
+    assert page(rows, 80) == ("name              free\n日本語のディスク     5\na b\\x1b[m           12\n")
+    assert page(rows, 20) == ("name            free\n日本語のディ…      5\na b\\x1b[m         12\n")
+    assert page({"日本": 1, "b": 2}, 80) == "日本  1\nb     2\n"
+
+
+def test_a_table_is_fitted_into_the_window_and_numbers_stand_to_the_right() -> None:
+    rows = [{"name": "/", "free": 5}, {"name": "/home with a name that is long", "free": 1200}]
+    assert page(rows, 80) == (
+        "name                            free\n"
+        "/                                  5\n"
+        "/home with a name that is long  1200\n"
+    )
+    assert page(rows, 20) == "name            free\n/                  5\n/home with a …  1200\n"
+    assert page([{"a": "x" * 9, "b": "x" * 8, "c": "x"}], 15) == "a      b      c\nxxxx…  xxxx…  x\n"
+    assert page([{"a": 1}, {"b": None}], 0) == "a\tb\n1\t\n\t\n"
+    assert page([{"a": "x\ty\nz", "b": [1]}], 0) == "a\tb\nx y z\t[1]\n"
+
+
+def test_columns_that_have_no_room_in_the_window_are_left_out_and_marked() -> None:
+    row = {f"column{number}": "x" * 9 for number in range(40)}
+    assert page([row], 20) == "col…  col…  colu…  …\nxxx…  xxx…  xxxx…  …\n"
+    assert all(len(line) <= 80 and line.endswith("  …") for line in page([row], 80).splitlines())
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(10, 100))
+def test_a_table_takes_the_window_and_no_more(widths: list[int], columns: int) -> None:
+    found = fitted(widths, columns)
+    gaps, mark = 2 * (len(found) - 1), 3 * (len(found) < len(widths))
+    assert sum(found) + gaps + mark <= columns
+    whole = found == widths[: len(found)]
+    assert whole or sum(found) + gaps + mark == columns
+    cut = [width for width, wanted in zip(found, widths, strict=False) if width < wanted]
+    assert not cut or (min(cut) >= 4 and max(found) - min(cut) <= 1)
+
+
+def test_long_texts_take_no_long_time_to_fit() -> None:
+    began = monotonic()
+    page([{f"{number}": "日" * 50_000 for number in range(40)}], 100)
+    assert monotonic() - began < 0.5
