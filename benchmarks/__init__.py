@@ -1,6 +1,6 @@
-"""SManager's speed, beside bare servers and beside supervisord in the same run."""
+"""Measures SManager's speed, beside bare servers and supervisord in the same run."""
 
 import os
 
-# Where it is set, all modules are compiled anew at each start, which takes time and memory that no user's does.
+# With this set, Python recompiles all modules at each start, which costs time and memory that users do not pay.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -1,7 +1,7 @@
-"""How fast commands are called: `python3 benchmarks/calls.py` prints a table, in about a minute.
+"""Measures how fast commands are called: `python3 benchmarks/calls.py` prints a table, in about a minute.
 
-Programs' calls over JSON-RPC beside the text command, and one caller's round trips beside rpyc's and supervisord's
-XML-RPC, which are installed from PyPI into an environment of their own at the first run.
+It compares calls over JSON-RPC with the same text command, and one caller's round trips with those of rpyc and of
+supervisord's XML-RPC. The first run installs both from PyPI into a separate environment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import xmlrpc.client
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, only its own directory is there
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a script's path has only its own directory
 
 from benchmarks import procfs, report, servers
 from benchmarks.load import Generator, Load, conversations
@@ -32,7 +32,7 @@ from smanager.commands.signatures import describe
 from smanager.service import SService
 
 TEXT, RPYC, SUPERVISORD = "text command", "rpyc", "supervisord"
-ANONYMOUS, UNWRITTEN = "anonymous", "without a journal"
+ANONYMOUS, WITHOUT_AUDIT = "anonymous", "without audit"
 RPYC_PACKAGE = "rpyc==6.0.2"
 ROUNDS = 5
 SECONDS = 2.0
@@ -78,7 +78,7 @@ class Typed(SService):
 
 
 def programs_and_people() -> list[Row]:
-    """A call over JSON-RPC, and the same command as a line, on 32 connections in turns."""
+    """A call over JSON-RPC and the same command as a line, in turns, on 32 connections each."""
     rates: dict[str, list[float]] = {SMANAGER: [], TEXT: []}
     with Generator() as generator, running(servers.SMANAGER) as server:
         contenders = {SMANAGER: PING, TEXT: b"calls ping\n"}
@@ -91,14 +91,18 @@ def programs_and_people() -> list[Row]:
 
 
 def authenticated() -> list[Row]:
-    """A command of a caller who has logged in, and of one who need not, both of them written to the journal."""
-    costs: dict[str, list[float]] = {SMANAGER: [], ANONYMOUS: [], UNWRITTEN: []}
+    """A command of a caller who has logged in, of an anonymous caller, and of one without an audit journal."""
+    costs: dict[str, list[float]] = {SMANAGER: [], ANONYMOUS: [], WITHOUT_AUDIT: []}
     with workplace() as directory, Generator() as generator, contextlib.ExitStack() as stack:
         with UsersFile(directory / "users.json").changed() as users:
             users["bench"] = User("bench", ("operate",), token=Token(hash_token("smt_bench")))
-        first = {SMANAGER: b"auth smt_bench\n", ANONYMOUS: b"", UNWRITTEN: b""}
+        logins = {SMANAGER: b"auth smt_bench\n", ANONYMOUS: b"", WITHOUT_AUDIT: b""}
         loads = {}
-        for name, login, audit in ((SMANAGER, "required", "on"), (ANONYMOUS, "none", "on"), (UNWRITTEN, "none", "off")):
+        for name, login, audit in (
+            (SMANAGER, "required", "on"),
+            (ANONYMOUS, "none", "on"),
+            (WITHOUT_AUDIT, "none", "off"),
+        ):
             configuration = directory / f"{login}-{audit}.toml"
             configuration.write_text(
                 f'users_file = "users.json"\naudit = "{audit}"\naudit_file = "{login}.jsonl"\n'
@@ -106,16 +110,16 @@ def authenticated() -> list[Row]:
             )
             services = ["--config", str(configuration), *servers.SMANAGER[servers.SMANAGER.index("--services") :]]
             server = stack.enter_context(running([*servers.SMANAGER[:2], *services]))
-            reply = ask(server.address, first[name] + b"calls ping\n")
-            loads[name] = Load(server.address, b"calls ping\n", reply, 32, first[name])
+            reply = ask(server.address, logins[name] + b"calls ping\n")
+            loads[name] = Load(server.address, b"calls ping\n", reply, 32, logins[name])
         for _ in range(ROUNDS):
             for name, load in loads.items():
                 costs[name].append(1e6 / generator.run(conversations, load, SECONDS).rate)
-    return [Row("a command of who has logged in, on 32 connections, µs", costs, Target("≤", 1.2, ANONYMOUS))]
+    return [Row("a command of a caller who has logged in, on 32 connections, µs", costs, Target("≤", 1.2, ANONYMOUS))]
 
 
 def round_trips() -> list[Row]:
-    """One caller after another's answer, on one connection."""
+    """One caller on one connection, who sends each request after the previous answer."""
     rates: dict[str, list[float]] = {SMANAGER: [], RPYC: [], SUPERVISORD: []}
     with running(servers.SMANAGER) as server, rpyc() as rpyc_rate, xml_rpc() as state:
         for _ in range(ROUNDS):
@@ -124,7 +128,7 @@ def round_trips() -> list[Row]:
 
                 def call(connection: socket.socket = connection, answers: object = answers) -> None:
                     connection.sendall(PING)
-                    answers.readline()  # type: ignore[attr-defined]  # bound early, for the loop
+                    answers.readline()  # type: ignore[attr-defined]  # bound early, because of the loop
 
                 rates[SMANAGER].append(per_second(call))
             rates[RPYC].append(rpyc_rate())
@@ -177,13 +181,13 @@ def xml_rpc() -> Iterator[Callable[[], object]]:
 
 
 def streaming() -> list[Row]:
-    """Many results of one command, to one reader; the memory of the manager and its hosts grows by this much."""
+    """Many results of one command to one reader, and the growth in memory of the manager and its hosts."""
     rates, grown = [], []
     with running(servers.SMANAGER) as server:
         ask(server.address, b"calls stream 1000\n")
         for _ in range(ROUNDS):
-            own = procfs.family(server.pid)
-            before = sum(map(procfs.resident_bytes, own))
+            processes = procfs.family(server.pid)
+            before = sum(map(procfs.resident_bytes, processes))
             began, count = time.perf_counter(), 0
             with socket.create_connection(server.address) as connection:
                 connection.sendall(f"calls stream {LINES}\n".encode())
@@ -191,17 +195,17 @@ def streaming() -> list[Row]:
                 while data := connection.recv(65536):
                     count += data.count(b"\n")
             if count != LINES:
-                raise BenchmarkError(f"{count} lines came, and {LINES} were sent")
+                raise BenchmarkError(f"{count} of {LINES} lines arrived")
             rates.append(LINES / (time.perf_counter() - began))
-            grown.append((sum(map(procfs.resident_bytes, own)) - before) / 1e6)
+            grown.append((sum(map(procfs.resident_bytes, processes)) - before) / 1e6)
     return [
         Row(f"{LINES:,} results of one command to one reader, lines/s", {SMANAGER: rates}, Target("≥", 50_000)),
-        Row("– by which all its processes grow, MB", {SMANAGER: grown}),
+        Row("– growth of all its processes, MB", {SMANAGER: grown}),
     ]
 
 
 def cancelling() -> list[Row]:
-    """Ctrl-C at a telnet prompt, on a plain command that prints nothing, until the next prompt."""
+    """From Ctrl-C on a plain command that prints nothing to the next telnet prompt."""
     waits = []
     with running(servers.SMANAGER) as server, socket.create_connection(server.address) as connection:
         connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
@@ -224,7 +228,7 @@ def read_until(connection: socket.socket, end: bytes) -> None:
 
 
 def binding() -> list[Row]:
-    """What it takes to check three typed words."""
+    """The time to check three typed arguments."""
     binding = Binding(describe(Typed, "cmd_typed"))
     timer = timeit.Timer(lambda: binding.bind("typed", ["5", "0.5", "yes"]))
     figures = [1e6 * seconds / 10_000 for seconds in timer.repeat(ROUNDS, 10_000)]
@@ -234,7 +238,7 @@ def binding() -> list[Row]:
 def main() -> int:
     return report.print_table(
         (programs_and_people, authenticated, round_trips, streaming, cancelling, binding),
-        (SMANAGER, TEXT, RPYC, SUPERVISORD, ANONYMOUS, UNWRITTEN),
+        (SMANAGER, TEXT, RPYC, SUPERVISORD, ANONYMOUS, WITHOUT_AUDIT),
     )
 
 

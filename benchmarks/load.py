@@ -1,7 +1,7 @@
-"""The load generator: closed-loop clients in processes of their own, so that they share no interpreter.
+"""The load generator: closed-loop clients in separate processes, so that they do not share an interpreter.
 
-A client sends a request, waits for the whole reply, checks it, and sends again. As little as possible
-happens between two system calls: the generator must cost less than the server that it measures.
+A client sends a request, waits for the whole reply, checks it, and sends again. It does as little as possible
+between two system calls: the generator must cost less than the server that it measures.
 """
 
 from __future__ import annotations
@@ -25,38 +25,37 @@ if TYPE_CHECKING:
 
     from benchmarks.servers import Address
 
-WORKERS = 2  # one cannot keep an event loop busy while it shares a core with it
-LEAD = 0.4  # seconds of load before the measured ones: all clients are connected and the server is warm
-GRACE = 20.0  # seconds after the measured ones for the workers to hand in what they saw
-CONNECT_DEADLINE = 5.0  # seconds; a lost SYN is sent again after one
-CHUNK = 65536  # bytes read at once: any reply measured here is shorter
+WORKERS = 2  # one cannot keep an event loop busy while both share a core
+LEAD = 0.4  # seconds of load before measuring: until all clients are connected and the server is warm
+GRACE = 20.0  # seconds after measuring for the workers to hand in their figures
+CONNECT_DEADLINE = 5.0  # seconds; a lost SYN is resent after one
+CHUNK = 65536  # bytes per read: every reply measured here is shorter
 
-clock = time.perf_counter  # on Linux one clock for all processes, so that workers can share a begin and an end
+clock = time.perf_counter  # on Linux one clock for all processes, so workers can share a begin and an end
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Load:
-    """What to ask of whom: `clients` at once send `request` and expect `reply`, byte for byte."""
+    """What to ask which server: `clients` at once send `request` and expect `reply`, byte for byte."""
 
     address: Address
     request: bytes
     reply: bytes
     clients: int
-    first: bytes = b""
-    """What a client sends once, before its first request, and is not answered: a login."""
+    login: bytes = b""
+    """What a client sends once, before its first request, without an answer."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Round:
-    """What came of one measured time: replies per second, and the 99th percentile of waiting for one, in
-    seconds."""
+    """The figures of one measurement: replies per second, and the 99th percentile of the wait for one, in seconds."""
 
     rate: float
     p99: float
 
 
 class Client:
-    """One connection and what it has received of the reply it waits for."""
+    """One connection, and the part of the expected reply that it has received."""
 
     __slots__ = ("received", "sent_at", "socket")
 
@@ -65,13 +64,13 @@ class Client:
         self.socket = socket.socket()
         self.socket.settimeout(CONNECT_DEADLINE)
         self.socket.connect(load.address)
-        self.socket.settimeout(None)  # from here on epoll does the waiting
-        self.socket.send(load.first + load.request)  # at once: a server may take silence for a person
+        self.socket.settimeout(None)  # from here on epoll waits
+        self.socket.send(load.login + load.request)  # at once: the server may take a silent client for a person
         self.received = b""
 
 
 def conversations(load: Load, begin: float, end: float) -> array[float]:
-    """Clients that stay connected and ask again and again; the seconds that each reply took."""
+    """Clients that stay connected and repeat their request; return the seconds that each reply took."""
     latencies = array("d")
     clients = {}
     with select.epoll() as poller:
@@ -100,8 +99,10 @@ def conversations(load: Load, begin: float, end: float) -> array[float]:
 
 
 def one_shots(load: Load, begin: float, end: float) -> array[float]:
-    """Clients like `echo … | nc -N`: connect, ask, say that this is all, read to the end; the seconds that
-    each took, connecting and closing included."""
+    """Clients like `echo … | nc -N`: connect, send, half-close, read to the end.
+
+    Returns the seconds that each took, including connecting and closing.
+    """
     latencies = array("d")
     clients = {}
     with select.epoll() as poller:
@@ -146,21 +147,21 @@ def require_part_of_reply(load: Load, client: Client, chunk: bytes) -> None:
 
 
 class Generator:
-    """The worker processes; make it before anything that starts a thread, since it forks them."""
+    """The worker processes, which it forks: create it before any thread starts."""
 
     def __init__(self) -> None:
         self._pool = concurrent.futures.ProcessPoolExecutor(
             WORKERS,
             multiprocessing.get_context("fork"),
-            initializer=signal.signal,  # Ctrl-C is for the process that prints the table
+            initializer=signal.signal,  # Ctrl-C concerns the process that prints the table
             initargs=(signal.SIGINT, signal.SIG_IGN),
         )
         self._pool.submit(int).result()  # the first task forks all workers
 
     def run(self, drive: Callable[[Load, float, float], array[float]], load: Load, seconds: float) -> Round:
-        """Drive the load, `conversations` or `one_shots`, for `seconds` from all workers.
+        """Drive the load, by `conversations` or `one_shots`, for `seconds` from all workers.
 
-        Raises `BenchmarkError` where a reply is not the expected one, or where none came.
+        Raises BenchmarkError if a reply is not the expected one, or if none comes.
         """
         share = dataclasses.replace(load, clients=load.clients // WORKERS)
         begin = clock() + LEAD

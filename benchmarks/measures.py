@@ -1,4 +1,4 @@
-"""What is measured, one function a measure: each starts the servers it needs and returns rows of the table."""
+"""The measures, one function each: it starts the servers that it needs and returns rows of the table."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ BUILT_IN = b"help -s\n"  # three short lines, made by the manager itself
 SERVICE = b"bench ping\n"  # goes through the service's host and back
 TRIVIAL = b"ping\n"  # what the references answer
 
-SPARE_DESCRIPTORS = 100  # of this process beside its idle sessions: pipes, epoll, the interpreter's own
-SPARE_SESSIONS = 1000  # of the manager beside the idle ones: none of them may have to give way
-LOUNGERS = 100  # telnet sessions that sit there while the manager should be idle: a timer in each would show
+SPARE_DESCRIPTORS = 100  # of this process, besides idle sessions: pipes, epoll, the interpreter's own
+SPARE_SESSIONS = 1000  # of the manager, besides the idle ones, so that none of these is closed to make room
+IDLE_SESSIONS = 100  # open while the manager should be idle: a timer in each would show
 KILOBYTE = 1000
 
 WAITS = "– its 99th percentile, ms"
@@ -37,8 +37,8 @@ Figures = dict[str, list[float]]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """How much to measure: `rounds` of `seconds` for each server under load, idle `sessions`, program
-    `starts`, and how long to watch the manager do nothing."""
+    """How much to measure: `rounds` of `seconds` for each server under load, idle `sessions`, program `starts`, and
+    how long to watch the idle manager."""
 
     rounds: int
     seconds: float
@@ -81,10 +81,10 @@ def scripts(plan: Plan) -> list[Row]:
 def under_load(
     plan: Plan, drive: Callable[[Load, float, float], array[float]], clients: int, request: bytes
 ) -> tuple[Figures, Figures, Figures]:
-    """SManager with this request and the references with their trivial one, a round each in turn.
+    """Load SManager with this request and the references with their trivial one, in turns of one round each.
 
-    For each server: replies per second, 99th percentile in ms, and the CPU of its processes in percent of a
-    core. A server of one thread that stands near 100 % was the limit itself, not the load generator.
+    Returns for each server: replies per second, the 99th percentile in ms, and its processes' CPU in percent of a
+    core. Near 100 %, a single-threaded server was itself the limit, not the load generator.
     """
     rates: Figures = {SMANAGER: [], ASYNCIO: [], THREADS: []}
     waits: Figures = {SMANAGER: [], ASYNCIO: [], THREADS: []}
@@ -115,15 +115,15 @@ def under_load(
 
 
 def reply_of(server: Server, request: bytes) -> bytes:
-    """The one reply that this server gives to this request; an error is none to be measured."""
+    """The server's reply to a request. Raises BenchmarkError if it is an error."""
     reply = ask(server.address, request)
     if not reply.endswith(b"\n") or reply.startswith(b"***"):
-        raise BenchmarkError(f"{request!r} was answered with {reply[:80]!r}")
+        raise BenchmarkError(f"the reply to {request!r} is {reply[:80]!r}")
     return reply
 
 
 def memory(plan: Plan) -> list[Row]:
-    """A manager for each kind of session: what one has given back to the allocator must not serve the other."""
+    """Memory per idle session, with a new manager for each kind: memory freed by one must not serve the other."""
     rows = []
     for kind, answer in (("in line mode", SILENCE), ("telnet", TELNET)):
         figures = {SMANAGER: [memory_per_session(plan.sessions, answer) / KILOBYTE]}
@@ -132,11 +132,11 @@ def memory(plan: Plan) -> list[Row]:
 
 
 def memory_per_session(count: int, answer: bytes) -> float:
-    """By how many bytes the manager grows with each of `count` sessions that give this answer to its offer."""
+    """The bytes by which the manager grows per session, over `count` sessions that answer its offer like this."""
     allow_descriptors(count + SPARE_DESCRIPTORS)
     command = [*servers.SMANAGER, "--max-sessions", str(count + SPARE_SESSIONS)]
     with running(command) as server, IdleSessions(server.address, answer) as sessions:
-        sessions.open(1)  # what the first session loads is not the price of a session
+        sessions.open(1)  # the first session also loads modules
         before = procfs.resident_bytes(server.pid)
         sessions.open(count)
         return (procfs.resident_bytes(server.pid) - before) / count
@@ -145,7 +145,7 @@ def memory_per_session(count: int, answer: bytes) -> float:
 def allow_descriptors(count: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < count:
-        raise BenchmarkError(f"{count:,} open files are needed, {hard:,} allowed: raise the limit (ulimit -Hn)")
+        raise BenchmarkError(f"the limit of open files is {hard:,}; should be at least {count:,} (ulimit -Hn)")
     if soft != resource.RLIM_INFINITY and soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
@@ -168,8 +168,8 @@ def startup(plan: Plan) -> list[Row]:
 
 def idling(plan: Plan) -> list[Row]:
     with running(servers.SMANAGER) as server, IdleSessions(server.address, TELNET) as sessions:
-        reply_of(server, SERVICE)  # idle after work: the host's thread that did it may end now, one switch
-        sessions.open(LOUNGERS)
+        reply_of(server, SERVICE)  # idle after work: the worker thread may still end, which costs one switch
+        sessions.open(IDLE_SESSIONS)
         processes = procfs.family(server.pid)
         used, switched = procfs.cpu_seconds(processes), procfs.context_switches(processes)
         time.sleep(plan.idle_seconds)
@@ -177,7 +177,7 @@ def idling(plan: Plan) -> list[Row]:
         switched = procfs.context_switches(processes) - switched
     return [
         Row(
-            f"idle for {plan.idle_seconds:g} s with {LOUNGERS} telnet sessions: CPU of all its processes, %",
+            f"idle for {plan.idle_seconds:g} s with {IDLE_SESSIONS} telnet sessions: CPU of all its processes, %",
             {SMANAGER: [100 * used / plan.idle_seconds]},
             Target("≤", 0),
         ),

@@ -1,4 +1,4 @@
-"""What the kernel says of a process and its children (Linux: /proc)."""
+"""The kernel's figures about a process and its children, from /proc (Linux only)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
-# Fields of /proc/PID/stat after the name in parentheses, which may hold spaces (proc(5) counts from 1).
+# Fields of /proc/PID/stat after the name in parentheses, which may contain spaces (proc(5) counts from 1).
 PARENT, USER_TICKS, SYSTEM_TICKS = 4 - 3, 14 - 3, 15 - 3
 
 
@@ -17,26 +17,26 @@ def _stat(pid: int) -> list[str]:
 
 
 def family(pid: int) -> list[int]:
-    """The process and all that descend from it, parents first."""
+    """The process and all its descendants, parents first."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             parents[int(entry.name)] = int(_stat(int(entry.name))[PARENT])
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while the list was read
+            continue  # the process has ended meanwhile
     members = [pid]
-    for member in members:  # grows while it is walked
+    for member in members:  # the list grows meanwhile
         members += [child for child, parent in parents.items() if parent == member]
     return members
 
 
 def resident_bytes(pid: int) -> int:
-    """The process's own memory in RAM, without its children's."""
+    """The resident memory of one process, without its children."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_SIZE
 
 
 def footprint_bytes(pids: list[int]) -> int:
-    """The memory in RAM that processes of one program take together: what they share is counted once."""
+    """The resident memory of one program's processes together; memory that they share counts once."""
     private, shared = 0, [0]
     for pid in pids:
         fields = [line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]]
@@ -47,12 +47,12 @@ def footprint_bytes(pids: list[int]) -> int:
 
 
 def cpu_seconds(pids: list[int]) -> float:
-    """CPU time that these processes have used, in steps of a clock tick (usually 10 ms)."""
+    """The CPU time that these processes have used, to the clock tick (usually 10 ms)."""
     return sum(int(_stat(pid)[field]) for pid in pids for field in (USER_TICKS, SYSTEM_TICKS)) / TICKS_PER_SECOND
 
 
 def context_switches(pids: list[int]) -> int:
-    """How often a thread of these processes was given or lost a CPU: none where nothing polls."""
+    """How often a thread of these processes got or lost a CPU; never if nothing polls."""
     return sum(
         int(line.split()[1])
         for pid in pids

@@ -1,9 +1,9 @@
-"""The two servers that SManager is measured beside, each as good as it is bare.
+"""The two reference servers beside SManager, each minimal and well made.
 
-`references.py asyncio` echoes lines from one event loop: nearly all that a Python server can do on one core.
-`references.py threads` is what the stdlib suggests for a shell on sockets, done right: a `cmd.Cmd` in a
-thread for each connection, one flush a command and TCP_NODELAY. Like SManager to a script, neither sends
-a banner or a prompt; each says on stderr where it listens.
+`references.py asyncio` echoes lines from one event loop: close to the most that a Python server can do on one core.
+`references.py threads` is what the stdlib suggests for a shell on sockets, done right: a `cmd.Cmd` in one thread per
+connection, one flush per command, and TCP_NODELAY. Neither sends a banner or a prompt, as SManager does not to
+scripts. Each reports on stderr where it listens.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import threading
 
 HOST = "127.0.0.1"
-BACKLOG = 1024  # more than the benchmark's clients: none of them may wait for a SYN to be sent again
+BACKLOG = 1024  # more than the benchmark's clients, so that none has to resend its SYN
 
 
 def announce(listener: socket.socket) -> None:
@@ -25,7 +25,7 @@ def announce(listener: socket.socket) -> None:
 
 
 class LineEcho(asyncio.Protocol):
-    """Gives each complete line back."""
+    """Echoes each complete line."""
 
     def __init__(self) -> None:
         self._partial = b""
@@ -47,8 +47,7 @@ async def serve_with_asyncio() -> None:
 
 
 class PingShell(cmd.Cmd):
-    """A shell with one command. `cmdloop` writes the prompt and flushes: with the prompt empty, one reply is
-    one send."""
+    """A shell with one command. `cmdloop` writes the prompt and flushes; an empty prompt makes each reply one send."""
 
     use_rawinput = False
     prompt = ""
@@ -56,13 +55,13 @@ class PingShell(cmd.Cmd):
     def do_ping(self, line: str) -> None:
         self.stdout.write("pong\n")
 
-    def do_EOF(self, line: str) -> bool:  # noqa: N802 - the name that cmd.Cmd looks for at the end of file
+    def do_EOF(self, line: str) -> bool:  # noqa: N802 - the name that cmd.Cmd calls at the end of file
         return True
 
 
 def talk(connection: socket.socket) -> None:
     with (
-        contextlib.suppress(ConnectionError),  # the client went away in the middle of a reply
+        contextlib.suppress(ConnectionError),  # the client left in the middle of a reply
         connection,
         connection.makefile("r") as stdin,
         connection.makefile("w") as stdout,

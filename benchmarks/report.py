@@ -1,4 +1,4 @@
-"""What was measured, as rows of a table: SManager, its references, and whether it is where it should be."""
+"""The results as rows of a table: SManager, its references, and whether SManager reaches its target."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ COLUMNS = (SMANAGER, ASYNCIO, THREADS)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
-    """Where SManager's median should be: at least or at most `limit`, in the row's unit, or times the median of
-    `beside`."""
+    """Where SManager's median should be: at least or at most `limit`, in the row's unit or, with `beside`, as a
+    multiple of that server's median."""
 
     sign: str  # "≥" or "≤"
     limit: float
@@ -34,21 +34,21 @@ class Target:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Row:
-    """One measure: for each server the figures of its rounds, in alternation with the other servers'."""
+    """One measure: for each server the figures of its rounds, which alternate with the other servers'."""
 
     measure: str
     figures: dict[str, list[float]]
     target: Target | None = None
 
     def compared(self) -> float:
-        """What the target speaks of: SManager's median, or its ratio to the reference's."""
+        """The figure to compare with the target's limit: SManager's median, or its ratio to the reference's."""
         own = statistics.median(self.figures[SMANAGER])
         if self.target is None or self.target.beside is None:
             return own
         return own / statistics.median(self.figures[self.target.beside])
 
     def reached(self) -> bool | None:
-        """Whether the target is reached; None where there is none."""
+        """Whether the target is reached; None without a target."""
         if self.target is None:
             return None
         if self.target.sign == "≥":
@@ -57,7 +57,7 @@ class Row:
 
 
 def machine() -> str:
-    """The machine in one line, and how busy it was."""
+    """The machine and its load, in one line."""
     models = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -71,8 +71,8 @@ def machine() -> str:
 
 
 def print_table(measures: Iterable[Callable[[], list[Row]]], columns: Sequence[str]) -> int:
-    """Measure one after another and print the table; the exit status is 1 where something could not be measured."""
-    found = machine()
+    """Take the measures in turn and print the table; return the exit status, 1 if a measure failed."""
+    description = machine()
     rows: list[Row] = []
     status = 0
     for measure in measures:
@@ -82,12 +82,12 @@ def print_table(measures: Iterable[Callable[[], list[Row]]], columns: Sequence[s
         except (BenchmarkError, OSError) as error:
             print(f"not measured: {error}", file=sys.stderr)
             status = 1
-    print(markdown(rows, columns), f"\nMeasured on {found}.", sep="\n")
+    print(markdown(rows, columns), f"\nMeasured on {description}.", sep="\n")
     return status
 
 
 def markdown(rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> str:
-    """The rows as a Markdown table; a cell is a median and, of several rounds, the least and the greatest."""
+    """The rows as a Markdown table; a cell holds the median and, for several rounds, the minimum and maximum."""
     lines = [
         f"| median (min–max of the rounds) | {' | '.join(columns)} | ratio | target | reached |",
         "| --- |" + " ---: |" * (len(columns) + 1) + " --- | --- |",
@@ -101,7 +101,7 @@ def markdown(rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> str:
 
 
 def as_json(rows: Iterable[Row]) -> list[dict[str, object]]:
-    """The rows with every round's figure, for a program."""
+    """The rows with every round's figure, for programs."""
     return [
         {
             "measure": row.measure,
@@ -124,7 +124,7 @@ def _cell(figures: list[float]) -> str:
 
 
 def _number(figure: float) -> str:
-    """Three digits are more than the figures are worth."""
+    """Format with three digits, which is more than the figures' precision."""
     if figure >= 1000:
         return f"{figure / 1000:.3g}k"
     return f"{figure:.3g}"

@@ -1,7 +1,7 @@
-"""How fast SManager is: `python3 benchmarks/run.py` prints a table of it beside two reference servers.
+"""Measures SManager's speed: `python3 benchmarks/run.py` prints a table with two reference servers beside it.
 
-All servers run on loopback on this machine, take turns, and are compared as ratios within this run: a busy
-or slow machine changes the figures far more than the ratios. Linux only, for the figures from /proc.
+All servers run on this machine's loopback interface and take turns. Compare the ratios within a run: a busy or slow
+machine changes the figures far more than the ratios. Linux only, because of /proc.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, only its own directory is there
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a script's path has only its own directory
 
 from benchmarks import measures, report
 from benchmarks.servers import BenchmarkError
@@ -19,7 +19,7 @@ from benchmarks.servers import BenchmarkError
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure SManager beside two bare servers, in about 2 minutes.")
-    parser.add_argument("--quick", action="store_true", help="short rounds: a look, not a result")
+    parser.add_argument("--quick", action="store_true", help="short rounds: for a first look, not for results")
     parser.add_argument("--json", action="store_true", help="every round's figures, as JSON")
     arguments = parser.parse_args()
 
@@ -46,4 +46,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit(130)  # as a shell reports a program that Ctrl-C ended; the servers have been stopped
+        sys.exit(130)  # the status that shells give to Ctrl-C; the servers have been stopped

@@ -1,4 +1,4 @@
-"""The servers under test, each a process of its own on a free loopback port."""
+"""The servers under test, each in its own process on a free loopback port."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ THREAD_SERVER = [sys.executable, str(HERE / "references.py"), "threads"]
 READY = re.compile(r"listening on ([\d.]+):(\d+)$")
 
 START_DEADLINE = 10.0  # seconds from exec to listening; a slow and busy machine takes one
-STOP_DEADLINE = 10.0  # seconds from SIGTERM to the exit, with thousands of sessions to tell
-ANSWER_DEADLINE = 10.0  # seconds for one answer of a server that has nothing else to do
+STOP_DEADLINE = 10.0  # seconds from SIGTERM to exit, with thousands of sessions to close
+ANSWER_DEADLINE = 10.0  # seconds for one answer of an idle server
 
 Address = tuple[str, int]
 
 
 class BenchmarkError(Exception):
-    """What could not be measured, and why, in one line for the person who runs the benchmark."""
+    """A measurement failed; the text says why, in one line."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Server:
-    """A server that listens: its process, without its children, and where to reach it."""
+    """A listening server: its process id and its address."""
 
     pid: int
     address: Address
@@ -44,9 +44,9 @@ class Server:
 
 @contextlib.contextmanager
 def running(command: list[str]) -> Iterator[Server]:
-    """The server that this command starts, stopped at the end.
+    """Run the server that this command starts, until the body ends.
 
-    Raises `BenchmarkError` where it ends, or does not say within `START_DEADLINE` that it listens.
+    Raises BenchmarkError if the server ends, or does not report within START_DEADLINE that it listens.
     """
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -55,7 +55,7 @@ def running(command: list[str]) -> Iterator[Server]:
         watchdog = threading.Timer(START_DEADLINE, process.kill)
         watchdog.start()
         try:
-            server = Server(process.pid, address_said_by(process.stderr))
+            server = Server(process.pid, address_from(process.stderr))
         except BaseException:
             process.kill()
             raise
@@ -70,16 +70,16 @@ def running(command: list[str]) -> Iterator[Server]:
             drain.join(STOP_DEADLINE)
 
 
-def address_said_by(log: IO[str]) -> Address:
+def address_from(log: IO[str]) -> Address:
     line = "nothing"
     for line in log:
-        if found := READY.search(line):
-            return found[1], int(found[2])
-    raise BenchmarkError(f"the server did not start; the last that it said: {line.strip()}")
+        if address := READY.search(line):
+            return address[1], int(address[2])
+    raise BenchmarkError(f"the server did not start; its last output: {line.strip()}")
 
 
 def read_to_end(log: IO[str]) -> None:
-    """A log that nobody reads would fill the pipe and stop the server."""
+    """Drain the log: an unread one would fill the pipe and block the server."""
     for _ in log:
         pass
 
@@ -93,7 +93,7 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 
 def ask(address: Address, request: bytes) -> bytes:
-    """Everything that the server answers to this request, sent as `echo … | nc -N` sends it."""
+    """Send a request as `echo … | nc -N` does; return the server's whole answer."""
     with socket.create_connection(address, ANSWER_DEADLINE) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""Many people who are connected and do nothing."""
+"""Many idle sessions of people."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 BANNER = b"Service Manager"
 IAC = b"\xff"
-SILENCE = b""  # `nc` in a terminal: answers no offer, gets a session in line mode
+SILENCE = b""  # `nc` in a terminal ignores the offer and gets a session in line mode
 TELNET = bytes.fromhex("fffd01 fffd03")  # IAC DO ECHO, IAC DO SUPPRESS-GO-AHEAD: gets a session with a line editor
 
-PER_SECOND = 5000  # connections opened: faster than this overruns the accept queue, and a lost SYN costs 1 s
-BANNER_DEADLINE = 15.0  # seconds from the last connection until all have their banner
-SETTLED = 0.5  # seconds without a byte from the server: prompts follow their banners at once
+PER_SECOND = 5000  # connections to open: a higher rate overruns the accept queue, and a lost SYN costs 1 s
+BANNER_DEADLINE = 15.0  # seconds from the last connection until all have got the banner
+SETTLED = 0.5  # seconds of silence from the server: prompts follow their banners at once
 
 
 class IdleSessions:
@@ -35,9 +35,9 @@ class IdleSessions:
         self._ungreeted: dict[int, bytes] = {}
 
     def open(self, count: int) -> None:
-        """Open so many more, and return when each has its banner and the server has come to rest.
+        """Open `count` more connections; return when each has got its banner and the server is silent.
 
-        Raises `BenchmarkError` where the server closes one or keeps one waiting for `BANNER_DEADLINE`.
+        Raises BenchmarkError if the server closes one, or sends one no banner within BANNER_DEADLINE.
         """
         begin = time.monotonic()
         for number in range(count):
@@ -56,7 +56,7 @@ class IdleSessions:
         self._poller.register(connection, select.EPOLLIN)
 
     def _receive(self, patience: float) -> bool:
-        """Take what came, after at most `patience` seconds; whether anything did."""
+        """Receive what comes within `patience` seconds; return whether anything did."""
         ready = self._poller.poll(patience)
         for descriptor, _ in ready:
             connection = self._sockets[descriptor]

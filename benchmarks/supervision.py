@@ -1,7 +1,7 @@
-"""How well SManager supervises, beside supervisord: `python3 benchmarks/supervision.py` prints a table.
+"""Measures SManager's supervision beside supervisord: `python3 benchmarks/supervision.py` prints a table.
 
-supervisord 4.3.0 is installed from PyPI into an environment of its own at the first run. Both keep the same
-programs up, in turns, on this machine. Linux only, for the figures from /proc.
+The first run installs supervisord 4.3.0 from PyPI into a separate environment. Both supervisors keep the same programs
+up, in turns, on this machine. Linux only, because of /proc.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, only its own directory is there
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a script's path has only its own directory
 
 from benchmarks import procfs, report
 from benchmarks.report import SMANAGER, Row, Target
@@ -63,7 +63,7 @@ def percentile(figures: list[float], share: float = 0.99) -> float:
 
 
 def restarts() -> list[Row]:
-    """`kill -9` of a program, until its replacement says that it runs."""
+    """From `kill -9` of a program until its replacement reports that it runs."""
     waits: dict[str, list[float]] = {}
     for name, make in MAKERS.items():
         with workplace() as directory:
@@ -73,7 +73,9 @@ def restarts() -> list[Row]:
                 (pid, _), *_ = reports.read()
                 waits[name] = []
                 for _ in range(KILLS):
-                    time.sleep(random.uniform(0.3, 0.6))  # longer than a life has to be to count as stable
+                    time.sleep(
+                        random.uniform(0.3, 0.6)
+                    )  # longer than `stable_after`, so that the life counts as stable
                     killed = time.perf_counter()
                     os.kill(pid, signal.SIGKILL)
                     ((pid, came),) = reports.read()
@@ -87,7 +89,7 @@ def restarts() -> list[Row]:
 
 
 def host_restarts() -> list[Row]:
-    """`kill -9` of a services file's process, until its first command is answered."""
+    """From `kill -9` of a services file's host until its first command is answered."""
     waits = []
     with workplace() as directory:
         command = smanager(directory, {}, PING.replace("SService):", "SService):\n    stable_after = 0.2", 1))
@@ -102,13 +104,13 @@ def host_restarts() -> list[Row]:
                     time.sleep(0.001)
                 waits.append((time.perf_counter() - killed) * MILLISECONDS)
     return [
-        Row("`kill -9` of a services file's process until its command is answered, ms", {SMANAGER: waits}),
+        Row("`kill -9` of a services file's host until its command is answered, ms", {SMANAGER: waits}),
         Row("– its 99th percentile, ms", {SMANAGER: [percentile(waits)]}, Target("≤", 250)),
     ]
 
 
 def many_programs() -> list[Row]:
-    """Many programs: until all run, what that takes of memory, and of the CPU when nothing happens."""
+    """Many programs: the time until all run, the memory that they cost, and the CPU used when idle."""
     times: dict[str, list[float]] = {}
     memory: dict[str, list[float]] = {}
     idle: dict[str, list[float]] = {}
@@ -121,13 +123,13 @@ def many_programs() -> list[Row]:
                 command = make(directory, {f"program-{number}": program for number in range(MANY)})
                 began = time.perf_counter()
                 with supervising(command, directory) as process:
-                    found: list[tuple[int, float]] = []
-                    while len(found) < MANY:
-                        found += reports.read()
-                    times[name].append((found[-1][1] - began) * MILLISECONDS)
+                    arrivals: list[tuple[int, float]] = []
+                    while len(arrivals) < MANY:
+                        arrivals += reports.read()
+                    times[name].append((arrivals[-1][1] - began) * MILLISECONDS)
                     if len(times[name]) == 3:
-                        time.sleep(2)  # until the start is over
-                        programs = {pid for pid, _ in found}
+                        time.sleep(2)  # until startup is complete
+                        programs = {pid for pid, _ in arrivals}
                         own = [pid for pid in procfs.family(process.pid) if pid not in programs]
                         memory[name] = [procfs.footprint_bytes(own) / MEGABYTE]
                         used = procfs.cpu_seconds(own)
@@ -136,13 +138,15 @@ def many_programs() -> list[Row]:
                 reports.close()
     return [
         Row(f"exec until {MANY} programs run, ms", times, Target("≤", 1.0, SUPERVISORD)),
-        Row("– memory of its own processes, what they share counted once, MB", memory, Target("≤", 1.5, SUPERVISORD)),
+        Row(
+            "– memory of its own processes, with shared memory counted once, MB", memory, Target("≤", 1.5, SUPERVISORD)
+        ),
         Row(f"– CPU when idle for {IDLE_SECONDS:g} s, %", idle, Target("≤", 0.5)),
     ]
 
 
 def stops() -> list[Row]:
-    """SIGTERM until the supervisor's own end."""
+    """From SIGTERM to the supervisor's exit."""
     quick: dict[str, list[float]] = {}
     slow: dict[str, list[float]] = {}
     slow_stop = "trap 'sleep 2; exit 0' TERM; echo $$ > {fifo}; while :; do sleep 0.1; done"
@@ -167,10 +171,10 @@ def stop_time(make: Maker, script: str, count: int) -> float:
         with supervising(
             make(directory, {f"program-{number}": program for number in range(count)}), directory
         ) as process:
-            found: list[tuple[int, float]] = []
-            while len(found) < count:
-                found += reports.read()
-            time.sleep(0.5)  # until it has noticed itself
+            arrivals: list[tuple[int, float]] = []
+            while len(arrivals) < count:
+                arrivals += reports.read()
+            time.sleep(0.5)  # until the supervisor has noticed too
             began = time.perf_counter()
             process.terminate()
             process.wait()
@@ -179,7 +183,7 @@ def stop_time(make: Maker, script: str, count: int) -> float:
 
 
 def status_under_flood() -> list[Row]:
-    """`status` while a service prints as fast as it can."""
+    """The time that `status` takes while a service prints as fast as it can."""
     waits = []
     with workplace() as directory, supervising(smanager(directory, {}, FLOOD), directory):
         address = address_in(directory)
@@ -196,11 +200,11 @@ def status_under_flood() -> list[Row]:
 
 
 def address_in(directory: Path) -> Address:
-    """Where the manager that was started there listens."""
+    """The address of the manager that runs in a directory."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        if found := re.search(r"^listening on ([\d.]+):(\d+)$", (directory / "log").read_text(), re.MULTILINE):
-            return found[1], int(found[2])
+        if address := re.search(r"^listening on ([\d.]+):(\d+)$", (directory / "log").read_text(), re.MULTILINE):
+            return address[1], int(address[2])
         time.sleep(0.01)
     raise BenchmarkError("the manager did not start")
 

@@ -1,4 +1,4 @@
-"""The supervisors under test: SManager, and supervisord 4.3.0 from PyPI in an environment of its own."""
+"""The supervisors under test: SManager, and supervisord 4.3.0 from PyPI in a separate environment."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ from benchmarks.servers import HERE, BenchmarkError
 
 SUPERVISORD = "supervisor==4.3.0"
 ENVIRONMENT = HERE.parent / ".supervisord"
-"""Where it is installed, once."""
+"""Where supervisord is installed, once."""
 
 START_DEADLINE = 30.0  # seconds from exec until all programs have reported
 STOP_DEADLINE = 30.0
 
 REPORT = "echo $$ > {fifo}; exec sleep 10000"
-"""A program whose first act is to say that it runs, and as which process."""
+"""A program that first reports its process id."""
 
 Programs = Mapping[str, Sequence[str]]
 
 
 class Reports:
-    """What programs write when they begin: process ids, one to a line, with the moment at which they came."""
+    """The process ids that programs report when they start, one per line, with their times of arrival."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "reports"
         os.mkfifo(self.path)
-        self._descriptor = os.open(self.path, os.O_RDWR)  # never at its end, whoever closes
+        self._descriptor = os.open(
+            self.path, os.O_RDWR
+        )  # read and write: never at end of file, whichever program closes it
         self._rest = b""
 
     def read(self) -> list[tuple[int, float]]:
-        """The next ones, once there are any. Raises BenchmarkError where none come."""
+        """Wait for reports; return them. SIGALRM ends the benchmark if none come within START_DEADLINE."""
         signal.alarm(int(START_DEADLINE))
         try:
             data = self._rest + os.read(self._descriptor, 65536)
@@ -52,7 +54,7 @@ class Reports:
 
 
 def smanager(directory: Path, programs: Programs, services: str = "") -> list[str]:
-    """The command that has SManager keep these programs up."""
+    """Configure SManager for these programs; return its command."""
     tables = [
         f"[services.{name}]\nprogram = {list(program)!r}\nstable_after = 0.2\n" for name, program in programs.items()
     ]
@@ -65,7 +67,7 @@ def smanager(directory: Path, programs: Programs, services: str = "") -> list[st
 
 
 def supervisord(directory: Path, programs: Programs) -> list[str]:
-    """The command that has supervisord keep these programs up."""
+    """Configure supervisord for these programs; return its command."""
     sections = ["[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile=supervisord.pid\n"]
     sections += [
         f"[program:{name}]\ncommand={shlex.join(program).replace('%', '%%')}\nstartsecs=0\nautorestart=true\n"
@@ -76,7 +78,7 @@ def supervisord(directory: Path, programs: Programs) -> list[str]:
 
 
 def environment() -> Path:
-    """The environment in which both run, so that what a machine's own Python imports at its start burdens neither."""
+    """The environment that both run in, without whatever the machine's own Python imports at startup."""
     if not (ENVIRONMENT / "bin" / "supervisord").exists():
         venv.create(ENVIRONMENT, with_pip=True)
         subprocess.run([ENVIRONMENT / "bin" / "pip", "install", "-q", SUPERVISORD], check=True)
@@ -91,7 +93,7 @@ def workplace() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def supervising(command: Sequence[str], directory: Path) -> Iterator[subprocess.Popen[str]]:
-    """The supervisor, running there; what it says goes to the file `log`."""
+    """Run the supervisor in a directory until the body ends; its output goes to the file `log`."""
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(
             command, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, text=True

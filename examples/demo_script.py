@@ -1,4 +1,4 @@
-"""Asks a service manager one question over a plain socket: nothing to install, a few lines to copy."""
+"""Sends a service manager one command over a plain socket: nothing to install, a few lines to copy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 
-ANSWER_SECONDS = 30  # the longest silence that is waited for: a command may take its time
+ANSWER_SECONDS = 30  # the longest silence to wait for: a command may take its time
 
 address = os.environ.get("SMANAGER_HOST", "127.0.0.1")
 try:
@@ -16,13 +16,13 @@ except ValueError:
 
 
 def smanager_cmd(address: str, port: int, command: str) -> str:
-    """The manager's whole answer; a line in it that begins with "*** " says what went wrong.
+    """Return the manager's whole answer; a line that begins with "*** " says what went wrong.
 
-    Raises OSError if nobody answers there, TimeoutError (one of its kind) after `ANSWER_SECONDS` of silence.
+    Raises OSError if no manager answers; after `ANSWER_SECONDS` of silence, its subclass TimeoutError.
     """
     with socket.create_connection((address, port), timeout=ANSWER_SECONDS) as connection:
         connection.sendall(f"{command}\n".encode())
-        connection.shutdown(socket.SHUT_WR)  # no more questions: the manager closes after its answer
+        connection.shutdown(socket.SHUT_WR)  # no more commands: the manager closes the connection after its answer
         with connection.makefile(encoding="utf-8", errors="replace") as answer:
             return answer.read()
 

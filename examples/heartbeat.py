@@ -1,6 +1,6 @@
-"""Logs the heartbeat of scrapman, if the manager has that service. For cron: `heartbeat.py [LOGFILE]`.
+"""Logs the heartbeat of the service scrapman, if the manager has it. For cron: `heartbeat.py [LOGFILE]`.
 
-The exit status is 0 if there was a heartbeat, 1 if not; the log says why.
+The exit status is 0 if scrapman answered, otherwise 1; the log says why.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-# A script finds its neighbour by itself; a type checker that is started elsewhere does not.
+# Python finds a module beside the script; a type checker that starts in another directory does not.
 from demo_script import address, port, smanager_cmd  # type: ignore[import-not-found]
 
 DEFAULT_LOGFILE = "/tmp/useful_log.log"
 
 
 def has_service(summary: str, name: str) -> bool:
-    """Whether the answer to `help -s` lists the service."""
+    """Whether the answer to `help -s` lists a service."""
     lists = (line.split() for line in summary.splitlines())
     return any(words[:1] == ["SERVICES:"] and name in words for words in lists)
 

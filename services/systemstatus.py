@@ -1,4 +1,4 @@
-"""What a person who looks after a box asks it first; also the example to copy for a service of one's own."""
+"""Answers an administrator's first questions about a machine; also an example to copy for your own service."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 
 from smanager import SService
 
-PROGRAM_SECONDS = 5  # `uptime` and `who` answer in milliseconds; one that hangs must not hold its caller
-LOGIND_SESSIONS = Path("/run/systemd/sessions")  # one file a session, and the FIFO that holds it open
+PROGRAM_SECONDS = 5  # `uptime` and `who` take milliseconds; a hanging one must not block its caller
+LOGIND_SESSIONS = Path("/run/systemd/sessions")  # one file per session, and the FIFO that holds the session open
 
 
 class SystemStatus(SService):
@@ -42,11 +42,11 @@ class SystemStatus(SService):
         )
 
     def cmd_disk(self, path: Path | None = None) -> list[Disk]:
-        """Returns space on all disks, or on the one that holds a path"""
+        """Returns space on all disks, or on the disk that holds a path"""
         disks = []
         for place in [str(path)] if path else mounted_disks():
             total, used, free = shutil.disk_usage(place)
-            share = used / max(used + free, 1)  # as df reckons: what only root may fill is not free
+            share = used / max(used + free, 1)  # as df calculates it: space reserved for root is not free
             disks.append(Disk(human(total), human(used), human(free), f"{share:.0%}", place))
         return disks
 
@@ -58,7 +58,7 @@ class SystemStatus(SService):
         """Returns the largest processes, by memory or cpu
 
         Args:
-            count: how many of them
+            count: how many to list
             by: resident memory, or seconds of CPU time since they started
         """
         largest = sorted(running_processes(), key=lambda process: getattr(process, by), reverse=True)
@@ -89,46 +89,46 @@ class Process(NamedTuple):
 
 def running_processes() -> Iterator[Process]:
     ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-    read_proc("stat")  # without /proc no process is found, which would look like an answer
+    read_proc("stat")  # raises without /proc: an empty list would look like an answer
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             stat = read_proc(f"{entry.name}/stat")
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended after /proc was listed
-        name, _, rest = stat.partition("(")[2].rpartition(")")  # a name may hold blanks and parentheses
-        fields = rest.split()  # begins with the third field of proc(5)
+        name, _, rest = stat.partition("(")[2].rpartition(")")  # a name may contain blanks and parentheses
+        fields = rest.split()  # starts with field 3 of proc(5)
         yield Process(int(entry.name), name, int(fields[21]) * page, (int(fields[11]) + int(fields[12])) / ticks)
 
 
 def mounted_disks() -> list[str]:
-    """The root and every mounted disk, each once however often it is bound elsewhere."""
+    """The mount points of the root and of every disk, one per disk even if it is also bound elsewhere."""
     if not Path("/proc/mounts").exists():
         return ["/"]
     kinds = read_proc("filesystems").splitlines()
-    disk_kinds = {kind.strip() for kind in kinds if not kind.startswith("nodev")} | {"zfs"}  # zfs says nodev
-    mounts = [line.split() for line in reversed(read_proc("mounts").splitlines())]  # a disk's first one wins
+    disk_kinds = {kind.strip() for kind in kinds if not kind.startswith("nodev")} | {"zfs"}  # zfs is listed as nodev
+    mounts = [line.split() for line in reversed(read_proc("mounts").splitlines())]  # a disk's first mount wins
     places = {device: place for device, place, kind, *_ in mounts if place == "/" or kind in disk_kinds}
-    return sorted(place.replace(r"\040", " ") for place in places.values())  # \040: the kernel's blank
+    return sorted(place.replace(r"\040", " ") for place in places.values())  # the kernel writes a blank as \040
 
 
 def count_logins() -> int:
-    """The logins that `uptime` counts; 0 on a system that keeps no record of them."""
+    """The number of logins as `uptime` counts them; 0 on a system that does not record them."""
     if LOGIND_SESSIONS.exists():
         return count_sessions(LOGIND_SESSIONS)
     return len(output_of("who").splitlines()) if Path("/run/utmp").exists() else 0
 
 
 def count_sessions(directory: Path) -> int:
-    """Logind's sessions that belong to people, not to a greeter or a user's background services."""
+    """The number of logind's sessions that belong to people, not to greeters or background services."""
     users = 0
     for session in directory.iterdir():
-        with suppress(FileNotFoundError):  # it may end while we look
+        with suppress(FileNotFoundError):  # the session has ended meanwhile
             users += session.is_file() and "\nCLASS=user" in session.read_text()
     return users
 
 
 def uptime_line(clock: str, seconds: int, users: int, loads: tuple[float, float, float]) -> str:
-    """What procps' `uptime` prints at `clock`, `seconds` after the boot."""
+    """The line that procps' `uptime` prints at the time `clock`, `seconds` after boot."""
     days, minutes = divmod(seconds // 60, 24 * 60)
     hours, minutes = divmod(minutes, 60)
     up = f"{days} day{'s' if days != 1 else ''}, " if days else ""
@@ -139,7 +139,7 @@ def uptime_line(clock: str, seconds: int, users: int, loads: tuple[float, float,
 
 def read_proc(name: str) -> str:
     try:
-        return Path("/proc", name).read_text(errors="replace")  # a process may call itself any bytes
+        return Path("/proc", name).read_text(errors="replace")  # a process name may be any bytes
     except FileNotFoundError:
         raise FileNotFoundError(f"this system has no /proc/{name}") from None
 

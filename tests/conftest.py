@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -50,8 +51,15 @@ def wait_for(condition: Callable[[], object], what: str | Callable[[], str]) -> 
 class Server:
     """The running program."""
 
-    def __init__(self, *arguments: str, command: Sequence[str] = (), pass_fds: Sequence[int] = ()) -> None:
-        """Start it with these arguments, or else by another command."""
+    def __init__(
+        self,
+        *arguments: str,
+        command: Sequence[str] = (),
+        pass_fds: Sequence[int] = (),
+        directory: Path | None = None,
+    ) -> None:
+        """Start it with these arguments, or else by another command, in `directory`."""
+        self.directory = directory or Path.cwd()
         self.command = command or [sys.executable, str(ROOT / "smanager.py"), "--port", "0", *arguments]
         self.process = subprocess.Popen(
             self.command,
@@ -60,6 +68,7 @@ class Server:
             text=True,
             errors="replace",
             pass_fds=pass_fds,
+            cwd=directory,
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -89,6 +98,10 @@ class Server:
         found = self.find(pattern)
         assert found
         return found
+
+    def forget_log(self) -> None:
+        """Begin anew with the log, as for a test that another one has shared the manager with."""
+        self.lines.clear()
 
     def connect(self) -> socket.socket:
         return socket.create_connection((self.host, self.port), timeout=SECONDS)
@@ -160,6 +173,15 @@ def write_service(directory: Path, text: str, name: str = "systemstatus.py") -> 
     return path
 
 
+def configure(directory: Path, configuration: str, services: dict[str, str]) -> tuple[str, ...]:
+    """Write a configuration and services files; returns the options with which a manager in `directory` reads them."""
+    (directory / "services").mkdir(exist_ok=True)
+    for name, text in services.items():
+        write_service(directory / "services", text, f"{name}.py")
+    (directory / "smanager.toml").write_text(configuration)
+    return ("--services", "services", "--state-dir", "state")
+
+
 def alive(pid: int) -> bool:
     """Whether a process is there and no zombie."""
     try:
@@ -197,16 +219,6 @@ def server(start: Callable[..., Server], services: Path) -> Server:
     return start("--services", services)
 
 
-@pytest.fixture(scope="module")
-def seed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The seed's service, served to a whole module of tests that leave it as it is."""
-    directory = tmp_path_factory.mktemp("seed") / "services"
-    write_service(directory, SEED_SERVICE)
-    server = Server("--services", str(directory))
-    yield server
-    server.stop()
-
-
 @pytest.fixture
 def free_port() -> Iterator[int]:
     """A port that refuses connections and that a server can be started on: it is bound, so nobody else is given it."""
@@ -229,12 +241,35 @@ def kept(directory: Path, start: Callable[..., Server]) -> Callable[..., Server]
     """Start a manager with this configuration and these services files, and a state directory."""
 
     def start_one(configuration: str = "", **services: str) -> Server:
-        for name, text in services.items():
-            write_service(directory / "services", text, f"{name}.py")
-        (directory / "smanager.toml").write_text(configuration)
-        return start("--services", "services", "--state-dir", "state")
+        return start(*configure(directory, configuration, services))
 
     return start_one
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Start managers as `kept` does, each for all the tests of a module, which leave it as they find it.
+
+    They may be given further options, and a directory whose files they find in their own.
+    """
+    servers: list[Server] = []
+
+    def start_one(configuration: str = "", *options: str | Path, files: Path | None = None, **services: str) -> Server:
+        directory = tmp_path_factory.mktemp("shared")
+        if files:
+            shutil.copytree(files, directory, dirs_exist_ok=True)
+        servers.append(Server(*configure(directory, configuration, services), *map(str, options), directory=directory))
+        return servers[-1]
+
+    yield start_one
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def seed_server(shared: Callable[..., Server]) -> Server:
+    """The seed's service, served to a whole module of tests that leave it as it is."""
+    return shared(systemstatus=SEED_SERVICE)
 
 
 def is_in(server: Server, name: str, state: str) -> None:

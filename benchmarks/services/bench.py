@@ -1,4 +1,4 @@
-"""The service that the benchmark calls: as little work as a command can do."""
+"""The service that the benchmarks call; its command does as little as possible."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from smanager import SService
 
 
 class Bench(SService):
-    """Answers, so that what is measured is the way to it and back"""
+    """Answers at once, so that the benchmark measures the way there and back"""
 
     def cmd_ping(self) -> str:
         """Returns pong"""

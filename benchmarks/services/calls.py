@@ -1,4 +1,4 @@
-"""What `benchmarks/calls.py` calls."""
+"""The service that `benchmarks/calls.py` calls."""
 
 from __future__ import annotations
 

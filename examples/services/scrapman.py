@@ -1,8 +1,8 @@
-"""Keeps snapshots of a command's output or of a file: one now, one at a given time, or one at an interval.
+"""Keeps snapshots of a command's output or of a file: taken now, at a given time, or at an interval.
 
-What may be captured is the owner's choice: a caller who could name any command could run any program.
-SCRAPMAN_SOURCE in the manager's environment holds the command lines and paths of files that callers choose
-from, between semicolons, the default first; SCRAPMAN_DIR is the directory that the snapshots go to.
+The manager's owner chooses what may be captured: a caller who could name any command could run any program. Two
+variables in the manager's environment configure the service: SCRAPMAN_SOURCE lists the command lines and file paths
+that callers may choose from, separated by semicolons, the default first; SCRAPMAN_DIR is the snapshots' directory.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from subprocess import DEVNULL, PIPE, STDOUT, Popen, TimeoutExpired
 from smanager import SService
 
 DEFAULT_SOURCES = ["uptime", "df -h", "/etc/hosts"]
-KEPT_SNAPSHOTS = 100  # with the limit below at most 100 MiB: a forgotten capture must not fill the disk
-SNAPSHOT_BYTES = 1024 * 1024  # a screenful is 4 kB; this is ample for a log and harmless in memory
-CAPTURE_SECONDS = 5  # for a command that hangs; also the longest that `run` goes on after `stop`
-REAP_SECONDS = 1  # even a killed command does not end while it waits for a dead disk: leave it then
+KEPT_SNAPSHOTS = 100  # at most 100 MiB with the next limit: a forgotten capture must not fill the disk
+SNAPSHOT_BYTES = 1024 * 1024  # ample for a log, harmless in memory
+CAPTURE_SECONDS = 5  # before a hanging command is killed; also how long `run` may continue after `stop`
+REAP_SECONDS = 1  # a killed command that waits for a dead disk does not end: abandon it
 SHORTEST_INTERVAL = 1.0  # seconds; each snapshot costs a process
-DAY = 24 * 60 * 60.0  # seconds; whatever is asked for beyond it is a slip of the finger
-PLANNED_CAPTURES = 100  # more `capture_at` than this is a script in a loop
+DAY = 24 * 60 * 60.0  # seconds; a longer time is a typing error
+PLANNED_CAPTURES = 100  # more than this comes from a script in a loop
 
 
 class ScrapMan(SService):
@@ -41,10 +41,10 @@ class ScrapMan(SService):
         self._sources = [source.strip() for source in sources if source.strip()] or DEFAULT_SOURCES
         self._directory = Path(os.environ.get("SCRAPMAN_DIR") or Path(tempfile.gettempdir(), "captures"))
         self._heartbeat = "no capture yet"
-        self._changed = threading.Condition()  # guards what follows: commands change it while `run` waits
+        self._changed = threading.Condition()  # guards the rest, which commands change while `run` waits
         self._source = self._sources[0]
         self._interval = 60.0
-        self._next_periodic = inf  # on the monotonic clock; inf: not capturing
+        self._next_periodic = inf  # on the monotonic clock; inf while not capturing
         self._planned: list[tuple[float, str]] = []  # a heap of (when, source)
         self._stopped = False
 
@@ -52,9 +52,9 @@ class ScrapMan(SService):
         while source := self._wait_until_due():
             try:
                 outcome = f"wrote {self._take(source)[0]}"
-            except Exception as error:  # the next snapshot may succeed: none may end the loop
+            except Exception as error:  # the next snapshot may succeed, so no error ends the loop
                 outcome = f"failed: {error}"
-                print(outcome)  # into the manager's log
+                print(outcome)  # to the manager's log
             self._heartbeat = f"{datetime.now():%Y-%m-%d %H:%M:%S} {outcome}"
 
     def stop(self) -> None:
@@ -73,7 +73,7 @@ class ScrapMan(SService):
         chosen = self._chosen(source)
         with self._changed:
             if len(self._planned) >= PLANNED_CAPTURES:
-                raise RuntimeError(f"{PLANNED_CAPTURES} snapshots are planned already; wait for one to be taken")
+                raise RuntimeError(f"{PLANNED_CAPTURES} snapshots are planned already; wait until one is taken")
             heapq.heappush(self._planned, (time.monotonic() + delay, chosen))
             self._changed.notify_all()
         return f"capturing {chosen} at {datetime.now() + timedelta(seconds=delay):%Y-%m-%d %H:%M:%S}"
@@ -103,11 +103,11 @@ class ScrapMan(SService):
         return "stopped capturing"
 
     def cmd_get_heartbeat(self) -> str:
-        """Returns when the last snapshot fell due, and what came of it"""
+        """Returns the time and the outcome of the last snapshot"""
         return self._heartbeat
 
     def _wait_until_due(self) -> str | None:
-        """The source of the next snapshot when it is due; None when the service stops."""
+        """Wait until a snapshot is due; return its source, or None when the service stops."""
         with self._changed:
             while not self._stopped:
                 now = time.monotonic()
@@ -124,16 +124,16 @@ class ScrapMan(SService):
     def _chosen(self, words: tuple[str, ...]) -> str:
         source = " ".join(words) or self._source
         if source not in self._sources:
-            raise ValueError(f"{source!r} is not a source here; there are: {'; '.join(self._sources)}")
+            raise ValueError(f"{source!r} is not a source; the sources are: {'; '.join(self._sources)}")
         return source
 
     def _take(self, source: str) -> tuple[Path, bytes]:
-        """Write a snapshot of the source, remove the oldest beyond the limit; its path and its content."""
+        """Write a snapshot of the source, and remove the oldest beyond the limit; return its path and content."""
         content = content_of(source)
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # each time: /tmp gets cleaned
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # every time: systems clean /tmp
         label = re.sub(r"\W+", "-", source).strip("-")[:100]  # file systems allow names of 255 bytes
         path = self._directory / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{label}.capture"
-        partial = path.with_suffix(".partial")  # nobody sees half a snapshot
+        partial = path.with_suffix(".partial")  # no reader sees half a snapshot
         partial.write_bytes(content)
         partial.rename(path)
         ours = (entry for entry in self._directory.iterdir() if entry.suffix in (".capture", ".partial"))
@@ -143,7 +143,7 @@ class ScrapMan(SService):
 
 
 def content_of(source: str) -> bytes:
-    """The beginning of a file or, where the source is no file or one that can be run, of its output."""
+    """Return the beginning of a source: the content of a file that is not executable, else a command's output."""
     path = Path(source)
     if path.is_absolute() and path.is_file() and not os.access(path, os.X_OK):
         with path.open("rb") as file:
@@ -152,10 +152,10 @@ def content_of(source: str) -> bytes:
 
 
 def output_of(command: str) -> bytes:
-    """What a command prints, errors included; TimeoutError if it does not come to its end."""
+    """Return what a command prints, errors included. Raises TimeoutError if it does not end in CAPTURE_SECONDS."""
     deadline = time.monotonic() + CAPTURE_SECONDS
     process = Popen(shlex.split(command), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
-    assert process.stdout is not None  # for the type checker: it is a pipe
+    assert process.stdout is not None  # for the type checker
     output = b""
     try:
         while len(output) < SNAPSHOT_BYTES:
@@ -174,6 +174,7 @@ def output_of(command: str) -> bytes:
 
 
 def seconds_of(text: str, least: float = 0.0) -> float:
+    """Read a number of seconds. Raises ValueError if it is not one from `least` to DAY."""
     with suppress(ValueError):
         if least <= (seconds := float(text)) <= DAY:
             return seconds
@@ -181,7 +182,7 @@ def seconds_of(text: str, least: float = 0.0) -> float:
 
 
 def seconds_until(when: str, now: datetime) -> float:
-    """From `now` in local time until HH:MM[:SS], today or else tomorrow, or +SECONDS."""
+    """Return the seconds from `now`, in local time, until the next HH:MM[:SS], or for +SECONDS. Raises ValueError."""
     if when.startswith("+"):
         return seconds_of(when[1:])
     try:
@@ -191,4 +192,4 @@ def seconds_until(when: str, now: datetime) -> float:
     due = now.replace(hour=clock.hour, minute=clock.minute, second=clock.second, microsecond=0)
     if due <= now:
         due += timedelta(days=1)
-    return due.timestamp() - now.timestamp()  # not due - now: an hour may come or go in between
+    return due.timestamp() - now.timestamp()  # not `due - now`: the clocks may change in between

@@ -40,7 +40,7 @@ def captures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def scrapman(captures: Path, monkeypatch: pytest.MonkeyPatch) -> MakeScrapMan:
-    """Makes the service with the given sources, writing into `captures`."""
+    """Make the service with the given sources; it writes into `captures`."""
 
     def make(*sources: str) -> ScrapMan:
         monkeypatch.setenv("SCRAPMAN_DIR", str(captures))
@@ -52,7 +52,7 @@ def scrapman(captures: Path, monkeypatch: pytest.MonkeyPatch) -> MakeScrapMan:
 
 @contextmanager
 def running(service: ScrapMan) -> Iterator[None]:
-    """The service's loop in a thread; leaving asks it to stop, and it has to."""
+    """Run the service's loop in a thread; at the end, stop it and check that it ends."""
     loop = threading.Thread(target=service.run, daemon=True)
     loop.start()
     yield
@@ -105,10 +105,10 @@ def test_a_caller_chooses_a_source_by_its_words(scrapman: MakeScrapMan, captures
     assert snapshots(captures) == ["the second\n"]
 
 
-def test_what_is_no_source_of_the_owners_is_not_run(scrapman: MakeScrapMan, captures: Path, tmp_path: Path) -> None:
+def test_only_the_owners_sources_are_run(scrapman: MakeScrapMan, captures: Path, tmp_path: Path) -> None:
     victim = tmp_path / "made-by-a-stranger"
     service = scrapman("echo first", "echo second")
-    refusal = "is not a source here; there are: echo first; echo second"
+    refusal = "is not a source; the sources are: echo first; echo second"
     with pytest.raises(ValueError, match=refusal):
         service.toplevel_cmd_captest("touch", str(victim))
     with pytest.raises(ValueError, match=refusal):
@@ -119,22 +119,25 @@ def test_what_is_no_source_of_the_owners_is_not_run(scrapman: MakeScrapMan, capt
     assert not captures.exists()
 
 
-def test_without_sources_in_the_environment_there_are_some(scrapman: MakeScrapMan) -> None:
-    with pytest.raises(ValueError, match="there are: uptime; df -h; /etc/hosts"):
+def test_sources_have_defaults(scrapman: MakeScrapMan) -> None:
+    with pytest.raises(ValueError, match="the sources are: uptime; df -h; /etc/hosts"):
         scrapman().toplevel_cmd_captest("nothing")
 
 
-def test_a_program_that_is_not_there_is_named(scrapman: MakeScrapMan) -> None:
+def test_a_missing_program_is_named(scrapman: MakeScrapMan) -> None:
     with pytest.raises(FileNotFoundError, match="no-such-program"):
         scrapman("no-such-program -x").toplevel_cmd_captest()
 
 
-def test_a_command_that_does_not_end_is_killed(scrapman: MakeScrapMan, captures: Path, tmp_path: Path) -> None:
+def test_a_command_that_does_not_end_is_killed(
+    scrapman: MakeScrapMan, captures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("examples.services.scrapman.CAPTURE_SECONDS", 1)
     pid_file = tmp_path / "pid"
     hang = f"import os, pathlib, time\npathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))\ntime.sleep(600)"
     program = tmp_path / "hang.py"
     program.write_text(hang)
-    with pytest.raises(TimeoutError, match=r"hang\.py did not end within 5 s"):
+    with pytest.raises(TimeoutError, match=r"hang\.py did not end within 1 s"):
         scrapman(shlex.join([sys.executable, str(program)])).toplevel_cmd_captest()
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
@@ -155,7 +158,7 @@ def test_a_file_is_cut_at_the_limit(scrapman: MakeScrapMan, captures: Path, tmp_
     assert len(content) == SNAPSHOT_BYTES
 
 
-def test_only_the_newest_snapshots_are_kept_and_foreign_files_left_alone(
+def test_only_the_newest_snapshots_are_kept_and_other_files_are_left_alone(
     scrapman: MakeScrapMan, captures: Path
 ) -> None:
     captures.mkdir()
@@ -219,17 +222,17 @@ def test_planned_snapshots_are_taken_in_the_order_of_their_times(scrapman: MakeS
     assert snapshots(captures) == ["sooner\n", "later\n"]
 
 
-def test_the_heartbeat_tells_what_came_of_the_last_snapshot_and_a_failure_ends_nothing(
+def test_the_heartbeat_reports_the_last_snapshot_and_a_failure_does_not_end_the_loop(
     scrapman: MakeScrapMan, captures: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     service = scrapman("no-such-program", "echo fine")
     assert service.cmd_get_heartbeat() == "no capture yet"
     with running(service):
         service.toplevel_cmd_startcap()
-        wait_until(lambda: "failed" in service.cmd_get_heartbeat(), "the heartbeat told of the failure")
+        wait_until(lambda: "failed" in service.cmd_get_heartbeat(), "the heartbeat reported the failure")
         assert "no-such-program" in service.cmd_get_heartbeat()
         service.toplevel_cmd_capture_at("+0", "echo", "fine")
-        wait_until(lambda: "wrote" in service.cmd_get_heartbeat(), "the heartbeat told of the success")
+        wait_until(lambda: "wrote" in service.cmd_get_heartbeat(), "the heartbeat reported the success")
     [path] = captures.iterdir()
     moment, _, outcome = service.cmd_get_heartbeat().partition(" wrote ")
     assert datetime.fromisoformat(moment) <= datetime.now()
@@ -253,7 +256,7 @@ def test_the_number_of_planned_snapshots_has_a_limit(scrapman: MakeScrapMan) -> 
 
 
 @pytest.mark.parametrize("seconds", ["0", "0.5", "-1", "nan", "inf", "86401", "often"])
-def test_an_interval_that_makes_no_sense_is_refused_and_changes_nothing(scrapman: MakeScrapMan, seconds: str) -> None:
+def test_an_invalid_interval_is_refused_and_changes_nothing(scrapman: MakeScrapMan, seconds: str) -> None:
     service = scrapman("echo x")
     with pytest.raises(ValueError, match=f"seconds should be a number from 1 to 86400, not '{seconds}'"):
         service.toplevel_cmd_scrapfreq(seconds)
@@ -281,7 +284,7 @@ def test_a_time_is_today_or_else_tomorrow(when: str, delay: float) -> None:
 @given(now=st.datetimes(datetime(2000, 1, 1), datetime(2035, 1, 1)), at=st.times())
 def test_any_time_of_day_comes_within_a_day_and_an_hour(now: datetime, at: time_of_day) -> None:
     delay = seconds_until(f"{at:%H:%M:%S}", now)
-    assert -3600 <= delay <= DAY + 3600  # the hour that the clocks may be put on or back
+    assert -3600 <= delay <= DAY + 3600  # the clocks may go forward or back an hour
 
 
 def test_the_night_when_the_clocks_go_forward_is_an_hour_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,12 +298,12 @@ def test_the_night_when_the_clocks_go_forward_is_an_hour_shorter(monkeypatch: py
 
 
 @pytest.mark.parametrize("when", ["25:00", "12", "12:60", "12:00:00:00", "noon", ""])
-def test_a_time_that_is_none_is_refused_with_the_forms_there_are(when: str) -> None:
+def test_an_invalid_time_is_refused_with_the_valid_forms(when: str) -> None:
     with pytest.raises(ValueError, match=r"when should be HH:MM, HH:MM:SS or \+SECONDS, not "):
         seconds_until(when, NOON)
 
 
 @pytest.mark.parametrize("when", ["+", "+x", "+-1", "+nan", "+inf", "+86401"])
-def test_a_delay_that_makes_no_sense_is_refused(when: str) -> None:
+def test_an_invalid_delay_is_refused(when: str) -> None:
     with pytest.raises(ValueError, match="seconds should be a number from 0 to 86400, not "):
         seconds_until(when, NOON)

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from smanager.config import listener, service
-from smanager.config import options as command_line
 from smanager.config.file import ROLE_KEYS, ROOT_KEYS
 from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, read_until, write_service
 from tests.live.clients import smanager
@@ -52,14 +51,6 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], status: int, me
     assert (result.returncode, result.stdout) == (status, "")
     assert message in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
-
-
-def test_what_the_readme_has_people_write_is_understood(tmp_path: Path, services: Path) -> None:
-    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) >= 5
-    for block in blocks:
-        (tmp_path / "smanager.toml").write_text(block)
-        command_line.read(["--config", str(tmp_path / "smanager.toml"), "--services", str(services)])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from smanager.access.origin import CONSOLE
 from smanager.access.roles import Role
 from smanager.cli import new_manager
 from smanager.commands.record import Command, CommandError
-from smanager.config import file as config
+from smanager.config import options as config
 from smanager.server.rpc.errors import METHOD_NOT_FOUND, RequestError
 from smanager.server.rpc.methods import Methods
 from smanager.shells.output import PlainOutput

@@ -1,4 +1,4 @@
-"""The service that ships, asked directly: its answers against the system's own tools."""
+"""The service that ships, called directly: its answers compared with the system's own tools."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_load_names_three_averages_and_the_processors() -> None:
 
 
 @on_linux
-def test_memory_tells_what_is_available_of_what_there_is() -> None:
+def test_memory_reports_available_and_total() -> None:
     total = human(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     memory, swap = SystemStatus().cmd_memory().splitlines()
     assert re.fullmatch(rf"memory: \d+\.\d [KMGT]iB of {re.escape(total)} available", memory)
@@ -70,13 +70,13 @@ def test_disk_shows_the_disk_that_holds_a_path(tmp_path: Path) -> None:
     assert re.fullmatch(r"\d+%", disk.share)
 
 
-def test_disk_without_a_path_shows_every_disk_the_root_among_them() -> None:
+def test_disk_without_a_path_shows_every_disk_including_the_root() -> None:
     assert [disk.path for disk in SystemStatus().cmd_disk()] == mounted_disks()
     assert "/" in mounted_disks()
     assert "/proc" not in mounted_disks()
 
 
-def test_disk_says_which_path_is_not_there(tmp_path: Path) -> None:
+def test_disk_names_a_missing_path(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="missing"):
         SystemStatus().cmd_disk(tmp_path / "missing")
 
@@ -89,12 +89,12 @@ def test_who_shows_what_the_who_program_prints() -> None:
 def test_a_session_counts_as_a_login_if_a_person_holds_it(tmp_path: Path) -> None:
     for name, kind in [("1", "user"), ("2", "user"), ("c1", "greeter"), ("3", "manager")]:
         (tmp_path / name).write_text(f"# This is private data. Do not parse.\nUID=1000\nCLASS={kind}\n")
-        os.mkfifo(tmp_path / f"{name}.ref")  # to open one would wait for ever
+        os.mkfifo(tmp_path / f"{name}.ref")  # opening one would block for ever
     assert count_sessions(tmp_path) == 2
 
 
 @on_linux
-def test_processes_lists_the_largest_first_and_no_more_than_asked_for() -> None:
+def test_processes_lists_the_largest_first_up_to_the_count() -> None:
     rows = SystemStatus().cmd_processes(3)
     assert list(rows[0]) == ["pid", "memory", "cpu", "name"]
     assert len(rows) == 3
@@ -103,7 +103,7 @@ def test_processes_lists_the_largest_first_and_no_more_than_asked_for() -> None:
 
 
 @on_linux
-def test_processes_finds_a_process_whatever_it_calls_itself() -> None:
+def test_processes_lists_a_process_with_any_name() -> None:
     rename_and_wait = (
         "import pathlib, sys; pathlib.Path('/proc/self/comm').write_bytes(b'a) R (\\xff b');"
         "print(flush=True); sys.stdin.read()"
@@ -132,7 +132,7 @@ def test_hostname_is_what_the_system_calls_itself() -> None:
         (5 * 1024**5, "5120.0 TiB"),
     ],
 )
-def test_a_size_is_given_in_the_unit_that_suits_it(size: int, text: str) -> None:
+def test_a_size_is_given_in_a_suitable_unit(size: int, text: str) -> None:
     assert human(size) == text
 
 

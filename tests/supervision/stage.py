@@ -25,7 +25,7 @@ from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE, MANAGER
 from smanager.access.roles import Roles
 from smanager.commands.record import CommandError
-from smanager.config.file import ConfigError, Services
+from smanager.config.file import ConfigError, ServicesConfig
 from smanager.hosts.handle import HostError, Resident
 from smanager.hosts.pool import Pool
 from smanager.hosts.source import fingerprint
@@ -263,7 +263,7 @@ class Stage:
         self.behaviours = dict.fromkeys(names, Behaviour())
         directories = tuple({path.parent for path in classes})
         given = {name: {"program": [name], **settings} for name, settings in programs.items()}
-        self.wanted = Services(directories, given, path=CONFIGURATION)
+        self.wanted = ServicesConfig(directories, given, path=CONFIGURATION)
         self.pool = StandInPool(self)
         self.manager = Manager(
             Catalogue(self.wanted, reserved=()),

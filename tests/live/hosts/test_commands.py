@@ -7,11 +7,10 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import SECONDS, Server, alive, is_in, read_to_end, wait_for, write_service
+from tests.conftest import SECONDS, Server, alive, is_in, read_to_end, wait_for
 
 ODDITIES = '''
 import asyncio, logging, os, subprocess, threading, time
@@ -101,15 +100,14 @@ class Odd(SService):
 
 
 @pytest.fixture(scope="module")
-def odd_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("odd") / "services"
-    write_service(directory, ODDITIES, "odd.py")
-    return directory
+def odd(shared: Callable[..., Server]) -> Server:
+    return shared(odd=ODDITIES)
 
 
 @pytest.fixture
-def odd(start: Callable[..., Server], odd_directory: Path) -> Server:
-    return start("--services", odd_directory)
+def own(kept: Callable[..., Server]) -> Server:
+    """An odd service for a test that does not leave it as it was."""
+    return kept(odd=ODDITIES)
 
 
 def test_results_are_printed_with_one_newline_at_the_end(odd: Server) -> None:
@@ -161,13 +159,13 @@ def test_start_comes_before_the_first_command_and_run_beside_them(odd: Server) -
     wait_for(lambda: odd.ask("odd-one log") == "start run\n", "run to begin")
 
 
-def test_commands_of_one_service_run_side_by_side(odd: Server) -> None:
+def test_commands_of_one_service_run_side_by_side(own: Server) -> None:
     answers: list[str] = []
-    waiters = [threading.Thread(target=lambda: answers.append(odd.ask("odd-one wait"))) for _ in range(10)]
+    waiters = [threading.Thread(target=lambda: answers.append(own.ask("odd-one wait"))) for _ in range(10)]
     for waiter in waiters:
         waiter.start()
-    assert odd.ask("odd-one text") == "no newline\n"
-    assert odd.ask("odd-one open") == "open\n"
+    assert own.ask("odd-one text") == "no newline\n"
+    assert own.ask("odd-one open") == "open\n"
     for waiter in waiters:
         waiter.join(SECONDS)
     assert answers == ["opened\n"] * 10
@@ -179,43 +177,43 @@ def test_what_a_service_prints_goes_to_the_log_under_its_name(odd: Server) -> No
         odd.wait_for_log(rf"^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d odd-one: {line}$")
 
 
-def test_a_hang_up_ends_the_running_method(odd: Server, odd_directory: Path) -> None:
+def test_a_hang_up_ends_the_running_method(own: Server) -> None:
     for command in ("spin", "doze"):
-        with odd.connect() as connection:
+        with own.connect() as connection:
             connection.sendall(f"odd-one {command}\n".encode())
-            wait_for((odd_directory / f"{command}-began").exists, f"{command} to begin")
+            wait_for((own.directory / "services" / f"{command}-began").exists, f"{command} to begin")
             linger = b"\x01\0\0\0\0\0\0\0"
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)  # a reset, which no FIN announces
-        wait_for((odd_directory / f"{command}-ended").exists, f"{command} to end")
-    assert odd.ask("odd-one text") == "no newline\n"
+        wait_for((own.directory / "services" / f"{command}-ended").exists, f"{command} to end")
+    assert own.ask("odd-one text") == "no newline\n"
 
 
-def test_a_dead_host_is_told_to_its_callers_and_started_again(odd: Server) -> None:
-    victim = int(odd.ask("odd-one pid"))
-    child = int(odd.ask("odd-one child"))
-    with odd.connect() as connection:
+def test_a_dead_host_is_told_to_its_callers_and_started_again(own: Server) -> None:
+    victim = int(own.ask("odd-one pid"))
+    child = int(own.ask("odd-one child"))
+    with own.connect() as connection:
         connection.sendall(b"odd-one text\nodd-one doze\n")
         assert connection.recv(100) == b"no newline\n"
         os.kill(victim, signal.SIGKILL)
         assert read_to_end(connection) == b"*** odd-one doze: its host died: killed by SIGKILL\n"
-    wait_for(lambda: "***" not in odd.ask("odd-one pid"), "the service to be back")
-    assert int(odd.ask("odd-one pid")) != victim
+    wait_for(lambda: "***" not in own.ask("odd-one pid"), "the service to be back")
+    assert int(own.ask("odd-one pid")) != victim
     wait_for(lambda: not alive(child), "what the dead host had started to end")
 
 
-def test_sigterm_runs_stop_and_leaves_no_process(odd: Server, odd_directory: Path) -> None:
-    hosts = odd.children()
-    child = int(odd.ask("odd-one child"))
-    assert odd.stop() == 0
-    assert (odd_directory / "stopped").exists()
-    assert (odd_directory / "run-returned").exists()
+def test_sigterm_runs_stop_and_leaves_no_process(own: Server) -> None:
+    hosts = own.children()
+    child = int(own.ask("odd-one child"))
+    assert own.stop() == 0
+    assert (own.directory / "services" / "stopped").exists()
+    assert (own.directory / "services" / "run-returned").exists()
     assert not any(map(alive, [*hosts, child]))
 
 
-def test_services_end_when_their_manager_is_killed(odd: Server) -> None:
-    hosts = odd.children()
-    child = int(odd.ask("odd-one child"))
-    odd.process.kill()
+def test_services_end_when_their_manager_is_killed(own: Server) -> None:
+    hosts = own.children()
+    child = int(own.ask("odd-one child"))
+    own.process.kill()
     wait_for(lambda: not any(map(alive, [*hosts, child])), "the hosts to end")
 
 

@@ -6,11 +6,10 @@ import re
 import socket
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import SEED_SERVICE, Server, read_until, wait_for, write_service
+from tests.conftest import SEED_SERVICE, Server, read_until, wait_for
 
 HOSTILE = """
 import asyncio, functools, os, sys, time
@@ -82,10 +81,15 @@ class Second(SService):
 """
 
 
+@pytest.fixture(scope="module")
+def hostile(shared: Callable[..., Server]) -> Server:
+    return shared(systemstatus=SEED_SERVICE, hostile=HOSTILE)
+
+
 @pytest.fixture
-def hostile(start: Callable[..., Server], services: Path) -> Server:
-    write_service(services, HOSTILE, "hostile.py")
-    return start("--services", services)
+def own(kept: Callable[..., Server]) -> Server:
+    """A hostile service for a test that takes its host from it."""
+    return kept(systemstatus=SEED_SERVICE, hostile=HOSTILE)
 
 
 def test_every_kind_of_exception_is_told_to_the_caller(hostile: Server) -> None:
@@ -102,11 +106,11 @@ def test_every_kind_of_exception_is_told_to_the_caller(hostile: Server) -> None:
     assert hostile.ask("hostile ok; hostile later") == "ok\nlater\n"
 
 
-def test_a_command_behind_one_that_ended_the_host_is_answered(hostile: Server) -> None:
-    first, second = hostile.ask("hostile die; hostile ok").splitlines()
+def test_a_command_behind_one_that_ended_the_host_is_answered(own: Server) -> None:
+    first, second = own.ask("hostile die; hostile ok").splitlines()
     assert first == "*** hostile die: its host died: exit status 3"
     assert second.startswith("*** hostile ok: hostile is ")
-    wait_for(lambda: hostile.ask("hostile ok") == "ok\n", "the service to be back")
+    wait_for(lambda: own.ask("hostile ok") == "ok\n", "the service to be back")
 
 
 def test_readers_that_do_not_read_hold_up_no_other_async_command(hostile: Server) -> None:
@@ -125,7 +129,7 @@ import os, time
 from smanager import SService
 from smanager.hosts import frames
 
-for descriptor in range(3, 30):
+for descriptor in range(3, 100):
     try: os.write(descriptor, frames.encode_data(frames.FrameKind.{kind}, 0, {data}))
     except OSError: pass
 time.sleep(3600)
@@ -133,36 +137,46 @@ class Liar(SService): pass
 """
 
 
-@pytest.mark.parametrize(
-    ("kind", "data", "message"),
-    [
-        ("LOADED", "[__file__, {'services': [5], 'problems': []}]", "its process sent a malformed description of it"),
-        ("LOADED", "[__file__, 5]", "its host died while it was imported: killed by SIGKILL"),
-        ("LOG", "['liar', 5]", "its host died while it was imported: killed by SIGKILL"),
-        ("SPAWNED", "['liar', 1]", "its host died while it was imported: killed by SIGKILL"),
-        ("PONG", "{'liar': 'x'}", "its host died while it was imported: killed by SIGKILL"),
-        ("START", "1", "its host died while it was imported: killed by SIGKILL"),
-    ],
-)
-def test_frames_with_something_else_in_them_are_garbage(
-    kept: Callable[..., Server], kind: str, data: str, message: str
-) -> None:
-    server = kept(liar=SPEAKS_FOR_ITS_HOST.format(kind=kind, data=data), systemstatus=SEED_SERVICE)
-    wait_for(lambda: message in server.ask("services"), lambda: server.ask("services"))
-    assert server.ask("hostname") == "mycomputerhostname\n"
-    assert not server.find("internal error")
+DIED = "its host died while it was imported: killed by SIGKILL"
+LIES = [
+    ("LOADED", "[__file__, {'services': [5], 'problems': []}]", "its process sent a malformed description of it"),
+    ("LOADED", "[__file__, 5]", DIED),
+    ("LOG", "['liar', 5]", DIED),
+    ("SPAWNED", "['liar', 1]", DIED),
+    ("PONG", "{'liar': 'x'}", DIED),
+    ("START", "1", DIED),
+]
+"""A frame's kind, its data, and what the manager says of the file that sent it."""
 
 
-def test_a_host_that_sends_garbage_is_ended_and_replaced(hostile: Server) -> None:
-    assert hostile.ask("hostile garbage") == "*** hostile garbage: its host died: killed by SIGKILL\n"
-    hostile.wait_for_log("the host sent garbage and is killed: ")
-    wait_for(lambda: hostile.ask("hostile ok") == "ok\n", "the service to be back")
-    assert hostile.ask("hostname") == "mycomputerhostname\n"
+@pytest.fixture(scope="module")
+def lied_to(shared: Callable[..., Server]) -> Server:
+    """A manager with one services file for each lie, and one that tells none."""
+    liars = {
+        f"liar_{number}": SPEAKS_FOR_ITS_HOST.format(kind=kind, data=data)
+        for number, (kind, data, _) in enumerate(LIES)
+    }
+    return shared(systemstatus=SEED_SERVICE, **liars)
+
+
+@pytest.mark.parametrize("number", range(len(LIES)), ids=[f"{kind} {data}" for kind, data, _ in LIES])
+def test_frames_with_something_else_in_them_are_garbage(lied_to: Server, number: int) -> None:
+    *_, message = LIES[number]
+    wait_for(lambda: f"liar_{number}.py: {message}" in lied_to.ask("services"), lambda: lied_to.ask("services"))
+    assert lied_to.ask("hostname") == "mycomputerhostname\n"
+    assert "internal error" not in lied_to.log
+
+
+def test_a_host_that_sends_garbage_is_ended_and_replaced(own: Server) -> None:
+    assert own.ask("hostile garbage") == "*** hostile garbage: its host died: killed by SIGKILL\n"
+    own.wait_for_log("the host sent garbage and is killed: ")
+    wait_for(lambda: own.ask("hostile ok") == "ok\n", "the service to be back")
+    assert own.ask("hostname") == "mycomputerhostname\n"
 
 
 @pytest.mark.parametrize("command", ["ok", "die"])
-def test_a_completer_that_ends_its_host_or_finds_too_much_leaves_a_usable_line(hostile: Server, command: str) -> None:
-    with hostile.connect() as connection:
+def test_a_completer_that_ends_its_host_or_finds_too_much_leaves_a_usable_line(own: Server, command: str) -> None:
+    with own.connect() as connection:
         connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
         read_until(connection, b"\r\n>")
         connection.sendall(f"hostile {command} x\t".encode())
@@ -192,20 +206,20 @@ def test_a_plain_iterator_of_an_async_command_holds_up_no_other(hostile: Server)
         assert hostile.ask("hostile later; hostile ok") == "later\nok\n"
 
 
-def test_commands_that_ignore_their_end_leave_a_message_and_a_way_out(hostile: Server) -> None:
-    connections = [hostile.connect() for _ in range(64)]
+def test_commands_that_ignore_their_end_leave_a_message_and_a_way_out(own: Server) -> None:
+    connections = [own.connect() for _ in range(64)]
     for connection in connections:
         connection.sendall(b"hostile stuck\n")
-    wait_for(lambda: hostile.log.count("hostile: stuck\n") == 64, "all of them to run")
+    wait_for(lambda: own.log.count("hostile: stuck\n") == 64, "all of them to run")
     for connection in connections:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset at the close
         connection.close()
     refused = "*** hostile ok: busy: 64 commands were cancelled and have not ended; `restart` ends them\n"
-    with hostile.connect() as waiting:
+    with own.connect() as waiting:
         waiting.sendall(b"hostile ok\n")  # with this one in the queue nothing could ever take the next
-        wait_for(lambda: hostile.ask("hostile ok") == refused, "the refusal")
-    assert "hostile: running\n" in hostile.ask("restart hostile")
-    assert hostile.ask("hostile ok") == "ok\n"
+        wait_for(lambda: own.ask("hostile ok") == refused, "the refusal")
+    assert "hostile: running\n" in own.ask("restart hostile")
+    assert own.ask("hostile ok") == "ok\n"
 
 
 def test_what_is_printed_in_other_ways_is_logged_under_its_speakers_name(hostile: Server) -> None:
@@ -215,12 +229,12 @@ def test_what_is_printed_in_other_ways_is_logged_under_its_speakers_name(hostile
     assert hostile.ask("hostile buffers") == "array\nview\nbytes\n"
 
 
-def test_what_goes_past_python_is_cut_and_marked_and_its_last_line_is_kept(hostile: Server) -> None:
-    assert hostile.ask("hostile bypass") == "*** hostile bypass: its host died: exit status 5\n"
-    hostile.wait_for_log("last words$")
-    assert [len(piece) for piece in re.findall(r": (y+)(?: \[cut\])?$", hostile.log, re.MULTILINE)] == [
+def test_what_goes_past_python_is_cut_and_marked_and_its_last_line_is_kept(own: Server) -> None:
+    assert own.ask("hostile bypass") == "*** hostile bypass: its host died: exit status 5\n"
+    own.wait_for_log("last words$")
+    assert [len(piece) for piece in re.findall(r": (y+)(?: \[cut\])?$", own.log, re.MULTILINE)] == [
         8192,
         8192,
         3616,
     ]
-    assert hostile.log.count(" [cut]\n") == 2
+    assert own.log.count(" [cut]\n") == 2

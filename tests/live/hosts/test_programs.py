@@ -44,24 +44,32 @@ def test_a_program_is_run_as_it_is_configured(kept: Callable[..., Server], direc
     assert server.ask("logs shown").partition("shown: ")[2] == f"{directory}/where|dark red|2|0027|77|{nobody}\n"
 
 
-@pytest.mark.parametrize(
-    ("setting", "reason"),
-    [
-        ('program = ["no-such-program"]', "it cannot be started: FileNotFoundError: "),
-        ('program = ["true"]\nenv_files = ["missing.env"]', "it cannot be started: FileNotFoundError: "),
-        ('program = ["true"]\ndirectory = "missing"', "it cannot be started: FileNotFoundError: "),
-        ('program = ["true"]\nuser = "no-such-user"', "it cannot be started: LookupError: there is no user "),
-        (
-            'program = ["true"]\nlimits = { nofile = 1_000_000_000_000 }',
-            "it cannot be started: its limits cannot be set; ",
-        ),
-        ('program = ["sh", "-c", "exit 3"]', "exit status 3"),
-    ],
-)
-def test_a_program_that_cannot_be_started_says_why(kept: Callable[..., Server], setting: str, reason: str) -> None:
-    server = kept(f"[services.bad]\n{setting}\ngive_up_after = 2")
-    is_in(server, "bad", "failed")
-    assert f"bad is failed ({reason}" in server.ask("why bad")
+BAD = [
+    ('program = ["no-such-program"]', "it cannot be started: FileNotFoundError: "),
+    ('program = ["true"]\nenv_files = ["missing.env"]', "it cannot be started: FileNotFoundError: "),
+    ('program = ["true"]\ndirectory = "missing"', "it cannot be started: FileNotFoundError: "),
+    ('program = ["true"]\nuser = "no-such-user"', "it cannot be started: LookupError: there is no user "),
+    (
+        'program = ["true"]\nlimits = { nofile = 1_000_000_000_000 }',
+        "it cannot be started: its limits cannot be set; ",
+    ),
+    ('program = ["sh", "-c", "exit 3"]', "exit status 3"),
+]
+"""What is wrong with a program, and what `why` says of it."""
+
+
+@pytest.fixture(scope="module")
+def bad(shared: Callable[..., Server]) -> Server:
+    """A manager with a program for each of the things that can be wrong with one."""
+    table = "[services.bad-{}]\n{}\ngive_up_after = 2\n"
+    return shared("".join(table.format(number, setting) for number, (setting, _) in enumerate(BAD)))
+
+
+@pytest.mark.parametrize("number", range(len(BAD)), ids=[setting for setting, _ in BAD])
+def test_a_program_that_cannot_be_started_says_why(bad: Server, number: int) -> None:
+    name, (_, reason) = f"bad-{number}", BAD[number]
+    is_in(bad, name, "failed")
+    assert f"{name} is failed ({reason}" in bad.ask(f"why {name}")
 
 
 def test_ready_when_a_port_accepts_and_hung_when_it_does_not_any_more(

@@ -172,10 +172,19 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def network_of(server: Server) -> Network:
+    found = server.wait_for_log(r"^listening on (.*)$").group(1)
+    ports = [int(number) for number in re.findall(r":(\d+)", found)]
+    return Network(server.directory, server, dict(zip(("default", "open", "locked", "tls"), ports, strict=True)))
+
+
 @pytest.fixture
 def network(directory: Path, kept: Callable[..., Server], files: Path) -> Network:
     shutil.copytree(files, directory, dirs_exist_ok=True)
-    server = kept(CONFIGURATION, box=SERVICE)
-    found = server.wait_for_log(r"^listening on (.*)$").group(1)
-    ports = [int(number) for number in re.findall(r":(\d+)", found)]
-    return Network(directory, server, dict(zip(("default", "open", "locked", "tls"), ports, strict=True)))
+    return network_of(kept(CONFIGURATION, box=SERVICE))
+
+
+@pytest.fixture(scope="module")
+def shared_network(shared: Callable[..., Server], files: Path) -> Network:
+    """A network for all the tests of a module that change nothing in it, and of which none fails to log in."""
+    return network_of(shared(CONFIGURATION, files=files, box=SERVICE))

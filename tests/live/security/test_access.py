@@ -38,7 +38,9 @@ def method_of(command: str) -> str:
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("user", ALLOWED)
-def test_what_is_allowed_runs_and_all_else_is_as_if_it_did_not_exist(network: Network, door: str, user: str) -> None:
+def test_what_is_allowed_runs_and_all_else_is_as_if_it_did_not_exist(
+    shared_network: Network, door: str, user: str
+) -> None:
     allowed = ALLOWED[user] | ({"box look", "status"} if door == "open" else set())  # what everybody has there
     requests: list[dict[str, Any]] = [{"method": method_of(command)} for command in EVERY]
     extra: list[dict[str, Any]] = [
@@ -46,7 +48,7 @@ def test_what_is_allowed_runs_and_all_else_is_as_if_it_did_not_exist(network: Ne
         {"method": "shell.complete", "params": ["box "]},
         {"method": "nothing"},
     ]
-    told = network.call(door, *requests, *extra, token=TOKENS[user])
+    told = shared_network.call(door, *requests, *extra, token=TOKENS[user])
     answers, (discovered, completed, unknown) = told[: len(requests)], told[len(requests) :]
     methods = {method["name"] for method in discovered["result"]["methods"]}
     for command, answer in zip(EVERY, answers, strict=True):
@@ -58,13 +60,13 @@ def test_what_is_allowed_runs_and_all_else_is_as_if_it_did_not_exist(network: Ne
             assert answer["error"] == expected
         if command.startswith("box "):
             assert (command.split()[1] in completed["result"]["matches"]) == (command in allowed)
-    help_page = network.ask(door, "help", "box help", "help -s", token=TOKENS[user])
+    help_page = shared_network.ask(door, "help", "box help", "help -s", token=TOKENS[user])
     for command in EVERY:
         word = command.split()[-1]
         if command not in allowed:
             assert word not in help_page
             made_up = command.replace(word, "qqqq")
-            said, of_unknown = network.ask(door, command, made_up, token=TOKENS[user]).splitlines()
+            said, of_unknown = shared_network.ask(door, command, made_up, token=TOKENS[user]).splitlines()
             assert re.sub(r"did you mean: [^?]*\? ", "", said).replace(word, "qqqq") == of_unknown
             assert said.count(word) == 1
         elif word != "status":
@@ -80,18 +82,20 @@ SYSTEM_USERS = {"viewer": "daemon", "operator": "bin", "odd": "sys"}
 )
 @pytest.mark.parametrize("user", ALLOWED)
 def test_roles_hold_whatever_it_is_that_shows_who_somebody_is(
-    network: Network, door: str, proof: str, user: str
+    shared_network: Network, door: str, proof: str, user: str
 ) -> None:
     allowed = ALLOWED[user] | ({"box look", "status"} if door == "open" else set())
     requests: list[dict[str, Any]] = [{"method": method_of(command)} for command in EVERY]
     match proof:
         case "password":
             login = {"method": "auth", "params": {"user": user, "password": PASSWORD}}
-            _, *answers = network.call(door, login, *requests, {"method": "sessions.whoami"})
+            _, *answers = shared_network.call(door, login, *requests, {"method": "sessions.whoami"})
         case "certificate":
-            answers = network.call(door, *requests, {"method": "sessions.whoami"}, certificate=user)
+            answers = shared_network.call(door, *requests, {"method": "sessions.whoami"}, certificate=user)
         case _:
-            answers = network.call(door, *requests, {"method": "sessions.whoami"}, peer=peer(network, user))
+            answers = shared_network.call(
+                door, *requests, {"method": "sessions.whoami"}, peer=peer(shared_network, user)
+            )
     *answers, who = answers
     assert who["result"]["proof"] == proof
     assert {command for command, answer in zip(EVERY, answers, strict=True) if "result" in answer} == allowed
@@ -230,8 +234,8 @@ def test_a_role_for_one_service_is_told_of_no_others_problems(kept: Callable[...
 
 
 @pytest.mark.parametrize("line", ["cancel", "kick"])
-def test_a_number_that_is_too_long_is_none(network: Network, line: str) -> None:
-    assert network.ask("default", f"{line} {'9' * 5000}").startswith(f"*** {line}: which ")
+def test_a_number_that_is_too_long_is_none(shared_network: Network, line: str) -> None:
+    assert shared_network.ask("default", f"{line} {'9' * 5000}").startswith(f"*** {line}: which ")
 
 
 @pytest.mark.parametrize("door", ["locked", "tls", "local"])

@@ -311,11 +311,11 @@ def test_a_session_loses_at_a_reload_what_its_role_loses(network: Network) -> No
 @pytest.mark.parametrize(
     "line", ["reload --", "plan ", "signal x ", "wait x ", "watch ", "box reload --", "logs ", "cancel "]
 )
-def test_tab_tells_nothing_of_what_may_not_be_run(network: Network, line: str) -> None:
+def test_tab_tells_nothing_of_what_may_not_be_run(shared_network: Network, line: str) -> None:
     *_, word = line.split()[: -1 if line.endswith("--") else None]
     made_up = line.replace(word, "q" * len(word))
     requests: list[dict[str, Any]] = [{"method": "shell.complete", "params": [one]} for one in (line, made_up)]
-    answer, of_unknown = network.call("locked", *requests, token=TOKENS["odd"])
+    answer, of_unknown = shared_network.call("locked", *requests, token=TOKENS["odd"])
     assert answer["result"] == of_unknown["result"]
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import re
+import shutil
 import socket
 import ssl
 import stat
@@ -96,16 +97,19 @@ def test_the_file_of_a_unix_socket_is_whose_it_should_be(kept: Callable[..., Ser
     assert (stat.S_IMODE(given.st_mode), given.st_uid != 0, given.st_gid) == (0o660, True, os.getgid())
 
 
-def test_certificates_are_renewed_without_ending_a_session(network: Network) -> None:
+def test_certificates_are_renewed_without_ending_a_session(network: Network, tmp_path: Path) -> None:
     def certificate(connection: socket.socket) -> bytes:
         assert isinstance(connection, ssl.SSLSocket)
         return connection.getpeercert(binary_form=True) or b""
 
+    renewed = tmp_path / "renewed"
+    renewed.mkdir()
+    make_certificates(renewed)  # before the session, which would be closed for its silence
     with network.connect("tls") as before:
         before.sendall(f"auth {TOKENS['root']}\n".encode())
         before.sendall(b"box open\n")
         assert read_until(before, b"\n") == b"opened\n"
-        make_certificates(network.directory)
+        shutil.copytree(renewed, network.directory, dirs_exist_ok=True)
         network.ask("default", "reload")
         with network.connect("tls") as after:
             assert certificate(after) != certificate(before)
@@ -144,21 +148,39 @@ def test_who_has_a_user_id_is_looked_up_again(monkeypatch: pytest.MonkeyPatch) -
     assert peers.user_name(4242) == "second"
 
 
-@pytest.mark.parametrize("mode", ["auto", "telnet", "raw", "json"])
+MODES = ("auto", "telnet", "raw", "json")
+LOGINS = ("none", "required")
+KINDS = [(mode, login) for mode in MODES for login in LOGINS]
+
+
+@pytest.fixture(scope="module")
+def browsed(shared: Callable[..., Server]) -> tuple[Server, list[int]]:
+    """A manager with a listener of each kind, and their ports."""
+    listener = '[listeners.{0}-{1}]\ntcp = "127.0.0.1:0"\nmode = "{0}"\nlogin = "{1}"\n'
+    server = shared("".join(listener.format(*kind) for kind in KINDS), box=SERVICE)
+    return server, [port_of(server, place) for place, _ in enumerate(KINDS, 1)]
+
+
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("method", ["PROPPATCHXYZ", "m1"])
-@pytest.mark.parametrize("login", ["none", "required"])
+@pytest.mark.parametrize("login", LOGINS)
 def test_a_browser_is_refused_whatever_its_method_and_the_listeners_mode(
-    kept: Callable[..., Server], mode: str, method: str, login: str
+    browsed: tuple[Server, list[int]], mode: str, method: str, login: str
 ) -> None:
-    server = kept(f'[listeners.one]\ntcp = "127.0.0.1:0"\nmode = "{mode}"\nlogin = "{login}"\n', box=SERVICE)
+    server, ports = browsed
+    server.forget_log()
     request = b'{"jsonrpc": "2.0", "id": 1, "method": "box.open"}' if mode == "json" else b"box open\r\n"
-    with socket.create_connection(("127.0.0.1", port_of(server, 1)), SECONDS) as connection, suppress(OSError):
+    with (
+        socket.create_connection(("127.0.0.1", ports[KINDS.index((mode, login))]), SECONDS) as connection,
+        suppress(OSError),
+    ):
         connection.sendall(f"{method} /{'x' * 100} HTTP/1.1\r\nHost: here\r\n\r\n".encode() + request + b"\r\n" * 20)
         told = read_to_end(connection)
         assert b"opened" not in told
         assert b"login:" not in told
     server.wait_for_log("closed, for it speaks HTTP")
-    assert '"name":"box' not in Path("state/audit.jsonl").read_text() if Path("state/audit.jsonl").exists() else True
+    journal = server.directory / "state" / "audit.jsonl"
+    assert not journal.exists() or '"name":"box' not in journal.read_text()
 
 
 def test_a_browser_is_refused_in_whatever_pieces_its_first_line_comes(server: Server) -> None:
@@ -173,8 +195,8 @@ def test_a_browser_is_refused_in_whatever_pieces_its_first_line_comes(server: Se
 
 
 @pytest.mark.parametrize("line", ["hostname hello HTTP/2", "hostname", "GET", '{"x": ["speaks HTTP/2"]}', "* / HTTP/x"])
-def test_a_script_may_speak_of_http(server: Server, line: str) -> None:
-    assert server.ask(f"{line}\n")
+def test_a_script_may_speak_of_http(seed_server: Server, line: str) -> None:
+    assert seed_server.ask(f"{line}\n")
 
 
 def test_sessions_are_shared_out_where_there_are_few_descriptors() -> None:

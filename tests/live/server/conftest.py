@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import SEED_SERVICE, Server, write_service
+from tests.conftest import SEED_SERVICE, Server
 
 TRAPS = """
     def cmd_wait(self, seconds):
@@ -35,7 +34,13 @@ TRAPS = """
 """
 
 
+@pytest.fixture(scope="module")
+def shared_server(shared: Callable[..., Server]) -> Server:
+    return shared(systemstatus=SEED_SERVICE + TRAPS)
+
+
 @pytest.fixture
-def server(start: Callable[..., Server], services: Path) -> Server:
-    write_service(services, SEED_SERVICE + TRAPS)
-    return start("--services", services)
+def server(shared_server: Server) -> Server:
+    """The manager that a module's tests share, with nothing in its log yet."""
+    shared_server.forget_log()
+    return shared_server

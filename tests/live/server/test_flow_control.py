@@ -11,8 +11,9 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import Server
+from tests.conftest import SEED_SERVICE, Server
 from tests.live.checks import memory, still_serves
+from tests.live.server.conftest import TRAPS
 
 
 def test_callers_that_do_not_read_take_no_places_from_others(server: Server) -> None:
@@ -50,7 +51,8 @@ def test_a_program_that_does_not_read_is_held_back(server: Server) -> None:
         assert len(replies.readline()) > 8_000_000
 
 
-def test_a_client_that_resets_while_it_is_written_to_leaves_no_traceback(server: Server) -> None:
+def test_a_client_that_resets_while_it_is_written_to_leaves_no_traceback(kept: Callable[..., Server]) -> None:
+    server = kept(systemstatus=SEED_SERVICE + TRAPS)
     for _ in range(20):
         with server.connect() as connection:
             connection.sendall(b"systemstatus big 1000000\nhostname\n")

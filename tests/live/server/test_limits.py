@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SECONDS, SEED_SERVICE, Server, read_to_end, read_until, wait_for, write_service
+from tests.conftest import SECONDS, SEED_SERVICE, Server, read_to_end, read_until, wait_for
 from tests.live.checks import memory, still_serves
 from tests.live.clients import ACCEPT_OFFER, telnet
 
@@ -24,11 +24,9 @@ FLOOD = """
 """
 
 
-@pytest.fixture
-def hostile(start: Callable[..., Server], tmp_path: Path) -> Server:
-    directory = tmp_path / "services"
-    write_service(directory, SEED_SERVICE + FLOOD)
-    return start("--services", directory)
+@pytest.fixture(scope="module")
+def hostile(shared: Callable[..., Server]) -> Server:
+    return shared(systemstatus=SEED_SERVICE + FLOOD)
 
 
 def test_random_bytes_split_anywhere_end_nothing_but_their_session(hostile: Server) -> None:

@@ -6,11 +6,12 @@ import contextlib
 import re
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Server, read_to_end, read_until, wait_for, write_service
+from tests.conftest import SEED_SERVICE, Server, read_to_end, read_until, wait_for, write_service
 from tests.live.checks import memory, still_serves
 from tests.live.clients import SEPARATOR, line_mode, telnet
 
@@ -153,8 +154,9 @@ def test_a_question_mark_needs_no_blank_before_its_topic(server: Server) -> None
         read_until(connection, b"?systemstatus ")
 
 
-def test_who_leaves_a_restart_that_fails_leaves_no_traceback(server: Server, services: Path) -> None:
-    write_service(services, UNWILLING, "unwilling.py")
+def test_who_leaves_a_restart_that_fails_leaves_no_traceback(kept: Callable[..., Server]) -> None:
+    server = kept(systemstatus=SEED_SERVICE)
+    write_service(Path("services"), UNWILLING, "unwilling.py")
     with telnet(server) as connection:
         connection.sendall(b"restart\r")
         server.wait_for_log("refusing")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -66,9 +65,9 @@ class Returns(SService):
 """
 
 
-@pytest.fixture
-def server(kept: Callable[..., Server]) -> Server:
-    return kept(returns=RETURNS)
+@pytest.fixture(scope="module")
+def server(shared: Callable[..., Server]) -> Server:
+    return shared(returns=RETURNS)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +123,8 @@ def test_a_result_is_text_for_scripts_and_itself_with_json(
         assert [json.loads(line) for line in lines] == data
 
 
-def test_the_managers_own_commands_have_json_too(server: Server) -> None:
+def test_the_managers_own_commands_have_json_too(kept: Callable[..., Server]) -> None:
+    server = kept(returns=RETURNS)
     (status,) = json.loads(server.ask("status --json"))
     assert (status["name"], status["state"], status["restarts"]) == ("returns", "running", 0)
     assert status["memory"] > 1_000_000
@@ -143,7 +143,8 @@ def test_a_result_that_is_too_large_is_refused_with_the_remedy(server: Server) -
     )
 
 
-def test_tab_offers_options_choices_and_paths(server: Server, directory: Path) -> None:
+def test_tab_offers_options_choices_and_paths(server: Server) -> None:
+    directory = server.directory
     (directory / "a place").mkdir()
     completions = {
         "returns paint ": ["green", "red"],

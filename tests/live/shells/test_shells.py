@@ -28,15 +28,24 @@ class Counter(SService):
         self.calls += 1
         return str(self.calls)
 
+    def cmd_zero(self):
+        self.calls = 0
+
     def cmd_fail(self):
         raise ValueError("as told")
 '''
 
 
+@pytest.fixture(scope="module")
+def counter(shared: Callable[..., Server]) -> Server:
+    return shared(systemstatus=SEED_SERVICE, counter=COUNTER)
+
+
 @pytest.fixture
-def counting(start: Callable[..., Server], services: Path) -> Server:
-    write_service(services, COUNTER, "counter.py")
-    return start("--services", services)
+def counting(counter: Server) -> Server:
+    """The counter at zero."""
+    assert counter.ask("call-counter zero") == ""
+    return counter
 
 
 HOSTILE = """
@@ -53,10 +62,9 @@ class Hostile(SService):
 """
 
 
-@pytest.fixture
-def hostile(start: Callable[..., Server], services: Path) -> Server:
-    write_service(services, HOSTILE, "hostile.py")
-    return start("--services", services)
+@pytest.fixture(scope="module")
+def hostile(shared: Callable[..., Server]) -> Server:
+    return shared(systemstatus=SEED_SERVICE, hostile=HOSTILE)
 
 
 @pytest.fixture
@@ -165,14 +173,18 @@ def test_an_underscore_in_a_name_may_be_a_dash(counting: Server) -> None:
     assert counting.ask("restart my-tools") == "call-counter: running\nmy_tools: running\n"
 
 
-def test_services_that_come_and_go_are_seen_by_open_sessions(person: Person, counting: Server, services: Path) -> None:
-    person.type("call-counter", "call-counter>")
-    (services / "counter.py").unlink()
-    write_service(services, SEED_SERVICE.replace("SystemStatus", "Newcomer").replace("hostname", "hello"), "new.py")
-    assert sorted(counting.ask("restart").splitlines()) == ["newcomer: running", "systemstatus: running"]
-    person.type("")  # its service is gone, and so it is at the root again
-    assert person.type("newcomer hello") == answer("mycomputerhello\n")
-    assert person.type("call-counter count").startswith("*** unknown command: call-counter; ")
+def test_services_that_come_and_go_are_seen_by_open_sessions(start: Callable[..., Server], services: Path) -> None:
+    write_service(services, COUNTER, "counter.py")
+    counting = start("--services", services)
+    with counting.connect() as connection:
+        person = Person(connection)
+        person.type("call-counter", "call-counter>")
+        (services / "counter.py").unlink()
+        write_service(services, SEED_SERVICE.replace("SystemStatus", "Newcomer").replace("hostname", "hello"), "new.py")
+        assert sorted(counting.ask("restart").splitlines()) == ["newcomer: running", "systemstatus: running"]
+        person.type("")  # its service is gone, and so it is at the root again
+        assert person.type("newcomer hello") == answer("mycomputerhello\n")
+        assert person.type("call-counter count").startswith("*** unknown command: call-counter; ")
 
 
 def test_the_shells_own_commands_cannot_be_taken(hostile: Server) -> None:

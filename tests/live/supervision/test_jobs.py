@@ -86,6 +86,12 @@ def server(kept: Callable[..., Server]) -> Server:
     return kept(long=LONG)
 
 
+@pytest.fixture(scope="module")
+def calm(shared: Callable[..., Server]) -> Server:
+    """A server for tests that leave no job and read no log."""
+    return shared(long=LONG)
+
+
 def test_a_client_that_is_gone_is_found_out_though_nothing_is_said(server: Server) -> None:
     with server.connect() as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 1)  # else the system remembers it for a minute
@@ -141,8 +147,8 @@ def test_a_method_that_cannot_be_ended_is_left_and_listed_until_it_ends(server: 
     wait_for(lambda: server.ask("jobs") == "", "the end of the method")
 
 
-def test_a_command_is_ended_after_its_timeout(server: Server) -> None:
-    assert server.ask("long brief") == "*** long brief: it took longer than 0.2 s\n"
+def test_a_command_is_ended_after_its_timeout(calm: Server) -> None:
+    assert calm.ask("long brief") == "*** long brief: it took longer than 0.2 s\n"
 
 
 def test_an_exclusive_command_does_not_run_twice(server: Server) -> None:
@@ -194,19 +200,19 @@ def test_the_managers_own_commands_are_jobs_too(server: Server) -> None:
         read_until(connection, b"*** this goes on until somebody has seen enough, and cannot do so by itself\r\n")
 
 
-def test_hidden_commands_and_aliases_are_for_those_who_know_them(server: Server) -> None:
-    assert server.ask("long secret; trapdoor") == "found\nopen\n"
-    assert "secret" not in server.ask("long help")
-    assert "trapdoor" not in server.ask("help") + server.ask("help -s")
-    assert server.ask("long ls a; long dir") == "a\nhere\n"
-    assert "ls" not in server.ask("long help").split()
-    assert "also called: ls, dir" in server.ask("help long list")
-    assert server.ask("help long ls").startswith("usage: long ls [where]\n\nalso called: list, dir\n")
-    assert server.ask("dir2 a; long dir2 b") == "a\nb\n"
-    assert server.ask("help dir2").startswith("usage: dir2 word\n\nalso called: top\n")
-    assert "dir2" not in server.ask("help") + server.ask("help -s")
-    assert [found["result"] for found in responses(server, request("long.ls"), request("dir2", ["a"]))] == ["here", "a"]
-    (document,) = responses(server, request("rpc.discover"))
+def test_hidden_commands_and_aliases_are_for_those_who_know_them(calm: Server) -> None:
+    assert calm.ask("long secret; trapdoor") == "found\nopen\n"
+    assert "secret" not in calm.ask("long help")
+    assert "trapdoor" not in calm.ask("help") + calm.ask("help -s")
+    assert calm.ask("long ls a; long dir") == "a\nhere\n"
+    assert "ls" not in calm.ask("long help").split()
+    assert "also called: ls, dir" in calm.ask("help long list")
+    assert calm.ask("help long ls").startswith("usage: long ls [where]\n\nalso called: list, dir\n")
+    assert calm.ask("dir2 a; long dir2 b") == "a\nb\n"
+    assert calm.ask("help dir2").startswith("usage: dir2 word\n\nalso called: top\n")
+    assert "dir2" not in calm.ask("help") + calm.ask("help -s")
+    assert [found["result"] for found in responses(calm, request("long.ls"), request("dir2", ["a"]))] == ["here", "a"]
+    (document,) = responses(calm, request("rpc.discover"))
     methods = {method["name"] for method in document["result"]["methods"]}
     assert "long.list" in methods
     assert not {"long.secret", "trapdoor", "long.ls"} & methods
@@ -242,10 +248,10 @@ def test_progress_is_one_line_that_goes_and_scripts_see_nothing_of_it(server: Se
         ("__import__('decimal').Decimal(1), float('inf'), 5", "fine\n"),
     ],
 )
-def test_odd_progress_costs_its_command_and_no_other(server: Server, given: str, answer: str) -> None:
-    pid = server.children()
-    assert server.ask(f'long odd "{given}"') == answer
-    assert server.children() == pid
+def test_odd_progress_costs_its_command_and_no_other(calm: Server, given: str, answer: str) -> None:
+    pid = calm.children()
+    assert calm.ask(f'long odd "{given}"') == answer
+    assert calm.children() == pid
 
 
 def test_a_command_may_go_on_by_itself_and_its_end_is_announced(server: Server, directory: Path) -> None:

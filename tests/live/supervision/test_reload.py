@@ -26,12 +26,21 @@ def reconfigure(text: str) -> None:
     Path("smanager.toml").write_text(text)
 
 
-@pytest.fixture
-def two(kept: Callable[..., Server]) -> Server:
-    server = kept(TWO, systemstatus=SEED_SERVICE)
+def all_running(server: Server) -> Server:
     for name in ("one", "two", "systemstatus"):
         is_in(server, name, "running")
     return server
+
+
+@pytest.fixture
+def two(kept: Callable[..., Server]) -> Server:
+    return all_running(kept(TWO, systemstatus=SEED_SERVICE))
+
+
+@pytest.fixture(scope="module")
+def unchanged(shared: Callable[..., Server]) -> Server:
+    """A manager for tests whose reloads change nothing."""
+    return all_running(shared(TWO, systemstatus=SEED_SERVICE))
 
 
 def test_where_nothing_has_changed_nothing_is_done(two: Server) -> None:
@@ -166,11 +175,14 @@ def test_a_file_is_other_for_whoever_runs_what_it_was(two: Server) -> None:
         ),
     ],
 )
-def test_a_wrong_file_changes_nothing(two: Server, text: str, message: str) -> None:
-    pids = [pid_of(two, name) for name in ("one", "two", "systemstatus")]
+def test_a_wrong_file_changes_nothing(
+    unchanged: Server, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    monkeypatch.chdir(unchanged.directory)
+    pids = [pid_of(unchanged, name) for name in ("one", "two", "systemstatus")]
     reconfigure(text)
-    assert two.ask("reload").startswith(message)
-    assert [pid_of(two, name) for name in ("one", "two", "systemstatus")] == pids
+    assert unchanged.ask("reload").startswith(message)
+    assert [pid_of(unchanged, name) for name in ("one", "two", "systemstatus")] == pids
 
 
 def test_sighup_reloads_and_the_log_says_what_that_did(two: Server) -> None:

@@ -11,7 +11,7 @@ import pytest
 from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
-from tests.conftest import Server, read_until
+from tests.conftest import Server, is_in, read_until
 from tests.live.clients import request, responses
 
 TYPED = """
@@ -45,9 +45,9 @@ class Typed(SService):
 """
 
 
-@pytest.fixture
-def typed(kept: Callable[..., Server]) -> Server:
-    return kept(typed=TYPED)
+@pytest.fixture(scope="module")
+def typed(shared: Callable[..., Server]) -> Server:
+    return shared(typed=TYPED)
 
 
 def test_a_method_returns_the_value_itself(typed: Server) -> None:
@@ -85,6 +85,7 @@ def test_errors_have_the_specifications_codes_and_say_what_they_are(
     code, message, data = error
     assert (answer["error"]["code"], answer["error"]["message"]) == (code, message)
     assert data is ... or answer["error"].get("data") == data
+    is_in(typed, "typed", "running")  # again, after the end of its host
 
 
 def test_a_stream_comes_as_notifications_before_the_answer(typed: Server) -> None:
@@ -119,7 +120,8 @@ def test_a_batch_of_more_than_may_run_at_a_time_is_answered_whole(typed: Server)
     assert {answer["id"] for answer in batch} == {*range(64), *range(1000, 1700)}
 
 
-def test_services_are_looked_after_by_methods(typed: Server) -> None:
+def test_services_are_looked_after_by_methods(kept: Callable[..., Server]) -> None:
+    typed = kept(typed=TYPED)
     (listed,) = responses(typed, request("services.list"))
     assert [(service["name"], service["state"]) for service in listed["result"]] == [("typed", "running")]
     (stopped,) = responses(typed, request("service.stop", [["typed"]]))

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import SEED_SERVICE, Server, write_service
+from tests.conftest import SEED_SERVICE, Server
 from tests.live.clients import Program, request
 
 MORE = """
@@ -28,10 +28,9 @@ MORE = """
 """
 
 
-@pytest.fixture
-def program_server(start: Callable[..., Server], services: Path) -> Server:
-    write_service(services, SEED_SERVICE + MORE)
-    return start("--services", services)
+@pytest.fixture(scope="module")
+def program_server(shared: Callable[..., Server]) -> Server:
+    return shared(systemstatus=SEED_SERVICE + MORE)
 
 
 def test_a_command_has_its_output_and_status(program_server: Server) -> None:
@@ -115,6 +114,11 @@ class Examples(SService):
 EXAMPLE_CALLS = json.loads((Path(__file__).parent / "data" / "jsonrpc-examples.json").read_text())
 
 
+@pytest.fixture(scope="module")
+def examples(shared: Callable[..., Server]) -> Server:
+    return shared(examples=EXAMPLES)
+
+
 def without_messages(response: Any) -> Any:
     if isinstance(response, list):
         return sorted(map(without_messages, response), key=str)
@@ -123,14 +127,13 @@ def without_messages(response: Any) -> Any:
     return dict(sorted(response.items()))
 
 
-def test_a_batch_has_an_end(server: Server) -> None:
-    assert "a batch of more than 1000 requests" in server.ask(f"[{','.join(['0'] * 1001)}]\n")
+def test_a_batch_has_an_end(program_server: Server) -> None:
+    assert "a batch of more than 1000 requests" in program_server.ask(f"[{','.join(['0'] * 1001)}]\n")
 
 
 @pytest.mark.parametrize("example", EXAMPLE_CALLS, ids=lambda example: example["title"])
-def test_the_specifications_examples_are_answered_as_it_says(kept: Callable[..., Server], example: Any) -> None:
-    server = kept(examples=EXAMPLES)
-    with server.connect() as connection:
+def test_the_specifications_examples_are_answered_as_it_says(examples: Server, example: Any) -> None:
+    with examples.connect() as connection:
         connection.sendall(example["sent"].encode() + b"\n")
         connection.shutdown(socket.SHUT_WR)
         received = connection.makefile("rb").read()
@@ -139,7 +142,7 @@ def test_the_specifications_examples_are_answered_as_it_says(kept: Callable[...,
     assert responses == expected
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60).map(lambda data: b"{" + data.replace(b"\n", b"").replace(b"\r", b"")))
 def test_whatever_begins_like_a_request_is_answered_and_so_is_the_next(program_server: Server, line: bytes) -> None:
     with program_server.connect() as connection:
