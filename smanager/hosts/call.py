@@ -53,8 +53,8 @@ class Invocation:
     """Whether the sink wants the returned value instead of text."""
 
 
-class Ending:
-    """Reports the end of a command: `ended` tells its caller, once; `gone` tells that its method has really ended.
+class CommandRun:
+    """One run of a command: `ended` tells the caller of its end, once; `gone` tells that the method has really ended.
 
     Both are given None if all went well. A cancelled method may end later than its caller is told.
     """
@@ -74,7 +74,7 @@ def ignore(failure: Failure | None) -> None:
     """Take the place of a callback that is not set, or not to be called again."""
 
 
-class Call(Ending):
+class Call(CommandRun):
     """A command that runs in a host: passes on what it returns, reports its end, and can cancel it."""
 
     __slots__ = (

@@ -1,7 +1,7 @@
-"""The same shell on the terminal, or the pipe, that the manager was started on; no socket is opened.
+"""The shell on the terminal or pipe that the manager was started on, without any socket.
 
-The main thread reads the lines, since only there does the stdlib's readline work and Ctrl-C arrive; the
-manager and its shells live in an event loop in another thread.
+The main thread reads the lines, since only there the stdlib's readline works and Ctrl-C arrives; the manager and its
+shells live in an event loop in another thread.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from smanager.terminal.text import as_bytes, coloured, has_colours, visible
 
 try:
     import readline
-except ImportError:  # a Python that was built without it: plain lines then
+except ImportError:  # a Python built without readline: plain lines only
     readline = None  # type: ignore[assignment]  # a module or nothing
 
 COMPLETION_SECONDS = 2.0
-"""How long a Tab may take; a service has one second of it."""
+"""How long a completion may take; a service has one second of it."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,9 +47,9 @@ class Ended(BaseException):
 
 
 def run(manager: Manager, dispatcher: Dispatcher, log: LogQueue) -> int:
-    """Run the manager with a session on standard input and output; returns the last command's status.
+    """Run the manager with a session on standard input and output; returns the last command's exit status.
 
-    What `log` writes to this terminal goes above the line that is being typed.
+    On a terminal, lines of `log` go above the line that is being typed.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="event loop", daemon=True)
@@ -63,7 +63,7 @@ def run(manager: Manager, dispatcher: Dispatcher, log: LogQueue) -> int:
         return 0
     finally:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)  # it is on its way
+            signal.signal(number, signal.SIG_IGN)  # the process is ending already
         _await(loop, manager.finish())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
@@ -71,7 +71,7 @@ def run(manager: Manager, dispatcher: Dispatcher, log: LogQueue) -> int:
 
 
 class Console:
-    """The local session."""
+    """The session of the console, and the output of its commands."""
 
     def __init__(self, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop, log: LogQueue) -> None:
         self._manager = dispatcher.manager
@@ -80,18 +80,18 @@ class Console:
         self._person = sys.stdin.isatty() and sys.stdout.isatty()
         self._has_colours = has_colours(os.environ.get("TERM", ""))
         self._done = threading.Event()
-        self._broken: OSError | None = None  # why nothing more can be printed
+        self._broken: OSError | None = None  # why output has failed
         self._matches: list[str] = []
-        self._lines: list[str] = []  # what the line could become
+        self._lines: list[str] = []  # the completed lines that readline is offered
         self._progressing = False
-        self._asking = ""  # the prompt behind which a line is being typed
+        self._asking = ""  # the prompt, while a line is being typed behind it
         self._ending = False  # no more input will come
         shells, caller = Shells(dispatcher), Caller(CONSOLE)
         self._interpreter = self._in_loop(Interpreter, shells, self, self._idle, self._person, caller)
         self._programs = self._in_loop(lambda: Programs(Methods(shells, caller), self._reply, self._idle))
 
     def run(self) -> int:
-        """Run lines until there are no more; returns the last command's status."""
+        """Run lines until there are no more; returns the last command's exit status."""
         sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # it is a TextIOWrapper
         if self._person:
             self._in_loop(self._interpreter.greet)
@@ -105,13 +105,13 @@ class Console:
                 print("^C")
             else:
                 self._run(line)
-        if self._broken and self._broken.errno != errno.EPIPE:  # a reader that has seen enough is no mistake
+        if self._broken and self._broken.errno != errno.EPIPE:  # EPIPE: the reader has seen enough
             print(f"smanager: cannot write the output: {in_words(self._broken)}", file=sys.stderr)
             return 1
         return self._interpreter.status.value
 
     def write(self, text: str) -> None:
-        """Print what a shell prints: for a terminal made safe, for a pipe as it is."""
+        """Print text: made safe for a terminal, unchanged for a pipe."""
         self._end_progress()
         if self._person:
             text = visible(text)
@@ -124,7 +124,7 @@ class Console:
     def _put(self, text: str) -> None:
         data = memoryview(as_bytes(text))
         try:
-            while data and not self._broken:  # past Python's buffer, which would complain once more at the end
+            while data and not self._broken:  # without Python's buffer, which would report the error again at exit
                 data = data[os.write(sys.stdout.fileno(), data) :]
         except OSError as error:
             self._broken = error
@@ -134,11 +134,11 @@ class Console:
 
     @property
     def columns(self) -> int:
-        """How wide the terminal is; 0 for a pipe."""
+        """The width of the terminal; 0 for a pipe."""
         return shutil.get_terminal_size().columns if self._person else 0
 
     def progress(self, text: str) -> None:
-        """Show a line that goes when something else is shown."""
+        """Show a line until something else is shown."""
         if self._person:
             self._put(f"\r{visible(text)}\x1b[K")
             self._progressing = True
@@ -185,7 +185,7 @@ class Console:
         self._idle()
 
     def _idle(self) -> None:
-        """Let the next line be read if nothing stands against it; at the end of the input all has to be done."""
+        """Let the next line be read if it can run now; at the end of the input, wait until all is done."""
         waits = self._programs.busy if self._ending else self._programs.full
         if not waits and (self._interpreter.ended or not self._interpreter.busy):
             self._done.set()
@@ -195,7 +195,7 @@ class Console:
         self._programs.cancel()
 
     def _end_of_input(self) -> None:
-        """Ctrl-D goes up one level; the end of a pipe is the end."""
+        """Ctrl-D goes up one level; the end of a pipe ends the session."""
         if self._person:
             print()
             self._in_loop(self._interpreter.leave)
@@ -211,14 +211,14 @@ class Console:
             self._log.place = lambda line: self._above_prompt(f"{line}\n")
         if isinstance(readline, ModuleType):
             readline.set_completer(self._complete)
-            readline.set_completer_delims("")  # it is given whole lines: where words begin is known here
+            readline.set_completer_delims("")  # the completer gets whole lines, and finds the word itself
             readline.set_completion_display_matches_hook(self._list)
             readline.parse_and_bind("set show-all-if-ambiguous on")
             libedit = "libedit" in (readline.__doc__ or "")  # macOS
             readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
 
     def _complete(self, line: str, state: int) -> str | None:
-        """What readline asks for, again and again with the next `state`, until there is None."""
+        """The completed line number `state`; readline asks for the next ones until it gets None."""
         if state == 0:
             try:
                 begin, words = _await(self._loop, self._interpreter.complete(line), COMPLETION_SECONDS)
@@ -230,16 +230,19 @@ class Console:
             elif inserted := insertion(line[begin:], self._matches):
                 self._lines = [line[:begin] + inserted]
             else:
-                self._lines = [f"{line}a", f"{line}b"]  # two that share no more than the line have it call `_list`
+                self._lines = [
+                    f"{line}a",
+                    f"{line}b",
+                ]  # two lines that share only the typed one make readline call `_list`
         return self._lines[state] if state < len(self._lines) else None
 
     def _list(self, line: str, lines: Sequence[str], longest: int) -> None:
-        """Show what the word could be, for readline."""
+        """List the matches below the line, for readline."""
         rows = listing(self._matches, self.columns)
         self._put("\n" + self._above_prompt("".join(f"{row}\n" for row in rows)))
 
     def _above_prompt(self, text: str) -> str:
-        """Lines, put above the one that is being typed."""
+        """The lines, preceded and followed by what puts them above the line that is being typed."""
         if not self._asking:
             return text
         typed = readline.get_line_buffer() if isinstance(readline, ModuleType) else ""

@@ -1,9 +1,9 @@
 """The telnet protocol (RFC 854, 855), as far as a shell needs it; bytes in, events and bytes out, no I/O.
 
-Each option has two sides: what we do (`us`) and what the client does (`them`), each off, on, or asked for
-by us and not answered yet. A request that changes nothing is not answered (RFC 1143), and what was
-refused once is refused in silence from then on, so that no answer provokes another. We never turn off an
-option that was agreed, but for ECHO and SGA together, which hands line editing back to the client.
+Each option has two sides: what we do (`us`) and what the client does (`them`). A side is off, on, or requested by us
+and not answered yet. A request that changes nothing is not answered (RFC 1143), and a request that was refused once is
+from then on ignored, so that no answer provokes another. We never turn off an agreed option, except ECHO and SGA
+together, which hands line editing back to the client.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EOF, SUSP, ABORT, BREAK, INTERRUPT_PROCESS, ABORT_OUTPUT, ARE_YOU_THERE, ERASE_C
 ECHO, SUPPRESS_GO_AHEAD, TIMING_MARK, TERMINAL_TYPE, WINDOW_SIZE = 1, 3, 6, 24, 31
 
 SUBNEGOTIATION_LIMIT = 256
-"""Bytes kept of one subnegotiation; a terminal's name and a window's size take a tenth of it."""
+"""Bytes kept of one subnegotiation; a terminal's name or a window's size takes a tenth of that."""
 
 IS, SEND = 0, 1  # RFC 1091
 
@@ -28,7 +28,7 @@ _TERMINAL_NAME = re.compile(rb"[A-Za-z0-9._+-]{1,40}")
 
 
 class Signal(Enum):
-    """What a client asks for outside the text it sends."""
+    """What a client asks for besides the text it sends."""
 
     INTERRUPT = "interrupt"
     END_OF_FILE = "end of file"
@@ -55,7 +55,7 @@ _SIGNALS = {
     INTERRUPT_PROCESS: Signal.INTERRUPT,
     BREAK: Signal.INTERRUPT,  # Ctrl-\ in a client's line mode
     ABORT: Signal.INTERRUPT,
-    SUSP: Signal.INTERRUPT,  # Ctrl-Z there: nothing can be suspended, so it ends what runs
+    SUSP: Signal.INTERRUPT,  # Ctrl-Z: nothing can be suspended, so it interrupts
     EOF: Signal.END_OF_FILE,
     ARE_YOU_THERE: Signal.ARE_YOU_THERE,
     ERASE_CHARACTER: Signal.ERASE_CHARACTER,
@@ -70,21 +70,21 @@ class _Side(Enum):
 
 
 class TelnetCodec:
-    """One connection's telnet state. Never raises, whatever the bytes, and however they are cut."""
+    """One connection's telnet state. Never raises, whatever the bytes are and however they are split."""
 
     __slots__ = ("_awaits_name", "_command", "_offered", "_output", "_refused", "_sub", "_them", "_us", "answered")
 
-    # Echo and go-ahead are ours: together they put every client into character mode. BINARY is not
-    # offered: with it Enter becomes a bare CR. LINEMODE is refused: one family of clients knows it.
+    # We do echo and suppress go-ahead: together they put every client into character mode. BINARY is not offered, since
+    # it makes Enter a bare CR. LINEMODE is refused, since only one family of clients knows it.
     _WE_DO = (ECHO, SUPPRESS_GO_AHEAD)
-    # DO SUPPRESS_GO_AHEAD is not asked for (busybox answers it in the wrong direction), but granted.
+    # DO SUPPRESS_GO_AHEAD is not requested (busybox answers it in the wrong direction), but granted.
     _THEY_MAY = (SUPPRESS_GO_AHEAD, WINDOW_SIZE, TERMINAL_TYPE)
 
     def __init__(self) -> None:
         self._us = dict.fromkeys(self._WE_DO, _Side.OFF)
         self._them = dict.fromkeys(self._THEY_MAY, _Side.OFF)
         self._refused: set[tuple[int, int]] = set()
-        self._command = b""  # what has come of a command: IAC, or IAC and a verb
+        self._command = b""  # an unfinished command: IAC, or IAC and a verb
         self._sub: bytearray | None = None
         self._output = bytearray()
         self._offered = False
@@ -94,7 +94,7 @@ class TelnetCodec:
 
     @property
     def echoes(self) -> bool:
-        """Whether the client has left echo, and with it line editing, to us."""
+        """Whether the client leaves echo, and with it line editing, to us."""
         return all(side is _Side.ON for side in self._us.values())
 
     @property
@@ -104,12 +104,12 @@ class TelnetCodec:
 
     @property
     def settled(self) -> bool:
-        """Whether the client has answered all that was asked, its terminal's name included."""
+        """Whether the client has answered all our requests, including the one for its terminal's name."""
         asked = _Side.ASKED in self._us.values() or _Side.ASKED in self._them.values()
         return self._offered and not asked and not self._awaits_name
 
     def offer(self) -> None:
-        """Ask, once, for what character mode needs; what is agreed already is left alone (PuTTY speaks first)."""
+        """Request, once, what character mode needs and is not agreed yet (PuTTY negotiates first)."""
         if self._offered:
             return
         self._offered = True
@@ -131,7 +131,7 @@ class TelnetCodec:
                 self._say(WONT, option)
 
     def hide_typing(self, hide: bool) -> None:
-        """Have a client that edits lines itself show nothing of one, or show them again: a password is asked for."""
+        """Stop a client that edits lines itself from showing a password, or let it show lines again."""
         if hide and self._us[ECHO] is not _Side.ON:
             self._us[ECHO] = _Side.ASKED
             self._say(WILL, ECHO)
@@ -140,12 +140,12 @@ class TelnetCodec:
             self._say(WONT, ECHO)
 
     def take_output(self) -> bytes:
-        """The bytes to send to the client, since the last time."""
+        """The bytes to send to the client since the last call."""
         output, self._output = bytes(self._output), bytearray()
         return output
 
     def receive(self, data: bytes) -> list[TelnetEvent]:
-        """Take in what the client has sent; text and all else come in their order."""
+        """Take what the client has sent; returns text and other events in their order."""
         events: list[TelnetEvent] = []
         position, end = 0, len(data)
         while position < end:
@@ -180,7 +180,7 @@ class TelnetCodec:
                 events.append(_SIGNALS[byte])
 
     def _receive_sub(self, sub: bytearray, data: bytes, position: int, events: list[TelnetEvent]) -> int:
-        """Take a subnegotiation's bytes up to IAC, or the byte behind that; return where to go on."""
+        """Take a subnegotiation's bytes up to IAC, or the byte after IAC; return the next position."""
         room = SUBNEGOTIATION_LIMIT - len(sub)
         if not self._command:
             iac = data.find(IAC, position)
@@ -189,7 +189,7 @@ class TelnetCodec:
             self._command = b"\xff" if iac >= 0 else b""
             return end + 1
         self._command = b""
-        if data[position] == IAC:  # a doubled one is data, such as a window of 255 columns
+        if data[position] == IAC:  # doubled, it is data, such as a window of 255 columns
             sub += b"\xff"[:room]
             return position + 1
         self._sub = None
@@ -212,7 +212,7 @@ class TelnetCodec:
     def _negotiate(self, verb: int, option: int) -> None:
         self.answered = True
         if option == TIMING_MARK and verb == DO:
-            # inetutils and netkit throw away all output after Ctrl-C until this is answered (RFC 860).
+            # inetutils and netkit drop all output after Ctrl-C until this is answered (RFC 860).
             self._say(WILL, option)
         elif verb in (DO, DONT):
             self._change(self._us, verb == DO, option, agree=WILL, refuse=WONT, request=verb)
@@ -222,7 +222,7 @@ class TelnetCodec:
     def _change(
         self, sides: dict[int, _Side], wanted: bool, option: int, agree: int, refuse: int, request: int
     ) -> None:
-        """Bring a side to what the client wants of it, and answer where that is news."""
+        """Set a side as the client wants it, and answer if that changes anything."""
         side = sides.get(option, _Side.OFF)
         if not wanted:
             if side is _Side.ON:
@@ -246,5 +246,5 @@ class TelnetCodec:
 
 
 def escape(data: bytes) -> bytes:
-    """Text for a telnet client: a byte that would be taken for IAC is doubled."""
+    """Text for a telnet client, with each IAC byte doubled."""
     return data.replace(b"\xff", b"\xff\xff") if b"\xff" in data else data

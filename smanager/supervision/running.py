@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeGuard
 
 from smanager.commands.record import CommandError, Failure
 from smanager.config.file import ConfigError
-from smanager.hosts.call import Ending, Sink
+from smanager.hosts.call import CommandRun, Sink
 from smanager.supervision.reports import Report, Tell
 
 REPORTS_LIMIT = 10_000
@@ -22,7 +22,7 @@ log = logging.getLogger("smanager")
 
 
 class Running(Protocol):
-    """A command that runs: a service's in its host, or one of the manager's own. `Ending` says when each is called."""
+    """A command that runs, a service's or one of the manager's own; `CommandRun` says when the callbacks are called."""
 
     caption: str
     ended: Callable[[Failure | None], object]
@@ -76,7 +76,7 @@ def lasts(result: object) -> TypeGuard[Lasting]:
     return isinstance(result, AsyncIterable | Awaitable)
 
 
-class OwnCall(Ending):
+class OwnCall(CommandRun):
     """One of the manager's own commands while it runs."""
 
     def __init__(self, result: Lasting, caption: str, sink: Sink) -> None:

@@ -179,7 +179,9 @@ def test_check_reports_every_problem(services: Path) -> None:
     assert "Bar" not in result.stdout
     assert "x: Is there\n" in result.stdout
     assert "broken.py: line 1: SyntaxError" in result.stdout
-    assert "lists.py: line 3: cmd_x: both a and b take as many words as there are" in result.stdout
+    assert (
+        "lists.py: line 3: cmd_x: a and b are both lists; at most one parameter can take several words" in result.stdout
+    )
     assert "taken.py: toplevel_cmd_kill of b needs its service's name: kill is the manager's" in result.stdout
 
 

@@ -7,8 +7,8 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from time import monotonic
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from smanager.commands.record import Failure
@@ -25,45 +25,37 @@ MOST_COMPLETIONS = 1000
 PROGRESS_SECONDS = 0.1
 """Between two reports of a command's progress: faster ones could not be seen."""
 
-NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
-
 
 class Cancelled(BaseException):
     """Raised inside a plain method whose call was cancelled."""
 
 
+@dataclass(eq=False)
 class Execution:
     """A command that waits for its turn or runs."""
 
-    def __init__(
-        self,
-        channel: Channel,
-        number: int,
-        service: str,
-        method: Callable[..., object],
-        arguments: Sequence[Any],
-        options: Mapping[str, Any] = NO_OPTIONS,
-        as_data: bool = False,
-        completes: bool = False,
-    ) -> None:
-        """`as_data`: the caller wants the returned value instead of text. `completes`: it wants words for Tab."""
-        self.number = number
-        self.service = service
-        self.method = method
-        self.arguments = arguments
-        self.options = options
-        self.as_data = as_data
-        self.completes = completes
-        self.cancelled = False
-        self.held = False
-        """Whether it waits for its caller to read."""
-        self.thread = 0
-        """The worker that runs it; 0 if none does."""
-        self.is_handed_over = False
-        """Whether it runs in the event loop."""
-        self.task: asyncio.Task[None] | None = None
-        """Its task in the event loop."""
-        self._channel = channel
+    channel: Channel
+    number: int
+    service: str
+    method: Callable[..., object]
+    arguments: Sequence[Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    as_data: bool = False
+    """Whether the caller wants the returned value instead of text."""
+    completes: bool = False
+    """Whether the caller wants words for Tab."""
+
+    cancelled: bool = field(default=False, init=False)
+    held: bool = field(default=False, init=False)
+    """Whether it waits for its caller to read."""
+    thread: int = field(default=0, init=False)
+    """The worker that runs it; 0 if none does."""
+    is_handed_over: bool = field(default=False, init=False)
+    """Whether it runs in the event loop."""
+    task: asyncio.Task[None] | None = field(default=None, init=False)
+    """Its task in the event loop."""
+
+    def __post_init__(self) -> None:
         self._room = WINDOW
         self._progress_sent = 0.0
         self._late_progress: str | None = None
@@ -122,20 +114,20 @@ class Execution:
             self._late_progress, self._progress_sent = None, monotonic()
         elif self._late_progress is not None:
             late, self._late_progress = self._late_progress, None
-            self._channel.send(encode_text(FrameKind.PROGRESS, self.number, late))
-        self._channel.send(encode_text(kind, self.number, text))
+            self.channel.send(encode_text(FrameKind.PROGRESS, self.number, late))
+        self.channel.send(encode_text(kind, self.number, text))
 
     def send_words(self, result: object) -> None:
         """Send what a completer has returned."""
         words = itertools.islice(result if isinstance(result, Iterable) else [], MOST_COMPLETIONS)
-        self._channel.send(encode_data(FrameKind.COMPLETIONS, self.number, list(map(str, words))))
+        self.channel.send(encode_data(FrameKind.COMPLETIONS, self.number, list(map(str, words))))
 
     def fail(self, error: BaseException) -> None:
         """Send the exception that its method has raised, and log its traceback."""
         print(f"{getattr(self.method, '__name__', 'a command')} failed:")
         print_traceback(error)
-        self._channel.send(encode_failure(self.number, failure_of(error)))
+        self.channel.send(encode_failure(self.number, failure_of(error)))
 
     def give_up(self, reason: str) -> None:
         """Say that its method did not run, or did not run to its end."""
-        self._channel.send(encode_failure(self.number, Failure(reason)))
+        self.channel.send(encode_failure(self.number, Failure(reason)))

@@ -1,23 +1,23 @@
-"""The lines that a person entered before, to browse in and to search."""
+"""The lines that a person has entered, for browsing and searching."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 HISTORY_LIMIT = 1000
-"""Lines that are kept: enough for a day's work, twice what bash keeps by default."""
+"""Lines kept: enough for a day's work, twice what bash keeps by default."""
 
 HISTORY_SIZE = 131_072
-"""Characters that are kept: generous for that many typed lines, but not for as many pasted pages."""
+"""Characters kept: generous for that many typed lines, but not for as many pasted pages."""
 
 SEARCH_LIMIT = 256
-"""Characters that a search takes: more than anybody types to find a line."""
+"""Characters of a search: more than people type to find a line."""
 
 
 class History:
     """The lines entered, oldest first; the row below them, `bottom`, is the line being typed.
 
-    Whoever browses can change any row; changes last until the next line is begun.
+    While browsing, any row can be changed; the changes last until the next line is begun.
     """
 
     __slots__ = ("_changed", "_size", "lines", "row")
@@ -54,10 +54,10 @@ class History:
 
 
 class Search:
-    """An incremental search for a line as it was entered, from the row that the history stands on.
+    """An incremental search for an entered line, beginning at the history's current row.
 
-    `extend`, `shorten`, `older` and `newer` return whether there is such a line; while there is none,
-    the search stays on the one found last.
+    `extend`, `shorten`, `older` and `newer` return whether a line matches; if none does, the search stays on the last
+    match.
     """
 
     __slots__ = ("_begin", "_history", "_sought", "_typed", "row")
@@ -70,46 +70,46 @@ class Search:
 
     @property
     def line(self) -> str:
-        """The line found last, or else the one that was being typed."""
+        """The last match, or else the line that was being typed."""
         return self._line(self.row)
 
     @property
     def prompt(self) -> str:
-        """What stands before the line during the search."""
+        """The prompt during the search."""
         failed = "" if self._sought in self.line else "failed "
         return f"({failed}reverse-i-search)'{self._sought}': "
 
     @property
     def cursor(self) -> int:
-        """Where in the line it was found; the end, if it was not."""
-        found = self.line.rfind(self._sought)
-        return found if found >= 0 else len(self.line)
+        """The index of the match in the line; the line's end if there is none."""
+        index = self.line.rfind(self._sought)
+        return index if index >= 0 else len(self.line)
 
     def extend(self, character: str) -> bool:
-        """Seek one character more."""
+        """Add a character to the search."""
         if len(self._sought) == SEARCH_LIMIT:
             return False
         self._sought += character
         return self._find(range(self.row, -1, -1))
 
     def shorten(self) -> bool:
-        """Seek one character less, from the beginning again."""
+        """Remove the last character, and search from the beginning again."""
         self._sought = self._sought[:-1]
         return self._find(range(self._begin, -1, -1))
 
     def older(self) -> bool:
-        """Go on to an older line that differs."""
+        """Go to the next older match that differs."""
         return self._find_other(range(self.row - 1, -1, -1))
 
     def newer(self) -> bool:
-        """Go back to a newer line that differs."""
+        """Go back to the next newer match that differs."""
         return self._find_other(range(self.row + 1, self._history.bottom))
 
     def _find(self, rows: Iterable[int]) -> bool:
-        found = next((row for row in rows if self._sought in self._line(row)), None)
-        if found is not None:
-            self.row = found
-        return found is not None
+        match = next((row for row in rows if self._sought in self._line(row)), None)
+        if match is not None:
+            self.row = match
+        return match is not None
 
     def _find_other(self, rows: Iterable[int]) -> bool:
         shown = self.line

@@ -1,7 +1,7 @@
-"""What a terminal sends, as the keys that were pressed: one character in, at most one key out.
+"""Decodes the characters that a terminal sends into keys: one character in, at most one key out.
 
-No clock is needed: an Esc is part of the key that follows it. And as there is nothing but the one
-character at a time, it makes no difference how the network split them.
+No clock is needed, for an Esc always belongs to the key that follows. Since characters are taken one by one, it makes
+no difference how the network has split them.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SEQUENCE_LIMIT = 16
-"""Characters of an escape sequence that are kept: the longest key below has 6, a mouse report 15."""
+"""Characters kept of an escape sequence: the longest key below has 6, a mouse report 15."""
 
 PASTE_LIMIT = 8192
-"""Characters of one paste that are kept: twice the longest line, so whatever is cut was too long anyway."""
+"""Characters kept of one paste: twice the longest line, so what is cut was too long anyway."""
 
 _ESCAPE = "\x1b"
 
-# CSI and SS3. The third begins F1 to F5 of the Linux console, which break the rule that `[` ends a CSI.
+# CSI and SS3. The third introduces F1 to F5 of the Linux console, which break the rule that `[` ends a CSI.
 _INTRODUCERS = frozenset({"\x1b[", "\x1bO", "\x1b[["})
 
 _CONTROLS = {chr(code): f"ctrl-{chr(code + 0x40).lower()}" for code in range(0x20)} | {
-    "\b": "backspace",  # PuTTY and old terminals can be set to send this one
+    "\b": "backspace",  # PuTTY and old terminals can be set to send this
     "\x7f": "backspace",
     "\t": "tab",
     "\n": "enter",
@@ -56,7 +56,7 @@ _IN_A_PASTE = {"enter": "\n", "tab": " "}
 
 @dataclass(frozen=True, slots=True)
 class Paste:
-    """A bracketed paste: printing characters and newlines, whatever else was in it."""
+    """A bracketed paste, reduced to printing characters and newlines."""
 
     text: str
 
@@ -66,11 +66,11 @@ Key = str | Paste
 
 
 class KeyDecoder:
-    """Makes keys of the characters that a terminal sends.
+    """Decodes characters into keys.
 
-    Escape sequences that are unknown or too long, and characters that neither print nor control, are
-    dropped. A control character ends an unfinished sequence and counts itself, and Ctrl-C ends even an
-    unfinished paste: a lost end mark does not leave its user locked out.
+    Escape sequences that are unknown or too long are dropped, and so are characters that neither print nor control. A
+    control character ends an unfinished sequence and is a key itself. Ctrl-C ends even an unfinished paste, so that a
+    lost end mark does not lock the user out.
     """
 
     __slots__ = ("_after_return", "_pasted", "_sequence")
@@ -81,7 +81,7 @@ class KeyDecoder:
         self._after_return = False
 
     def take(self, character: str) -> Key | None:
-        """Take the next character; return the key that it completes, if it completes one."""
+        """Take the next character; return the key that it completes, if any."""
         key = self._decode(character)
         if self._pasted is not None:
             return self._collect(key)
@@ -97,7 +97,7 @@ class KeyDecoder:
             return self._control(character)
         if self._sequence:
             return self._continue_sequence(character)
-        if character.isspace():  # a no-break space from a web page separates words as well
+        if character.isspace():  # a no-break space from a web page separates words, too
             return " "
         return character if character.isprintable() else ""
 
@@ -124,7 +124,7 @@ class KeyDecoder:
         return _SEQUENCES.get(sequence, "")
 
     def _collect(self, key: str) -> Key | None:
-        """Add `key` to the paste; return the paste once it has ended."""
+        """Add `key` to the paste; return the paste once it ends."""
         assert self._pasted is not None
         if key == "paste-end":
             text, self._pasted = "".join(self._pasted), None

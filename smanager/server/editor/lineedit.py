@@ -1,6 +1,6 @@
-"""The line editor for a person whose terminal sends every key: readline's manner, and no I/O.
+"""The line editor for a person whose terminal sends every key: it behaves like readline, and does no I/O.
 
-Its owner feeds it what was typed, asks for events until there are none, and sends on the output:
+Its owner feeds it what was typed, asks for events until there are none, and sends its output to the terminal:
 
     editor.start(">")
     editor.feed("systemstatus uptime\\r")
@@ -20,10 +20,10 @@ from smanager.server.editor.lineview import LineView
 from smanager.terminal.cells import next_cell, previous_cell, word_end, word_start
 
 LINE_LIMIT = 4096
-"""Characters of a line: as many as a Linux terminal takes for a line that it edits itself."""
+"""Characters of a line: as many as Linux takes in a line that the terminal driver edits."""
 
 PENDING_LIMIT = 65536
-"""Characters typed ahead that are kept: a pasted script of a thousand lines or two."""
+"""Characters kept that were typed ahead: a pasted script of a thousand lines or two."""
 
 _INTERRUPT = "\x03"
 
@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """Ctrl-C was pressed; the line, if one was being typed, is dropped."""
+    """Ctrl-C was pressed; the line being typed, if any, is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class EndOfInput:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """Tab was pressed with `line` left of the cursor; the editor waits for `LineEditor.complete`."""
+    """Tab was pressed, with `line` left of the cursor; the editor waits for `LineEditor.complete`."""
 
     line: str
 
@@ -56,10 +56,10 @@ Event = Line | Interrupt | EndOfInput | Complete
 
 
 class LineEditor:
-    """Edits one line after another as its user types them.
+    """Edits one line after another as the user types them.
 
-    After `Line`, `Interrupt` and `EndOfInput` no line is being read until the next `start`; what is
-    typed meanwhile waits for it, and a Ctrl-C drops that. The same holds while a completion is awaited.
+    After `Line`, `Interrupt` and `EndOfInput` no line is read until the next `start`. What is typed meanwhile waits,
+    and Ctrl-C drops it; so it does while a completion is awaited.
     """
 
     __slots__ = (
@@ -107,7 +107,7 @@ class LineEditor:
         self._draw()
 
     def feed(self, text: str) -> None:
-        """Take what was typed. Past PENDING_LIMIT it is lost, but for a Ctrl-C."""
+        """Take what was typed. Characters beyond PENDING_LIMIT are lost, except a Ctrl-C."""
         pending = self._pending + text
         kept, lost = pending[:PENDING_LIMIT], pending[PENDING_LIMIT:]
         if lost:
@@ -116,7 +116,7 @@ class LineEditor:
         self._pending = kept
 
     def next_event(self) -> Event | None:
-        """Work through what was typed, up to the next thing for the owner to do; None if there is none."""
+        """Work through what was typed, up to the next event for the owner; None if there is none."""
         if not self._reading or self._completing:
             return self._find_interrupt()
         event = self._work_through_pending()
@@ -125,10 +125,10 @@ class LineEditor:
         return event
 
     def complete(self, start: int, matches: Sequence[str]) -> None:
-        """Answer the last `Complete`; an answer that comes after Ctrl-C is ignored.
+        """Answer the last `Complete`; an answer after Ctrl-C is ignored.
 
-        `matches` could stand in place of the word from index `start` of the line to the cursor. One is
-        inserted, with a space; of several what they begin with in common, or else they are listed.
+        `matches` are candidates for the word from index `start` of the line to the cursor. A single one is inserted,
+        with a space; of several their common beginning, or else they are listed.
         """
         if not self._completing:
             return
@@ -143,7 +143,7 @@ class LineEditor:
         self._draw()
 
     def print_above(self, text: str) -> None:
-        """Put `text`, whole lines that end with CR LF, above the line being typed."""
+        """Show `text`, whole lines that end with CR LF, above the line being typed."""
         self._view.wipe()
         self._view.write(text)
         if self._reading:
@@ -154,16 +154,16 @@ class LineEditor:
         return self._view.columns
 
     def resize(self, columns: int) -> None:
-        """Lay the line out for a window of `columns` columns."""
+        """Lay the line out for a window of this width."""
         self._view.resize(columns)
         if self._reading:
             self._draw()
 
     def take_output(self) -> str:
-        """What the terminal has to be sent since the last time."""
+        """What to send to the terminal since the last call."""
         return self._view.take_output()
 
-    # What becomes of a key.
+    # From a key to its effect.
 
     def _work_through_pending(self) -> Event | None:
         typed, self._pending = self._pending, ""
@@ -176,11 +176,11 @@ class LineEditor:
         return None
 
     def _find_interrupt(self) -> Interrupt | None:
-        """A Ctrl-C is not typed ahead: it is meant for what goes on now."""
-        _, found, rest = self._pending.partition(_INTERRUPT)
-        if not found:
+        """A Ctrl-C is never typed ahead: it is meant for what runs now."""
+        _, interrupt, rest = self._pending.partition(_INTERRUPT)
+        if not interrupt:
             return None
-        self._decoder.take(_INTERRUPT)  # an escape sequence begun before it ends with it
+        self._decoder.take(_INTERRUPT)  # ends an unfinished escape sequence
         self._pending = rest
         return self._drop_line()
 
@@ -200,20 +200,20 @@ class LineEditor:
         return event
 
     def _steer_search(self, search: Search, key: Key) -> bool:
-        """Do with the search what `key` says; any other key ends it, and is for the line found."""
+        """Apply `key` to the search, if it is one for searches; any other key ends the search and edits the match."""
         if key in _SEARCH_CANCELS:
             self._search = None
             return True
         if isinstance(key, str) and len(key) == 1:
-            found = search.extend(key)
+            has_match = search.extend(key)
         elif key in _SEARCH_BINDINGS:
-            found = _SEARCH_BINDINGS[key](search)
+            has_match = _SEARCH_BINDINGS[key](search)
         else:
             self._search = None
             self._history.move(search.row, self._text)
             self._set_line(search.line, search.cursor)
             return False
-        if not found:
+        if not has_match:
             self._view.ring()
         return True
 
@@ -301,7 +301,7 @@ class LineEditor:
     def _clear_screen(self) -> None:
         self._view.clear_screen()
 
-    # What those are made of.
+    # The steps that keys are made of.
 
     def _set_line(self, text: str, cursor: int) -> None:
         self._text = text
@@ -318,7 +318,7 @@ class LineEditor:
             self._set_line(line, start + len(text))
 
     def _kill(self, start: int, stop: int) -> None:
-        """Cut out what Ctrl-Y brings back; kills in a row are put together as they stood in the line."""
+        """Cut out text for Ctrl-Y to bring back; successive kills are joined as they stood in the line."""
         killed, before = self._text[start:stop], self._killed if self._after_kill else ""
         if killed:
             self._killed = killed + before if start < self._cursor else before + killed

@@ -187,7 +187,7 @@ def test_a_completer_that_ends_its_host_or_finds_too_much_leaves_a_usable_line(o
 def test_impossible_names_are_reported_and_the_first_of_two_is_kept(hostile: Server) -> None:
     problems = hostile.ask("services")
     assert "Numbered: TypeError: its name is 5, and should be text\n" in problems
-    assert "cmd_selfless: it has no parameter for `self`\n" in problems
+    assert "cmd_selfless: the method has no parameter for `self`\n" in problems
     assert "the name twin is used in " in problems
     assert hostile.ask("twin who") == "first\n"
 

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from smanager.access.throttle import BLOCK_SECONDS, LONGEST_DELAY, MOST_FAILURES, MOST_KEYS, Throttle
-from smanager.access.users import User, UsersError, UsersFile
+from smanager.access.throttle import MOST_FAILURES
 from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
 from tests.live.security.clients import Telnet
 from tests.live.security.conftest import PASSWORD, TOKENS, Network
@@ -94,87 +93,6 @@ def test_a_handshake_that_stalls_keeps_nobody_from_theirs(network: Network) -> N
         stalled.sendall(b"\x16\x03\x01")
         assert network.ask("tls", "box open", token=TOKENS["root"]) == "opened\n"
         assert stalled.recv(100) == b""  # after its ten seconds
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_failures_cost_more_each_time_and_then_block_for_a_while() -> None:
-    throttle = Throttle(clock := Clock())
-    keys = ["address 192.0.2.1", "user anna"]
-    delays = []
-    for _ in range(MOST_FAILURES - 1):
-        assert throttle.failed(keys) == []
-        delays.append(throttle.delay(keys))
-    assert delays[:4] == [0.5, 1, 2, 4]
-    assert max(delays) == LONGEST_DELAY
-    assert throttle.failed(keys) == keys
-    assert throttle.blocked(["user anna"]) == BLOCK_SECONDS
-    assert throttle.blocked(["address 192.0.2.2", "user bob"]) == 0
-    clock.now += BLOCK_SECONDS
-    assert throttle.blocked(keys) == 0
-
-
-def test_failures_are_remembered_for_so_many_only() -> None:
-    throttle = Throttle(Clock())
-    for number in range(MOST_KEYS + 10):
-        throttle.failed([f"user {number}"])
-    assert throttle.delay(["user 0"]) == LONGEST_DELAY  # it is not known any more
-    assert len(throttle._records) == MOST_KEYS
-
-
-@pytest.fixture
-def users(tmp_path: Path) -> Path:
-    path = tmp_path / "users.json"
-    with UsersFile(path).changed() as users:
-        users["anna"] = User("anna", ("view",))
-    return path
-
-
-def world_readable(path: Path) -> None:
-    path.chmod(0o644)
-
-
-def linked(path: Path) -> None:
-    path.rename(path.with_name("other"))
-    path.symlink_to("other")
-
-
-def piped(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path, 0o600)
-
-
-def garbled(path: Path) -> None:
-    path.write_text("{}")
-
-
-@pytest.mark.parametrize("spoil", [world_readable, linked, piped, garbled])
-def test_a_users_file_that_others_may_have_touched_is_refused(users: Path, spoil: Callable[[Path], None]) -> None:
-    assert list(UsersFile(users).users()) == ["anna"]
-    spoil(users)
-    with pytest.raises(UsersError, match=str(users)):
-        UsersFile(users).users()
-
-
-def test_changes_at_the_same_time_are_all_kept(users: Path, tmp_path: Path) -> None:
-    adding = [
-        subprocess.Popen(
-            [sys.executable, str(ROOT / "smanager.py"), "user", "add", f"u{number}", "--users-file", str(users)],
-            stdin=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(6)
-    ]
-    for process in adding:
-        process.communicate("a long password\n", timeout=SECONDS)
-        assert process.returncode == 0
-    assert set(UsersFile(users).users()) == {"anna", *(f"u{number}" for number in range(6))}
-    assert users.stat().st_mode & 0o777 == 0o600
 
 
 def unix_configuration(path: Path) -> str:

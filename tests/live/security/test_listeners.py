@@ -5,7 +5,6 @@ from __future__ import annotations
 import grp
 import json
 import os
-import pwd
 import re
 import shutil
 import socket
@@ -19,10 +18,6 @@ from pathlib import Path
 
 import pytest
 
-from smanager.config.listener import ListenerSettings
-from smanager.server import peers
-from smanager.server.listeners import budgets
-from smanager.server.unixsocket import UnixSocket
 from tests.conftest import ROOT, SECONDS, Server, ask_unix, read_to_end, read_until, wait_for
 from tests.live.security.clients import needs
 from tests.live.security.conftest import SERVICE, TOKENS, Network, make_certificates
@@ -117,37 +112,6 @@ def test_certificates_are_renewed_without_ending_a_session(network: Network, tmp
         assert read_until(before, b"\n") == b"closed\n"
 
 
-def test_a_link_in_the_place_of_the_new_socket_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    victim = tmp_path / "victim"
-    victim.write_text("secret")
-    victim.chmod(0o600)
-    chown = os.chown
-
-    def swapped(path: Path, *arguments: int, **options: bool) -> None:
-        """What somebody else may do there at that moment."""
-        path.unlink()
-        path.symlink_to(victim)
-        chown(path, *arguments, **options)
-
-    monkeypatch.setattr(os, "chown", swapped)
-    group = grp.getgrall()[-1]
-    settings = ListenerSettings("local", unix=tmp_path / "s.sock", permissions=0o666, group=group.gr_name)
-    with suppress(OSError):  # only root may give the link away
-        UnixSocket(settings).close()
-    found = victim.stat()
-    assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o600, tmp_path.stat().st_gid)
-
-
-def test_who_has_a_user_id_is_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [1000.0]
-    names = ["first", "second"]
-    monkeypatch.setattr(peers, "monotonic", lambda: now[0])
-    monkeypatch.setattr(pwd, "getpwuid", lambda number: pwd.struct_passwd((names.pop(0), "", number, 0, "", "", "")))
-    assert [peers.user_name(4242), peers.user_name(4242)] == ["first", "first"]
-    now[0] += peers.NAME_SECONDS
-    assert peers.user_name(4242) == "second"
-
-
 MODES = ("auto", "telnet", "raw", "json")
 LOGINS = ("none", "required")
 KINDS = [(mode, login) for mode in MODES for login in LOGINS]
@@ -178,7 +142,7 @@ def test_a_browser_is_refused_whatever_its_method_and_the_listeners_mode(
         told = read_to_end(connection)
         assert b"opened" not in told
         assert b"login:" not in told
-    server.wait_for_log("closed, for it speaks HTTP")
+    server.wait_for_log("closed: the client speaks HTTP")
     journal = server.directory / "state" / "audit.jsonl"
     assert not journal.exists() or '"name":"box' not in journal.read_text()
 
@@ -191,20 +155,12 @@ def test_a_browser_is_refused_in_whatever_pieces_its_first_line_comes(server: Se
             for place in range(0, len(request), size):
                 connection.sendall(request[place : place + size])
             assert read_to_end(connection) == b""
-    wait_for(lambda: len(re.findall("closed, for it speaks HTTP", server.log)) == 3, lambda: server.log)
+    wait_for(lambda: len(re.findall("closed: the client speaks HTTP", server.log)) == 3, lambda: server.log)
 
 
 @pytest.mark.parametrize("line", ["hostname hello HTTP/2", "hostname", "GET", '{"x": ["speaks HTTP/2"]}', "* / HTTP/x"])
 def test_a_script_may_speak_of_http(seed_server: Server, line: str) -> None:
     assert seed_server.ask(f"{line}\n")
-
-
-def test_sessions_are_shared_out_where_there_are_few_descriptors() -> None:
-    wanted = [1000, 5, 1000, 50]
-    listeners = [ListenerSettings(str(number), unix=Path("s"), max_sessions=most) for number, most in enumerate(wanted)]
-    assert budgets(listeners, 10_000) == wanted
-    assert budgets(listeners, 205) == [75, 5, 75, 50]
-    assert budgets(listeners, 3) == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -174,5 +174,5 @@ def test_another_protocol_is_closed_and_logged_and_nothing_of_it_is_run(
     )
     assert done.returncode != 0
     assert done.stdout == b""
-    server.wait_for_log(f"closed, for it speaks {protocol}")
+    server.wait_for_log(f"closed: the client speaks {protocol}")
     assert server.ask("hostname") == HOSTNAME

@@ -1,0 +1,28 @@
+"""What the system and certificates tell of a peer."""
+
+from __future__ import annotations
+
+import pwd
+
+import pytest
+
+from smanager.server import peers
+
+
+def test_who_has_a_user_id_is_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    names = ["first", "second"]
+    monkeypatch.setattr(peers, "monotonic", lambda: now[0])
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: pwd.struct_passwd((names.pop(0), "", number, 0, "", "", "")))
+    assert [peers.user_name(4242), peers.user_name(4242)] == ["first", "first"]
+    now[0] += peers.NAME_SECONDS
+    assert peers.user_name(4242) == "second"
+
+
+def test_an_alternative_name_of_another_kind_is_never_a_users_name() -> None:
+    certificate = {
+        "subject": ((("organizationName", "lab"),), (("commonName", "anna"),)),
+        "subjectAltName": (("DNS", "laptop"), ("URI", "root"), ("email", "root")),
+    }
+    assert peers.names_in(certificate) == ["anna", "laptop", "URI:root", "email:root"]
+    assert peers.names_in({}) == []
