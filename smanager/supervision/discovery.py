@@ -15,7 +15,7 @@ from smanager.hosts.pool import Pool
 from smanager.hosts.report import FileReport, ReportError
 from smanager.supervision.catalogue import Catalogue, ServicesFile, configured_programs, settings_for
 from smanager.supervision.group import Group
-from smanager.supervision.reports import Notice, Tell, tell_nobody
+from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.states import State
 
 ORDER_SECONDS = 2.0
@@ -49,7 +49,7 @@ class Discovery:
         for problem in file.problems:
             log.warning("%s: %s", file.path, problem)
 
-    async def start(self, files: Iterable[ServicesFile], by: Caller, tell: Tell = tell_nobody) -> None:
+    async def start(self, files: Iterable[ServicesFile], by: Caller, tell: Tell = ignore_report) -> None:
         """Discover what is in files, and start the services in them that should run."""
         files = list(files)
         for file in files:  # a class may have moved from one file to another

@@ -22,7 +22,7 @@ from smanager.supervision.group import Group
 from smanager.supervision.jobs import Jobs
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.reload import Plan, Reload
-from smanager.supervision.reports import Notice, Tell, tell_nobody
+from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.sessions import Sessions
 from smanager.supervision.states import State
 from smanager.supervision.stopped import StoppedServices
@@ -99,7 +99,7 @@ class Manager:
         """Stop all services in their order; kill what is left after STOP_SECONDS."""
         self.pool.shut()
         everything = list(self.keepers.values())
-        stopping = asyncio.ensure_future(self._group.stop(everything, Caller(SHUTDOWN), tell_nobody))
+        stopping = asyncio.ensure_future(self._group.stop(everything, Caller(SHUTDOWN), ignore_report))
         if not (await asyncio.wait([stopping], timeout=STOP_SECONDS))[0]:
             log.warning("not all services have stopped within %g s; killing them", STOP_SECONDS)
             self.pool.kill()
@@ -137,7 +137,7 @@ class Manager:
         affected = self.order.stopped_with(self.order.sharing(keepers))
         starting = [keeper for keeper in affected if keeper in keepers or not keeper.state.down]
         self._stopped.remove(keeper.name for keeper in starting)
-        await asyncio.gather(self._stopped.write(), self._group.stop(affected, by, tell_nobody))
+        await asyncio.gather(self._stopped.write(), self._group.stop(affected, by, ignore_report))
         await self._group.start(starting, by, tell)
 
     async def restart_all(self, by: Caller, tell: Tell) -> None:

@@ -30,7 +30,7 @@ from smanager.supervision.catalogue import (
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
 from smanager.supervision.keeper import Keeper
-from smanager.supervision.reports import ChangeReport, Notice, Tell, tell_nobody
+from smanager.supervision.reports import ChangeReport, Notice, Tell, ignore_report
 
 RESTARTING_KEYS = frozenset({*PROGRAM_KEYS, "options", "limits", "host"})
 """Settings that a service reads at its start only; all others are looked up when they matter, and restart nothing."""
@@ -106,7 +106,7 @@ class Reload:
         interrupted = self._interrupted(plan)
         restarted = self._restarted(plan, interrupted)
         stopping = dict.fromkeys([*interrupted, *removed, *self._kept(plan.names("stop"))])
-        await self._group.stop(list(stopping), by, tell_nobody)
+        await self._group.stop(list(stopping), by, ignore_report)
         for keeper in removed:
             self._group.forget(keeper)
         self._catalogue.reconfigure(plan.wanted, plan.files)

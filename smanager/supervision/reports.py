@@ -32,9 +32,9 @@ class ChangeReport:
     """One thing that a reload does, or would do."""
 
     verb: str
-    """`remove`, `stop`, `restart`, `change`, `start`, `load`, or `note` where there is nothing to do."""
+    """`remove`, `stop`, `restart`, `change`, `start`, `load`, or `note` if there is nothing to do."""
     name: str
-    """The service's, the file's where it is loaded, or the key's where a setting has changed."""
+    """The name of a service, of a file to load, or of a setting at the root of the configuration."""
     reason: str
 
     def __str__(self) -> str:
@@ -57,5 +57,5 @@ Tell = Callable[[Report], object]
 """Reports to the requester."""
 
 
-def tell_nobody(report: Report) -> None:
+def ignore_report(report: Report) -> None:
     """A `Tell` for changes that are not reported one by one."""
