@@ -305,7 +305,7 @@ class _Capture(PlainOutput):
 
 
 async def captured(shells: Shells, caller: Caller, line: str, path: str | None, as_data: bool) -> str:
-    """Run a line as a script's, and return its output; cancelling ends the line's commands."""
+    """Run a line as a script's, and return its output; cancelling ends the line's commands, and returns as well."""
     done = asyncio.Event()
     capture = _Capture()
     interpreter = Interpreter(shells, capture, done.set, person=False, caller=caller)
@@ -319,5 +319,4 @@ async def captured(shells: Shells, caller: Caller, line: str, path: str | None, 
         interpreter.cancel()
         if interpreter.busy:
             await asyncio.wait_for(done.wait(), CANCEL_SECONDS)
-        raise
     return capture.text

@@ -115,7 +115,7 @@ class JsonPrinter(Printer):
         self._put(value)
 
     def item(self, value: Any) -> None:
-        self.value(value)
+        self.value(value.output if isinstance(value, Screen) else value)
 
     def _put(self, value: Any) -> None:
         self._stdout.write(json.dumps(value, default=jsonable) + "\n")

@@ -130,23 +130,24 @@ class ManagerCommands(OwnCommands):
         ]
 
     @command(role=VIEW, short={"interval": "n"})
-    def cmd_watch(self, line: Secret[Line], *, interval: timedelta = timedelta(seconds=2)) -> Endless:
+    def cmd_watch(self, command: Secret[Line], *, interval: timedelta = timedelta(seconds=2)) -> Endless:
         """run a command again and again
 
         Shows the output in place until Ctrl-C.
 
         Args:
-            line: the command
+            command: the command line
             interval: time between two runs
         """
         seconds = interval.total_seconds()
         if seconds <= 0:
             raise CommandError(f"watch: interval is {seconds:g} s, and should be above 0", Status.UNUSABLE)
-        if line.split()[0] == self.command.name:
-            raise CommandError("watch: cannot watch itself; usage: watch [-n SECONDS] COMMAND ...", Status.UNUSABLE)
-        return Endless(self._watch(line, max(seconds, SHORTEST_INTERVAL)))
+        if command.split()[:1] == [self.command.name]:
+            raise CommandError("watch: cannot watch itself", Status.UNUSABLE)
+        return Endless(self._watch(command, max(seconds, SHORTEST_INTERVAL)))
 
     async def _watch(self, line: str, seconds: float) -> AsyncGenerator[Screen, None]:
-        while True:
+        task = asyncio.current_task()
+        while not (task and task.cancelling()):
             yield Screen(line, seconds, await self.request.run_line(line))
             await asyncio.sleep(seconds)

@@ -29,7 +29,10 @@ class Request:
 
     caller: Caller
     run_line: Callable[[str], Awaitable[Any]]
-    """Runs a line as the caller would, and returns the output: text, or data for a caller who wants data."""
+    """Runs a line as the caller would, and returns the output: text, or data for a caller who wants data.
+
+    Cancelling ends the line's commands, and returns their last words.
+    """
     here: str = ""
     """The service in whose shell the command is given."""
     abbreviates: bool = False

@@ -165,7 +165,7 @@ def test_a_signal_is_sent_to_the_program(kept: Callable[..., Server]) -> None:
     is_in(server, "told", "running")
     assert server.ask("signal told hup") == ""
     server.wait_for_log("told: told$")
-    assert server.ask("signal told NOTHING").startswith("*** signal: 'NOTHING' is no signal; ")
+    assert server.ask("signal told NOTHING").startswith("*** signal: signal is 'NOTHING', and should be ")
 
 
 def test_programs_end_with_a_manager_that_is_killed(kept: Callable[..., Server]) -> None:

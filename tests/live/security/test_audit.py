@@ -51,7 +51,9 @@ def test_where_the_journal_is_required_nothing_runs_without_it(
     assert [service["name"] for service in json.loads(server.ask("status --json"))] == ["box", "hidden"]
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     if need == "required":
-        assert said.startswith("*** box open: the audit journal cannot be written, and without it nothing is run\n")
+        assert said.startswith(
+            "*** box open: the audit journal cannot be written, and commands do not run without it\n"
+        )
     else:
         assert said.startswith("opened\n")
     assert said.endswith("lines of the audit journal could not be written\n")  # which `status` tells in any case
@@ -120,7 +122,7 @@ def test_nothing_in_the_journal_can_pass_for_another_line(network: Network) -> N
 def test_a_refusal_is_written_down_with_its_reason_which_the_caller_is_not_told(network: Network) -> None:
     lines = ("box format", "box nothing", "kill", "nothing", "box look 1 2")
     network.ask("locked", *lines, token=TOKENS["operator"])
-    methods = ("box.format", "box.nothing", "manager.reload", "nothing")
+    methods = ("box.format", "box.nothing", "reload", "nothing")
     requests = [{"method": name} for name in methods]
     network.call("locked", *requests, {"method": "box.look", "params": [1, 2]}, token=TOKENS["operator"])
     told = [(one["name"], one["reason"]) for one in network.audit() if one["event"] == "refused"]
@@ -144,13 +146,13 @@ def test_no_command_pushes_the_others_out_of_the_journal(network: Network) -> No
     deep: list[Any] = []
     for _ in range(500):
         deep = [deep]
-    network.call("open", {"method": "sessions.whoami", "params": [long]}, {"method": "box.look", "params": deep})
+    network.call("open", {"method": "whoami", "params": [long]}, {"method": "box.look", "params": deep})
     login = {"method": "box.login", "params": [long[0], "hunter2"]}
-    network.call("default", login, {"method": "service.stop", "params": [long]})
+    network.call("default", login, {"method": "stop", "params": [long]})
     lines = (network.directory / "state" / "audit.jsonl").read_text().splitlines()
     assert max(map(len, lines)) < 10_000
     told = network.audit()
-    assert [one["name"] for one in told if one["event"] == "refused"] == ["sessions.whoami", "box.look"]
+    assert [one["name"] for one in told if one["event"] == "refused"] == ["whoami", "box.look"]
     assert next(one for one in told if one.get("name") == "box.login")["arguments"]["user"].startswith("é" * 100)
 
 

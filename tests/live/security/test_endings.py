@@ -152,4 +152,4 @@ def test_only_what_one_could_have_given_can_be_cancelled(kept: Callable[..., Ser
         few.connect("few.sock")
         few.sendall(b"jobs\ncancel 1\n")
         few.shutdown(socket.SHUT_WR)
-        assert read_to_end(few) == b"*** cancel: there is no job 1; there are: none\n"
+        assert read_to_end(few) == b"*** cancel: unknown job 1; known: none\n"

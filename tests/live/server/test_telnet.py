@@ -161,7 +161,7 @@ def test_who_leaves_a_restart_that_fails_leaves_no_traceback(kept: Callable[...,
         connection.sendall(b"restart\r")
         server.wait_for_log("refusing")
         connection.sendall(b"\x03")
-        read_until(connection, b"*** restart: goes on without you\r\n")
+        read_until(connection, b"*** restart: continues in the background\r\n")
     wait_for(
         lambda: "backoff (its start raised OSError: no; started again in " in server.ask("services"),
         "the restart to end",

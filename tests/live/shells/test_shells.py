@@ -78,7 +78,7 @@ def answer(text: str) -> str:
 
 
 def unknown(name: str, hint: str = "") -> str:
-    return answer(f"*** unknown command: {name}; {hint}`help` lists what there is\n")
+    return answer(f"*** unknown command: {name}; {hint}`help` lists the commands\n")
 
 
 def test_an_empty_line_repeats_nothing(person: Person) -> None:
@@ -134,11 +134,11 @@ def test_nobody_ends_the_server_by_a_slip_of_the_finger(person: Person) -> None:
 def test_a_script_may_not_abbreviate(counting: Server) -> None:
     assert (
         counting.ask("sys uptime")
-        == "*** unknown command: sys; did you mean: systemstatus? `help` lists what there is\n"
+        == "*** unknown command: sys; did you mean: systemstatus? `help` lists the commands\n"
     )
     assert (
         counting.ask("systemstatus up")
-        == "*** systemstatus has no command up; did you mean: uptime? `systemstatus help` lists what there is\n"
+        == "*** systemstatus has no command up; did you mean: uptime? `systemstatus help` lists the commands\n"
     )
 
 
@@ -151,7 +151,7 @@ def test_a_script_may_not_abbreviate(counting: Server) -> None:
         ("help restart", "restart services"),
         ("? hostname", "usage: hostname"),
         ("?", "-" * 50),
-        ("help nonsense", "*** no help on nonsense; `help` lists what there is"),
+        ("help nonsense", "*** no help on nonsense; `help` lists the commands"),
         ("help call-counter nonsense", "*** call-counter has no command nonsense; nearest: "),
         ("help a b c", "*** help: too many arguments; usage: help [-s | service [command] | command]"),
         ("exit now", "*** exit: too many arguments; usage: exit"),

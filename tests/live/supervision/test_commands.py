@@ -15,8 +15,8 @@ def test_patterns_and_all_name_several(kept: Callable[..., Server]) -> None:
     is_in(server, "web", "running")
     assert {line.split(":")[0] for line in server.ask("stop a*").splitlines()} == {"app"}
     assert {line.split(":")[0] for line in server.ask("start all").splitlines()} == {"app", "database", "web"}
-    assert server.ask("stop nobody*").startswith("*** no service is called nobody*; there are: app, database, web")
-    assert server.ask("stop") == "*** stop: of which service? usage: stop SERVICE ..., or all\n"
+    assert server.ask("stop nobody*").startswith("*** unknown service nobody*; known: app, database, web")
+    assert server.ask("stop") == "*** stop: which service? usage: stop SERVICE ..., or all\n"
 
 
 def test_wait_fails_in_time_and_says_how_things_are(kept: Callable[..., Server]) -> None:
@@ -24,8 +24,10 @@ def test_wait_fails_in_time_and_says_how_things_are(kept: Callable[..., Server])
     assert server.ask("wait steady stopped --timeout 0.1") == (
         "*** wait: not stopped within 0.1 s: steady is running\n"
     )
-    assert server.ask("wait steady gone").startswith("*** wait: gone is no state; there are: stopped, starting, ")
-    assert server.ask("wait").startswith("*** wait: the following arguments are required: SERVICE STATE; usage: wait ")
+    assert server.ask("wait steady gone").startswith("*** wait: state: 'gone' should be one of stopped, starting, ")
+    assert server.ask("wait").startswith(
+        "*** wait: too few arguments: services, state missing; usage: wait [--timeout TIMEOUT] SERVICE [SERVICE ...] "
+    )
 
 
 def test_who_waits_is_told_how_things_are(kept: Callable[..., Server]) -> None:
@@ -41,8 +43,8 @@ COMPLETIONS = {
     "stat": ["status"],
     "status d": ["database"],
     "logs ": ["app", "database", "web"],
-    "logs -": ["--json", "-f", "-n"],
-    "events -f -": ["--json", "-f", "-n"],
+    "logs -": ["--count", "--follow", "--json", "-f", "-n"],
+    "events -f -": ["--count", "--json", "-n"],
     "wait web st": ["starting", "stopped", "stopping"],
     "wait web running --": ["--json", "--timeout"],
     "reload --d": ["--dry-run"],

@@ -140,7 +140,7 @@ def test_restarting_one_service_leaves_the_others_alone(server: Server, services
     pid = server.ask("other pid")
     assert server.ask("restart systemstatus") == "systemstatus: running\n"
     assert server.ask("other pid") == pid
-    assert server.ask("restart nobody") == "*** no service is called nobody; there are: other, systemstatus\n"
+    assert server.ask("restart nobody") == "*** unknown service nobody; known: other, systemstatus\n"
 
 
 SLOW = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import ANY
 
 import jsonschema
 import pytest
@@ -63,7 +64,7 @@ def test_a_method_returns_the_value_itself(typed: Server) -> None:
     [
         ("typed.paint", ["blue"], (-32602, 'typed.paint: colour is "blue", and should be one of red', None)),
         ("typed.paint", {}, (-32602, "typed.paint: too few arguments: colour missing", None)),
-        ("typed.nothing", None, (-32601, "there is no method typed.nothing; rpc.discover says what there is", None)),
+        ("typed.nothing", None, (-32601, "unknown method typed.nothing; rpc.discover lists the methods", None)),
         ("typed.fail", [], (-32000, "typed.fail: KeyError: 'gone'", {"type": "KeyError", "message": "'gone'"})),
         (
             "typed.die",
@@ -74,7 +75,7 @@ def test_a_method_returns_the_value_itself(typed: Server) -> None:
                 {"type": "HostError", "message": "its host died: exit status 3"},
             ),
         ),
-        ("service.start", {"names": ["nobody"]}, (-32000, "no service is called nobody; there are: typed", ...)),
+        ("start", {"services": ["nobody"]}, (-32000, "unknown service nobody; known: typed", ...)),
         ("shell.execute", {"line": 5}, (-32602, "shell.execute: line is 5, and should be text", None)),
     ],
 )
@@ -122,34 +123,35 @@ def test_a_batch_of_more_than_may_run_at_a_time_is_answered_whole(typed: Server)
 
 def test_services_are_looked_after_by_methods(kept: Callable[..., Server]) -> None:
     typed = kept(typed=TYPED)
-    (listed,) = responses(typed, request("services.list"))
+    (listed,) = responses(typed, request("status"))
     assert [(service["name"], service["state"]) for service in listed["result"]] == [("typed", "running")]
-    (stopped,) = responses(typed, request("service.stop", [["typed"]]))
-    assert stopped["result"][0]["state"] == "stopped"
+    stopped, answer = responses(typed, request("stop", [["typed"]]))
+    assert stopped["params"]["value"] == {"service": "typed", "state": "stopped", "reason": ANY, "still": False}
+    assert answer["result"] is None
     (refused,) = responses(typed, request("typed.load"))
     assert refused["error"]["code"] == -32000
     assert "typed is stopped" in refused["error"]["message"]
-    (started,) = responses(typed, request("service.start", {"names": ["t*"]}))
-    assert started["result"][0]["state"] == "running"
-    (reloaded,) = responses(typed, request("manager.reload", {"dry_run": True}))
-    assert reloaded["result"] == []
-    (logs,) = responses(typed, request("service.logs", {"name": "typed", "count": 5}))
+    started, _ = responses(typed, request("start", {"services": ["t*"]}))
+    assert started["params"]["value"]["state"] == "running"
+    reloaded, _ = responses(typed, request("reload", {"dry_run": True}))
+    assert reloaded["params"]["value"] == {"text": "nothing has changed"}
+    (logs,) = responses(typed, request("logs", {"services": ["typed"], "count": 5}))
     assert isinstance(logs["result"], list)
-    (why,) = responses(typed, request("service.why", [["typed"]]))
+    (why,) = responses(typed, request("why", [["typed"]]))
     (reasons,) = why["result"]
     assert [life["end"] for life in reasons["lives"]] == ["stopped, as asked", None]
-    (waited,) = responses(typed, request("service.wait", [["typed"], "running", "1m"]))
+    (waited,) = responses(typed, request("wait", [["typed"], "running", "1m"]))
     assert waited["result"] is None
-    (late,) = responses(typed, request("service.wait", [["typed"], "failed", 0.1]))
-    assert late["error"]["message"].startswith("not failed within 0.1 s: typed is running")
-    (odd,) = responses(typed, request("service.signal", [["typed"], "NONE"]))
-    assert "'NONE' is no signal" in odd["error"]["message"]
-    (events,) = responses(typed, request("manager.events", [1]))
+    (late,) = responses(typed, request("wait", [["typed"], "failed", 0.1]))
+    assert late["error"]["message"].startswith("wait: not failed within 0.1 s: typed is running")
+    (odd,) = responses(typed, request("signal", [["typed"], "NONE"]))
+    assert "signal is 'NONE', and should be" in odd["error"]["message"]
+    (events,) = responses(typed, request("events", [1]))
     assert events["result"][0]["service"] == "typed"
-    (jobs,) = responses(typed, request("jobs.list"))
+    (jobs,) = responses(typed, request("jobs"))
     assert jobs["result"] == []
-    (none,) = responses(typed, request("jobs.cancel", [7]))
-    assert "there is no job 7" in none["error"]["message"]
+    (none,) = responses(typed, request("cancel", [7]))
+    assert "unknown job 7" in none["error"]["message"]
 
 
 def test_a_line_of_commands_can_be_streamed_and_cancelled(typed: Server) -> None:
@@ -221,7 +223,7 @@ def test_all_that_may_be_called_is_described_by_openrpc(typed: Server) -> None:
     registry = Registry().with_resource("https://meta.json-schema.tools", json_schema)
     jsonschema.Draft7Validator(schema, registry=registry).validate(document)
     methods = {method["name"]: method for method in document["methods"]}
-    assert {"services.list", "shell.execute", "rpc.discover", "typed.load"} <= methods.keys()
+    assert {"status", "shell.execute", "rpc.discover", "typed.load"} <= methods.keys()
     load = methods["typed.load"]
     assert (load["summary"], load["result"]["schema"]["type"]) == ("The load", "object")
     assert load["params"] == [
