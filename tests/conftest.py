@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,6 +38,15 @@ class SystemStatus(SService):
 
 SECONDS = 20.0
 """How long anything may take that a test waits for; a busy machine is slow, not broken."""
+
+
+settings.register_profile("busy", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest, so that none of them runs alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("soak") is None)
 
 
 def wait_for(condition: Callable[[], object], what: str | Callable[[], str]) -> None:

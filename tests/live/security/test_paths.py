@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import Iterator
@@ -54,11 +55,13 @@ def called(action: Any) -> list[str]:
         if event == "call":
             calls.append(frame.f_code.co_qualname)
 
+    gc.disable()  # what runs at a collection is none of these
     sys.setprofile(note)
     try:
         action()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return calls
 
 
