@@ -115,7 +115,7 @@ def authenticated() -> list[Row]:
         for _ in range(ROUNDS):
             for name, load in loads.items():
                 costs[name].append(1e6 / generator.run(conversations, load, SECONDS).rate)
-    return [Row("a command of a caller who has logged in, on 32 connections, µs", costs, Target("≤", 1.2, ANONYMOUS))]
+    return [Row("a command of a logged-in caller, on 32 connections, µs", costs, Target("≤", 1.2, ANONYMOUS))]
 
 
 def round_trips() -> list[Row]:
