@@ -143,7 +143,7 @@ def test_who_waits_for_a_service_that_goes_is_told(two: Server) -> None:
         connection.sendall(b"wait two failed\n")
         reconfigure(TWO.partition("[services.two]")[0])
         two.ask("reload")
-        assert read_until(connection, b"\n") == b"*** wait: two is there no more\n"
+        assert read_until(connection, b"\n") == b"*** wait: two no longer exists\n"
 
 
 def test_a_file_is_other_for_whoever_runs_what_it_was(two: Server) -> None:
