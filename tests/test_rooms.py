@@ -9,8 +9,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from smanager.supervision.graph import cycles
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,7 +97,6 @@ def test_modules_are_short_enough_to_be_read_at_once() -> None:
     assert long == {}
 
 
-@pytest.mark.xfail(strict=True, reason="being mended")
 def test_no_two_classes_have_one_name() -> None:
     places: dict[str, list[str]] = {}
     for name, path in modules().items():

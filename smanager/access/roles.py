@@ -62,11 +62,12 @@ class Permissions:
 
     def allow_named(self, name: str, role: str) -> bool:
         """Whether the caller may do what has this name, and asks for this role."""
-        return self._ask((name,), role)
+        return self._ask((name,), role, takes_patterns=role in (VIEW, OPERATE))
 
     def allow_on(self, command: Command, service: str) -> bool:
         """Whether the caller may run one of the manager's own commands on a service."""
-        return self._ask((command.name, f"{command.name} {service}"), command.role)
+        names = (command.name, f"{command.name} {service}")
+        return self._ask(names, command.role, takes_patterns=command.role in (VIEW, OPERATE))
 
     def know(self, service: str) -> bool:
         """Whether the caller may ask about a service of this name, or look after it; the service need not exist."""
@@ -88,22 +89,26 @@ class Permissions:
         """Whether the caller may run a service's command."""
         names = (command.name, *command.aliases)
         dotted = tuple(f"{service}.{name}" for name in names)
-        return self._ask((*dotted, *names) if command.toplevel else dotted, command.role)
+        if command.toplevel:
+            dotted += names
+        return self._ask(dotted, command.role, takes_patterns=command.role == OPERATE)
 
-    def _ask(self, names: tuple[str, ...], role: str) -> bool:
+    def _ask(self, names: tuple[str, ...], role: str, takes_patterns: bool) -> bool:
+        """Whether roles grant a command of these names that asks for a role.
+
+        Only the full name grants a command that a pattern is not meant for: one that asks for a role of its own.
+        """
         key = (*names, role)
         if (answer := self._answers.get(key)) is None:
             denied = any(matches(name, given.deny) for given in self._roles for name in names)
-            answer = not denied and any(self._grants(given, name, role) for given in self._roles for name in names)
+            answer = not denied and any(
+                role == given.name
+                or matches(role, given.includes)
+                or any(name in given.allow or (takes_patterns and matches(name, given.allow)) for name in names)
+                for given in self._roles
+            )
             self._answers[key] = answer
         return answer
-
-    @staticmethod
-    def _grants(given: Role, name: str, asked: str) -> bool:
-        """A pattern grants the commands for `view` and `operate`; others need their role, or to be named in full."""
-        if name in given.allow or asked == given.name or matches(asked, given.includes):
-            return True
-        return asked in (VIEW, OPERATE) and matches(name, given.allow)
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:

@@ -231,7 +231,7 @@ def reader(parameter: Parameter) -> Callable[[str], Any]:
         try:
             return read(word)
         except ValueError as error:
-            raise WordError(f"{name}: {word!r} should be {error}") from None
+            raise WordError(f"{name}: {word!r:.{SHOWN_LIMIT}} should be {error}") from None
 
     return read_word
 

@@ -83,7 +83,8 @@ class Shell(cmd.Cmd):
             return None
         run: Callable[[str], Outcome] | None = getattr(self, f"do_{name}", None)
         if run is None:
-            self.dispatcher.unknown(self.caller, *self.path, line.split(None, 1)[0])
+            words = [*self.path, line.split(None, 1)[0]]
+            self.dispatcher.unknown(self.caller, " ".join(words), words)
             self.default(line)
             return None
         return self._journaled(name, arg or "", run) if name in SHELLS_OWN else run(arg or "")

@@ -10,7 +10,7 @@ from smanager.commands.line import split_words, words_with_places
 from smanager.commands.record import COMPLETER_PREFIX, Command, Parameter
 from smanager.shells.base import Shell
 from smanager.supervision.catalogue import Service
-from smanager.supervision.commands.own import OwnCommand, Request
+from smanager.supervision.commands.own import OwnCommand, Requester
 from smanager.supervision.selection import permitted
 from smanager.terminal.text import begins
 
@@ -58,8 +58,8 @@ async def of_own(shell: Shell, own: OwnCommand, text: str, line: str, begin: int
 
     words = await arguments(command, text, line, begin, look_up, may_omit_services=bool(shell.here))
     if command.completes:
-        request = Request(shell.caller, shell.run_line, shell.here, shell.abbreviates)
-        completer = getattr(own.owner(manager, request, command), COMPLETER_PREFIX + command.name)
+        requester = Requester(shell.caller, shell.run_line, shell.here, shell.abbreviates)
+        completer = getattr(own.owner(manager, requester, command), COMPLETER_PREFIX + command.name)
         words += completer(text, line, begin, len(line))
     return words
 

@@ -9,7 +9,7 @@ from smanager.hosts.call import Invocation
 from smanager.shells import completion
 from smanager.shells.base import Outcome, Shell
 from smanager.supervision.catalogue import Service
-from smanager.supervision.commands.own import OwnCommand, Request
+from smanager.supervision.commands.own import OwnCommand, Requester
 
 
 def bind(shell: Shell, binding: Binding, caption: str, arg: str) -> Arguments:
@@ -27,8 +27,8 @@ def own_methods(own: OwnCommand) -> dict[str, object]:
 
     def run(shell: Shell, arg: str) -> Outcome:
         arguments = bind(shell, binding, command.name, arg)
-        request = Request(shell.caller, shell.run_line, shell.here, shell.abbreviates)
-        return shell.dispatcher.run(own, arguments, request, shell.results)
+        requester = Requester(shell.caller, shell.run_line, shell.here, shell.abbreviates)
+        return shell.dispatcher.run(own, arguments, requester, shell.results)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
         return await completion.of_own(shell, own, text, line, begin)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, without_secrets
 from smanager.access.callers import Caller
@@ -10,7 +10,7 @@ from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError, Status
 from smanager.hosts.call import Call, Invocation, Sink
 from smanager.supervision.catalogue import Service
-from smanager.supervision.commands.own import OwnCommand, Request
+from smanager.supervision.commands.own import OwnCommand, Requester
 from smanager.supervision.manager import Manager
 from smanager.supervision.running import OwnCall, lasts
 
@@ -40,19 +40,19 @@ class Dispatcher:
         manager.jobs.add(call, command, service, caller, entry)
         return call
 
-    def run(self, own: OwnCommand, arguments: Arguments, request: Request, sink: Sink) -> OwnCall | None:
+    def run(self, own: OwnCommand, arguments: Arguments, requester: Requester, sink: Sink) -> OwnCall | None:
         """Run one of the manager's own commands; None where it is done already.
 
         Raises CommandError where the command fails at once.
         """
-        command, caller, manager = own.command, request.caller, self.manager
-        name = f"{request.here} {command.name}" if request.here else command.name
+        command, caller, manager = own.command, requester.caller, self.manager
+        name = f"{requester.here} {command.name}" if requester.here else command.name
         if not caller.permissions.show(command):
             self._refuse(caller, name)
         given = without_secrets(command, arguments)
         entry = manager.audit.begin(caller, name, given, may_be_lost=command.without_journal)
         try:
-            result = own.call(manager, request, arguments)
+            result = own.call(manager, requester, arguments)
         except Exception as error:
             entry.end(str(error))
             raise
@@ -65,10 +65,10 @@ class Dispatcher:
             sink.value(result)
         return None
 
-    def unknown(self, caller: Caller, *words: str) -> None:
-        """Journal a command that does not exist for the caller."""
-        exists = words[-1] in self.own or self.manager.catalogue.has_command(*words)
-        self.manager.audit.refused(caller, " ".join(words), NOT_ALLOWED if exists else NO_COMMAND)
+    def unknown(self, caller: Caller, name: str, words: Sequence[str]) -> None:
+        """Journal a command that does not exist for the caller: its name as given, and its words."""
+        exists = self.manager.catalogue.has_command(*words)
+        self.manager.audit.refused(caller, name, NOT_ALLOWED if exists else NO_COMMAND)
 
     def _refuse(self, caller: Caller, name: str) -> None:
         """A right was lost since the caller's shell was made."""

@@ -174,7 +174,7 @@ def test_the_roles_say_who_may_run_what(shells: Shells) -> None:
     assert allowed("operate") == looking | operating | {"box.look"}
     assert allowed("admin") == set(every_command(shells))
     assert allowed("keeper") == {"whoami", "box.look", "status", "label", "box.label"}
-    assert allowed("boxer") == {"whoami", "box.look", "restart", "logs"}
+    assert allowed("boxer") == {"whoami", "restart", "logs"}
     assert allowed("killer") == {"whoami", "kill"}
 
 

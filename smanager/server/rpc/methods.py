@@ -20,7 +20,7 @@ from smanager.shells.interpreter import captured
 from smanager.shells.root import Shells
 from smanager.supervision import running
 from smanager.supervision.catalogue import Service
-from smanager.supervision.commands.own import OwnCommand, Request
+from smanager.supervision.commands.own import OwnCommand, Requester
 from smanager.supervision.running import Running
 
 Done = Callable[[object], None]
@@ -82,7 +82,7 @@ class Methods:
 
     def _journal_refusal(self, name: str, code: int) -> None:
         if code == METHOD_NOT_FOUND:
-            self._dispatcher.unknown(self._caller, *name.split(".", 1))
+            self._dispatcher.unknown(self._caller, name, name.split(".", 1))
         else:
             self._dispatcher.manager.audit.refused(self._caller, name, WRONG_ARGUMENTS)
 
@@ -90,7 +90,7 @@ class Methods:
         sink = Results(notify)
         arguments = accepted(own.command, own.command.name, params)
         run_line = partial(captured, self._shells, self._caller, path=None, as_data=False)
-        running = self._dispatcher.run(own, arguments, Request(self._caller, run_line), sink)
+        running = self._dispatcher.run(own, arguments, Requester(self._caller, run_line), sink)
         if running is None:
             self._answer(done, sink.result)
             return None

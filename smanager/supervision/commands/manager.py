@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
 from smanager.commands.record import CommandError, Status
 from smanager.service import ADMIN, VIEW, Line, Secret, command
+from smanager.supervision.catalogue import ServicesFile
 from smanager.supervision.commands.own import ALL_SERVICES, OwnCommands, Services
 from smanager.supervision.commands.services import require_running
+from smanager.supervision.keeper import Keeper
 from smanager.supervision.reports import Notice, Report, Tell
 from smanager.supervision.running import Endless, Work
 from smanager.supervision.selection import ALL
@@ -67,20 +69,21 @@ class ManagerCommands(OwnCommands):
         may_restart_all = self.caller.permissions.allow_named(EVERYTHING, ADMIN)
         if not may_restart_all and (not services.words or ALL in services.words):
             raise CommandError("restart: only an admin may restart all services; name some", Status.UNUSABLE)
-        return Work(lambda tell: self._restart(services, tell) if services.words else self._restart_all(tell))
+        if not services.words:
+            return Work(self._restart_all)
+        unloaded = self.manager.catalogue.unloaded_file if may_restart_all else lambda word: None
+        files = [file for word in services.words if (file := unloaded(word))]
+        keepers = services.find([word for word in services.words if not unloaded(word)])
+        return Work(lambda tell: self._restart(keepers, files, tell))
 
-    async def _restart(self, services: Services, tell: Tell) -> None:
-        catalogue = self.manager.catalogue
-        may_load = self.caller.permissions.know_all(self.manager.keepers)
-        unloaded = {word: catalogue.unloaded_file(word) if may_load else None for word in services.words}
-        known = [word for word, file in unloaded.items() if file is None]
-        keepers = services.find(known)
+    async def _restart(self, keepers: Sequence[Keeper], unloaded: Sequence[ServicesFile], tell: Tell) -> None:
+        """Restart services, and try files again of which nothing could be loaded."""
         await self.manager.restart(keepers, self.caller, self.discreet(tell))
-        files = dict.fromkeys([*filter(None, unloaded.values()), *(keeper.service.file for keeper in keepers)])
-        for file in filter(None, unloaded.values()):
+        for file in unloaded:
             await self.manager.load(file, self.caller, tell)
-        problems = [f"{file.path.name}: {problem}" for file in files if may_load for problem in file.problems]
-        require_running(keepers, problems, tell)
+        may_see_problems = self.caller.permissions.know_all(self.manager.keepers)
+        files = dict.fromkeys([*unloaded, *(keeper.service.file for keeper in keepers)]) if may_see_problems else ()
+        require_running(keepers, [f"{file.path.name}: {problem}" for file in files for problem in file.problems], tell)
 
     async def _restart_all(self, tell: Tell) -> None:
         await self.manager.restart_all(self.caller, tell)
@@ -149,5 +152,5 @@ class ManagerCommands(OwnCommands):
     async def _watch(self, line: str, seconds: float) -> AsyncGenerator[Screen, None]:
         task = asyncio.current_task()
         while not (task and task.cancelling()):
-            yield Screen(line, seconds, await self.request.run_line(line))
+            yield Screen(line, seconds, await self.requester.run_line(line))
             await asyncio.sleep(seconds)

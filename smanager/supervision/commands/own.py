@@ -24,7 +24,7 @@ ALL_SERVICES: Any = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Requester:
     """Who gives a command, and where."""
 
     caller: Caller
@@ -42,10 +42,10 @@ class Request:
 class OwnCommands:
     """Commands about one subject; a new object of the class serves each request."""
 
-    def __init__(self, manager: Manager, request: Request, command: Command) -> None:
+    def __init__(self, manager: Manager, requester: Requester, command: Command) -> None:
         self.manager = manager
-        self.request = request
-        self.caller = request.caller
+        self.requester = requester
+        self.caller = requester.caller
         self.command = command
         """The record of the command that runs."""
 
@@ -71,15 +71,15 @@ class OwnCommand:
     owner: type[OwnCommands]
     signature: Signature
 
-    def call(self, manager: Manager, request: Request, arguments: Arguments) -> object:
+    def call(self, manager: Manager, requester: Requester, arguments: Arguments) -> object:
         """Call the method with JSON values. Returns as `running.Lasting` where the command takes time."""
         values = arguments.by_name(self.command.parameters)
         _, revived = self.signature.revive((), values)
         if parameter := self.command.about_services:
-            keepers = permitted(manager.keepers, request.caller, self.command)
+            keepers = permitted(manager.keepers, requester.caller, self.command)
             words = revived.get(parameter.name, ())
-            revived[parameter.name] = Selection(words, self.command, keepers, request.here, request.abbreviates)
-        return getattr(self.owner(manager, request, self.command), self.command.method)(**revived)
+            revived[parameter.name] = Selection(words, self.command, keepers, requester.here, requester.abbreviates)
+        return getattr(self.owner(manager, requester, self.command), self.command.method)(**revived)
 
 
 def own_commands(owners: Iterable[type[OwnCommands]]) -> dict[str, OwnCommand]:

@@ -183,7 +183,7 @@ class ServiceCommands(OwnCommands):
                 raise CommandError(f"signal: {keeper.name} is {keeper.service.condition} and has no process")
 
     def complete_signal(self, text: str, line: str, begidx: int, endidx: int) -> list[str]:
-        is_second = len(line[:begidx].split()) > 1 or self.request.here
+        is_second = len(line[:begidx].split()) > 1 or self.requester.here
         names = (name.removeprefix("SIG") for name in signals.Signals.__members__) if is_second else ()
         return [name for name in names if begins(name, text)]
 

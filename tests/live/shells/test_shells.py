@@ -148,14 +148,14 @@ def test_a_script_may_not_abbreviate(counting: Server) -> None:
         ("help call-counter count", "usage: call-counter count"),
         ("call-counter help count", "usage: call-counter count"),
         ("help hostname", "usage: hostname"),
-        ("help restart", "restart services"),
+        ("help restart", "usage: restart [SERVICE ...]"),
         ("? hostname", "usage: hostname"),
         ("?", "-" * 50),
         ("help nonsense", "*** no help on nonsense; `help` lists the commands"),
         ("help call-counter nonsense", "*** call-counter has no command nonsense; nearest: "),
         ("help a b c", "*** help: too many arguments; usage: help [-s | service [command] | command]"),
         ("exit now", "*** exit: too many arguments; usage: exit"),
-        ("services now", "*** services: too many arguments; usage: services"),
+        ("services now", "*** unknown service now; known: "),
     ],
 )
 def test_help_and_built_ins_say_what_they_take(counting: Server, line: str, first_line: str) -> None:
@@ -170,7 +170,7 @@ def test_commands_between_semicolons_run_in_their_order_also_when_one_fails(coun
 def test_an_underscore_in_a_name_may_be_a_dash(counting: Server) -> None:
     assert counting.ask("my-tools do-it") == "done\n"
     assert counting.ask("status my-tools").splitlines()[1].startswith("my_tools\trunning")
-    assert counting.ask("restart my-tools") == "call-counter: running\nmy_tools: running\n"
+    assert counting.ask("restart my-tools").count(": running\n") == 2
 
 
 def test_services_that_come_and_go_are_seen_by_open_sessions(start: Callable[..., Server], services: Path) -> None:
@@ -188,7 +188,7 @@ def test_services_that_come_and_go_are_seen_by_open_sessions(start: Callable[...
 
 
 def test_the_shells_own_commands_cannot_be_taken(hostile: Server) -> None:
-    assert "cmd_exit: exit is a command of every shell; call it something else\n" in hostile.ask("services")
+    assert "cmd_exit: exit is a command of every shell; choose another name\n" in hostile.ask("services")
     assert hostile.ask("hostile help").startswith("-" * 40 + "\nHostile\n")
     with hostile.connect() as connection:
         connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")

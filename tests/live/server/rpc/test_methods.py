@@ -140,13 +140,13 @@ def test_services_are_looked_after_by_methods(kept: Callable[..., Server]) -> No
     (why,) = responses(typed, request("why", [["typed"]]))
     (reasons,) = why["result"]
     assert [life["end"] for life in reasons["lives"]] == ["stopped, as asked", None]
-    (waited,) = responses(typed, request("wait", [["typed"], "running", "1m"]))
+    (waited,) = responses(typed, request("wait", {"services": ["typed"], "state": "running", "timeout": "1m"}))
     assert waited["result"] is None
-    (late,) = responses(typed, request("wait", [["typed"], "failed", 0.1]))
+    (late,) = responses(typed, request("wait", {"services": ["typed"], "state": "failed", "timeout": 0.1}))
     assert late["error"]["message"].startswith("wait: not failed within 0.1 s: typed is running")
     (odd,) = responses(typed, request("signal", [["typed"], "NONE"]))
     assert "signal is 'NONE', and should be" in odd["error"]["message"]
-    (events,) = responses(typed, request("events", [1]))
+    (events,) = responses(typed, request("events", {"count": 1}))
     assert events["result"][0]["service"] == "typed"
     (jobs,) = responses(typed, request("jobs"))
     assert jobs["result"] == []
