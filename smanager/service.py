@@ -96,6 +96,7 @@ def command(
     short: Mapping[str, str] = NO_SHORT_FORMS,
     abbreviated: bool = True,
     without_journal: bool = False,
+    root_only: bool = False,
 ) -> Callable[[Method], Method]:
     """Say of a `cmd_` method what its signature cannot.
 
@@ -107,8 +108,10 @@ def command(
         role: the role that callers need: `view`, `operate`, `admin`, or one from the configuration
         short: letters for options, such as `{"count": "n"}` for `-n` beside `--count`
         abbreviated: a person may cut the name short at a prompt
-        without_journal: the command may run where the audit journal is required and cannot be written; this counts for
-            the manager's own commands only
+        without_journal: the command may run where the audit journal is required and cannot be written
+        root_only: the command is not in the shells of services, where its name could be mistaken
+
+    The last two count for the manager's own commands only.
 
     Raises ValueError or TypeError for other values.
     """
@@ -130,6 +133,7 @@ def command(
             "role": role,
             "abbreviated": bool(abbreviated),
             "without_journal": bool(without_journal),
+            "root_only": bool(root_only),
         }
         method._short = dict(short)  # type: ignore[attr-defined]  # likewise
         return method

@@ -107,6 +107,8 @@ class Command:
     """Whether a person may cut the name short."""
     without_journal: bool = False
     """Whether the command may run where the audit journal is required and cannot be written."""
+    root_only: bool = False
+    """Whether the shells of services lack the command."""
 
     @property
     def summary(self) -> str:

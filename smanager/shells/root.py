@@ -103,20 +103,21 @@ class Shells:
         return self._roots[permissions]
 
 
-def own_shell(view: View) -> type[Shell]:
-    """The shell class with the manager's own commands that a view shows."""
+def own_shell(base: type[Shell], view: View, root_only: bool) -> type[Shell]:
+    """A shell class with the manager's own commands that a view shows: those for the root only, or all others."""
     namespace: dict[str, object] = {
         "in_full": frozenset(name for name, own in view.own.items() if not own.command.abbreviated),
         "forbidden": view.forbidden,
     }
     for own in view.own.values():
-        namespace |= own_methods(own)
-    return type("OwnShell", (Shell,), namespace)
+        if own.command.root_only is root_only:
+            namespace |= own_methods(own)
+    return type("OwnShell", (base,), namespace)
 
 
 def root_shell(view: View) -> type[RootShell]:
     """Adapt what a view shows: the root shell class with a `do_` method for each service and toplevel command."""
-    own = own_shell(view)
+    own = own_shell(Shell, view, root_only=False)
     shells = {name: service_shell(service, view, own) for name, service in view.services.items()}
     namespace: dict[str, object] = {"view": view, "service_shells": shells, "names_page": pages.summary(view)}
     for name, (service, command) in view.called_toplevel.items():
@@ -127,7 +128,7 @@ def root_shell(view: View) -> type[RootShell]:
     namespace["unlisted"] = frozenset(view.called_toplevel.keys() - listed)
     in_full = {name for name, (_, command) in view.called_toplevel.items() if not command.abbreviated}
     namespace["in_full"] = own.in_full | in_full
-    return type("RootShell", (RootShell, own), namespace)
+    return type("RootShell", (RootShell, own_shell(own, view, root_only=True)), namespace)
 
 
 def _entrance(service: str) -> Callable[[RootShell, str], Outcome]:

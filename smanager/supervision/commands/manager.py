@@ -51,7 +51,7 @@ class Screen:
 class ManagerCommands(OwnCommands):
     """The manager as a whole"""
 
-    @command(role=ADMIN, abbreviated=False)
+    @command(role=ADMIN, abbreviated=False, root_only=True)
     def cmd_kill(self) -> None:
         """kill server"""
         self.manager.end.set()

@@ -104,10 +104,10 @@ def test_tab_completes_one_match_and_lists_several(window: Window) -> None:
     window.press("Tab")
     window.shows(
         ">systemstatus",
-        "broadcast  help       logs       restart    stop       who",
-        "cancel     hostname   plan       signal     uptime     whoami",
-        "events     jobs       quit       start      wait       why",
-        "exit       kick       reload     status     watch",
+        "broadcast  help       logs       restart    status     watch",
+        "cancel     hostname   plan       services   stop       who",
+        "events     jobs       quit       signal     uptime     whoami",
+        "exit       kick       reload     start      wait       why",
         ">systemstatus",
     )
     window.type("up")
