@@ -10,21 +10,8 @@ from typing import Any
 
 from smanager.access.audit import Need
 from smanager.access.roles import BUILT_IN, Role
-from smanager.config import listener, service
-from smanager.config.checks import (
-    HIGHEST_PORT,
-    SettingsError,
-    boolean,
-    checked,
-    keys_of,
-    list_of,
-    one_of,
-    path,
-    setting,
-    table,
-    text,
-    whole,
-)
+from smanager.config import checks, listener, service
+from smanager.config.checks import Key, SettingsError, checked, keys_of, setting
 from smanager.config.listener import ListenerSettings, listener_of
 from smanager.config.service import settings_of
 from smanager.system.errors import in_words
@@ -46,51 +33,55 @@ class RootSettings:
     """What stands in the file outside of tables, and the tables as they are written."""
 
     host: str = setting(
-        text,
+        checks.text,
         "address to listen on; if neither host nor port is given, only the listeners count, if there are any",
         "127.0.0.1",
     )
-    port: int = setting(whole(0, HIGHEST_PORT), "port to listen on; 0 picks a free port", 10000)
-    max_sessions: int = setting(whole(1), "number of clients that may be connected to host and port at a time", 1000)
-    insecure: bool = setting(boolean, "whether other machines may connect to host and port", False)
+    port: int = setting(checks.whole(0, checks.HIGHEST_PORT), "port to listen on; 0 picks a free port", 10000)
+    max_sessions: int = setting(
+        checks.whole(1), "number of clients that may be connected to host and port at a time", 1000
+    )
+    insecure: bool = setting(checks.boolean, "whether other machines may connect to host and port", False)
     state_dir: Path | None = setting(
-        path, "directory for logs, stopped services and the audit journal; by default one in the user's state directory"
+        checks.path,
+        "directory for logs, stopped services and the audit journal; by default one in the user's state directory",
     )
     services_dirs: tuple[Path, ...] = setting(
-        list_of(path, 'a list of directories, such as ["services"]'),
+        checks.list_of(checks.path, 'a list of directories, such as ["services"]'),
         "directories of services files; by default `services` beside smanager.py, or in the working directory",
         unset=(),
     )
     exit_on: tuple[str, ...] = setting(
-        list_of(text, "a list of services' names"), "services whose failure ends the manager, with exit status 1", []
+        checks.list_of(checks.text, "a list of services' names"),
+        "services whose failure ends the manager, with exit status 1",
+        [],
     )
-    users_file: Path = setting(path, "file of the users who may log in", "smanager-users.json")
+    users_file: Path = setting(checks.path, "file of the users who may log in", "smanager-users.json")
     audit: Need | None = setting(
-        one_of({need.value: need for need in Need}),
+        checks.one_of({need.value: need for need in Need}),
         'whether to keep an audit journal: "on", "off", or "required" to refuse commands that cannot be recorded; '
         "by default on if there is a state directory or an audit_file",
     )
-    audit_file: Path | None = setting(path, "file of the audit journal; by default audit.jsonl in the state directory")
-    audit_syslog: bool = setting(boolean, "whether the audit journal goes to syslog as well", False)
-    services: Mapping[str, Any] = setting(table("tables such as [services.web]"), "settings of services", {})
-    listeners: Mapping[str, Any] = setting(table("tables such as [listeners.lan]"), "more addresses to listen on", {})
-    roles: Mapping[str, Any] = setting(table("tables such as [roles.operator]"), "roles besides the built-in ones", {})
-
-
-@dataclass(frozen=True, slots=True)
-class RoleSettings:
-    """What a role allows and denies, by names and patterns."""
-
-    allow: tuple[str, ...] = setting(
-        list_of(text, "a list of commands"), "commands that the role allows, by names and patterns", []
+    audit_file: Path | None = setting(
+        checks.path, "file of the audit journal; by default audit.jsonl in the state directory"
     )
-    deny: tuple[str, ...] = setting(
-        list_of(text, "a list of commands"), "commands that the role denies, whatever allows them", []
+    audit_syslog: bool = setting(checks.boolean, "whether the audit journal goes to syslog as well", False)
+    services: Mapping[str, Any] = setting(checks.table("tables such as [services.web]"), "settings of services", {})
+    listeners: Mapping[str, Any] = setting(
+        checks.table("tables such as [listeners.lan]"), "more addresses to listen on", {}
+    )
+    roles: Mapping[str, Any] = setting(
+        checks.table("tables such as [roles.operator]"), "roles besides the built-in ones", {}
     )
 
 
 ROOT_KEYS = keys_of(RootSettings)
-ROLE_KEYS = keys_of(RoleSettings)
+
+_commands = checks.list_of(checks.text, "a list of commands")
+ROLE_KEYS = {
+    "allow": Key(_commands, "commands that the role allows, by names and patterns", []),
+    "deny": Key(_commands, "commands that the role denies, whatever allows them", []),
+}
 
 RELOADED = ("services_dirs", "exit_on", "services", "roles")
 """The keys that `reload` applies; the others count at the manager's start only."""
@@ -194,7 +185,7 @@ class ConfigFile:
         if name in BUILT_IN:
             raise self.error(f"roles.{name}", "is a built-in role; choose another name")
         try:
-            return Role(name, **checked(table()(given), ROLE_KEYS))
+            return Role(name, **checked(checks.table()(given), ROLE_KEYS))
         except (SettingsError, ValueError):
             raise self.error(f"roles.{name}", f"is {given!r}, and should have lists {ROLE_EXAMPLE}") from None
 
