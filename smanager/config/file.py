@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +131,15 @@ class ConfigFile:
         return self.path.resolve().parent if self.path else Path()
 
     @property
-    def users_file(self) -> Path:
-        return self.base / RootSettings(**self.given).users_file
+    def settings(self) -> RootSettings:
+        """What stands outside of tables, with relative paths resolved."""
+        root = RootSettings(**self.given)
+        return replace(
+            root,
+            state_dir=root.state_dir and self.base / root.state_dir,
+            users_file=self.base / root.users_file,
+            audit_file=root.audit_file and self.base / root.audit_file,
+        )
 
     @property
     def role_names(self) -> set[str]:
@@ -190,14 +197,9 @@ class ConfigFile:
             raise self.error(f"roles.{name}", f"is {given!r}, and should have lists {ROLE_EXAMPLE}") from None
 
 
-def find_file() -> Path | None:
-    """The configuration in the working directory, or else beside smanager.py."""
-    return next((path for path in (Path(FILE_NAME), ROOT / FILE_NAME) if path.is_file()), None)
-
-
 def read_file(path: Path | None) -> ConfigFile:
-    """Read the configuration at `path`, or the one that is found. Raises ConfigError."""
-    path = path or find_file()
+    """Read the configuration at `path`, or else the one here or beside smanager.py. Raises ConfigError."""
+    path = path or next((path for path in (Path(FILE_NAME), ROOT / FILE_NAME) if path.is_file()), None)
     if path is None:
         return ConfigFile(None, {})
     try:

@@ -50,7 +50,8 @@ def _tls(value: object) -> Tls:
     with suppress(SettingsError):
         if isinstance(value, dict) and "certificate" in value:
             return Tls(**checked(value, TLS_KEYS))
-    raise ValueError('a table such as { certificate = "cert.pem", key = "key.pem" }, maybe with a client_ca')
+    what = 'such as { certificate = "cert.pem", key = "key.pem" }, and client_ca for clients with certificates'
+    raise ValueError(f"a table {what}")
 
 
 @dataclass(frozen=True, slots=True)

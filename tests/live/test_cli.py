@@ -219,8 +219,11 @@ class Typed(SService):
     (services / "systemstatus.py").unlink(missing_ok=True)
     result = smanager("--docs", "--services", services)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == (
-        "# Commands\n\n## typed\n\nTyped things\n\n"
+    manager, services_part = re.split("(?=^## typed)", result.stdout, flags=re.MULTILINE)
+    assert manager.startswith("# Commands\n\n## The manager\n\n")
+    assert "\n### kill\n\n```text\nkill\n```\n" in manager
+    assert services_part == (
+        "## typed\n\nTyped things\n\n"
         "### typed list\n\n```text\ntyped list\n```\n\nLists\n\n"
         "````text\nReturns\n-------\nwhat there is, as ```\n````\n\nAlso called: `ls`, `dir`\n\n"
         "### typed go\n\n"
