@@ -73,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
     adding.add_argument("name")
     adding.add_argument("--roles", type=_words, default=(VIEW,), help="separated by commas (default: view)")
     adding.add_argument("--no-password", action="store_true", help="for logins by token, certificate or unix socket")
-    adding.add_argument("--certificate", action="append", default=[], metavar="SUBJECT", help="its CN or a SAN")
+    adding.add_argument(
+        "--certificate", action="append", default=[], metavar="SUBJECT", help="a certificate's CN or SAN"
+    )
     command(user, "passwd", change_password, "Change a user's password.").add_argument("name")
     changing = command(user, "roles", change_roles, "Replace a user's roles.")
     changing.add_argument("name")
@@ -81,9 +83,11 @@ def parser() -> argparse.ArgumentParser:
     command(user, "remove", remove, "Remove a user with password, token and certificates.").add_argument("name")
     command(user, "list", show, "List the users.")
 
-    token = command(kinds, "token", make_token, "Replace a user's token by a new one, which is shown only now.")
+    token = command(kinds, "token", make_token, "Create a user's token, shown only once; it replaces the previous one.")
     token.add_argument("name", help="the user; a new name adds a user")
-    token.add_argument("--roles", type=_words, help="a part of the user's roles (default: all; view for a new user)")
+    token.add_argument(
+        "--roles", type=_words, help="only these of the user's roles (default: all; view for a new user)"
+    )
     token.add_argument("--expires", type=_span, metavar="SPAN", help="such as 90d or 12h (default: never)")
     token.add_argument("--revoke", action="store_true", help="revoke the user's token, and create none")
     return top

@@ -13,32 +13,31 @@ import logging
 import os
 import socket
 import stat
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from smanager.access.callers import Caller
+from smanager.access.origin import Origin
+from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError
 from smanager.system.errors import in_words
-
-if TYPE_CHECKING:
-    from smanager.access.callers import Caller
-    from smanager.access.origin import Origin
-    from smanager.commands.arguments import Arguments
 
 FILE = "audit.jsonl"
 
 FILE_LIMIT = 20 * 1024 * 1024
-"""Bytes at which the file is put aside."""
+"""Bytes at which the file is rotated."""
 
 FILES_KEPT = 10
-"""Files put aside."""
+"""Rotated files."""
 
 TEXT_LIMIT = 1000
-"""Characters of one argument or outcome; a longer text is cut, and its length stated."""
+"""Characters of one argument or outcome; a longer text is cut, and its length added."""
 
 MOST_ARGUMENTS = 100
 
@@ -47,6 +46,9 @@ DEEPEST = 5
 
 ARGUMENTS_LIMIT = 8000
 """Characters of a command's arguments as JSON."""
+
+CHECK_SECONDS = 1.0
+"""How often to check whether another program has moved the file."""
 
 SECRET = "(secret)"
 """In place of an argument annotated as a Secret."""
@@ -75,31 +77,28 @@ class Need(Enum):
 
 
 class Entry:
-    """A command that runs."""
+    """A running command in the journal."""
 
-    __slots__ = ("_audit", "_began", "_number", "_over")
+    __slots__ = ("_audit", "_began", "_number")
 
     def __init__(self, audit: Audit, number: int) -> None:
         self._audit = audit
         self._number = number
         self._began = monotonic()
-        self._over = False
 
     def end(self, error: str | None) -> None:
-        """The command has ended; `error` says why it failed, if it did."""
-        if self._number and not self._over:
-            self._over = True
-            seconds = round(monotonic() - self._began, 6)
-            self._audit.write_soon(
-                "end", id=self._number, seconds=seconds, outcome="done" if error is None else cut(error)
-            )
+        """Record the command's end, once; `error` says why it failed, if it did."""
+        if self._number:
+            seconds, outcome = round(monotonic() - self._began, 6), "done" if error is None else cut(error)
+            self._audit.write_soon("end", id=self._number, seconds=seconds, outcome=outcome)
+            self._number = 0
 
 
 class Audit:
     """Writes the journal."""
 
     def __init__(self, path: Path | None, need: Need = Need.OFF, syslog: bool = False) -> None:
-        """Without a path, nothing is written. Raises OSError where the journal is required and cannot be written."""
+        """Without a path, nothing is written. Raises OSError if the journal is required and cannot be written."""
         self._path = path if need is not Need.OFF else None
         self._need = need
         self._file = -1
@@ -108,7 +107,7 @@ class Audit:
         self._unwritten = Entry(self, 0)
         """The entry of every command while there is no journal."""
         self._lines: list[str] = []
-        self._second, self._clock, self._looked = 0, "", 0
+        self._looked = 0.0  # when the file's place was checked, in seconds
         self._syslog = Syslog() if syslog and self._path else None
         self.lost = 0
         """Lines that could not be written."""
@@ -125,17 +124,17 @@ class Audit:
         self.write("login failed", user=cut(user), **{"from": str(origin)}, proof=proof)
 
     def refused(self, caller: Caller, name: str, reason: str) -> None:
-        """A caller gave a command that does not exist for the caller, or wrong arguments."""
+        """A command is refused, for one of the reasons above."""
         self.write("refused", **_who(caller), name=cut(name), reason=reason)
 
     def kicked(self, caller: Caller, by: Caller) -> None:
-        """A session is ended by another caller."""
+        """A caller has ended another caller's session."""
         self.write("kicked", **_who(caller), by=str(by))
 
     def begin(self, caller: Caller, name: str, arguments: object, may_be_lost: bool = False) -> Entry:
-        """A command is about to run.
+        """Record a command before it runs.
 
-        Raises CommandError where the journal is required and cannot be written, unless the line `may_be_lost`.
+        Raises CommandError if the journal is required and cannot be written, unless the line `may_be_lost`.
         """
         if self._path is None:
             return self._unwritten
@@ -147,7 +146,7 @@ class Audit:
         return entry
 
     def write(self, event: str, **facts: Any) -> bool:
-        """Write a line; returns False where that failed."""
+        """Write a line; returns whether that worked."""
         self._add(event, facts)
         return self._flush()
 
@@ -158,14 +157,9 @@ class Audit:
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _add(self, event: str, facts: Mapping[str, Any]) -> None:
-        if self._path is None:
-            return
-        now = time.time()
-        second = int(now)
-        if second != self._second:
-            self._second, self._clock = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        when = f"{self._clock}.{int((now - second) * 1000):03}Z"
-        self._lines.append(_encode({"when": when, "event": event, **facts}) + "\n")
+        if self._path is not None:
+            when = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            self._lines.append(_encode({"when": when, "event": event, **facts}) + "\n")
 
     def _flush(self) -> bool:
         if not self._lines or self._path is None:
@@ -196,14 +190,14 @@ class Audit:
     def _shut(self) -> None:
         if self._file >= 0:
             os.close(self._file)
-            self._file = -1
+        self._file = -1
 
     def _put(self, path: Path, line: bytes) -> None:
         if self._file < 0 or self._is_elsewhere(path):
             self._shut()
             self._open(path)
         elif self._size + len(line) > FILE_LIMIT:
-            self._put_aside(path)
+            self._rotate(path)
         done = os.write(self._file, line)
         self._size += done
         if done < len(line):  # the disk is full: remove the part of a line, or the next line would be part of it
@@ -213,10 +207,10 @@ class Audit:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _is_elsewhere(self, path: Path) -> bool:
-        """Whether another program, such as logrotate, has put the file aside; checked once a second."""
-        if self._looked == self._second:
+        """Whether another program, such as logrotate, has moved the file."""
+        if (now := monotonic()) - self._looked < CHECK_SECONDS:
             return False
-        self._looked = self._second
+        self._looked = now
         try:
             current = path.lstat()
         except FileNotFoundError:
@@ -233,18 +227,17 @@ class Audit:
             raise OSError(errno.EPERM, "it should be a file that only its owner may read and write")
         self._file, self._size = file, status.st_size
 
-    def _put_aside(self, path: Path) -> None:
+    def _rotate(self, path: Path) -> None:
         self._shut()
-        for number in range(FILES_KEPT, 0, -1):
-            older = path.with_name(f"{path.name}.{number}")
-            newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
+        files = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, FILES_KEPT + 1))]
+        for newer, older in reversed([*pairwise(files)]):
             with suppress(FileNotFoundError):
                 newer.replace(older)
         self._open(path)
 
 
 class Syslog:
-    """Copies lines to the system's log, and never waits for that, unlike the stdlib's handler and module."""
+    """Copies lines to the system's log without ever blocking, unlike the stdlib's handler and module."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -278,9 +271,7 @@ def _who(caller: Caller) -> dict[str, str]:
 
 
 def bounded(arguments: object) -> Any:
-    """Arguments cut to size: no single command may push all others out of the journal."""
-    if not arguments:
-        return arguments
+    """Arguments cut to size, so that no single command pushes all others out of the journal."""
     shortened = cut(arguments)
     encoded = _encode(shortened)
     return shortened if len(encoded) <= ARGUMENTS_LIMIT else f"{encoded[: ARGUMENTS_LIMIT // 2]}… (cut)"

@@ -16,7 +16,7 @@ class Caller:
 
     origin: Origin
     user: str = ""
-    """The name; empty if nobody had to log in."""
+    """The name; empty without a login."""
     permissions: Permissions = EVERYTHING
     proof: str = ""
     """How the user was identified: `password`, `token`, `certificate` or `peer`; empty without a user."""

@@ -8,7 +8,7 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class User:
     password: str = ""
     """The password's hash; empty if the user has no password."""
     token: Token | None = None
-    certificates: tuple[str, ...] = field(default_factory=tuple)
+    certificates: tuple[str, ...] = ()
     """Subjects of the user's client certificates (a CN, or a SAN), besides the user's own name."""
 
 
@@ -133,9 +133,9 @@ class UsersFile:
             os.close(descriptor)
 
     def _write(self, users: Users) -> None:
-        records = {
-            name: {key: value for key, value in asdict(user).items() if key != "name"} for name, user in users.items()
-        }
+        records = {name: asdict(user) for name, user in users.items()}
+        for record in records.values():
+            del record["name"]
         with replacing(self.path, self._owner) as file:
             json.dump({"format": FORMAT, "users": records}, file, indent=1)
             file.write("\n")
@@ -154,10 +154,9 @@ def _decoded(path: Path, data: bytes) -> Users:
 
 
 def _user(name: str, given: Mapping[str, Any]) -> User:
-    checked_name(name)
     token = given.get("token")
     return User(
-        name,
+        checked_name(name),
         tuple(map(str, given.get("roles", ()))),
         str(given.get("password", "")),
         _token(token) if token else None,
@@ -178,11 +177,6 @@ def _token(given: Mapping[str, Any]) -> Token:
 
 def checked_name(name: str) -> str:
     """The name, if it may be a user's. Raises UsersError."""
-    if (
-        not name
-        or len(name) > NAME_LIMIT
-        or not name.isprintable()
-        or any(character in name for character in " ,;\"'\\")
-    ):
+    if not 0 < len(name) <= NAME_LIMIT or not name.isprintable() or set(name) & set(" ,;\"'\\"):
         raise UsersError(f"{name!r} is not a user name; it should be one word of at most {NAME_LIMIT} characters")
     return name
