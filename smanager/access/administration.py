@@ -43,7 +43,8 @@ def run(arguments: Sequence[str], configured: Callable[[Path | None], tuple[Path
     if unknown := {*(getattr(options, "roles", None) or ())} - known_roles:
         say(f"unknown roles, which allow nothing until they are configured: {', '.join(sorted(unknown))}")
     try:
-        options.act(UsersFile(path, owner_of(path)), options)
+        owner_id = None if is_new or os.geteuid() != 0 else path.lstat().st_uid  # root leaves a file to its owner
+        options.act(UsersFile(path, owner_id), options)
     except OSError as error:
         raise UsersError(f"{path}: {in_words(error)}") from None
     if is_new and os.path.lexists(path):
@@ -74,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     adding.add_argument("--roles", type=_words, default=(VIEW,), help="separated by commas (default: view)")
     adding.add_argument("--no-password", action="store_true", help="for logins by token, certificate or unix socket")
     adding.add_argument(
-        "--certificate", action="append", default=[], metavar="SUBJECT", help="a certificate's CN or SAN"
+        "--certificate", action="append", default=[], metavar="SUBJECT", help="CN or SAN of a certificate"
     )
     command(user, "passwd", change_password, "Change a user's password.").add_argument("name")
     changing = command(user, "roles", change_roles, "Replace a user's roles.")
@@ -86,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     token = command(kinds, "token", make_token, "Create a user's token, shown only once; it replaces the previous one.")
     token.add_argument("name", help="the user; a new name adds a user")
     token.add_argument(
-        "--roles", type=_words, help="only these of the user's roles (default: all; view for a new user)"
+        "--roles", type=_words, help="limit the token to these roles (default: all; view for a new user)"
     )
     token.add_argument("--expires", type=_span, metavar="SPAN", help="such as 90d or 12h (default: never)")
     token.add_argument("--revoke", action="store_true", help="revoke the user's token, and create none")
@@ -187,14 +188,6 @@ def new_password(name: str) -> str:
         problem = f"has {len(password)} characters, and should have at least {SHORTEST_PASSWORD}"
         raise UsersError(f"the password {problem}; nothing is changed")
     return password
-
-
-def owner_of(path: Path) -> int | None:
-    """The user id to own the file: if root edits an existing file, its owner; else None, for this process's."""
-    with suppress(OSError):
-        if os.geteuid() == 0:
-            return path.lstat().st_uid
-    return None
 
 
 def say(note: str) -> None:

@@ -28,9 +28,8 @@ _MOST_MEMORY = 256 * 1024 * 1024
 def hash_password(password: str) -> str:
     """A password as stored: its parameters, salt and hash, as `scrypt$N$R$P$SALT$HASH`."""
     salt = secrets.token_bytes(16)
-    return "$".join(
-        ["scrypt", str(SCRYPT_N), str(SCRYPT_R), str(SCRYPT_P), _text(salt), _text(_scrypt(password, salt))]
-    )
+    costs = map(str, (SCRYPT_N, SCRYPT_R, SCRYPT_P))
+    return "$".join(["scrypt", *costs, _text(salt), _text(_scrypt(password, salt))])
 
 
 def is_password(password: str, kept: str) -> bool:

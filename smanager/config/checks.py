@@ -158,11 +158,11 @@ def list_of(check: Callable[[object], T], what: str) -> Callable[[object], tuple
     return check_list
 
 
-def table(what: str = "a table") -> Callable[[object], dict[str, Any]]:
-    """A check for tables with any keys; `what` describes one, for the error message."""
+def table(what: str = "a table", of: type = object) -> Callable[[object], dict[str, Any]]:
+    """A check for tables with any keys and values of a type; `what` describes one, for the error message."""
 
     def check(value: object) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping) or not all(isinstance(item, of) for item in value.values()):
             raise ValueError(what)
         return dict(value)
 

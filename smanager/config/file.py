@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from smanager.access.audit import Need
 from smanager.access.roles import BUILT_IN, Role
@@ -15,6 +16,9 @@ from smanager.config.checks import Key, SettingsError, checked, keys_of, setting
 from smanager.config.listener import ListenerSettings, listener_of
 from smanager.config.service import settings_of
 from smanager.system.errors import in_words
+
+T = TypeVar("T")
+Table = Mapping[str, Any]
 
 FILE_NAME = "smanager.toml"
 
@@ -38,9 +42,7 @@ class RootSettings:
         "127.0.0.1",
     )
     port: int = setting(checks.whole(0, checks.HIGHEST_PORT), "port to listen on; 0 picks a free port", 10000)
-    max_sessions: int = setting(
-        checks.whole(1), "number of clients that may be connected to host and port at a time", 1000
-    )
+    max_sessions: int = setting(checks.whole(1), "number of clients that host and port serve at a time", 1000)
     insecure: bool = setting(checks.boolean, "whether other machines may connect to host and port", False)
     state_dir: Path | None = setting(
         checks.path,
@@ -66,13 +68,9 @@ class RootSettings:
         checks.path, "file of the audit journal; by default audit.jsonl in the state directory"
     )
     audit_syslog: bool = setting(checks.boolean, "whether the audit journal goes to syslog as well", False)
-    services: Mapping[str, Any] = setting(checks.table("tables such as [services.web]"), "settings of services", {})
-    listeners: Mapping[str, Any] = setting(
-        checks.table("tables such as [listeners.lan]"), "more addresses to listen on", {}
-    )
-    roles: Mapping[str, Any] = setting(
-        checks.table("tables such as [roles.operator]"), "roles besides the built-in ones", {}
-    )
+    services: Table = setting(checks.table("tables such as [services.web]"), "settings of services", {})
+    listeners: Table = setting(checks.table("tables such as [listeners.lan]"), "more addresses to listen on", {})
+    roles: Table = setting(checks.table("tables such as [roles.operator]"), "roles besides the built-in ones", {})
 
 
 ROOT_KEYS = keys_of(RootSettings)
@@ -103,17 +101,17 @@ class ServicesConfig:
     """Which services there are and how they are kept up: what `reload` reads anew."""
 
     directories: tuple[Path, ...]
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings: Mapping[str, Table] = field(default_factory=dict)
     """The tables of the services, by name, as they are written."""
     exit_on: tuple[str, ...] = ()
     path: Path | None = None
     """The file that this was read from, if there is one."""
     roles: Mapping[str, Role] = field(default_factory=dict)
-    at_start: Mapping[str, Any] = field(default_factory=dict)
+    at_start: Table = field(default_factory=dict)
     """The keys that count at the manager's start only."""
 
     @property
-    def programs(self) -> dict[str, Mapping[str, Any]]:
+    def programs(self) -> dict[str, Table]:
         """The services without a class."""
         return {name: given for name, given in self.settings.items() if "program" in given}
 
@@ -123,7 +121,7 @@ class ConfigFile:
     """A file's keys and values, the tables unchecked; empty if there is no file."""
 
     path: Path | None
-    given: Mapping[str, Any]
+    given: Table
 
     @property
     def base(self) -> Path:
@@ -145,42 +143,45 @@ class ConfigFile:
     def role_names(self) -> set[str]:
         return {*BUILT_IN, *self.given.get("roles", ())}
 
-    def error(self, table: str, problem: object) -> ConfigError:
-        return ConfigError(f"{self.path}: [{table}] {problem}")
+    @contextmanager
+    def table(self, name: str) -> Iterator[None]:
+        """Add the place to any SettingsError of the block, which makes it a ConfigError."""
+        try:
+            yield
+        except SettingsError as error:
+            raise ConfigError(f"{self.path}: [{name}] {error}") from None
 
     def services(self, directories: Sequence[Path] | None) -> ServicesConfig:
         """What `reload` reads anew; `directories` replace those of the file. Raises ConfigError."""
-        settings = {name: self._service(name, given) for name, given in self.given.get("services", {}).items()}
         configured = [self.base / directory for directory in self.given.get("services_dirs", ())]
         return ServicesConfig(
             directories=tuple(map(_require_directory, directories or configured or [default_services()])),
-            settings=settings,
+            settings=self._each("services", self._service),
             exit_on=self.given.get("exit_on", ()),
             path=self.path,
-            roles={name: self._role(name, given) for name, given in self.given.get("roles", {}).items()},
+            roles=self._each("roles", _role),
             at_start={key: value for key, value in self.given.items() if key not in RELOADED},
         )
 
     def listeners(self) -> list[ListenerSettings]:
-        """The tables of listeners. Raises ConfigError."""
-        settings = []
-        for name, given in self.given.get("listeners", {}).items():
-            try:
-                settings.append(listener_of(name, given, self.base))
-            except SettingsError as error:
-                raise self.error(f"listeners.{name}", error) from None
-        return settings
+        """The tables of listeners, checked. Raises ConfigError."""
+        return [*self._each("listeners", lambda name, given: listener_of(name, given, self.base)).values()]
 
-    def _service(self, name: str, given: object) -> dict[str, Any]:
-        """Check a service's table; return it with a program's paths made absolute. Raises ConfigError."""
-        if not isinstance(given, dict):
-            raise self.error(f"services.{name}", f"is {given!r}, and should be a table")
-        try:
-            # Whether the service is a program turns out when its file is read.
-            settings_of({"program": ["-"], **given, "watchdog": 0}, is_program=True)
-            settings_of({"watchdog": given.get("watchdog", 0)}, is_program=False)
-        except SettingsError as error:
-            raise self.error(f"services.{name}", error) from None
+    def _each(self, kind: str, check: Callable[[str, Table], T]) -> dict[str, T]:
+        """What `check` makes of each table of a kind. Raises ConfigError."""
+        made = {}
+        for name, given in self.given.get(kind, {}).items():
+            with self.table(f"{kind}.{name}"):
+                if not isinstance(given, dict):
+                    raise SettingsError(f"is {given!r}, and should be a table")
+                made[name] = check(name, given)
+        return made
+
+    def _service(self, _: str, given: Table) -> dict[str, Any]:
+        """Check a service's table; return it with a program's paths made absolute."""
+        # Whether the service is a program turns out when its file is read.
+        settings_of({"program": ["-"], **given, "watchdog": 0}, is_program=True)
+        settings_of({"watchdog": given.get("watchdog", 0)}, is_program=False)
         resolved = dict(given)
         if "program" in given or "directory" in given:
             resolved["directory"] = str(self.base / given.get("directory", ""))
@@ -188,13 +189,14 @@ class ConfigFile:
             resolved["env_files"] = [str(self.base / file) for file in given["env_files"]]
         return resolved
 
-    def _role(self, name: str, given: object) -> Role:
-        if name in BUILT_IN:
-            raise self.error(f"roles.{name}", "is a built-in role; choose another name")
-        try:
-            return Role(name, **checked(checks.table()(given), ROLE_KEYS))
-        except (SettingsError, ValueError):
-            raise self.error(f"roles.{name}", f"is {given!r}, and should have lists {ROLE_EXAMPLE}") from None
+
+def _role(name: str, given: Table) -> Role:
+    if name in BUILT_IN:
+        raise SettingsError("is a built-in role; choose another name")
+    try:
+        return Role(name, **checked(given, ROLE_KEYS))
+    except SettingsError:
+        raise SettingsError(f"is {given!r}, and should have lists {ROLE_EXAMPLE}") from None
 
 
 def read_file(path: Path | None) -> ConfigFile:

@@ -124,16 +124,9 @@ KEYS = keys_of(ListenerSettings)
 """The keys of `[listeners.NAME]`."""
 
 
-def listener_of(name: str, given: object, base: Path) -> ListenerSettings:
+def listener_of(name: str, given: Mapping[str, object], base: Path) -> ListenerSettings:
     """Check a listener's table; relative paths start at `base`. Raises SettingsError."""
-    if not isinstance(given, dict):
-        raise SettingsError(f"is {given!r}, and should be a table")
     settings = ListenerSettings(name, **checked(given, KEYS))
-    _check_combination(settings, given)
-    return replace(settings, unix=settings.unix and base / settings.unix, tls=settings.tls and settings.tls.at(base))
-
-
-def _check_combination(settings: ListenerSettings, given: Mapping[str, object]) -> None:
     places = [name for name in ("tcp", "unix", "systemd") if name in given]
     if len(places) != 1:
         raise SettingsError(f"has {' and '.join(places) or 'no address'}; should have one of tcp, unix and systemd")
@@ -144,6 +137,7 @@ def _check_combination(settings: ListenerSettings, given: Mapping[str, object]) 
             raise SettingsError(f"{name} is for unix sockets")
     if settings.allow and settings.unix:
         raise SettingsError("allow is for networks; a unix socket's permissions say who may connect")
+    return replace(settings, unix=settings.unix and base / settings.unix, tls=settings.tls and settings.tls.at(base))
 
 
 def with_passed(listeners: Sequence[ListenerSettings], names: Iterable[str]) -> list[ListenerSettings]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from smanager import __version__
-from smanager.config.checks import nearest
+from smanager.config.checks import SettingsError, nearest
 from smanager.config.file import FILE_NAME, ROOT_KEYS, ConfigError, ConfigFile, RootSettings, ServicesConfig, read_file
 from smanager.config.listener import DEFAULT_NAME, ListenerSettings
 
@@ -62,9 +62,9 @@ def _check_listeners(listeners: Sequence[ListenerSettings], file: ConfigFile) ->
     """Raise ConfigError if two listeners have one place, or one gives a role that does not exist."""
     names: dict[Path, str] = {}
     for listener in listeners:
-        if unknown := [role for role in listener.roles or () if role not in file.role_names]:
-            problem = f"there is no role {unknown[0]}; {nearest(unknown[0], file.role_names)}"
-            raise file.error(f"listeners.{listener.name}", problem)
+        with file.table(f"listeners.{listener.name}"):
+            if unknown := [role for role in listener.roles or () if role not in file.role_names]:
+                raise SettingsError(f"there is no role {unknown[0]}; {nearest(unknown[0], file.role_names)}")
         if listener.unix:
             other = names.setdefault(listener.unix.absolute(), listener.name)
             if other != listener.name:

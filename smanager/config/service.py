@@ -31,11 +31,10 @@ def signal_name(value: object) -> str:
 
 
 def _variables(value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping) or not all(isinstance(item, str) for pair in value.items() for item in pair):
-        raise ValueError('a table of text, such as { PORT = "80" }')
-    if any("\0" in item or not name or "=" in name for name, item in value.items()):
+    given = checks.table('a table of text, such as { PORT = "80" }', of=str)(value)
+    if any("\0" in name + text or not name or "=" in name for name, text in given.items()):
         raise ValueError("a table of names without `=` and text without NUL")
-    return dict(value)
+    return given
 
 
 def _limits(value: object) -> dict[str, int]:
@@ -82,9 +81,7 @@ class Probe:
     """How to find out whether a program is ready, or still alive, by exactly one of `output`, `port` and `command`."""
 
     output: re.Pattern[str] | None = setting(_pattern, "regular expression that a printed line matches")
-    port: int = setting(
-        checks.whole(1, checks.HIGHEST_PORT), "TCP port on the loopback address that accepts connections", unset=0
-    )
+    port: int = setting(checks.whole(1, checks.HIGHEST_PORT), "TCP port on loopback that accepts connections", unset=0)
     command: tuple[str, ...] = setting(checks.words, "command that exits with status 0", unset=())
     interval: float = setting(checks.some_seconds, "seconds between two probes", 1)
     failures: int = setting(checks.whole(1), "number of failed probes in a row after which a program counts as hung", 3)
@@ -108,9 +105,7 @@ def _probe(value: object) -> Probe:
 class ProgramSettings:
     """An external program and its circumstances."""
 
-    program: tuple[str, ...] = setting(
-        checks.words, "command line of the program, as a list of words; no shell is involved", unset=()
-    )
+    program: tuple[str, ...] = setting(checks.words, "command line, as a list of words; no shell is involved", unset=())
     directory: str = setting(checks.text, "working directory; by default the directory of this file", unset="")
     environment: Mapping[str, str] = setting(_variables, "environment variables, besides the manager's own", {})
     env_files: tuple[str, ...] = setting(
@@ -139,13 +134,9 @@ class ServiceSettings:
     """How a service is kept up."""
 
     enabled: bool = setting(checks.boolean, "whether the manager starts the service by itself", True)
-    host: str = setting(
-        checks.text, "name of the process that the service lives in; services with the same name share it", unset=""
-    )
+    host: str = setting(checks.text, "name of the service's process; services with the same name share it", unset="")
     start_timeout: float = setting(checks.some_seconds, "seconds until the service has to be ready", 60)
-    stop_timeout: float = setting(
-        checks.seconds, "seconds that the service may take to stop before SIGTERM, and again before SIGKILL", 5
-    )
+    stop_timeout: float = setting(checks.seconds, "seconds until a stopping service gets SIGTERM, and then SIGKILL", 5)
     watchdog: float = setting(
         checks.seconds,
         "seconds without a call of `self.alive()` after which the service counts as hung; 0 means never",
@@ -153,15 +144,11 @@ class ServiceSettings:
     )
     after: tuple[str, ...] = setting(_names, "services that are started before this one, if they are started", [])
     needs: tuple[str, ...] = setting(_names, "services that have to be running before this one can start", [])
-    options: Mapping[str, Any] = setting(
-        checks.table(), "values for the service itself, which finds them as `self.options`", {}
-    )
+    options: Mapping[str, Any] = setting(checks.table(), "values for the service itself, as `self.options`", {})
     limits: Mapping[str, int] = setting(
         _limits, "resource limits of the service's process, by their names in setrlimit(2), such as `nofile`", {}
     )
-    log_bytes: int = setting(
-        checks.whole(0), "size in bytes at which the service's log file is rotated; 0 means never", 10 * 1024 * 1024
-    )
+    log_bytes: int = setting(checks.whole(0), "bytes at which the log file is rotated; 0 means never", 10 * 1024 * 1024)
     log_files: int = setting(checks.whole(1), "number of rotated log files that are kept", 5)
     policy: Policy = field(default_factory=Policy)
     program: ProgramSettings | None = None
