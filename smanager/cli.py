@@ -143,7 +143,7 @@ async def serve(config: Config, say: Callable[[str], None]) -> int:
             say(f"listening on {', '.join(addresses)}")
             systemd.notify("READY=1", f"STATUS=listening on {', '.join(addresses)}")
         await manager.end.wait()
-        await asyncio.sleep(0)  # the answer to `kill` leaves in this turn of the loop
+        await asyncio.sleep(0)  # so that the answer to `kill` leaves first
         say("stopping")
         systemd.notify("STOPPING=1")
         await listeners.close("SManager is stopping")
@@ -185,9 +185,13 @@ def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: 
 
 
 async def describe(manager: Manager, page: Callable[[Catalogue], str]) -> int:
-    """Print a page about all services; returns 1 if a services file has problems."""
+    """Print a page about all services; returns 1 if a services file has problems. Raises CommandError."""
     await manager.check()
-    write_out(page(manager.catalogue))
+    try:
+        with suppress(BrokenPipeError):  # the reader has seen enough
+            write_all(sys.stdout.fileno(), as_bytes(page(manager.catalogue)))
+    except OSError as error:
+        raise CommandError(f"cannot write the output: {in_words(error)}") from None
     return 1 if any(True for _ in manager.catalogue.problems()) else 0
 
 
@@ -200,12 +204,3 @@ def check_page(catalogue: Catalogue) -> str:
 
 def docs_page(catalogue: Catalogue) -> str:
     return reference.markdown([own.command for own in OWN_COMMANDS.values()], catalogue)
-
-
-def write_out(text: str) -> None:
-    """Write all of a text to stdout. Raises CommandError."""
-    try:
-        with suppress(BrokenPipeError):  # the reader has seen enough
-            write_all(sys.stdout.fileno(), as_bytes(text))
-    except OSError as error:
-        raise CommandError(f"cannot write the output: {in_words(error)}") from None

@@ -21,11 +21,8 @@ from smanager.logs.manager_log import write_all
 from smanager.service import VIEW
 from smanager.system.errors import in_words
 
-SHORTEST_PASSWORD = 8
-"""Characters."""
-
-LONGEST_SPAN_DAYS = 36500
-"""Limit of a token's life: the calendar ends in the year 9999."""
+SHORTEST_PASSWORD = 8  # characters
+LONGEST_SPAN_DAYS = 36500  # limit of a token's life: the calendar ends in the year 9999
 
 Action = Callable[[UsersFile, argparse.Namespace], None]
 

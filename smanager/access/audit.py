@@ -29,32 +29,15 @@ from smanager.commands.record import Command, CommandError
 from smanager.system.errors import in_words
 
 FILE = "audit.jsonl"
-
-FILE_LIMIT = 20 * 1024 * 1024
-"""Bytes at which the file is rotated."""
-
-FILES_KEPT = 10
-"""Rotated files."""
-
-TEXT_LIMIT = 1000
-"""Characters of one argument or outcome; a longer text is cut, and its length added."""
-
+FILE_LIMIT = 20 * 1024 * 1024  # bytes at which the file is rotated
+FILES_KEPT = 10  # rotated files
+TEXT_LIMIT = 1000  # characters of one argument or outcome; a longer text is cut, and its length added
 MOST_ARGUMENTS = 100
-
-DEEPEST = 5
-"""How deep lists and tables in arguments are written."""
-
-ARGUMENTS_LIMIT = 8000
-"""Characters of a command's arguments as JSON."""
-
-CHECK_SECONDS = 1.0
-"""How often to check whether another program has moved the file."""
-
-SECRET = "(secret)"
-"""In place of an argument annotated as a Secret."""
-
+DEEPEST = 5  # how deep lists and tables in arguments are written
+ARGUMENTS_LIMIT = 8000  # characters of a command's arguments as JSON
+CHECK_SECONDS = 1.0  # how often to check whether another program has moved the file
+SECRET = "(secret)"  # in place of an argument annotated as a Secret
 SYSLOG_SOCKET = "/dev/log"
-
 SYSLOG_HEADER = b"<86>smanager: "
 """RFC 3164, section 4.1: facility 10 (authorization, private) × 8 + severity 6 (informational); the tag."""
 
@@ -70,10 +53,8 @@ class Need(Enum):
     """How much the journal matters."""
 
     OFF = "off"
-    ON = "on"
-    """Lines that cannot be written are counted, and `status` shows the count."""
-    REQUIRED = "required"
-    """A command that cannot be written does not run."""
+    ON = "on"  # lines that cannot be written are counted, and `status` shows the count
+    REQUIRED = "required"  # a command that cannot be written does not run
 
 
 class Entry:
@@ -104,13 +85,10 @@ class Audit:
         self._file = -1
         self._size = 0
         self._number = 0
-        self._unwritten = Entry(self, 0)
-        """The entry of every command while there is no journal."""
         self._lines: list[str] = []
         self._looked = 0.0  # when the file's place was checked, in seconds
         self._syslog = Syslog() if syslog and self._path else None
-        self.lost = 0
-        """Lines that could not be written."""
+        self.lost = 0  # lines that could not be written
         self._untold = 0  # lost lines that the journal does not report yet
         if need is Need.REQUIRED and path:
             self._open(path)
@@ -137,7 +115,7 @@ class Audit:
         Raises CommandError if the journal is required and cannot be written, unless the line `may_be_lost`.
         """
         if self._path is None:
-            return self._unwritten
+            return Entry(self, 0)
         self._number += 1
         entry = Entry(self, self._number)
         written = self.write("command", id=self._number, **_who(caller), name=name, arguments=bounded(arguments))

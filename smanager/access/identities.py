@@ -16,14 +16,11 @@ from smanager.access.secrets import is_password, is_token
 from smanager.access.throttle import BLOCK_SECONDS, FIRST_DELAY, Throttle
 from smanager.access.users import NAME_LIMIT, User, Users, UsersError, UsersFile
 
-PASSWORDS_AT_A_TIME = 2
-"""Passwords checked at a time: each takes 32 MiB, and one core for some 60 ms."""
-
+PASSWORDS_AT_A_TIME = 2  # passwords checked at a time: each takes 32 MiB, and one core for some 60 ms
 MOST_WAITING, WAITING_FROM_ONE = 32, 4
 """Passwords that wait to be checked, per listener and per address; any more are refused unchecked."""
 
-MOST_TRUSTED = 10_000
-"""Pairs of address and user that have logged in by password and are remembered, the latest ones."""
+MOST_TRUSTED = 10_000  # pairs of address and user that have logged in by password and are remembered, the latest ones
 
 log = logging.getLogger("smanager")
 

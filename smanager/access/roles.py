@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from smanager.commands.record import Command
 from smanager.service import ADMIN, OPERATE, VIEW
 
-EVERYONE = "everyone"
-"""The role of commands that every caller may run, such as `whoami`."""
+EVERYONE = "everyone"  # the role of commands that every caller may run, such as `whoami`
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,9 @@ from smanager.system.errors import in_words
 from smanager.system.lock import LockHeldError, lock
 
 FORMAT = 1
-
-SIZE_LIMIT = 4 * 1024 * 1024
-"""Bytes of the file: some ten thousand users."""
-
-NAME_LIMIT = 64
-"""Characters of a user's name."""
-
-LOCK_SECONDS = 30.0
-"""How long a change waits for others, each of which takes milliseconds."""
+SIZE_LIMIT = 4 * 1024 * 1024  # bytes of the file: some ten thousand users
+NAME_LIMIT = 64  # characters of a user's name
+LOCK_SECONDS = 30.0  # how long a change waits for others, each of which takes milliseconds
 
 
 class UsersError(Exception):
@@ -38,10 +32,8 @@ class Token:
     """A token as stored."""
 
     hash: str
-    expires: float | None = None
-    """Seconds of the wall clock (`time.time`); None: never."""
-    roles: tuple[str, ...] | None = None
-    """Which of the user's roles the token has; None: all."""
+    expires: float | None = None  # seconds of the wall clock (`time.time`); None: never
+    roles: tuple[str, ...] | None = None  # which of the user's roles the token has; None: all
 
     def has_expired(self) -> bool:
         return self.expires is not None and self.expires <= time.time()
@@ -53,8 +45,7 @@ class User:
 
     name: str
     roles: tuple[str, ...] = ()
-    password: str = ""
-    """The password's hash; empty if the user has no password."""
+    password: str = ""  # the password's hash; empty if the user has no password
     token: Token | None = None
     certificates: tuple[str, ...] = ()
     """Subjects of the user's client certificates (a CN, or a SAN), besides the user's own name."""

@@ -18,9 +18,7 @@ from smanager.terminal.text import resembling
 
 T = TypeVar("T")
 
-LONGEST = 366 * 24 * 3600.0
-"""Seconds; anything longer than a year is a slip of the finger."""
-
+LONGEST = 366 * 24 * 3600.0  # seconds; anything longer than a year is a slip of the finger
 HIGHEST_PORT = 65535
 
 
@@ -32,10 +30,8 @@ class Key(NamedTuple):
     """One key of a table."""
 
     check: Callable[[object], Any]
-    meaning: str
-    """One line of help, with the unit."""
-    default: object
-    """As in the file; None if the key has no default of its own."""
+    meaning: str  # one line of help, with the unit
+    default: object  # as in the file; None if the key has no default of its own
 
     @property
     def values(self) -> str:

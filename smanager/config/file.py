@@ -22,9 +22,7 @@ Table = Mapping[str, Any]
 
 FILE_NAME = "smanager.toml"
 
-ROOT = Path(__file__).resolve().parents[2]
-"""The directory of smanager.py, where the manager runs from its checkout."""
-
+ROOT = Path(__file__).resolve().parents[2]  # the directory of smanager.py, where the manager runs from its checkout
 ROLE_EXAMPLE = 'such as allow = ["systemstatus.*", "status"] and deny = ["*.shutdown"]'
 
 
@@ -104,8 +102,7 @@ class ServicesConfig:
     settings: Mapping[str, Table] = field(default_factory=dict)
     """The tables of the services, by name, as they are written."""
     exit_on: tuple[str, ...] = ()
-    path: Path | None = None
-    """The file that this was read from, if there is one."""
+    path: Path | None = None  # the file that this was read from, if there is one
     roles: Mapping[str, Role] = field(default_factory=dict)
     at_start: Table = field(default_factory=dict)
     """The keys that count at the manager's start only."""

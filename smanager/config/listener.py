@@ -18,21 +18,16 @@ from smanager.service import ADMIN
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-DEFAULT_NAME = "default"
-"""The listener that the options and the keys outside `[listeners]` describe."""
+DEFAULT_NAME = "default"  # the listener that the options and the keys outside `[listeners]` describe
 
 
 class ListenerMode(Enum):
     """What a listener takes its clients for."""
 
-    AUTO = "auto"
-    """Decided by the first moments of each connection."""
-    TELNET = "telnet"
-    """People on telnet, who are greeted at once."""
-    RAW = "raw"
-    """Scripts, whenever they begin to speak."""
-    JSON = "json"
-    """Programs: each line is a JSON-RPC 2.0 request."""
+    AUTO = "auto"  # decided by the first moments of each connection
+    TELNET = "telnet"  # people on telnet, who are greeted at once
+    RAW = "raw"  # scripts, whenever they begin to speak
+    JSON = "json"  # programs: each line is a JSON-RPC 2.0 request
 
 
 def _address(value: object) -> tuple[str, int]:

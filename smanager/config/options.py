@@ -26,12 +26,10 @@ class Config:
 
     options: argparse.Namespace
     """The options as given: of these, `console`, `check`, `docs` and `verbose` count only here."""
-    root: RootSettings
-    """What stands in the file outside of tables, or is replaced by an option."""
+    root: RootSettings  # what stands in the file outside of tables, or is replaced by an option
     services: ServicesConfig
     listeners: tuple[ListenerSettings, ...]
-    read_services: Callable[[], ServicesConfig]
-    """Reads the services' part anew. Raises ConfigError."""
+    read_services: Callable[[], ServicesConfig]  # reads the services' part anew; raises ConfigError
 
 
 def read(arguments: Sequence[str] | None = None) -> Config:
