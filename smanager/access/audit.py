@@ -190,11 +190,9 @@ class Audit:
             return False
         self._looked = now
         try:
-            current = path.lstat()
+            return not os.path.samestat(path.lstat(), os.fstat(self._file))
         except FileNotFoundError:
             return True
-        ours = os.fstat(self._file)
-        return (current.st_dev, current.st_ino) != (ours.st_dev, ours.st_ino)
 
     def _open(self, path: Path) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -67,8 +67,7 @@ class UsersFile:
     def users(self) -> Users:
         """All users, by name; none without a file. Raises UsersError."""
         try:
-            with self._opened() as descriptor:
-                status = os.fstat(descriptor)
+            with self._opened() as (descriptor, status):
                 seen = (status.st_ino, status.st_mtime_ns, status.st_size)
                 if seen != self._seen:
                     self._users = _decoded(self.path, os.read(descriptor, SIZE_LIMIT))
@@ -98,7 +97,7 @@ class UsersFile:
             raise UsersError(f"{self.path}: {in_words(error)}") from None
 
     @contextmanager
-    def _opened(self) -> Iterator[int]:
+    def _opened(self) -> Iterator[tuple[int, os.stat_result]]:
         """The open file, if other users can neither read nor write it. Raises UsersError and FileNotFoundError."""
         try:
             # Opened without blocking, for the path could name a pipe.
@@ -119,7 +118,7 @@ class UsersFile:
                 raise UsersError(f"{self.path}: belongs to user id {status.st_uid}, and should belong to {self._owner}")
             if status.st_size > SIZE_LIMIT:
                 raise UsersError(f"{self.path}: has {status.st_size} bytes, and should have at most {SIZE_LIMIT}")
-            yield descriptor
+            yield descriptor, status
         finally:
             os.close(descriptor)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 
 from smanager.access import administration
 
@@ -79,15 +80,11 @@ def _fish(parsers: list[argparse.ArgumentParser]) -> Iterator[str]:
         conditions = [f"__fish_seen_subcommand_from {word}" for word in parser.prog.split()[1:]]
         if following := _following(parser, parsers):
             conditions.append(f"not __fish_seen_subcommand_from {' '.join(following)}")
-        line = f"{FISH} -n {_quoted('; and '.join(conditions))}"
+        line = f"{FISH} -n {quote('; and '.join(conditions))}"
         for name, description in following.items():
-            yield f"{line} -a {name} -d {_quoted(description)}"
+            yield f"{line} -a {name} -d {quote(description)}"
         for action in options(parser):
             names = [f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in action.option_strings]
             value = "" if action.nargs == 0 else "-r -F" if action.type is Path else "-x"
-            choices = f"-a {_quoted(' '.join(action.choices))}" if action.choices else ""
-            yield " ".join([line, *names, value, choices, "-d", _quoted(action.help or "")])
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+            choices = f"-a {quote(' '.join(action.choices))}" if action.choices else ""
+            yield " ".join(filter(None, [line, *names, value, choices, "-d", quote(action.help or "")]))

@@ -154,7 +154,7 @@ def why_exposed(settings: ListenerSettings) -> str:
     """What makes a listener unsafe that other machines reach; empty if nothing does."""
     if settings.login and settings.tls:
         return ""
-    return "anybody could give every command" if not settings.login else "an eavesdropper could read every login"
+    return "anyone could run every command" if not settings.login else "an eavesdropper could read every login"
 
 
 def why_not_listening(error: OSError) -> str:

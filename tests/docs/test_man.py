@@ -27,6 +27,7 @@ def test_every_option_and_every_subcommand_is_in_the_managers_page() -> None:
     page = plain("smanager.1")
     for parser in all_parsers(command_line.parser()):
         assert parser.prog in page
+        assert parser.description, parser.prog
         for action in options(parser):
             assert all(option in page for option in action.option_strings)
 

@@ -31,7 +31,7 @@ def test_ready_is_one_line_on_stderr(server: Server) -> None:
         (
             ["--host", "0.0.0.0"],
             1,
-            "smanager: 0.0.0.0:10000 can be reached from other machines, and anybody could give every command; ",
+            "smanager: 0.0.0.0:10000 can be reached from other machines, and anyone could run every command; ",
         ),
         (["--host", ""], 1, "smanager: (all):10000 can be reached from other machines"),
         (["--host", "nowhere.invalid"], 1, "smanager: cannot listen on nowhere.invalid:10000: "),
