@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from smanager.access.audit import Need
-from smanager.access.roles import BUILT_IN, Role
+from smanager.access.roles import BUILT_IN, EVERYONE, Role
 from smanager.config import checks, listener, service
 from smanager.config.checks import Key, SettingsError, checked, keys_of, setting
 from smanager.config.listener import ListenerSettings, listener_of
@@ -188,7 +188,7 @@ class ConfigFile:
 
 
 def _role(name: str, given: Table) -> Role:
-    if name in BUILT_IN:
+    if name in (*BUILT_IN, EVERYONE):
         raise SettingsError("is a built-in role; choose another name")
     try:
         return Role(name, **checked(given, ROLE_KEYS))

@@ -68,6 +68,7 @@ def test_what_reload_does_not_apply_is_kept_apart(tmp_path: Path) -> None:
         ("[listeners.a]", "[listeners.a] has no address; should have one of tcp, unix and systemd"),
         ('[listeners.a]\ntcp = "x"', "[listeners.a] tcp is 'x', and should be an address such as"),
         ("[roles.admin]", "[roles.admin] is a built-in role; choose another name"),
+        ("[roles.everyone]", "[roles.everyone] is a built-in role; choose another name"),
         ("[roles.a]\nalow = []", "[roles.a] is {'alow': []}, and should have lists such as allow = "),
     ],
 )
