@@ -61,6 +61,9 @@ class FrameKind(IntEnum):
     COMPLETIONS = 30  # JSON: the words found
 
 
+_KINDS = frozenset(map(int, FrameKind))
+
+
 class FrameError(Exception):
     """Bytes that are not frames: the other end is broken, and nothing after them can be trusted."""
 
@@ -100,11 +103,6 @@ class Frame(NamedTuple):
         if isinstance(data, dict) and all(isinstance(number, int | float) for number in data.values()):
             return data
         raise self._unexpected(data)
-
-    def failure(self) -> Failure:
-        """The payload of an ERROR frame. Raises FrameError if it is anything else."""
-        exception, message = self.fields(str, str)
-        return Failure(message, exception)
 
     def _unexpected(self, data: object) -> FrameError:
         return FrameError(f"{self.kind.name} frame with {data!r:.100}")
@@ -154,13 +152,8 @@ class FrameDecoder:
                     self._needed = _HEADER.size + length
                     break
                 start = body + length
-                yield Frame(_kind(kind), number, data[body:start])
+                if kind not in _KINDS:
+                    raise FrameError(f"{kind} is not a kind of frame")
+                yield Frame(FrameKind(kind), number, data[body:start])
         finally:
             self._rest = bytearray(data[start:])
-
-
-def _kind(value: int) -> FrameKind:
-    try:
-        return FrameKind(value)
-    except ValueError:
-        raise FrameError(f"{value} is not a kind of frame") from None

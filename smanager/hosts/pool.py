@@ -9,10 +9,12 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from signal import SIGABRT, SIGCONT, SIGKILL
+from time import monotonic
 from typing import Any
 
 from smanager.hosts.guard import Guard
 from smanager.hosts.handle import Host, HostError, Resident
+from smanager.system.processes import signal_group
 
 PING_SECONDS = 10.0
 """How often a host is pinged, unless a service's watchdog asks for more."""
@@ -201,7 +203,6 @@ class Pool:
             slot.shut = True
 
     def kill(self) -> None:
-        """Kill all hosts."""
         for slot in self._slots.values():
             if slot.host:
                 slot.host.signal(SIGKILL)
@@ -212,15 +213,11 @@ class Pool:
         self.guard.end()
 
     async def close_empty(self) -> None:
-        """End the hosts without residents."""
         await asyncio.gather(*(slot.close_if_empty() for slot in self._slots.values()))
 
 
 async def _group_gone(pid: int) -> None:
     """Return when a process group, whose leader has ended and whose members have been killed, is empty."""
-    for _ in range(int(GROUP_SECONDS / GROUP_POLL)):
-        try:
-            os.killpg(pid, 0)
-        except (ProcessLookupError, PermissionError):
-            return
+    deadline = monotonic() + GROUP_SECONDS
+    while signal_group(pid, 0) and monotonic() < deadline:
         await asyncio.sleep(GROUP_POLL)

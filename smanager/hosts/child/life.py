@@ -13,9 +13,9 @@ from typing import Any
 from smanager.hosts.child.channel import Channel, current_service, end_lines
 from smanager.hosts.child.errors import in_one_line, print_traceback
 from smanager.hosts.child.event_loop import run_in_loop, settle
-from smanager.hosts.child.limits import set_limits
 from smanager.hosts.frames import FrameKind, encode_data
 from smanager.service import Finished, SService
+from smanager.system.processes import set_limits
 
 REPORTS = {"ready": FrameKind.READY, "spawned": FrameKind.SPAWNED, "hung": FrameKind.HUNG}
 """What a service may tell the manager about itself."""
@@ -49,11 +49,10 @@ class Life:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the service, in another thread; the manager is told when it has ended."""
+        """Stop the service in another thread, which tells the manager when the service has ended."""
         threading.Thread(target=self._stop, name=f"{self.name} stop", daemon=True).start()
 
     def signal(self, number: int) -> None:
-        """Send a signal to the service's own process, if it has one."""
         if self.service is not None:
             self.service._signal(number)
 

@@ -36,18 +36,14 @@ def load(path: Path) -> list[type[SService]]:
     Raises LoadError if the file cannot be imported.
     """
     module = _import(path)
-    services = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, SService) and _belongs_to(value, module)
-    ]
-    return list(dict.fromkeys(services))
+    classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, SService)]
+    return [service for service in dict.fromkeys(classes) if _belongs_to(service, module)]
 
 
 def _belongs_to(service: type[SService], module: ModuleType) -> bool:
     """Whether a class is a service of this module: neither imported from elsewhere, nor a base class."""
-    own = service.__module__ == module.__name__ or service.__module__.startswith(module.__name__ + ".")
-    return own and not service.__name__.startswith("_") and not inspect.isabstract(service)
+    is_own = f"{service.__module__}.".startswith(f"{module.__name__}.")
+    return is_own and not service.__name__.startswith("_") and not inspect.isabstract(service)
 
 
 def _import(path: Path) -> ModuleType:
@@ -56,13 +52,12 @@ def _import(path: Path) -> ModuleType:
         raise LoadError(f"a module named {name} already exists; rename the file")
     source = path / "__init__.py" if path.is_dir() else path
     sys.path.append(str(path.parent))  # last, so that the file's neighbors do not hide modules of the library
-    spec = importlib.util.spec_from_file_location(name, source, loader=_SourceLoader(name, str(source)))
-    if spec is None or spec.loader is None:
-        raise LoadError("not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    loader = _SourceLoader(name, str(source))
+    spec = importlib.util.spec_from_file_location(name, source, loader=loader)
+    assert spec is not None  # None says that no loader was found
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException as error:
         print_traceback(error)
         raise load_error(error, path) from error
@@ -77,18 +72,17 @@ def load_error(error: BaseException, path: Path) -> LoadError:
         places.append((error.filename or "", error.lineno))
         message = f"{type(error).__name__}: {error.msg}"  # without the place, which its text ends with
     lines = [line for filename, line in places if Path(filename).is_relative_to(path)]
-    return LoadError(message, [0, *lines][-1] or 0)
+    return LoadError(at_line([0, *lines][-1] or 0, message))
 
 
 def report(classes: Sequence[type[SService]]) -> dict[str, object]:
     """What the manager is told about a file's services."""
-    services: list[object] = []
-    problems: list[object] = []
+    services, problems = [], []
     for service in classes:
         try:
             description, complaints = described(service)
-            problems += complaints
             services.append(description)
+            problems += complaints
         except Exception as error:
             print_traceback(error)
             problems.append(at_line(line_of(service), f"{service.__name__}: {in_one_line(error)}"))
@@ -149,8 +143,8 @@ def given_by(service: type[SService], is_program: bool) -> dict[str, Any]:
     """
     keys = (*CLASS_KEYS, *PROGRAM_KEYS) if is_program else CLASS_KEYS
     bases = [base for base in reversed(service.__mro__) if base.__module__.partition(".")[0] not in _OURS]
-    given = {key: vars(base)[key] for base in bases for key in keys if key in vars(base)}
-    given = {key: value for key, value in given.items() if not hasattr(value, "__get__")}
+    values = {key: vars(base)[key] for base in bases for key in keys if key in vars(base)}
+    given = {key: value for key, value in values.items() if not hasattr(value, "__get__")}
     json.dumps(given)
     return given
 

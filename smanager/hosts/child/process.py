@@ -15,6 +15,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,6 @@ from smanager.hosts.child.channel import Channel, capture_output
 from smanager.hosts.child.errors import LoadError, failure_of, print_traceback
 from smanager.hosts.child.execution import Execution
 from smanager.hosts.child.life import Life, make
-from smanager.hosts.child.path_words import matching
 from smanager.hosts.child.workers import Workers
 from smanager.hosts.frames import Frame, FrameError, FrameKind, encode_data, encode_failure
 from smanager.hosts.source import fingerprint
@@ -53,7 +53,7 @@ def main(descriptor: int) -> None:
     host = HostProcess(channel)
     threading.Thread(target=host.serve, name="control", daemon=True).start()
     host.work()
-    output.finish()
+    output.end_lines()
 
 
 class HostProcess:
@@ -64,7 +64,6 @@ class HostProcess:
         self._imports: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._files: dict[str, list[type[SService]] | LoadError] = {}
         self._lives: dict[str, Life] = {}
-        self._signatures: dict[tuple[type, str], Signature] = {}
         self._workers = Workers()
         self._orphaned = False
 
@@ -138,31 +137,24 @@ class HostProcess:
     def _call(self, frame: Frame) -> None:
         name, method, *rest = frame.data()
         life = self._lives.get(name)
-        service = life.service if life else None
-        if service is None:
+        if life is None or (service := life.service) is None:
             self._channel.send(encode_failure(frame.number, Failure(f"{name} has not started yet, or has ended")))
             return
         try:
             if frame.kind is FrameKind.COMPLETE:
-                completer = getattr(service, COMPLETER_PREFIX + method) if method else matching
+                completer = getattr(service, COMPLETER_PREFIX + method) if method else paths_for_tab
                 execution = Execution(self._channel, frame.number, name, completer, rest, completes=True)
             else:
                 arguments, options, as_data = rest
                 if arguments or options:
-                    arguments, options = self._signature(type(service), method).revive(arguments, options)
+                    owner: type = type(service)
+                    arguments, options = signature(owner, method).revive(arguments, options)
                 function = getattr(service, method)
                 execution = Execution(self._channel, frame.number, name, function, arguments, options, as_data)
         except Exception as error:
             self._channel.send(encode_failure(frame.number, failure_of(error)))
         else:
             self._workers.put(execution)
-
-    def _signature(self, owner: type, method: str) -> Signature:
-        from smanager.commands.signatures import signature_of
-
-        if (owner, method) not in self._signatures:
-            self._signatures[owner, method] = signature_of(owner, method)
-        return self._signatures[owner, method]
 
     def _report(self, path: str) -> None:
         from smanager.hosts.child.loader import report
@@ -224,3 +216,26 @@ class HostProcess:
         for life in list(self._lives.values()):
             life.signal(signal.SIGKILL)
         os.killpg(0, signal.SIGKILL)
+
+
+@cache
+def signature(owner: type, method: str) -> Signature:
+    """A command's signature, read once."""
+    from smanager.commands.signatures import signature_of  # here, because commands without arguments do not need it
+
+    return signature_of(owner, method)
+
+
+def paths_for_tab(text: str, *ignored: object) -> list[str]:
+    """The paths that begin with `text`, directories with a trailing slash; hidden ones only after a typed dot."""
+    directory, _, begun = text.rpartition("/")
+    place = Path(f"{directory}/" if "/" in text else ".").expanduser()
+    try:
+        entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+    except OSError:
+        return []
+    return [
+        f"{text.removesuffix(begun)}{entry.name}{'/' * entry.is_dir()}"
+        for entry in entries
+        if entry.name.startswith(begun) and (begun or not entry.name.startswith("."))
+    ]

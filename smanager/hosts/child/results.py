@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeGuard, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from smanager.commands.jsonable import jsonable
 from smanager.hosts.frames import PAYLOAD_LIMIT, FrameKind
@@ -28,6 +28,11 @@ class Piece(NamedTuple):
     kind: FrameKind
     text: str
 
+    @property
+    def room(self) -> int:
+        """Progress takes no room: it is limited in its own way, and the manager does not count it."""
+        return 0 if self.kind is FrameKind.PROGRESS else len(self.text)
+
 
 DONE = Piece(FrameKind.RESULT, "")
 """The last frame of a result that was sent in pieces."""
@@ -38,16 +43,13 @@ def shown(result: object, as_data: bool) -> Piece | Iterator[Piece]:
 
     `as_data` asks for the value itself instead of text, and for each item of an iterator.
     """
-    if as_data:
-        if is_stream(result):
-            return (piece for item in result for piece in shown_item(item, as_data))
-        return value(result)
-    if not isinstance(result, str) and is_structured(result):
-        return value(result)
-    if isinstance(result, str | BYTES) or not isinstance(result, Iterable):
-        text = line(result)
-        return Piece(FrameKind.RESULT, text) if len(text) <= PIECE else cut(text, FrameKind.TEXT)
-    return (piece for item in result for piece in shown_item(item, as_data))
+    if (as_data and not is_stream(result)) or is_structured(result):
+        text, whole, part = dumped(result), FrameKind.VALUE, FrameKind.DATA
+    elif isinstance(result, str | BYTES) or not isinstance(result, Iterable):
+        text, whole, part = line(result), FrameKind.RESULT, FrameKind.TEXT
+    else:
+        return (piece for item in result for piece in shown_item(item, as_data))
+    return Piece(whole, text) if len(text) <= PIECE else cut(text, part)
 
 
 async def shown_each(items: AsyncIterator[object], as_data: bool) -> AsyncIterator[Piece]:
@@ -57,9 +59,9 @@ async def shown_each(items: AsyncIterator[object], as_data: bool) -> AsyncIterat
             yield piece
 
 
-def is_stream(result: object) -> TypeGuard[Iterable[object]]:
-    """Whether a result is an iterable of unknown length, such as a generator, and not a whole value."""
-    return isinstance(result, Iterable) and not isinstance(result, Collection) and not is_structured(result)
+def is_stream(result: object) -> bool:
+    """Whether a result is an iterable of unknown length, such as a generator."""
+    return isinstance(result, Iterable) and not isinstance(result, Collection)
 
 
 def shown_item(item: object, as_data: bool) -> Iterator[Piece]:
@@ -93,28 +95,19 @@ def number_of(name: str, given: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def value(result: object) -> Piece | Iterator[Piece]:
-    """A result as JSON: one frame or several."""
-    text = dumped(result)
-    return Piece(FrameKind.VALUE, text) if len(text) <= PIECE else cut(text, FrameKind.DATA)
-
-
 def dumped(result: object) -> str:
     return _encode(jsonable(result))
 
 
 def is_structured(result: object) -> bool:
     """Whether a result is a record or a list of records, which are not shown as their `str`."""
-    if isinstance(result, list):
-        return bool(result) and all(map(is_record, result))
-    return is_record(result)
+    return bool(result) and all(map(is_record, result)) if isinstance(result, list) else is_record(result)
 
 
 def is_record(result: object) -> bool:
-    if isinstance(result, Mapping):
-        return True
+    is_named_tuple = isinstance(result, tuple) and hasattr(result, "_fields")
     is_dataclass = dataclasses.is_dataclass(result) and not isinstance(result, type)
-    return is_dataclass or (isinstance(result, tuple) and hasattr(result, "_fields"))
+    return is_named_tuple or is_dataclass or isinstance(result, Mapping)
 
 
 def cut(text: str, kind: FrameKind) -> Iterator[Piece]:

@@ -19,7 +19,6 @@ from smanager.hosts.child.channel import current_service, end_line
 from smanager.hosts.child.event_loop import event_loop, existing_event_loop
 from smanager.hosts.child.execution import Cancelled, Execution
 from smanager.hosts.child.results import DONE, Piece, in_thread, shown, shown_each
-from smanager.hosts.frames import FrameKind
 
 if TYPE_CHECKING:
     import asyncio
@@ -97,7 +96,6 @@ class Workers:
         return self._progress + PATIENCE - monotonic()
 
     def grow(self) -> None:
-        """Make another worker."""
         with self._lock:
             self._count += 1
             self._progress = monotonic()
@@ -176,9 +174,9 @@ class Workers:
                 return
             last = shown(result, execution.as_data)
             if not isinstance(last, Piece):
-                for kind, piece in last:
-                    execution.take(_room_for(kind, piece), self._holding(execution))
-                    execution.send(kind, piece)
+                for piece in last:
+                    execution.take(piece.room, self._holding(execution))
+                    execution.send(*piece)
                 last = DONE
             execution.send(*last)
         except Cancelled:
@@ -216,19 +214,14 @@ async def _await(execution: Execution, result: Awaitable[object] | AsyncIterator
         as_data = execution.as_data
         last = shown_each(value, as_data) if isinstance(value, AsyncIterator) else shown(value, as_data)
         if not isinstance(last, Piece):
-            async for kind, piece in last if isinstance(last, AsyncIterator) else in_thread(last):
-                await execution.take_in_loop(_room_for(kind, piece))
-                execution.send(kind, piece)
+            async for piece in last if isinstance(last, AsyncIterator) else in_thread(last):
+                await execution.take_in_loop(piece.room)
+                execution.send(*piece)
             last = DONE
         execution.send(*last)
     except BaseException as error:  # a SystemExit that left the task would end the loop
         if not execution.cancelled:
             execution.fail(error)
-
-
-def _room_for(kind: FrameKind, piece: str) -> int:
-    """Progress takes no room: it is limited in its own way, and the manager does not count it."""
-    return 0 if kind is FrameKind.PROGRESS else len(piece)
 
 
 def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
