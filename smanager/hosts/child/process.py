@@ -62,7 +62,6 @@ class HostProcess:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._imports: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._files: dict[str, list[type[SService]] | LoadError] = {}
         self._lives: dict[str, Life] = {}
         self._workers = Workers()
         self._orphaned = False
@@ -160,20 +159,9 @@ class HostProcess:
         from smanager.hosts.child.loader import report
 
         before = fingerprint(Path(path))
-        classes = self._load(path)
+        classes = load(path)
         content = {"services": [], "problems": [str(classes)]} if isinstance(classes, LoadError) else report(classes)
         self._channel.send(encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}]))
-
-    def _load(self, path: str) -> list[type[SService]] | LoadError:
-        """The file's service classes, imported only the first time, or what is wrong with the file."""
-        from smanager.hosts.child.loader import load  # here, because a host of programs does not need its imports
-
-        if path not in self._files:
-            try:
-                self._files[path] = load(Path(path))
-            except LoadError as error:
-                self._files[path] = error
-        return self._files[path]
 
     def _start(self, name: str, path: str | None, title: str, given: Mapping[str, Any]) -> None:
         life = self._lives[name] = Life(name, self._channel, self._forget)
@@ -187,7 +175,7 @@ class HostProcess:
             from smanager.hosts.child.program import Program  # here, because only hosts of programs need it
 
             return Program
-        classes = self._load(path)
+        classes = load(path)
         if isinstance(classes, LoadError):
             raise classes
         return {service.__name__: service for service in classes}[title]
@@ -216,6 +204,17 @@ class HostProcess:
         for life in list(self._lives.values()):
             life.signal(signal.SIGKILL)
         os.killpg(0, signal.SIGKILL)
+
+
+@cache
+def load(path: str) -> list[type[SService]] | LoadError:
+    """The service classes in a file, which is imported only the first time, or what is wrong with it."""
+    from smanager.hosts.child import loader  # here, because a host of programs does not need its imports
+
+    try:
+        return loader.load(Path(path))
+    except LoadError as error:
+        return error
 
 
 @cache

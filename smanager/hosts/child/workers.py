@@ -16,7 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from smanager.hosts.child.channel import current_service, end_line
-from smanager.hosts.child.event_loop import event_loop, existing_event_loop
+from smanager.hosts.child.event_loop import event_loop
 from smanager.hosts.child.execution import Cancelled, Execution
 from smanager.hosts.child.results import DONE, Piece, in_thread, shown, shown_each
 
@@ -113,7 +113,7 @@ class Workers:
         execution.cancel()
         with self._lock:
             if execution.is_handed_over:
-                existing_event_loop().call_soon_threadsafe(lambda: execution.task and execution.task.cancel())
+                event_loop().call_soon_threadsafe(lambda: execution.task and execution.task.cancel())
             elif execution.thread and not execution.held:  # one that is held notices by itself
                 _raise_in(execution.thread, Cancelled)
 
@@ -205,7 +205,6 @@ class Workers:
 
 
 async def _await(execution: Execution, result: Awaitable[object] | AsyncIterator[object]) -> None:
-    current_service.set(execution.service)
     try:
         value: object = await result if inspect.isawaitable(result) else result
         if execution.completes:
