@@ -47,9 +47,9 @@ class Invocation:
 
 
 class CommandRun:
-    """One run of a command: `ended` tells the caller of its end, once; `gone` tells that the method has really ended.
+    """One run of a command: `ended` tells the caller, once, that it is over; `gone`, that the method has really ended.
 
-    Both are given None if all went well. A cancelled method may end later than its caller is told.
+    A cancelled method may end later than its caller is told. Both are given None if all went well.
     """
 
     __slots__ = ("ended", "gone")
@@ -64,7 +64,7 @@ class CommandRun:
 
 
 def ignore(failure: Failure | None) -> None:
-    """Take the place of a callback that is not set, or not to be called again."""
+    """The callback that is not set, or not to be called again."""
 
 
 class Call(CommandRun):

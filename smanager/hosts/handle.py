@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any, Protocol, TypeVar, cast
 
 from smanager.commands.record import Failure
@@ -69,9 +70,8 @@ class Host(asyncio.SubprocessProtocol):
         log_line: Callable[[str | None, str], object],
         when_gone: Callable[[str, bool], object],
     ) -> None:
-        """Prepare a host.
+        """`name` identifies the process in process lists. `residents` are the services in it, by name, at any time.
 
-        `name` identifies the process in process lists. `residents` are the services in it, by name, at any time.
         `log_line` is given each printed line, with the service's name, or None if the process itself printed it.
         `when_gone` is told why the process is gone, with its whole group, and whether that is a success.
         """
@@ -103,9 +103,9 @@ class Host(asyncio.SubprocessProtocol):
             await self._loop.subprocess_exec(
                 lambda: self,
                 *program,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=STDOUT,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -126,17 +126,13 @@ class Host(asyncio.SubprocessProtocol):
         return self.exited.done()
 
     async def load(self, path: Path) -> dict[str, Any]:
-        """Import a services file and return its `services` and `problems`, as the loader describes them.
-
-        Raises HostError if the process ends instead, or takes longer than LOAD_SECONDS.
-        """
+        """What the loader finds in a services file. Raises HostError if the process ends or takes too long instead."""
         key = str(path)
         if key not in self._files:
             self._files[key] = self._loop.create_future()
             self.send(encode_data(FrameKind.LOAD, 0, key))
         loading = self._files[key]
-        first: list[asyncio.Future[Any]] = [loading, self.exited]
-        await asyncio.wait(first, timeout=LOAD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((loading, self.exited), timeout=LOAD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if loading.done():
             return loading.result()
         if self.gone:
@@ -148,7 +144,6 @@ class Host(asyncio.SubprocessProtocol):
         self.send(encode_data(FrameKind.START, 0, [service, path and str(path), title, given]))
 
     def stop(self, service: str) -> None:
-        """Stop one service; the others in this host keep running."""
         self.send(encode_data(FrameKind.STOP, 0, service))
 
     def signal_program(self, service: str, number: signal.Signals) -> None:
@@ -179,17 +174,13 @@ class Host(asyncio.SubprocessProtocol):
             self._pings.pop(number, None)
 
     def call(self, service: str, method: str, invocation: Invocation) -> Call:
-        """Run a service's method."""
         number = self._next_number()
         call = self._calls[number] = Call(number, invocation, self.send)
         self.send(encode_data(FrameKind.CALL, number, [service, method, *invocation.arguments, invocation.as_data]))
         return call
 
     async def complete(self, service: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
-        """The words that the service's `complete_COMMAND` method finds, or paths if `command` is empty.
-
-        Cancelling ends the method too.
-        """
+        """What a service's `complete_COMMAND` finds, paths if `command` is empty; cancelling ends the method too."""
         number = self._next_number()
         words: asyncio.Future[list[str]] = self._loop.create_future()
         self._completions[number] = words
@@ -218,7 +209,6 @@ class Host(asyncio.SubprocessProtocol):
                 self._channel.write(b"".join(outgoing))
 
     def received(self, data: bytes) -> None:
-        """Carry out the frames in what the host sent."""
         arrived = self._decoder.receive(data)
         while True:
             try:

@@ -73,10 +73,7 @@ class Slot:
             self._visitors -= 1
 
     async def enter(self, resident: Resident) -> Host:
-        """Make a service a resident and return its host.
-
-        Raises OSError if the system cannot start a process, and HostError if the manager is shutting down.
-        """
+        """Make a service a resident. Raises OSError if the system cannot start a process, HostError at shutdown."""
         self._residents[resident.name] = resident
         self._entering.add(resident.name)
         try:
@@ -98,8 +95,7 @@ class Slot:
 
     async def close(self) -> None:
         """End the host, and return when its process and its group are gone."""
-        host = self.host
-        if host is None:
+        if (host := self.host) is None:
             return
         if not host.gone:
             host.end()
@@ -112,8 +108,7 @@ class Slot:
 
     async def abort(self, name: str) -> None:
         """End a host in which the service `name` hangs, after it has written down, if it can, what each thread does."""
-        host = self.host
-        if host is None or host.ending:
+        if (host := self.host) is None or host.ending:
             return
         self.given_up_for = name
         host.ending = True
@@ -165,7 +160,6 @@ class Slot:
                     self._residents[name].hangs(f"its run gave no sign of life for {silence:.1f} s")
 
     def _died(self, reason: str, clean: bool) -> None:
-        """Tell the residents that their process is gone."""
         culprit = self.given_up_for
         for name, resident in list(self._residents.items()):
             if name in self._entering:  # it waits for the next process
@@ -208,7 +202,6 @@ class Pool:
                 slot.host.signal(SIGKILL)
 
     async def close(self) -> None:
-        """End all hosts, and return when they are gone."""
         await asyncio.gather(*(slot.close() for slot in self._slots.values()))
         self.guard.end()
 

@@ -1,7 +1,4 @@
-"""What a host reports about a services file, as frozen records.
-
-A host runs other people's code, so what it sends is checked before the manager takes it in.
-"""
+"""What a host reports about a services file, checked, because a host runs other people's code."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ class ServiceDescription:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> ServiceDescription:
-        """Take in a host's JSON. Raises KeyError, TypeError and ValueError if it is malformed."""
+        """From a host's JSON. Raises KeyError, TypeError and ValueError if it is malformed."""
         for key, kind in _TYPES.items():
             if not isinstance(data[key], kind):
                 raise TypeError(f"{key} is {data[key]!r:.100}; should be of type {kind.__name__}")
@@ -54,7 +51,7 @@ class FileReport:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> FileReport:
-        """Take in a host's JSON. Raises ReportError if it is malformed."""
+        """From a host's JSON. Raises ReportError if it is malformed."""
         try:
             services = tuple(map(ServiceDescription.from_data, data["services"]))
             return cls(services, tuple(map(str, data["problems"])), data.get("fingerprint"))

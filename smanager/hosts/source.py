@@ -19,10 +19,7 @@ def fingerprint(path: Path) -> list[object]:
 
 
 def services_files(directory: Path) -> list[Path]:
-    """The files and packages in a services directory that may hold services, sorted by name.
-
-    Raises OSError if the directory cannot be read.
-    """
+    """The files and packages in a directory that may hold services. Raises OSError if it cannot be read."""
     return sorted(
         path
         for path in directory.iterdir()

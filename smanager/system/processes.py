@@ -48,10 +48,7 @@ def exit_reason(status: int) -> str:
 
 
 def set_limits(limits: Mapping[str, int]) -> None:
-    """Limit this process and its future children, by setrlimit's names in lower case without RLIMIT_.
-
-    Raises ValueError, which says what is allowed.
-    """
+    """Limit this process and its children; names are in lower case without RLIMIT_. Raises ValueError if too high."""
     for name, limit in limits.items():
         try:
             resource.setrlimit(_resource(name), (limit, limit))

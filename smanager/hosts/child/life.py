@@ -27,8 +27,7 @@ class Life:
     def __init__(self, name: str, channel: Channel, forget: Callable[[Life], None]) -> None:
         """`forget` is called when the life has ended, just before the manager is told."""
         self.name = name
-        self.service: SService | None = None
-        """The object, once it has been made."""
+        self.service: SService | None = None  # once it has been made
         self.ended = threading.Event()
         self._channel = channel
         self._forget = forget
@@ -143,10 +142,7 @@ class Life:
 
 
 def make(service: type[SService], name: str, given: Mapping[str, Any]) -> SService:
-    """Make a service's object; its name and settings are in place before its `__init__` runs.
-
-    Raises ValueError if the process cannot be limited as the settings say.
-    """
+    """Make a service's object, its name and settings first. Raises ValueError if its limits cannot be set."""
     if "program" not in given:  # a program's limits are set in the program's own process
         set_limits(given.get("limits", {}))
     made = service.__new__(service)

@@ -31,10 +31,7 @@ class _SourceLoader(importlib.machinery.SourceFileLoader):
 
 
 def load(path: Path) -> list[type[SService]]:
-    """Import a services file or package and return its SService classes, in the order of their definitions.
-
-    Raises LoadError if the file cannot be imported.
-    """
+    """Import a file or package and return its services in the order of their definitions. Raises LoadError."""
     module = _import(path)
     classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, SService)]
     return [service for service in dict.fromkeys(classes) if _belongs_to(service, module)]
@@ -137,10 +134,7 @@ def with_free_aliases(commands: Sequence[Command], complain: Callable[[str, obje
 
 
 def given_by(service: type[SService], is_program: bool) -> dict[str, Any]:
-    """The settings among a class's attributes; a method or property named like a setting does not count.
-
-    Raises TypeError if JSON cannot hold them.
-    """
+    """The settings among a class's attributes, but no methods and properties. Raises TypeError if they are not JSON."""
     keys = (*CLASS_KEYS, *PROGRAM_KEYS) if is_program else CLASS_KEYS
     bases = [base for base in reversed(service.__mro__) if base.__module__.partition(".")[0] not in _OURS]
     values = {key: vars(base)[key] for base in bases for key in keys if key in vars(base)}

@@ -51,10 +51,7 @@ class Program(SService):
         self._watch: Watch | None = None
 
     def run(self) -> ScheduledTask | None:
-        """Spawn the program and return a future that is done when the program has ended.
-
-        Raises Finished if the program cannot be spawned.
-        """
+        """Spawn the program; the future is done when it has ended. Raises Finished if it cannot be spawned."""
         if self._stopping:
             return None
         try:
@@ -84,7 +81,6 @@ class Program(SService):
         return self._life
 
     def stop(self) -> None:
-        """End the program."""
         self._stopping = True
         if self._life:  # else `run` has not spawned it yet, and will not
             self._scheduler.wake(self._life)

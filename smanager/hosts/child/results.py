@@ -23,8 +23,6 @@ BYTES = bytes | bytearray | memoryview
 
 
 class Piece(NamedTuple):
-    """A part of a result, or all of it."""
-
     kind: FrameKind
     text: str
 
@@ -53,7 +51,6 @@ def shown(result: object, as_data: bool) -> Piece | Iterator[Piece]:
 
 
 async def shown_each(items: AsyncIterator[object], as_data: bool) -> AsyncIterator[Piece]:
-    """The pieces of an asynchronous iterator's items."""
     async for item in items:
         for piece in shown_item(item, as_data):
             yield piece

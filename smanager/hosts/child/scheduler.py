@@ -67,15 +67,11 @@ class Scheduler:
         self._selector = selectors.PollSelector()
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
         self._woken: deque[ScheduledTask] = deque()  # a deque's methods need no lock
-        self._running: dict[ScheduledTask, set[int]] = {}
-        """With the descriptors that are registered for each."""
+        self._running: dict[ScheduledTask, set[int]] = {}  # with the descriptors registered for each
         threading.Thread(target=self._run, name="programs", daemon=True).start()
 
     def wake(self, task: ScheduledTask) -> None:
-        """Begin a task, or let it take a step before what it waits for has come; any thread may call this.
-
-        Does nothing if the task has ended.
-        """
+        """Begin a task, or let it take a step before what it waits for has come; any thread may call this."""
         self._woken.append(task)
         with suppress(BlockingIOError):  # the pipe is full: the thread will wake anyway
             os.write(self._wake_writer, b"x")

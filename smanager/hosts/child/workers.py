@@ -185,8 +185,6 @@ class Workers:
             execution.fail(error)
 
     def _hand_over(self, execution: Execution, result: Awaitable[object] | AsyncIterator[object]) -> None:
-        """Let the event loop finish an `async` method."""
-
         def begin() -> None:
             execution.task = loop.create_task(_await(execution, result))
             execution.task.add_done_callback(finished)
