@@ -12,17 +12,11 @@ from smanager.commands.arguments import Arguments
 from smanager.commands.record import Failure
 from smanager.hosts.frames import WINDOW, Frame, FrameError, FrameKind, encode, encode_data
 
-GRACE_SECONDS = 0.1
-"""How long a cancelled method may take to end before its caller gets the prompt back anyway."""
+GRACE_SECONDS = 0.1  # how long a cancelled method may take to end before its caller gets the prompt back anyway
+VALUE_LIMIT = 4 * 1024 * 1024  # characters of JSON (all ASCII) kept of one result; more has to be yielded in parts
 
-VALUE_LIMIT = 4 * 1024 * 1024
-"""Characters of JSON (all ASCII) in one result, which the manager keeps whole; more has to be yielded in parts."""
-
-END_KINDS = frozenset({FrameKind.RESULT, FrameKind.VALUE, FrameKind.ERROR})
-"""The last frame of a call is one of these."""
-
-CALL_KINDS = END_KINDS | {FrameKind.TEXT, FrameKind.DATA, FrameKind.ITEM, FrameKind.PROGRESS}
-"""Frames that a call takes."""
+END_KINDS = frozenset({FrameKind.RESULT, FrameKind.VALUE, FrameKind.ERROR})  # the last frame of a call is one of these
+CALL_KINDS = END_KINDS | {FrameKind.TEXT, FrameKind.DATA, FrameKind.ITEM, FrameKind.PROGRESS}  # what a call takes
 
 
 class Sink(Protocol):
@@ -39,11 +33,9 @@ class Invocation:
     """How a caller runs a command."""
 
     arguments: Arguments
-    caption: str
-    """The command's name in messages."""
+    caption: str  # the command's name in messages
     sink: Sink
-    as_data: bool
-    """Whether the sink wants the returned value instead of text."""
+    as_data: bool  # whether the sink wants the returned value instead of text
 
 
 class CommandRun:
@@ -70,23 +62,12 @@ def ignore(failure: Failure | None) -> None:
 class Call(CommandRun):
     """A command that runs in a host: passes on what it returns, reports its end, and can cancel it."""
 
-    __slots__ = (
-        "_cancelled",
-        "_data",
-        "_number",
-        "_paused",
-        "_send",
-        "_sink",
-        "_unread",
-        "caption",
-        "is_quiet",
-    )
+    __slots__ = ("_cancelled", "_data", "_number", "_paused", "_send", "_sink", "_unread", "caption", "is_quiet")
 
     def __init__(self, number: int, invocation: Invocation, send: Callable[[bytes], object]) -> None:
         super().__init__()
         self.caption = invocation.caption
-        self.is_quiet = False
-        """Whether the caller ignores the command's progress."""
+        self.is_quiet = False  # whether the caller ignores the command's progress
         self._number = number
         self._sink = invocation.sink
         self._send = send

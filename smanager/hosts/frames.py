@@ -16,15 +16,14 @@ from typing import Any, NamedTuple
 from smanager.commands.record import Failure
 from smanager.terminal.text import as_bytes
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make an encoder for each frame
+to_json = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make an encoder for each frame
 
 _HEADER = struct.Struct("!IBI")
 
-PAYLOAD_LIMIT = 4 * 1024 * 1024
-"""Bytes. Text travels in far smaller pieces; a larger payload counts as garbage, and its sender is killed."""
-
-WINDOW = 256 * 1024
-"""Characters of a command's output that a host sends ahead before it waits for the manager to ask for more."""
+PAYLOAD_LIMIT = 4 * 1024 * 1024  # bytes; a larger payload counts as garbage. Text travels in far smaller pieces
+WINDOW = (
+    256 * 1024
+)  # characters of a command's output that a host sends before it waits for the manager to ask for more
 
 
 class FrameKind(IntEnum):
@@ -117,7 +116,7 @@ def encode_text(kind: FrameKind, number: int, text: str) -> bytes:
 
 
 def encode_data(kind: FrameKind, number: int, data: object) -> bytes:
-    return encode(kind, number, _encode(data).encode("ascii"))
+    return encode(kind, number, to_json(data).encode("ascii"))
 
 
 def encode_failure(number: int, failure: Failure) -> bytes:

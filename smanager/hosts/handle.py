@@ -23,20 +23,11 @@ from smanager.system.processes import exit_reason, signal_group
 T = TypeVar("T")
 K = TypeVar("K")
 
-LOAD_SECONDS = 30.0
-"""How long a services file may take to import; a large library on a small box takes ten."""
-
-CHANNEL_GRACE = 1.0
-"""Seconds between the loss of a host's channel and the kill of its process."""
-
-READ_SIZE = 4 * 1024
-"""Bytes of frames read at a time: some thirty printed lines, after which sessions have their turn."""
-
-LAST_READ_SIZE = 256 * 1024
-"""Bytes read at a time of what a host sent before its end."""
-
-MOST_LAST_READS = 16
-"""Reads of what a host sent before its end: more than a socket pair holds."""
+LOAD_SECONDS = 30.0  # how long a services file may take to import; a large library on a small box takes ten
+CHANNEL_GRACE = 1.0  # seconds between the loss of a host's channel and the kill of its process
+READ_SIZE = 4 * 1024  # bytes of frames read at a time: some thirty printed lines, after which sessions have their turn
+LAST_READ_SIZE = 256 * 1024  # bytes read at a time of what a host sent before its end
+MOST_LAST_READS = 16  # reads of what a host sent before its end: more than a socket pair holds
 
 log = logging.getLogger("smanager")
 
@@ -76,10 +67,8 @@ class Host(asyncio.SubprocessProtocol):
         `when_gone` is told why the process is gone, with its whole group, and whether that is a success.
         """
         self._loop = asyncio.get_running_loop()
-        self.exited: asyncio.Future[str] = self._loop.create_future()
-        """How the process ended."""
-        self.ending = False
-        """Whether the process has been asked to end."""
+        self.exited: asyncio.Future[str] = self._loop.create_future()  # how the process ended
+        self.ending = False  # whether the process has been asked to end
         self._name = name
         self._residents = residents
         self._log_line = log_line

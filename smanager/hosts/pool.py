@@ -16,26 +16,13 @@ from smanager.hosts.guard import Guard
 from smanager.hosts.handle import Host, HostError, Resident
 from smanager.system.processes import signal_group
 
-PING_SECONDS = 10.0
-"""How often a host is pinged, unless a service's watchdog asks for more."""
-
-PONG_SECONDS = 20.0
-"""How long a host may take to answer; a busy box swaps for seconds, and waiting costs nothing."""
-
-PINGS_A_WATCHDOG = 4
-"""How often a host is pinged within the time of a service's watchdog."""
-
-ABORT_SECONDS = 2.0
-"""How long a hung host may take to write down its stacks before it is killed."""
-
-EMPTY_SECONDS = 3.0
-"""How long a host without services may take to end before it is killed."""
-
-GROUP_SECONDS = 5.0
-"""How long a killed process group may take to disappear; one that waits for a dead disk never does, and is left."""
-
-GROUP_POLL = 0.02
-"""Seconds between two looks at such a group, whose end the system does not report."""
+PING_SECONDS = 10.0  # how often a host is pinged, unless a service's watchdog asks for more
+PONG_SECONDS = 20.0  # how long a host may take to answer; a busy box swaps for seconds, and waiting costs nothing
+PINGS_A_WATCHDOG = 4  # how often a host is pinged within the time of a service's watchdog
+ABORT_SECONDS = 2.0  # how long a hung host may take to write down its stacks before it is killed
+EMPTY_SECONDS = 3.0  # how long a host without services may take to end before it is killed
+GROUP_SECONDS = 5.0  # for a killed process group to disappear; one that waits for a dead disk never does, and is left
+GROUP_POLL = 0.02  # seconds between two looks at such a group, whose end the system does not report
 
 
 class Slot:
@@ -44,10 +31,8 @@ class Slot:
     def __init__(self, key: str, log: Callable[[Slot, str | None, str], None], guard: Guard) -> None:
         self.key = key
         self.host: Host | None = None
-        self.shut = False
-        """Whether services may no longer enter."""
-        self.given_up_for = ""
-        """The service because of which the process is being killed; those that share it are not to blame."""
+        self.shut = False  # whether services may no longer enter
+        self.given_up_for = ""  # the service because of which the process is killed; the others are not to blame
         self._log = log
         self._guard = guard
         self._residents: dict[str, Resident] = {}
@@ -104,7 +89,9 @@ class Slot:
                 await asyncio.wait([host.exited], timeout=GROUP_SECONDS)
         if self.host is host:
             self.host = None
-            await _group_gone(host.pid)
+            deadline = monotonic() + GROUP_SECONDS
+            while signal_group(host.pid, 0) and monotonic() < deadline:
+                await asyncio.sleep(GROUP_POLL)
 
     async def abort(self, name: str) -> None:
         """End a host in which the service `name` hangs, after it has written down, if it can, what each thread does."""
@@ -207,10 +194,3 @@ class Pool:
 
     async def close_empty(self) -> None:
         await asyncio.gather(*(slot.close_if_empty() for slot in self._slots.values()))
-
-
-async def _group_gone(pid: int) -> None:
-    """Return when a process group, whose leader has ended and whose members have been killed, is empty."""
-    deadline = monotonic() + GROUP_SECONDS
-    while signal_group(pid, 0) and monotonic() < deadline:
-        await asyncio.sleep(GROUP_POLL)

@@ -20,15 +20,12 @@ class ServiceDescription:
     """A service as its class, or the configuration, describes it."""
 
     name: str
-    title: str
-    """The name of the class, or the service's own."""
+    title: str  # the name of the class, or the service's own
     doc: str = ""
-    line: int = 0
-    """Where the class begins; 0 if unknown."""
+    line: int = 0  # where the class begins; 0 if unknown
     commands: tuple[Command, ...] = ()
     is_program: bool = False
-    given: Mapping[str, Any] = field(default_factory=dict)
-    """Settings, as the class gives them."""
+    given: Mapping[str, Any] = field(default_factory=dict)  # settings, as the class gives them
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> ServiceDescription:
@@ -46,8 +43,7 @@ class FileReport:
 
     services: tuple[ServiceDescription, ...]
     problems: tuple[str, ...] = ()
-    fingerprint: object = None
-    """Identifies the version of the file that the host has loaded."""
+    fingerprint: object = None  # identifies the version of the file that the host has loaded
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> FileReport:

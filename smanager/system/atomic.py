@@ -34,13 +34,8 @@ def replacing(path: Path, owner: int = -1, last: Path | None = None) -> Iterator
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    """Write a directory's entries to the disk, so that a rename in it outlives a power failure."""
-    descriptor = os.open(directory, os.O_RDONLY)
+    directory = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        os.fsync(directory)  # so that the new name outlives a power failure
     finally:
-        os.close(descriptor)
+        os.close(directory)

@@ -7,8 +7,7 @@ import os
 import time
 from pathlib import Path
 
-RETRY_SECONDS = 0.05
-"""How often a process that waits for a lock tries again."""
+RETRY_SECONDS = 0.05  # how often a process that waits for a lock tries again
 
 
 class LockHeldError(Exception):

@@ -12,10 +12,8 @@ from typing import NamedTuple
 
 
 class Usage(NamedTuple):
-    cpu: float
-    """Seconds of CPU time since the process started."""
-    memory: int
-    """Resident bytes."""
+    cpu: float  # seconds of CPU time since the process started
+    memory: int  # resident bytes
 
 
 def usage(pid: int) -> Usage | None:

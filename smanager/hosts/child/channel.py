@@ -20,11 +20,8 @@ from smanager.terminal.text import CUT, as_bytes
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
-READ_SIZE = 256 * 1024
-"""Bytes of frames read at a time."""
-
-LINE_LIMIT = 8 * 1024
-"""Characters of one printed line; a longer line is cut here, and continues as the next."""
+READ_SIZE = 256 * 1024  # bytes of frames read at a time
+LINE_LIMIT = 8 * 1024  # characters of one printed line; a longer line is cut here, and continues as the next
 
 current_service: ContextVar[str | None] = ContextVar("current_service", default=None)
 """The service whose code runs here; None in threads that a service has started itself."""
@@ -39,8 +36,7 @@ class Channel:
         self._decoder = FrameDecoder()
         self._poll = select.poll()
         self._poll.register(pair, select.POLLIN)
-        self.is_forked = False
-        """Whether this is a child that a service forked, whose frames would mix with its parent's."""
+        self.is_forked = False  # whether a service forked this process: its frames would mix with its parent's
 
     def send(self, frame: bytes) -> None:
         """Send one whole frame; does nothing if the manager is gone, which `receive` reports."""
@@ -149,9 +145,6 @@ def end_lines(service: str) -> None:
 
 def capture_output(channel: Channel) -> ServiceOutput:
     """Send the manager each line that is printed, or logged at INFO and above, from now on."""
-    output = ServiceOutput(channel)
-    sys.stdout = sys.stderr = output
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    sys.stdout = sys.stderr = output = ServiceOutput(channel)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     return output

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from smanager.commands.record import Failure
 
-MESSAGE_LIMIT = 4096
-"""Characters of an exception's message that callers get; the log has all of it."""
+MESSAGE_LIMIT = 4096  # characters of an exception's message that callers get; the log has all of it
 
 
 class LoadError(Exception):

@@ -19,11 +19,8 @@ from smanager.hosts.frames import WINDOW, FrameKind, encode_data, encode_failure
 if TYPE_CHECKING:
     import asyncio
 
-MOST_COMPLETIONS = 1000
-"""Words that a completer may offer; no user reads as many."""
-
-PROGRESS_SECONDS = 0.1
-"""Between two reports of a command's progress: faster ones could not be seen."""
+MOST_COMPLETIONS = 1000  # words that a completer may offer; no user reads as many
+PROGRESS_SECONDS = 0.1  # between two reports of a command's progress: faster ones could not be seen
 
 
 class Cancelled(BaseException):
@@ -40,10 +37,8 @@ class Execution:
     method: Callable[..., object]
     arguments: Sequence[Any]
     options: Mapping[str, Any] = field(default_factory=dict)
-    as_data: bool = False
-    """Whether the caller wants the returned value instead of text."""
-    completes: bool = False
-    """Whether the caller wants words for Tab."""
+    as_data: bool = False  # whether the caller wants the returned value instead of text
+    completes: bool = False  # whether the caller wants words for Tab
 
     def __post_init__(self) -> None:
         self.cancelled = False

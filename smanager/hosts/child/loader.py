@@ -20,8 +20,6 @@ from smanager.config.service import CLASS_KEYS, PROGRAM_KEYS
 from smanager.hosts.child.errors import LoadError, at_line, in_one_line, print_traceback
 from smanager.service import SService
 
-_OURS = ("smanager", "builtins")
-
 
 class _SourceLoader(importlib.machinery.SourceFileLoader):
     """Never uses a cached compilation: an edit within the same second that keeps the file's size has to count."""
@@ -136,7 +134,9 @@ def with_free_aliases(commands: Sequence[Command], complain: Callable[[str, obje
 def given_by(service: type[SService], is_program: bool) -> dict[str, Any]:
     """The settings among a class's attributes, but no methods and properties. Raises TypeError if they are not JSON."""
     keys = (*CLASS_KEYS, *PROGRAM_KEYS) if is_program else CLASS_KEYS
-    bases = [base for base in reversed(service.__mro__) if base.__module__.partition(".")[0] not in _OURS]
+    bases = [
+        base for base in reversed(service.__mro__) if base.__module__.partition(".")[0] not in ("smanager", "builtins")
+    ]
     values = {key: vars(base)[key] for base in bases for key in keys if key in vars(base)}
     given = {key: value for key, value in values.items() if not hasattr(value, "__get__")}
     json.dumps(given)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import signal
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Mapping
+from signal import SIGKILL
+from subprocess import DEVNULL, Popen, TimeoutExpired
 from typing import Any
 
 from smanager.config.service import Probe, ProgramSettings
 from smanager.system.errors import in_words
 from smanager.system.processes import exit_reason, signal_group
 
-CHECK_SECONDS = 5.0
-"""How long one check may take."""
-
-LINE_LIMIT = 8 * 1024
-"""Characters of an unfinished line that are kept for matching."""
+CHECK_SECONDS = 5.0  # how long one check may take
+LINE_LIMIT = 8 * 1024  # characters of an unfinished line that are kept for matching
 
 
 class Watch:
@@ -111,16 +108,15 @@ def port_problem(port: int) -> str:
 
 def command_problem(command: tuple[str, ...], popen_options: Mapping[str, Any]) -> str:
     """Why a command does not exit with status 0; empty if it does."""
-    null = subprocess.DEVNULL
     try:
-        process = subprocess.Popen(command, stdin=null, stdout=null, start_new_session=True, **popen_options)
+        process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, start_new_session=True, **popen_options)
     except OSError as error:
         return f"{command[0]} cannot be run: {in_words(error)}"
     try:
         status = process.wait(CHECK_SECONDS)
         return f"{command[0]}: {exit_reason(status)}" if status else ""
-    except subprocess.TimeoutExpired:
+    except TimeoutExpired:
         return f"{command[0]} did not end within {CHECK_SECONDS:g} s"
     finally:
-        signal_group(process.pid, signal.SIGKILL)  # with everything it has started
+        signal_group(process.pid, SIGKILL)  # with everything it has started
         process.wait()

@@ -33,14 +33,9 @@ from smanager.service import SService
 if TYPE_CHECKING:
     from smanager.commands.signatures import Signature
 
-ORPHAN_SECONDS = 1.5
-"""How long services may take over their `stop` when the manager is gone and cannot end them."""
-
-LEFTOVERS_SECONDS = 0.1
-"""How long the processes that services have started then have to end by themselves."""
-
-LAST_SECONDS = 1.0
-"""How long threads that services have left running may delay the process's exit."""
+ORPHAN_SECONDS = 1.5  # how long services may take over their `stop` when the manager is gone and cannot end them
+LEFTOVERS_SECONDS = 0.1  # how long the processes that services have started then have to end by themselves
+LAST_SECONDS = 1.0  # how long threads that services have left running may delay the process's exit
 
 
 def main(descriptor: int) -> None:

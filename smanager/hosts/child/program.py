@@ -23,17 +23,12 @@ from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, Wait
 from smanager.service import Finished, SService
 from smanager.system.processes import exit_reason, set_limits, signal_group, too_high
 
-READ_SIZE = 16 * 1024
-"""Bytes of output read at a time: some 200 lines, after which other programs have their turn."""
-
-LAST_OUTPUT_SECONDS = 0.2
-"""How long the output of an ended program is still read while another process holds its pipe."""
-
-POLL_SECONDS = 0.05
-"""Seconds between two looks at what cannot be waited for: a group that empties, a process without pidfd_open."""
-
-KILL_SECONDS = 5.0
-"""How long a killed group may take to disappear; one that waits for a dead disk never does, and is left."""
+READ_SIZE = 16 * 1024  # bytes of output read at a time: some 200 lines, after which other programs have their turn
+LAST_OUTPUT_SECONDS = 0.2  # how long the output of an ended program is still read while another process holds its pipe
+POLL_SECONDS = (
+    0.05  # between two looks at what cannot be waited for: a group that empties, a process without pidfd_open
+)
+KILL_SECONDS = 5.0  # for a killed group to disappear; one that waits for a dead disk never does, and is left
 
 
 class Program(SService):
@@ -165,10 +160,7 @@ def scheduler() -> Scheduler:
 
 
 def popen_options(settings: ProgramSettings) -> dict[str, Any]:
-    """How Popen runs a program and its probes: directory, environment, user.
-
-    Raises LookupError if the user does not exist, and OSError and ValueError as `environment` does.
-    """
+    """How Popen runs a program and its probes. Raises LookupError for an unknown user, and what `environment` does."""
     try:
         user = pwd.getpwnam(settings.user) if settings.user else None
     except KeyError:
@@ -184,10 +176,7 @@ def popen_options(settings: ProgramSettings) -> dict[str, Any]:
 
 
 def environment(settings: ProgramSettings, user: pwd.struct_passwd | None) -> dict[str, str]:
-    """A program's environment: the manager's, then the user's, the files', and the settings' variables.
-
-    Raises OSError if a file cannot be read, and ValueError if one holds something other than NAME=VALUE.
-    """
+    """The variables of the manager, the user, the files and the settings. Raises OSError and ValueError for a file."""
     variables = dict(os.environ)
     if user:
         variables.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)

@@ -9,15 +9,12 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from typing import Any, NamedTuple, TypeVar, cast
 
 from smanager.commands.jsonable import jsonable
-from smanager.hosts.frames import PAYLOAD_LIMIT, FrameKind
+from smanager.hosts.frames import PAYLOAD_LIMIT, FrameKind, to_json
 from smanager.service import Progress
 
 T = TypeVar("T")
 
-PIECE = 64 * 1024
-"""Characters of output in one frame at most."""
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+PIECE = 64 * 1024  # characters of output in one frame at most
 
 BYTES = bytes | bytearray | memoryview
 
@@ -32,15 +29,11 @@ class Piece(NamedTuple):
         return 0 if self.kind is FrameKind.PROGRESS else len(self.text)
 
 
-DONE = Piece(FrameKind.RESULT, "")
-"""The last frame of a result that was sent in pieces."""
+DONE = Piece(FrameKind.RESULT, "")  # the last frame of a result that was sent in pieces
 
 
 def shown(result: object, as_data: bool) -> Piece | Iterator[Piece]:
-    """A result as callers get it: the last frame if the result fits into one, else its pieces, each as it comes.
-
-    `as_data` asks for the value itself instead of text, and for each item of an iterator.
-    """
+    """A result as callers get it, as text or `as_data`: the last frame if one holds it, else pieces as they come."""
     if (as_data and not is_stream(result)) or is_structured(result):
         text, whole, part = dumped(result), FrameKind.VALUE, FrameKind.DATA
     elif isinstance(result, str | BYTES) or not isinstance(result, Iterable):
@@ -93,7 +86,7 @@ def number_of(name: str, given: Any) -> float | None:
 
 
 def dumped(result: object) -> str:
-    return _encode(jsonable(result))
+    return to_json(jsonable(result))
 
 
 def is_structured(result: object) -> bool:

@@ -23,17 +23,12 @@ from smanager.hosts.child.results import DONE, Piece, in_thread, shown, shown_ea
 if TYPE_CHECKING:
     import asyncio
 
-MOST_WORKERS = 64
-"""Plain commands that one host runs at a time, not counting those whose callers leave their output unread."""
-
-MOST_WAITING = 4096
-"""Commands that may wait for a worker; further ones are refused."""
-
-PATIENCE = 0.005
-"""Seconds for which commands wait for a busy worker before another one is made."""
-
-IDLE_SECONDS = 10.0
-"""After which an idle worker ends, unless it is the last."""
+MOST_WORKERS = (
+    64  # plain commands that one host runs at a time; those whose callers do not read their output do not count
+)
+MOST_WAITING = 4096  # commands that may wait for a worker; further ones are refused
+PATIENCE = 0.005  # seconds for which commands wait for a busy worker before another one is made
+IDLE_SECONDS = 10.0  # after which an idle worker ends, unless it is the last
 
 
 class Workers:
@@ -107,8 +102,7 @@ class Workers:
 
     def cancel(self, number: int) -> None:
         """Cancel a command: its method meets an exception at its next step; one that waits in C ends later."""
-        execution = self._executions.get(number)
-        if execution is None:
+        if (execution := self._executions.get(number)) is None:
             return
         execution.cancel()
         with self._lock:
