@@ -13,8 +13,6 @@ from contextlib import suppress
 GRACE_SECONDS = 1.7
 """How long hosts may take to end by themselves: a moment longer than they give their services (`ORPHAN_SECONDS`)."""
 
-SHELL = "/bin/sh"
-
 # A shell, because it is the smallest process available. It reads `+ PID` when a host begins, `- PID` when it has ended.
 SCRIPT = f"""
 trap '' HUP INT TERM
@@ -46,11 +44,9 @@ class Guard:
         """Start the process; this blocks for a moment."""
         reader, self._pipe = os.pipe()
         os.set_blocking(self._pipe, False)
-        null = subprocess.DEVNULL
+        program, null = ["/bin/sh", "-c", SCRIPT], subprocess.DEVNULL
         with suppress(OSError):
-            self._process = subprocess.Popen(
-                [SHELL, "-c", SCRIPT], stdin=reader, stdout=null, stderr=null, start_new_session=True
-            )
+            self._process = subprocess.Popen(program, stdin=reader, stdout=null, stderr=null, start_new_session=True)
         os.close(reader)
 
     def watch(self, pid: int) -> None:

@@ -49,18 +49,13 @@ def set_limits(limits: Mapping[str, int]) -> None:
     """Limit this process and its children; names are in lower case without RLIMIT_. Raises ValueError if too high."""
     for name, limit in limits.items():
         try:
-            resource.setrlimit(_resource(name), (limit, limit))
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name.upper()}"), (limit, limit))
         except (ValueError, OSError):
             raise ValueError(too_high(limits)) from None
 
 
 def too_high(limits: Mapping[str, int]) -> str:
     """Why limits cannot be set: which exceed this process's own, and what those are."""
-    own = {name: resource.getrlimit(_resource(name))[1] for name in limits}
+    own = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))[1] for name in limits}
     exceeded = [f"{name} {hard}" for name, hard in own.items() if 0 <= hard < limits[name]]
     return "its limits cannot be set" + (f"; the maximum here is: {', '.join(exceeded)}" if exceeded else "")
-
-
-def _resource(name: str) -> int:
-    number: int = getattr(resource, f"RLIMIT_{name.upper()}")
-    return number

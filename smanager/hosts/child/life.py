@@ -35,7 +35,6 @@ class Life:
         self._stopping = False
         self._work: Future[Any] | None = None
         self._sign_of_life: float | None = None  # of `run`, once it has begun
-        self._thread = threading.Thread(target=self._live, name=f"{name} run", daemon=True)
 
     @property
     def silent(self) -> float:
@@ -44,7 +43,7 @@ class Life:
 
     def begin(self, make: Callable[[], SService]) -> None:
         """Make the object, `start` it and `run` it, in a thread. Raises RuntimeError if a thread cannot start."""
-        self._make = make
+        self._thread = threading.Thread(target=self._live, args=[make], name=f"{self.name} run", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -55,10 +54,10 @@ class Life:
         if self.service is not None:
             self.service._signal(number)
 
-    def _live(self) -> None:
+    def _live(self, make: Callable[[], SService]) -> None:
         current_service.set(self.name)
         try:
-            service = self._make()
+            service = make()
             service._tell = self._told
             with self._lock:
                 if self._stopping:

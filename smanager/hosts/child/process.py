@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from smanager.commands.record import COMPLETER_PREFIX, Failure
 from smanager.hosts.child.channel import Channel, capture_output
@@ -29,9 +29,6 @@ from smanager.hosts.child.workers import Workers
 from smanager.hosts.frames import Frame, FrameError, FrameKind, encode_data, encode_failure
 from smanager.hosts.source import fingerprint
 from smanager.service import SService
-
-if TYPE_CHECKING:
-    from smanager.commands.signatures import Signature
 
 ORPHAN_SECONDS = 1.5  # how long services may take over their `stop` when the manager is gone and cannot end them
 LEFTOVERS_SECONDS = 0.1  # how long the processes that services have started then have to end by themselves
@@ -76,22 +73,21 @@ class HostProcess:
         """Carry out the manager's frames until the manager is gone; whatever goes wrong here, no process is left."""
         try:
             self._serve()
+            self._orphaned = True
+            self._kill_after(ORPHAN_SECONDS)
+            self._end()
         except BaseException as error:
             print_traceback(error)
             self._kill()
 
     def _serve(self) -> None:
-        while (received := self._channel.receive()) is not None:
-            try:
+        try:
+            while (received := self._channel.receive()) is not None:
                 for frame in received:
                     self._accept(frame)
-            except FrameError as error:
-                print(f"the manager sent garbage: {error}")
-                break
-            self._wait()
-        self._orphaned = True
-        self._kill_after(ORPHAN_SECONDS)
-        self._end()
+                self._wait()
+        except FrameError as error:
+            print(f"the manager sent garbage: {error}")
 
     def _wait(self) -> None:
         """Wait for frames; meanwhile add workers if the present ones do not keep up."""
@@ -142,7 +138,7 @@ class HostProcess:
                 arguments, options, as_data = rest
                 if arguments or options:
                     owner: type = type(service)
-                    arguments, options = signature(owner, method).revive(arguments, options)
+                    arguments, options = reviver(owner, method)(arguments, options)
                 function = getattr(service, method)
                 execution = Execution(self._channel, frame.number, name, function, arguments, options, as_data)
         except Exception as error:
@@ -213,11 +209,11 @@ def load(path: str) -> list[type[SService]] | LoadError:
 
 
 @cache
-def signature(owner: type, method: str) -> Signature:
-    """A command's signature, read once."""
+def reviver(owner: type, method: str) -> Callable[..., tuple[list[Any], dict[str, Any]]]:
+    """Makes a command's arguments and options from JSON."""
     from smanager.commands.signatures import signature_of  # here, because commands without arguments do not need it
 
-    return signature_of(owner, method)
+    return signature_of(owner, method).revive
 
 
 def paths_for_tab(text: str, *ignored: object) -> list[str]:

@@ -100,8 +100,10 @@ class Program(SService):
     def _follow(self, process: subprocess.Popen[bytes]) -> Steps:
         """Log what the process prints until it has ended; end it when `stop` is called."""
         assert process.stdout is not None  # it is a pipe
-        output, end = process.stdout.fileno(), descriptor_of_end(process.pid)
+        output, end = process.stdout.fileno(), None
         os.set_blocking(output, False)
+        with suppress(AttributeError, OSError):  # before Linux 5.3
+            end = os.pidfd_open(process.pid)  # readable once the process has ended
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         descriptors = {output} if end is None else {output, end}
         told, deadline = False, inf
@@ -195,10 +197,3 @@ def environment(settings: ProgramSettings, user: pwd.struct_passwd | None) -> di
                 raise ValueError(f"{file}, line {number}: {line!r} should be NAME=VALUE")
             variables[name] = value
     return {**variables, **settings.environment}
-
-
-def descriptor_of_end(pid: int) -> int | None:
-    """A descriptor that is readable once the process has ended; None if the system has none (before Linux 5.3)."""
-    with suppress(AttributeError, OSError):
-        return os.pidfd_open(pid)
-    return None

@@ -34,7 +34,8 @@ DONE = Piece(FrameKind.RESULT, "")  # the last frame of a result that was sent i
 
 def shown(result: object, as_data: bool) -> Piece | Iterator[Piece]:
     """A result as callers get it, as text or `as_data`: the last frame if one holds it, else pieces as they come."""
-    if (as_data and not is_stream(result)) or is_structured(result):
+    is_whole = isinstance(result, Collection) or not isinstance(result, Iterable)  # and no stream, such as a generator
+    if (as_data and is_whole) or is_structured(result):
         text, whole, part = dumped(result), FrameKind.VALUE, FrameKind.DATA
     elif isinstance(result, str | BYTES) or not isinstance(result, Iterable):
         text, whole, part = line(result), FrameKind.RESULT, FrameKind.TEXT
@@ -47,11 +48,6 @@ async def shown_each(items: AsyncIterator[object], as_data: bool) -> AsyncIterat
     async for item in items:
         for piece in shown_item(item, as_data):
             yield piece
-
-
-def is_stream(result: object) -> bool:
-    """Whether a result is an iterable of unknown length, such as a generator."""
-    return isinstance(result, Iterable) and not isinstance(result, Collection)
 
 
 def shown_item(item: object, as_data: bool) -> Iterator[Piece]:

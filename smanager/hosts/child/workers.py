@@ -13,15 +13,11 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from smanager.hosts.child.channel import current_service, end_line
 from smanager.hosts.child.event_loop import event_loop
 from smanager.hosts.child.execution import Cancelled, Execution
 from smanager.hosts.child.results import DONE, Piece, in_thread, shown, shown_each
-
-if TYPE_CHECKING:
-    import asyncio
 
 MOST_WORKERS = (
     64  # plain commands that one host runs at a time; those whose callers do not read their output do not count
@@ -185,7 +181,7 @@ class Workers:
             if execution.cancelled:
                 execution.task.cancel()
 
-        def finished(task: asyncio.Task[None]) -> None:
+        def finished(task: object) -> None:
             self._executions.pop(execution.number, None)
             if execution.cancelled:  # said only now, because the method may have taken its time to end
                 execution.give_up("cancelled")
