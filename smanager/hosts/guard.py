@@ -10,8 +10,7 @@ import os
 import subprocess
 from contextlib import suppress
 
-GRACE_SECONDS = 1.7
-"""How long hosts may take to end by themselves: a moment longer than they give their services (`ORPHAN_SECONDS`)."""
+GRACE_SECONDS = 1.7  # for hosts to end by themselves: a moment longer than they give their services (ORPHAN_SECONDS)
 
 # A shell, because it is the smallest process available. It reads `+ PID` when a host begins, `- PID` when it has ended.
 SCRIPT = f"""

@@ -131,16 +131,9 @@ class _Bytes(io.RawIOBase):
         return len(bytes(data))
 
 
-def end_line() -> None:
-    """Log what this thread has printed without a newline; its command is done."""
-    if isinstance(sys.stdout, ServiceOutput):
-        sys.stdout.end_line()
-
-
-def end_lines(service: str) -> None:
-    """Log what a service has printed without a newline; its life is over."""
-    if isinstance(sys.stdout, ServiceOutput):
-        sys.stdout.end_lines(service)
+def service_output() -> ServiceOutput | None:
+    """The stand-in for sys.stdout, unless a service has put something else there."""
+    return sys.stdout if isinstance(sys.stdout, ServiceOutput) else None
 
 
 def capture_output(channel: Channel) -> ServiceOutput:

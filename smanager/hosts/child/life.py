@@ -10,15 +10,14 @@ from contextvars import copy_context
 from time import monotonic
 from typing import Any
 
-from smanager.hosts.child.channel import Channel, current_service, end_lines
+from smanager.hosts.child.channel import Channel, current_service, service_output
 from smanager.hosts.child.errors import in_one_line, print_traceback
 from smanager.hosts.child.event_loop import run_in_loop, settle
 from smanager.hosts.frames import FrameKind, encode_data
 from smanager.service import Finished, SService
 from smanager.system.processes import set_limits
 
-REPORTS = {"ready": FrameKind.READY, "spawned": FrameKind.SPAWNED, "hung": FrameKind.HUNG}
-"""What a service may tell the manager about itself."""
+REPORTS = {"ready": FrameKind.READY, "spawned": FrameKind.SPAWNED, "hung": FrameKind.HUNG}  # by what is told
 
 
 class Life:
@@ -125,7 +124,8 @@ class Life:
         with self._lock:
             if self.ended.is_set() or (self._stopping and reason is not None):
                 return  # `_stop` will report it
-            end_lines(self.name)
+            if output := service_output():
+                output.end_lines(self.name)
             self._forget(self)
             self._channel.send(encode_data(FrameKind.ENDED, 0, [self.name, reason, clean]))
             self.ended.set()

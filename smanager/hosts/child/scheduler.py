@@ -28,8 +28,7 @@ class WaitFor:
     until: float = inf
 
 
-Steps = Generator[WaitFor, Set[int], None]
-"""A generator that yields what it waits for, and is sent the descriptors that are readable."""
+Steps = Generator[WaitFor, Set[int], None]  # yields what it waits for, and is sent the descriptors that are readable
 
 
 class ScheduledTask(Future[None]):

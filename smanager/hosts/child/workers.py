@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from smanager.hosts.child.channel import current_service, end_line
+from smanager.hosts.child.channel import current_service, service_output
 from smanager.hosts.child.event_loop import event_loop
 from smanager.hosts.child.execution import Cancelled, Execution
 from smanager.hosts.child.results import DONE, Piece, in_thread, shown, shown_each
@@ -135,7 +135,8 @@ class Workers:
             pass
         finally:
             self._leave(execution)
-            end_line()
+            if output := service_output():
+                output.end_line()
             if execution.cancelled and not execution.is_handed_over:
                 execution.give_up("cancelled")
 
