@@ -18,12 +18,9 @@ from smanager.terminal.text import as_bytes
 
 to_json = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make an encoder for each frame
 
-_HEADER = struct.Struct("!IBI")
-
+_HEADER = struct.Struct("!IBI")  # the payload's length, the kind, the number
 PAYLOAD_LIMIT = 4 * 1024 * 1024  # bytes; a larger payload counts as garbage. Text travels in far smaller pieces
-WINDOW = (
-    256 * 1024
-)  # characters of a command's output that a host sends before it waits for the manager to ask for more
+WINDOW = 256 * 1024  # characters of output that a host sends before it waits for the manager to ask for more
 
 
 class FrameKind(IntEnum):
@@ -42,7 +39,7 @@ class FrameKind(IntEnum):
     CANCEL = 9  # empty
     COMPLETE = 10  # JSON: service, command, text, line, begidx, endidx
     # From a host to the manager: about the host and its services,
-    LOADED = 16  # JSON: a services file's path, and the services and problems found in it
+    LOADED = 16  # JSON: a services file's path, and the services and problems in it
     READY = 17  # JSON: the service's name, and null
     SPAWNED = 18  # JSON: the service's name, and the process id of its program
     HUNG = 19  # JSON: the service's name, and why it counts as hung
@@ -57,7 +54,7 @@ class FrameKind(IntEnum):
     RESULT = 27  # text: the rest of a command's output; the command is done
     VALUE = 28  # JSON: a command's whole result; the command is done
     ERROR = 29  # JSON: the exception's type ("" if the method raised none) and its message; the command has failed
-    COMPLETIONS = 30  # JSON: the words found
+    COMPLETIONS = 30  # JSON: words
 
 
 _KINDS = frozenset(map(int, FrameKind))
@@ -125,8 +122,6 @@ def encode_failure(number: int, failure: Failure) -> bytes:
 
 class FrameDecoder:
     """Finds the frames in a stream of bytes, however the stream is cut."""
-
-    __slots__ = ("_needed", "_rest")
 
     def __init__(self) -> None:
         self._rest = bytearray()

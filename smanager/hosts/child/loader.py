@@ -134,9 +134,7 @@ def with_free_aliases(commands: Sequence[Command], complain: Callable[[str, obje
 def given_by(service: type[SService], is_program: bool) -> dict[str, Any]:
     """The settings among a class's attributes, but no methods and properties. Raises TypeError if they are not JSON."""
     keys = (*CLASS_KEYS, *PROGRAM_KEYS) if is_program else CLASS_KEYS
-    bases = [
-        base for base in reversed(service.__mro__) if base.__module__.partition(".")[0] not in ("smanager", "builtins")
-    ]
+    bases = [base for base in reversed(service.__mro__) if not f"{base.__module__}.".startswith("smanager.")]
     values = {key: vars(base)[key] for base in bases for key in keys if key in vars(base)}
     given = {key: value for key, value in values.items() if not hasattr(value, "__get__")}
     json.dumps(given)

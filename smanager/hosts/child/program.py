@@ -25,9 +25,7 @@ from smanager.system.processes import exit_reason, set_limits, signal_group, too
 
 READ_SIZE = 16 * 1024  # bytes of output read at a time: some 200 lines, after which other programs have their turn
 LAST_OUTPUT_SECONDS = 0.2  # how long the output of an ended program is still read while another process holds its pipe
-POLL_SECONDS = (
-    0.05  # between two looks at what cannot be waited for: a group that empties, a process without pidfd_open
-)
+POLL_SECONDS = 0.05  # between two looks at what cannot be waited for: a group, or a process without pidfd_open
 KILL_SECONDS = 5.0  # for a killed group to disappear; one that waits for a dead disk never does, and is left
 
 

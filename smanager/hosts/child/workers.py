@@ -19,9 +19,7 @@ from smanager.hosts.child.event_loop import event_loop
 from smanager.hosts.child.execution import Cancelled, Execution
 from smanager.hosts.child.results import DONE, Piece, in_thread, shown, shown_each
 
-MOST_WORKERS = (
-    64  # plain commands that one host runs at a time; those whose callers do not read their output do not count
-)
+MOST_WORKERS = 64  # plain commands that one host runs at a time, not counting those whose output is left unread
 MOST_WAITING = 4096  # commands that may wait for a worker; further ones are refused
 PATIENCE = 0.005  # seconds for which commands wait for a busy worker before another one is made
 IDLE_SECONDS = 10.0  # after which an idle worker ends, unless it is the last
