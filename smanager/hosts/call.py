@@ -14,7 +14,6 @@ from smanager.hosts.frames import WINDOW, Frame, FrameError, FrameKind, encode, 
 
 GRACE_SECONDS = 0.1  # how long a cancelled method may take to end before its caller gets the prompt back anyway
 VALUE_LIMIT = 4 * 1024 * 1024  # characters of JSON (all ASCII) kept of one result; more has to be yielded in parts
-
 END_KINDS = frozenset({FrameKind.RESULT, FrameKind.VALUE, FrameKind.ERROR})  # the last frame of a call is one of these
 CALL_KINDS = END_KINDS | {FrameKind.TEXT, FrameKind.DATA, FrameKind.ITEM, FrameKind.PROGRESS}  # what a call takes
 

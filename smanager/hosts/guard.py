@@ -55,7 +55,6 @@ class Guard:
         self._tell(f"- {pid}\n")
 
     def end(self) -> None:
-        """End the guard, once all hosts have ended."""
         if self._pipe >= 0:
             os.close(self._pipe)
             self._pipe = -1

@@ -21,7 +21,6 @@ from smanager.hosts.raw_output import RawOutput
 from smanager.system.processes import exit_reason, signal_group
 
 T = TypeVar("T")
-K = TypeVar("K")
 
 LOAD_SECONDS = 30.0  # how long a services file may take to import; a large library on a small box takes ten
 CHANNEL_GRACE = 1.0  # seconds between the loss of a host's channel and the kill of its process
@@ -252,7 +251,7 @@ class Host(asyncio.SubprocessProtocol):
             tell(resident)
 
     @staticmethod
-    def _answer(questions: Mapping[K, asyncio.Future[T]], key: K, answer: T) -> None:
+    def _answer(questions: Mapping[Any, asyncio.Future[T]], key: object, answer: T) -> None:
         if (question := questions.get(key)) and not question.done():  # else the question has been given up
             question.set_result(answer)
 

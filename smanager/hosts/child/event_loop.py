@@ -6,14 +6,12 @@ import inspect
 import threading
 from collections.abc import Awaitable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from smanager.hosts.child.errors import in_one_line
 
 if TYPE_CHECKING:
     import asyncio
-
-T = TypeVar("T")
 
 _loops: list[asyncio.AbstractEventLoop] = []  # empty until the first use
 _making = threading.Lock()
@@ -31,7 +29,7 @@ def event_loop() -> asyncio.AbstractEventLoop:
         return _loops[0]
 
 
-def run_in_loop(awaitable: Awaitable[T]) -> Future[T]:
+def run_in_loop(awaitable: Awaitable[Any]) -> Future[Any]:
     """Await something in the event loop, in the caller's context."""
     import asyncio
 
@@ -43,7 +41,7 @@ def settle(result: object) -> object:
     return run_in_loop(result).result() if inspect.isawaitable(result) else result
 
 
-async def _contained(awaitable: Awaitable[T]) -> T:
+async def _contained(awaitable: Awaitable[Any]) -> Any:
     """Await something, and turn an exception that would end the event loop into one that does not."""
     try:
         return await awaitable

@@ -53,15 +53,15 @@ class HostProcess:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._imports: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._imports: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # paths; None at the end
         self._lives: dict[str, Life] = {}
         self._workers = Workers()
         self._orphaned = False
 
     def work(self) -> None:
         """The main thread's part: import files on request, until the end."""
-        while job := self._imports.get():
-            job()
+        while path := self._imports.get():
+            self._report(path)
         # Processes that the services have left behind are asked to end too; the manager, if it is there, kills them.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
@@ -110,8 +110,7 @@ class HostProcess:
             silences = {name: lives[name].silent for name in frame.data() if name in lives}
             self._channel.send(encode_data(FrameKind.PONG, frame.number, silences))
         elif kind is FrameKind.LOAD:
-            path = frame.data()
-            self._imports.put(lambda: self._report(path))
+            self._imports.put(frame.data())
         elif kind is FrameKind.START:
             self._start(*frame.data())
         elif kind is FrameKind.STOP:

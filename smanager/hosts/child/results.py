@@ -6,16 +6,13 @@ import dataclasses
 import json
 import math
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 from smanager.commands.jsonable import jsonable
 from smanager.hosts.frames import PAYLOAD_LIMIT, FrameKind, to_json
 from smanager.service import Progress
 
-T = TypeVar("T")
-
 PIECE = 64 * 1024  # characters of output in one frame at most
-
 BYTES = bytes | bytearray | memoryview
 
 
@@ -101,13 +98,13 @@ def cut(text: str, kind: FrameKind) -> Iterator[Piece]:
         yield Piece(kind, text[start : start + PIECE])
 
 
-async def in_thread(items: Iterator[T]) -> AsyncIterator[T]:
+async def in_thread(items: Iterator[Piece]) -> AsyncIterator[Piece]:
     """What a plain iterator yields, awaited in a thread, because the event loop serves all of the host's commands."""
     import asyncio
 
     end = object()
     while (item := await asyncio.to_thread(next, items, end)) is not end:
-        yield cast("T", item)
+        yield cast("Piece", item)
 
 
 def line(result: object) -> str:

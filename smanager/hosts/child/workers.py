@@ -80,9 +80,7 @@ class Workers:
 
     def patience(self) -> float | None:
         """Seconds until the waiting commands have waited long enough; None if another worker could not help."""
-        if self._waiting.empty() or self._all_taken:
-            return None
-        return self._progress + PATIENCE - monotonic()
+        return None if self._waiting.empty() or self._all_taken else self._progress + PATIENCE - monotonic()
 
     def grow(self) -> None:
         with self._lock:
