@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -38,15 +39,11 @@ class Feed(Generic[T]):
         """The last `count` of the wanted items, the oldest first."""
         return list(filter(is_wanted, self._kept))[-count:] if count > 0 else []
 
-    def follow(self, follower: Callable[[T], object]) -> Callable[[], None]:
+    def follow(self, follower: Callable[[T], object]) -> Callable[[], object]:
         """Call `follower` with each new item until the function that this returns is called."""
         key = object()
         self._followers[key] = follower
-
-        def unfollow() -> None:
-            self._followers.pop(key, None)
-
-        return unfollow
+        return partial(self._followers.pop, key, None)
 
 
 @dataclass(frozen=True, slots=True)

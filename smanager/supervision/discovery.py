@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import takewhile
 
 from smanager.access.callers import Caller
 from smanager.config.checks import SettingsError
@@ -33,19 +34,18 @@ class Discovery:
         self._group = group
 
     async def discover(self, file: ServicesFile) -> None:
-        """Have the catalogue know what is in a file, or why the file does not load."""
-        if file.is_code:
-            try:
+        """Have the catalogue know the contents of a file, or why the file does not load."""
+        try:
+            if file.is_code:
                 report = FileReport.from_data(await self._pool.slot(str(file.path)).load(file.path))
-            except OSError as error:
-                self._catalogue.cannot_load(file, f"no process can be started for it: {error}")
-            except (HostError, ReportError) as error:
-                self._catalogue.cannot_load(file, str(error))
-            else:
                 await self._wait_for_earlier(file)
-                self._catalogue.adopt(file, report)
-        else:
-            self._catalogue.adopt(file, configured_programs(self._catalogue.configuration))
+            else:
+                report = configured_programs(self._catalogue.configuration)
+            self._catalogue.adopt(file, report)
+        except OSError as error:
+            self._catalogue.cannot_load(file, f"no process can be started for it: {error}")
+        except (HostError, ReportError) as error:
+            self._catalogue.cannot_load(file, str(error))
         for problem in file.problems:
             log.warning("%s: %s", file.path, problem)
 
@@ -62,13 +62,14 @@ class Discovery:
 
     async def _start(self, file: ServicesFile, by: Caller, tell: Tell) -> None:
         await self.discover(file)
+        starting = []
         for service in file.services:  # if the file does not load now, the services known from before
             self._group.keep(service)
-        wanted = list(filter(self._group.is_wanted, file.services))
-        for service in file.services:
-            if service.state is State.STOPPED and not service.reason and service not in wanted:
+            if self._group.is_wanted(service):
+                starting.append(self._group.keepers[service.name])
+            elif service.state is State.STOPPED and not service.reason:
                 service.reason = "by a user, earlier" if service.settings.enabled else "not enabled"
-        await self._group.start([self._group.keepers[service.name] for service in wanted], by, tell)
+        await self._group.start(starting, by, tell)
 
     async def restart(self, by: Caller, tell: Tell) -> None:
         """Stop each file's services, discover what is in the file now, and start what should run.
@@ -96,30 +97,27 @@ class Discovery:
                 self._group.forget(keeper)
 
     async def try_file(self, file: ServicesFile, wanted: ServicesConfig) -> None:
-        """Import a file in a host without services. Raises ConfigError if there is any problem with the file."""
+        """Import a file in a host without services.
+
+        Raises ConfigError if the file has problems, or its services' settings have, with the wanted configuration.
+        """
         slot = self._pool.slot(f"try {file.path}")
         try:
-            refuse_problems(file, FileReport.from_data(await slot.load(file.path)), wanted)
+            report = FileReport.from_data(await slot.load(file.path))
         except (OSError, HostError, ReportError) as error:
             raise ConfigError(f"{file.path}: {error}") from None
         finally:
             await slot.close_if_empty()
+        for problem in report.problems:
+            raise ConfigError(f"{file.path}: {problem}")
+        for description in report.services:
+            try:
+                settings_for(description, wanted)
+            except SettingsError as error:
+                raise ConfigError(f"{file.path}: line {description.line}: {error}") from None
 
     async def _wait_for_earlier(self, file: ServicesFile) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(ORDER_SECONDS):
-                for earlier in self._catalogue.files.values():
-                    if earlier is file:
-                        return
+                for earlier in takewhile(lambda other: other is not file, self._catalogue.files.values()):
                     await earlier.adopted.wait()
-
-
-def refuse_problems(file: ServicesFile, report: FileReport, wanted: ServicesConfig) -> None:
-    """Raise ConfigError if a file has problems, or its services' settings have, with the wanted configuration."""
-    for problem in report.problems:
-        raise ConfigError(f"{file.path}: {problem}")
-    for description in report.services:
-        try:
-            settings_for(description, wanted)
-        except SettingsError as error:
-            raise ConfigError(f"{file.path}: line {description.line}: {error}") from None

@@ -1,4 +1,4 @@
-"""All services' keepers together: makes them, and starts and stops several at once, in their order.
+"""All keepers together: makes them, and starts and stops several at once, in their order.
 
 Events travel one way. A keeper follows its own service and reports each change; the group then looks up in the order
 which services may begin now, and says so to their keepers.
@@ -49,11 +49,10 @@ class Group:
         self._chance = chance
 
     def is_stopped(self, name: str) -> bool:
-        """Whether a requester stopped a service, and none has started it since."""
+        """Whether a requester has stopped a service, and none has started it since."""
         return name in self._stopped
 
     def is_wanted(self, service: Service) -> bool:
-        """Whether a service should run."""
         return service.settings.enabled and not self.is_stopped(service.name)
 
     def keep(self, service: Service) -> None:
@@ -63,10 +62,9 @@ class Group:
         keeper = self.keepers.get(service.name)
         if keeper and keeper.service is not service:  # the service was in another file before
             self.forget(keeper)
-            keeper = None
-        if keeper is None:
+        if service.name not in self.keepers:
             self.keepers[service.name] = Keeper(service, slot, self._load, self._changed, self._chance)
-        elif keeper.state.down:
+        elif keeper and keeper.state.down:
             keeper.slot = slot
 
     def forget(self, keeper: Keeper) -> None:
@@ -77,12 +75,10 @@ class Group:
             self._changed(keeper, "removed")
 
     async def start(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
-        """Start the wanted ones among these services; returns once each is up, or will not be soon."""
+        """Start those services that no requester has stopped; return once each is up, or will not be soon."""
         cycles = self._catalogue.cycles()
         starting = []
-        for keeper in self.order.start_order(keepers):
-            if self.is_stopped(keeper.name):
-                continue
+        for keeper in self.order.start_order(keeper for keeper in keepers if not self.is_stopped(keeper.name)):
             if keeper.name in cycles:
                 tell(ServiceReport(keeper.name, keeper.state, "dependency cycle; `services` shows it"))
             else:
@@ -98,13 +94,12 @@ class Group:
 
     async def stop_one(self, keeper: Keeper, among: Sequence[Keeper], by: Caller) -> None:
         """Stop one of several services; returns once it is down."""
-        before = self.order.stopped_before(keeper, among)
-        await asyncio.gather(*(other.down.wait() for other in before))
+        await asyncio.gather(*(other.down.wait() for other in self.order.stopped_before(keeper, among)))
         keeper.stop(str(by))
         await keeper.down.wait()
 
     def look_again(self) -> None:
-        """Let those services begin that wait for others, if these are up now."""
+        """Let each waiting service begin if the services that it waits for are up now."""
         for keeper in self.order.start_order(keeper for keeper in self.keepers.values() if keeper.is_waiting):
             lacking = self.order.lacking(keeper.service)
             keeper.wait_for(lacking, all(map(self.order.is_coming, lacking)))
@@ -121,7 +116,7 @@ class Group:
         self.look_again()
 
     async def _load(self, service: Service, host: Host) -> None:
-        """Take in what a new host finds in a service's file; see `keeper.Load`."""
+        """Take in a service's file from a new host; see `keeper.Load`."""
         file = service.file
         report = FileReport.from_data(await host.load(file.path))
         service.fingerprint = report.fingerprint
@@ -137,7 +132,7 @@ class Group:
 
 
 async def with_progress(keeper: Keeper, work: Coroutine[Any, Any, None], by: Caller, tell: Tell) -> None:
-    """Do some work on a service; tell the requester how the service is in the end, and meanwhile if that takes long."""
+    """Do some work on a service; report how the service is in the end, and meanwhile every PROGRESS_SECONDS."""
     doing = asyncio.ensure_future(work)
     while not (await asyncio.wait([doing], timeout=PROGRESS_SECONDS))[0]:
         tell(keeper.service.report_for(by.permissions.know, still=True))

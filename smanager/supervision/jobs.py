@@ -1,10 +1,11 @@
-"""The commands that run now: by which caller, since when, and how each is ended."""
+"""The commands that run now: who gave them, since when, and how each is ended."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from time import monotonic
 
 from smanager.access.audit import Entry
@@ -16,8 +17,6 @@ from smanager.supervision.running import Running
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """One command that runs."""
-
     number: int
     running: Running
     command: Command
@@ -25,9 +24,7 @@ class Job:
     """None for one of the manager's own commands."""
     caller: Caller
     entry: Entry
-    """In the audit journal."""
     since: float = field(default_factory=monotonic)
-    """By the monotonic clock."""
     timer: asyncio.TimerHandle | None = None
     is_detached: bool = False
 
@@ -44,10 +41,9 @@ class Jobs:
 
     def __init__(self) -> None:
         self._jobs: dict[int, Job] = {}
-        self._number = 0
+        self._numbers = count(1)
 
     def shown_to(self, caller: Caller) -> list[Job]:
-        """The jobs that a caller may know of."""
         return [job for job in self._jobs.values() if job.is_shown_to(caller)]
 
     def refuse_second(self, service: Service, command: Command, caption: str) -> None:
@@ -57,16 +53,16 @@ class Jobs:
                 raise CommandError(f"{caption}: already running; `jobs` has details")
 
     def add(self, running: Running, command: Command, service: Service | None, caller: Caller, entry: Entry) -> None:
-        """A command has begun: list it until its method has ended, and end it at its timeout."""
-        self._number += 1
-        job = self._jobs[self._number] = Job(self._number, running, command, service, caller, entry)
+        """List a command until its method has ended, and end it at its timeout."""
+        number = next(self._numbers)
+        job = self._jobs[number] = Job(number, running, command, service, caller, entry)
         running.gone = lambda failure: self._remove(job, failure)
         if command.timeout:
             reason = f"took longer than {command.timeout:g} s"
             job.timer = asyncio.get_running_loop().call_later(command.timeout, running.cancel, reason)
 
     def cancel(self, number: int, caller: Caller) -> None:
-        """End a command. Raises CommandError for a number that the caller may not know."""
+        """End a command. Raises CommandError for a number that the caller may not know of."""
         shown = {job.number: job for job in self.shown_to(caller)}
         if number not in shown:
             raise CommandError(f"cancel: unknown job {number}; known: {', '.join(map(str, shown)) or 'none'}")
@@ -74,13 +70,11 @@ class Jobs:
         job.running.cancel("cancelled" if job.caller is caller else f"cancelled by {caller}")
 
     def end_those(self, are_over: Callable[[Job], bool], reason: str) -> None:
-        """End the commands that may not run any longer."""
-        for job in list(self._jobs.values()):
-            if are_over(job):
-                job.running.cancel(reason)
+        for job in list(filter(are_over, self._jobs.values())):
+            job.running.cancel(reason)
 
     def left_by(self, caller: Caller) -> None:
-        """A session has ended, and nobody waits for the manager's own commands that it gave."""
+        """End the manager's own commands of a session that has ended: they have no other requester."""
         self.end_those(lambda job: job.caller is caller and job.service is None, "its session has ended")
 
     def detach(self, running: Running) -> None:
@@ -90,7 +84,6 @@ class Jobs:
                 job.is_detached = True
 
     def detached_by(self, caller: Caller) -> int:
-        """The number of a session's detached commands."""
         return sum(job.is_detached and job.caller is caller for job in self._jobs.values())
 
     def _remove(self, job: Job, failure: Failure | None) -> None:

@@ -19,7 +19,7 @@ from smanager.hosts.pool import Slot
 from smanager.hosts.report import ReportError
 from smanager.logs.history import LAST_LINES, LifeRecord
 from smanager.supervision.catalogue import Service
-from smanager.supervision.states import Decision, Ending, Ends, Event, State, next_state
+from smanager.supervision.states import Ending, Ends, Event, State, next_state
 
 PROGRAM_SECONDS = 10.0
 """How much longer than `stop_timeout` a host may take to stop a program, which the host kills by itself by then."""
@@ -49,20 +49,17 @@ class Keeper:
     ) -> None:
         """Keep a stopped service.
 
-        `changed` is called after each change of state, with the event in words. Whoever is told that the service
-        has begun to start has to call `wait_for` from then on, whenever other services change. `chance` returns a
-        number from 0 to 1.
+        `changed` is called after each change of state, with the event in words; once the service has begun to start,
+        `wait_for` has to be called whenever other services change. `chance` returns a number from 0 to 1.
         """
         self.service = service
         self.slot = slot
         self.host: Host | None = None
-        """The host that the service lives in, once it does."""
+        """The host that the service lives in."""
         self.program_pid = 0
-        """The process id of a running program."""
         self.attempt_at = 0.0
         """When the next attempt is due, in backoff; by the monotonic clock."""
         self.down = asyncio.Event()
-        """Set while the state is `down`."""
         self.down.set()
         self.is_waiting = False
         """Whether the service waits for `wait_for` to let it begin."""
@@ -75,7 +72,7 @@ class Keeper:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()  # the end of the life has been noticed
-        self._life = LifeRecord(0.0, "", 0.0)  # the present life, or the last one
+        self._life = LifeRecord(0.0, "", 0.0)  # the present or the last one
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -103,8 +100,8 @@ class Keeper:
     # Requests.
 
     def start(self, asked_by: str) -> None:
-        """Want the service up; does nothing if it is up or on its way."""
-        if not self._retired and self._may_begin:
+        """Want the service up; do nothing if it is up or on its way."""
+        if not self._retired and self._may_begin():
             self._ends.forget()
             self.service.history.restarts = 0
             self._begin_life(asked_by, f"started by {asked_by}")
@@ -117,7 +114,7 @@ class Keeper:
             self._spawn(self.slot.leave(self))
         elif not self._over.is_set():  # otherwise `_leave` is under way, and will find the service stopping
             if self.host:
-                self._spawn(self._end_life())
+                self._spawn(self._end_life(self.host))
             else:
                 self._over.set()
                 self._spawn(self._leave(Ending(None, clean=True)))
@@ -131,9 +128,9 @@ class Keeper:
         return self.host.call(self.name, command.method, invocation)
 
     async def complete(self, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
-        """The words that the service's completer for a command finds, or paths if `command` is empty.
+        """The words of the service's completer for a command, or paths if `command` is empty.
 
-        Returns no words if the service is not running, or takes more than COMPLETION_SECONDS.
+        There are none if the service is not running, or takes more than COMPLETION_SECONDS.
         """
         if self.state is State.RUNNING and self.host and not self.host.gone:
             with suppress(TimeoutError):
@@ -143,7 +140,7 @@ class Keeper:
         return []
 
     def send_signal(self, number: signal.Signals) -> bool:
-        """Send a signal to the program, or to the host that the service lives in; False if there is no process."""
+        """Send a signal to the program, or to the service's host; False if there is no process."""
         if self.host is None or self.host.gone:
             return False
         if self.service.is_program:
@@ -164,10 +161,7 @@ class Keeper:
         self.stop("the loss of its class")
 
     def wait_for(self, names: Sequence[str], are_coming: bool) -> None:
-        """Begin the life that was asked for, unless other services have to be up first.
-
-        `names` are those services, and `are_coming` says whether all of them are on their way.
-        """
+        """Wait for these services, all of which `are_coming` or not; without names, begin the life asked for."""
         self.service.wait_for(names)
         self._settled.clear() if are_coming else self._settled.set()
         if not names:
@@ -206,7 +200,6 @@ class Keeper:
 
     # One life.
 
-    @property
     def _may_begin(self) -> bool:
         return not self.slot.shut and next_state(self.state, Event.START) is not None
 
@@ -243,10 +236,9 @@ class Keeper:
             seconds = service.settings.start_timeout
             self._set_timer(lambda: self.hangs(f"it was not ready within {seconds:g} s"), seconds)
 
-    async def _end_life(self) -> None:
+    async def _end_life(self, host: Host) -> None:
         """Have the service run its `stop`, then send SIGTERM, then SIGKILL; a program's host does that by itself."""
-        assert self.host is not None  # without a host there is no life to end
-        host, seconds = self.host, self.service.settings.stop_timeout
+        seconds = self.service.settings.stop_timeout
         alone = self.slot.residents == [self.name]
         host.end() if alone else host.stop(self.name)
         if await self._is_over(seconds + PROGRAM_SECONDS if self.service.is_program else seconds):
@@ -265,10 +257,8 @@ class Keeper:
         return self._over.is_set()
 
     async def _leave(self, ending: Ending) -> None:
-        """Leave the host, and enter the state that the end of the life leads to.
-
-        A program that will be started again needs no fresh host, and so stays in its slot.
-        """
+        """Leave the host, and enter the state that the end of the life leads to."""
+        # A program that will be started again needs no fresh host, and stays in its slot.
         if self.service.source is not None or self.state is State.STOPPING:
             await self.slot.leave(self)
         self.host, self.program_pid = None, 0
@@ -291,15 +281,13 @@ class Keeper:
         lived = now - (life.begun if life.ready is None else life.ready)
         decision = self._ends.decide(self.service.settings.policy, lived, ending, self._chance())
         life.decision = decision.text
-        self._follow(decision, f"{life.end}; {decision.text}")
-
-    def _follow(self, decision: Decision, text: str) -> None:
-        self.attempt_at = self._loop.time() + decision.delay
+        text = f"{life.end}; {decision.text}"
+        self.attempt_at = now + decision.delay
         if self._take(decision.event, text, text) and decision.event is Event.FALL:
             self._set_timer(self._try_again, decision.delay)
 
     def _try_again(self) -> None:
-        if self._may_begin:
+        if self._may_begin():
             self.service.history.restarts += 1
             self._begin_life("its supervision", "started again")
 
@@ -323,17 +311,19 @@ class Keeper:
         return True
 
     def _set_timer(self, action: Callable[[], None] | None, seconds: float = 0.0) -> None:
-        """Have `action` called in some seconds, in place of what the timer was set to; None: have nothing called."""
+        """Have `action`, if there is one, called in some seconds, in place of what the timer was set to before."""
         if self._timer:
             self._timer.cancel()
         self._timer = self._loop.call_later(seconds, action) if action else None
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work, name=self.name)
         self._tasks.add(task)  # the loop holds no reference that would keep it alive
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(log_error)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("%s: internal error", self.name, exc_info=error)
+
+def log_error(task: asyncio.Task[None]) -> None:
+    """Log the error of a task that nothing awaits."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("%s: internal error", task.get_name(), exc_info=error)

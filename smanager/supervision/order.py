@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from smanager.supervision.catalogue import Catalogue, Service
@@ -11,7 +12,7 @@ from smanager.supervision.states import State
 
 
 class Order:
-    """Answers questions about the present services and settings; changes nothing."""
+    """Answers questions about the present services and settings."""
 
     def __init__(self, catalogue: Catalogue, keepers: Mapping[str, Keeper]) -> None:
         self._catalogue = catalogue
@@ -29,10 +30,10 @@ class Order:
 
     def stopped_with(self, keepers: Sequence[Keeper]) -> list[Keeper]:
         """The services that a stop of these stops: these, and the running ones that need them, which come first."""
-        needed_by: dict[str, list[str]] = {name: [] for name in self._keepers}
+        needed_by: defaultdict[str, list[str]] = defaultdict(list)
         for name, needs in self._needs().items():
             for need in needs:
-                needed_by.setdefault(need, []).append(name)
+                needed_by[need].append(name)
         asked = [keeper.name for keeper in keepers]
         names = [name for name in reachable(asked, needed_by) if name in self._keepers]
         return [self._keepers[name] for name in names if name in asked or not self._keepers[name].state.down]
@@ -59,7 +60,6 @@ class Order:
         return list(dict.fromkeys([*needs, *after]))
 
     def is_coming(self, name: str) -> bool:
-        """Whether a service that is not up is on its way."""
         keeper = self._keepers.get(name)
         if keeper is None:  # it may be in a file that is not known yet
             return not all(file.adopted.is_set() for file in self._catalogue.files.values())

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 
 from smanager.commands.record import CommandError, Failure
@@ -31,7 +32,7 @@ class Running(Protocol):
     def cancel(self, reason: str = ...) -> None: ...
 
     def pause(self) -> None:
-        """The caller does not read; hold back the output."""
+        """Hold back the output: the caller does not read."""
 
     def resume(self) -> None: ...
 
@@ -52,19 +53,19 @@ class Work:
 
     async def __aiter__(self) -> AsyncGenerator[Report, None]:
         """The reports as they come. Raises what the work has raised."""
-        while (report := await self._reports.get()) is not None:
+        while report := await self._reports.get():
             yield report
         self.task.result()
 
 
+@dataclass(frozen=True, slots=True)
 class Endless:
     """A stream that goes on until its requester has seen enough: being cancelled is its normal end."""
 
-    def __init__(self, items: AsyncGenerator[object, None]) -> None:
-        self._items = items
+    items: AsyncGenerator[Any, None]
 
-    def __aiter__(self) -> AsyncGenerator[object, None]:
-        return self._items
+    def __aiter__(self) -> AsyncGenerator[Any, None]:
+        return self.items
 
 
 Lasting = Work | Endless | AsyncGenerator[Any, None] | Awaitable[object]
@@ -83,6 +84,7 @@ class OwnCall(CommandRun):
         """Take the result or the items that `result` yields to `sink`."""
         super().__init__()
         self.caption = caption
+        self.is_endless = isinstance(result, Endless)
         self._result = result
         self._sink = sink
         self._reason = ""
@@ -90,10 +92,6 @@ class OwnCall(CommandRun):
         self._is_read.set()
         self._task = asyncio.ensure_future(self._run())
         self._task.add_done_callback(self._done)
-
-    @property
-    def is_endless(self) -> bool:
-        return isinstance(self._result, Endless)
 
     def cancel(self, reason: str = "") -> None:
         self._reason = self._reason or reason
@@ -120,10 +118,10 @@ class OwnCall(CommandRun):
         if isinstance(self._result, Work) and not self._result.task.done():
             self._result.task.add_done_callback(lambda work: self.gone(self._failure(work)))
             self.tell_caller(Failure("continues in the background"))
-            return
-        failure = self._failure(task)
-        self.gone(failure)
-        self.tell_caller(failure)
+        else:
+            failure = self._failure(task)
+            self.gone(failure)
+            self.tell_caller(failure)
 
     def _failure(self, task: asyncio.Future[None]) -> Failure | None:
         if task.cancelled():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Protocol
 
 from smanager.access.callers import Caller
@@ -13,7 +14,6 @@ class Present(Protocol):
 
     number: int
     peer: Origin
-    """The client's address."""
     caller: Caller | None
     """None before a login."""
     since: float
@@ -39,13 +39,13 @@ class Sessions:
 
     def __init__(self) -> None:
         self._present: dict[int, Present] = {}
-        self._number = 0
+        self._numbers = count(1)
 
     def add(self, session: Present) -> int:
-        """Add a session; returns its number."""
-        self._number += 1
-        self._present[self._number] = session
-        return self._number
+        """Add a session; return its number."""
+        number = next(self._numbers)
+        self._present[number] = session
+        return number
 
     def remove(self, number: int) -> None:
         self._present.pop(number, None)

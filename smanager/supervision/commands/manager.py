@@ -107,11 +107,7 @@ class ManagerCommands(OwnCommands):
                 reports.append(report)
                 tell(report)
 
-            if dry_run:
-                for change in (await self.manager.plan()).changes:
-                    tell_and_count(change)
-            else:
-                await self.manager.reload(self.caller, tell_and_count)
+            await self.manager.reload(self.caller, tell_and_count, dry_run)
             if not reports:
                 tell(Notice("nothing has changed"))
 
@@ -127,10 +123,8 @@ class ManagerCommands(OwnCommands):
         """
         order = self.manager.order
         keepers = order.sharing(services.keepers) if verb == "restart" else services.keepers
-        affected = order.stopped_with(keepers)
-        return [
-            PlannedStep(verb, keeper.name, keeper.state) for keeper in affected if keeper.name in services.permitted
-        ]
+        affected = [keeper for keeper in order.stopped_with(keepers) if keeper.name in services.permitted]
+        return [PlannedStep(verb, keeper.name, keeper.state) for keeper in affected]
 
     @command(role=VIEW, short={"interval": "n"})
     def cmd_watch(self, command: Secret[Line], *, interval: timedelta = timedelta(seconds=2)) -> Endless:
