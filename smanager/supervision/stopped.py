@@ -31,19 +31,17 @@ class StoppedServices:
         return name in self._names
 
     def add(self, names: Iterable[str]) -> None:
-        self._names = self._names | set(names)
+        self._names = self._names.union(names)
 
     def remove(self, names: Iterable[str]) -> None:
-        self._names = self._names - set(names)
+        self._names = self._names.difference(names)
 
     async def write(self) -> str:
-        """Write what has changed to the file; returns the problem, if there is one."""
-        if self._file is None:
-            return ""
+        """Write what has changed to the file; return the problem, if there is one."""
         async with self._writing:  # this waits for the disk, and the last change has to be written last
-            if self._written != self._names:
-                names = self._names
-                if problem := await asyncio.to_thread(self._file.write, sorted(names)):
+            names = self._names
+            if self._file and names != self._written:
+                if problem := await asyncio.to_thread(self._file.write, names):
                     return problem
                 self._written = names
         return ""
@@ -58,23 +56,24 @@ class StoppedFile:
 
     def read(self) -> set[str]:
         """The names in the file, or in its last good version; a damaged file is renamed."""
-        if not self.path.exists():
-            return set()
-        try:
-            return _names_in(self.path)
-        except (OSError, ValueError) as error:
-            _set_aside(self.path, error)
-        try:
-            names = _names_in(self._last)
-        except (OSError, ValueError) as error:
-            if self._last.exists():
-                _set_aside(self._last, error)
-            return set()
-        self.write(names)  # or the next start would find nothing
-        return names
+        for path in (self.path, self._last):
+            try:
+                names = _names_in(path)
+            except FileNotFoundError:
+                break
+            except (OSError, ValueError) as error:
+                aside = path.with_name(f"{path.name}.bad")
+                log.warning("%s: %s; renamed to %s", path, error, aside.name)
+                with suppress(OSError):
+                    path.replace(aside)
+            else:
+                if path is self._last:
+                    self.write(names)  # or the next start would find nothing
+                return names
+        return set()
 
     def write(self, names: Iterable[str]) -> str:
-        """Replace the file: all or nothing, even if the power fails. Returns the problem, if there is one."""
+        """Replace the file: all or nothing, even if the power fails. Return the problem, if there is one."""
         try:
             with replacing(self.path, last=self._last) as file:
                 json.dump({"format": FORMAT, "stopped": sorted(names)}, file)
@@ -82,13 +81,6 @@ class StoppedFile:
             log.error("%s: cannot record which services are stopped: %s", self.path, in_words(error))
             return f"{self.path}: {in_words(error)}"
         return ""
-
-
-def _set_aside(path: Path, error: Exception) -> None:
-    aside = path.with_suffix(path.suffix + ".bad")
-    log.warning("%s: %s; renamed to %s", path, error, aside.name)
-    with suppress(OSError):
-        path.replace(aside)
 
 
 def _names_in(path: Path) -> set[str]:

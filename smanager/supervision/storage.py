@@ -29,9 +29,7 @@ class Storage:
         Raises StorageError if another manager uses the directory, and UnwritableError.
         """
         self.directory = directory
-        self._lock = -1
-        if directory is not None:
-            self._lock = _locked(directory)
+        self._lock = _locked(directory) if directory else -1
 
     def close(self) -> None:
         if self._lock >= 0:

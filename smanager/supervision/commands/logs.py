@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
@@ -73,7 +72,7 @@ class LogCommands(OwnCommands):
 
         def last() -> list[LogLine]:
             lines = sorted((line for feed in feeds for line in feed.last(count, is_meant)), key=lambda line: line.when)
-            return lines[max(0, len(lines) - count) :] if count > 0 else []
+            return lines[-count:] if count > 0 else []
 
         return Endless(follow_feeds(feeds, last, is_meant)) if follow else Listing(last(), remark)
 
@@ -82,32 +81,27 @@ async def follow_feeds(
     feeds: Sequence[Feed[LogLine]], last: Callable[[], list[LogLine]], is_meant: Callable[[LogLine], bool]
 ) -> AsyncGenerator[LogLine | LinesLeftOut, None]:
     """The last lines, then those to come."""
-    waiting: deque[LogLine] = deque()
-    came = asyncio.Event()
+    waiting: asyncio.Queue[LogLine] = asyncio.Queue(WAITING_LINES)
     left_out = 0
 
     def take(line: LogLine) -> None:
         nonlocal left_out
-        if len(waiting) < WAITING_LINES:
-            waiting.append(line)
-        else:
+        if waiting.full():
             left_out += 1
-        came.set()
+        else:
+            waiting.put_nowait(line)
 
     unfollow = [feed.follow(take) for feed in feeds]
     try:
         for line in last():
             yield line
         while True:
-            while waiting:
-                line = waiting.popleft()
-                if is_meant(line):  # asked now: the caller's permissions may have changed
-                    yield line
-            if left_out:
+            line = await waiting.get()
+            if is_meant(line):  # asked now: the caller's permissions may have changed
+                yield line
+            if left_out and waiting.empty():
                 count, left_out = left_out, 0
                 yield LinesLeftOut(count)
-            came.clear()
-            await came.wait()
     finally:
         for end in unfollow:
             end()
