@@ -78,14 +78,6 @@ class Service:
         """The file of its class; None for a program that only the configuration knows."""
         return self.file.path if self.file.is_code else None
 
-    def enter(self, state: State, reason: str, now: float) -> None:
-        self.state, self.reason, self.since = state, reason, now
-        self.waits_for = ()
-
-    def wait_for(self, names: Sequence[str]) -> None:
-        self.waits_for = names
-        self.reason = "waits for others" if names else ""
-
     def report_for(self, knows: Callable[[str], bool], still: bool = False) -> ServiceReport:
         """How the service is, for a requester who may know of the services for which `knows` is true."""
         named = list(filter(knows, self.waits_for))
@@ -106,7 +98,6 @@ class ServicesFile:
     services: list[Service] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     fingerprint: object = None
-    """Identifies the version that was loaded last."""
     adopted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once its services, or its problems, are known."""
 
@@ -117,7 +108,7 @@ def given_settings(description: ServiceDescription, services: ServicesConfig) ->
 
 
 def settings_for(description: ServiceDescription, services: ServicesConfig) -> ServiceSettings:
-    """A service's settings, checked. Raises SettingsError."""
+    """A service's checked settings. Raises SettingsError."""
     return settings_of(given_settings(description, services), description.is_program)
 
 
@@ -184,14 +175,12 @@ class Catalogue:
 
     def reconfigure(self, services: ServicesConfig, files: dict[Path, ServicesFile]) -> None:
         """Take another configuration, and the files that exist with it. Raises SettingsError."""
-        self.configuration = services
-        self.files = files
+        self.configuration, self.files = services, files
         for file in files.values():
-            if file.is_code:
-                for service in file.services:
-                    service.configure(service.description, services)
-            else:
+            if not file.is_code:
                 self.adopt(file, configured_programs(services))
+            for service in file.services:
+                service.configure(service.description, services)
         self.publish()
 
     def adopt(self, file: ServicesFile, report: FileReport) -> None:
@@ -236,11 +225,10 @@ class Catalogue:
     # Problems.
 
     def problems(self) -> Iterator[tuple[ServicesFile, str]]:
-        """The problems of all services files, in the files' order."""
         return ((file, problem) for file in self.files.values() for problem in file.problems)
 
     def check_configuration(self) -> list[str]:
-        """Note what the configuration gets wrong, once all files are known; returns the newly noted problems."""
+        """Note what the configuration gets wrong, once all files are known; return the newly noted problems."""
         before = [problem for _, problem in self.problems()]
         configuration = self.configuration
         if configuration.path and (file := self.files.get(configuration.path)):
@@ -294,9 +282,9 @@ class Catalogue:
         if name in self._reserved or name in self.services:
             owner = "the manager's or a service's"
         elif name in self.called_toplevel:
-            owner = self.called_toplevel[name][0].name + "'s"
+            owner = f"{self.called_toplevel[name][0].name}'s"
         else:
             self.called_toplevel[name] = (service, command)
             return
-        what = f"toplevel_cmd_{command.name}" if name == command.name else f"the alias of toplevel_cmd_{command.name}"
+        what = f"{'' if name == command.name else 'the alias of '}toplevel_cmd_{command.name}"
         self._note(service.file, f"{what} of {service.name} needs its service's name: {name} is {owner}")

@@ -44,16 +44,12 @@ class Group:
         self.order = Order(catalogue, self.keepers)
         self._catalogue = catalogue
         self._pool = pool
-        self._stopped = stopped
+        self.stopped = stopped
         self._happened = happened
         self._chance = chance
 
-    def is_stopped(self, name: str) -> bool:
-        """Whether a requester has stopped a service, and none has started it since."""
-        return name in self._stopped
-
     def is_wanted(self, service: Service) -> bool:
-        return service.settings.enabled and not self.is_stopped(service.name)
+        return service.settings.enabled and service.name not in self.stopped
 
     def keep(self, service: Service) -> None:
         """Have a keeper for a service, in the slot that its settings ask for; a running service stays in its own."""
@@ -78,7 +74,7 @@ class Group:
         """Start those services that no requester has stopped; return once each is up, or will not be soon."""
         cycles = self._catalogue.cycles()
         starting = []
-        for keeper in self.order.start_order(keeper for keeper in keepers if not self.is_stopped(keeper.name)):
+        for keeper in self.order.start_order(keeper for keeper in keepers if keeper.name not in self.stopped):
             if keeper.name in cycles:
                 tell(ServiceReport(keeper.name, keeper.state, "dependency cycle; `services` shows it"))
             else:
@@ -107,7 +103,7 @@ class Group:
     async def _up(self, keeper: Keeper, by: Caller) -> None:
         while keeper.state is State.STOPPING:  # asked for a moment ago, and now the service is wanted again
             await keeper.down.wait()
-            if not self.is_stopped(keeper.name):
+            if keeper.name not in self.stopped:
                 keeper.start(str(by))
         await keeper.settled()
 

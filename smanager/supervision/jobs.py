@@ -37,8 +37,6 @@ class Job:
 
 
 class Jobs:
-    """All commands that run, by their numbers."""
-
     def __init__(self) -> None:
         self._jobs: dict[int, Job] = {}
         self._numbers = count(1)

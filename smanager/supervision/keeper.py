@@ -55,7 +55,6 @@ class Keeper:
         self.service = service
         self.slot = slot
         self.host: Host | None = None
-        """The host that the service lives in."""
         self.program_pid = 0
         self.attempt_at = 0.0
         """When the next attempt is due, in backoff; by the monotonic clock."""
@@ -100,7 +99,6 @@ class Keeper:
     # Requests.
 
     def start(self, asked_by: str) -> None:
-        """Want the service up; do nothing if it is up or on its way."""
         if not self._retired and self._may_begin():
             self._ends.forget()
             self.service.history.restarts = 0
@@ -112,12 +110,12 @@ class Keeper:
             return
         if self.state is State.STOPPED:
             self._spawn(self.slot.leave(self))
-        elif not self._over.is_set():  # otherwise `_leave` is under way, and will find the service stopping
-            if self.host:
-                self._spawn(self._end_life(self.host))
-            else:
-                self._over.set()
-                self._spawn(self._leave(Ending(None, clean=True)))
+        elif self._over.is_set():
+            pass  # `_leave` is under way, and will find the service stopping
+        elif self.host:
+            self._spawn(self._end_life(self.host))
+        else:
+            self.ended(None, clean=True)
 
     def call(self, command: Command, invocation: Invocation) -> Call:
         """Run one of the service's commands. Raises CommandError if the service is not running."""
@@ -162,7 +160,8 @@ class Keeper:
 
     def wait_for(self, names: Sequence[str], are_coming: bool) -> None:
         """Wait for these services, all of which `are_coming` or not; without names, begin the life asked for."""
-        self.service.wait_for(names)
+        self.service.waits_for = names
+        self.service.reason = "waits for others" if names else ""
         self._settled.clear() if are_coming else self._settled.set()
         if not names:
             self.is_waiting = False
@@ -192,10 +191,10 @@ class Keeper:
             return
         self._over.set()
         self._set_timer(None)
-        if self.program_pid and self.host and self.host.gone:
+        if self.program_pid and self.host and self.host.gone:  # the host was killed, and could not end the program
             by_itself = False
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.program_pid, signal.SIGKILL)  # its host was killed, and could not end it
+                os.killpg(self.program_pid, signal.SIGKILL)
         self._spawn(self._leave(Ending(reason, clean, by_itself)))
 
     # One life.
@@ -267,7 +266,6 @@ class Keeper:
             await self.slot.leave(self)
 
     def _conclude(self, ending: Ending) -> None:
-        """Record how the life ended, and enter the state that this leads to."""
         life, now = self._life, self._loop.time()
         life.ended = now
         life.last_lines = self.service.history.lines.last(LAST_LINES)
@@ -303,8 +301,10 @@ class Keeper:
             return False
         self._set_timer(None)
         self.is_waiting = self.is_waiting and state is State.STARTING
-        self.service.enter(state, reason, self._loop.time())
-        at_once = state is State.BACKOFF and self.attempt_at <= self._loop.time()
+        service, now = self.service, self._loop.time()
+        service.state, service.reason, service.since = state, reason, now
+        service.waits_for = ()
+        at_once = state is State.BACKOFF and self.attempt_at <= now
         self._settled.set() if state.settled and not at_once else self._settled.clear()
         self.down.set() if state.down else self.down.clear()
         self._changed(self, text)

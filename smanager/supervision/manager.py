@@ -147,7 +147,6 @@ class Manager:
         await self._group.start(starting, by, tell)
 
     async def restart_all(self, by: Caller, tell: Tell) -> None:
-        """Restart everything; see `Discovery.restart`."""
         async with self._changing:
             await self._discovery.restart(by, tell)
 
@@ -176,7 +175,6 @@ class Manager:
         return self._log_files.lost[name] if self._log_files else 0
 
     def wanted(self) -> list[Keeper]:
-        """The services that should run."""
         return [keeper for keeper in self.keepers.values() if self._group.is_wanted(keeper.service)]
 
     # Reports.

@@ -53,29 +53,22 @@ class Plan:
     """The files among them to load: new, changed, or with problems that may be gone."""
 
 
+@dataclass(frozen=True, slots=True)
 class Reload:
     """Plans and applies the changes."""
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        group: Group,
-        discovery: Discovery,
-        roles: Roles,
-        read_services: Callable[[], ServicesConfig],
-    ) -> None:
-        """`read_services` reads the configuration anew, and raises ConfigError."""
-        self._catalogue = catalogue
-        self._group = group
-        self._discovery = discovery
-        self._roles = roles
-        self._read_services = read_services
+    catalogue: Catalogue
+    group: Group
+    discovery: Discovery
+    roles: Roles
+    read_services: Callable[[], ServicesConfig]
+    """Reads the configuration anew; raises ConfigError."""
 
     async def plan(self) -> Plan:
         """What `apply` would change. Raises ConfigError and CommandError if it cannot be applied."""
-        wanted = self._read_services()
-        plan = compare(self._catalogue, wanted, self._catalogue.find_files(wanted))
-        await asyncio.gather(*(self._discovery.try_file(file, wanted) for file in plan.loads))
+        wanted = self.read_services()
+        plan = compare(self.catalogue, wanted, self.catalogue.find_files(wanted))
+        await asyncio.gather(*(self.discovery.try_file(file, wanted) for file in plan.loads))
         plan.changes = list(map(self._unless_stopped, plan.changes))
         named = {change.name for change in plan.changes}
         plan.changes += [
@@ -95,9 +88,9 @@ class Reload:
         plan = await self.plan()
         for change in plan.changes:
             tell(change)
-        if self._roles.renew(plan.wanted.roles):
+        if self.roles.renew(plan.wanted.roles):
             tell(Notice("the roles have changed"))
-            self._catalogue.publish()
+            self.catalogue.publish()
         problems = renew(tell)  # before what may take long: a caller who has lost a right has lost it now
         removed, named = self._keepers(plan, "remove"), self._keepers(plan, "restart")
         interrupted = self._interrupted(plan)
@@ -106,34 +99,34 @@ class Reload:
             for keeper in interrupted
             if keeper.service.file not in plan.loads and (keeper in named or not keeper.state.down)
         ]
-        await self._group.stop([*interrupted, *self._keepers(plan, "remove", "stop")], by, ignore_report)
+        await self.group.stop([*interrupted, *self._keepers(plan, "remove", "stop")], by, ignore_report)
         for keeper in removed:
-            self._group.forget(keeper)
-        self._catalogue.reconfigure(plan.wanted, plan.files)
-        for service in self._catalogue.services.values():
-            self._group.keep(service)
-        await self._group.start([*again, *self._keepers(plan, "start")], by, tell)
-        await self._discovery.start(plan.loads, by, tell)
+            self.group.forget(keeper)
+        self.catalogue.reconfigure(plan.wanted, plan.files)
+        for service in self.catalogue.services.values():
+            self.group.keep(service)
+        await self.group.start([*again, *self._keepers(plan, "start")], by, tell)
+        await self.discovery.start(plan.loads, by, tell)
         if problems:
             raise IncompleteError("; ".join(problems))
 
     def _unless_stopped(self, change: ChangeReport) -> ChangeReport:
         """A service that a requester stopped is changed, but not started."""
-        if change.verb in ("start", "restart") and self._group.is_stopped(change.name):
+        if change.verb in ("start", "restart") and change.name in self.group.stopped:
             return ChangeReport("change", change.name, f"{change.reason}, but stays stopped, because a user stopped it")
         return change
 
     def _interrupted(self, plan: Plan) -> list[Keeper]:
         """The services that have to be down for a while: those to restart or load, and those that these draw in."""
-        loaded = [keeper for keeper in self._group.keepers.values() if keeper.service.file in plan.loads]
+        loaded = [keeper for keeper in self.group.keepers.values() if keeper.service.file in plan.loads]
         ending = self._keepers(plan, "stop", "remove")
-        sharing = self._group.order.sharing([*self._keepers(plan, "restart"), *loaded])
-        return [keeper for keeper in self._group.order.stopped_with([*sharing, *ending]) if keeper not in ending]
+        sharing = self.group.order.sharing([*self._keepers(plan, "restart"), *loaded])
+        return [keeper for keeper in self.group.order.stopped_with([*sharing, *ending]) if keeper not in ending]
 
     def _keepers(self, plan: Plan, *verbs: str) -> list[Keeper]:
         """The keepers of the services that the plan changes in one of these ways."""
         names = dict.fromkeys(change.name for change in plan.changes if change.verb in verbs)
-        return [self._group.keepers[name] for name in names if name in self._group.keepers]
+        return [self.group.keepers[name] for name in names if name in self.group.keepers]
 
 
 def compare(catalogue: Catalogue, wanted: ServicesConfig, files: dict[Path, ServicesFile]) -> Plan:

@@ -37,7 +37,6 @@ class Selection:
         A caller who `abbreviates` may cut names short.
         """
         self.words = [self._in_full(word, permitted, abbreviates) for word in words] or ([here] if here else [])
-        """Names in full, as far as they are known."""
         self.permitted = permitted
         self._command = command
 
@@ -69,7 +68,7 @@ class Selection:
 
     @staticmethod
     def _in_full(word: str, known: Mapping[str, Keeper], abbreviates: bool) -> str:
-        """A name with underscores for dashes, or completed where it is unique and the caller may abbreviate."""
+        """A name with underscores for dashes, or completed if the caller may abbreviate and only one name begins so."""
         if word in known or word == ALL:
             return word
         if (name := word.replace("-", "_")) in known:

@@ -24,25 +24,20 @@ class Present(Protocol):
         """`person`, `script` or `program`."""
 
     @property
-    def doing(self) -> str:
-        """The command that runs, if one does."""
+    def doing(self) -> str: ...
 
     def tell(self, text: str) -> None:
         """Show lines to a person; other clients see nothing."""
 
-    def farewell(self, message: str) -> None:
-        """End the session with a message."""
+    def farewell(self, message: str) -> None: ...
 
 
 class Sessions:
-    """All sessions by their numbers."""
-
     def __init__(self) -> None:
         self._present: dict[int, Present] = {}
         self._numbers = count(1)
 
     def add(self, session: Present) -> int:
-        """Add a session; return its number."""
         number = next(self._numbers)
         self._present[number] = session
         return number

@@ -87,7 +87,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 
 
 def next_state(state: State, event: Event) -> State | None:
-    """The state that `event` leads to; None if a service in this state does not take it."""
+    """The state that `event` leads to; None if a service in this state does not take the event."""
     return TRANSITIONS.get((state, event))
 
 
@@ -127,8 +127,7 @@ class Ends:
     """Counts the early ends of one service's lives, and decides by the service's policy what each end leads to."""
 
     def __init__(self) -> None:
-        self.early = 0
-        """Early ends in a row."""
+        self.early = 0  # in a row
 
     def decide(self, policy: Policy, lived: float, ending: Ending, chance: float) -> Decision:
         """Decide what the unasked end of a life leads to.

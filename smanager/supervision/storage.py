@@ -9,8 +9,6 @@ from pathlib import Path
 from smanager.system.errors import in_words
 from smanager.system.lock import LockHeldError, lock
 
-LOCK = "lock"
-
 
 class StorageError(Exception):
     """A state directory that cannot be used; the text says why, and what would be right."""
@@ -24,10 +22,7 @@ class Storage:
     """A state directory in use; without one, nothing outlives the manager."""
 
     def __init__(self, directory: Path | None) -> None:
-        """Lock the directory, and make it if it is missing.
-
-        Raises StorageError if another manager uses the directory, and UnwritableError.
-        """
+        """Make and lock the directory. Raises StorageError if another manager uses it, and UnwritableError."""
         self.directory = directory
         self._lock = _locked(directory) if directory else -1
 
@@ -37,8 +32,8 @@ class Storage:
 
 
 def _locked(directory: Path) -> int:
-    """A descriptor that holds the directory's lock for as long as it is open."""
-    path = directory / LOCK
+    """A descriptor that holds the directory's lock while it is open."""
+    path = directory / "lock"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = lock(path)

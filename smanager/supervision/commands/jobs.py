@@ -11,13 +11,10 @@ from smanager.supervision.commands.own import OwnCommands
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """A command that runs."""
-
     id: int
     command: str
     from_: str
-    since: float
-    """Seconds."""
+    since: float  # seconds
 
 
 class JobCommands(OwnCommands):

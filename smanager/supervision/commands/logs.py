@@ -80,7 +80,6 @@ class LogCommands(OwnCommands):
 async def follow_feeds(
     feeds: Sequence[Feed[LogLine]], last: Callable[[], list[LogLine]], is_meant: Callable[[LogLine], bool]
 ) -> AsyncGenerator[LogLine | LinesLeftOut, None]:
-    """The last lines, then those to come."""
     waiting: asyncio.Queue[LogLine] = asyncio.Queue(WAITING_LINES)
     left_out = 0
 

@@ -43,8 +43,7 @@ class Screen:
     """The output of one run of a command that is run again and again."""
 
     command: str
-    interval: float
-    """Seconds between two runs."""
+    interval: float  # seconds
     output: Any
 
 

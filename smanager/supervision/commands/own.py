@@ -39,15 +39,18 @@ class Requester:
     """Whether the caller is a person, who may cut names short."""
 
 
+@dataclass(frozen=True, slots=True)
 class OwnCommands:
     """Commands about one subject; a new object of the class serves each request."""
 
-    def __init__(self, manager: Manager, requester: Requester, command: Command) -> None:
-        self.manager = manager
-        self.requester = requester
-        self.caller = requester.caller
-        self.command = command
-        """The record of the command that runs."""
+    manager: Manager
+    requester: Requester
+    command: Command
+    """The record of the command that runs."""
+
+    @property
+    def caller(self) -> Caller:
+        return self.requester.caller
 
     def may_see(self, service: str) -> bool:
         """Whether the caller may run this command on a service."""

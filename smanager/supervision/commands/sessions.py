@@ -18,8 +18,6 @@ MESSAGE_LIMIT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a caller is."""
-
     user: str | None
     from_: str
     proof: str | None
@@ -30,13 +28,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """A session."""
-
     id: int
     user: str | None
     from_: str
-    since: float
-    """Seconds."""
+    since: float  # seconds
     kind: str
     doing: str | None
 
@@ -56,14 +51,8 @@ class SessionCommands(OwnCommands):
     @command(role=EVERYONE, without_journal=True)
     def cmd_whoami(self) -> Identity:
         """show your user and roles"""
-        caller = self.caller
-        return Identity(
-            caller.user or None,
-            str(caller.origin),
-            caller.proof or None,
-            caller.behalf or None,
-            list(caller.permissions.roles),
-        )
+        caller, roles = self.caller, list(self.caller.permissions.roles)
+        return Identity(caller.user or None, str(caller.origin), caller.proof or None, caller.behalf or None, roles)
 
     @command(role=ADMIN, abbreviated=False)
     def cmd_kick(self, session: int) -> None:
