@@ -110,12 +110,10 @@ class Keeper:
             return
         if self.state is State.STOPPED:
             self._spawn(self.slot.leave(self))
-        elif self._over.is_set():
-            pass  # `_leave` is under way, and will find the service stopping
-        elif self.host:
+        elif self.host and not self._over.is_set():
             self._spawn(self._end_life(self.host))
         else:
-            self.ended(None, clean=True)
+            self.ended(None, clean=True)  # or else `_leave` is under way, and will find the service stopping
 
     def call(self, command: Command, invocation: Invocation) -> Call:
         """Run one of the service's commands. Raises CommandError if the service is not running."""

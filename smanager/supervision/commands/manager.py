@@ -11,12 +11,11 @@ from typing import Any, Literal
 from smanager.commands.record import CommandError, Status
 from smanager.service import ADMIN, VIEW, Line, Secret, command
 from smanager.supervision.catalogue import ServicesFile
-from smanager.supervision.commands.own import ALL_SERVICES, OwnCommands, Services
+from smanager.supervision.commands.own import ALL, ALL_SERVICES, OwnCommands, Services
 from smanager.supervision.commands.services import require_running
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.reports import Notice, Report, Tell
 from smanager.supervision.running import Endless, Work
-from smanager.supervision.selection import ALL
 from smanager.supervision.states import State
 
 EVERYTHING = "restart all"

@@ -1,4 +1,4 @@
-"""Commands about who is connected."""
+"""Commands about the clients that are connected, and the commands that they run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from time import monotonic
 from smanager.access.callers import Caller
 from smanager.access.roles import EVERYONE
 from smanager.commands.record import CommandError
-from smanager.service import ADMIN, Line, command
+from smanager.service import ADMIN, VIEW, Line, command
 from smanager.supervision.commands.own import OwnCommands
 from smanager.supervision.sessions import Present
 
 MESSAGE_LIMIT = 1000
 """Characters of a broadcast."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    id: int
+    command: str
+    from_: str
+    since: float  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,30 @@ class SessionFacts:
     since: float  # seconds
     kind: str
     doing: str | None
+
+
+class JobCommands(OwnCommands):
+    """Commands that run"""
+
+    @command(role=VIEW)
+    def cmd_jobs(self) -> list[JobFacts]:
+        """list the commands that run
+
+        For each: its number, for `cancel`, who gave it, and for how long it has been running.
+        """
+        return [
+            JobFacts(job.number, job.running.caption, str(job.caller), round(monotonic() - job.since, 3))
+            for job in self.manager.jobs.shown_to(self.caller)
+        ]
+
+    @command()
+    def cmd_cancel(self, job: int) -> None:
+        """end a command that runs
+
+        Args:
+            job: its number; `jobs` lists them
+        """
+        self.manager.jobs.cancel(job, self.caller)
 
 
 class SessionCommands(OwnCommands):
