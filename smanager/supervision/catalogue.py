@@ -118,13 +118,10 @@ def configured_programs(services: ServicesConfig) -> FileReport:
     return FileReport(tuple(ServiceDescription(name, name, doc, is_program=True) for name, doc in docs.items()))
 
 
-def start_cycles(settings: Mapping[str, ServiceSettings]) -> dict[str, list[str]]:
-    """The services that come after themselves and so can never start, each with the path back to itself."""
-    return cycles({name: (*given.needs, *given.after) for name, given in settings.items()})
-
-
-def cycle_problem(name: str, path: Sequence[str]) -> str:
-    return f"[services.{name}] dependency cycle: {' → '.join(path)}"
+def start_cycles(settings: Mapping[str, ServiceSettings]) -> dict[str, str]:
+    """The services that come after themselves and so can never start, each with the problem in words."""
+    paths = cycles({name: (*given.needs, *given.after) for name, given in settings.items()})
+    return {name: f"[services.{name}] dependency cycle: {' → '.join(path)}" for name, path in paths.items()}
 
 
 class Catalogue:
@@ -168,10 +165,8 @@ class Catalogue:
 
     def unloaded_file(self, name: str) -> ServicesFile | None:
         """The file of this name, if none of its services could be loaded."""
-        for path, file in self.files.items():
-            if name in (path.name, path.stem) and name not in self.services and not file.services:
-                return file
-        return None
+        files = [file for path, file in self.files.items() if name in (path.name, path.stem) and not file.services]
+        return files[0] if files and name not in self.services else None
 
     def reconfigure(self, services: ServicesConfig, files: dict[Path, ServicesFile]) -> None:
         """Take another configuration, and the files that exist with it. Raises SettingsError."""
@@ -239,11 +234,11 @@ class Catalogue:
         for service in self.services.values():
             for name, problem in self._missing([*service.settings.needs, *service.settings.after]):
                 self._note(service.file, f"[services.{service.name}] waits for {name}: {problem}")
-        for name, path in self.cycles().items():
-            self._note(self.services[name].file, cycle_problem(name, path))
+        for name, problem in self.cycles().items():
+            self._note(self.services[name].file, problem)
         return [problem for _, problem in self.problems() if problem not in before]
 
-    def cycles(self) -> dict[str, list[str]]:
+    def cycles(self) -> dict[str, str]:
         return start_cycles({name: service.settings for name, service in self.services.items()})
 
     def _missing(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:

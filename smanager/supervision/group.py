@@ -19,7 +19,7 @@ from smanager.supervision.keeper import Keeper
 from smanager.supervision.order import Order
 from smanager.supervision.reports import ServiceReport, Tell
 from smanager.supervision.states import State
-from smanager.supervision.stopped import StoppedServices
+from smanager.supervision.storage import StoppedServices
 
 PROGRESS_SECONDS = 5.0
 """How often a waiting requester is told how a service is."""

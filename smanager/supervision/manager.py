@@ -22,14 +22,12 @@ from smanager.logs.manager_log import SERVICES
 from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
-from smanager.supervision.jobs import Jobs
 from smanager.supervision.keeper import Keeper, log_error
 from smanager.supervision.reload import Reload
 from smanager.supervision.reports import Notice, Tell, ignore_report
-from smanager.supervision.sessions import Sessions
+from smanager.supervision.sessions import Jobs, Sessions
 from smanager.supervision.states import State
-from smanager.supervision.stopped import StoppedServices
-from smanager.supervision.storage import Storage
+from smanager.supervision.storage import StoppedServices, Storage
 from smanager.terminal.text import visible
 
 READY_SECONDS = 5.0

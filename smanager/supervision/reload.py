@@ -23,7 +23,6 @@ from smanager.supervision.catalogue import (
     Service,
     ServicesFile,
     configured_programs,
-    cycle_problem,
     given_settings,
     settings_for,
     start_cycles,
@@ -207,6 +206,6 @@ def refuse_cycles(catalogue: Catalogue, wanted: ServicesConfig) -> None:
     descriptions = [*configured_programs(wanted).services, *classes]
     settings = {description.name: wanted_settings(description, wanted) for description in descriptions}
     known = catalogue.cycles()
-    for name, path in start_cycles(settings).items():
+    for name, problem in start_cycles(settings).items():
         if name not in known:
-            raise ConfigError(f"{wanted.path}: {cycle_problem(name, path)}")
+            raise ConfigError(f"{wanted.path}: {problem}")
