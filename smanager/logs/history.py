@@ -50,8 +50,7 @@ class Feed(Generic[T]):
 class LogLine:
     """A line that a service printed, or an event of a service."""
 
-    when: float
-    """Seconds since the epoch."""
+    when: float  # seconds since the epoch
     service: str
     text: str
 
@@ -65,10 +64,8 @@ class LifeRecord:
     begun: float
     ready: float | None = None
     ended: float | None = None
-    end: str = ""
-    """How the life ended."""
-    decision: str = ""
-    """What the supervisor did next."""
+    end: str = ""  # how the life ended
+    decision: str = ""  # what the supervisor did next
     last_lines: list[LogLine] = field(default_factory=list)
 
 

@@ -45,8 +45,7 @@ class Plan:
     """What a reload will change."""
 
     wanted: ServicesConfig
-    files: dict[Path, ServicesFile]
-    """All services files that exist now."""
+    files: dict[Path, ServicesFile]  # all that exist now
     changes: list[ChangeReport]
     loads: list[ServicesFile]
     """The files among them to load: new, changed, or with problems that may be gone."""

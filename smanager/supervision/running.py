@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
@@ -68,20 +68,19 @@ class Endless:
         return self.items
 
 
-Lasting = Work | Endless | AsyncGenerator[Any, None] | Awaitable[object]
-"""What a method of the manager's own commands returns where the command takes time."""
+Lasting = Work | Endless | AsyncGenerator[Any, None]
+"""What a method of the manager's own commands returns if the command takes time."""
 
 
 def lasts(result: object) -> TypeGuard[Lasting]:
-    """Whether a command goes on after its method has returned this."""
-    return isinstance(result, AsyncIterable | Awaitable)
+    return isinstance(result, AsyncIterable)
 
 
 class OwnCall(CommandRun):
     """One of the manager's own commands while it runs."""
 
     def __init__(self, result: Lasting, caption: str, sink: Sink) -> None:
-        """Take the result or the items that `result` yields to `sink`."""
+        """Take the items that `result` yields to `sink`."""
         super().__init__()
         self.caption = caption
         self.is_endless = isinstance(result, Endless)
@@ -104,10 +103,6 @@ class OwnCall(CommandRun):
         self._is_read.set()
 
     async def _run(self) -> None:
-        if isinstance(self._result, Awaitable):
-            if (value := await self._result) is not None:
-                self._sink.value(value)
-            return
         items = self._result if isinstance(self._result, AsyncGenerator) else self._result.__aiter__()
         async with aclosing(items):
             async for item in items:

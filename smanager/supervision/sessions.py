@@ -22,10 +22,8 @@ class Present(Protocol):
 
     number: int
     peer: Origin
-    caller: Caller | None
-    """None before a login."""
-    since: float
-    """By the monotonic clock."""
+    caller: Caller | None  # None before a login
+    since: float  # by the monotonic clock
 
     @property
     def kind(self) -> str:
@@ -65,8 +63,7 @@ class Job:
     number: int
     running: Running
     command: Command
-    service: Service | None
-    """None for one of the manager's own commands."""
+    service: Service | None  # None for one of the manager's own commands
     caller: Caller
     entry: Entry
     since: float = field(default_factory=monotonic)

@@ -105,10 +105,8 @@ MOST_DOUBLINGS = 32
 class Ending:
     """How a life ended."""
 
-    reason: str | None
-    """None if it ended as asked, or returned by itself."""
-    clean: bool
-    """Whether that is a success."""
+    reason: str | None  # None if it ended as asked, or returned by itself
+    clean: bool  # whether that is a success
     by_itself: bool = True
     """False if its process was ended because of another service: that is not counted against this one."""
 
@@ -119,8 +117,7 @@ class Decision:
 
     event: Event
     text: str
-    delay: float = 0.0
-    """Seconds until the next attempt, after a fall."""
+    delay: float = 0.0  # seconds until the next attempt, after a fall
 
 
 class Ends:

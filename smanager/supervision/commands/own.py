@@ -112,7 +112,6 @@ class OwnCommands:
     manager: Manager
     requester: Requester
     command: Command
-    """The record of the command that runs."""
 
     @property
     def caller(self) -> Caller:

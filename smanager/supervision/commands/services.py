@@ -54,27 +54,22 @@ class ServiceStatus:
 class PastLife:
     """One life of a service."""
 
-    when: float
-    """The start, by the wall clock."""
+    when: float  # the start, by the wall clock
     asked_by: str
     ready_after: float | None
     ended_after: float | None
     end: str | None
-    decision: str | None
-    """What the end led to."""
+    decision: str | None  # what the end led to
 
 
 @dataclass(frozen=True)
 class Explanation(ServiceStatus):
     """Why a service is as it is."""
 
-    next_attempt: float | None
-    """Seconds until then, in backoff."""
+    next_attempt: float | None  # seconds until then, in backoff
     lives: list[PastLife]
-    last_lines: list[str]
-    """Printed before the last end."""
-    last_printed: float | None
-    """The time of the last of these, by the wall clock."""
+    last_lines: list[str]  # printed before the last end
+    last_printed: float | None  # the time of the last of these, by the wall clock
 
 
 class ServiceCommands(OwnCommands):

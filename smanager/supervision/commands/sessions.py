@@ -29,8 +29,7 @@ class Identity:
     user: str | None
     from_: str
     proof: str | None
-    for_: str | None
-    """The person for whom the user acts."""
+    for_: str | None  # the person for whom the user acts
     roles: list[str]
 
 
