@@ -145,10 +145,7 @@ class Catalogue:
     # Files.
 
     def find_files(self, services: ServicesConfig | None = None) -> dict[Path, ServicesFile]:
-        """The services files that exist now, with this or another configuration; known files stay the same objects.
-
-        Raises CommandError if a directory cannot be read.
-        """
+        """The services files that exist now; known ones stay the same objects. Raises CommandError."""
         services = services or self.configuration
         try:
             paths = [path for directory in services.directories for path in services_files(directory)]

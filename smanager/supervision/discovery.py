@@ -97,10 +97,7 @@ class Discovery:
                 self.group.forget(keeper)
 
     async def try_file(self, file: ServicesFile, wanted: ServicesConfig) -> None:
-        """Import a file in a host without services.
-
-        Raises ConfigError if the file has problems, or its services' settings have, with the wanted configuration.
-        """
+        """Import a file in a host without services. Raises ConfigError if the file or its settings are wrong."""
         slot = self.pool.slot(f"try {file.path}")
         try:
             report = FileReport.from_data(await slot.load(file.path))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from smanager.access.callers import Caller
@@ -28,25 +29,19 @@ PROGRAMS = "programs"
 """The slot of all programs without a class: each has a process of its own, and so they share a host."""
 
 
+@dataclass(eq=False)
 class Group:
-    """The keepers, by their services' names."""
+    """The keepers, by their services' names, and what they have in common."""
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        pool: Pool,
-        stopped: StoppedServices,
-        happened: Callable[[Keeper, str], None],
-        chance: Callable[[], float],
-    ) -> None:
-        """`happened` is told of each event of a service; `chance` returns a number from 0 to 1."""
-        self.keepers: dict[str, Keeper] = {}
-        self.order = Order(catalogue, self.keepers)
-        self._catalogue = catalogue
-        self._pool = pool
-        self.stopped = stopped
-        self._happened = happened
-        self._chance = chance
+    catalogue: Catalogue
+    pool: Pool
+    stopped: StoppedServices
+    happened: Callable[[Keeper, str], None]  # is told of each event of a service
+    chance: Callable[[], float]  # returns a number from 0 to 1
+    keepers: dict[str, Keeper] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.order = Order(self.catalogue, self.keepers)
 
     def is_wanted(self, service: Service) -> bool:
         return service.settings.enabled and service.name not in self.stopped
@@ -54,12 +49,12 @@ class Group:
     def keep(self, service: Service) -> None:
         """Have a keeper for a service, in the slot that its settings ask for; a running service stays in its own."""
         own = str(service.file.path) if service.file.is_code else PROGRAMS
-        slot = self._pool.slot(f"host {service.settings.host}" if service.settings.host else own)
+        slot = self.pool.slot(f"host {service.settings.host}" if service.settings.host else own)
         keeper = self.keepers.get(service.name)
         if keeper and keeper.service is not service:  # the service was in another file before
             self.forget(keeper)
         if service.name not in self.keepers:
-            self.keepers[service.name] = Keeper(service, slot, self._load, self._changed, self._chance)
+            self.keepers[service.name] = Keeper(service, slot, self._load, self._changed, self.chance)
         elif keeper and keeper.state.down:
             keeper.slot = slot
 
@@ -72,7 +67,7 @@ class Group:
 
     async def start(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
         """Start those services that no requester has stopped; return once each is up, or will not be soon."""
-        cycles = self._catalogue.cycles()
+        cycles = self.catalogue.cycles()
         starting = []
         for keeper in self.order.start_order(keeper for keeper in keepers if keeper.name not in self.stopped):
             if keeper.name in cycles:
@@ -108,7 +103,7 @@ class Group:
         await keeper.settled()
 
     def _changed(self, keeper: Keeper, text: str) -> None:
-        self._happened(keeper, text)
+        self.happened(keeper, text)
         self.look_again()
 
     async def _load(self, service: Service, host: Host) -> None:
@@ -117,9 +112,9 @@ class Group:
         report = FileReport.from_data(await host.load(file.path))
         service.fingerprint = report.fingerprint
         if report.problems and not report.services:
-            self._catalogue.cannot_load(file, "; ".join(report.problems), report.fingerprint)
+            self.catalogue.cannot_load(file, "; ".join(report.problems), report.fingerprint)
             raise HostError(file.problems[0])
-        self._catalogue.adopt(file, report)
+        self.catalogue.adopt(file, report)
         for present in file.services:
             self.keep(present)
         if service not in file.services:

@@ -28,10 +28,7 @@ COMPLETION_SECONDS = 1.0
 """How long a service may take to complete a word."""
 
 Load = Callable[[Service, Host], Awaitable[None]]
-"""Has a new host load a service's file, and takes in what is in it.
-
-Raises HostError if the service is not in the file any more, and ReportError.
-"""
+"""Has a new host load a service's file. Raises ReportError, and HostError if the file has no such service any more."""
 
 log = logging.getLogger("smanager")
 
@@ -124,10 +121,7 @@ class Keeper:
         return self.host.call(self.name, command.method, invocation)
 
     async def complete(self, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
-        """The words of the service's completer for a command, or paths if `command` is empty.
-
-        There are none if the service is not running, or takes more than COMPLETION_SECONDS.
-        """
+        """The service's completions for a command, or of a path without one; none after COMPLETION_SECONDS."""
         if self.state is State.RUNNING and self.host and not self.host.gone:
             with suppress(TimeoutError):
                 asking = self.host.complete(self.name, command, text, line, begin, end)

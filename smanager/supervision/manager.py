@@ -53,10 +53,8 @@ class Manager:
         make_pool: Callable[[Callable[[Slot, str | None, str], None]], Pool] = Pool,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`read_services` reads the configuration anew, and raises ConfigError.
-
-        `make_pool` makes the pool of hosts, given a function that takes their output; `chance` returns a number from
-        0 to 1.
+        """`read_services` reads the configuration anew, and raises ConfigError; `make_pool` makes the pool of hosts,
+        given a function that takes their output; `chance` returns a number from 0 to 1.
         """
         self.catalogue = catalogue
         self.roles = roles

@@ -59,8 +59,7 @@ class Reload:
     group: Group
     discovery: Discovery
     roles: Roles
-    read_services: Callable[[], ServicesConfig]
-    """Reads the configuration anew; raises ConfigError."""
+    read_services: Callable[[], ServicesConfig]  # reads the configuration anew; raises ConfigError
 
     async def plan(self) -> Plan:
         """What `apply` would change. Raises ConfigError and CommandError if it cannot be applied."""
@@ -79,9 +78,8 @@ class Reload:
     async def apply(self, by: Caller, tell: Tell, renew: Callable[[Tell], Sequence[str]]) -> None:
         """Make all changes, restarting only what has to be; tell the requester of each.
 
-        `renew` applies what the configuration means elsewhere, and returns what it could not apply.
-
-        Raises what `plan` raises, and nothing has changed then; and IncompleteError after all other changes.
+        `renew` applies what the configuration means elsewhere, and returns what it could not apply. Raises what `plan`
+        raises, and nothing has changed then; and IncompleteError after all other changes.
         """
         plan = await self.plan()
         for change in plan.changes:
@@ -128,10 +126,7 @@ class Reload:
 
 
 def compare(catalogue: Catalogue, wanted: ServicesConfig, files: dict[Path, ServicesFile]) -> Plan:
-    """The changes from what the catalogue holds to the wanted configuration and the present files.
-
-    Raises ConfigError if the services cannot have the wanted settings.
-    """
+    """The changes to the wanted configuration and the present files. Raises ConfigError if the settings are wrong."""
     changes = list(_removals(catalogue, wanted, files))
     loads = []
     for file in files.values():

@@ -54,9 +54,6 @@ class Sessions:
     def all(self) -> list[Present]:
         return list(self._present.values())
 
-    def find(self, number: int) -> Present | None:
-        return self._present.get(number)
-
 
 @dataclass(eq=False, slots=True)
 class Job:

@@ -92,12 +92,12 @@ class SessionCommands(OwnCommands):
         Args:
             session: its number; `who` lists them
         """
-        sessions = self.manager.sessions
-        if (present := sessions.find(session)) is None:
-            known = ", ".join(str(other.number) for other in sessions.all()) or "none"
-            raise CommandError(f"kick: unknown session {session}; known: {known}")
-        self.manager.audit.kicked(present.caller or Caller(present.peer), self.caller)
-        present.farewell(f"your session was ended by {self.caller.user or self.caller.origin}")
+        present = {other.number: other for other in self.manager.sessions.all()}
+        if session not in present:
+            raise CommandError(f"kick: unknown session {session}; known: {', '.join(map(str, present)) or 'none'}")
+        kicked = present[session]
+        self.manager.audit.kicked(kicked.caller or Caller(kicked.peer), self.caller)
+        kicked.farewell(f"your session was ended by {self.caller.user or self.caller.origin}")
 
     @command()
     def cmd_broadcast(self, text: Line) -> None:
