@@ -6,9 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, TypeVar
-
-T = TypeVar("T")
 
 LIVES_KEPT = 10
 """Lives kept for each service: enough to see whether the service ends again and again, and why."""
@@ -23,29 +20,6 @@ LAST_LINES = 50
 """Lines kept from the end of each life, for `why`; the stacks of a hung process take most of them."""
 
 
-class Feed(Generic[T]):
-    """The last items of one kind, and the followers of those to come."""
-
-    def __init__(self, limit: int) -> None:
-        self._kept: deque[T] = deque(maxlen=limit)
-        self._followers: dict[object, Callable[[T], object]] = {}
-
-    def add(self, item: T) -> None:
-        self._kept.append(item)
-        for follower in list(self._followers.values()):
-            follower(item)
-
-    def last(self, count: int, is_wanted: Callable[[T], bool] = lambda item: True) -> list[T]:
-        """The last `count` of the wanted items, the oldest first."""
-        return list(filter(is_wanted, self._kept))[-count:] if count > 0 else []
-
-    def follow(self, follower: Callable[[T], object]) -> Callable[[], object]:
-        """Call `follower` with each new item until the function that this returns is called."""
-        key = object()
-        self._followers[key] = follower
-        return partial(self._followers.pop, key, None)
-
-
 @dataclass(frozen=True, slots=True)
 class LogLine:
     """A line that a service printed, or an event of a service."""
@@ -53,6 +27,29 @@ class LogLine:
     when: float  # seconds since the epoch
     service: str
     text: str
+
+
+class Feed:
+    """The last lines or events, and the followers of those to come."""
+
+    def __init__(self, limit: int) -> None:
+        self._kept: deque[LogLine] = deque(maxlen=limit)
+        self._followers: dict[object, Callable[[LogLine], object]] = {}
+
+    def add(self, line: LogLine) -> None:
+        self._kept.append(line)
+        for follower in list(self._followers.values()):
+            follower(line)
+
+    def last(self, count: int, is_wanted: Callable[[LogLine], bool] = lambda line: True) -> list[LogLine]:
+        """The last `count` of the wanted lines, the oldest first."""
+        return list(filter(is_wanted, self._kept))[-count:] if count > 0 else []
+
+    def follow(self, follower: Callable[[LogLine], object]) -> Callable[[], object]:
+        """Call `follower` with each new line until the function that this returns is called."""
+        key = object()
+        self._followers[key] = follower
+        return partial(self._followers.pop, key, None)
 
 
 @dataclass(slots=True)
@@ -74,6 +71,6 @@ class ServiceHistory:
 
     def __init__(self) -> None:
         self.lives: deque[LifeRecord] = deque(maxlen=LIVES_KEPT)
-        self.lines: Feed[LogLine] = Feed(LINES_KEPT)
+        self.lines = Feed(LINES_KEPT)
         self.restarts = 0
         """Starts by the supervisor since a requester last started the service."""

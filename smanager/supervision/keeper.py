@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from smanager.commands.record import Command, CommandError
@@ -33,24 +33,20 @@ Load = Callable[[Service, Host], Awaitable[None]]
 log = logging.getLogger("smanager")
 
 
+@dataclass(eq=False)
 class Keeper:
-    """Supervises one service. Everything that happens to the service arrives as a call; there is one timer."""
+    """Supervises one service. Everything that happens to the service arrives as a call; there is one timer.
 
-    def __init__(
-        self,
-        service: Service,
-        slot: Slot,
-        load: Load,
-        changed: Callable[[Keeper, str], None],
-        chance: Callable[[], float],
-    ) -> None:
-        """Keep a stopped service.
+    Once the service has begun to start, `wait_for` has to be called whenever other services change.
+    """
 
-        `changed` is called after each change of state, with the event in words; once the service has begun to start,
-        `wait_for` has to be called whenever other services change. `chance` returns a number from 0 to 1.
-        """
-        self.service = service
-        self.slot = slot
+    service: Service
+    slot: Slot
+    load: Load
+    changed: Callable[[Keeper, str], None]  # called after each change of state, with the event in words
+    chance: Callable[[], float]  # returns a number from 0 to 1
+
+    def __post_init__(self) -> None:
         self.host: Host | None = None
         self.program_pid = 0
         self.attempt_at = 0.0
@@ -61,9 +57,6 @@ class Keeper:
         """Whether the service waits for `wait_for` to let it begin."""
         self._settled = asyncio.Event()
         self._retired = False
-        self._load = load
-        self._changed = changed
-        self._chance = chance
         self._ends = Ends()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -208,7 +201,7 @@ class Keeper:
         try:
             host = await self.slot.enter(self)
             if service.source is not None:
-                await self._load(service, host)
+                await self.load(service, host)
         except OSError as error:
             problem = f"no process can be started for it: {error}"
         except (HostError, ReportError) as error:
@@ -269,7 +262,7 @@ class Keeper:
             ending = replace(ending, reason=f"hung: {self.service.reason}", clean=False)
         life.end = ending.reason or "it ended"
         lived = now - (life.begun if life.ready is None else life.ready)
-        decision = self._ends.decide(self.service.settings.policy, lived, ending, self._chance())
+        decision = self._ends.decide(self.service.settings.policy, lived, ending, self.chance())
         life.decision = decision.text
         text = f"{life.end}; {decision.text}"
         self.attempt_at = now + decision.delay
@@ -299,7 +292,7 @@ class Keeper:
         at_once = state is State.BACKOFF and self.attempt_at <= now
         self._settled.set() if state.settled and not at_once else self._settled.clear()
         self.down.set() if state.down else self.down.clear()
-        self._changed(self, text)
+        self.changed(self, text)
         return True
 
     def _set_timer(self, action: Callable[[], None] | None, seconds: float = 0.0) -> None:

@@ -7,6 +7,7 @@ import logging
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Manager:
         self.audit = audit
         self.jobs = Jobs()
         self.sessions = Sessions()
-        self.events: Feed[LogLine] = Feed(EVENTS_KEPT)
+        self.events = Feed(EVENTS_KEPT)
         self.end = asyncio.Event()
         """Set when the manager should end."""
         self.failed = ""
@@ -71,6 +72,8 @@ class Manager:
         self.pool = make_pool(self._log_line)
         self._storage = storage
         self._log_files = LogFiles(storage.directory) if storage.directory else None
+        self.lost_lines = self._log_files.lost if self._log_files else Counter[str]()
+        """By service, the number of lines missing from its log file, which could not take them, or not fast enough."""
         self._stopped = StoppedServices(storage.directory)
         self._group = Group(catalogue, self.pool, self._stopped, self._happened, chance)
         self.keepers = self._group.keepers
@@ -165,10 +168,6 @@ class Manager:
         for keeper in self.keepers.values():
             if keeper.service.is_program:
                 keeper.send_signal(number)
-
-    def lost_lines(self, name: str) -> int:
-        """The number of lines missing from a service's log file, which could not take them, or not fast enough."""
-        return self._log_files.lost[name] if self._log_files else 0
 
     def wanted(self) -> list[Keeper]:
         return [keeper for keeper in self.keepers.values() if self._group.is_wanted(keeper.service)]

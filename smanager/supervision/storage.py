@@ -64,7 +64,7 @@ def _locked(directory: Path) -> int:
 
 
 class StoppedServices:
-    """The names of those services, in memory and in a file."""
+    """The services that requesters stopped: they stay down until a requester starts them, whatever the manager does."""
 
     def __init__(self, directory: Path | None) -> None:
         """Read the file in the state directory; without a directory, keep the names in memory only."""

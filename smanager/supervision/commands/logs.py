@@ -43,11 +43,10 @@ class LogCommands(OwnCommands):
             count: the number of lines
         """
         keepers = services.keepers
-        lost = {keeper.name: self.manager.lost_lines(keeper.name) for keeper in keepers}
+        lost = {keeper.name: self.manager.lost_lines[keeper.name] for keeper in keepers}
         remarks = [f"{lines} lines of {name} could not be written to its file" for name, lines in lost.items() if lines]
-        return self._show(
-            [keeper.service.history.lines for keeper in keepers], services, follow, count, "; ".join(remarks)
-        )
+        feeds = [keeper.service.history.lines for keeper in keepers]
+        return self._show(feeds, services, follow, count, "; ".join(remarks))
 
     @command(role=VIEW, short={"follow": "f", "count": "n"})
     def cmd_events(
@@ -60,10 +59,10 @@ class LogCommands(OwnCommands):
             follow: go on with the events to come, until Ctrl-C
             count: the number of events
         """
-        return self._show([self.manager.events], services, follow, count, "")
+        return self._show([self.manager.events], services, follow, count)
 
     def _show(
-        self, feeds: Sequence[Feed[LogLine]], services: Services, follow: bool, count: int, remark: str
+        self, feeds: Sequence[Feed], services: Services, follow: bool, count: int, remark: str = ""
     ) -> list[LogLine] | Endless:
         names = {keeper.name for keeper in services.keepers} if services.words else None
 
@@ -71,14 +70,14 @@ class LogCommands(OwnCommands):
             return (names is None or line.service in names) and self.may_see(line.service)
 
         def last() -> list[LogLine]:
-            lines = sorted((line for feed in feeds for line in feed.last(count, is_meant)), key=lambda line: line.when)
-            return lines[-count:] if count > 0 else []
+            lines = (line for feed in feeds for line in feed.last(count, is_meant))
+            return sorted(lines, key=lambda line: line.when)[-count:]
 
         return Endless(follow_feeds(feeds, last, is_meant)) if follow else Listing(last(), remark)
 
 
 async def follow_feeds(
-    feeds: Sequence[Feed[LogLine]], last: Callable[[], list[LogLine]], is_meant: Callable[[LogLine], bool]
+    feeds: Sequence[Feed], last: Callable[[], list[LogLine]], is_meant: Callable[[LogLine], bool]
 ) -> AsyncGenerator[LogLine | LinesLeftOut, None]:
     waiting: asyncio.Queue[LogLine] = asyncio.Queue(WAITING_LINES)
     left_out = 0

@@ -69,10 +69,10 @@ class ManagerCommands(OwnCommands):
             raise CommandError("restart: only an admin may restart all services; name some", Status.UNUSABLE)
         if not services.words:
             return Work(self._restart_all)
-        unloaded = self.manager.catalogue.unloaded_file if may_restart_all else lambda word: None
-        files = [file for word in services.words if (file := unloaded(word))]
-        keepers = services.find([word for word in services.words if not unloaded(word)])
-        return Work(lambda tell: self._restart(keepers, files, tell))
+        files = {word: self.manager.catalogue.unloaded_file(word) for word in services.words if may_restart_all}
+        unloaded = {word: file for word, file in files.items() if file}
+        keepers = services.find([word for word in services.words if word not in unloaded])
+        return Work(lambda tell: self._restart(keepers, list(unloaded.values()), tell))
 
     async def _restart(self, keepers: Sequence[Keeper], unloaded: Sequence[ServicesFile], tell: Tell) -> None:
         """Restart services, and try files again of which nothing could be loaded."""
