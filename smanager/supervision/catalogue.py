@@ -145,7 +145,7 @@ class Catalogue:
     # Files.
 
     def find_files(self, services: ServicesConfig | None = None) -> dict[Path, ServicesFile]:
-        """The services files that exist now; known ones stay the same objects. Raises CommandError."""
+        """The present services files; known ones stay the same objects. Raises CommandError for a bad directory."""
         services = services or self.configuration
         try:
             paths = [path for directory in services.directories for path in services_files(directory)]

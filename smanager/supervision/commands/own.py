@@ -64,7 +64,7 @@ class Selection:
 
     @cached_property
     def keepers(self) -> list[Keeper]:
-        """The services, each once. Raises CommandError for an unknown name, and where the command needs one."""
+        """The services, each once. Raises CommandError for an unknown name, or if the command needs one."""
         parameter = self._command.about_services
         if not self.words and parameter and parameter.required:
             name = self._command.name
@@ -140,7 +140,7 @@ class OwnCommand:
     signature: Signature
 
     def call(self, manager: Manager, requester: Requester, arguments: Arguments) -> object:
-        """Call the method with JSON values. Returns as `running.Lasting` where the command takes time."""
+        """Call the method with JSON values. Returns a `running.Lasting` if the command takes time."""
         _, revived = self.signature.revive((), arguments.by_name(self.command.parameters))
         if parameter := self.command.about_services:
             keepers = permitted(manager.keepers, requester.caller, self.command)

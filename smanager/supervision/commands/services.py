@@ -249,7 +249,7 @@ class ServiceCommands(OwnCommands):
 
 
 def require_running(keepers: Sequence[Keeper], problems: Sequence[str], tell: Tell) -> None:
-    """Report problems. Raises CommandError where there are any, or where not all services are running."""
+    """Report problems. Raises CommandError if there are any, or if not all services are running."""
     for problem in problems:
         tell(Notice(problem))
     if problems or any(keeper.state is not State.RUNNING for keeper in keepers):
