@@ -10,8 +10,7 @@ from smanager.commands.line import split_words, words_with_places
 from smanager.commands.record import COMPLETER_PREFIX, Command, Parameter
 from smanager.shells.base import Shell
 from smanager.supervision.catalogue import Service
-from smanager.supervision.commands.own import OwnCommand, Requester
-from smanager.supervision.selection import permitted
+from smanager.supervision.commands.own import OwnCommand, Requester, permitted
 from smanager.terminal.text import begins
 
 Lookup = Callable[[Parameter, str], Awaitable[list[str]]]

@@ -11,11 +11,10 @@ from typing import Any
 
 from smanager.commands.jsonable import jsonable
 from smanager.logs.history import LogLine
-from smanager.supervision.commands.jobs import JobFacts
 from smanager.supervision.commands.logs import LinesLeftOut
 from smanager.supervision.commands.manager import PlannedStep
 from smanager.supervision.commands.services import Explanation, PastLife, ServiceList, ServiceStatus
-from smanager.supervision.commands.sessions import Identity, SessionFacts
+from smanager.supervision.commands.sessions import Identity, JobFacts, SessionFacts
 from smanager.supervision.reports import ChangeReport, Notice, ServiceReport
 from smanager.terminal.tables import page, table
 from smanager.terminal.wording import clock_text, duration_text
