@@ -137,7 +137,7 @@ def _span(seconds: float) -> timedelta:
 TYPES: Mapping[str, ParameterType] = MappingProxyType(
     {
         "text": ParameterType(str, _accept_text, str, {"type": "string"}),
-        "line": ParameterType(str, _accept_text, str, {"type": "string"}),
+        "line": ParameterType(str.rstrip, _accept_text, str, {"type": "string"}),
         "services": ParameterType(str, _accept_text, str, {"type": "string"}),
         "int": ParameterType(_number, _accept_number, int, {"type": "integer"}),
         "float": ParameterType(_real, _accept_real, float, {"type": "number"}),

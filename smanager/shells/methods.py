@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smanager.access.audit import WRONG_ARGUMENTS
-from smanager.commands.arguments import Arguments, Binding
+from smanager.commands.arguments import Arguments, bind
 from smanager.commands.record import Command, CommandError
 from smanager.hosts.call import Invocation
 from smanager.shells import completion
@@ -12,10 +12,10 @@ from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand, Requester
 
 
-def bind(shell: Shell, binding: Binding, caption: str, arg: str) -> Arguments:
+def arguments_for(shell: Shell, command: Command, caption: str, arg: str) -> Arguments:
     """The arguments in the text behind a command; wrong ones are journaled. Raises CommandError."""
     try:
-        return binding.bind_text(caption, arg)
+        return bind(command, caption, arg)
     except CommandError:
         shell.dispatcher.manager.audit.refused(shell.caller, caption, WRONG_ARGUMENTS)
         raise
@@ -23,10 +23,10 @@ def bind(shell: Shell, binding: Binding, caption: str, arg: str) -> Arguments:
 
 def own_methods(own: OwnCommand) -> dict[str, object]:
     """The `do_` and the `complete_` method of one of the manager's own commands."""
-    command, binding = own.command, Binding(own.command)
+    command = own.command
 
     def run(shell: Shell, arg: str) -> Outcome:
-        arguments = bind(shell, binding, command.name, arg)
+        arguments = arguments_for(shell, command, command.name, arg)
         requester = Requester(shell.caller, shell.run_line, shell.here, shell.abbreviates)
         return shell.dispatcher.run(own, arguments, requester, shell.results)
 
@@ -39,10 +39,9 @@ def own_methods(own: OwnCommand) -> dict[str, object]:
 
 def command_methods(service: Service, command: Command, name: str, caption: str) -> dict[str, object]:
     """The `do_` and the `complete_` method of a service's command; `caption` is what messages call the command."""
-    binding = Binding(command)
 
     def run(shell: Shell, arg: str) -> Outcome:
-        arguments = bind(shell, binding, caption, arg)
+        arguments = arguments_for(shell, command, caption, arg)
         invocation = Invocation(arguments, caption, shell.results, shell.results.as_data)
         return shell.dispatcher.call(service, command, invocation, shell.caller)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 
-from smanager.commands.arguments import Binding, given_as, is_flag, words_of
 from smanager.commands.record import SHELLS_OWN, Command, Parameter
 from smanager.commands.types import FALSE, TRUE
+from smanager.commands.words import given_as, is_flag, usage, words_of
 from smanager.shells.view import View
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand
@@ -74,7 +74,7 @@ def command_help(caption: str, command: Command) -> str:
     width = max(map(len, told), default=0)
     lines = [f"  {name:<{width}}  {text}\n" for name, text in told.items() if text]
     parameters = "\n" + "".join(lines) if lines else ""
-    return f"usage: {Binding(command).usage(caption)}\n{doc}{parameters}\n"
+    return f"usage: {usage(caption, command.parameters)}\n{doc}{parameters}\n"
 
 
 def parameter_help(parameter: Parameter) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from smanager.commands.arguments import Binding, given_as
 from smanager.commands.record import Command
+from smanager.commands.words import given_as, usage
 from smanager.shells.pages import parameter_help
 from smanager.supervision.catalogue import Catalogue, Service
 
@@ -29,9 +29,8 @@ def _service(service: Service) -> str:
 
 def _command(before: str, command: Command) -> str:
     """A command's section; `before` stands before the command's name."""
-    usages = [Binding(command).usage(before + command.name)]
-    if command.toplevel:
-        usages.append(Binding(command).usage(command.name))
+    captions = [before + command.name, *([command.name] if command.toplevel else [])]
+    usages = [usage(caption, command.parameters) for caption in captions]
     lines = [f"### {before}{command.name}\n", "```text", *usages, "```\n"]
     lines += _doc(command.doc)
     lines += [f"Also called: {', '.join(f'`{alias}`' for alias in command.aliases)}\n"] if command.aliases else []
