@@ -8,7 +8,8 @@ to the shells. A `do_` method returns a command that runs, a move to another she
 from __future__ import annotations
 
 import cmd
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+import io
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
@@ -42,6 +43,9 @@ class Quit:
     """End the session."""
 
 
+_NO_INPUT = io.StringIO()
+"""Shells are handed their lines, and must never read one."""
+
 Outcome = Running | Enter | Leave | Quit | None
 
 
@@ -49,6 +53,8 @@ class Shell(cmd.Cmd):
     """Serves people and scripts alike, but only a person may cut names short."""
 
     prompt = ">"
+    here = ""
+    """The service that the shell is in; empty at the root."""
     unlisted: frozenset[str] = frozenset()
     """Commands that no list shows: hidden ones, and aliases."""
     in_full: frozenset[str] = frozenset()
@@ -66,16 +72,6 @@ class Shell(cmd.Cmd):
         self.caller = caller
         self.run_line = run_line
 
-    @property
-    def here(self) -> str:
-        """The service that the shell is in; empty at the root."""
-        return ""
-
-    @property
-    def path(self) -> list[str]:
-        """The words before a command's name, for the audit journal."""
-        return [self.here] if self.here else []
-
     def onecmd(self, line: str) -> Outcome:  # type: ignore[override]  # the stdlib's loop expects a bool
         """Run one command. Raises CommandError for an unknown command or wrong arguments."""
         name, arg, line = self.parseline(line)
@@ -83,16 +79,17 @@ class Shell(cmd.Cmd):
             return None
         run: Callable[[str], Outcome] | None = getattr(self, f"do_{name}", None)
         if run is None:
-            words = [*self.path, line.split(None, 1)[0]]
+            typed = line.split(None, 1)[0]
+            words = [self.here, typed] if self.here else [typed]
             self.dispatcher.unknown(self.caller, " ".join(words), words)
-            self.default(line)
-            return None
-        return self._journaled(name, arg or "", run) if name in SHELLS_OWN else run(arg or "")
+            raise CommandError(self.unknown(typed), Status.UNUSABLE)
+        return self._journaled(name, arg, run) if name in SHELLS_OWN else run(arg)
 
     def _journaled(self, name: str, arg: str, run: Callable[[str], Outcome]) -> Outcome:
         """Run one of the shell's own commands; the rest of its line may hold a command's secrets."""
         audit = self.dispatcher.manager.audit
-        entry = audit.begin(self.caller, " ".join([*self.path, name]), arg.split()[:1], may_be_lost=True)
+        caption = f"{self.here} {name}".lstrip()
+        entry = audit.begin(self.caller, caption, arg.split()[:1], may_be_lost=True)
         try:
             outcome = run(arg)
         except CommandError as error:
@@ -101,13 +98,13 @@ class Shell(cmd.Cmd):
         entry.end(None)
         return outcome
 
-    def parseline(self, line: str) -> tuple[str, str | None, str]:
+    def parseline(self, line: str) -> tuple[str, str, str]:
         """Return a line's command in full, the rest, and the line."""
         line = line.strip()
         if line.startswith("?"):
             line = f"help {line[1:]}"
-        words = line.split(None, 1) or [""]
-        return self.full_name(words[0]), words[1] if len(words) > 1 else "", line
+        name, arg, *_ = [*line.split(None, 1), "", ""]
+        return self.full_name(name), arg, line
 
     def full_name(self, name: str) -> str:
         """A command's name with underscores for dashes, or completed for a person.
@@ -125,13 +122,9 @@ class Shell(cmd.Cmd):
             raise CommandError(f"{name} could be: {', '.join(meant)}", Status.UNUSABLE)
         return meant[0] if meant else name
 
-    def emptyline(self) -> bool:
-        """Do nothing; the stdlib's would repeat the last command."""
-        return False
-
-    def default(self, line: str) -> None:
-        name = line.split(None, 1)[0]
-        raise CommandError(f"unknown command: {name}; {self.hint(name)}`help` lists the commands", Status.UNUSABLE)
+    def unknown(self, name: str) -> str:
+        """What is said of an unknown command."""
+        return f"unknown command: {name}; {self.hint(name)}`help` lists the commands"
 
     def hint(self, name: str) -> str:
         """A question about the known commands that an unknown name may stand for."""
@@ -151,17 +144,17 @@ class Shell(cmd.Cmd):
 
     def do_exit(self, arg: str) -> Outcome:
         """go up one level; from the top, end the session"""
-        self.no_words("exit", arg)
-        return Leave()
+        return self.alone("exit", arg, Leave())
 
     def do_quit(self, arg: str) -> Outcome:
         """end the session"""
-        self.no_words("quit", arg)
-        return Quit()
+        return self.alone("quit", arg, Quit())
 
-    def no_words(self, name: str, arg: str) -> None:
+    def alone(self, name: str, arg: str, outcome: Outcome) -> Outcome:
+        """The outcome of a command that takes no arguments."""
         if arg:
             raise CommandError(f"{name}: too many arguments; usage: {name}", Status.UNUSABLE)
+        return outcome
 
     # Completion: `cmd.Cmd.complete` drives readline's one global line, so its rules stand here anew.
 
@@ -193,16 +186,3 @@ class Shell(cmd.Cmd):
 
     def complete_help(self, text: str, *ignored: object) -> list[str]:
         return self.completenames(text)
-
-
-class _NoInput:
-    """Shells are handed their lines and must never read one."""
-
-    def readline(self) -> str:
-        return ""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-
-_NO_INPUT = cast("TextIO", _NoInput())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from smanager.access.audit import WRONG_ARGUMENTS
 from smanager.commands.arguments import Arguments, bind
 from smanager.commands.record import Command, CommandError
@@ -50,3 +52,18 @@ def command_methods(service: Service, command: Command, name: str, caption: str)
 
     run.__doc__ = command.doc
     return {f"do_{name}": run, f"complete_{name}": complete}
+
+
+def adapted(base: type[Shell], called: Mapping[str, tuple[Service, Command]], before: str = "") -> dict[str, object]:
+    """The attributes of a shell class below `base`, made from services' commands by their names and aliases.
+
+    `before` stands before the commands' names in messages.
+    """
+    attributes: dict[str, object] = {
+        "unlisted": frozenset(name for name, (_, command) in called.items() if command.hidden or name != command.name),
+        "in_full": base.in_full | {name for name, (_, command) in called.items() if not command.abbreviated},
+        "forbidden": base.forbidden - called.keys(),
+    }
+    for name, (service, command) in called.items():
+        attributes |= command_methods(service, command, name, before + name)
+    return attributes

@@ -29,8 +29,9 @@ def banner(view: View) -> str:
     return f"{STARS}Service Manager\n{STARS}Available Services:\n{services}{SEPARATOR}"
 
 
-def root_help(view: View, own: Mapping[str, str]) -> str:
-    """Everything that can be called from the root; `own` has the summaries of the manager's own commands."""
+def root_help(view: View, shell: object) -> str:
+    """Everything that can be called from the root, whose shell this is."""
+    own = {name: _doc(shell, name).partition("\n")[0] for name in _own_names(view)}
     toplevel = {name: command.summary for name, (_, command) in view.toplevel.items() if not command.hidden}
     services = {name: service.summary for name, service in view.services.items()}
     for file, problem in view.problems():
@@ -48,11 +49,7 @@ def root_help(view: View, own: Mapping[str, str]) -> str:
 def summary(view: View) -> str:
     """`help -s`: the names alone, for programs."""
     toplevel = [name for name, (_, command) in view.toplevel.items() if not command.hidden]
-    lines = [
-        ["TOP:", *toplevel],
-        ["SERVICES:", *view.services],
-        ["COMMANDS:", SHELLS_OWN[0], *view.own, *SHELLS_OWN[1:]],
-    ]
+    lines = [["TOP:", *toplevel], ["SERVICES:", *view.services], ["COMMANDS:", *_own_names(view)]]
     return "".join(" ".join(line) + "\n" for line in lines)
 
 
@@ -104,22 +101,18 @@ def _default_word(kind: str, value: object) -> str:
     return str(value).lower() if kind == "member" else str(value)
 
 
-def own_summaries(own: Mapping[str, OwnCommand], shell: object) -> dict[str, str]:
-    """The summaries of the manager's own commands and the shell's, in the order of the help page."""
-    first, *last = SHELLS_OWN
-    return {
-        first: _shells_own(first, shell).partition("\n")[0],
-        **{name: one.command.summary for name, one in own.items()},
-        **{name: _shells_own(name, shell).partition("\n")[0] for name in last},
-    }
-
-
 def own_help(name: str, own: Mapping[str, OwnCommand], shell: object) -> str:
     """The page of one of the manager's own commands, or of the shell's."""
-    return command_help(name, own[name].command) if name in own else f"{_shells_own(name, shell)}\n"
+    return command_help(name, own[name].command) if name in own else f"{_doc(shell, name)}\n"
 
 
-def _shells_own(name: str, shell: object) -> str:
+def _own_names(view: View) -> list[str]:
+    """The manager's own commands and the shell's, in the order of the help page."""
+    first, *last = SHELLS_OWN
+    return [first, *view.own, *last]
+
+
+def _doc(shell: object, name: str) -> str:
     return inspect.getdoc(getattr(shell, f"do_{name}")) or ""
 
 

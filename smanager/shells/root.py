@@ -10,7 +10,7 @@ from smanager.commands.line import split_words
 from smanager.commands.record import CommandError, Status
 from smanager.shells import pages
 from smanager.shells.base import Enter, Leave, Outcome, RunLine, Shell
-from smanager.shells.methods import command_methods, own_methods
+from smanager.shells.methods import adapted, own_methods
 from smanager.shells.printer import Printer
 from smanager.shells.service import ServiceShell, service_shell
 from smanager.shells.view import View
@@ -41,15 +41,17 @@ class RootShell(Shell):
             return
         match split_words(arg):
             case []:
-                self.results.write(pages.root_help(self.view, pages.own_summaries(self.view.own, self)))
+                self.results.write(pages.root_help(self.view, self))
             case [name]:
                 self.results.write(self.topic(self.full_name(name)))
             case [name, command] if name != "-s":
-                self.child(self.known_service(self.full_name(name))).do_help(command)
+                if (service := self.full_name(name)) not in self.view.services:
+                    known = ", ".join(self.view.services) or "none"
+                    raise CommandError(f"unknown service {service}; known: {known}", Status.UNUSABLE)
+                self.child(service).do_help(command)
             case _:
-                raise CommandError(
-                    "help: too many arguments; usage: help [-s | service [command] | command]", Status.UNUSABLE
-                )
+                usage = "help [-s | service [command] | command]"
+                raise CommandError(f"help: too many arguments; usage: {usage}", Status.UNUSABLE)
 
     def topic(self, name: str) -> str:
         """The page of a service or a command. Raises CommandError for an unknown one."""
@@ -60,13 +62,6 @@ class RootShell(Shell):
         if hasattr(self, "do_" + name):
             return pages.own_help(name, self.view.own, self)
         raise CommandError(f"no help on {name}; {self.hint(name)}`help` lists the commands", Status.UNUSABLE)
-
-    def known_service(self, name: str) -> str:
-        """A service's name. Raises CommandError for an unknown one."""
-        if name not in self.view.services:
-            known = ", ".join(self.view.services) or "none"
-            raise CommandError(f"unknown service {name}; known: {known}", Status.UNUSABLE)
-        return name
 
     async def complete_help(self, text: str, line: str, begin: int, end: int) -> list[str]:  # type: ignore[override]  # awaited
         before = line[:begin].removeprefix("?").split()[not line.lstrip().startswith("?") :]
@@ -105,30 +100,25 @@ class Shells:
 
 def own_shell(base: type[Shell], view: View, root_only: bool) -> type[Shell]:
     """A shell class with the manager's own commands that a view shows: those for the root only, or all others."""
-    namespace: dict[str, object] = {
+    attributes: dict[str, object] = {
         "in_full": frozenset(name for name, own in view.own.items() if not own.command.abbreviated),
         "forbidden": view.forbidden,
     }
     for own in view.own.values():
         if own.command.root_only is root_only:
-            namespace |= own_methods(own)
-    return type("OwnShell", (base,), namespace)
+            attributes |= own_methods(own)
+    return type("OwnShell", (base,), attributes)
 
 
 def root_shell(view: View) -> type[RootShell]:
     """Adapt what a view shows: the root shell class with a `do_` method for each service and toplevel command."""
     own = own_shell(Shell, view, root_only=False)
     shells = {name: service_shell(service, view, own) for name, service in view.services.items()}
-    namespace: dict[str, object] = {"view": view, "service_shells": shells, "names_page": pages.summary(view)}
-    for name, (service, command) in view.called_toplevel.items():
-        namespace |= command_methods(service, command, name, name)
+    attributes = adapted(own, view.called_toplevel)
+    attributes |= {"view": view, "service_shells": shells, "names_page": pages.summary(view)}
     for name in shells:
-        namespace |= {f"do_{name}": _entrance(name), f"complete_{name}": _completer_inside(name)}
-    listed = {name for name, (_, command) in view.toplevel.items() if not command.hidden}
-    namespace["unlisted"] = frozenset(view.called_toplevel.keys() - listed)
-    in_full = {name for name, (_, command) in view.called_toplevel.items() if not command.abbreviated}
-    namespace["in_full"] = own.in_full | in_full
-    return type("RootShell", (RootShell, own_shell(own, view, root_only=True)), namespace)
+        attributes |= {f"do_{name}": _entrance(name), f"complete_{name}": _completer_inside(name)}
+    return type("RootShell", (RootShell, own_shell(own, view, root_only=True)), attributes)
 
 
 def _entrance(service: str) -> Callable[[RootShell, str], Outcome]:

@@ -6,7 +6,7 @@ from smanager.commands.line import split_words
 from smanager.commands.record import CommandError, Status
 from smanager.shells import pages
 from smanager.shells.base import Shell
-from smanager.shells.methods import command_methods
+from smanager.shells.methods import adapted
 from smanager.shells.view import View
 from smanager.supervision.catalogue import Service
 
@@ -16,10 +16,6 @@ class ServiceShell(Shell):
 
     service: Service
     view: View
-
-    @property
-    def here(self) -> str:
-        return self.service.name
 
     def do_help(self, arg: str) -> None:
         """Print the help dialogue for this service"""
@@ -40,10 +36,8 @@ class ServiceShell(Shell):
         alternatives = ", ".join(self.alternatives(name)) or "help"
         raise CommandError(f"{self.here} has no command {name}; nearest: {alternatives}", Status.UNUSABLE)
 
-    def default(self, line: str) -> None:
-        name, service = line.split(None, 1)[0], self.here
-        message = f"{service} has no command {name}; {self.hint(name)}`{service} help` lists the commands"
-        raise CommandError(message, Status.UNUSABLE)
+    def unknown(self, name: str) -> str:
+        return f"{self.here} has no command {name}; {self.hint(name)}`{self.here} help` lists the commands"
 
 
 def service_shell(service: Service, view: View, own: type[Shell]) -> type[ServiceShell]:
@@ -51,12 +45,7 @@ def service_shell(service: Service, view: View, own: type[Shell]) -> type[Servic
 
     `own` has the methods of the manager's own commands.
     """
-    commands, called = view.commands(service.name), view.called(service.name)
-    namespace: dict[str, object] = {"service": service, "view": view, "prompt": f"{service.name}>"}
-    for name, command in called.items():
-        namespace |= command_methods(service, command, name, f"{service.name} {name}")
-    listed = {command.name for command in commands.values() if not command.hidden}
-    namespace["unlisted"] = frozenset(called.keys() - listed)
-    namespace["in_full"] = own.in_full | {name for name, command in called.items() if not command.abbreviated}
-    namespace["forbidden"] = own.forbidden - called.keys()
-    return type(f"{service.title}Shell", (ServiceShell, own), namespace)
+    called = {name: (service, command) for name, command in view.called(service.name).items()}
+    attributes = adapted(own, called, f"{service.name} ")
+    attributes |= {"service": service, "here": service.name, "view": view, "prompt": f"{service.name}>"}
+    return type(f"{service.title}Shell", (ServiceShell, own), attributes)
