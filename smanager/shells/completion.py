@@ -1,69 +1,38 @@
-"""What Tab offers for a command's arguments: options, choices, services and paths by its record, and its own words."""
+"""What Tab offers for a command's last word by its record: options, choices, services, paths and inner commands."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
-from smanager.commands.record import COMPLETER_PREFIX, Command, Parameter
+from smanager.commands.record import Command, Parameter
 from smanager.commands.words import Words, given_as, words_of
 from smanager.shells.base import Shell
-from smanager.supervision.catalogue import Service
-from smanager.supervision.commands.own import OwnCommand, Requester
+from smanager.supervision.keeper import Keeper
 from smanager.supervision.selection import permitted
 from smanager.terminal.text import begins
 
-Lookup = Callable[[Parameter, str], Awaitable[list[str]]]
-"""Finds a parameter's values that a text could become."""
 
-
-async def of_service(shell: Shell, service: Service, command: Command, text: str, line: str, begin: int) -> list[str]:
-    """Completions of `text`, which begins at `begin` in `line`, a service's command."""
-    keeper = shell.dispatcher.manager.keepers.get(service.name)
-
-    async def look_up(parameter: Parameter, text: str) -> list[str]:
-        if parameter.kind == "path" and keeper:  # looked up where the service runs
-            return await keeper.complete("", text, text, 0, len(text))
-        return matching(words_of(parameter), text)
-
-    words = await arguments(command, text, line, begin, look_up)
-    if command.completes and keeper:
-        line = line[:begin] + text  # without quotes, as the stdlib's `cmd` passes lines
-        words += await keeper.complete(command.name, text, line, begin, len(line))
-    return words
-
-
-async def of_own(shell: Shell, own: OwnCommand, text: str, line: str, begin: int) -> list[str]:
-    """Completions of `text`, which begins at `begin` in `line`, one of the manager's own commands."""
-    command, manager = own.command, shell.dispatcher.manager
-
-    async def look_up(parameter: Parameter, text: str) -> list[str]:
-        if parameter.kind == "services":
-            return matching(list(permitted(manager.keepers, shell.caller, command)), text)
-        if parameter.kind == "line":
-            inner = Words(command.parameters, behind_command(line)).line
-            if text and not inner:  # the text is an option's name
-                return []
-            _, words = await shell.completions(inner)
-            return words
-        return matching(words_of(parameter), text)
-
-    words = await arguments(command, text, line, begin, look_up, may_omit_services=bool(shell.here))
-    if command.completes:
-        requester = Requester(shell.caller, shell.run_line, shell.here, shell.abbreviates)
-        completer = getattr(own.owner(manager, requester, command), COMPLETER_PREFIX + command.name)
-        words += completer(text, line, begin, len(line))
-    return words
-
-
-def matching(words: Sequence[str], text: str) -> list[str]:
-    return [word for word in words if begins(word.lower(), text.lower())]
-
-
-async def arguments(
-    command: Command, text: str, line: str, begin: int, look_up: Lookup, may_omit_services: bool = False
+async def by_record(
+    shell: Shell, command: Command, keeper: Keeper | None, text: str, line: str, begin: int
 ) -> list[str]:
-    """Completions of a command's last word by its record."""
-    options, parameters = place_of(command.parameters, behind_command(line[:begin]), may_omit_services)
+    """Completions of `text`, which begins at `begin` in `line`; `keeper` is that of the command's service, if any."""
+
+    async def look_up(parameter: Parameter, text: str) -> list[str]:
+        """A parameter's values that the text could become."""
+        words = words_of(parameter)
+        if parameter.kind == "services":
+            words = list(permitted(shell.dispatcher.manager.keepers, shell.caller, command))
+        elif parameter.kind == "path" and keeper:
+            return await keeper.complete("", text, text, 0, len(text))  # looked up where the service runs
+        elif parameter.kind == "line" and keeper is None:  # a command inside one of the manager's own
+            inner = Words(command.parameters, behind_command(line)).line
+            if inner or not text:  # else the text is an option's name
+                _, words = await shell.completions(inner)
+            return words
+        return [word for word in words if begins(word.lower(), text.lower())]
+
+    given = behind_command(line[:begin])
+    options, parameters = place_of(command.parameters, given, bool(shell.here))
     name, has_value, value = text.partition("=")
     if has_value and (option := options.get(name)):
         return [f"{name}={word}" for word in await look_up(option, value)]
@@ -75,13 +44,14 @@ async def arguments(
 
 
 def behind_command(line: str) -> str:
+    """A line without its first word."""
     return "".join(line.split(None, 1)[1:])
 
 
 def place_of(
     parameters: Sequence[Parameter], given: str, may_omit_services: bool = False
 ) -> tuple[dict[str, Parameter], list[Parameter]]:
-    """The options and the parameters' values that may stand behind `given`, the text behind a command."""
+    """The options and the parameters whose values may stand behind `given`, the text behind a command."""
     words = Words(parameters, given)
     if words.awaiting:
         return {}, [words.awaiting]

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from smanager.access.audit import WRONG_ARGUMENTS
 from smanager.commands.arguments import Arguments, bind
-from smanager.commands.record import Command, CommandError
+from smanager.commands.record import COMPLETER_PREFIX, Command, CommandError
 from smanager.hosts.call import Invocation
-from smanager.shells import completion
 from smanager.shells.base import Outcome, Shell
+from smanager.shells.completion import by_record
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand, Requester
 
@@ -23,17 +23,24 @@ def arguments_for(shell: Shell, command: Command, caption: str, arg: str) -> Arg
         raise
 
 
+def requester_in(shell: Shell) -> Requester:
+    return Requester(shell.caller, shell.run_line, shell.here, shell.abbreviates)
+
+
 def own_methods(own: OwnCommand) -> dict[str, object]:
     """The `do_` and the `complete_` method of one of the manager's own commands."""
     command = own.command
 
     def run(shell: Shell, arg: str) -> Outcome:
         arguments = arguments_for(shell, command, command.name, arg)
-        requester = Requester(shell.caller, shell.run_line, shell.here, shell.abbreviates)
-        return shell.dispatcher.run(own, arguments, requester, shell.results)
+        return shell.dispatcher.run(own, arguments, requester_in(shell), shell.results)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
-        return await completion.of_own(shell, own, text, line, begin)
+        words = await by_record(shell, command, None, text, line, begin)
+        if command.completes:
+            owner = own.owner(shell.dispatcher.manager, requester_in(shell), command)
+            words += getattr(owner, COMPLETER_PREFIX + command.name)(text, line, begin, end)
+        return words
 
     run.__doc__ = command.doc
     return {f"do_{command.name}": run, f"complete_{command.name}": complete}
@@ -48,7 +55,12 @@ def command_methods(service: Service, command: Command, name: str, caption: str)
         return shell.dispatcher.call(service, command, invocation, shell.caller)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
-        return await completion.of_service(shell, service, command, text, line, begin)
+        keeper = shell.dispatcher.manager.keepers.get(service.name)
+        words = await by_record(shell, command, keeper, text, line, begin)
+        if command.completes and keeper:
+            line = line[:begin] + text  # without quotes, as the stdlib's `cmd` passes lines
+            words += await keeper.complete(command.name, text, line, begin, len(line))
+        return words
 
     run.__doc__ = command.doc
     return {f"do_{name}": run, f"complete_{name}": complete}

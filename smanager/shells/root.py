@@ -1,4 +1,4 @@
-"""The root shell: the manager's own commands, each service by its name, and the toplevel commands."""
+"""The root shell, the shells of services, and how they are made from what a caller may see."""
 
 from __future__ import annotations
 
@@ -10,11 +10,41 @@ from smanager.commands.line import split_words
 from smanager.commands.record import CommandError, Status
 from smanager.shells import pages
 from smanager.shells.base import Enter, Leave, Outcome, RunLine, Shell
+from smanager.shells.completion import behind_command
 from smanager.shells.methods import adapted, own_methods
 from smanager.shells.printer import Printer
-from smanager.shells.service import ServiceShell, service_shell
 from smanager.shells.view import View
+from smanager.supervision.catalogue import Service
 from smanager.supervision.dispatch import Dispatcher
+
+
+class ServiceShell(Shell):
+    """The commands of a service, without its name before them."""
+
+    service: Service
+    view: View
+
+    def do_help(self, arg: str) -> None:
+        """Print the help dialogue for this service"""
+        match split_words(arg):
+            case []:
+                self.results.write(pages.service_help(self.service, self.view.commands(self.here)))
+            case [name]:
+                self.results.write(self.command_help(self.full_name(name)))
+            case _:
+                raise CommandError("help: too many arguments; usage: help [command]", Status.UNUSABLE)
+
+    def command_help(self, name: str) -> str:
+        """The page of one command. Raises CommandError for an unknown one."""
+        if command := self.view.called(self.here).get(name):
+            return pages.command_help(f"{self.here} {name}", command)
+        if hasattr(self, "do_" + name):
+            return pages.own_help(name, self.view.own, self)
+        alternatives = ", ".join(self.alternatives(name)) or "help"
+        raise CommandError(f"{self.here} has no command {name}; nearest: {alternatives}", Status.UNUSABLE)
+
+    def unknown(self, name: str) -> str:
+        return f"{self.here} has no command {name}; {self.hint(name)}`{self.here} help` lists the commands"
 
 
 class RootShell(Shell):
@@ -121,6 +151,17 @@ def root_shell(view: View) -> type[RootShell]:
     return type("RootShell", (RootShell, own_shell(own, view, root_only=True)), attributes)
 
 
+def service_shell(service: Service, view: View, own: type[Shell]) -> type[ServiceShell]:
+    """Adapt a service: the shell class whose `do_` methods run the commands that a view shows.
+
+    `own` has the methods of the manager's own commands.
+    """
+    called = {name: (service, command) for name, command in view.called(service.name).items()}
+    attributes = adapted(own, called, f"{service.name} ")
+    attributes |= {"service": service, "here": service.name, "view": view, "prompt": f"{service.name}>"}
+    return type(f"{service.title}Shell", (ServiceShell, own), attributes)
+
+
 def _entrance(service: str) -> Callable[[RootShell, str], Outcome]:
     """A `do_` method for a service's name: alone it enters the service, before a command it runs the command."""
 
@@ -137,8 +178,7 @@ def _completer_inside(service: str) -> Callable[[RootShell, str, str, int, int],
     """A `complete_` method that completes what follows a service's name as the service's shell does."""
 
     async def complete(shell: RootShell, text: str, line: str, begin: int, end: int) -> list[str]:
-        rest = line.lstrip().split(None, 1)[1:] or [""]
-        _, words = await shell.child(service).completions(rest[0])
+        _, words = await shell.child(service).completions(behind_command(line))
         return words
 
     return complete

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from smanager.access.roles import Permissions
 from smanager.commands.record import Command
-from smanager.supervision.catalogue import Catalogue, Service, ServicesFile
+from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.commands.own import OwnCommand
 
 
@@ -19,9 +19,24 @@ class View:
         self.own = {name: one for name, one in own.items() if permissions.show(one.command)}
         """The manager's own commands."""
         self.forbidden = frozenset(own.keys() - self.own.keys())
-        self._commands = {name: self._shown(service) for name, service in catalogue.services.items()}
-        self._called = {name: by_all_names(commands) for name, commands in self._commands.items()}
-        self.services = {name: service for name, service in catalogue.services.items() if self._is_shown(name)}
+        self._commands = {
+            service.name: {
+                name: command
+                for name, command in service.commands.items()
+                if permissions.allow_command(service.name, command)
+            }
+            for service in catalogue.services.values()
+        }
+        self._called = {
+            service: {name: command for command in commands.values() for name in (command.name, *command.aliases)}
+            for service, commands in self._commands.items()
+        }
+        self.services = {
+            name: service
+            for name, service in catalogue.services.items()
+            if self._commands[name] or permissions.know(name)
+        }
+        """Those on which the caller may run anything, or about which the caller may ask."""
         self.called_toplevel = {
             name: (service, command)
             for name, (service, command) in catalogue.called_toplevel.items()
@@ -41,15 +56,3 @@ class View:
     def problems(self) -> list[tuple[ServicesFile, str]]:
         """The problems of services files, for a caller who may know all services."""
         return list(self._catalogue.problems()) if self._permissions.know_all(self._catalogue.services) else []
-
-    def _shown(self, service: Service) -> dict[str, Command]:
-        allow = self._permissions.allow_command
-        return {name: command for name, command in service.commands.items() if allow(service.name, command)}
-
-    def _is_shown(self, service: str) -> bool:
-        """Whether the caller may run anything on a service, or ask about it."""
-        return bool(self._commands[service]) or self._permissions.know(service)
-
-
-def by_all_names(commands: dict[str, Command]) -> dict[str, Command]:
-    return {name: command for command in commands.values() for name in (command.name, *command.aliases)}
