@@ -128,8 +128,7 @@ class Shell(cmd.Cmd):
 
     def hint(self, name: str) -> str:
         """A question about the known commands that an unknown name may stand for."""
-        alternatives = ", ".join(self.alternatives(name))
-        return f"did you mean: {alternatives}? " if alternatives else ""
+        return f"did you mean: {', '.join(alternatives)}? " if (alternatives := self.alternatives(name)) else ""
 
     def alternatives(self, name: str) -> list[str]:
         """Known commands that begin with a name, or else resemble it."""
@@ -184,5 +183,4 @@ class Shell(cmd.Cmd):
     def completenames(self, text: str, *ignored: object) -> list[str]:
         return [name for name in self.names() if begins(name, text)]
 
-    def complete_help(self, text: str, *ignored: object) -> list[str]:
-        return self.completenames(text)
+    complete_help = completenames

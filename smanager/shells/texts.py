@@ -24,10 +24,9 @@ from smanager.terminal.wording import clock_text, duration_text
 def text_of(value: Any, columns: int) -> str:
     """A result as text, in a window of this width; 0 for none."""
     if isinstance(value, list):
-        return _list(value, columns) + _remark(value)
-    if dataclasses.is_dataclass(value):
-        return text(value)
-    return page(value, columns)
+        remark = getattr(value, "remark", "")
+        return _list(value, columns) + (f"*** {remark}\n" if remark else "")
+    return text(value) if dataclasses.is_dataclass(value) else page(value, columns)
 
 
 def _list(values: list[Any], columns: int) -> str:
@@ -37,11 +36,6 @@ def _list(values: list[Any], columns: int) -> str:
     if text.dispatch(kind) is not text.dispatch(object):
         return ("\n" if kind is Explanation else "").join(map(text, values))
     return table(list(map(row, values)), columns) if dataclasses.is_dataclass(kind) else page(values, columns)
-
-
-def _remark(values: list[Any]) -> str:
-    remark = getattr(values, "remark", "")
-    return f"*** {remark}\n" if remark else ""
 
 
 @singledispatch
@@ -72,9 +66,9 @@ def _services(listed: ServiceList) -> str:
 
 @text.register
 def _explanation(why: Explanation) -> str:
-    lines = [f"{why.name} is {why.state.value} ({why.reason})" if why.reason else f"{why.name} is {why.state.value}"]
-    if why.since is not None:
-        lines[0] += f", for {duration_text(why.since)}"
+    reason = f" ({why.reason})" if why.reason else ""
+    since = "" if why.since is None else f", for {duration_text(why.since)}"
+    lines = [f"{why.name} is {why.state.value}{reason}{since}"]
     if why.next_attempt is not None:
         lines.append(f"  the next attempt is made in {duration_text(why.next_attempt)}")
     for life in why.lives[::-1]:
@@ -86,9 +80,8 @@ def _explanation(why: Explanation) -> str:
 
 
 def _life(life: PastLife) -> list[str]:
-    begun = f"  {clock_text(life.when)}: started by {life.asked_by}"
-    if life.ready_after is not None:
-        begun += f", ready after {duration_text(life.ready_after)}"
+    ready = "" if life.ready_after is None else f", ready after {duration_text(life.ready_after)}"
+    begun = f"  {clock_text(life.when)}: started by {life.asked_by}{ready}"
     if life.ended_after is None:
         return [begun]
     end = f"    ended after {duration_text(life.ended_after)}: {life.end}"

@@ -14,7 +14,6 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Lone surrogates that stand for no byte: half a character of UTF-16."""
 
-
 _ERROR_LINE = re.compile(r"^\*\*\* [^\r\n]*", re.MULTILINE)
 
 _COLOURFUL = re.compile(
@@ -58,7 +57,7 @@ def as_bytes(text: str) -> bytes:
 
 
 def begins(name: str, typed: str) -> bool:
-    """Whether a name begins with what somebody has typed of it, with dashes for underscores or the other way."""
+    """Whether a name begins with the letters typed so far, with dashes for underscores or the other way."""
     return name.replace("-", "_").startswith(typed.replace("-", "_"))
 
 
