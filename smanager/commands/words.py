@@ -108,8 +108,9 @@ class Words:
                 self._add(word)
             return
         before = sum(not parameter.option for parameter in parameters) - 1
-        for place, word in words_with_places(text):
-            self._add(word)
+        for place, typed in words_with_places(text):
+            begins_line = len(self.positions) == before and not self.awaiting and not typed.startswith("-")
+            self._add(typed if begins_line else "".join(split_words(typed)))
             if len(self.positions) > before:
                 self.positions[before] = self.line = text[place:]
                 break
