@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 from smanager.commands.record import Command, CommandError, Parameter, Status
-from smanager.commands.types import TYPES, chosen, member
+from smanager.commands.types import type_of
 from smanager.commands.words import Words, flags, given_as, is_flag, usage
 from smanager.terminal.text import resembling
 
@@ -98,7 +98,7 @@ def placed(positions: Sequence[Parameter], words: Sequence[str]) -> dict[str, An
 def read(parameter: Parameter, word: str) -> Any:
     """The value that a word is for a parameter. Raises ValueError."""
     try:
-        return acceptor(parameter)(word) if parameter.kind in ("choice", "member") else TYPES[parameter.kind].read(word)
+        return type_of(parameter).read(word)
     except ValueError as error:
         raise ValueError(f"{given_as(parameter)[-1]}: {word!r:.{SHOWN_LIMIT}} should be {error}") from None
 
@@ -178,34 +178,22 @@ def checked(parameter: Parameter, value: Any) -> Any:
     """A JSON value for a parameter. Raises ValueError for a wrong one."""
     if value is None and parameter.nullable:
         return None
+    accept = type_of(parameter).accept
     try:
-        if parameter.several or parameter.rest:
-            if not isinstance(value, list):
-                raise ValueError("a list")
-            return [acceptor(parameter)(item) for item in value]
-        return acceptor(parameter)(value)
+        if not (parameter.several or parameter.rest):
+            return accept(value)
+        if not isinstance(value, list):
+            raise ValueError("a list")
+        return [accept(item) for item in value]
     except ValueError as error:
         # Encoded only as far as it is shown: a value that could be decoded may be nested too deeply to be encoded.
         shown = "".join(islice(_ENCODER.iterencode(value), SHOWN_LIMIT))
         raise ValueError(f"{parameter.name} is {shown:.{SHOWN_LIMIT}}, and should be {error}") from None
 
 
-def acceptor(parameter: Parameter) -> Callable[[Any], Any]:
-    if parameter.kind == "choice":
-        return lambda value: chosen(value, parameter.choices)
-    if parameter.kind == "member":
-        return lambda value: member(value, parameter.members)
-    return TYPES[parameter.kind].accept
-
-
 def schema(parameter: Parameter) -> dict[str, Any]:
     """The JSON Schema of a parameter's values."""
-    if parameter.kind == "choice":
-        described: dict[str, Any] = {"enum": list(parameter.choices)}
-    elif parameter.kind == "member":
-        described = {"type": "string", "enum": list(parameter.members)}
-    else:
-        described = dict(TYPES[parameter.kind].schema)
+    described: dict[str, Any] = dict(type_of(parameter).schema)
     if parameter.several or parameter.rest:
         described = {"type": "array", "items": described}
     if parameter.nullable:

@@ -11,9 +11,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from smanager.commands.record import Parameter
 
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
@@ -135,6 +138,16 @@ TYPES: Mapping[str, ParameterType] = MappingProxyType(
     }
 )
 """All types but choices and enums, whose values are in the parameter's record."""
+
+
+def type_of(parameter: Parameter) -> ParameterType:
+    if parameter.kind == "choice":
+        accept = partial(chosen, choices=parameter.choices)
+        return ParameterType(accept, accept, lambda value: value, {"enum": list(parameter.choices)})
+    if parameter.kind == "member":
+        accept = partial(member, members=parameter.members)
+        return ParameterType(accept, accept, str, {"type": "string", "enum": list(parameter.members)})
+    return TYPES[parameter.kind]
 
 
 def chosen(value: object, choices: Sequence[object]) -> Any:

@@ -11,21 +11,18 @@ import cmd
 import io
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
-from smanager.access.callers import Caller
 from smanager.commands.line import JSON, last_word
 from smanager.commands.record import SHELLS_OWN, CommandError, Status
 from smanager.shells.printer import Printer
+from smanager.supervision.commands.own import Requester
 from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.running import Running
 from smanager.terminal.text import begins, resembling
 
 ALTERNATIVES = 3
 """Names offered for an unknown one."""
-
-RunLine = Callable[[str], Awaitable[Any]]
-"""Runs a line as the shell's caller would, and returns the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +50,6 @@ class Shell(cmd.Cmd):
     """Serves people and scripts alike, but only a person may cut names short."""
 
     prompt = ">"
-    here = ""
-    """The service that the shell is in; empty at the root."""
     unlisted: frozenset[str] = frozenset()
     """Commands that no list shows: hidden ones, and aliases."""
     in_full: frozenset[str] = frozenset()
@@ -62,15 +57,16 @@ class Shell(cmd.Cmd):
     forbidden: frozenset[str] = frozenset()
     """The manager's own commands that the caller may not run; another command's abbreviation is not one of these."""
 
-    def __init__(
-        self, dispatcher: Dispatcher, results: Printer, abbreviates: bool, caller: Caller, run_line: RunLine
-    ) -> None:
+    def __init__(self, dispatcher: Dispatcher, results: Printer, requester: Requester) -> None:
         super().__init__(completekey="", stdin=_NO_INPUT, stdout=cast("TextIO", results))
         self.dispatcher = dispatcher
         self.results = results
-        self.abbreviates = abbreviates
-        self.caller = caller
-        self.run_line = run_line
+        self.requester = requester
+
+    @property
+    def here(self) -> str:
+        """The service that the shell is in; empty at the root."""
+        return self.requester.here
 
     def onecmd(self, line: str) -> Outcome:  # type: ignore[override]  # the stdlib's loop expects a bool
         """Run one command. Raises CommandError for an unknown command or wrong arguments."""
@@ -81,7 +77,7 @@ class Shell(cmd.Cmd):
         if run is None:
             typed = line.split(None, 1)[0]
             words = [self.here, typed] if self.here else [typed]
-            self.dispatcher.unknown(self.caller, " ".join(words), words)
+            self.dispatcher.unknown(self.requester.caller, " ".join(words), words)
             raise CommandError(self.unknown(typed), Status.UNUSABLE)
         return self._journaled(name, arg, run) if name in SHELLS_OWN else run(arg)
 
@@ -89,7 +85,7 @@ class Shell(cmd.Cmd):
         """Run one of the shell's own commands; the rest of its line may hold a command's secrets."""
         audit = self.dispatcher.manager.audit
         caption = f"{self.here} {name}".lstrip()
-        entry = audit.begin(self.caller, caption, arg.split()[:1], may_be_lost=True)
+        entry = audit.begin(self.requester.caller, caption, arg.split()[:1], may_be_lost=True)
         try:
             outcome = run(arg)
         except CommandError as error:
@@ -115,7 +111,7 @@ class Shell(cmd.Cmd):
             return name
         if "-" in name and hasattr(self, "do_" + (written := name.replace("-", "_"))):
             return written
-        if not self.abbreviates or name in self.forbidden:
+        if not self.requester.abbreviates or name in self.forbidden:
             return name
         meant = [known for known in self.names() if begins(known, name) and known not in self.in_full]
         if len(meant) > 1:

@@ -21,7 +21,7 @@ async def by_record(
         """A parameter's values that the text could become."""
         words = words_of(parameter)
         if parameter.kind == "services":
-            words = list(permitted(shell.dispatcher.manager.keepers, shell.caller, command))
+            words = list(permitted(shell.dispatcher.manager.keepers, shell.requester.caller, command))
         elif parameter.kind == "path" and keeper:
             return await keeper.complete("", text, text, 0, len(text))  # looked up where the service runs
         elif parameter.kind == "line" and keeper is None:  # a command inside one of the manager's own

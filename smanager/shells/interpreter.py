@@ -17,6 +17,7 @@ from smanager.shells.output import Output, PlainOutput
 from smanager.shells.pages import SEPARATOR, banner
 from smanager.shells.printer import JsonPrinter, Printer
 from smanager.shells.root import Shells
+from smanager.supervision.commands.own import Requester
 from smanager.supervision.running import INTERNAL_ERROR, OwnCall, Running
 
 COMMANDS_A_TURN = 32
@@ -42,7 +43,6 @@ class Interpreter:
     """
 
     __slots__ = (
-        "_caller",
         "_detached",
         "_generation",
         "_idle",
@@ -51,12 +51,12 @@ class Interpreter:
         "_paused",
         "_pending",
         "_printer",
+        "_requester",
         "_shell",
         "_shells",
         "_stdout",
         "always_json",
         "ended",
-        "is_person",
         "running",
         "status",
     )
@@ -70,14 +70,13 @@ class Interpreter:
         self.always_json = False
         """Whether each command answers in JSON without `--json`."""
         self._idle = idle
-        self.is_person = person
-        self._caller = caller
+        self._requester = Requester(caller, self.output_of, abbreviates=person)
         self._paused = False
         self._detached: tuple[Running, ...] = ()
         # The next one last; a deque would take 600 bytes for each idle session.
         self._pending: list[str] = []
         self._path: str | None = None
-        self._shell: Shell = shells.root(self._printer, person, caller, self.output_of)
+        self._shell: Shell = shells.root(self._printer, self._requester)
         self._generation = shells.manager.catalogue.generation
         self.running: Running | None = None
         self.status = Status.DONE
@@ -87,6 +86,10 @@ class Interpreter:
     @property
     def prompt(self) -> str:
         return self._present_shell().prompt
+
+    @property
+    def is_person(self) -> bool:
+        return self._requester.abbreviates
 
     @property
     def doing(self) -> str:
@@ -100,7 +103,7 @@ class Interpreter:
 
     def greet(self) -> None:
         """Print the banner that a person reads on connecting."""
-        self._stdout.write(banner(self._shells.view(self._caller.permissions)))
+        self._stdout.write(banner(self._shells.view(self._requester.caller.permissions)))
 
     def feed(self, line: str) -> bool:
         """Run a line's commands after those before them; returns whether all are done already."""
@@ -162,7 +165,7 @@ class Interpreter:
         Returns the output: as values where the command that asks answers in JSON, else as text.
         """
         as_data = self._json is not None
-        output = await captured(self._shells, self._caller, line, self._path, as_data)
+        output = await captured(self._shells, self._requester.caller, line, self._path, as_data)
         if not as_data:
             return output
         values = [json.loads(document) for document in output.splitlines()]
@@ -193,7 +196,7 @@ class Interpreter:
         printer = self._json or (Printer(self._stdout, shows_progress) if shows_progress else self._printer)
         try:
             present = self._present_shell()
-            if detached and self._shells.manager.jobs.detached_by(self._caller) >= DETACHED_LIMIT:
+            if detached and self._shells.manager.jobs.detached_by(self._requester.caller) >= DETACHED_LIMIT:
                 raise CommandError(f"{DETACHED_LIMIT} commands of this session run detached; `jobs` lists them")
             shell = present if printer is self._printer else self._shell_at(self._path, printer)
             outcome = shell.onecmd(text)
@@ -273,11 +276,11 @@ class Interpreter:
 
     def go_to(self, service: str | None) -> None:
         """Go to the shell of a service, if the caller may know the service, or else to the root."""
-        self._path = service if service in self._shells.view(self._caller.permissions).services else None
+        self._path = service if service in self._shells.view(self._requester.caller.permissions).services else None
         self._shell = self._shell_at(self._path, self._printer)
 
     def _shell_at(self, service: str | None, results: Printer) -> Shell:
-        root = self._shells.root(results, self.is_person, self._caller, self.output_of)
+        root = self._shells.root(results, self._requester)
         return root.child(service) if service else root
 
 

@@ -11,7 +11,7 @@ from smanager.hosts.call import Invocation
 from smanager.shells.base import Outcome, Shell
 from smanager.shells.completion import by_record
 from smanager.supervision.catalogue import Service
-from smanager.supervision.commands.own import OwnCommand, Requester
+from smanager.supervision.commands.own import OwnCommand
 
 
 def arguments_for(shell: Shell, command: Command, caption: str, arg: str) -> Arguments:
@@ -19,12 +19,8 @@ def arguments_for(shell: Shell, command: Command, caption: str, arg: str) -> Arg
     try:
         return bind(command, caption, arg)
     except CommandError:
-        shell.dispatcher.manager.audit.refused(shell.caller, caption, WRONG_ARGUMENTS)
+        shell.dispatcher.manager.audit.refused(shell.requester.caller, caption, WRONG_ARGUMENTS)
         raise
-
-
-def requester_in(shell: Shell) -> Requester:
-    return Requester(shell.caller, shell.run_line, shell.here, shell.abbreviates)
 
 
 def own_methods(own: OwnCommand) -> dict[str, object]:
@@ -33,12 +29,12 @@ def own_methods(own: OwnCommand) -> dict[str, object]:
 
     def run(shell: Shell, arg: str) -> Outcome:
         arguments = arguments_for(shell, command, command.name, arg)
-        return shell.dispatcher.run(own, arguments, requester_in(shell), shell.results)
+        return shell.dispatcher.run(own, arguments, shell.requester, shell.results)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
         words = await by_record(shell, command, None, text, line, begin)
         if command.completes:
-            owner = own.owner(shell.dispatcher.manager, requester_in(shell), command)
+            owner = own.owner(shell.dispatcher.manager, shell.requester, command)
             words += getattr(owner, COMPLETER_PREFIX + command.name)(text, line, begin, end)
         return words
 
@@ -52,7 +48,7 @@ def command_methods(service: Service, command: Command, name: str, caption: str)
     def run(shell: Shell, arg: str) -> Outcome:
         arguments = arguments_for(shell, command, caption, arg)
         invocation = Invocation(arguments, caption, shell.results, shell.results.as_data)
-        return shell.dispatcher.call(service, command, invocation, shell.caller)
+        return shell.dispatcher.call(service, command, invocation, shell.requester.caller)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
         keeper = shell.dispatcher.manager.keepers.get(service.name)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
-from smanager.access.callers import Caller
 from smanager.access.roles import Permissions
 from smanager.commands.line import split_words
 from smanager.commands.record import CommandError, Status
 from smanager.shells import pages
-from smanager.shells.base import Enter, Leave, Outcome, RunLine, Shell
+from smanager.shells.base import Enter, Leave, Outcome, Shell
 from smanager.shells.completion import behind_command
 from smanager.shells.methods import adapted, own_methods
 from smanager.shells.printer import Printer
 from smanager.shells.view import View
 from smanager.supervision.catalogue import Service
+from smanager.supervision.commands.own import Requester
 from smanager.supervision.dispatch import Dispatcher
 
 
@@ -28,7 +29,7 @@ class ServiceShell(Shell):
         """Print the help dialogue for this service"""
         match split_words(arg):
             case []:
-                self.results.write(pages.service_help(self.service, self.view.commands(self.here)))
+                self.results.write(pages.service_help(self.service, self.view.commands[self.here]))
             case [name]:
                 self.results.write(self.command_help(self.full_name(name)))
             case _:
@@ -36,7 +37,7 @@ class ServiceShell(Shell):
 
     def command_help(self, name: str) -> str:
         """The page of one command. Raises CommandError for an unknown one."""
-        if command := self.view.called(self.here).get(name):
+        if command := self.view.called[self.here].get(name):
             return pages.command_help(f"{self.here} {name}", command)
         if hasattr(self, "do_" + name):
             return pages.own_help(name, self.view.own, self)
@@ -57,11 +58,11 @@ class RootShell(Shell):
     """What `help -s` prints; made with the class, since programs ask for it again and again."""
 
     def child(self, service: str) -> ServiceShell:
-        shell = self.service_shells[service]
-        return shell(self.dispatcher, self.results, self.abbreviates, self.caller, self.run_line)
+        """The shell of a service, for the same requester."""
+        return self.service_shells[service](self.dispatcher, self.results, replace(self.requester, here=service))
 
     def alternatives(self, name: str) -> list[str]:
-        inside = [f"{service} {name}" for service in self.view.services if name in self.view.called(service)]
+        inside = [f"{service} {name}" for service in self.view.services if name in self.view.called[service]]
         return inside or super().alternatives(name)
 
     def do_help(self, arg: str) -> None:
@@ -86,7 +87,7 @@ class RootShell(Shell):
     def topic(self, name: str) -> str:
         """The page of a service or a command. Raises CommandError for an unknown one."""
         if service := self.view.services.get(name):
-            return pages.service_help(service, self.view.commands(name))
+            return pages.service_help(service, self.view.commands[name])
         if name in self.view.called_toplevel:
             return pages.command_help(name, self.view.called_toplevel[name][1])
         if hasattr(self, "do_" + name):
@@ -111,9 +112,9 @@ class Shells:
         self._generation = -1
         self._roots: dict[Permissions, type[RootShell]] = {}
 
-    def root(self, results: Printer, abbreviates: bool, caller: Caller, run_line: RunLine) -> RootShell:
-        """A root shell that prints to `results`; `abbreviates` for a person."""
-        return self._root(caller.permissions)(self.dispatcher, results, abbreviates, caller, run_line)
+    def root(self, results: Printer, requester: Requester) -> RootShell:
+        """A root shell that prints to `results`."""
+        return self._root(requester.caller.permissions)(self.dispatcher, results, requester)
 
     def view(self, permissions: Permissions) -> View:
         """What these permissions show."""
@@ -156,9 +157,9 @@ def service_shell(service: Service, view: View, own: type[Shell]) -> type[Servic
 
     `own` has the methods of the manager's own commands.
     """
-    called = {name: (service, command) for name, command in view.called(service.name).items()}
+    called = {name: (service, command) for name, command in view.called[service.name].items()}
     attributes = adapted(own, called, f"{service.name} ")
-    attributes |= {"service": service, "here": service.name, "view": view, "prompt": f"{service.name}>"}
+    attributes |= {"service": service, "view": view, "prompt": f"{service.name}>"}
     return type(f"{service.title}Shell", (ServiceShell, own), attributes)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from smanager.access.roles import Permissions
-from smanager.commands.record import Command
 from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.commands.own import OwnCommand
 
@@ -19,7 +18,7 @@ class View:
         self.own = {name: one for name, one in own.items() if permissions.show(one.command)}
         """The manager's own commands."""
         self.forbidden = frozenset(own.keys() - self.own.keys())
-        self._commands = {
+        self.commands = {
             service.name: {
                 name: command
                 for name, command in service.commands.items()
@@ -27,14 +26,16 @@ class View:
             }
             for service in catalogue.services.values()
         }
-        self._called = {
+        """Each service's commands by name."""
+        self.called = {
             service: {name: command for command in commands.values() for name in (command.name, *command.aliases)}
-            for service, commands in self._commands.items()
+            for service, commands in self.commands.items()
         }
+        """Each service's commands by name and alias."""
         self.services = {
             name: service
             for name, service in catalogue.services.items()
-            if self._commands[name] or permissions.know(name)
+            if self.commands[name] or permissions.know(name)
         }
         """Those on which the caller may run anything, or about which the caller may ask."""
         self.called_toplevel = {
@@ -44,14 +45,6 @@ class View:
         }
         """Toplevel commands by their names and aliases."""
         self.toplevel = {name: pair for name, pair in self.called_toplevel.items() if name == pair[1].name}
-
-    def commands(self, service: str) -> dict[str, Command]:
-        """A service's commands by name."""
-        return self._commands[service]
-
-    def called(self, service: str) -> dict[str, Command]:
-        """A service's commands by name and alias."""
-        return self._called[service]
 
     def problems(self) -> list[tuple[ServicesFile, str]]:
         """The problems of services files, for a caller who may know all services."""
