@@ -109,11 +109,8 @@ class Interpreter:
         """Run a line's commands after those before them; returns whether all are done already."""
         if not self.busy:
             self.status = Status.DONE
-        if ";" in line:
-            commands = [command for command in split_commands(line) if command and not command.isspace()]
-            self._pending[:0] = commands[::-1]
-        else:
-            self._pending.insert(0, line)
+        commands = split_commands(line) if ";" in line else [line]
+        self._pending[:0] = [command for command in commands[::-1] if command.strip()]
         return self._work()
 
     def announce(self, text: str) -> None:
@@ -187,8 +184,6 @@ class Interpreter:
             self._idle()
 
     def _execute(self, text: str) -> None:
-        if not text.strip():
-            return
         text, detached = without_ampersand(text)
         text, options = without_options(text)
         shows_progress = PROGRESS in options

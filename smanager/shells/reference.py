@@ -34,8 +34,9 @@ def _command(before: str, command: Command) -> str:
     lines = [f"### {before}{command.name}\n", "```text", *usages, "```\n"]
     lines += _doc(command.doc)
     lines += [f"Also called: {', '.join(f'`{alias}`' for alias in command.aliases)}\n"] if command.aliases else []
-    lines += [*_parameters(command)]
-    return "\n".join(lines)
+    told = [(given_as(parameter), parameter_help(parameter)) for parameter in command.parameters]
+    items = [f"- {', '.join(f'`{name}`' for name in names)}: {text}" for names, text in told if text]
+    return "\n".join([*lines, *items, ""] if items else lines)
 
 
 def _doc(doc: str) -> Iterator[str]:
@@ -46,11 +47,3 @@ def _doc(doc: str) -> Iterator[str]:
     if rest := rest.strip("\n"):
         fence = max(["```", *(found + "`" for found in re.findall("`{3,}", rest))], key=len)
         yield f"{fence}text\n{rest}\n{fence}\n"
-
-
-def _parameters(command: Command) -> Iterator[str]:
-    for parameter in command.parameters:
-        if text := parameter_help(parameter):
-            yield f"- {', '.join(f'`{name}`' for name in given_as(parameter))}: {text}"
-    if any(map(parameter_help, command.parameters)):
-        yield ""
