@@ -26,12 +26,12 @@ from smanager.commands.signatures import describe
 )
 def test_what_a_command_cannot_be_is_said_where_it_is_written(given: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"^(timeout|aliases|role|short) is .*, and should be "):
-        command(**given)  # type: ignore[arg-type]  # as somebody may write it
+        command(**given)  # type: ignore[arg-type]  # as an author may write it
 
 
 def test_a_timeout_that_is_not_a_number_is_an_error() -> None:
     with pytest.raises(TypeError):
-        command(timeout="5")  # type: ignore[arg-type]  # as somebody may write it
+        command(timeout="5")  # type: ignore[arg-type]  # as an author may write it
 
 
 def test_what_an_author_says_is_in_the_record() -> None:

@@ -44,7 +44,7 @@ def given_as(parameter: Parameter) -> list[str]:
 
 
 def words_of(parameter: Parameter) -> list[str]:
-    """All words that a parameter may be, where they can be listed."""
+    """All words that a parameter accepts, if they can be listed."""
     if parameter.kind == "choice":
         return list(map(str, parameter.choices))
     if parameter.kind == "member":

@@ -55,7 +55,7 @@ class Shell(cmd.Cmd):
     in_full: frozenset[str] = frozenset()
     """Commands that are never abbreviated."""
     forbidden: frozenset[str] = frozenset()
-    """The manager's own commands that the caller may not run; another command's abbreviation is not one of these."""
+    """The manager's own commands that the caller may not run; none is read as another command's abbreviation."""
 
     def __init__(self, dispatcher: Dispatcher, results: Printer, requester: Requester) -> None:
         super().__init__(completekey="", stdin=_NO_INPUT, stdout=cast("TextIO", results))
@@ -119,7 +119,7 @@ class Shell(cmd.Cmd):
         return meant[0] if meant else name
 
     def unknown(self, name: str) -> str:
-        """What is said of an unknown command."""
+        """The error message for an unknown command."""
         return f"unknown command: {name}; {self.hint(name)}`help` lists the commands"
 
     def hint(self, name: str) -> str:

@@ -124,7 +124,7 @@ class Interpreter:
             self.running.cancel()
 
     def close(self) -> None:
-        """The session has ended. Its detached commands go on, and are no longer held back."""
+        """The session has ended. Its detached commands continue, and their output is no longer held back."""
         self.cancel()
         for detached in self._detached:
             detached.resume()
@@ -263,7 +263,7 @@ class Interpreter:
             self._stdout.write(SEPARATOR)
 
     def _present_shell(self) -> Shell:
-        """The shell, made anew where the catalogue holds something else by now."""
+        """The shell, made anew if the catalogue has changed."""
         if self._generation != (generation := self._shells.manager.catalogue.generation):
             self.go_to(self._path)
             self._generation = generation

@@ -31,7 +31,7 @@ class Printer:
     """Whether the caller wants values in place of text."""
 
     def __init__(self, stdout: Output, shows_progress: bool = False) -> None:
-        """`shows_progress` prints each report of progress as a line where there is no window."""
+        """`shows_progress` prints each report of progress as a line on outputs without a window."""
         self._stdout = stdout
         self._shows_progress = shows_progress
         self._began = monotonic()

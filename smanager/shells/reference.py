@@ -45,5 +45,5 @@ def _doc(doc: str) -> Iterator[str]:
     if summary:
         yield f"{summary}\n"
     if rest := rest.strip("\n"):
-        fence = max(["```", *(found + "`" for found in re.findall("`{3,}", rest))], key=len)
+        fence = max(["```", *(run + "`" for run in re.findall("`{3,}", rest))], key=len)
         yield f"{fence}text\n{rest}\n{fence}\n"

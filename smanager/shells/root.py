@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from smanager.access.roles import Permissions
@@ -148,23 +147,20 @@ def root_shell(view: View) -> type[RootShell]:
     attributes = adapted(own, view.called_toplevel)
     attributes |= {"view": view, "service_shells": shells, "names_page": pages.summary(view)}
     for name in shells:
-        attributes |= {f"do_{name}": _entrance(name), f"complete_{name}": _completer_inside(name)}
+        attributes |= entrance_methods(name)
     return type("RootShell", (RootShell, own_shell(own, view, root_only=True)), attributes)
 
 
 def service_shell(service: Service, view: View, own: type[Shell]) -> type[ServiceShell]:
-    """Adapt a service: the shell class whose `do_` methods run the commands that a view shows.
-
-    `own` has the methods of the manager's own commands.
-    """
+    """Adapt a service: the shell class below `own` whose `do_` methods run the commands that a view shows."""
     called = {name: (service, command) for name, command in view.called[service.name].items()}
     attributes = adapted(own, called, f"{service.name} ")
     attributes |= {"service": service, "view": view, "prompt": f"{service.name}>"}
     return type(f"{service.title}Shell", (ServiceShell, own), attributes)
 
 
-def _entrance(service: str) -> Callable[[RootShell, str], Outcome]:
-    """A `do_` method for a service's name: alone it enters the service, before a command it runs the command."""
+def entrance_methods(service: str) -> dict[str, object]:
+    """The `do_` and the `complete_` method of a service's name, which enters the service or leads to its commands."""
 
     def enter_or_run(shell: RootShell, arg: str) -> Outcome:
         if not arg:
@@ -172,14 +168,8 @@ def _entrance(service: str) -> Callable[[RootShell, str], Outcome]:
         outcome = shell.child(service).onecmd(arg)
         return None if isinstance(outcome, Leave) else outcome  # the service was not entered
 
-    return enter_or_run
-
-
-def _completer_inside(service: str) -> Callable[[RootShell, str, str, int, int], Awaitable[list[str]]]:
-    """A `complete_` method that completes what follows a service's name as the service's shell does."""
-
     async def complete(shell: RootShell, text: str, line: str, begin: int, end: int) -> list[str]:
         _, words = await shell.child(service).completions(behind_command(line))
         return words
 
-    return complete
+    return {f"do_{service}": enter_or_run, f"complete_{service}": complete}

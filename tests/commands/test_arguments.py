@@ -225,15 +225,15 @@ def test_what_does_not_fit_is_said_by_parameter_value_and_remedy(method: str, wo
     ],
 )
 def test_a_programs_values_are_arguments(method: str, params: object, expected: object) -> None:
-    found = accept(describe(Typed, f"cmd_{method}"), method, params)
-    assert expected is None or found == expected
+    arguments = accept(describe(Typed, f"cmd_{method}"), method, params)
+    assert expected is None or arguments == expected
 
 
 def nested(depth: int) -> list[object]:
-    found: list[object] = []
+    value: list[object] = []
     for _ in range(depth):
-        found = [found]
-    return found
+        value = [value]
+    return value
 
 
 @pytest.mark.parametrize(

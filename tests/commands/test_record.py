@@ -47,7 +47,7 @@ class Power(SService):
     cmd_largest = max  # has no signature
 
     def toplevel_cmd_outlets(self) -> str:
-        """The outlets that there are"""
+        """All outlets"""
         return "a b"
 
     def cmd_plain(self) -> str:
@@ -130,7 +130,7 @@ def test_a_command_has_its_methods_name_doc_and_parameters() -> None:
 
 def test_a_toplevel_command_is_marked_as_one() -> None:
     command = describe(Power, "toplevel_cmd_outlets")
-    assert command == Command("outlets", "The outlets that there are", toplevel=True, returns={"type": "string"})
+    assert command == Command("outlets", "All outlets", toplevel=True, returns={"type": "string"})
     assert command.method == "toplevel_cmd_outlets"
 
 
@@ -199,7 +199,7 @@ def test_an_alias_that_is_another_commands_name_is_a_problem_and_no_alias() -> N
         def cmd_other(self) -> None: ...
 
     data, problems = described(Aliased)
-    assert [found["aliases"] for found in data["commands"]] == [("spare", "free"), ()]
+    assert [record["aliases"] for record in data["commands"]] == [("spare", "free"), ()]
     assert [problem.partition(": ")[2] for problem in problems] == [
         f"cmd_{method}: its alias {alias} is the name of another command; choose another alias"
         for method, alias in [("one", "help"), ("one", "other"), ("other", "spare")]
@@ -408,10 +408,10 @@ def test_the_options_of_every_command_are_taken_from_its_words(text: str, rest: 
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("a &", ("a ", True)), ("a\t& ", ("a\t", True)), ("a&", ("a&", False)), ("a", ("a", False))]
+    ("text", "split"), [("a &", ("a ", True)), ("a\t& ", ("a\t", True)), ("a&", ("a&", False)), ("a", ("a", False))]
 )
-def test_an_ampersand_behind_a_command_detaches_it(text: str, found: tuple[str, bool]) -> None:
-    assert without_ampersand(text) == found
+def test_an_ampersand_behind_a_command_detaches_it(text: str, split: tuple[str, bool]) -> None:
+    assert without_ampersand(text) == split
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,8 @@ def record(method: str) -> Command:
 
 def bound(method: str, text: str) -> dict[str, Any]:
     """The arguments in a text by their names."""
-    found = record(method)
-    return bind(found, method, text).by_name(found.parameters)
+    described = record(method)
+    return bind(described, method, text).by_name(described.parameters)
 
 
 @pytest.mark.parametrize(
