@@ -13,8 +13,7 @@ from smanager.commands.record import Command, CommandError
 from smanager.config.checks import SettingsError, nearest
 from smanager.config.file import ServicesConfig
 from smanager.config.service import ServiceSettings, settings_of
-from smanager.hosts.report import FileReport, ServiceDescription
-from smanager.hosts.source import services_files
+from smanager.hosts.source import FileReport, ServiceDescription, services_files
 from smanager.logs.history import ServiceHistory
 from smanager.supervision.graph import cycles
 from smanager.supervision.reports import ServiceReport

@@ -12,7 +12,7 @@ from smanager.config.checks import SettingsError
 from smanager.config.file import ConfigError, ServicesConfig
 from smanager.hosts.handle import HostError
 from smanager.hosts.pool import Pool
-from smanager.hosts.report import FileReport, ReportError
+from smanager.hosts.source import FileReport, ReportError
 from smanager.supervision.catalogue import Catalogue, ServicesFile, configured_programs, settings_for
 from smanager.supervision.group import Group
 from smanager.supervision.reports import Notice, Tell, ignore_report

@@ -13,7 +13,7 @@ from typing import Any
 from smanager.access.callers import Caller
 from smanager.hosts.handle import Host, HostError
 from smanager.hosts.pool import Pool
-from smanager.hosts.report import FileReport
+from smanager.hosts.source import FileReport
 from smanager.supervision.catalogue import Catalogue, Service
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.order import Order

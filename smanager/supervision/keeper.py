@@ -16,7 +16,7 @@ from smanager.commands.record import Command, CommandError
 from smanager.hosts.call import Call, Invocation
 from smanager.hosts.handle import Host, HostError
 from smanager.hosts.pool import Slot
-from smanager.hosts.report import ReportError
+from smanager.hosts.source import ReportError
 from smanager.logs.history import LAST_LINES, LifeRecord
 from smanager.supervision.catalogue import Service
 from smanager.supervision.states import Decision, Ending, Ends, Event, State, next_state

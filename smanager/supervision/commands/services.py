@@ -20,7 +20,7 @@ from smanager.supervision.keeper import Keeper
 from smanager.supervision.reports import Notice, ServiceReport, Tell
 from smanager.supervision.running import Work
 from smanager.supervision.states import State
-from smanager.system.procfs import usage
+from smanager.system.processes import usage
 from smanager.terminal.text import begins
 
 
