@@ -16,8 +16,7 @@ from smanager.commands.record import CommandError
 from smanager.config.checks import SettingsError
 from smanager.config.file import ConfigError, ServicesConfig
 from smanager.config.service import PROGRAM_KEYS, ServiceSettings
-from smanager.hosts.report import ServiceDescription
-from smanager.hosts.source import fingerprint
+from smanager.hosts.source import ServiceDescription, fingerprint
 from smanager.supervision.catalogue import (
     Catalogue,
     Service,
