@@ -42,7 +42,6 @@ class LineReader:
         """The bytes behind the last line that was cut."""
 
     def add(self, data: bytes) -> None:
-        """Take the client's bytes."""
         if self._skips:
             _, newline, data = data.partition(b"\n")
             self._skips = not newline

@@ -13,7 +13,6 @@ from smanager.access.callers import Caller
 from smanager.access.identities import Identities
 from smanager.access.origin import OriginKind
 from smanager.config.listener import ListenerSettings
-from smanager.server.connection import Connection
 from smanager.server.modes.detection import Detection
 from smanager.server.peers import names_in
 from smanager.server.session import Session
@@ -48,7 +47,7 @@ class Listener:
         """Identifies the versions of the files that `tls` was read from."""
         self._most_sessions = most_sessions
         self._sessions: set[Session] = set()
-        self._giving_way: dict[str, dict[Session, None]] = {}  # by network, in the order of their arrival
+        self._giving_way: dict[str, dict[Session, None]] = {}  # by network, the oldest first
         self._turned_away = turned_away
         self._all_gone = asyncio.Event()
         self._servers: list[asyncio.Server] = []
@@ -59,7 +58,10 @@ class Listener:
         Raises OSError if the address cannot be bound.
         """
         create = partial(
-            asyncio.get_running_loop().create_server, self._connection, backlog=ACCEPTS_A_TURN, start_serving=False
+            asyncio.get_running_loop().create_server,
+            lambda: Session(self).connection,
+            backlog=ACCEPTS_A_TURN,
+            start_serving=False,
         )
         self._servers = [await create(sock=connection) for connection in taken]
         if not taken and self.settings.tcp:
@@ -94,11 +96,6 @@ class Listener:
             server.close()
         return list(self._sessions)
 
-    def _connection(self) -> Connection:
-        return Session(self, begin).connection
-
-    # What sessions report and ask for.
-
     def arrived(self, session: Session) -> bool:
         """Take a session in, unless its network is not allowed or all places are taken by sessions in use."""
         if not self._allows(session):
@@ -109,7 +106,8 @@ class Listener:
             if not self._giving_way:
                 self._turn_away(session)
                 return False
-            oldest = self._first_to_go()
+            most = max(self._giving_way.values(), key=len)  # of one network: a flood displaces itself first
+            oldest = next(iter(most))
             oldest.connection.abort()
             self.left(oldest)
         self._sessions.add(session)
@@ -117,7 +115,12 @@ class Listener:
         session.number = self.shells.manager.sessions.add(session)
         return True
 
-    def caller_of(self, session: Session) -> Caller | None:
+    def opened(self, session: Session) -> None:
+        session.caller = self._caller_of(session)
+        session.mode = detection = Detection(session)
+        detection.begin()
+
+    def _caller_of(self, session: Session) -> Caller | None:
         """The caller, if the connection itself shows it; None if the client has to log in."""
         settings, roles, origin = self.settings, self.settings.given_roles, session.peer
         if origin.kind is OriginKind.UNIX:
@@ -135,7 +138,7 @@ class Listener:
         return None
 
     def settled(self, session: Session) -> None:
-        """A session's client is identified and has sent something: the session gives way to others no more."""
+        """The session no longer gives way to others."""
         network = session.peer.network
         if waiting := self._giving_way.get(network):
             waiting.pop(session, None)
@@ -151,15 +154,10 @@ class Listener:
             self._all_gone.set()
 
     def _allows(self, session: Session) -> bool:
-        if not self.settings.allow or session.peer.kind is OriginKind.UNIX:
+        allow, address = self.settings.allow, session.peer.address
+        if not allow or session.peer.kind is OriginKind.UNIX:
             return True
-        address = session.peer.address
-        return address is not None and any(address in network for network in self.settings.allow)
-
-    def _first_to_go(self) -> Session:
-        """The oldest that gives way, of the network with most such sessions: a flood displaces itself first."""
-        most: dict[Session, None] = max(self._giving_way.values(), key=len)
-        return next(iter(most))
+        return address is not None and any(address in network for network in allow)
 
     def _turn_away(self, session: Session) -> None:
         if len(self._turned_away) < MOST_TURNED_AWAY and not self.tls:
@@ -168,9 +166,3 @@ class Listener:
             session.connection.finish()
         else:
             session.connection.abort()
-
-
-def begin(session: Session) -> None:
-    """Give a session its first mode."""
-    session.mode = detection = Detection(session)
-    detection.begin()

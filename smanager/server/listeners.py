@@ -9,13 +9,14 @@ import resource
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from smanager.access.identities import Identities
+from smanager.access.origin import address_text
 from smanager.config.file import ConfigError
 from smanager.config.listener import ListenerSettings, Tls, is_loopback, why_exposed, why_not_listening
 from smanager.server.listener import ACCEPTS_A_TURN, MOST_TURNED_AWAY, Listener
-from smanager.server.peers import listening_name
 from smanager.server.session import Session
 from smanager.server.unixsocket import UnixSocket
 from smanager.shells.root import Shells
@@ -66,53 +67,46 @@ class Listeners:
         sessions = self._close()
         for session in sessions:
             session.farewell(message)
-        gone = [asyncio.ensure_future(listener.emptied()) for listener in self._all]
-        for late in (await asyncio.wait(gone, timeout=FAREWELL_SECONDS))[1] if gone else ():
-            late.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                for listener in self._all:
+                    await listener.emptied()
         for session in sessions:
             session.connection.abort()
 
     def renew_certificates(self, tell: Callable[[str], object]) -> list[str]:
-        """Read changed certificates again, for new connections.
-
-        Reports each renewal to `tell`; returns the problems.
-        """
+        """Read changed certificates again for new connections; reports renewals to `tell`, and returns the problems."""
         problems = []
         for listener in self._all:
             tls = listener.settings.tls
             if tls and fingerprint(tls) != listener.fingerprint:
                 try:
-                    self._encrypt(listener, tls)
+                    encrypt(listener, tls)
                     tell(f"[listeners.{listener.settings.name}] has new certificates")
                 except ConfigError as error:
                     problems.append(f"{error}; the previous certificates stay in use")
         return problems
 
-    @staticmethod
-    def _encrypt(listener: Listener, tls: Tls) -> None:
-        before = fingerprint(tls)  # taken first, so that the next renewal notices a change during the read
-        listener.tls = context_of(listener.settings.name, tls)
-        listener.fingerprint = before
-
     async def _open(self, listener: Listener, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
         settings = listener.settings
         if settings.tls:
-            self._encrypt(listener, settings.tls)
+            encrypt(listener, settings.tls)
         try:
             if settings.unix:
                 unix = UnixSocket(settings)
                 await listener.open([unix.socket])
                 self._unix.append(unix)
                 return [str(settings.unix)]
-            if settings.systemd is not None and not passed.get(settings.systemd):
+            taken = passed.get(settings.systemd, ()) if settings.systemd is not None else ()
+            if settings.systemd is not None and not taken:
                 known = ", ".join(passed) or "none"
                 raise ConfigError(f"{settings.place}: systemd has passed no socket of this name; it passed: {known}")
-            opened = await listener.open(passed[settings.systemd] if settings.systemd is not None else ())
+            opened = await listener.open(taken)
         except OSError as error:
             raise cannot_listen(settings, error) from None
-        names = [connection.getsockname() for connection in opened if connection.family != socket.AF_UNIX]
-        require_safe(settings, [str(name[0]) for name in names])
-        return [listening_name(connection.getsockname()) for connection in opened]
+        names = [connection.getsockname() for connection in opened]
+        require_safe(settings, [name[0] for name in names if isinstance(name, tuple)])
+        return [address_text(*name[:2]) if isinstance(name, tuple) else str(name) for name in names]
 
     def _close(self) -> list[Session]:
         sessions = [session for listener in self._all for session in listener.close()]
@@ -137,6 +131,12 @@ def require_safe(settings: ListenerSettings, addresses: Sequence[str]) -> None:
             'login = "required", or say insecure if you mean it'
         )
     log.warning("%s can be reached from other machines, and %s", settings.place, danger)
+
+
+def encrypt(listener: Listener, tls: Tls) -> None:
+    before = fingerprint(tls)  # taken first, so that the next renewal notices a change during the read
+    listener.tls = context_of(listener.settings.name, tls)
+    listener.fingerprint = before
 
 
 def context_of(name: str, tls: Tls) -> ssl.SSLContext:

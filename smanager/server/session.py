@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import Enum
 from time import monotonic
 from typing import Protocol
@@ -31,12 +31,9 @@ log = logging.getLogger("smanager")
 class Phase(Enum):
     """How far a session has come."""
 
-    CONNECTING = "connecting"
-    """The connection is being accepted, or is in its TLS handshake: the session has no mode yet."""
-    IDENTIFYING = "identifying"
-    """A mode finds out who and what the client is."""
-    SERVING = "serving"
-    """The session has a caller and an interpreter, and its mode feeds them lines."""
+    CONNECTING = "the connection is being accepted or in its TLS handshake, and the session has no mode yet"
+    IDENTIFYING = "a mode finds out who and what the client is"
+    SERVING = "the session has a caller and an interpreter, and its mode feeds them lines"
 
 
 class Mode(Protocol):
@@ -65,57 +62,38 @@ class Registry(Protocol):
     def arrived(self, session: Session) -> bool:
         """Take a session in, or abort it; whether it was taken."""
 
-    def caller_of(self, session: Session) -> Caller | None:
-        """The caller, if the connection itself shows it; None if the client has to log in."""
+    def opened(self, session: Session) -> None:
+        """Give a session its first mode, and its caller if the connection itself shows that."""
 
     def settled(self, session: Session) -> None:
         """The session's client is identified and has sent something."""
 
-    def left(self, session: Session) -> None:
-        """The session is over."""
+    def left(self, session: Session) -> None: ...
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Session:
     """What the parts of one session share; `number`, `peer`, `since` and `caller` are for the list of sessions too."""
 
-    __slots__ = (
-        "_begin",
-        "_expiry",
-        "_is_silent",
-        "_protocol_check",
-        "_registry",
-        "caller",
-        "connection",
-        "interpreter",
-        "mode",
-        "number",
-        "output",
-        "peer",
-        "phase",
-        "programs",
-        "since",
-    )
-
-    peer: Origin
-    mode: Mode
+    _registry: Registry
+    connection: Connection = field(init=False)
+    peer: Origin = field(init=False)
+    mode: Mode = field(init=False)
     """From the phase IDENTIFYING on."""
-    interpreter: Interpreter
+    interpreter: Interpreter = field(init=False)
     """In the phase SERVING, as is `output`."""
-    output: Output
+    output: Output = field(init=False)
+    phase: Phase = Phase.CONNECTING
+    number: int = 0
+    since: float = field(default_factory=monotonic)
+    caller: Caller | None = None
+    programs: Programs | None = None
+    _is_silent: bool = True
+    _protocol_check: ProtocolCheck | None = field(default_factory=ProtocolCheck)
+    _expiry: asyncio.TimerHandle | None = None
 
-    def __init__(self, registry: Registry, begin: Callable[[Session], None]) -> None:
-        """`begin` gives the session its first mode."""
-        self._registry = registry
-        self._begin = begin
-        self._is_silent = True
-        self._protocol_check: ProtocolCheck | None = ProtocolCheck()
-        self._expiry: asyncio.TimerHandle | None = None
+    def __post_init__(self) -> None:
         self.connection = Connection(self)
-        self.phase = Phase.CONNECTING
-        self.number = 0
-        self.since = monotonic()
-        self.caller: Caller | None = None
-        self.programs: Programs | None = None
 
     # What its connection reports.
 
@@ -124,9 +102,8 @@ class Session:
         return self._registry.tls if self._registry.arrived(self) else None
 
     def opened(self) -> None:
-        self.caller = self._registry.caller_of(self)
         self.phase = Phase.IDENTIFYING
-        self._begin(self)
+        self._registry.opened(self)
 
     def mistrusted(self, reason: str) -> None:
         self._registry.identities.mistrusted(self.peer, reason)
@@ -173,8 +150,6 @@ class Session:
             self._registry.shells.manager.jobs.left_by(self.caller)
         if self._expiry:
             self._expiry.cancel()
-
-    # How its caller is identified.
 
     @property
     def settings(self) -> ListenerSettings:
@@ -233,13 +208,10 @@ class Session:
 
     def interrupt(self) -> bool:
         """Cancel what runs; whether anything did."""
-        if self.programs and self.programs.busy:
-            self.programs.cancel()
-            return True
-        if self.interpreter.busy:
-            self.interpreter.cancel()
-            return True
-        return False
+        running = self.programs if self.programs and self.programs.busy else self.interpreter
+        was_busy = running.busy
+        running.cancel()
+        return was_busy
 
     def idle(self) -> None:
         """Let the mode go on after a command or a request has ended."""
@@ -257,7 +229,7 @@ class Session:
         """End the session, and what its caller runs, with a last word to the client."""
         if self.connection.finishing:
             return
-        if self.phase is Phase.CONNECTING:  # it may be in the TLS handshake, where no text can be sent
+        if self.phase is Phase.CONNECTING:  # no text can be sent in a TLS handshake
             self.connection.abort()
             return
         self.mode.farewell(message)
@@ -283,7 +255,7 @@ class Session:
     @property
     def doing(self) -> str:
         """The command that runs; empty if none does."""
-        if self.programs and self.programs.busy:
+        if self.programs and self.programs.count:
             return f"{self.programs.count} requests"
         return self.interpreter.doing if self.phase is Phase.SERVING else ""
 

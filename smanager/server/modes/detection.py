@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from smanager.config.listener import ListenerMode
-from smanager.server.modes.current_mode import CurrentMode
+from smanager.server.modes.character_mode import CharacterMode
 from smanager.server.modes.early import EarlyMode
+from smanager.server.modes.line_mode import LineMode
+from smanager.server.modes.person import Person
 from smanager.server.modes.person_login import PersonLogin
 from smanager.server.modes.script import Script, text_in
 from smanager.server.modes.script_login import ScriptLogin, is_login
@@ -38,15 +40,13 @@ class Detection(EarlyMode):
     """The mode of a session until it is known what its client is."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
-        self._connection = session.connection
+        super().__init__(session)
         self._codec: TelnetCodec | None = None
         self._events: list[TelnetEvent] = []
         self._early = 0
         self._is_telnet = session.settings.mode is ListenerMode.TELNET
 
     def begin(self) -> None:
-        """Begin to detect what the listener leaves open."""
         if self._is_telnet:
             self._offer()
         elif self._session.settings.mode is ListenerMode.AUTO:
@@ -78,11 +78,11 @@ class Detection(EarlyMode):
 
     def end_of_input(self) -> None:
         """Close for a client that sends nothing, such as a port scanner; one that has sent something is a script."""
-        if not self._events:
+        if self._events:
+            self._begin_script(text_in(self._events))
+            self._session.mode.end_of_input()
+        else:
             self._connection.finish()
-            return
-        self._begin_script(text_in(self._events))
-        self._session.mode.end_of_input()
 
     def _offer(self) -> None:
         self._codec = TelnetCodec()
@@ -138,3 +138,38 @@ class Detection(EarlyMode):
         self._session.interpret(script, person=False)
         if data:
             script.receive(data)
+
+
+class CurrentMode:
+    """A person's mode as it is now, and the output of the session's commands.
+
+    The mode changes when the client hands line editing over, or takes it back.
+    """
+
+    __slots__ = ("_codec", "_session", "mode")
+
+    mode: Person
+
+    def __init__(self, session: Session, codec: TelnetCodec) -> None:
+        self._session = session
+        self._codec = codec
+        self.choose()
+
+    def choose(self) -> Person:
+        """Begin the mode that fits the telnet options as they are now."""
+        kind = CharacterMode if self._codec.echoes else LineMode
+        self.mode = self._session.mode = kind(self._session, self._codec, self.choose)
+        return self.mode
+
+    @property
+    def columns(self) -> int:
+        return self.mode.columns
+
+    def write(self, text: str) -> None:
+        self.mode.write(text)
+
+    def progress(self, text: str) -> None:
+        self.mode.progress(text)
+
+    def redraw(self, text: str) -> None:
+        self.mode.redraw(text)

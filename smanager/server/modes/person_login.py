@@ -8,7 +8,7 @@ from functools import partial
 from smanager.access.callers import Caller
 from smanager.access.secrets import SECRET_LIMIT
 from smanager.access.users import NAME_LIMIT
-from smanager.server.modes.login import LOGIN_SECONDS, MOST_TRIES, Login
+from smanager.server.modes.early import LOGIN_SECONDS, MOST_TRIES, Login
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent, TerminalType, WindowSize, escape
 
@@ -30,7 +30,7 @@ class PersonLogin(Login):
         self._name = ""
         self._asks_password = False
         self._typed = b""
-        self._ahead = b""
+        self._ahead = bytearray()
         self._after_return = False
         self._limit_time()
 
@@ -65,12 +65,12 @@ class PersonLogin(Login):
         self._work()
 
     def _work(self) -> None:
-        keys, self._ahead = self._ahead[:KEYS_A_TURN], self._ahead[KEYS_A_TURN:]
-        for index in range(len(keys)):
-            if self._checking or self._connection.finishing:
-                self._ahead = keys[index:] + self._ahead
+        for _ in range(KEYS_A_TURN):
+            if not self._ahead or self._checking or self._connection.finishing:
                 break
-            self._press(keys[index : index + 1])
+            key = bytes(self._ahead[:1])
+            del self._ahead[:1]
+            self._press(key)
         if self._connection.finishing:
             return
         self._connection.hold(len(self._ahead) > SECRET_LIMIT)  # people type at most a line ahead of a password
@@ -144,8 +144,8 @@ class PersonLogin(Login):
         self._connection.clear_timer()
         self._connection.hold(False)
         self._session.admit(caller)
-        ahead = self._ahead.lstrip(b"\n\0") if self._after_return else self._ahead  # without the rest of the Enter
-        self._welcome([*self._terminal.values(), *([ahead] if ahead else [])])
+        ahead = bytes(self._ahead).lstrip(b"\n\0" if self._after_return else b"")  # without the rest of the Enter
+        self._welcome([*self._terminal.values(), *filter(None, [ahead])])
 
     def _show(self, text: bytes) -> None:
         self._connection.send(escape(text))

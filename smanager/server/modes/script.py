@@ -86,19 +86,18 @@ class Script(PlainOutput):
 
     def _wait(self) -> None:
         """Wait for more lines, or end the session; all lines so far are done."""
-        session, connection = self._session, self._connection
+        session, connection, uncut = self._session, self._connection, self._lines.uncut
         if session.interpreter.ended or (self._at_end and not (session.programs and session.programs.busy)):
             connection.finish()
         elif session.programs is not None:
             connection.clear_timer()  # a program closes its connection itself
-        elif self._lines.uncut.startswith((b"{", b"[")):
+        elif uncut.startswith((b"{", b"[")):
             connection.set_timer(QUIET_UNTERMINATED, self._end_if_whole)
-        elif not self._lines.uncut:
+        elif not uncut:
             connection.set_timer(IDLE_SECONDS, self._end_of_patience)
-        elif len(self._lines.uncut) <= ONE_SEGMENT:
-            connection.set_timer(QUIET_UNTERMINATED, self._end_of_patience)
         else:
-            connection.set_timer(QUIET_UNTERMINATED_LONG, self._end_of_patience)
+            patience = QUIET_UNTERMINATED if len(uncut) <= ONE_SEGMENT else QUIET_UNTERMINATED_LONG
+            connection.set_timer(patience, self._end_of_patience)
 
     def _end_if_whole(self) -> None:
         """Run the program's unfinished line if it is a whole request, or else wait for its rest."""
@@ -115,5 +114,4 @@ class Script(PlainOutput):
 
 
 def text_in(events: Iterable[TelnetEvent]) -> bytes:
-    """The text among telnet's events."""
     return b"".join(event for event in events if isinstance(event, bytes))

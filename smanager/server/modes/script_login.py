@@ -15,7 +15,7 @@ from smanager.access.callers import Caller
 from smanager.access.origin import OriginKind
 from smanager.access.secrets import SECRET_LIMIT
 from smanager.access.users import NAME_LIMIT
-from smanager.server.modes.login import LOGIN_SECONDS, MOST_TRIES, Login
+from smanager.server.modes.early import LOGIN_SECONDS, MOST_TRIES, Login
 from smanager.server.modes.script import QUIET_UNTERMINATED
 from smanager.server.rpc.errors import NOT_LOGGED_IN, RequestError
 from smanager.server.rpc.requests import decoded, failure, is_request, request_of, success
@@ -36,7 +36,7 @@ def is_login(data: bytes, is_all: bool = False) -> bool:
     line, newline, _ = data.partition(b"\n")
     if line.startswith((AUTH, AS)):
         return True
-    if not newline and not is_all and line and any(word.startswith(line) for word in (AUTH, AS)):
+    if line and not newline and not is_all and any(word.startswith(line) for word in (AUTH, AS)):
         return True
     with suppress(RequestError):
         return (
@@ -111,19 +111,21 @@ class ScriptLogin(Login):
 
     async def _answer(self, line: str) -> None:
         """Answer a program's request to log in, and refuse any other request."""
+        caller = None
         try:
             request = request_of(decoded(line))
+            if request.method != "auth":
+                raise RequestError(NOT_LOGGED_IN, "log in first, by the method auth", identity=request.identity)
+            if not (caller := await self._caller_of(request.params)):
+                raise RequestError(NOT_LOGGED_IN, "the login is not valid", identity=request.identity)
         except RequestError as error:
-            self._fail(error)
-            self._done(None)
-            return
-        caller = await self._caller_of(request.params) if request.method == "auth" else None
-        if caller:
+            self._reply(failure(error, error.identity))
+            self._tries += 1
+            if self._tries >= MOST_TRIES:
+                self._connection.finish()
+        else:
             self._connection.clear_timer()  # a program may stay silent after its login
             self._reply(success(request, None))
-        else:
-            message = "log in first, by the method auth" if request.method != "auth" else "the login is not valid"
-            self._fail(RequestError(NOT_LOGGED_IN, message, identity=request.identity))
         self._done(caller)
 
     async def _caller_of(self, params: object) -> Caller | None:
@@ -133,12 +135,6 @@ class ScriptLogin(Login):
             case {"user": str(user), "password": str(password)}:
                 return await self._session.by_password(user, password)
         return None
-
-    def _fail(self, error: RequestError) -> None:
-        self._tries += 1
-        self._reply(failure(error, error.identity))
-        if self._tries >= MOST_TRIES:
-            self._connection.finish()
 
     def _reply(self, response: object) -> None:
         if response is not None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from smanager.access.audit import WRONG_ARGUMENTS
 from smanager.access.callers import Caller
@@ -14,8 +14,7 @@ from smanager.commands.record import Command, CommandError, Failure
 from smanager.config.file import ConfigError
 from smanager.hosts.call import Invocation
 from smanager.server.rpc.errors import FAILED, INTERNAL_ERROR, METHOD_NOT_FOUND, RequestError, accepted
-from smanager.server.rpc.outputs import Lines, Notify
-from smanager.server.rpc.protocol import METHODS, ProtocolMethod, ProtocolMethods
+from smanager.server.rpc.protocol import METHODS, Lines, Notify, ProtocolMethod, ProtocolMethods
 from smanager.shells.interpreter import captured
 from smanager.shells.root import Shells
 from smanager.supervision import running
@@ -26,13 +25,10 @@ from smanager.supervision.running import Running
 Done = Callable[[object], None]
 """Takes a method's result, or its RequestError."""
 
+RunningMethod = Running | asyncio.Task[Any]
+"""A method that runs, and can be cancelled."""
+
 log = logging.getLogger("smanager")
-
-
-class Cancellable(Protocol):
-    """A method that runs."""
-
-    def cancel(self) -> object: ...
 
 
 class Methods:
@@ -46,7 +42,6 @@ class Methods:
         self._caller = caller
         self._lines = Lines(shells, caller)
         self._running: set[Running] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._held: list[Callable[[], None]] = []  # answers that wait for the program to read
 
     def pause(self) -> None:
@@ -65,7 +60,7 @@ class Methods:
         for answer in held:
             answer()
 
-    def begin(self, name: str, params: object, notify: Notify, done: Done) -> Cancellable | None:
+    def begin(self, name: str, params: object, notify: Notify, done: Done) -> RunningMethod | None:
         """Call a method. `done` is given its result or its RequestError, at once where nothing needs to run."""
         try:
             view = self._shells.view(self._caller.permissions)
@@ -75,18 +70,14 @@ class Methods:
                 return self._begin_protocol(method, params, notify, done)
             return self._begin_command(name, *self._command(name), params, notify, done)
         except (RequestError, CommandError, ConfigError) as error:
-            if isinstance(error, RequestError):
-                self._journal_refusal(name, error.code)
+            if isinstance(error, RequestError) and error.code == METHOD_NOT_FOUND:
+                self._dispatcher.unknown(self._caller, name, name.split(".", 1))
+            elif isinstance(error, RequestError):
+                self._dispatcher.manager.audit.refused(self._caller, name, WRONG_ARGUMENTS)
             done(refusal(error))
             return None
 
-    def _journal_refusal(self, name: str, code: int) -> None:
-        if code == METHOD_NOT_FOUND:
-            self._dispatcher.unknown(self._caller, name, name.split(".", 1))
-        else:
-            self._dispatcher.manager.audit.refused(self._caller, name, WRONG_ARGUMENTS)
-
-    def _begin_own(self, own: OwnCommand, params: object, notify: Notify, done: Done) -> Cancellable | None:
+    def _begin_own(self, own: OwnCommand, params: object, notify: Notify, done: Done) -> RunningMethod | None:
         sink = Results(notify)
         arguments = accepted(own.command, own.command.name, params)
         run_line = partial(captured, self._shells, self._caller, path=None, as_data=False)
@@ -98,19 +89,23 @@ class Methods:
 
     def _begin_command(
         self, name: str, service: Service, command: Command, params: object, notify: Notify, done: Done
-    ) -> Cancellable:
+    ) -> RunningMethod:
         sink = Results(notify)
         arguments = accepted(command, name, params)
         invocation = Invocation(arguments, name, sink, as_data=True)
         call = self._dispatcher.call(service, command, invocation, self._caller)
         return self._follow(call, sink, done, "HostError")
 
-    def _follow(self, running: Running, sink: Results, done: Done, kind: str) -> Cancellable:
+    def _follow(self, running: Running, sink: Results, done: Done, kind: str) -> RunningMethod:
         """Answer when the command ends; `kind` is the type of a failure for which no exception was raised."""
 
         def ended(failure: Failure | None) -> None:
             self._running.discard(running)
-            self._answer(done, sink.result if failure is None else failed(running.caption, failure, kind))
+            if failure is None:
+                self._answer(done, sink.result)
+                return
+            data = {"type": failure.type or kind, "message": failure.message}
+            self._answer(done, RequestError(FAILED, f"{running.caption}: {failure}", data))
 
         running.ended = ended
         self._running.add(running)
@@ -129,14 +124,12 @@ class Methods:
             return view.called_toplevel[name]
         raise RequestError(METHOD_NOT_FOUND, f"unknown method {name}; rpc.discover lists the methods")
 
-    def _begin_protocol(self, method: ProtocolMethod, params: object, notify: Notify, done: Done) -> Cancellable:
+    def _begin_protocol(self, method: ProtocolMethod, params: object, notify: Notify, done: Done) -> RunningMethod:
         arguments = accepted(method.command, method.command.name, params)
         methods = ProtocolMethods(self._shells, self._caller, self._lines, notify)
         task = asyncio.ensure_future(method.call(methods, arguments))
-        self._tasks.add(task)
 
         def ended(task: asyncio.Task[Any]) -> None:
-            self._tasks.discard(task)
             if task.cancelled():
                 self._answer(done, RequestError(FAILED, f"{method.command.name}: cancelled"))
             elif error := task.exception():
@@ -172,12 +165,6 @@ class Results:
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         self._notify("$/progress", {"done": done, "total": total, "text": text})
-
-
-def failed(caption: str, failure: Failure, kind: str) -> RequestError:
-    """The error of a command that ran."""
-    data = {"type": failure.type or kind, "message": failure.message}
-    return RequestError(FAILED, f"{caption}: {failure}", data)
 
 
 def refusal(error: BaseException) -> RequestError:

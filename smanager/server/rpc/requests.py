@@ -12,12 +12,13 @@ import json
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 from smanager.commands.jsonable import jsonable
 from smanager.server.rpc.errors import CANCELLED, INVALID_REQUEST, PARSE_ERROR, RequestError
-from smanager.server.rpc.methods import Cancellable, Methods
+from smanager.server.rpc.methods import Methods, RunningMethod
 
 RUNNING_LIMIT = 64
 """Requests of one connection that run at a time; further ones wait."""
@@ -49,13 +50,12 @@ class Programs:
         self._methods = methods
         self._reply = reply
         self._idle = idle
-        self._running: dict[int, Carried] = {}
-        self._number = 0
+        self._running: dict[Carried, None] = {}  # the oldest first
         self._waiting: deque[Carried] = deque()
 
     @property
     def busy(self) -> bool:
-        return bool(self._running or self._waiting)
+        return self.count > 0
 
     @property
     def count(self) -> int:
@@ -75,7 +75,7 @@ class Programs:
             self._send(failure(error, None))
             return
         if not isinstance(value, list):
-            self._take(value, self._send_if_any)
+            self._take(value, self._send)
         elif not value:
             self._send(failure(RequestError(INVALID_REQUEST, "an empty batch"), None))
         elif len(value) > BATCH_LIMIT:
@@ -88,7 +88,7 @@ class Programs:
     def cancel(self) -> None:
         """End all requests; the program no longer waits."""
         self._waiting.clear()
-        for carried in list(self._running.values()):
+        for carried in list(self._running):
             carried.cancel()
 
     def pause(self) -> None:
@@ -109,15 +109,14 @@ class Programs:
             self._cancel_one(request.params)
             answer(success(request, None))
             return
-        self._number += 1
-        carried = Carried(self._number, request, answer)
+        carried = Carried(request, answer)
         if len(self._running) < RUNNING_LIMIT:
             self._begin(carried)
         else:
             self._waiting.append(carried)
 
     def _begin(self, carried: Carried) -> None:
-        self._running[carried.number] = carried
+        self._running[carried] = None
         request = carried.request
         if carried.is_cancelled:
             self._ended(carried, None)
@@ -131,7 +130,7 @@ class Programs:
 
     def _ended(self, carried: Carried, result: object) -> None:
         """A request has ended with a result or a RequestError."""
-        del self._running[carried.number]
+        del self._running[carried]
         if carried.is_cancelled:
             message = str(result) if isinstance(result, RequestError) else f"{carried.request.method}: cancelled"
             result = RequestError(CANCELLED, message)
@@ -150,34 +149,26 @@ class Programs:
 
     def _cancel_one(self, params: object) -> None:
         wanted = params.get("id") if isinstance(params, dict) else None
-        for carried in [*self._running.values(), *self._waiting]:
-            if (
-                wanted is not None
-                and not isinstance(wanted, bool)
-                and carried.request.is_answered
-                and carried.request.identity == wanted
-            ):
+        if wanted is None or isinstance(wanted, bool):  # True would equal 1
+            return
+        for carried in [*self._running, *self._waiting]:
+            if carried.request.is_answered and carried.request.identity == wanted:
                 carried.cancel()
 
-    def _send_if_any(self, response: object) -> None:
-        if response is not None:
-            self._send(response)
-
     def _send(self, response: object) -> None:
-        self._reply(json.dumps(response, default=jsonable))
+        """Send a response; None is the response to a notification."""
+        if response is not None:
+            self._reply(json.dumps(response, default=jsonable))
 
 
+@dataclass(slots=True, eq=False)
 class Carried:
     """A request that runs, or waits to run."""
 
-    __slots__ = ("answer", "is_cancelled", "number", "request", "running")
-
-    def __init__(self, number: int, request: Request, answer: Callable[[object], None]) -> None:
-        self.number = number
-        self.request = request
-        self.answer = answer
-        self.running: Cancellable | None = None
-        self.is_cancelled = False
+    request: Request
+    answer: Callable[[object], None]
+    running: RunningMethod | None = None
+    is_cancelled: bool = False
 
     def cancel(self) -> None:
         self.is_cancelled = True

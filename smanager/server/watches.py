@@ -1,0 +1,78 @@
+"""Notices clients that are gone, or that read nothing any more: nothing else would show that in time."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import select
+import socket
+import struct
+import termios
+from collections.abc import Callable
+from contextlib import suppress
+
+STALL_SECONDS = 60.0
+"""How long a client may read none of the output that waits."""
+
+HANG_UP_SECONDS = 2.0
+"""Between two checks whether a client that has closed its sending side still exists."""
+
+PROBES = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""Seconds, seconds and probes. A closed socket answers no probes once its system has forgotten it, on Linux after a
+minute (tcp_fin_timeout). On unix sockets the end shows at once."""
+
+
+class ClientWatch:
+    """Checks a client every so many seconds until it is gone, then gives it up."""
+
+    def __init__(self, seconds: float, is_gone: Callable[[], bool], give_up: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._is_gone = is_gone
+        self._give_up = give_up
+        self._wait()
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _wait(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._check)
+
+    def _check(self) -> None:
+        if self._is_gone():
+            self._give_up()
+        else:
+            self._wait()
+
+
+def watch_for_stall(transport: asyncio.Transport, sent: Callable[[], int], give_up: Callable[[], None]) -> ClientWatch:
+    """Give up a client that reads nothing, but not one that reads slowly; begin as soon as output waits.
+
+    `sent` returns the bytes given to the transport so far.
+    """
+    read = sent() - unread(transport)
+
+    def reads_nothing() -> bool:
+        nonlocal read
+        before, read = read, sent() - unread(transport)
+        return read <= before
+
+    return ClientWatch(STALL_SECONDS, reads_nothing, give_up)
+
+
+def unread(transport: asyncio.Transport) -> int:
+    """The bytes that have not left this machine; the kernel alone may buffer megabytes."""
+    waiting = transport.get_write_buffer_size()
+    with suppress(OSError):  # the client has reset the connection
+        in_kernel = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, b"\0" * 4)
+        waiting += struct.unpack("i", in_kernel)[0]
+    return waiting
+
+
+def watch_for_hang_up(connection: socket.socket, give_up: Callable[[], None]) -> ClientWatch:
+    """Give up a client that has closed its sending side and then is gone."""
+    for name, value in PROBES.items() if connection.family != socket.AF_UNIX else ():
+        if hasattr(socket, name):  # macOS lacks one of them
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    poll = select.poll()
+    poll.register(connection, 0)  # no events: poll always reports that both directions are closed
+    return ClientWatch(HANG_UP_SECONDS, lambda: bool(poll.poll(0)), give_up)
