@@ -30,24 +30,17 @@ log = logging.getLogger("smanager")
 
 
 class ConnectionOwner(Protocol):
-    """What a connection reports to its session."""
+    """What a connection reports to its session.
 
-    def arrived(self) -> ssl.SSLContext | None:
-        """Accept or abort a new connection; returns the context for TLS, or None for plain text."""
+    `arrived` accepts or aborts a new connection, and returns the context for TLS, or None for plain text.
+    """
 
-    def opened(self) -> None:
-        """The connection is ready, TLS included: bytes may come and go."""
-
-    def mistrusted(self, reason: str) -> None:
-        """The TLS handshake has failed since the client's certificate is not valid."""
-
+    def arrived(self) -> ssl.SSLContext | None: ...
+    def opened(self) -> None: ...  # ready, TLS included: bytes may come and go
+    def mistrusted(self, reason: str) -> None: ...  # the client's certificate is not valid: no TLS
     def received(self, data: bytes) -> None: ...
-    def ended(self) -> None:
-        """The client sends no more."""
-
-    def pause(self) -> None:
-        """The client does not read: print no more for now."""
-
+    def ended(self) -> None: ...  # the client sends no more
+    def pause(self) -> None: ...  # the client does not read: print no more for now
     def resume(self) -> None: ...
     def lost(self) -> None: ...
 

@@ -40,15 +40,9 @@ class Mode(Protocol):
     """How a session treats its client's bytes; the session's phase is IDENTIFYING or SERVING."""
 
     def receive(self, data: bytes) -> None: ...
-
-    def end_of_input(self) -> None:
-        """The client sends no more; what it has sent is still run."""
-
-    def idle(self) -> None:
-        """What ran has ended."""
-
-    def farewell(self, message: str) -> None:
-        """Tell the client why the session ends, if it would be surprised."""
+    def end_of_input(self) -> None: ...  # the client sends no more; what it has sent is still run
+    def idle(self) -> None: ...  # what ran has ended
+    def farewell(self, message: str) -> None: ...  # tell the client why the session ends, if it would be surprised
 
 
 class Registry(Protocol):
@@ -59,15 +53,9 @@ class Registry(Protocol):
     identities: Identities
     tls: ssl.SSLContext | None
 
-    def arrived(self, session: Session) -> bool:
-        """Take a session in, or abort it; whether it was taken."""
-
-    def opened(self, session: Session) -> None:
-        """Give a session its first mode, and its caller if the connection itself shows that."""
-
-    def settled(self, session: Session) -> None:
-        """The session's client is identified and has sent something."""
-
+    def arrived(self, session: Session) -> bool: ...  # take a session in, or abort it; whether it was taken
+    def opened(self, session: Session) -> None: ...  # give it its first mode, and its caller if already known
+    def settled(self, session: Session) -> None: ...  # its client is identified and has sent something
     def left(self, session: Session) -> None: ...
 
 
