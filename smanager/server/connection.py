@@ -56,7 +56,6 @@ class Connection(asyncio.Protocol):
     finishing: bool = False
     """Whether the connection is being closed: no more is read or sent."""
     held: bool = False
-    """Whether reading is suspended."""
     sent: int = 0
     """Bytes given to the transport so far."""
     waiting: int = 0
@@ -175,7 +174,6 @@ class Connection(asyncio.Protocol):
             self.flush()
 
     def flush(self) -> None:
-        """Send what waits, now."""
         if not self._outgoing:
             return
         data = b"".join(self._outgoing)
@@ -226,7 +224,6 @@ class Connection(asyncio.Protocol):
             self._shut_down()
 
     def abort(self) -> None:
-        """Close at once."""
         self.finishing = True
         self._outgoing.clear()
         self.transport.abort()

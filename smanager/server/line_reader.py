@@ -9,11 +9,8 @@ from smanager.server.rpc.errors import INVALID_REQUEST, RequestError
 from smanager.server.rpc.requests import failure
 from smanager.server.session import Session
 
-LINE_LIMIT = 64 * 1024
-"""Bytes of one line."""
-
-REQUEST_LIMIT = 1024 * 1024
-"""Bytes of a line that is a program's request, or a batch of requests."""
+LINE_LIMIT, REQUEST_LIMIT = 64 * 1024, 1024 * 1024
+"""Bytes of a line of commands, and of a line that is a program's request or batch of requests."""
 
 LINES_A_TURN = 32
 """Lines run before other connections have their turn."""
@@ -48,17 +45,14 @@ class LineReader:
         self.uncut += data
 
     def drop(self) -> None:
-        """Forget all lines that have not been run."""
         self._cut = []
         self.uncut = b""
 
     def erase_character(self) -> None:
-        """Forget the last character of the unfinished line."""
         if not self.uncut.endswith(b"\n"):
             self.uncut = self.uncut.decode("utf-8", "surrogateescape")[:-1].encode("utf-8", "surrogateescape")
 
     def erase_line(self) -> None:
-        """Forget the unfinished line."""
         self.uncut = self.uncut[: self.uncut.rfind(b"\n") + 1]
 
     def end(self) -> None:

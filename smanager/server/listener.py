@@ -59,7 +59,7 @@ class Listener:
     async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
         """Bind the address, or take the sockets that systemd has passed; returns the addresses.
 
-        They accept no clients yet. Raises ConfigError.
+        The sockets accept no clients yet. Raises ConfigError.
         """
         settings = self.settings
         self.renew_certificates()
@@ -120,7 +120,6 @@ class Listener:
         return True
 
     async def emptied(self) -> None:
-        """Return once all sessions are over."""
         if self._sessions:
             self._all_gone.clear()
             await self._all_gone.wait()

@@ -85,21 +85,15 @@ def budgets(settings: Sequence[ListenerSettings], available: int) -> list[int]:
         fair = (available - sum(shares.values())) // (len(settings) - len(shares))
         shares[index] = max(1, min(one.max_sessions, fair))
         if shares[index] < one.max_sessions:
-            log.warning(
-                "%s: max_sessions is %d; the limit on open files allows %d here (see ulimit -n)",
-                one.place,
-                one.max_sessions,
-                shares[index],
-            )
+            message = "%s: max_sessions is %d; the limit on open files allows %d here (see ulimit -n)"
+            log.warning(message, one.place, one.max_sessions, shares[index])
     return [shares[index] for index in range(len(settings))]
 
 
 def descriptors() -> int:
     """Raise this process's limit on open files as far as possible, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError):  # macOS: the hard limit is infinite, but cannot be set
-            return soft
-    return hard if hard != resource.RLIM_INFINITY else UNLIMITED
+    with suppress(ValueError, OSError):  # macOS: the hard limit is infinite, but cannot be set
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return soft if soft != resource.RLIM_INFINITY else UNLIMITED

@@ -144,18 +144,15 @@ class Session:
         return self._registry.settings
 
     async def by_password(self, name: str, password: str) -> Caller | None:
-        """The user of this name, if the password is right."""
         settings = self.settings
         return await self._registry.identities.by_password(
             name, password, self.peer, settings.name, settings.given_roles, lambda: not self.connection.finishing
         )
 
     async def by_token(self, token: str) -> Caller | None:
-        """The user whose token this is."""
         return await self._registry.identities.by_token(token, self.peer, self.settings.given_roles)
 
     def admit(self, caller: Caller) -> None:
-        """Make this the session's caller."""
         self.caller = caller
         if self._expiry:
             self._expiry.cancel()

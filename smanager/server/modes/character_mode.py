@@ -80,8 +80,7 @@ class CharacterMode(Person):
                 self._ending = True
             else:
                 self._typed += _KEYS[event]
-        if not self._working:
-            self._work()
+        self._work()
 
     def progress(self, text: str) -> None:
         if not self._asking:
@@ -109,8 +108,7 @@ class CharacterMode(Person):
 
     def idle(self) -> None:
         super().idle()
-        if not self._working:
-            self._work()
+        self._work()
 
     def _end_progress(self) -> None:
         if self._progressing:
@@ -139,6 +137,8 @@ class CharacterMode(Person):
 
     def _work(self) -> None:
         """Act on the keys typed so far, some of them a turn."""
+        if self._working:
+            return
         self._working = True
         keys, self._typed = self._typed[:KEYS_A_TURN], self._typed[KEYS_A_TURN:]
         self._editor.feed(keys)

@@ -110,7 +110,6 @@ class ScriptLogin(Login):
         self._done(caller)
 
     async def _answer(self, line: str) -> None:
-        """Answer a program's request to log in, and refuse any other request."""
         caller = None
         try:
             request = request_of(decoded(line))

@@ -17,6 +17,7 @@ from smanager.service import command
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.output import PlainOutput
 from smanager.shells.root import Shells
+from smanager.supervision.running import Running
 
 OPENRPC = "1.3.2"
 """The version of the OpenRPC specification that `rpc.discover` follows."""
@@ -77,23 +78,15 @@ class Collected(PlainOutput):
 class Lines:
     """The lines that one connection's requests run."""
 
-    def __init__(self, shells: Shells, caller: Caller) -> None:
+    def __init__(
+        self, shells: Shells, caller: Caller, is_read: asyncio.Event, running: set[Running | Interpreter]
+    ) -> None:
+        """`is_read` is set while the program reads; otherwise what is in `running` is paused."""
         self._shells = shells
         self._caller = caller
-        self._is_read = asyncio.Event()  # set while the program reads
-        self._is_read.set()
-        self._streamed: set[Interpreter] = set()
+        self._is_read = is_read
+        self._running = running
         self._collected: list[Collected] = []  # the oldest first
-
-    def pause(self) -> None:
-        self._is_read.clear()
-        for interpreter in self._streamed:
-            interpreter.pause()
-
-    def resume(self) -> None:
-        self._is_read.set()
-        for interpreter in list(self._streamed):
-            interpreter.resume()
 
     async def collect(self, line: str, json: bool) -> dict[str, object]:
         """Run a line, and return its output and status. Raises RequestError where a reply cannot hold it."""
@@ -117,7 +110,7 @@ class Lines:
         done = asyncio.Event()
         interpreter = Interpreter(self._shells, Streamed(notify), done.set, False, self._caller)
         interpreter.always_json = json
-        self._streamed.add(interpreter)
+        self._running.add(interpreter)
         if not self._is_read.is_set():
             interpreter.pause()
         try:
@@ -130,7 +123,7 @@ class Lines:
                 await asyncio.wait_for(done.wait(), CANCEL_SECONDS)  # the last words come before the answer
             raise
         finally:
-            self._streamed.discard(interpreter)
+            self._running.discard(interpreter)
         return {"output": "", "status": interpreter.status.value}
 
     def _share(self) -> None:

@@ -59,7 +59,6 @@ class Programs:
 
     @property
     def count(self) -> int:
-        """The number of unanswered requests."""
         return len(self._running) + len(self._waiting)
 
     @property
@@ -81,9 +80,7 @@ class Programs:
         elif len(value) > BATCH_LIMIT:
             self._send(failure(RequestError(INVALID_REQUEST, f"a batch of more than {BATCH_LIMIT} requests"), None))
         else:
-            batch = Batch(len(value), self._send)
-            for item in value:
-                self._take(item, batch.add)
+            self._take_batch(value)
 
     def cancel(self) -> None:
         """End all requests; the program no longer waits."""
@@ -98,6 +95,18 @@ class Programs:
     def resume(self) -> None:
         self._methods.resume()
         self._idle()
+
+    def _take_batch(self, values: list[object]) -> None:
+        """Begin the requests of a batch, and send their responses together."""
+        responses: list[object] = []
+
+        def answer(response: object) -> None:
+            responses.append(response)
+            if len(responses) == len(values) and (answered := [one for one in responses if one is not None]):
+                self._send(answered)
+
+        for value in values:
+            self._take(value, answer)
 
     def _take(self, value: object, answer: Callable[[object], None]) -> None:
         try:
@@ -129,7 +138,6 @@ class Programs:
             self._send({"jsonrpc": "2.0", "method": name, "params": {"id": request.identity, **params}})
 
     def _ended(self, carried: Carried, result: object) -> None:
-        """A request has ended with a result or a RequestError."""
         del self._running[carried]
         if carried.is_cancelled:
             message = str(result) if isinstance(result, RequestError) else f"{carried.request.method}: cancelled"
@@ -174,23 +182,6 @@ class Carried:
         self.is_cancelled = True
         if self.running:
             self.running.cancel()
-
-
-class Batch:
-    """The answers of a batch, which are sent together."""
-
-    def __init__(self, count: int, send: Callable[[object], None]) -> None:
-        self._left = count
-        self._send = send
-        self._responses: list[object] = []
-
-    def add(self, response: object) -> None:
-        """Add the response to one request; None for a notification."""
-        self._left -= 1
-        if response is not None:
-            self._responses.append(response)
-        if not self._left and self._responses:
-            self._send(self._responses)
 
 
 def is_request(line: str) -> bool:
