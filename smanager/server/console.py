@@ -88,7 +88,8 @@ class Console:
         self._ending = False  # no more input will come
         shells, caller = Shells(dispatcher), Caller(CONSOLE)
         self._interpreter = self._in_loop(lambda: Interpreter(shells, self, self._idle, self._person, caller))
-        self._programs = self._in_loop(lambda: Programs(Methods(shells, caller), self._reply, self._idle))
+        methods = self._in_loop(lambda: Methods(shells, caller))
+        self._programs = Programs(methods, lambda line: self.write(f"{line}\n"), self._idle)
 
     def run(self) -> int:
         """Run lines until there are no more; returns the last command's exit status."""
@@ -117,9 +118,6 @@ class Console:
             text = visible(text)
             text = self._above_prompt(coloured(text) if self._has_colours else text)
         self._put(text)
-
-    def _reply(self, line: str) -> None:
-        self.write(f"{line}\n")
 
     def _put(self, text: str) -> None:
         data = memoryview(as_bytes(text))
@@ -151,12 +149,9 @@ class Console:
         self._put(f"\x1b[H\x1b[2J{visible(text)}" if self._person else text)
 
     def _read_line(self) -> str:
-        if not self._person:
-            if not (line := sys.stdin.readline()):
-                raise EOFError
-            return line
-        self._end_progress()
-        self._asking = self._interpreter.prompt
+        if self._person:
+            self._end_progress()
+            self._asking = self._interpreter.prompt
         try:
             return input(self._asking)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from smanager.server.rpc.errors import INVALID_REQUEST, RequestError
 from smanager.server.rpc.requests import failure
@@ -21,22 +22,21 @@ def limit_of(line: bytes) -> int:
     return REQUEST_LIMIT if line.startswith((b"{", b"[")) else LINE_LIMIT
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class LineReader:
-    """Hands each line to `accept` once the commands before it are done."""
+    """Hands each line to `accept` once the commands before it are done.
 
-    __slots__ = ("_accept", "_at_end", "_connection", "_cut", "_proceed", "_session", "_skips", "uncut")
+    `accept` runs a line, and returns whether the next may come; `proceed` has to call `work` in another turn.
+    """
 
-    def __init__(self, session: Session, accept: Callable[[str], bool], proceed: Callable[[], None]) -> None:
-        """`accept` runs a line, and returns whether the next may come; `proceed` has to call `work` in another turn."""
-        self._session = session
-        self._connection = session.connection
-        self._accept = accept
-        self._proceed = proceed
-        self._cut: list[bytes] = []  # the next lines, the first one last
-        self._at_end = False
-        self._skips = False  # the rest of a request that is too long
-        self.uncut = b""
-        """The bytes behind the last line that was cut."""
+    _session: Session
+    _accept: Callable[[str], bool]
+    _proceed: Callable[[], None]
+    uncut: bytes = b""
+    """The bytes behind the last line that was cut."""
+    _cut: list[bytes] = field(default_factory=list)  # the next lines, the first one last
+    _at_end: bool = False
+    _skips: bool = False  # the rest of a request that is too long
 
     def add(self, data: bytes) -> None:
         if self._skips:
@@ -61,7 +61,7 @@ class LineReader:
 
     def work(self) -> bool:
         """Run the lines that can run now; returns whether all lines so far are done."""
-        session, connection = self._session, self._connection
+        session, connection = self._session, self._session.connection
         if connection.finishing:  # the lines that are left will never run
             return True
         if not session.busy:
@@ -103,4 +103,4 @@ class LineReader:
             return
         self.drop()
         self._session.output.write(f"*** a line of more than {LINE_LIMIT} bytes; a command is shorter\n")
-        self._connection.finish()
+        self._session.connection.finish()

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -50,7 +51,7 @@ class Listener:
         self._fingerprint: object = None  # of the files that `tls` was read from
         self._most_sessions = most_sessions
         self._sessions: set[Session] = set()
-        self._giving_way: dict[str, dict[Session, None]] = {}  # by network, the oldest first
+        self._giving_way: dict[Session, str] = {}  # and their networks, the oldest first
         self._turned_away = turned_away
         self._all_gone = asyncio.Event()
         self._servers: list[asyncio.Server] = []
@@ -142,12 +143,12 @@ class Listener:
             if not self._giving_way:
                 self._turn_away(session)
                 return False
-            most = max(self._giving_way.values(), key=len)  # of one network: a flood displaces itself first
-            oldest = next(iter(most))
+            [(crowd, _)] = Counter(self._giving_way.values()).most_common(1)  # a flood displaces itself first
+            oldest = next(one for one, network in self._giving_way.items() if network == crowd)
             oldest.connection.abort()
             self.left(oldest)
         self._sessions.add(session)
-        self._giving_way.setdefault(session.peer.network, {})[session] = None
+        self._giving_way[session] = session.peer.network
         session.number = self.shells.manager.sessions.add(session)
         return True
 
@@ -175,11 +176,7 @@ class Listener:
 
     def settled(self, session: Session) -> None:
         """The session no longer gives way to others."""
-        network = session.peer.network
-        if waiting := self._giving_way.get(network):
-            waiting.pop(session, None)
-            if not waiting:
-                del self._giving_way[network]
+        self._giving_way.pop(session, None)
 
     def left(self, session: Session) -> None:
         self._turned_away.discard(session)

@@ -10,6 +10,7 @@ script's first byte takes up to 200 ms on a busy machine, a person's a second an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from smanager.config.listener import ListenerMode
@@ -140,19 +141,18 @@ class Detection(EarlyMode):
             script.receive(data)
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class CurrentMode:
     """A person's mode as it is now, and the output of the session's commands.
 
     The mode changes when the client hands line editing over, or takes it back.
     """
 
-    __slots__ = ("_codec", "_session", "mode")
+    _session: Session
+    _codec: TelnetCodec
+    mode: Person = field(init=False)
 
-    mode: Person
-
-    def __init__(self, session: Session, codec: TelnetCodec) -> None:
-        self._session = session
-        self._codec = codec
+    def __post_init__(self) -> None:
         self.choose()
 
     def choose(self) -> Person:

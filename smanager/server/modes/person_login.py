@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from smanager.access.callers import Caller
 from smanager.access.secrets import SECRET_LIMIT
 from smanager.access.users import NAME_LIMIT
 from smanager.server.modes.early import LOGIN_SECONDS, MOST_TRIES, Login
@@ -133,19 +132,16 @@ class PersonLogin(Login):
             return
         self._hide_typing(False)  # not earlier: the user may be typing the password once more
         if caller:
-            self._admit(caller)
+            self._connection.clear_timer()
+            self._connection.hold(False)
+            self._session.admit(caller)
+            ahead = bytes(self._ahead).lstrip(b"\n\0" if self._after_return else b"")  # without the rest of the Enter
+            self._welcome([*self._terminal.values(), *filter(None, [ahead])])
             return
         self._show(b"login incorrect\r\n")
         self._limit_time()
         self._ask_again()
         self._work()
-
-    def _admit(self, caller: Caller) -> None:
-        self._connection.clear_timer()
-        self._connection.hold(False)
-        self._session.admit(caller)
-        ahead = bytes(self._ahead).lstrip(b"\n\0" if self._after_return else b"")  # without the rest of the Enter
-        self._welcome([*self._terminal.values(), *filter(None, [ahead])])
 
     def _show(self, text: bytes) -> None:
         self._connection.send(escape(text))

@@ -124,7 +124,7 @@ class Methods:
 
     def _begin_protocol(self, method: ProtocolMethod, params: object, notify: Notify, done: Done) -> RunningMethod:
         arguments = accepted(method.command, method.command.name, params)
-        methods = ProtocolMethods(self._shells, self._caller, self._lines, notify)
+        methods = ProtocolMethods(self._lines, notify)
         task = asyncio.ensure_future(method.call(methods, arguments))
 
         def ended(task: asyncio.Task[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from smanager import __version__
@@ -75,30 +76,30 @@ class Collected(PlainOutput):
         return "".join(self._pieces)
 
 
+@dataclass
 class Lines:
-    """The lines that one connection's requests run."""
+    """The lines that one connection's requests run.
 
-    def __init__(
-        self, shells: Shells, caller: Caller, is_read: asyncio.Event, running: set[Running | Interpreter]
-    ) -> None:
-        """`is_read` is set while the program reads; otherwise what is in `running` is paused."""
-        self._shells = shells
-        self._caller = caller
-        self._is_read = is_read
-        self._running = running
-        self._collected: list[Collected] = []  # the oldest first
+    `is_read` is set while the program reads; otherwise what is in `running` is paused.
+    """
+
+    shells: Shells
+    caller: Caller
+    is_read: asyncio.Event
+    running: set[Running | Interpreter]
+    _collected: list[Collected] = field(default_factory=list)  # the oldest first
 
     async def collect(self, line: str, json: bool) -> dict[str, object]:
         """Run a line, and return its output and status. Raises RequestError where a reply cannot hold it."""
         done = asyncio.Event()
         output = Collected(self._share)
-        interpreter = output.interpreter = Interpreter(self._shells, output, done.set, False, self._caller)
+        interpreter = output.interpreter = Interpreter(self.shells, output, done.set, False, self.caller)
         interpreter.always_json = json
         self._collected.append(output)
         try:
             if not interpreter.feed(line):
                 await done.wait()
-            await self._is_read.wait()  # until then the output counts as held
+            await self.is_read.wait()  # until then the output counts as held
         finally:
             interpreter.cancel()
             self._collected.remove(output)
@@ -108,10 +109,10 @@ class Lines:
     async def stream(self, line: str, json: bool, notify: Notify) -> dict[str, object]:
         """Run a line, send its output as it comes, and return its status."""
         done = asyncio.Event()
-        interpreter = Interpreter(self._shells, Streamed(notify), done.set, False, self._caller)
+        interpreter = Interpreter(self.shells, Streamed(notify), done.set, False, self.caller)
         interpreter.always_json = json
-        self._running.add(interpreter)
-        if not self._is_read.is_set():
+        self.running.add(interpreter)
+        if not self.is_read.is_set():
             interpreter.pause()
         try:
             if not interpreter.feed(line):
@@ -123,7 +124,7 @@ class Lines:
                 await asyncio.wait_for(done.wait(), CANCEL_SECONDS)  # the last words come before the answer
             raise
         finally:
-            self._running.discard(interpreter)
+            self.running.discard(interpreter)
         return {"output": "", "status": interpreter.status.value}
 
     def _share(self) -> None:
@@ -133,14 +134,12 @@ class Lines:
             output.hold(crowded and output is not self._collected[0])
 
 
+@dataclass
 class ProtocolMethods:
     """One request for one of these methods; `_` in a method's name is the dot that programs see."""
 
-    def __init__(self, shells: Shells, caller: Caller, lines: Lines, notify: Notify) -> None:
-        self._shells = shells
-        self._caller = caller
-        self._lines = lines
-        self._notify = notify
+    _lines: Lines
+    _notify: Notify
 
     @command(role=EVERYONE)
     async def shell_execute(self, line: str, *, stream: bool = False, json: bool = False) -> dict[str, object]:
@@ -158,14 +157,14 @@ class ProtocolMethods:
     @command(role=EVERYONE)
     async def shell_complete(self, line: str) -> dict[str, object]:
         """Complete the last word of a line; returns the possible words, and where the word begins"""
-        interpreter = Interpreter(self._shells, Collected(lambda: None), lambda: None, False, self._caller)
+        interpreter = Interpreter(self._lines.shells, Collected(lambda: None), lambda: None, False, self._lines.caller)
         start, matches = await interpreter.complete(line)
         return {"start": start, "matches": matches}
 
     @command(role=EVERYONE)
     async def rpc_discover(self) -> dict[str, object]:
         """Describe all methods that the caller may call, as an OpenRPC document"""
-        view = self._shells.view(self._caller.permissions)
+        view = self._lines.shells.view(self._lines.caller.permissions)
         commands = {name: method.command for name, method in METHODS.items()}
         commands |= {name: own.command for name, own in view.own.items()}
         commands |= {name: command for name, (_, command) in view.toplevel.items()}
