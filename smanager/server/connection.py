@@ -30,12 +30,9 @@ log = logging.getLogger("smanager")
 
 
 class ConnectionOwner(Protocol):
-    """What a connection reports to its session.
+    """What a connection reports to its session."""
 
-    `arrived` accepts or aborts a new connection, and returns the context for TLS, or None for plain text.
-    """
-
-    def arrived(self) -> ssl.SSLContext | None: ...
+    def arrived(self) -> ssl.SSLContext | None: ...  # accept or abort it; the context for TLS, or None for plain text
     def opened(self) -> None: ...  # ready, TLS included: bytes may come and go
     def mistrusted(self, reason: str) -> None: ...  # the client's certificate is not valid: no TLS
     def received(self, data: bytes) -> None: ...
@@ -55,7 +52,6 @@ class Connection(asyncio.Protocol):
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     finishing: bool = False
     """Whether the connection is being closed: no more is read or sent."""
-    held: bool = False
     sent: int = 0
     """Bytes given to the transport so far."""
     waiting: int = 0
@@ -65,7 +61,6 @@ class Connection(asyncio.Protocol):
     _is_open: bool = False
     _at_end: bool = False
     _receiving: bool = False
-    _stalled: bool = False
     _stall_watch: ClientWatch | None = None
     _hang_up_watch: ClientWatch | None = None
     _securing: asyncio.Task[None] | None = None
@@ -105,13 +100,11 @@ class Connection(asyncio.Protocol):
         return self._securing is None
 
     def pause_writing(self) -> None:
-        self._stalled = True
         if not self.finishing:
             self._owner.pause()
         self._watch_for_stall()
 
     def resume_writing(self) -> None:
-        self._stalled = False
         if self._stall_watch:
             self._stall_watch.end()
             self._stall_watch = None
@@ -181,7 +174,7 @@ class Connection(asyncio.Protocol):
         self.waiting = 0
         self.sent += len(data)
         self.transport.write(data)
-        if self._stalled and self.transport.get_write_buffer_size() > OUTPUT_LIMIT:
+        if self.transport.get_write_buffer_size() > OUTPUT_LIMIT:
             log.warning("%s: closed: the client left more than %d bytes of output unread", self.origin, OUTPUT_LIMIT)
             self.abort()
 
@@ -189,7 +182,6 @@ class Connection(asyncio.Protocol):
         """Suspend reading, or resume it."""
         if self.transport.is_closing():  # a TLS transport may have lost its socket, and would raise
             return
-        self.held = hold
         if hold:
             self.transport.pause_reading()
         else:

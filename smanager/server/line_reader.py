@@ -24,14 +24,11 @@ def limit_of(line: bytes) -> int:
 
 @dataclass(slots=True, eq=False, repr=False)
 class LineReader:
-    """Hands each line to `accept` once the commands before it are done.
-
-    `accept` runs a line, and returns whether the next may come; `proceed` has to call `work` in another turn.
-    """
+    """Hands each line to `accept` once the commands before it are done."""
 
     _session: Session
-    _accept: Callable[[str], bool]
-    _proceed: Callable[[], None]
+    _accept: Callable[[str], bool]  # runs a line, and returns whether the next may come
+    _proceed: Callable[[], None]  # has to call `work` in another turn
     uncut: bytes = b""
     """The bytes behind the last line that was cut."""
     _cut: list[bytes] = field(default_factory=list)  # the next lines, the first one last
@@ -67,8 +64,7 @@ class LineReader:
         if not session.busy:
             for _ in range(LINES_A_TURN):
                 if not self._cut and not (self.uncut and self._cut_lines()):
-                    if connection.held:
-                        connection.hold(False)
+                    connection.hold(False)
                     return True
                 line = self._cut.pop()
                 if len(line) > limit_of(line):

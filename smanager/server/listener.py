@@ -58,10 +58,7 @@ class Listener:
         self._unix: UnixSocket | None = None
 
     async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
-        """Bind the address, or take the sockets that systemd has passed; returns the addresses.
-
-        The sockets accept no clients yet. Raises ConfigError.
-        """
+        """Bind the address, or take systemd's sockets; returns the addresses of the sockets. Raises ConfigError."""
         settings = self.settings
         self.renew_certificates()
         create = partial(
@@ -92,10 +89,7 @@ class Listener:
         return [address_text(*name[:2]) if isinstance(name, tuple) else str(name) for name in names]
 
     async def serve(self, shells: Shells, identities: Identities) -> None:
-        """Accept clients from here on; until then the kernel refuses them.
-
-        Raises ConfigError if another process has begun to listen at the address meanwhile.
-        """
+        """Accept clients, which the kernel has refused so far. Raises ConfigError if another process listens by now."""
         self.shells = shells
         self.identities = identities
         try:
@@ -108,10 +102,7 @@ class Listener:
             raise cannot_listen(self.settings, error) from None
 
     def renew_certificates(self) -> bool:
-        """Read the certificates again, for new connections, if they have changed; returns whether they have.
-
-        Raises ConfigError.
-        """
+        """Read the certificates if they have changed; returns whether they have. Raises ConfigError."""
         tls = self.settings.tls
         current = tls and fingerprint(tls)  # taken first, so that the next renewal notices a change during the read
         if not tls or (self.tls and current == self._fingerprint):

@@ -38,10 +38,7 @@ class Listeners:
         self._all = [Listener(one, share, turned_away) for one, share in zip(settings, shares, strict=True)]
 
     async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
-        """Bind all listeners, or none; returns their addresses. `passed` are systemd's open sockets, by name.
-
-        Raises ConfigError.
-        """
+        """Bind all or none; returns their addresses. `passed` are systemd's sockets by name. Raises ConfigError."""
         try:
             return [address for listener in self._all for address in await listener.open(passed)]
         except BaseException:

@@ -76,7 +76,6 @@ class Session:
     since: float = field(default_factory=monotonic)
     caller: Caller | None = None
     programs: Programs | None = None
-    _is_silent: bool = True
     _protocol_check: ProtocolCheck | None = field(default_factory=ProtocolCheck)
     _expiry: asyncio.TimerHandle | None = None
 
@@ -99,8 +98,7 @@ class Session:
     def received(self, data: bytes) -> None:
         if self._protocol_check and self._is_other_protocol(self._protocol_check, data):
             return
-        if self._is_silent and self.caller:
-            self._is_silent = False
+        if self.caller:
             self._registry.settled(self)
         self.mode.receive(data)
 
@@ -158,7 +156,6 @@ class Session:
             self._expiry.cancel()
         if (seconds := caller.expires_in()) is not None:
             self._expiry = self.connection.loop.call_later(seconds, self.farewell, "your token has expired")
-        self._is_silent = False
         self._registry.settled(self)
 
     # What its mode calls.

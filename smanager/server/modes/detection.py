@@ -143,10 +143,7 @@ class Detection(EarlyMode):
 
 @dataclass(slots=True, eq=False, repr=False)
 class CurrentMode:
-    """A person's mode as it is now, and the output of the session's commands.
-
-    The mode changes when the client hands line editing over, or takes it back.
-    """
+    """A person's mode as it is now; it changes when the client hands line editing over, or takes it back."""
 
     _session: Session
     _codec: TelnetCodec

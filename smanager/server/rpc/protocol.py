@@ -78,15 +78,12 @@ class Collected(PlainOutput):
 
 @dataclass
 class Lines:
-    """The lines that one connection's requests run.
-
-    `is_read` is set while the program reads; otherwise what is in `running` is paused.
-    """
+    """The lines that one connection's requests run."""
 
     shells: Shells
     caller: Caller
-    is_read: asyncio.Event
-    running: set[Running | Interpreter]
+    is_read: asyncio.Event  # set while the program reads
+    running: set[Running | Interpreter]  # what is paused while the program does not read
     _collected: list[Collected] = field(default_factory=list)  # the oldest first
 
     async def collect(self, line: str, json: bool) -> dict[str, object]:
