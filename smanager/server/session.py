@@ -96,21 +96,17 @@ class Session:
         self._registry.identities.mistrusted(self.peer, reason)
 
     def received(self, data: bytes) -> None:
-        if self._protocol_check and self._is_other_protocol(self._protocol_check, data):
-            return
+        if check := self._protocol_check:
+            protocol = check.protocol_of(data)
+            if check.is_done:
+                self._protocol_check = None
+            if protocol:  # a browser, or a TLS client at a port without TLS
+                log.warning("%s: closed: the client speaks %s, and this listener does not", self.peer, protocol)
+                self.connection.abort()
+                return
         if self.caller:
             self._registry.settled(self)
         self.mode.receive(data)
-
-    def _is_other_protocol(self, check: ProtocolCheck, data: bytes) -> bool:
-        """Close the connection of a browser, or of a TLS client at a port without TLS."""
-        protocol = check.protocol_of(data)
-        if check.is_done:
-            self._protocol_check = None
-        if protocol:
-            log.warning("%s: closed: the client speaks %s, and this listener does not", self.peer, protocol)
-            self.connection.abort()
-        return bool(protocol)
 
     def ended(self) -> None:
         self.mode.end_of_input()

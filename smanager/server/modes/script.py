@@ -7,6 +7,7 @@ both. All of them wait until the server closes the connection.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from smanager.server.line_reader import LineReader
 from smanager.server.rpc.errors import RequestError
@@ -33,19 +34,19 @@ IDLE_SECONDS = 1.0
 """Seconds of silence after which a script that has had all its answers is done."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Script(PlainOutput):
     """Reads lines, runs them in order, and ends the session when no more are to be expected."""
 
-    __slots__ = ("_at_end", "_codec", "_connection", "_lines", "_session", "_was_quiet")
+    _session: Session
+    _codec: TelnetCodec | None
+    """Given if telnet was offered: the client may still answer."""
+    _lines: LineReader = field(init=False)
+    _at_end: bool = False
+    _was_quiet: bool = False
 
-    def __init__(self, session: Session, codec: TelnetCodec | None) -> None:
-        """`codec` is given if telnet was offered: the client may still answer."""
-        self._session = session
-        self._connection = session.connection
-        self._codec = codec
-        self._lines = LineReader(session, session.accept, self.idle)
-        self._at_end = False
-        self._was_quiet = False
+    def __post_init__(self) -> None:
+        self._lines = LineReader(self._session, self._session.accept, self.idle)
 
     def receive(self, data: bytes) -> None:
         if self._was_quiet:
@@ -70,15 +71,15 @@ class Script(PlainOutput):
         self.idle()
 
     def write(self, text: str) -> None:
-        self._connection.send(as_bytes(text))
+        self._session.connection.send(as_bytes(text))
 
     def idle(self) -> None:
         """Go on with the lines received so far."""
         if self._lines.work():
-            if not self._connection.finishing:
+            if not self._session.connection.finishing:
                 self._wait()
         else:
-            self._connection.clear_timer()  # silence counts from the end of the command that runs
+            self._session.connection.clear_timer()  # silence counts from the end of the command that runs
 
     def farewell(self, message: str) -> None:
         if self._session.interpreter.busy:
@@ -86,7 +87,7 @@ class Script(PlainOutput):
 
     def _wait(self) -> None:
         """Wait for more lines, or end the session; all lines so far are done."""
-        session, connection, uncut = self._session, self._connection, self._lines.uncut
+        session, connection, uncut = self._session, self._session.connection, self._lines.uncut
         if session.interpreter.ended or (self._at_end and not (session.programs and session.programs.busy)):
             connection.finish()
         elif session.programs is not None:
@@ -104,7 +105,7 @@ class Script(PlainOutput):
         try:
             decoded(self._lines.uncut.decode("utf-8", "surrogateescape"))
         except RequestError:
-            self._connection.set_timer(UNFINISHED_SECONDS, self._end_of_patience)
+            self._session.connection.set_timer(UNFINISHED_SECONDS, self._end_of_patience)
         else:
             self._end_of_patience()
 

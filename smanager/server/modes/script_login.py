@@ -18,7 +18,7 @@ from smanager.access.users import NAME_LIMIT
 from smanager.server.modes.early import LOGIN_SECONDS, MOST_TRIES, Login
 from smanager.server.modes.script import QUIET_UNTERMINATED
 from smanager.server.rpc.errors import NOT_LOGGED_IN, RequestError
-from smanager.server.rpc.requests import decoded, failure, is_request, request_of, success
+from smanager.server.rpc.requests import decoded, failure, is_request, request_of, response
 from smanager.server.session import Session
 from smanager.terminal.text import visible
 
@@ -76,7 +76,7 @@ class ScriptLogin(Login):
                 return
             line, newline, rest = self._data.partition(b"\n")
             if len(line) > LINE_LIMIT:
-                self._refuse()
+                self._end("log in first, by a line of: auth TOKEN")
             elif newline or (self._at_end and line):
                 self._data = rest
                 self._take(line.removesuffix(b"\r").decode("utf-8", "surrogateescape"))
@@ -96,17 +96,16 @@ class ScriptLogin(Login):
             behalf = "_".join(visible(line[3:]).split())[:NAME_LIMIT]  # one word wherever it is shown
             self._session.admit(replace(caller, behalf=behalf))
         else:
-            self._refuse()
+            self._end("log in first, by a line of: auth TOKEN")
 
-    def _refuse(self) -> None:
-        self._connection.send(b"*** log in first, by a line of: auth TOKEN\n")
+    def _end(self, message: str) -> None:
+        self._connection.send(f"*** {message}\n".encode())
         self._connection.finish()
 
     async def _check_token(self, token: str) -> None:
         caller = await self._session.by_token(token)
-        if caller is None and not self._connection.finishing:
-            self._connection.send(b"*** this token is not valid\n")
-            self._connection.finish()
+        if caller is None:
+            self._end("this token is not valid")
         self._done(caller)
 
     async def _answer(self, line: str) -> None:
@@ -124,7 +123,7 @@ class ScriptLogin(Login):
                 self._connection.finish()
         else:
             self._connection.clear_timer()  # a program may stay silent after its login
-            self._reply(success(request, None))
+            self._reply(response(request, None))
         self._done(caller)
 
     async def _caller_of(self, params: object) -> Caller | None:
@@ -135,9 +134,9 @@ class ScriptLogin(Login):
                 return await self._session.by_password(user, password)
         return None
 
-    def _reply(self, response: object) -> None:
-        if response is not None:
-            self._connection.send(json.dumps(response).encode() + b"\n")
+    def _reply(self, answer: object) -> None:
+        if answer is not None:
+            self._connection.send(json.dumps(answer).encode() + b"\n")
 
     def _done(self, caller: Caller | None) -> None:
         self._checking = None

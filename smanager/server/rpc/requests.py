@@ -100,10 +100,10 @@ class Programs:
         """Begin the requests of a batch, and send their responses together."""
         responses: list[object] = []
 
-        def answer(response: object) -> None:
-            responses.append(response)
-            if len(responses) == len(values) and (answered := [one for one in responses if one is not None]):
-                self._send(answered)
+        def answer(one: object) -> None:
+            responses.append(one)
+            if len(responses) == len(values) and (sent := [one for one in responses if one is not None]):
+                self._send(sent)
 
         for value in values:
             self._take(value, answer)
@@ -116,7 +116,7 @@ class Programs:
             return
         if request.method == CANCEL:
             self._cancel_one(request.params)
-            answer(success(request, None))
+            answer(response(request, None))
             return
         carried = Carried(request, answer)
         if len(self._running) < RUNNING_LIMIT:
@@ -142,10 +142,7 @@ class Programs:
         if carried.is_cancelled:
             message = str(result) if isinstance(result, RequestError) else f"{carried.request.method}: cancelled"
             result = RequestError(CANCELLED, message)
-        if isinstance(result, RequestError):
-            carried.answer(failure(result, carried.request.identity) if carried.request.is_answered else None)
-        else:
-            carried.answer(success(carried.request, result))
+        carried.answer(response(carried.request, result))
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._proceed)  # in the next turn: many may end at once
         self._idle()
@@ -189,8 +186,13 @@ def is_request(line: str) -> bool:
     return line.startswith(("{", "["))
 
 
-def success(request: Request, result: object) -> dict[str, object] | None:
-    return {"jsonrpc": "2.0", "id": request.identity, "result": result} if request.is_answered else None
+def response(request: Request, result: object) -> dict[str, object] | None:
+    """The response with a result or a RequestError; None for a notification."""
+    if not request.is_answered:
+        return None
+    if isinstance(result, RequestError):
+        return failure(result, request.identity)
+    return {"jsonrpc": "2.0", "id": request.identity, "result": result}
 
 
 def failure(error: RequestError, identity: object) -> dict[str, object]:
