@@ -13,7 +13,7 @@ from typing import Protocol, cast
 
 from smanager.access.origin import Origin
 from smanager.server.peers import origin_of
-from smanager.server.watches import STALL_SECONDS, ClientWatch, watch_for_hang_up, watch_for_stall
+from smanager.server.watches import STALL_SECONDS, watch_for_hang_up, watch_for_stall
 
 DRAIN_SECONDS = 1.0
 """How long a closing connection is still read: a close with unread bytes makes the kernel send a reset, and a
@@ -61,8 +61,8 @@ class Connection(asyncio.Protocol):
     _is_open: bool = False
     _at_end: bool = False
     _receiving: bool = False
-    _stall_watch: ClientWatch | None = None
-    _hang_up_watch: ClientWatch | None = None
+    _stall_watch: asyncio.Task[None] | None = None
+    _hang_up_watch: asyncio.Task[None] | None = None
     _securing: asyncio.Task[None] | None = None
     _timer: asyncio.TimerHandle | None = None
 
@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         if self._stall_watch:
-            self._stall_watch.end()
+            self._stall_watch.cancel()
             self._stall_watch = None
         if self.finishing:
             self._shut_down()
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
         self._outgoing.clear()
         self.clear_timer()
         for watch in filter(None, (self._stall_watch, self._hang_up_watch)):
-            watch.end()
+            watch.cancel()
         self._owner.lost()
 
     async def _secure(self, tls: ssl.SSLContext) -> None:
@@ -153,7 +153,8 @@ class Connection(asyncio.Protocol):
     def _end(self) -> None:
         self._owner.ended()
         if not self.finishing:
-            self._hang_up_watch = watch_for_hang_up(self.transport.get_extra_info("socket"), self.abort)
+            watch = watch_for_hang_up(self.transport.get_extra_info("socket"), self.abort)
+            self._hang_up_watch = self.loop.create_task(watch)
 
     def send(self, data: bytes) -> None:
         """Send bytes, in one write with all others of this turn of the loop (Nagle would delay a second write)."""
@@ -222,7 +223,8 @@ class Connection(asyncio.Protocol):
 
     def _watch_for_stall(self) -> None:
         if self._stall_watch is None:
-            self._stall_watch = watch_for_stall(self.transport, lambda: self.sent, self._give_up)
+            watch = watch_for_stall(self.transport, lambda: self.sent, self._give_up)
+            self._stall_watch = self.loop.create_task(watch)
 
     def _give_up(self) -> None:
         log.warning("%s: closed: the client read nothing for %g s", self.origin, STALL_SECONDS)

@@ -22,41 +22,16 @@ PROBES = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 minute (tcp_fin_timeout). On unix sockets the end shows at once."""
 
 
-class ClientWatch:
-    """Checks a client every so many seconds until it is gone, then gives it up."""
-
-    def __init__(self, seconds: float, is_gone: Callable[[], bool], give_up: Callable[[], None]) -> None:
-        self._seconds = seconds
-        self._is_gone = is_gone
-        self._give_up = give_up
-        self._wait()
-
-    def end(self) -> None:
-        self._timer.cancel()
-
-    def _wait(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._check)
-
-    def _check(self) -> None:
-        if self._is_gone():
-            self._give_up()
-        else:
-            self._wait()
-
-
-def watch_for_stall(transport: asyncio.Transport, sent: Callable[[], int], give_up: Callable[[], None]) -> ClientWatch:
-    """Give up a client that reads nothing, but not one that reads slowly; begin as soon as output waits.
+async def watch_for_stall(transport: asyncio.Transport, sent: Callable[[], int], give_up: Callable[[], None]) -> None:
+    """Give up a client that reads nothing of the output that waits, but not one that reads slowly.
 
     `sent` returns the bytes given to the transport so far.
     """
-    read = sent() - unread(transport)
-
-    def reads_nothing() -> bool:
-        nonlocal read
+    before, read = -1, sent() - unread(transport)
+    while read > before:
+        await asyncio.sleep(STALL_SECONDS)
         before, read = read, sent() - unread(transport)
-        return read <= before
-
-    return ClientWatch(STALL_SECONDS, reads_nothing, give_up)
+    give_up()
 
 
 def unread(transport: asyncio.Transport) -> int:
@@ -68,11 +43,14 @@ def unread(transport: asyncio.Transport) -> int:
     return waiting
 
 
-def watch_for_hang_up(connection: socket.socket, give_up: Callable[[], None]) -> ClientWatch:
-    """Give up a client that has closed its sending side and then is gone."""
+async def watch_for_hang_up(connection: socket.socket, give_up: Callable[[], None]) -> None:
+    """Give up a client that is gone after it has closed its sending side."""
     for name, value in PROBES.items() if connection.family != socket.AF_UNIX else ():
         if hasattr(socket, name):  # macOS lacks one of them
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     poll = select.poll()
     poll.register(connection, 0)  # no events: poll always reports that both directions are closed
-    return ClientWatch(HANG_UP_SECONDS, lambda: bool(poll.poll(0)), give_up)
+    await asyncio.sleep(HANG_UP_SECONDS)
+    while not poll.poll(0):
+        await asyncio.sleep(HANG_UP_SECONDS)
+    give_up()

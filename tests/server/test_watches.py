@@ -22,13 +22,13 @@ def test_who_reads_slowly_is_not_given_up(monkeypatch: pytest.MonkeyPatch, reads
         given_up = asyncio.Event()
         sent = 4_000_000
         transport.write(b"x" * sent)
-        watch = watches.watch_for_stall(transport, lambda: sent, given_up.set)
+        watch = asyncio.ensure_future(watches.watch_for_stall(transport, lambda: sent, given_up.set))
         for _ in range(60):
             if reads:
                 theirs.recv(50_000)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(given_up.wait(), 0.02)
-        watch.end()
+        watch.cancel()
         transport.abort()
         theirs.close()
         return given_up.is_set()

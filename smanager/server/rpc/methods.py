@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -145,12 +146,12 @@ class Methods:
             done(result)
 
 
+@dataclass
 class Results:
     """Keeps what a command returns, and sends what it yields at once."""
 
-    def __init__(self, notify: Notify) -> None:
-        self.result: Any = None
-        self._notify = notify
+    _notify: Notify
+    result: Any = None
 
     def write(self, text: str) -> None:
         """No command that is asked for values prints text."""

@@ -34,27 +34,25 @@ Notify = Callable[[str, dict[str, Any]], None]
 """Sends the caller a notification before the answer: its name, and its parameters but the id."""
 
 
+@dataclass
 class Streamed(PlainOutput):
     """Sends output to the program as it comes."""
 
-    def __init__(self, notify: Notify) -> None:
-        self._notify = notify
+    _notify: Notify
 
     def write(self, text: str) -> None:
         self._notify("$/item", {"value": text})
 
 
+@dataclass(eq=False)
 class Collected(PlainOutput):
     """Keeps the output of one request."""
 
-    interpreter: Interpreter
-
-    def __init__(self, grown: Callable[[], None]) -> None:
-        """`grown` is called when there is more output."""
-        self._pieces: list[str] = []
-        self._grown = grown
-        self._held = False
-        self.length = 0
+    _grown: Callable[[], None]  # is called when there is more output
+    interpreter: Interpreter = field(init=False)
+    length: int = 0
+    _pieces: list[str] = field(default_factory=list)
+    _held: bool = False
 
     def write(self, text: str) -> None:
         self.length += len(text)
