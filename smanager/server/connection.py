@@ -123,18 +123,17 @@ class Connection(asyncio.Protocol):
 
     async def _secure(self, tls: ssl.SSLContext) -> None:
         """Carry out the TLS handshake, and go on inside it."""
+        transport = None
         try:
             transport = await self.loop.start_tls(
                 self.transport, self, tls, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
             )
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             log.info("%s: no TLS: %s", self.origin, error)
             if isinstance(error, ssl.SSLCertVerificationError):
                 self._owner.mistrusted(error.verify_message)
-            self.connection_lost(None)
             self.transport.abort()
-            return
-        if transport is None:  # aborted meanwhile
+        if transport is None:  # it failed, or was aborted meanwhile
             self.connection_lost(None)
             return
         self.transport = transport
@@ -183,10 +182,7 @@ class Connection(asyncio.Protocol):
         """Suspend reading, or resume it."""
         if self.transport.is_closing():  # a TLS transport may have lost its socket, and would raise
             return
-        if hold:
-            self.transport.pause_reading()
-        else:
-            self.transport.resume_reading()
+        self.transport.pause_reading() if hold else self.transport.resume_reading()
 
     def set_timer(self, seconds: float, action: Callable[[], None]) -> None:
         """Call `action` later; replaces the connection's previous timer."""

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -37,25 +38,23 @@ that. Further ones are closed without a word."""
 log = logging.getLogger("smanager")
 
 
+@dataclass(eq=False)
 class Listener:
     """An address to connect to, and its sessions."""
 
-    shells: Shells
-    identities: Identities
-
-    def __init__(self, settings: ListenerSettings, most_sessions: int, turned_away: set[Session]) -> None:
-        """Serve at most `most_sessions`; all listeners share `turned_away`, the connections beyond their limits."""
-        self.settings = settings
-        self.tls: ssl.SSLContext | None = None
-        """The context for new connections; None for plain text."""
-        self._fingerprint: object = None  # of the files that `tls` was read from
-        self._most_sessions = most_sessions
-        self._sessions: set[Session] = set()
-        self._giving_way: dict[Session, str] = {}  # and their networks, the oldest first
-        self._turned_away = turned_away
-        self._all_gone = asyncio.Event()
-        self._servers: list[asyncio.Server] = []
-        self._unix: UnixSocket | None = None
+    settings: ListenerSettings
+    _most_sessions: int
+    _turned_away: set[Session]  # connections beyond the limits of all listeners
+    shells: Shells = field(init=False)
+    identities: Identities = field(init=False)
+    tls: ssl.SSLContext | None = None
+    """The context for new connections; None for plain text."""
+    _fingerprint: object = None  # of the files that `tls` was read from
+    _sessions: set[Session] = field(default_factory=set)
+    _giving_way: dict[Session, str] = field(default_factory=dict)  # and their networks, the oldest first
+    _all_gone: asyncio.Event = field(default_factory=asyncio.Event)
+    _servers: list[asyncio.Server] = field(default_factory=list)
+    _unix: UnixSocket | None = None
 
     async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
         """Bind the address, or take systemd's sockets; returns the addresses of the sockets. Raises ConfigError."""

@@ -10,6 +10,7 @@ import struct
 import termios
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 
 STALL_SECONDS = 60.0
 """How long a client may read none of the output that waits."""
@@ -23,14 +24,11 @@ minute (tcp_fin_timeout). On unix sockets the end shows at once."""
 
 
 async def watch_for_stall(transport: asyncio.Transport, sent: Callable[[], int], give_up: Callable[[], None]) -> None:
-    """Give up a client that reads nothing of the output that waits, but not one that reads slowly.
-
-    `sent` returns the bytes given to the transport so far.
-    """
-    before, read = -1, sent() - unread(transport)
-    while read > before:
+    """Give up a client that reads nothing, but not one that reads slowly; `sent` returns the bytes sent so far."""
+    before = -inf
+    while (read := sent() - unread(transport)) > before:
+        before = read
         await asyncio.sleep(STALL_SECONDS)
-        before, read = read, sent() - unread(transport)
     give_up()
 
 

@@ -70,8 +70,7 @@ class Person(PlainOutput):
     def end_of_input(self) -> None: ...
 
     @abstractmethod
-    def ask(self) -> None:
-        """Prompt for the next line."""
+    def ask(self) -> None: ...
 
     @abstractmethod
     def goodbye(self) -> None:

@@ -200,13 +200,8 @@ def method_object(name: str, command: Command) -> dict[str, object]:
         "description": command.doc,
         "paramStructure": "by-name" if by_name else "either",
         "params": [
-            {
-                "name": parameter.name,
-                "description": parameter.doc,
-                "required": parameter.required,
-                "schema": schema(parameter),
-            }
-            for parameter in command.parameters
+            {"name": one.name, "description": one.doc, "required": one.required, "schema": schema(one)}
+            for one in command.parameters
         ],
         "result": {"name": "result", "schema": command.returns},
     }

@@ -12,7 +12,7 @@ import json
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -42,16 +42,15 @@ class Request(NamedTuple):
     """Whether the request has an id; a notification has none."""
 
 
+@dataclass(eq=False)
 class Programs:
     """The requests of one connection."""
 
-    def __init__(self, methods: Methods, reply: Callable[[str], None], idle: Callable[[], None]) -> None:
-        """`reply` takes the answers as lines without their newline; `idle` is called at each request's end."""
-        self._methods = methods
-        self._reply = reply
-        self._idle = idle
-        self._running: dict[Carried, None] = {}  # the oldest first
-        self._waiting: deque[Carried] = deque()
+    _methods: Methods
+    _reply: Callable[[str], None]  # takes the answers as lines without their newline
+    _idle: Callable[[], None]  # is called at each request's end
+    _running: dict[Carried, None] = field(default_factory=dict)  # the oldest first
+    _waiting: deque[Carried] = field(default_factory=deque)
 
     @property
     def busy(self) -> bool:
@@ -196,10 +195,8 @@ def response(request: Request, result: object) -> dict[str, object] | None:
 
 
 def failure(error: RequestError, identity: object) -> dict[str, object]:
-    described: dict[str, object] = {"code": error.code, "message": str(error)}
-    if error.data is not None:
-        described["data"] = error.data
-    return {"jsonrpc": "2.0", "id": identity, "error": described}
+    data = {} if error.data is None else {"data": error.data}
+    return {"jsonrpc": "2.0", "id": identity, "error": {"code": error.code, "message": str(error), **data}}
 
 
 def decoded(line: str) -> Any:
