@@ -50,12 +50,9 @@ class Connection(asyncio.Protocol):
     transport: asyncio.Transport = field(init=False)
     origin: Origin = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
-    finishing: bool = False
-    """Whether the connection is being closed: no more is read or sent."""
-    sent: int = 0
-    """Bytes given to the transport so far."""
-    waiting: int = 0
-    """Bytes that will be sent at the end of this turn of the event loop."""
+    finishing: bool = False  # whether the connection is being closed: no more is read or sent
+    sent: int = 0  # bytes given to the transport so far
+    waiting: int = 0  # bytes that will be sent at the end of this turn of the event loop
     _outgoing: list[bytes] = field(default_factory=list)
     _early: bytes = b""
     _is_open: bool = False

@@ -29,10 +29,9 @@ class LineReader:
     _session: Session
     _accept: Callable[[str], bool]  # runs a line, and returns whether the next may come
     _proceed: Callable[[], None]  # has to call `work` in another turn
-    uncut: bytes = b""
-    """The bytes behind the last line that was cut."""
+    uncut: bytes = b""  # the bytes behind the last line that was cut
+    at_end: bool = False  # whether no more bytes will come, so that an unfinished line is the last line
     _cut: list[bytes] = field(default_factory=list)  # the next lines, the first one last
-    _at_end: bool = False
     _skips: bool = False  # the rest of a request that is too long
 
     def add(self, data: bytes) -> None:
@@ -51,10 +50,6 @@ class LineReader:
 
     def erase_line(self) -> None:
         self.uncut = self.uncut[: self.uncut.rfind(b"\n") + 1]
-
-    def end(self) -> None:
-        """No more bytes will come: an unfinished line is the last line."""
-        self._at_end = True
 
     def work(self) -> bool:
         """Run the lines that can run now; returns whether all lines so far are done."""
@@ -76,13 +71,13 @@ class LineReader:
             else:
                 connection.loop.call_soon(self._proceed)
         # Some more is read while a command runs, for it may be a Ctrl-C or the end of the connection.
-        connection.hold(len(self.uncut) > limit_of(self.uncut) and not self._at_end)
+        connection.hold(len(self.uncut) > limit_of(self.uncut) and not self.at_end)
         return False
 
     def _cut_lines(self) -> bool:
         """Cut the next lines, a turn's worth of them; returns whether there was one."""
         *lines, self.uncut = self.uncut.split(b"\n", LINES_A_TURN)
-        if not lines and self._at_end:
+        if not lines and self.at_end:
             lines, self.uncut = [self.uncut], b""
         self._cut = lines[::-1]
         if len(self.uncut) > limit_of(self.uncut) and not lines:

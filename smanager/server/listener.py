@@ -47,8 +47,7 @@ class Listener:
     _turned_away: set[Session]  # connections beyond the limits of all listeners
     shells: Shells = field(init=False)
     identities: Identities = field(init=False)
-    tls: ssl.SSLContext | None = None
-    """The context for new connections; None for plain text."""
+    tls: ssl.SSLContext | None = None  # the context for new connections; None for plain text
     _fingerprint: object = None  # of the files that `tls` was read from
     _sessions: set[Session] = field(default_factory=set)
     _giving_way: dict[Session, str] = field(default_factory=dict)  # and their networks, the oldest first

@@ -66,10 +66,8 @@ class Session:
     _registry: Registry
     connection: Connection = field(init=False)
     peer: Origin = field(init=False)
-    mode: Mode = field(init=False)
-    """From the phase IDENTIFYING on."""
-    interpreter: Interpreter = field(init=False)
-    """In the phase SERVING, as is `output`."""
+    mode: Mode = field(init=False)  # from the phase IDENTIFYING on
+    interpreter: Interpreter = field(init=False)  # in the phase SERVING, as is `output`
     output: Output = field(init=False)
     phase: Phase = Phase.CONNECTING
     number: int = 0
@@ -81,8 +79,6 @@ class Session:
 
     def __post_init__(self) -> None:
         self.connection = Connection(self)
-
-    # What its connection reports.
 
     def arrived(self) -> ssl.SSLContext | None:
         self.peer = self.connection.origin

@@ -53,7 +53,7 @@ class LineMode(Person):
 
     def end_of_input(self) -> None:
         self._ending = True
-        self._lines.end()
+        self._lines.at_end = True
         self._work()
 
     def _work(self) -> None:

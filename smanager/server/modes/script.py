@@ -39,10 +39,8 @@ class Script(PlainOutput):
     """Reads lines, runs them in order, and ends the session when no more are to be expected."""
 
     _session: Session
-    _codec: TelnetCodec | None
-    """Given if telnet was offered: the client may still answer."""
+    _codec: TelnetCodec | None  # given if telnet was offered: the client may still answer
     _lines: LineReader = field(init=False)
-    _at_end: bool = False
     _was_quiet: bool = False
 
     def __post_init__(self) -> None:
@@ -66,8 +64,7 @@ class Script(PlainOutput):
         return self._session.programs is not None or (self._lines.uncut or data).startswith((b"{", b"["))
 
     def end_of_input(self) -> None:
-        self._at_end = True
-        self._lines.end()
+        self._lines.at_end = True
         self.idle()
 
     def write(self, text: str) -> None:
@@ -88,7 +85,7 @@ class Script(PlainOutput):
     def _wait(self) -> None:
         """Wait for more lines, or end the session; all lines so far are done."""
         session, connection, uncut = self._session, self._session.connection, self._lines.uncut
-        if session.interpreter.ended or (self._at_end and not (session.programs and session.programs.busy)):
+        if session.interpreter.ended or (self._lines.at_end and not (session.programs and session.programs.busy)):
             connection.finish()
         elif session.programs is not None:
             connection.clear_timer()  # a program closes its connection itself

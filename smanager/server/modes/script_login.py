@@ -39,11 +39,8 @@ def is_login(data: bytes, is_all: bool = False) -> bool:
     if line and not newline and not is_all and any(word.startswith(line) for word in (AUTH, AS)):
         return True
     with suppress(RequestError):
-        return (
-            line.startswith(b"{")
-            and METHOD in line
-            and request_of(decoded(line.decode(errors="replace"))).method == "auth"
-        )
+        if line.startswith(b"{") and METHOD in line:
+            return request_of(decoded(line.decode(errors="replace"))).method == "auth"
     return False
 
 

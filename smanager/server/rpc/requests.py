@@ -38,8 +38,7 @@ class Request(NamedTuple):
     method: str
     params: object
     identity: object
-    is_answered: bool
-    """Whether the request has an id; a notification has none."""
+    is_answered: bool  # whether the request has an id; a notification has none
 
 
 @dataclass(eq=False)
