@@ -149,9 +149,12 @@ class Console:
         self._put(f"\x1b[H\x1b[2J{visible(text)}" if self._person else text)
 
     def _read_line(self) -> str:
-        if self._person:
-            self._end_progress()
-            self._asking = self._interpreter.prompt
+        if not self._person:
+            if not (line := sys.stdin.readline()):  # `input` would write to a pipe by itself
+                raise EOFError
+            return line
+        self._end_progress()
+        self._asking = self._interpreter.prompt
         try:
             return input(self._asking)
         finally:

@@ -43,10 +43,8 @@ def _name_now(number: int, period: int) -> str:
 
 
 def names_in(certificate: Mapping[str, Any]) -> list[str]:
-    """The names in a client's certificate: its subject's CN, and its alternative names.
-
-    An alternative name that is not a host name comes with its kind, so that a URI, say, never equals a user's name.
-    """
+    """The names in a client's certificate: its subject's CN, and its alternative names."""
     subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
     others = certificate.get("subjectAltName", ())
+    # An alternative name that is not a host name comes with its kind, so that a URI, say, never equals a user's name.
     return [*subject, *(value if kind == "DNS" else f"{kind}:{value}" for kind, value in others)]

@@ -213,7 +213,6 @@ class Session:
             self._registry.shells.manager.jobs.end_those(lambda job: job.caller is caller, "its session was ended")
 
     def _end_commands(self) -> None:
-        """Cancel the commands that run, and forget those that wait."""
         if self.phase is Phase.SERVING:
             self.interpreter.close()
         if self.programs:
