@@ -1,4 +1,4 @@
-"""One connection: how its bytes get in and out, and how it ends; its session decides what they mean."""
+"""One connection: how bytes get in and out, and how it ends; the session decides what the bytes mean."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol):
         self._owner.lost()
 
     async def _secure(self, tls: ssl.SSLContext) -> None:
-        """Carry out the TLS handshake, and go on inside it."""
+        """Carry out the TLS handshake, then continue over TLS."""
         transport = None
         try:
             transport = await self.loop.start_tls(

@@ -84,7 +84,7 @@ class Console:
         self._matches: list[str] = []
         self._lines: list[str] = []  # the completed lines that readline is offered
         self._progressing = False
-        self._asking = ""  # the prompt, while a line is being typed behind it
+        self._asking = ""  # the prompt, while a line is being typed after it
         self._ending = False  # no more input will come
         shells, caller = Shells(dispatcher), Caller(CONSOLE)
         self._interpreter = self._in_loop(lambda: Interpreter(shells, self, self._idle, self._person, caller))

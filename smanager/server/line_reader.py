@@ -1,4 +1,4 @@
-"""Cuts a connection's bytes into lines, and has them run in their order."""
+"""Cuts a connection's bytes into lines, and runs the lines in order."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LineReader:
     _session: Session
     _accept: Callable[[str], bool]  # runs a line, and returns whether the next may come
     _proceed: Callable[[], None]  # has to call `work` in another turn
-    uncut: bytes = b""  # the bytes behind the last line that was cut
+    uncut: bytes = b""  # the bytes after the last line that was cut
     at_end: bool = False  # whether no more bytes will come, so that an unfinished line is the last line
     _cut: list[bytes] = field(default_factory=list)  # the next lines, the first one last
     _skips: bool = False  # the rest of a request that is too long

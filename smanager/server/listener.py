@@ -87,7 +87,7 @@ class Listener:
         return [address_text(*name[:2]) if isinstance(name, tuple) else str(name) for name in names]
 
     async def serve(self, shells: Shells, identities: Identities) -> None:
-        """Accept clients, which the kernel has refused so far. Raises ConfigError if another process listens by now."""
+        """Accept clients, which the kernel refused so far. Raises ConfigError if another process listens now."""
         self.shells = shells
         self.identities = identities
         try:

@@ -53,7 +53,7 @@ class Registry(Protocol):
     identities: Identities
     tls: ssl.SSLContext | None
 
-    def arrived(self, session: Session) -> bool: ...  # take a session in, or abort it; whether it was taken
+    def arrived(self, session: Session) -> bool: ...  # take a session in, or abort it; returns whether it is in
     def opened(self, session: Session) -> None: ...  # give it its first mode, and its caller if already known
     def settled(self, session: Session) -> None: ...  # its client is identified and has sent something
     def left(self, session: Session) -> None: ...
@@ -162,7 +162,7 @@ class Session:
             self._serve_programs()
 
     def accept(self, line: str) -> bool:
-        """Run a line of commands, or a program's request; whether the next line may come."""
+        """Run a line of commands, or a program's request; returns whether the next line may come."""
         if not is_request(line) and not self.settings.only_programs:
             return self.interpreter.feed(line)
         programs = self._serve_programs()
@@ -181,7 +181,7 @@ class Session:
         return self.interpreter.busy or (self.programs is not None and self.programs.full)
 
     def interrupt(self) -> bool:
-        """Cancel what runs; whether anything did."""
+        """Cancel what runs; returns whether anything did."""
         running = self.programs if self.programs and self.programs.busy else self.interpreter
         was_busy = running.busy
         running.cancel()

@@ -81,7 +81,7 @@ def ids_of(settings: ListenerSettings) -> tuple[int, int]:
 
 
 def locked(path: Path) -> int:
-    """The descriptor of a lock that serializes managers which start at one time. Raises ConfigError."""
+    """The descriptor of a lock that serializes managers that start at the same time. Raises ConfigError."""
     try:
         return lock(path, LOCK_SECONDS)  # nothing is served yet that would have to wait
     except LockHeldError:

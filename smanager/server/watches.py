@@ -1,4 +1,4 @@
-"""Notices clients that are gone, or that read nothing any more: nothing else would show that in time."""
+"""Gives up clients that are gone or have stopped reading; nothing else would show that in time."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ QUIET_BEFORE_OFFER = 0.3
 """Seconds of silence after which a client is taken for a person's, and offered telnet."""
 
 EARLY_LIMIT = 64 * 1024
-"""Bytes kept from a client before it is known what it is; then reading is suspended."""
+"""Bytes kept from a client of unknown kind; after that, reading is suspended."""
 
 ANSWER_TO_OFFER = 0.5
 """Seconds that a telnet client has to answer; a later answer still turns the session into a telnet session."""
@@ -38,7 +38,7 @@ ERASE_OFFER = b"\r\x1b[K"
 
 
 class Detection(EarlyMode):
-    """The mode of a session until it is known what its client is."""
+    """The mode of a session until the kind of its client is known."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -123,7 +123,7 @@ class Detection(EarlyMode):
         login.receive(data)
 
     def _go_on(self, data: bytes) -> None:
-        """Detect what the client is after its login; `data` has come behind it."""
+        """Detect the kind of a client that has logged in and then sent `data`."""
         if self._is_telnet and self._codec:
             self._session.mode = self
             self._wait_for_answer(self._codec)

@@ -1,4 +1,4 @@
-"""What the modes share in which no command runs yet: they find out who and what a client is."""
+"""What the first modes of a session share: they find out who and what the client is, and run no commands."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _CTRL_D = "\x04"
 
 
 class LineMode(Person):
-    """Runs the lines that the client sends, and prompts behind each command's output."""
+    """Runs the lines that the client sends, and prompts after each command's output."""
 
     def __init__(self, session: Session, codec: TelnetCodec, choose: Callable[[], Person]) -> None:
         super().__init__(session, codec, choose)
@@ -32,7 +32,7 @@ class LineMode(Person):
                 case bytes():
                     self._lines.add(self._with_newlines(event))
                 case Signal.INTERRUPT:
-                    self.show("\r\n")  # behind the ^C that the terminal shows
+                    self.show("\r\n")  # after the ^C that the terminal shows
                     self._lines.drop()
                     if not self._session.interrupt():
                         self.ask()

@@ -34,7 +34,6 @@ class PersonLogin(Login):
         self._limit_time()
 
     def begin(self, events: Sequence[TelnetEvent]) -> None:
-        """Ask for the name; the client has already sent `events`."""
         self._show(b"login: ")
         self._take(events)
 

@@ -36,7 +36,7 @@ IDLE_SECONDS = 1.0
 
 @dataclass(slots=True, eq=False, repr=False)
 class Script(PlainOutput):
-    """Reads lines, runs them in order, and ends the session when no more are to be expected."""
+    """Reads lines, runs them in order, and ends the session when no more lines are expected."""
 
     _session: Session
     _codec: TelnetCodec | None  # given if telnet was offered: the client may still answer

@@ -26,7 +26,6 @@ LINE_LIMIT = 4 * SECRET_LIMIT
 """Bytes of the line by which a client logs in."""
 
 AUTH, AS, METHOD = b"auth ", b"as ", b'"auth"'
-
 LOGIN_WORDS = ("auth", "as")
 """Names that no service can have: the words by which a script logs in."""
 
@@ -73,7 +72,7 @@ class ScriptLogin(Login):
                 return
             line, newline, rest = self._data.partition(b"\n")
             if len(line) > LINE_LIMIT:
-                self._end("log in first, by a line of: auth TOKEN")
+                self._end("log in first with a line: auth TOKEN")
             elif newline or (self._at_end and line):
                 self._data = rest
                 self._take(line.removesuffix(b"\r").decode("utf-8", "surrogateescape"))
@@ -93,7 +92,7 @@ class ScriptLogin(Login):
             behalf = "_".join(visible(line[3:]).split())[:NAME_LIMIT]  # one word wherever it is shown
             self._session.admit(replace(caller, behalf=behalf))
         else:
-            self._end("log in first, by a line of: auth TOKEN")
+            self._end("log in first with a line: auth TOKEN")
 
     def _end(self, message: str) -> None:
         self._connection.send(f"*** {message}\n".encode())
@@ -110,7 +109,7 @@ class ScriptLogin(Login):
         try:
             request = request_of(decoded(line))
             if request.method != "auth":
-                raise RequestError(NOT_LOGGED_IN, "log in first, by the method auth", identity=request.identity)
+                raise RequestError(NOT_LOGGED_IN, "log in first with the method auth", identity=request.identity)
             if not (caller := await self._caller_of(request.params)):
                 raise RequestError(NOT_LOGGED_IN, "the login is not valid", identity=request.identity)
         except RequestError as error:

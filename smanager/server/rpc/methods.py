@@ -154,7 +154,7 @@ class Results:
     result: Any = None
 
     def write(self, text: str) -> None:
-        """No command that is asked for values prints text."""
+        """Do nothing: a command that is asked for values prints no text."""
 
     def value(self, value: Any) -> None:
         self.result = value

@@ -31,7 +31,7 @@ CANCEL_SECONDS = 1.0
 """Time for the last words of a cancelled line; a single command has a tenth of it."""
 
 Notify = Callable[[str, dict[str, Any]], None]
-"""Sends the caller a notification before the answer: its name, and its parameters but the id."""
+"""Sends the caller a notification before the answer: its name, and its parameters except the id."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Collected(PlainOutput):
             self.interpreter.pause() if hold else self.interpreter.resume()
 
     def text(self) -> str:
-        """The output. Raises RequestError where a reply cannot hold it."""
+        """The output. Raises RequestError if a reply cannot hold it."""
         if self.length > OUTPUT_LIMIT:
             message = f"{self.length} characters of output; a reply holds {OUTPUT_LIMIT}: run it as a plain line"
             raise RequestError(TOO_MUCH_OUTPUT, message)
@@ -85,7 +85,7 @@ class Lines:
     _collected: list[Collected] = field(default_factory=list)  # the oldest first
 
     async def collect(self, line: str, json: bool) -> dict[str, object]:
-        """Run a line, and return its output and status. Raises RequestError where a reply cannot hold it."""
+        """Run a line, and return its output and status. Raises RequestError if a reply cannot hold the output."""
         done = asyncio.Event()
         output = Collected(self._share)
         interpreter = output.interpreter = Interpreter(self.shells, output, done.set, False, self.caller)

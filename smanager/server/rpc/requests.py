@@ -1,8 +1,8 @@
 """Programs as callers: JSON-RPC 2.0 (https://www.jsonrpc.org/specification), one request or batch to a line.
 
-On any connection, a line that begins with `{` or `[` is a request; no command begins so. Requests run side by side and
-are answered as they end. Before the answer, a command's items and progress are notifications with the request's id,
-`$/item` and `$/progress`. `$/cancelRequest` ends a request, as in the Language Server Protocol.
+On any connection, a line that begins with `{` or `[` is a request; no command begins like that. Requests run side by
+side and are answered as they end. Before the answer, a command's items and progress are notifications with the
+request's id, `$/item` and `$/progress`. `$/cancelRequest` ends a request, as in the Language Server Protocol.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class Carried:
 
 
 def is_request(line: str) -> bool:
-    """Whether a line is a program's; no command begins so."""
+    """Whether a line is a program's; no command begins like that."""
     return line.startswith(("{", "["))
 
 
