@@ -38,18 +38,15 @@ class SService:
 
     def start(self) -> object:
         """Prepare the service; called once, before the first command. An exception means that the start has failed."""
-        return None
 
     def run(self) -> object:
         """Do the service's own long-running work, if any, and return soon after `stop` was called.
 
         A service whose `run` has returned keeps serving commands. An exception means that the service has failed.
         """
-        return None
 
     def stop(self) -> object:
         """End the service: release what it holds, and let `run` return. Called in another thread than `run`."""
-        return None
 
     def ready(self) -> None:
         """Report that the service is ready; a service with `calls_ready` has to call this."""
@@ -81,8 +78,6 @@ Secret = Annotated[T, SECRET]
 Line = Annotated[str, LINE]
 """`text: Line` takes the rest of the line as typed, quotes and all; no parameter but options may follow."""
 
-NO_SHORT_FORMS: Mapping[str, str] = MappingProxyType({})
-
 Method = TypeVar("Method", bound=Callable[..., object])
 
 
@@ -93,7 +88,7 @@ def command(
     hidden: bool = False,
     aliases: Sequence[str] = (),
     role: str = OPERATE,
-    short: Mapping[str, str] = NO_SHORT_FORMS,
+    short: Mapping[str, str] = MappingProxyType({}),
     abbreviated: bool = True,
     without_journal: bool = False,
     root_only: bool = False,

@@ -67,6 +67,6 @@ def split_words(text: str) -> list[str]:
 
 
 def words_with_places(text: str) -> Iterator[tuple[int, str]]:
-    """The words of a text without their quotes, each with its place. Raises CommandError as `split_words`."""
+    """The words of a text, still in their quotes, each with its place."""
     for match in _WORD.finditer(text):
-        yield match.start(), "".join(split_words(match.group()))
+        yield match.start(), match.group()

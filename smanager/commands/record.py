@@ -94,21 +94,15 @@ class Command:
     """Whether the class has a `complete_NAME` method for the command's words."""
     returns: Mapping[str, Any] = field(default_factory=dict)
     """The result's JSON Schema."""
+    # From `service.command`, which says what they mean:
     timeout: float | None = None
-    """Seconds after which the command is ended."""
     exclusive: bool = False
-    """Whether the command never runs twice at a time."""
     hidden: bool = False
-    """Whether no list shows the command."""
     aliases: tuple[str, ...] = ()
     role: str = OPERATE
-    """The role that callers need."""
     abbreviated: bool = True
-    """Whether a person may cut the name short."""
     without_journal: bool = False
-    """Whether the command may run where the audit journal is required and cannot be written."""
     root_only: bool = False
-    """Whether the shells of services lack the command."""
 
     @property
     def summary(self) -> str:
@@ -127,9 +121,7 @@ class Command:
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Command:
         """The record from the data that `dataclasses.asdict` made of it."""
-        parameters = tuple(
-            Parameter(**{**parameter, "choices": tuple(parameter["choices"])}) for parameter in data["parameters"]
-        )
+        parameters = tuple(Parameter(**{**given, "choices": tuple(given["choices"])}) for given in data["parameters"])
         return cls(**{**data, "parameters": parameters, "aliases": tuple(data["aliases"])})
 
 

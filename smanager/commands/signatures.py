@@ -7,7 +7,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import AsyncIterable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import Enum
@@ -52,8 +52,8 @@ class Signature:
     """A method's parameters as callers meet them, and the way to its arguments."""
 
     parameters: tuple[Parameter, ...]
-    revivers: tuple[Revive, ...]
-    """For each parameter."""
+    revivers: Mapping[str, Revive]
+    """By the parameters' names."""
     returns: Mapping[str, Any]
     """The result's JSON Schema."""
     unknown: tuple[str, ...] = ()
@@ -61,16 +61,10 @@ class Signature:
 
     def revive(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The objects to call the method with, from JSON values by position and by name."""
-        by_position = [(parameter, revive) for parameter, revive in self._both() if not parameter.option]
-        revived = []
-        for number, value in enumerate(arguments):
-            _, revive = by_position[min(number, len(by_position) - 1)]  # the last one may take all remaining values
-            revived.append(revive(value))
-        revivers = {parameter.name: revive for parameter, revive in self._both()}
-        return revived, {name: revivers[name](value) for name, value in options.items()}
-
-    def _both(self) -> Iterable[tuple[Parameter, Revive]]:
-        return zip(self.parameters, self.revivers, strict=True)
+        by_position = [self.revivers[parameter.name] for parameter in self.parameters if not parameter.option]
+        # The last one may take all remaining values.
+        revived = [by_position[min(number, len(by_position) - 1)](value) for number, value in enumerate(arguments)]
+        return revived, {name: self.revivers[name](value) for name, value in options.items()}
 
 
 def signature_of(owner: type, method: str) -> Signature:
@@ -91,17 +85,17 @@ def signature_of(owner: type, method: str) -> Signature:
         for parameter in declared
         if parameter.kind is not parameter.VAR_KEYWORD
     ]
-    lists = [parameter.name for parameter, _ in read if (parameter.several or parameter.rest) and not parameter.option]
+    parameters = tuple(parameter for parameter, _ in read)
+    positions = [parameter for parameter in parameters if not parameter.option]
+    lists = [parameter.name for parameter in positions if parameter.several or parameter.rest]
     if len(lists) > 1:
         raise CommandError(f"{lists[0]} and {lists[1]} are both lists; at most one parameter can take several words")
-    positions = [parameter for parameter, _ in read if not parameter.option]
     if before := [parameter.name for parameter in positions[:-1] if parameter.kind == "line"]:
         raise CommandError(f"{before[0]} takes the rest of the line; nothing but options may follow")
     unknown = tuple(names.unknown)
     returned = names.resolve(inspect.signature(function).return_annotation)
-    return Signature(
-        tuple(parameter for parameter, _ in read), tuple(revive for _, revive in read), schema_of(returned), unknown
-    )
+    revivers = {parameter.name: revive for parameter, revive in read}
+    return Signature(parameters, revivers, schema_of(returned), unknown)
 
 
 def describe(owner: type, method: str, name: str = "") -> Command:
@@ -111,19 +105,19 @@ def describe(owner: type, method: str, name: str = "") -> Command:
     names or short forms are taken.
     """
     name = name or command_name(method)
-    doc = inspect.getdoc(getattr(owner, method)) or ""
+    function = getattr(owner, method)
     signature = signature_of(owner, method)
     for parameter in signature.parameters if method.startswith((PREFIX, TOPLEVEL_PREFIX)) else ():
         if parameter.option and f"--{parameter.name}" in (JSON, PROGRESS):
             raise CommandError(f"--{parameter.name} is an option of every command; choose another name")
     return Command(
         name,
-        without_parameters(doc),
-        _with_short_forms(signature.parameters, getattr(getattr(owner, method), "_short", {})),
+        without_parameters(inspect.getdoc(function) or ""),
+        _with_short_forms(signature.parameters, getattr(function, "_short", {})),
         returns=signature.returns,
         toplevel=method.startswith(TOPLEVEL_PREFIX),
         completes=callable(getattr(owner, COMPLETER_PREFIX + name, None)),
-        **getattr(getattr(owner, method), "_command", {}),
+        **getattr(function, "_command", {}),
     )
 
 
@@ -249,17 +243,15 @@ def without_parameters(doc: str) -> str:
 def parameter_docs(doc: str) -> dict[str, str]:
     """A docstring's text on each parameter as one line, from Google's or NumPy's style."""
     texts: dict[str, list[str]] = {}
-    current: list[str] | None = None
     section = _GOOGLE.search(doc + "\n") or _NUMPY.search(doc + "\n")
     if not section:
         return {}
     entry_pattern = _GOOGLE_ENTRY if section.re is _GOOGLE else _NUMPY_ENTRY
-    lines = inspect.cleandoc("\n" + section.group(1)).splitlines()
-    for line in lines:
-        entry = entry_pattern.match(line)
-        if entry and not line[0].isspace():
+    current: list[str] = []
+    for line in inspect.cleandoc("\n" + section.group(1)).splitlines():
+        if entry := entry_pattern.match(line):
             current = [*entry.groups()[1:]]
             texts |= dict.fromkeys(re.findall(r"\w+", entry[1]), current)
-        elif current is not None:
+        else:
             current.append(line.strip())
     return {name: " ".join(" ".join(pieces).split()) for name, pieces in texts.items()}

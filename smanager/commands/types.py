@@ -11,9 +11,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from smanager.commands.record import Parameter
 
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
@@ -68,59 +71,46 @@ def _truth(text: str) -> bool:
     raise ValueError(f"one of {', '.join(TRUE + FALSE)}")
 
 
-def _accept_truth(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise ValueError("true or false")
+def _only(cls: type, what: str) -> Callable[[object], Any]:
+    def accept(value: object) -> Any:
+        if isinstance(value, cls):
+            return value
+        raise ValueError(what)
+
+    return accept
 
 
-def _accept_text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise ValueError("text")
+_accept_text = _only(str, "text")
 
 
 def _moment(cls: type[datetime] | type[date] | type[time], example: str) -> ParameterType:
     what = f"a {cls.__name__} such as {example}"
 
-    def read(text: str) -> str:
+    def accept(value: object) -> str:
         try:
-            return cls.fromisoformat(text).isoformat()
-        except ValueError:
+            return cls.fromisoformat(value).isoformat()  # type: ignore[arg-type]  # else a TypeError
+        except (TypeError, ValueError):
             raise ValueError(what) from None
 
-    def accept(value: object) -> str:
-        if isinstance(value, str):
-            return read(value)
-        raise ValueError(what)
-
     json_format = {"datetime": "date-time"}.get(cls.__name__, cls.__name__)
-    return ParameterType(read, accept, cls.fromisoformat, {"type": "string", "format": json_format})
+    return ParameterType(accept, accept, cls.fromisoformat, {"type": "string", "format": json_format})
 
 
-def seconds_of(text: str) -> float:
-    """The seconds of a time span such as `90s`, `1h30m` or `90`. Raises ValueError."""
-    if text and (match := _SPAN.fullmatch(text)) and any(match.groups()):
-        try:
-            numbers = zip(match.groups(), _SPAN_UNITS, strict=True)
-            return _accept_span(sum(float(number) * unit for number, unit in numbers if number))
-        except ValueError:  # 1.2.3, or more days than a timedelta holds
-            pass
+def seconds_of(value: object) -> float:
+    """The seconds of a time span such as `90s`, `1h30m`, `90`, or a number. Raises ValueError."""
     try:
-        return _accept_span(float(text))
-    except ValueError:
-        raise ValueError("a time span such as 90s, 1h30m, or a number of seconds") from None
-
-
-def _accept_span(value: object) -> float:
-    if isinstance(value, str):
-        return seconds_of(value)
-    try:
+        if isinstance(value, str):
+            match = _SPAN.fullmatch(value)
+            if match and any(match.groups()):
+                numbers = zip(match.groups(), _SPAN_UNITS, strict=True)
+                value = sum(float(number) * unit for number, unit in numbers if number)
+            else:
+                value = float(value)
         seconds = _accept_real(value)
         timedelta(seconds=seconds)  # raises OverflowError
+        return seconds
     except (ValueError, OverflowError):
         raise ValueError("a time span such as 90s, 1h30m, or a number of seconds") from None
-    return seconds
 
 
 def _path(text: str) -> Path:
@@ -130,26 +120,34 @@ def _path(text: str) -> Path:
         return Path(text)
 
 
-def _span(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
-
-
 TYPES: Mapping[str, ParameterType] = MappingProxyType(
     {
         "text": ParameterType(str, _accept_text, str, {"type": "string"}),
-        "line": ParameterType(str, _accept_text, str, {"type": "string"}),
+        "line": ParameterType(str.rstrip, _accept_text, str, {"type": "string"}),
         "services": ParameterType(str, _accept_text, str, {"type": "string"}),
         "int": ParameterType(_number, _accept_number, int, {"type": "integer"}),
         "float": ParameterType(_real, _accept_real, float, {"type": "number"}),
-        "bool": ParameterType(_truth, _accept_truth, bool, {"type": "boolean"}),
+        "bool": ParameterType(_truth, _only(bool, "true or false"), bool, {"type": "boolean"}),
         "path": ParameterType(str, _accept_text, _path, {"type": "string"}),
         "datetime": _moment(datetime, "2026-11-25T13:45"),
         "date": _moment(date, "2026-11-25"),
         "time": _moment(time, "13:45"),
-        "timedelta": ParameterType(seconds_of, _accept_span, _span, {"type": ["number", "string"]}),
+        "timedelta": ParameterType(
+            seconds_of, seconds_of, lambda seconds: timedelta(seconds=seconds), {"type": ["number", "string"]}
+        ),
     }
 )
 """All types but choices and enums, whose values are in the parameter's record."""
+
+
+def type_of(parameter: Parameter) -> ParameterType:
+    if parameter.kind == "choice":
+        accept = partial(chosen, choices=parameter.choices)
+        return ParameterType(accept, accept, lambda value: value, {"enum": list(parameter.choices)})
+    if parameter.kind == "member":
+        accept = partial(member, members=parameter.members)
+        return ParameterType(accept, accept, str, {"type": "string", "enum": list(parameter.members)})
+    return TYPES[parameter.kind]
 
 
 def chosen(value: object, choices: Sequence[object]) -> Any:
@@ -164,15 +162,11 @@ def member(value: object, members: Mapping[str, str]) -> str:
     """The enum member with this name or value, in any case. Raises ValueError."""
     wanted = str(value)
     for texts in (members, members.values()):  # one member's value may be another's name
-        for same in (str, str.lower, _loosely):  # two may differ only in case
+        for same in (str, str.lower, lambda text: text.lower().replace("-", "_")):  # two may differ only in case
             for name, text in zip(members, texts, strict=True):
                 if same(wanted) == same(text):
                     return name
     raise ValueError(f"one of {', '.join(member_words(members))}")
-
-
-def _loosely(text: str) -> str:
-    return text.lower().replace("-", "_")
 
 
 def member_words(members: Mapping[str, str]) -> list[str]:

@@ -12,33 +12,19 @@ from smanager.commands.arguments import Arguments
 from smanager.commands.record import Failure
 from smanager.hosts.frames import WINDOW, Frame, FrameError, FrameKind, encode, encode_data
 
-GRACE_SECONDS = 0.1
-"""How long a cancelled method may take to end before its caller gets the prompt back anyway."""
-
-VALUE_LIMIT = 4 * 1024 * 1024
-"""Characters of JSON (all ASCII) in one result, which the manager keeps whole; more has to be yielded in parts."""
-
-END_KINDS = frozenset({FrameKind.RESULT, FrameKind.VALUE, FrameKind.ERROR})
-"""The last frame of a call is one of these."""
-
-CALL_KINDS = END_KINDS | {FrameKind.TEXT, FrameKind.DATA, FrameKind.ITEM, FrameKind.PROGRESS}
-"""Frames that a call takes."""
+GRACE_SECONDS = 0.1  # how long a cancelled method may take to end before its caller gets the prompt back anyway
+VALUE_LIMIT = 4 * 1024 * 1024  # characters of JSON (all ASCII) kept of one result; more has to be yielded in parts
+END_KINDS = frozenset({FrameKind.RESULT, FrameKind.VALUE, FrameKind.ERROR})  # the last frame of a call is one of these
+CALL_KINDS = END_KINDS | {FrameKind.TEXT, FrameKind.DATA, FrameKind.ITEM, FrameKind.PROGRESS}  # what a call takes
 
 
 class Sink(Protocol):
-    """Takes what a command returns."""
+    """Takes what a command returns: pieces of text, or a value whole, or each item that it yields; and its progress."""
 
-    def write(self, text: str) -> object:
-        """Take a piece of the command's output."""
-
-    def value(self, value: Any) -> object:
-        """Take the whole of a result that is not text."""
-
-    def item(self, value: Any) -> object:
-        """Take one of the items that the command yields."""
-
-    def progress(self, done: float, total: float | None, text: str) -> object:
-        """Take a report of the command's progress."""
+    def write(self, text: str) -> object: ...
+    def value(self, value: Any) -> object: ...
+    def item(self, value: Any) -> object: ...
+    def progress(self, done: float, total: float | None, text: str) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +32,15 @@ class Invocation:
     """How a caller runs a command."""
 
     arguments: Arguments
-    caption: str
-    """The command's name in messages."""
+    caption: str  # the command's name in messages
     sink: Sink
-    as_data: bool
-    """Whether the sink wants the returned value instead of text."""
+    as_data: bool  # whether the sink wants the returned value instead of text
 
 
 class CommandRun:
-    """One run of a command: `ended` tells the caller of its end, once; `gone` tells that the method has really ended.
+    """One run of a command: `ended` tells the caller, once, that it is over; `gone`, that the method has really ended.
 
-    Both are given None if all went well. A cancelled method may end later than its caller is told.
+    A cancelled method may end later than its caller is told. Both are given None if all went well.
     """
 
     __slots__ = ("ended", "gone")
@@ -71,47 +55,32 @@ class CommandRun:
 
 
 def ignore(failure: Failure | None) -> None:
-    """Take the place of a callback that is not set, or not to be called again."""
+    """The callback that is not set, or not to be called again."""
 
 
 class Call(CommandRun):
     """A command that runs in a host: passes on what it returns, reports its end, and can cancel it."""
 
-    __slots__ = (
-        "_cancelled",
-        "_data",
-        "_number",
-        "_paused",
-        "_send",
-        "_sink",
-        "_size",
-        "_unread",
-        "caption",
-        "is_quiet",
-    )
+    __slots__ = ("_cancelled", "_data", "_number", "_paused", "_send", "_sink", "_unread", "caption", "is_quiet")
 
     def __init__(self, number: int, invocation: Invocation, send: Callable[[bytes], object]) -> None:
-        """`send` sends the host a frame."""
         super().__init__()
         self.caption = invocation.caption
-        self.is_quiet = False
-        """Whether the caller ignores the command's progress."""
+        self.is_quiet = False  # whether the caller ignores the command's progress
         self._number = number
         self._sink = invocation.sink
         self._send = send
-        self._cancelled = ""
-        """Why the command was cancelled; empty if it was not."""
+        self._cancelled = ""  # why the command was cancelled; empty if it was not
         self._paused = False
         self._unread = 0  # characters taken that the host has not been told of
-        self._data: list[bytes] = []  # pieces of a result that is not text
-        self._size = 0
+        self._data = bytearray()  # of a result that is not text
 
     def cancel(self, reason: str = "cancelled") -> None:
         """End the command; its caller waits no longer than GRACE_SECONDS, even for a method that cannot be ended."""
         self._send(encode(FrameKind.CANCEL, self._number))  # again if an earlier attempt had no effect
         if not self._cancelled:
             self._cancelled = reason
-            self._data = []
+            self._data.clear()
             asyncio.get_running_loop().call_later(GRACE_SECONDS, self._give_up)
 
     def pause(self) -> None:
@@ -126,7 +95,7 @@ class Call(CommandRun):
         """Decode a frame of CALL_KINDS and return what carries it out. Raises FrameError if it is garbage."""
         kind = frame.kind
         if kind is FrameKind.RESULT:
-            values = [Frame(FrameKind.DATA, frame.number, b"".join(self._data)).data()] if self._data else []
+            values = [Frame(FrameKind.DATA, frame.number, bytes(self._data)).data()] if self._data else []
             return partial(self._finish, frame.text(), *values)
         if kind is FrameKind.VALUE:
             return partial(self._finish, "", frame.data())
@@ -140,7 +109,8 @@ class Call(CommandRun):
         if kind is FrameKind.PROGRESS:
             return partial(self._progress, *frame.fields(int | float, int | float | None, str))
         if kind is FrameKind.ERROR:
-            return partial(self.end, frame.failure())
+            exception, message = frame.fields(str, str)
+            return partial(self.end, Failure(message, exception))
         raise FrameError(f"{kind.name} is not a frame of a call")
 
     def end(self, failure: Failure | None) -> None:
@@ -157,9 +127,8 @@ class Call(CommandRun):
             self._ask_for_more()
 
     def _collect(self, piece: bytes) -> None:
-        self._data.append(piece)
-        self._size += len(piece)
-        if self._size > VALUE_LIMIT:
+        self._data += piece
+        if len(self._data) > VALUE_LIMIT:
             self.cancel(f"its result is larger than {VALUE_LIMIT} characters; it should yield parts")
 
     def _progress(self, done: float, total: float | None, text: str) -> None:

@@ -16,15 +16,11 @@ from typing import Any, NamedTuple
 from smanager.commands.record import Failure
 from smanager.terminal.text import as_bytes
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make an encoder for each frame
+to_json = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make an encoder for each frame
 
 _HEADER = struct.Struct("!IBI")
-
-PAYLOAD_LIMIT = 4 * 1024 * 1024
-"""Bytes. Text travels in far smaller pieces; a larger payload counts as garbage, and its sender is killed."""
-
-WINDOW = 256 * 1024
-"""Characters of a command's output that a host sends ahead before it waits for the manager to ask for more."""
+PAYLOAD_LIMIT = 4 * 1024 * 1024  # bytes; a larger payload counts as garbage. Text travels in far smaller pieces
+WINDOW = 256 * 1024  # characters of output that a host sends before it waits for the manager to ask for more
 
 
 class FrameKind(IntEnum):
@@ -43,7 +39,7 @@ class FrameKind(IntEnum):
     CANCEL = 9  # empty
     COMPLETE = 10  # JSON: service, command, text, line, begidx, endidx
     # From a host to the manager: about the host and its services,
-    LOADED = 16  # JSON: a services file's path, and the services and problems found in it
+    LOADED = 16  # JSON: a services file's path, and the services and problems in it
     READY = 17  # JSON: the service's name, and null
     SPAWNED = 18  # JSON: the service's name, and the process id of its program
     HUNG = 19  # JSON: the service's name, and why it counts as hung
@@ -58,7 +54,7 @@ class FrameKind(IntEnum):
     RESULT = 27  # text: the rest of a command's output; the command is done
     VALUE = 28  # JSON: a command's whole result; the command is done
     ERROR = 29  # JSON: the exception's type ("" if the method raised none) and its message; the command has failed
-    COMPLETIONS = 30  # JSON: the words found
+    COMPLETIONS = 30  # JSON: words
 
 
 class FrameError(Exception):
@@ -101,11 +97,6 @@ class Frame(NamedTuple):
             return data
         raise self._unexpected(data)
 
-    def failure(self) -> Failure:
-        """The payload of an ERROR frame. Raises FrameError if it is anything else."""
-        exception, message = self.fields(str, str)
-        return Failure(message, exception)
-
     def _unexpected(self, data: object) -> FrameError:
         return FrameError(f"{self.kind.name} frame with {data!r:.100}")
 
@@ -119,7 +110,7 @@ def encode_text(kind: FrameKind, number: int, text: str) -> bytes:
 
 
 def encode_data(kind: FrameKind, number: int, data: object) -> bytes:
-    return encode(kind, number, _encode(data).encode("ascii"))
+    return encode(kind, number, to_json(data).encode("ascii"))
 
 
 def encode_failure(number: int, failure: Failure) -> bytes:
@@ -128,8 +119,6 @@ def encode_failure(number: int, failure: Failure) -> bytes:
 
 class FrameDecoder:
     """Finds the frames in a stream of bytes, however the stream is cut."""
-
-    __slots__ = ("_needed", "_rest")
 
     def __init__(self) -> None:
         self._rest = bytearray()
@@ -154,13 +143,8 @@ class FrameDecoder:
                     self._needed = _HEADER.size + length
                     break
                 start = body + length
-                yield Frame(_kind(kind), number, data[body:start])
+                yield Frame(FrameKind(kind), number, data[body:start])
+        except ValueError:
+            raise FrameError(f"{kind} is not a kind of frame") from None
         finally:
             self._rest = bytearray(data[start:])
-
-
-def _kind(value: int) -> FrameKind:
-    try:
-        return FrameKind(value)
-    except ValueError:
-        raise FrameError(f"{value} is not a kind of frame") from None

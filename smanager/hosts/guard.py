@@ -10,10 +10,7 @@ import os
 import subprocess
 from contextlib import suppress
 
-GRACE_SECONDS = 1.7
-"""How long hosts may take to end by themselves: a moment longer than they give their services (`ORPHAN_SECONDS`)."""
-
-SHELL = "/bin/sh"
+GRACE_SECONDS = 1.7  # for hosts to end by themselves: a moment longer than they give their services (ORPHAN_SECONDS)
 
 # A shell, because it is the smallest process available. It reads `+ PID` when a host begins, `- PID` when it has ended.
 SCRIPT = f"""
@@ -46,11 +43,9 @@ class Guard:
         """Start the process; this blocks for a moment."""
         reader, self._pipe = os.pipe()
         os.set_blocking(self._pipe, False)
-        null = subprocess.DEVNULL
+        program, null = ["/bin/sh", "-c", SCRIPT], subprocess.DEVNULL
         with suppress(OSError):
-            self._process = subprocess.Popen(
-                [SHELL, "-c", SCRIPT], stdin=reader, stdout=null, stderr=null, start_new_session=True
-            )
+            self._process = subprocess.Popen(program, stdin=reader, stdout=null, stderr=null, start_new_session=True)
         os.close(reader)
 
     def watch(self, pid: int) -> None:
@@ -60,7 +55,6 @@ class Guard:
         self._tell(f"- {pid}\n")
 
     def end(self) -> None:
-        """End the guard, once all hosts have ended."""
         if self._pipe >= 0:
             os.close(self._pipe)
             self._pipe = -1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import sys
@@ -12,31 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any, Protocol, TypeVar, cast
 
 from smanager.commands.record import Failure
 from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
 from smanager.hosts.frames import Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
 from smanager.hosts.raw_output import RawOutput
-from smanager.system.errors import exit_reason
+from smanager.system.processes import exit_reason, signal_group
 
 T = TypeVar("T")
-K = TypeVar("K")
 
-LOAD_SECONDS = 30.0
-"""How long a services file may take to import; a large library on a small box takes ten."""
-
-CHANNEL_GRACE = 1.0
-"""Seconds between the loss of a host's channel and the kill of its process."""
-
-READ_SIZE = 4 * 1024
-"""Bytes of frames read at a time: some thirty printed lines, after which sessions have their turn."""
-
-LAST_READ_SIZE = 256 * 1024
-"""Bytes read at a time of what a host sent before its end."""
-
-MOST_LAST_READS = 16
-"""Reads of what a host sent before its end: more than a socket pair holds."""
+LOAD_SECONDS = 30.0  # how long a services file may take to import; a large library on a small box takes ten
+CHANNEL_GRACE = 1.0  # seconds between the loss of a host's channel and the kill of its process
+READ_SIZE = 4 * 1024  # bytes of frames read at a time: some thirty printed lines, after which sessions have their turn
+LAST_READ_SIZE = 256 * 1024  # bytes read at a time of what a host sent before its end
+MOST_LAST_READS = 16  # reads of what a host sent before its end: more than a socket pair holds
 
 log = logging.getLogger("smanager")
 
@@ -50,17 +40,11 @@ class Resident(Protocol):
 
     @property
     def name(self) -> str: ...
-
     @property
-    def watchdog(self) -> float:
-        """Seconds of silence after which the service counts as hung; 0: no limit."""
-
+    def watchdog(self) -> float: ...  # seconds of silence after which the service counts as hung; 0: no limit
     def ready(self) -> None: ...
-
     def spawned(self, pid: int) -> None: ...
-
     def hangs(self, reason: str) -> None: ...
-
     def ended(self, reason: str | None, clean: bool, by_itself: bool = True) -> None: ...
 
 
@@ -74,19 +58,15 @@ class Host(asyncio.SubprocessProtocol):
         log_line: Callable[[str | None, str], object],
         when_gone: Callable[[str, bool], object],
     ) -> None:
-        """Prepare a host.
+        """`name` identifies the process in process lists. `residents` are the services in it, by name, at any time.
 
-        `name` identifies the process in process lists. `residents` are the services in it, by name, at any time.
         `log_line` is given each printed line, with the service's name, or None if the process itself printed it.
         `when_gone` is told why the process is gone, with its whole group, and whether that is a success.
         """
-        loop = asyncio.get_running_loop()
-        self.name = name
-        self.exited: asyncio.Future[str] = loop.create_future()
-        """How the process ended."""
-        self.ending = False
-        """Whether the process has been asked to end."""
-        self._loop = loop
+        self._loop = asyncio.get_running_loop()
+        self.exited: asyncio.Future[str] = self._loop.create_future()  # how the process ended
+        self.ending = False  # whether the process has been asked to end
+        self._name = name
         self._residents = residents
         self._log_line = log_line
         self._when_gone = when_gone
@@ -99,20 +79,19 @@ class Host(asyncio.SubprocessProtocol):
         self._completions: dict[int, asyncio.Future[list[str]]] = {}
         self._number = 0
         self._outgoing: list[bytes] = []
-        self._output: RawOutput | None = None
 
     async def spawn(self) -> None:
         """Start the process. Raises OSError if the system cannot."""
         self._pair, theirs = socket.socketpair()
         self._pair.setblocking(False)
-        program = [sys.executable, str(Path(__file__).parent / "child"), str(theirs.fileno()), self.name]
+        program = [sys.executable, str(Path(__file__).parent / "child"), str(theirs.fileno()), self._name]
         try:
             await self._loop.subprocess_exec(
                 lambda: self,
                 *program,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=STDOUT,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -132,20 +111,14 @@ class Host(asyncio.SubprocessProtocol):
     def gone(self) -> bool:
         return self.exited.done()
 
-    # The process and its services.
-
     async def load(self, path: Path) -> dict[str, Any]:
-        """Import a services file and return its `services` and `problems`, as the loader describes them.
-
-        Raises HostError if the process ends instead, or takes longer than LOAD_SECONDS.
-        """
+        """What the loader finds in a services file. Raises HostError if the process ends or takes too long instead."""
         key = str(path)
         if key not in self._files:
             self._files[key] = self._loop.create_future()
             self.send(encode_data(FrameKind.LOAD, 0, key))
         loading = self._files[key]
-        first: list[asyncio.Future[Any]] = [loading, self.exited]
-        await asyncio.wait(first, timeout=LOAD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((loading, self.exited), timeout=LOAD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if loading.done():
             return loading.result()
         if self.gone:
@@ -157,7 +130,6 @@ class Host(asyncio.SubprocessProtocol):
         self.send(encode_data(FrameKind.START, 0, [service, path and str(path), title, given]))
 
     def stop(self, service: str) -> None:
-        """Stop one service; the others in this host keep running."""
         self.send(encode_data(FrameKind.STOP, 0, service))
 
     def signal_program(self, service: str, number: signal.Signals) -> None:
@@ -175,8 +147,7 @@ class Host(asyncio.SubprocessProtocol):
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and to everything in its group."""
         if self._process and not self.gone:
-            with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM if only zombies are left
-                os.killpg(self.pid, number)
+            signal_group(self.pid, number)
 
     async def ping(self, services: Sequence[str], seconds: float) -> dict[str, float]:
         """How long each of the services has been silent, in seconds. Raises TimeoutError if no answer comes in time."""
@@ -188,20 +159,14 @@ class Host(asyncio.SubprocessProtocol):
         finally:
             self._pings.pop(number, None)
 
-    # Calls.
-
     def call(self, service: str, method: str, invocation: Invocation) -> Call:
-        """Run a service's method."""
         number = self._next_number()
         call = self._calls[number] = Call(number, invocation, self.send)
         self.send(encode_data(FrameKind.CALL, number, [service, method, *invocation.arguments, invocation.as_data]))
         return call
 
     async def complete(self, service: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
-        """The words that the service's `complete_COMMAND` method finds, or paths if `command` is empty.
-
-        Cancelling ends the method too.
-        """
+        """What a service's `complete_COMMAND` finds, paths if `command` is empty; cancelling ends the method too."""
         number = self._next_number()
         words: asyncio.Future[list[str]] = self._loop.create_future()
         self._completions[number] = words
@@ -217,8 +182,6 @@ class Host(asyncio.SubprocessProtocol):
         self._number = self._number % 0xFFFFFFFF + 1
         return self._number
 
-    # Frames.
-
     def send(self, frame: bytes) -> None:
         """Send a frame with all others of this turn of the loop: one system call serves many sessions."""
         if not self._outgoing:
@@ -232,7 +195,6 @@ class Host(asyncio.SubprocessProtocol):
                 self._channel.write(b"".join(outgoing))
 
     def received(self, data: bytes) -> None:
-        """Carry out the frames in what the host sent."""
         arrived = self._decoder.receive(data)
         while True:
             try:
@@ -258,42 +220,38 @@ class Host(asyncio.SubprocessProtocol):
             if kind in END_KINDS:
                 del self._calls[number]
             return carry_out
-        if kind is FrameKind.COMPLETIONS:
-            return partial(self._answer, self._completions, number, frame.texts())
-        if kind is FrameKind.PONG:
-            return partial(self._answer, self._pings, number, frame.numbers())
-        if kind is FrameKind.LOG:
-            return partial(self._log_line, *frame.fields(str | None, str))
-        if kind is FrameKind.LOADED:
-            path, report = frame.fields(str, dict)
-            return partial(self._answer, self._files, path, report)
-        return self._decoded_report(frame)
-
-    def _decoded_report(self, frame: Frame) -> Callable[[], object]:
-        """The same for a report about a service, which goes to the resident; one that has left hears nothing."""
-        kind = frame.kind
-        if kind is FrameKind.READY:
-            service, _ = frame.fields(str, object)
-            return partial(self._report, service, lambda resident: resident.ready())
-        if kind is FrameKind.SPAWNED:
-            service, pid = frame.fields(str, int)
-            if pid <= 1:  # signals will be sent to it
-                raise FrameError(f"{pid!r} is not a program's process id")
-            return partial(self._report, service, lambda resident: resident.spawned(pid))
-        if kind is FrameKind.HUNG:
-            service, reason = frame.fields(str, str)
-            return partial(self._report, service, lambda resident: resident.hangs(reason))
-        if kind is FrameKind.ENDED:
-            service, reason, clean = frame.fields(str, str | None, bool)
-            return partial(self._report, service, lambda resident: resident.ended(reason, clean))
+        match kind:
+            case FrameKind.COMPLETIONS:
+                return partial(self._answer, self._completions, number, frame.texts())
+            case FrameKind.PONG:
+                return partial(self._answer, self._pings, number, frame.numbers())
+            case FrameKind.LOG:
+                return partial(self._log_line, *frame.fields(str | None, str))
+            case FrameKind.LOADED:
+                return partial(self._answer, self._files, *frame.fields(str, dict))
+            case FrameKind.READY:
+                service, _ = frame.fields(str, object)
+                return partial(self._report, service, lambda resident: resident.ready())
+            case FrameKind.SPAWNED:
+                service, pid = frame.fields(str, int)
+                if pid <= 1:  # signals will be sent to it
+                    raise FrameError(f"{pid!r} is not a program's process id")
+                return partial(self._report, service, lambda resident: resident.spawned(pid))
+            case FrameKind.HUNG:
+                service, reason = frame.fields(str, str)
+                return partial(self._report, service, lambda resident: resident.hangs(reason))
+            case FrameKind.ENDED:
+                service, reason, clean = frame.fields(str, str | None, bool)
+                return partial(self._report, service, lambda resident: resident.ended(reason, clean))
         raise FrameError(f"a host may not send a {kind.name} frame")
 
     def _report(self, service: str, tell: Callable[[Resident], None]) -> None:
+        """Tell a service's resident something; one that has left hears nothing."""
         if resident := self._residents.get(service):
             tell(resident)
 
     @staticmethod
-    def _answer(questions: Mapping[K, asyncio.Future[T]], key: K, answer: T) -> None:
+    def _answer(questions: Mapping[Any, asyncio.Future[T]], key: object, answer: T) -> None:
         if (question := questions.get(key)) and not question.done():  # else the question has been given up
             question.set_result(answer)
 
@@ -302,7 +260,7 @@ class Host(asyncio.SubprocessProtocol):
         if not self.exited.done():
             self._loop.call_later(CHANNEL_GRACE, self.signal, signal.SIGKILL)
 
-    # The process's own output, and its end, as asyncio reports them.
+    # What follows is called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._process = cast("asyncio.SubprocessTransport", transport)
@@ -310,17 +268,14 @@ class Host(asyncio.SubprocessProtocol):
         self._output = RawOutput(pipe, partial(self._log_line, None))
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        if self._output:
-            self._output.received(data)
+        self._output.received(data)
 
     def process_exited(self) -> None:
-        if self._output:
-            self._output.finish()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)  # nothing that its services have started outlives it
+        self._output.finish()
+        assert self._process is not None  # asyncio has called `connection_made`
+        signal_group(self.pid, signal.SIGKILL)  # nothing that its services have started outlives it
         self._read_the_rest()
-        process = cast("asyncio.SubprocessTransport", self._process)
-        status = process.get_returncode() or 0
+        status = self._process.get_returncode() or 0
         reason = exit_reason(status)
         died = f"its host died: {reason}"
         if self._channel:

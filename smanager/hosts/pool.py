@@ -9,31 +9,20 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from signal import SIGABRT, SIGCONT, SIGKILL
+from time import monotonic
 from typing import Any
 
 from smanager.hosts.guard import Guard
 from smanager.hosts.handle import Host, HostError, Resident
+from smanager.system.processes import signal_group
 
-PING_SECONDS = 10.0
-"""How often a host is pinged, unless a service's watchdog asks for more."""
-
-PONG_SECONDS = 20.0
-"""How long a host may take to answer; a busy box swaps for seconds, and waiting costs nothing."""
-
-PINGS_A_WATCHDOG = 4
-"""How often a host is pinged within the time of a service's watchdog."""
-
-ABORT_SECONDS = 2.0
-"""How long a hung host may take to write down its stacks before it is killed."""
-
-EMPTY_SECONDS = 3.0
-"""How long a host without services may take to end before it is killed."""
-
-GROUP_SECONDS = 5.0
-"""How long a killed process group may take to disappear; one that waits for a dead disk never does, and is left."""
-
-GROUP_POLL = 0.02
-"""Seconds between two looks at such a group, whose end the system does not report."""
+PING_SECONDS = 10.0  # how often a host is pinged, unless a service's watchdog asks for more
+PONG_SECONDS = 20.0  # how long a host may take to answer; a busy box swaps for seconds, and waiting costs nothing
+PINGS_A_WATCHDOG = 4  # how often a host is pinged within the time of a service's watchdog
+ABORT_SECONDS = 2.0  # how long a hung host may take to write down its stacks before it is killed
+EMPTY_SECONDS = 3.0  # how long a host without services may take to end before it is killed
+GROUP_SECONDS = 5.0  # for a killed process group to disappear; one that waits for a dead disk never does, and is left
+GROUP_POLL = 0.02  # seconds between two looks at such a group, whose end the system does not report
 
 
 class Slot:
@@ -42,10 +31,8 @@ class Slot:
     def __init__(self, key: str, log: Callable[[Slot, str | None, str], None], guard: Guard) -> None:
         self.key = key
         self.host: Host | None = None
-        self.shut = False
-        """Whether services may no longer enter."""
-        self.given_up_for = ""
-        """The service because of which the process is being killed; those that share it are not to blame."""
+        self.shut = False  # whether services may no longer enter
+        self.given_up_for = ""  # the service because of which the process is killed; the others are not to blame
         self._log = log
         self._guard = guard
         self._residents: dict[str, Resident] = {}
@@ -71,10 +58,7 @@ class Slot:
             self._visitors -= 1
 
     async def enter(self, resident: Resident) -> Host:
-        """Make a service a resident and return its host.
-
-        Raises OSError if the system cannot start a process, and HostError if the manager is shutting down.
-        """
+        """Make a service a resident. Raises OSError if the system cannot start a process, HostError at shutdown."""
         self._residents[resident.name] = resident
         self._entering.add(resident.name)
         try:
@@ -96,8 +80,7 @@ class Slot:
 
     async def close(self) -> None:
         """End the host, and return when its process and its group are gone."""
-        host = self.host
-        if host is None:
+        if (host := self.host) is None:
             return
         if not host.gone:
             host.end()
@@ -106,12 +89,13 @@ class Slot:
                 await asyncio.wait([host.exited], timeout=GROUP_SECONDS)
         if self.host is host:
             self.host = None
-            await _group_gone(host.pid)
+            deadline = monotonic() + GROUP_SECONDS
+            while signal_group(host.pid, 0) and monotonic() < deadline:
+                await asyncio.sleep(GROUP_POLL)
 
     async def abort(self, name: str) -> None:
         """End a host in which the service `name` hangs, after it has written down, if it can, what each thread does."""
-        host = self.host
-        if host is None or host.ending:
+        if (host := self.host) is None or host.ending:
             return
         self.given_up_for = name
         host.ending = True
@@ -163,7 +147,6 @@ class Slot:
                     self._residents[name].hangs(f"its run gave no sign of life for {silence:.1f} s")
 
     def _died(self, reason: str, clean: bool) -> None:
-        """Tell the residents that their process is gone."""
         culprit = self.given_up_for
         for name, resident in list(self._residents.items()):
             if name in self._entering:  # it waits for the next process
@@ -201,26 +184,13 @@ class Pool:
             slot.shut = True
 
     def kill(self) -> None:
-        """Kill all hosts."""
         for slot in self._slots.values():
             if slot.host:
                 slot.host.signal(SIGKILL)
 
     async def close(self) -> None:
-        """End all hosts, and return when they are gone."""
         await asyncio.gather(*(slot.close() for slot in self._slots.values()))
         self.guard.end()
 
     async def close_empty(self) -> None:
-        """End the hosts without residents."""
         await asyncio.gather(*(slot.close_if_empty() for slot in self._slots.values()))
-
-
-async def _group_gone(pid: int) -> None:
-    """Return when a process group, whose leader has ended and whose members have been killed, is empty."""
-    for _ in range(int(GROUP_SECONDS / GROUP_POLL)):
-        try:
-            os.killpg(pid, 0)
-        except (ProcessLookupError, PermissionError):
-            return
-        await asyncio.sleep(GROUP_POLL)

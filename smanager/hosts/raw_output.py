@@ -7,11 +7,8 @@ from collections.abc import Callable
 
 from smanager.terminal.text import CUT
 
-LINES_A_TURN = 64
-"""Lines logged before sessions have their turn."""
-
-LINE_LIMIT = 8 * 1024
-"""Bytes of one line; a longer line is cut here, and continues as the next."""
+LINES_A_TURN = 64  # lines logged before sessions have their turn
+LINE_LIMIT = 8 * 1024  # bytes of one line; a longer line is cut here, and continues as the next
 
 
 class RawOutput:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
-
-T = TypeVar("T")
+from functools import partial
 
 LIVES_KEPT = 10
 """Lives kept for each service: enough to see whether the service ends again and again, and why."""
@@ -22,41 +20,36 @@ LAST_LINES = 50
 """Lines kept from the end of each life, for `why`; the stacks of a hung process take most of them."""
 
 
-class Feed(Generic[T]):
-    """The last items of one kind, and the followers of those to come."""
-
-    def __init__(self, limit: int) -> None:
-        self._kept: deque[T] = deque(maxlen=limit)
-        self._followers: dict[object, Callable[[T], object]] = {}
-
-    def add(self, item: T) -> None:
-        self._kept.append(item)
-        for follower in list(self._followers.values()):
-            follower(item)
-
-    def last(self, count: int, is_wanted: Callable[[T], bool] = lambda item: True) -> list[T]:
-        """The last `count` of the wanted items, the oldest first."""
-        return list(filter(is_wanted, self._kept))[-count:] if count > 0 else []
-
-    def follow(self, follower: Callable[[T], object]) -> Callable[[], None]:
-        """Call `follower` with each new item until the function that this returns is called."""
-        key = object()
-        self._followers[key] = follower
-
-        def unfollow() -> None:
-            self._followers.pop(key, None)
-
-        return unfollow
-
-
 @dataclass(frozen=True, slots=True)
 class LogLine:
     """A line that a service printed, or an event of a service."""
 
-    when: float
-    """Seconds since the epoch."""
+    when: float  # seconds since the epoch
     service: str
     text: str
+
+
+class Feed:
+    """The last lines or events, and the followers of those to come."""
+
+    def __init__(self, limit: int) -> None:
+        self._kept: deque[LogLine] = deque(maxlen=limit)
+        self._followers: dict[object, Callable[[LogLine], object]] = {}
+
+    def add(self, line: LogLine) -> None:
+        self._kept.append(line)
+        for follower in list(self._followers.values()):
+            follower(line)
+
+    def last(self, count: int, is_wanted: Callable[[LogLine], bool] = lambda line: True) -> list[LogLine]:
+        """The last `count` of the wanted lines, the oldest first."""
+        return list(filter(is_wanted, self._kept))[-count:] if count > 0 else []
+
+    def follow(self, follower: Callable[[LogLine], object]) -> Callable[[], object]:
+        """Call `follower` with each new line until the function that this returns is called."""
+        key = object()
+        self._followers[key] = follower
+        return partial(self._followers.pop, key, None)
 
 
 @dataclass(slots=True)
@@ -68,10 +61,8 @@ class LifeRecord:
     begun: float
     ready: float | None = None
     ended: float | None = None
-    end: str = ""
-    """How the life ended."""
-    decision: str = ""
-    """What the supervisor did next."""
+    end: str = ""  # how the life ended
+    decision: str = ""  # what the supervisor did next
     last_lines: list[LogLine] = field(default_factory=list)
 
 
@@ -80,6 +71,6 @@ class ServiceHistory:
 
     def __init__(self) -> None:
         self.lives: deque[LifeRecord] = deque(maxlen=LIVES_KEPT)
-        self.lines: Feed[LogLine] = Feed(LINES_KEPT)
+        self.lines = Feed(LINES_KEPT)
         self.restarts = 0
         """Starts by the supervisor since a requester last started the service."""

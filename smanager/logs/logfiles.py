@@ -11,13 +11,11 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from smanager.logs.history import LogLine
+from smanager.logs.manager_log import LAST_SECONDS
 from smanager.terminal.wording import clock_text
 
 WAITING_LINES = 10_000
 """Lines that may wait for a slow disk; later ones are dropped and counted."""
-
-LAST_SECONDS = 1.0
-"""How long the manager's end waits, first for room in the queue, then for the last lines to be written."""
 
 DIRECTORY = "logs"
 
@@ -36,20 +34,20 @@ class LogFiles:
         self._thread.start()
 
     def add(self, line: LogLine, most_bytes: int, most_files: int) -> None:
-        """Write a line to its service's file; rotate the file at `most_bytes` and keep `most_files` rotated ones."""
+        """Write a line to its service's file, which is rotated at `most_bytes`; keep `most_files` rotated ones."""
         try:
             self._waiting.put_nowait((line, most_bytes, most_files))
         except queue.Full:
             self.lost[line.service] += 1
 
     def close(self) -> None:
-        """Write the waiting lines, within twice LAST_SECONDS."""
+        """Write the waiting lines. Blocks for at most twice LAST_SECONDS."""
         with suppress(queue.Full):
             self._waiting.put(None, timeout=LAST_SECONDS)
             self._thread.join(LAST_SECONDS)
 
     def _write(self) -> None:
-        while (item := self._waiting.get()) is not None:
+        while item := self._waiting.get():
             line, most_bytes, most_files = item
             try:
                 file = self._file(line.service)

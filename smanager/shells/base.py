@@ -8,23 +8,21 @@ to the shells. A `do_` method returns a command that runs, a move to another she
 from __future__ import annotations
 
 import cmd
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+import io
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
-from smanager.access.callers import Caller
 from smanager.commands.line import JSON, last_word
 from smanager.commands.record import SHELLS_OWN, CommandError, Status
 from smanager.shells.printer import Printer
+from smanager.supervision.commands.own import Requester
 from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.running import Running
 from smanager.terminal.text import begins, resembling
 
 ALTERNATIVES = 3
 """Names offered for an unknown one."""
-
-RunLine = Callable[[str], Awaitable[Any]]
-"""Runs a line as the shell's caller would, and returns the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,9 @@ class Quit:
     """End the session."""
 
 
+_NO_INPUT = io.StringIO()
+"""Shells are handed their lines, and must never read one."""
+
 Outcome = Running | Enter | Leave | Quit | None
 
 
@@ -54,27 +55,18 @@ class Shell(cmd.Cmd):
     in_full: frozenset[str] = frozenset()
     """Commands that are never abbreviated."""
     forbidden: frozenset[str] = frozenset()
-    """The manager's own commands that the caller may not run; another command's abbreviation is not one of these."""
+    """The manager's own commands that the caller may not run; none is read as another command's abbreviation."""
 
-    def __init__(
-        self, dispatcher: Dispatcher, results: Printer, abbreviates: bool, caller: Caller, run_line: RunLine
-    ) -> None:
+    def __init__(self, dispatcher: Dispatcher, results: Printer, requester: Requester) -> None:
         super().__init__(completekey="", stdin=_NO_INPUT, stdout=cast("TextIO", results))
         self.dispatcher = dispatcher
         self.results = results
-        self.abbreviates = abbreviates
-        self.caller = caller
-        self.run_line = run_line
+        self.requester = requester
 
     @property
     def here(self) -> str:
         """The service that the shell is in; empty at the root."""
-        return ""
-
-    @property
-    def path(self) -> list[str]:
-        """The words before a command's name, for the audit journal."""
-        return [self.here] if self.here else []
+        return self.requester.here
 
     def onecmd(self, line: str) -> Outcome:  # type: ignore[override]  # the stdlib's loop expects a bool
         """Run one command. Raises CommandError for an unknown command or wrong arguments."""
@@ -83,16 +75,17 @@ class Shell(cmd.Cmd):
             return None
         run: Callable[[str], Outcome] | None = getattr(self, f"do_{name}", None)
         if run is None:
-            words = [*self.path, line.split(None, 1)[0]]
-            self.dispatcher.unknown(self.caller, " ".join(words), words)
-            self.default(line)
-            return None
-        return self._journaled(name, arg or "", run) if name in SHELLS_OWN else run(arg or "")
+            typed = line.split(None, 1)[0]
+            words = [self.here, typed] if self.here else [typed]
+            self.dispatcher.unknown(self.requester.caller, " ".join(words), words)
+            raise CommandError(self.unknown(typed), Status.UNUSABLE)
+        return self._journaled(name, arg, run) if name in SHELLS_OWN else run(arg)
 
     def _journaled(self, name: str, arg: str, run: Callable[[str], Outcome]) -> Outcome:
         """Run one of the shell's own commands; the rest of its line may hold a command's secrets."""
         audit = self.dispatcher.manager.audit
-        entry = audit.begin(self.caller, " ".join([*self.path, name]), arg.split()[:1], may_be_lost=True)
+        caption = f"{self.here} {name}".lstrip()
+        entry = audit.begin(self.requester.caller, caption, arg.split()[:1], may_be_lost=True)
         try:
             outcome = run(arg)
         except CommandError as error:
@@ -101,13 +94,13 @@ class Shell(cmd.Cmd):
         entry.end(None)
         return outcome
 
-    def parseline(self, line: str) -> tuple[str, str | None, str]:
+    def parseline(self, line: str) -> tuple[str, str, str]:
         """Return a line's command in full, the rest, and the line."""
         line = line.strip()
         if line.startswith("?"):
             line = f"help {line[1:]}"
-        words = line.split(None, 1) or [""]
-        return self.full_name(words[0]), words[1] if len(words) > 1 else "", line
+        name, arg, *_ = [*line.split(None, 1), "", ""]
+        return self.full_name(name), arg, line
 
     def full_name(self, name: str) -> str:
         """A command's name with underscores for dashes, or completed for a person.
@@ -118,25 +111,20 @@ class Shell(cmd.Cmd):
             return name
         if "-" in name and hasattr(self, "do_" + (written := name.replace("-", "_"))):
             return written
-        if not self.abbreviates or name in self.forbidden:
+        if not self.requester.abbreviates or name in self.forbidden:
             return name
         meant = [known for known in self.names() if begins(known, name) and known not in self.in_full]
         if len(meant) > 1:
             raise CommandError(f"{name} could be: {', '.join(meant)}", Status.UNUSABLE)
         return meant[0] if meant else name
 
-    def emptyline(self) -> bool:
-        """Do nothing; the stdlib's would repeat the last command."""
-        return False
-
-    def default(self, line: str) -> None:
-        name = line.split(None, 1)[0]
-        raise CommandError(f"unknown command: {name}; {self.hint(name)}`help` lists the commands", Status.UNUSABLE)
+    def unknown(self, name: str) -> str:
+        """The error message for an unknown command."""
+        return f"unknown command: {name}; {self.hint(name)}`help` lists the commands"
 
     def hint(self, name: str) -> str:
         """A question about the known commands that an unknown name may stand for."""
-        alternatives = ", ".join(self.alternatives(name))
-        return f"did you mean: {alternatives}? " if alternatives else ""
+        return f"did you mean: {', '.join(alternatives)}? " if (alternatives := self.alternatives(name)) else ""
 
     def alternatives(self, name: str) -> list[str]:
         """Known commands that begin with a name, or else resemble it."""
@@ -151,17 +139,17 @@ class Shell(cmd.Cmd):
 
     def do_exit(self, arg: str) -> Outcome:
         """go up one level; from the top, end the session"""
-        self.no_words("exit", arg)
-        return Leave()
+        return self.alone("exit", arg, Leave())
 
     def do_quit(self, arg: str) -> Outcome:
         """end the session"""
-        self.no_words("quit", arg)
-        return Quit()
+        return self.alone("quit", arg, Quit())
 
-    def no_words(self, name: str, arg: str) -> None:
+    def alone(self, name: str, arg: str, outcome: Outcome) -> Outcome:
+        """The outcome of a command that takes no arguments."""
         if arg:
             raise CommandError(f"{name}: too many arguments; usage: {name}", Status.UNUSABLE)
+        return outcome
 
     # Completion: `cmd.Cmd.complete` drives readline's one global line, so its rules stand here anew.
 
@@ -191,18 +179,4 @@ class Shell(cmd.Cmd):
     def completenames(self, text: str, *ignored: object) -> list[str]:
         return [name for name in self.names() if begins(name, text)]
 
-    def complete_help(self, text: str, *ignored: object) -> list[str]:
-        return self.completenames(text)
-
-
-class _NoInput:
-    """Shells are handed their lines and must never read one."""
-
-    def readline(self) -> str:
-        return ""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-
-_NO_INPUT = cast("TextIO", _NoInput())
+    complete_help = completenames

@@ -17,6 +17,7 @@ from smanager.shells.output import Output, PlainOutput
 from smanager.shells.pages import SEPARATOR, banner
 from smanager.shells.printer import JsonPrinter, Printer
 from smanager.shells.root import Shells
+from smanager.supervision.commands.own import Requester
 from smanager.supervision.running import INTERNAL_ERROR, OwnCall, Running
 
 COMMANDS_A_TURN = 32
@@ -42,8 +43,6 @@ class Interpreter:
     """
 
     __slots__ = (
-        "_caller",
-        "_catalogue",
         "_detached",
         "_generation",
         "_idle",
@@ -51,8 +50,8 @@ class Interpreter:
         "_path",
         "_paused",
         "_pending",
-        "_person",
         "_printer",
+        "_requester",
         "_shell",
         "_shells",
         "_stdout",
@@ -71,16 +70,14 @@ class Interpreter:
         self.always_json = False
         """Whether each command answers in JSON without `--json`."""
         self._idle = idle
-        self._person = person
-        self._caller = caller
+        self._requester = Requester(caller, self.output_of, abbreviates=person)
         self._paused = False
         self._detached: tuple[Running, ...] = ()
         # The next one last; a deque would take 600 bytes for each idle session.
         self._pending: list[str] = []
         self._path: str | None = None
-        self._shell: Shell = shells.root(self._printer, person, caller, self.output_of)
-        self._catalogue = shells.manager.catalogue
-        self._generation = self._catalogue.generation
+        self._shell: Shell = shells.root(self._printer, self._requester)
+        self._generation = shells.manager.catalogue.generation
         self.running: Running | None = None
         self.status = Status.DONE
         self.ended = False
@@ -88,11 +85,11 @@ class Interpreter:
 
     @property
     def prompt(self) -> str:
-        return self._current_shell().prompt
+        return self._present_shell().prompt
 
     @property
     def is_person(self) -> bool:
-        return self._person
+        return self._requester.abbreviates
 
     @property
     def doing(self) -> str:
@@ -106,17 +103,14 @@ class Interpreter:
 
     def greet(self) -> None:
         """Print the banner that a person reads on connecting."""
-        self._stdout.write(banner(self._shells.view(self._caller.permissions)))
+        self._stdout.write(banner(self._shells.view(self._requester.caller.permissions)))
 
     def feed(self, line: str) -> bool:
         """Run a line's commands after those before them; returns whether all are done already."""
         if not self.busy:
             self.status = Status.DONE
-        if ";" in line:
-            commands = [command for command in split_commands(line) if command and not command.isspace()]
-            self._pending[:0] = commands[::-1]
-        else:
-            self._pending.insert(0, line)
+        commands = split_commands(line) if ";" in line else [line]
+        self._pending[:0] = [command for command in commands[::-1] if command.strip()]
         return self._work()
 
     def announce(self, text: str) -> None:
@@ -130,7 +124,7 @@ class Interpreter:
             self.running.cancel()
 
     def close(self) -> None:
-        """The session has ended. Its detached commands go on, and are no longer held back."""
+        """The session has ended. Its detached commands continue, and their output is no longer held back."""
         self.cancel()
         for detached in self._detached:
             detached.resume()
@@ -138,14 +132,17 @@ class Interpreter:
     def pause(self) -> None:
         """The client does not read."""
         self._paused = True
-        for running in filter(None, [self.running, *self._detached]):
+        for running in self._all_running():
             running.pause()
 
     def resume(self) -> None:
         self._paused = False
-        for running in filter(None, [self.running, *self._detached]):
+        for running in self._all_running():
             running.resume()
         self._go_on()
+
+    def _all_running(self) -> list[Running]:
+        return [*([self.running] if self.running else []), *self._detached]
 
     def leave(self) -> None:
         """Go up one level, as `exit` does."""
@@ -156,7 +153,7 @@ class Interpreter:
     async def complete(self, line: str) -> tuple[int, list[str]]:
         """Where the last word of `line`, the text left of the cursor, begins, and its possible completions."""
         before = len(line) - len(split_commands(line)[-1])
-        begin, words = await self._current_shell().completions(line[before:])
+        begin, words = await self._present_shell().completions(line[before:])
         return before + begin, words
 
     async def output_of(self, line: str) -> Any:
@@ -165,7 +162,7 @@ class Interpreter:
         Returns the output: as values where the command that asks answers in JSON, else as text.
         """
         as_data = self._json is not None
-        output = await captured(self._shells, self._caller, line, self._path, as_data)
+        output = await captured(self._shells, self._requester.caller, line, self._path, as_data)
         if not as_data:
             return output
         values = [json.loads(document) for document in output.splitlines()]
@@ -187,19 +184,16 @@ class Interpreter:
             self._idle()
 
     def _execute(self, text: str) -> None:
-        if not text.strip():
-            return
         text, detached = without_ampersand(text)
         text, options = without_options(text)
         shows_progress = PROGRESS in options
         self._json = JsonPrinter(self._stdout, shows_progress) if JSON in options or self.always_json else None
         printer = self._json or (Printer(self._stdout, shows_progress) if shows_progress else self._printer)
         try:
-            if self._generation != self._catalogue.generation:
-                self._renew_shell()
-            if detached and self._shells.manager.jobs.detached_by(self._caller) >= DETACHED_LIMIT:
+            present = self._present_shell()
+            if detached and self._shells.manager.jobs.detached_by(self._requester.caller) >= DETACHED_LIMIT:
                 raise CommandError(f"{DETACHED_LIMIT} commands of this session run detached; `jobs` lists them")
-            shell = self._shell if printer is self._printer else self._shell_at(self._path, printer)
+            shell = present if printer is self._printer else self._shell_at(self._path, printer)
             outcome = shell.onecmd(text)
         except CommandError as error:
             self._fail(str(error), error.status)
@@ -207,22 +201,21 @@ class Interpreter:
             log.exception("internal error in the command %r", text)
             self._fail(INTERNAL_ERROR, Status.FAILED)
         else:
-            if outcome is None:
-                self._close()
-            elif isinstance(outcome, Enter | Leave | Quit):
-                self._move(outcome)
-            elif detached:
-                self._detach(outcome)
-            else:
-                self._follow(outcome)
-
-    def _move(self, move: Enter | Leave | Quit) -> None:
-        if isinstance(move, Enter):
-            self.go_to(move.service)
-        elif isinstance(move, Leave):
-            self.leave()
-        else:
-            self.ended = True
+            match outcome:
+                case None:
+                    self._close()
+                case Enter():
+                    self.go_to(outcome.service)
+                case Leave():
+                    self.leave()
+                case Quit():
+                    self.ended = True
+                case _ if detached:
+                    self._detach(outcome)
+                case _:
+                    self.running = outcome
+                    self._printer.begin()
+                    outcome.ended = self._ended
 
     def _detach(self, running: Running) -> None:
         """Let a command run beside others, and announce its end, in whichever shell the session then is."""
@@ -245,11 +238,6 @@ class Interpreter:
         if self._paused:
             running.pause()
 
-    def _follow(self, running: Running) -> None:
-        self.running = running
-        self._printer.begin()
-        running.ended = self._ended
-
     def _ended(self, failure: Failure | None) -> None:
         running, self.running = self.running, None
         if failure is None or running is None:
@@ -271,26 +259,23 @@ class Interpreter:
     def _close(self) -> None:
         if self._json:
             self._json.close()
-        if self._person:
+        if self.is_person:
             self._stdout.write(SEPARATOR)
 
-    def _current_shell(self) -> Shell:
-        if self._generation != self._catalogue.generation:
-            self._renew_shell()
+    def _present_shell(self) -> Shell:
+        """The shell, made anew if the catalogue has changed."""
+        if self._generation != (generation := self._shells.manager.catalogue.generation):
+            self.go_to(self._path)
+            self._generation = generation
         return self._shell
-
-    def _renew_shell(self) -> None:
-        """Make the present shell anew from what the catalogue holds now."""
-        self.go_to(self._path)
-        self._generation = self._catalogue.generation
 
     def go_to(self, service: str | None) -> None:
         """Go to the shell of a service, if the caller may know the service, or else to the root."""
-        self._path = service if service in self._shells.view(self._caller.permissions).services else None
+        self._path = service if service in self._shells.view(self._requester.caller.permissions).services else None
         self._shell = self._shell_at(self._path, self._printer)
 
     def _shell_at(self, service: str | None, results: Printer) -> Shell:
-        root = self._shells.root(results, self._person, self._caller, self.output_of)
+        root = self._shells.root(results, self._requester)
         return root.child(service) if service else root
 
 

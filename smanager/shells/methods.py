@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from smanager.access.audit import WRONG_ARGUMENTS
-from smanager.commands.arguments import Arguments, Binding
-from smanager.commands.record import Command, CommandError
+from smanager.commands.arguments import Arguments, bind
+from smanager.commands.record import COMPLETER_PREFIX, Command, CommandError
 from smanager.hosts.call import Invocation
-from smanager.shells import completion
 from smanager.shells.base import Outcome, Shell
+from smanager.shells.completion import by_record
 from smanager.supervision.catalogue import Service
-from smanager.supervision.commands.own import OwnCommand, Requester
+from smanager.supervision.commands.own import OwnCommand
 
 
-def bind(shell: Shell, binding: Binding, caption: str, arg: str) -> Arguments:
+def arguments_for(shell: Shell, command: Command, caption: str, arg: str) -> Arguments:
     """The arguments in the text behind a command; wrong ones are journaled. Raises CommandError."""
     try:
-        return binding.bind_text(caption, arg)
+        return bind(command, caption, arg)
     except CommandError:
-        shell.dispatcher.manager.audit.refused(shell.caller, caption, WRONG_ARGUMENTS)
+        shell.dispatcher.manager.audit.refused(shell.requester.caller, caption, WRONG_ARGUMENTS)
         raise
 
 
 def own_methods(own: OwnCommand) -> dict[str, object]:
     """The `do_` and the `complete_` method of one of the manager's own commands."""
-    command, binding = own.command, Binding(own.command)
+    command = own.command
 
     def run(shell: Shell, arg: str) -> Outcome:
-        arguments = bind(shell, binding, command.name, arg)
-        requester = Requester(shell.caller, shell.run_line, shell.here, shell.abbreviates)
-        return shell.dispatcher.run(own, arguments, requester, shell.results)
+        arguments = arguments_for(shell, command, command.name, arg)
+        return shell.dispatcher.run(own, arguments, shell.requester, shell.results)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
-        return await completion.of_own(shell, own, text, line, begin)
+        words = await by_record(shell, command, None, text, line, begin)
+        if command.completes:
+            owner = own.owner(shell.dispatcher.manager, shell.requester, command)
+            words += getattr(owner, COMPLETER_PREFIX + command.name)(text, line, begin, end)
+        return words
 
     run.__doc__ = command.doc
     return {f"do_{command.name}": run, f"complete_{command.name}": complete}
@@ -39,15 +44,34 @@ def own_methods(own: OwnCommand) -> dict[str, object]:
 
 def command_methods(service: Service, command: Command, name: str, caption: str) -> dict[str, object]:
     """The `do_` and the `complete_` method of a service's command; `caption` is what messages call the command."""
-    binding = Binding(command)
 
     def run(shell: Shell, arg: str) -> Outcome:
-        arguments = bind(shell, binding, caption, arg)
+        arguments = arguments_for(shell, command, caption, arg)
         invocation = Invocation(arguments, caption, shell.results, shell.results.as_data)
-        return shell.dispatcher.call(service, command, invocation, shell.caller)
+        return shell.dispatcher.call(service, command, invocation, shell.requester.caller)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
-        return await completion.of_service(shell, service, command, text, line, begin)
+        keeper = shell.dispatcher.manager.keepers.get(service.name)
+        words = await by_record(shell, command, keeper, text, line, begin)
+        if command.completes and keeper:
+            line = line[:begin] + text  # without quotes, as the stdlib's `cmd` passes lines
+            words += await keeper.complete(command.name, text, line, begin, len(line))
+        return words
 
     run.__doc__ = command.doc
     return {f"do_{name}": run, f"complete_{name}": complete}
+
+
+def adapted(base: type[Shell], called: Mapping[str, tuple[Service, Command]], before: str = "") -> dict[str, object]:
+    """The attributes of a shell class below `base`, made from services' commands by their names and aliases.
+
+    `before` stands before the commands' names in messages.
+    """
+    attributes: dict[str, object] = {
+        "unlisted": frozenset(name for name, (_, command) in called.items() if command.hidden or name != command.name),
+        "in_full": base.in_full | {name for name, (_, command) in called.items() if not command.abbreviated},
+        "forbidden": base.forbidden - called.keys(),
+    }
+    for name, (service, command) in called.items():
+        attributes |= command_methods(service, command, name, before + name)
+    return attributes

@@ -9,11 +9,11 @@ from typing import Protocol
 class Output(Protocol):
     """Where a shell prints."""
 
-    def write(self, text: str, /) -> object: ...
-
     @property
     def columns(self) -> int:
         """The width of the window; 0 without one."""
+
+    def write(self, text: str, /) -> object: ...
 
     def progress(self, text: str, /) -> object:
         """Show a line until something else is shown, where there is a window."""
@@ -29,16 +29,13 @@ class PlainOutput(ABC):
 
     @property
     def columns(self) -> int:
-        """The width of the window; 0 without one."""
         return 0
 
     @abstractmethod
-    def write(self, text: str, /) -> None:
-        """Print text."""
+    def write(self, text: str, /) -> None: ...
 
-    def progress(self, text: str, /) -> None:  # noqa: B027  # not abstract: plain outputs do nothing here
-        """Show nothing: the line could not be replaced."""
+    def progress(self, text: str, /) -> None:  # noqa: B027  # not abstract: plain outputs show no progress
+        pass
 
     def redraw(self, text: str, /) -> None:
-        """Print a page below the one before."""
         self.write(text)

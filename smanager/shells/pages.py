@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 
-from smanager.commands.arguments import Binding, given_as, is_flag, words_of
 from smanager.commands.record import SHELLS_OWN, Command, Parameter
 from smanager.commands.types import FALSE, TRUE
+from smanager.commands.words import given_as, is_flag, usage, words_of
 from smanager.shells.view import View
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand
@@ -29,8 +29,9 @@ def banner(view: View) -> str:
     return f"{STARS}Service Manager\n{STARS}Available Services:\n{services}{SEPARATOR}"
 
 
-def root_help(view: View, own: Mapping[str, str]) -> str:
-    """Everything that can be called from the root; `own` has the summaries of the manager's own commands."""
+def root_help(view: View, shell: object) -> str:
+    """Everything that can be called from the root, whose shell this is."""
+    own = {name: _doc(shell, name).partition("\n")[0] for name in _own_names(view)}
     toplevel = {name: command.summary for name, (_, command) in view.toplevel.items() if not command.hidden}
     services = {name: service.summary for name, service in view.services.items()}
     for file, problem in view.problems():
@@ -48,11 +49,7 @@ def root_help(view: View, own: Mapping[str, str]) -> str:
 def summary(view: View) -> str:
     """`help -s`: the names alone, for programs."""
     toplevel = [name for name, (_, command) in view.toplevel.items() if not command.hidden]
-    lines = [
-        ["TOP:", *toplevel],
-        ["SERVICES:", *view.services],
-        ["COMMANDS:", SHELLS_OWN[0], *view.own, *SHELLS_OWN[1:]],
-    ]
+    lines = [["TOP:", *toplevel], ["SERVICES:", *view.services], ["COMMANDS:", *_own_names(view)]]
     return "".join(" ".join(line) + "\n" for line in lines)
 
 
@@ -74,7 +71,7 @@ def command_help(caption: str, command: Command) -> str:
     width = max(map(len, told), default=0)
     lines = [f"  {name:<{width}}  {text}\n" for name, text in told.items() if text]
     parameters = "\n" + "".join(lines) if lines else ""
-    return f"usage: {Binding(command).usage(caption)}\n{doc}{parameters}\n"
+    return f"usage: {usage(caption, command.parameters)}\n{doc}{parameters}\n"
 
 
 def parameter_help(parameter: Parameter) -> str:
@@ -104,22 +101,18 @@ def _default_word(kind: str, value: object) -> str:
     return str(value).lower() if kind == "member" else str(value)
 
 
-def own_summaries(own: Mapping[str, OwnCommand], shell: object) -> dict[str, str]:
-    """The summaries of the manager's own commands and the shell's, in the order of the help page."""
-    first, *last = SHELLS_OWN
-    return {
-        first: _shells_own(first, shell).partition("\n")[0],
-        **{name: one.command.summary for name, one in own.items()},
-        **{name: _shells_own(name, shell).partition("\n")[0] for name in last},
-    }
-
-
 def own_help(name: str, own: Mapping[str, OwnCommand], shell: object) -> str:
     """The page of one of the manager's own commands, or of the shell's."""
-    return command_help(name, own[name].command) if name in own else f"{_shells_own(name, shell)}\n"
+    return command_help(name, own[name].command) if name in own else f"{_doc(shell, name)}\n"
 
 
-def _shells_own(name: str, shell: object) -> str:
+def _own_names(view: View) -> list[str]:
+    """The manager's own commands and the shell's, in the order of the help page."""
+    first, *last = SHELLS_OWN
+    return [first, *view.own, *last]
+
+
+def _doc(shell: object, name: str) -> str:
     return inspect.getdoc(getattr(shell, f"do_{name}")) or ""
 
 

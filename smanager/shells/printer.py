@@ -31,7 +31,7 @@ class Printer:
     """Whether the caller wants values in place of text."""
 
     def __init__(self, stdout: Output, shows_progress: bool = False) -> None:
-        """`shows_progress` prints each report of progress as a line where there is no window."""
+        """`shows_progress` prints each report of progress as a line on outputs without a window."""
         self._stdout = stdout
         self._shows_progress = shows_progress
         self._began = monotonic()
@@ -57,10 +57,12 @@ class Printer:
 
     def item(self, value: Any) -> None:
         """One item of a stream."""
-        if isinstance(value, Screen):
-            self._redraw(value)
-        else:
+        if not isinstance(value, Screen):
             self.value(value)
+            return
+        self._notes = self._notes or ""
+        heading = f"every {value.interval:g} s: {value.command}\n\n" if self._stdout.columns else ""
+        self._stdout.redraw(f"{heading}{value.output}{self._notes if heading else ''}")
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         """How far a command is."""
@@ -69,14 +71,6 @@ class Printer:
             self._stdout.progress(cut(visible(shown), self._stdout.columns - 1, CUT))
         elif self._shows_progress:
             self._stdout.write(f"{shown}\n")
-
-    def _redraw(self, screen: Screen) -> None:
-        self._notes = self._notes or ""
-        if self._stdout.columns:
-            heading = f"every {screen.interval:g} s: {screen.command}\n\n"
-            self._stdout.redraw(f"{heading}{screen.output}{self._notes}")
-        else:
-            self._stdout.redraw(screen.output)
 
 
 class JsonPrinter(Printer):

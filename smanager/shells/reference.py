@@ -5,20 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from smanager.commands.arguments import Binding, given_as
 from smanager.commands.record import Command
+from smanager.commands.words import given_as, usage
 from smanager.shells.pages import parameter_help
 from smanager.supervision.catalogue import Catalogue, Service
 
 
-def markdown(catalogue: Catalogue) -> str:
-    """A chapter for each service, and a section for each command."""
-    return "\n".join(["# Commands\n", *(_service(service) for service in catalogue.services.values())])
-
-
-def own_markdown(own: Iterable[Command]) -> str:
-    """A section for each of the manager's own commands."""
-    return "\n".join(_command("", command) for command in own)
+def markdown(own: Iterable[Command], catalogue: Catalogue) -> str:
+    """A chapter for the manager with its `own` commands, and one for each service."""
+    chapter = "## The manager\n\nThe commands `help`, `exit` and `quit` are the shell's own.\n"
+    services = map(_service, catalogue.services.values())
+    return "\n".join(["# Commands\n", chapter, *(_command("", command) for command in own), *services])
 
 
 def _service(service: Service) -> str:
@@ -29,14 +26,14 @@ def _service(service: Service) -> str:
 
 def _command(before: str, command: Command) -> str:
     """A command's section; `before` stands before the command's name."""
-    usages = [Binding(command).usage(before + command.name)]
-    if command.toplevel:
-        usages.append(Binding(command).usage(command.name))
+    captions = [before + command.name, *([command.name] if command.toplevel else [])]
+    usages = [usage(caption, command.parameters) for caption in captions]
     lines = [f"### {before}{command.name}\n", "```text", *usages, "```\n"]
     lines += _doc(command.doc)
     lines += [f"Also called: {', '.join(f'`{alias}`' for alias in command.aliases)}\n"] if command.aliases else []
-    lines += [*_parameters(command)]
-    return "\n".join(lines)
+    told = [(given_as(parameter), parameter_help(parameter)) for parameter in command.parameters]
+    items = [f"- {', '.join(f'`{name}`' for name in names)}: {text}" for names, text in told if text]
+    return "\n".join([*lines, *items, ""] if items else lines)
 
 
 def _doc(doc: str) -> Iterator[str]:
@@ -45,13 +42,5 @@ def _doc(doc: str) -> Iterator[str]:
     if summary:
         yield f"{summary}\n"
     if rest := rest.strip("\n"):
-        fence = max(["```", *(found + "`" for found in re.findall("`{3,}", rest))], key=len)
+        fence = max(["```", *(run + "`" for run in re.findall("`{3,}", rest))], key=len)
         yield f"{fence}text\n{rest}\n{fence}\n"
-
-
-def _parameters(command: Command) -> Iterator[str]:
-    for parameter in command.parameters:
-        if text := parameter_help(parameter):
-            yield f"- {', '.join(f'`{name}`' for name in given_as(parameter))}: {text}"
-    if any(map(parameter_help, command.parameters)):
-        yield ""

@@ -1,20 +1,50 @@
-"""The root shell: the manager's own commands, each service by its name, and the toplevel commands."""
+"""The root shell, the shells of services, and how they are made from what a caller may see."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
-from smanager.access.callers import Caller
 from smanager.access.roles import Permissions
 from smanager.commands.line import split_words
 from smanager.commands.record import CommandError, Status
 from smanager.shells import pages
-from smanager.shells.base import Enter, Leave, Outcome, RunLine, Shell
-from smanager.shells.methods import command_methods, own_methods
+from smanager.shells.base import Enter, Leave, Outcome, Shell
+from smanager.shells.completion import behind_command
+from smanager.shells.methods import adapted, own_methods
 from smanager.shells.printer import Printer
-from smanager.shells.service import ServiceShell, service_shell
 from smanager.shells.view import View
+from smanager.supervision.catalogue import Service
+from smanager.supervision.commands.own import Requester
 from smanager.supervision.dispatch import Dispatcher
+
+
+class ServiceShell(Shell):
+    """The commands of a service, without its name before them."""
+
+    service: Service
+    view: View
+
+    def do_help(self, arg: str) -> None:
+        """Print the help dialogue for this service"""
+        match split_words(arg):
+            case []:
+                self.results.write(pages.service_help(self.service, self.view.commands[self.here]))
+            case [name]:
+                self.results.write(self.command_help(self.full_name(name)))
+            case _:
+                raise CommandError("help: too many arguments; usage: help [command]", Status.UNUSABLE)
+
+    def command_help(self, name: str) -> str:
+        """The page of one command. Raises CommandError for an unknown one."""
+        if command := self.view.called[self.here].get(name):
+            return pages.command_help(f"{self.here} {name}", command)
+        if hasattr(self, "do_" + name):
+            return pages.own_help(name, self.view.own, self)
+        alternatives = ", ".join(self.alternatives(name)) or "help"
+        raise CommandError(f"{self.here} has no command {name}; nearest: {alternatives}", Status.UNUSABLE)
+
+    def unknown(self, name: str) -> str:
+        return f"{self.here} has no command {name}; {self.hint(name)}`{self.here} help` lists the commands"
 
 
 class RootShell(Shell):
@@ -27,11 +57,11 @@ class RootShell(Shell):
     """What `help -s` prints; made with the class, since programs ask for it again and again."""
 
     def child(self, service: str) -> ServiceShell:
-        shell = self.service_shells[service]
-        return shell(self.dispatcher, self.results, self.abbreviates, self.caller, self.run_line)
+        """The shell of a service, for the same requester."""
+        return self.service_shells[service](self.dispatcher, self.results, replace(self.requester, here=service))
 
     def alternatives(self, name: str) -> list[str]:
-        inside = [f"{service} {name}" for service in self.view.services if name in self.view.called(service)]
+        inside = [f"{service} {name}" for service in self.view.services if name in self.view.called[service]]
         return inside or super().alternatives(name)
 
     def do_help(self, arg: str) -> None:
@@ -41,32 +71,27 @@ class RootShell(Shell):
             return
         match split_words(arg):
             case []:
-                self.results.write(pages.root_help(self.view, pages.own_summaries(self.view.own, self)))
+                self.results.write(pages.root_help(self.view, self))
             case [name]:
                 self.results.write(self.topic(self.full_name(name)))
             case [name, command] if name != "-s":
-                self.child(self.known_service(self.full_name(name))).do_help(command)
+                if (service := self.full_name(name)) not in self.view.services:
+                    known = ", ".join(self.view.services) or "none"
+                    raise CommandError(f"unknown service {service}; known: {known}", Status.UNUSABLE)
+                self.child(service).do_help(command)
             case _:
-                raise CommandError(
-                    "help: too many arguments; usage: help [-s | service [command] | command]", Status.UNUSABLE
-                )
+                usage = "help [-s | service [command] | command]"
+                raise CommandError(f"help: too many arguments; usage: {usage}", Status.UNUSABLE)
 
     def topic(self, name: str) -> str:
         """The page of a service or a command. Raises CommandError for an unknown one."""
         if service := self.view.services.get(name):
-            return pages.service_help(service, self.view.commands(name))
+            return pages.service_help(service, self.view.commands[name])
         if name in self.view.called_toplevel:
             return pages.command_help(name, self.view.called_toplevel[name][1])
         if hasattr(self, "do_" + name):
             return pages.own_help(name, self.view.own, self)
         raise CommandError(f"no help on {name}; {self.hint(name)}`help` lists the commands", Status.UNUSABLE)
-
-    def known_service(self, name: str) -> str:
-        """A service's name. Raises CommandError for an unknown one."""
-        if name not in self.view.services:
-            known = ", ".join(self.view.services) or "none"
-            raise CommandError(f"unknown service {name}; known: {known}", Status.UNUSABLE)
-        return name
 
     async def complete_help(self, text: str, line: str, begin: int, end: int) -> list[str]:  # type: ignore[override]  # awaited
         before = line[:begin].removeprefix("?").split()[not line.lstrip().startswith("?") :]
@@ -86,9 +111,9 @@ class Shells:
         self._generation = -1
         self._roots: dict[Permissions, type[RootShell]] = {}
 
-    def root(self, results: Printer, abbreviates: bool, caller: Caller, run_line: RunLine) -> RootShell:
-        """A root shell that prints to `results`; `abbreviates` for a person."""
-        return self._root(caller.permissions)(self.dispatcher, results, abbreviates, caller, run_line)
+    def root(self, results: Printer, requester: Requester) -> RootShell:
+        """A root shell that prints to `results`."""
+        return self._root(requester.caller.permissions)(self.dispatcher, results, requester)
 
     def view(self, permissions: Permissions) -> View:
         """What these permissions show."""
@@ -105,34 +130,37 @@ class Shells:
 
 def own_shell(base: type[Shell], view: View, root_only: bool) -> type[Shell]:
     """A shell class with the manager's own commands that a view shows: those for the root only, or all others."""
-    namespace: dict[str, object] = {
+    attributes: dict[str, object] = {
         "in_full": frozenset(name for name, own in view.own.items() if not own.command.abbreviated),
         "forbidden": view.forbidden,
     }
     for own in view.own.values():
         if own.command.root_only is root_only:
-            namespace |= own_methods(own)
-    return type("OwnShell", (base,), namespace)
+            attributes |= own_methods(own)
+    return type("OwnShell", (base,), attributes)
 
 
 def root_shell(view: View) -> type[RootShell]:
     """Adapt what a view shows: the root shell class with a `do_` method for each service and toplevel command."""
     own = own_shell(Shell, view, root_only=False)
     shells = {name: service_shell(service, view, own) for name, service in view.services.items()}
-    namespace: dict[str, object] = {"view": view, "service_shells": shells, "names_page": pages.summary(view)}
-    for name, (service, command) in view.called_toplevel.items():
-        namespace |= command_methods(service, command, name, name)
+    attributes = adapted(own, view.called_toplevel)
+    attributes |= {"view": view, "service_shells": shells, "names_page": pages.summary(view)}
     for name in shells:
-        namespace |= {f"do_{name}": _entrance(name), f"complete_{name}": _completer_inside(name)}
-    listed = {name for name, (_, command) in view.toplevel.items() if not command.hidden}
-    namespace["unlisted"] = frozenset(view.called_toplevel.keys() - listed)
-    in_full = {name for name, (_, command) in view.called_toplevel.items() if not command.abbreviated}
-    namespace["in_full"] = own.in_full | in_full
-    return type("RootShell", (RootShell, own_shell(own, view, root_only=True)), namespace)
+        attributes |= entrance_methods(name)
+    return type("RootShell", (RootShell, own_shell(own, view, root_only=True)), attributes)
 
 
-def _entrance(service: str) -> Callable[[RootShell, str], Outcome]:
-    """A `do_` method for a service's name: alone it enters the service, before a command it runs the command."""
+def service_shell(service: Service, view: View, own: type[Shell]) -> type[ServiceShell]:
+    """Adapt a service: the shell class below `own` whose `do_` methods run the commands that a view shows."""
+    called = {name: (service, command) for name, command in view.called[service.name].items()}
+    attributes = adapted(own, called, f"{service.name} ")
+    attributes |= {"service": service, "view": view, "prompt": f"{service.name}>"}
+    return type(f"{service.title}Shell", (ServiceShell, own), attributes)
+
+
+def entrance_methods(service: str) -> dict[str, object]:
+    """The `do_` and the `complete_` method of a service's name, which enters the service or leads to its commands."""
 
     def enter_or_run(shell: RootShell, arg: str) -> Outcome:
         if not arg:
@@ -140,15 +168,8 @@ def _entrance(service: str) -> Callable[[RootShell, str], Outcome]:
         outcome = shell.child(service).onecmd(arg)
         return None if isinstance(outcome, Leave) else outcome  # the service was not entered
 
-    return enter_or_run
-
-
-def _completer_inside(service: str) -> Callable[[RootShell, str, str, int, int], Awaitable[list[str]]]:
-    """A `complete_` method that completes what follows a service's name as the service's shell does."""
-
     async def complete(shell: RootShell, text: str, line: str, begin: int, end: int) -> list[str]:
-        rest = line.lstrip().split(None, 1)[1:] or [""]
-        _, words = await shell.child(service).completions(rest[0])
+        _, words = await shell.child(service).completions(behind_command(line))
         return words
 
-    return complete
+    return {f"do_{service}": enter_or_run, f"complete_{service}": complete}

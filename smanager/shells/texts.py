@@ -1,21 +1,16 @@
-"""The text of what commands return. The manager's records have their own; every other value has its general form.
-
-Each function here is for one type: `text` for a record by itself, `row` for a record in a table.
-"""
+"""The text of what commands return. The manager's records have their own; every other value has its general form."""
 
 from __future__ import annotations
 
 import dataclasses
-from functools import singledispatch
 from typing import Any
 
 from smanager.commands.jsonable import jsonable
 from smanager.logs.history import LogLine
-from smanager.supervision.commands.jobs import JobFacts
 from smanager.supervision.commands.logs import LinesLeftOut
 from smanager.supervision.commands.manager import PlannedStep
 from smanager.supervision.commands.services import Explanation, PastLife, ServiceList, ServiceStatus
-from smanager.supervision.commands.sessions import Identity, SessionFacts
+from smanager.supervision.commands.sessions import Identity, JobFacts, SessionFacts
 from smanager.supervision.reports import ChangeReport, Notice, ServiceReport
 from smanager.terminal.tables import page, table
 from smanager.terminal.wording import clock_text, duration_text
@@ -24,57 +19,64 @@ from smanager.terminal.wording import clock_text, duration_text
 def text_of(value: Any, columns: int) -> str:
     """A result as text, in a window of this width; 0 for none."""
     if isinstance(value, list):
-        return _list(value, columns) + _remark(value)
-    if dataclasses.is_dataclass(value):
-        return text(value)
-    return page(value, columns)
+        remark = getattr(value, "remark", "")
+        return _list(value, columns) + (f"*** {remark}\n" if remark else "")
+    own = _text(value)
+    return page(jsonable(value) if dataclasses.is_dataclass(value) else value, columns) if own is None else own
 
 
 def _list(values: list[Any], columns: int) -> str:
     if not values:
         return ""
-    kind = type(values[0])
-    if text.dispatch(kind) is not text.dispatch(object):
-        return ("\n" if kind is Explanation else "").join(map(text, values))
-    return table(list(map(row, values)), columns) if dataclasses.is_dataclass(kind) else page(values, columns)
+    texts = [text for text in map(_text, values) if text is not None]
+    if texts:
+        return ("\n" if isinstance(values[0], Explanation) else "").join(texts)
+    return table(list(map(_row, values)), columns) if dataclasses.is_dataclass(values[0]) else page(values, columns)
 
 
-def _remark(values: list[Any]) -> str:
-    remark = getattr(values, "remark", "")
-    return f"*** {remark}\n" if remark else ""
+def _text(record: object) -> str | None:
+    """A record by itself; None for one that has only the general form."""
+    match record:
+        case ServiceReport() | ChangeReport() | Notice() | PlannedStep() | LinesLeftOut():
+            return f"{record}\n"
+        case LogLine():
+            return f"{clock_text(record.when)} {record.service}: {record.text}\n"
+        case ServiceList(services, problems):
+            width = max(map(len, services), default=0)
+            lines = [f"{name:<{width}}  {condition}" for name, condition in services.items()]
+            return "".join(f"{line}\n" for line in [*lines, *problems])
+        case Explanation():
+            return _explanation(record)
+        case Identity(user, from_, proof, for_, roles):
+            proof, behalf = f", by {proof}" if proof else "", f", for {for_}" if for_ else ""
+            return f"{user or 'anonymous'} from {from_}{proof}{behalf}; roles: {', '.join(roles) or 'none'}\n"
+    return None
 
 
-@singledispatch
-def text(record: Any) -> str:
-    return page(jsonable(record), 0)
+def _row(record: Any) -> dict[str, Any]:
+    """A record in a table."""
+    match record:
+        case ServiceStatus():
+            return _status(record)
+        case JobFacts():
+            since = duration_text(record.since)
+            return {"ID": record.id, "COMMAND": record.command, "FROM": record.from_, "SINCE": since}
+        case SessionFacts():
+            return {
+                "ID": record.id,
+                "USER": record.user or "-",
+                "FROM": record.from_,
+                "SINCE": duration_text(record.since),
+                "KIND": record.kind,
+                "DOING": record.doing or "-",
+            }
+    return dict(jsonable(record))
 
 
-@text.register(ServiceReport)
-@text.register(ChangeReport)
-@text.register(Notice)
-@text.register(PlannedStep)
-@text.register(LinesLeftOut)
-def _line(record: object) -> str:
-    return f"{record}\n"
-
-
-@text.register
-def _log_line(line: LogLine) -> str:
-    return f"{clock_text(line.when)} {line.service}: {line.text}\n"
-
-
-@text.register
-def _services(listed: ServiceList) -> str:
-    width = max(map(len, listed.services), default=0)
-    lines = [f"{name:<{width}}  {condition}" for name, condition in listed.services.items()]
-    return "".join(f"{line}\n" for line in [*lines, *listed.problems])
-
-
-@text.register
 def _explanation(why: Explanation) -> str:
-    lines = [f"{why.name} is {why.state.value} ({why.reason})" if why.reason else f"{why.name} is {why.state.value}"]
-    if why.since is not None:
-        lines[0] += f", for {duration_text(why.since)}"
+    reason = f" ({why.reason})" if why.reason else ""
+    since = "" if why.since is None else f", for {duration_text(why.since)}"
+    lines = [f"{why.name} is {why.state.value}{reason}{since}"]
     if why.next_attempt is not None:
         lines.append(f"  the next attempt is made in {duration_text(why.next_attempt)}")
     for life in why.lives[::-1]:
@@ -86,28 +88,14 @@ def _explanation(why: Explanation) -> str:
 
 
 def _life(life: PastLife) -> list[str]:
-    begun = f"  {clock_text(life.when)}: started by {life.asked_by}"
-    if life.ready_after is not None:
-        begun += f", ready after {duration_text(life.ready_after)}"
+    ready = "" if life.ready_after is None else f", ready after {duration_text(life.ready_after)}"
+    begun = f"  {clock_text(life.when)}: started by {life.asked_by}{ready}"
     if life.ended_after is None:
         return [begun]
     end = f"    ended after {duration_text(life.ended_after)}: {life.end}"
     return [begun, f"{end}; {life.decision}" if life.decision else end]
 
 
-@text.register
-def _identity(who: Identity) -> str:
-    proof = f", by {who.proof}" if who.proof else ""
-    behalf = f", for {who.for_}" if who.for_ else ""
-    return f"{who.user or 'anonymous'} from {who.from_}{proof}{behalf}; roles: {', '.join(who.roles) or 'none'}\n"
-
-
-@singledispatch
-def row(record: Any) -> dict[str, Any]:
-    return dict(jsonable(record))
-
-
-@row.register
 def _status(status: ServiceStatus) -> dict[str, Any]:
     shared = " shared" if status.shared else ""
     return {
@@ -119,21 +107,4 @@ def _status(status: ServiceStatus) -> dict[str, Any]:
         "CPU": "-" if status.cpu is None else f"{status.cpu:.1f} s{shared}",
         "MEMORY": "-" if status.memory is None else f"{status.memory / 1024**2:.1f} MiB{shared}",
         "LAST END": status.last_end or "-",
-    }
-
-
-@row.register
-def _job(job: JobFacts) -> dict[str, Any]:
-    return {"ID": job.id, "COMMAND": job.command, "FROM": job.from_, "SINCE": duration_text(job.since)}
-
-
-@row.register
-def _session(session: SessionFacts) -> dict[str, Any]:
-    return {
-        "ID": session.id,
-        "USER": session.user or "-",
-        "FROM": session.from_,
-        "SINCE": duration_text(session.since),
-        "KIND": session.kind,
-        "DOING": session.doing or "-",
     }

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from smanager.access.roles import Permissions
-from smanager.commands.record import Command
-from smanager.supervision.catalogue import Catalogue, Service, ServicesFile
+from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.commands.own import OwnCommand
 
 
@@ -19,9 +18,26 @@ class View:
         self.own = {name: one for name, one in own.items() if permissions.show(one.command)}
         """The manager's own commands."""
         self.forbidden = frozenset(own.keys() - self.own.keys())
-        self._commands = {name: self._shown(service) for name, service in catalogue.services.items()}
-        self._called = {name: by_all_names(commands) for name, commands in self._commands.items()}
-        self.services = {name: service for name, service in catalogue.services.items() if self._is_shown(name)}
+        self.commands = {
+            service.name: {
+                name: command
+                for name, command in service.commands.items()
+                if permissions.allow_command(service.name, command)
+            }
+            for service in catalogue.services.values()
+        }
+        """Each service's commands by name."""
+        self.called = {
+            service: {name: command for command in commands.values() for name in (command.name, *command.aliases)}
+            for service, commands in self.commands.items()
+        }
+        """Each service's commands by name and alias."""
+        self.services = {
+            name: service
+            for name, service in catalogue.services.items()
+            if self.commands[name] or permissions.know(name)
+        }
+        """Those on which the caller may run anything, or about which the caller may ask."""
         self.called_toplevel = {
             name: (service, command)
             for name, (service, command) in catalogue.called_toplevel.items()
@@ -30,26 +46,6 @@ class View:
         """Toplevel commands by their names and aliases."""
         self.toplevel = {name: pair for name, pair in self.called_toplevel.items() if name == pair[1].name}
 
-    def commands(self, service: str) -> dict[str, Command]:
-        """A service's commands by name."""
-        return self._commands[service]
-
-    def called(self, service: str) -> dict[str, Command]:
-        """A service's commands by name and alias."""
-        return self._called[service]
-
     def problems(self) -> list[tuple[ServicesFile, str]]:
         """The problems of services files, for a caller who may know all services."""
         return list(self._catalogue.problems()) if self._permissions.know_all(self._catalogue.services) else []
-
-    def _shown(self, service: Service) -> dict[str, Command]:
-        allow = self._permissions.allow_command
-        return {name: command for name, command in service.commands.items() if allow(service.name, command)}
-
-    def _is_shown(self, service: str) -> bool:
-        """Whether the caller may run anything on a service, or ask about it."""
-        return bool(self._commands[service]) or self._permissions.know(service)
-
-
-def by_all_names(commands: dict[str, Command]) -> dict[str, Command]:
-    return {name: command for command in commands.values() for name in (command.name, *command.aliases)}

@@ -13,8 +13,7 @@ from smanager.commands.record import Command, CommandError
 from smanager.config.checks import SettingsError, nearest
 from smanager.config.file import ServicesConfig
 from smanager.config.service import ServiceSettings, settings_of
-from smanager.hosts.report import FileReport, ServiceDescription
-from smanager.hosts.source import services_files
+from smanager.hosts.source import FileReport, ServiceDescription, services_files
 from smanager.logs.history import ServiceHistory
 from smanager.supervision.graph import cycles
 from smanager.supervision.reports import ServiceReport
@@ -47,7 +46,7 @@ class Service:
     history: ServiceHistory = field(default_factory=ServiceHistory)
 
     def configure(self, description: ServiceDescription, services: ServicesConfig) -> None:
-        """Take another description, or other settings. Raises SettingsError, and changes nothing then."""
+        """Take another description, or other settings. Raises SettingsError; nothing has changed then."""
         self.settings = settings_for(description, services)
         self.given = given_settings(description, services)
         self.description = description
@@ -66,10 +65,6 @@ class Service:
         return self.description.doc
 
     @property
-    def line(self) -> int:
-        return self.description.line
-
-    @property
     def is_program(self) -> bool:
         return self.description.is_program
 
@@ -82,32 +77,15 @@ class Service:
         """The file of its class; None for a program that only the configuration knows."""
         return self.file.path if self.file.is_code else None
 
-    def enter(self, state: State, reason: str, now: float) -> None:
-        """Be in `state` from `now` on, by the monotonic clock."""
-        self.state, self.reason, self.since = state, reason, now
-        self.waits_for = ()
-
-    def wait_for(self, names: Sequence[str]) -> None:
-        """Note which services have to be up before this one begins."""
-        self.waits_for = names
-        self.reason = "waits for others" if names else ""
-
-    def reason_for(self, knows: Callable[[str], bool]) -> str:
-        """Why the service is in its state, naming only those other services that the requester knows."""
-        named = list(filter(knows, self.waits_for))
-        return f"waits for {listed(named)}" if named else self.reason
-
     def report_for(self, knows: Callable[[str], bool], still: bool = False) -> ServiceReport:
-        """How the service is, for a requester who knows the services for which `knows` is true."""
-        return ServiceReport(self.name, self.state, self.reason_for(knows), still)
-
-    def condition_for(self, knows: Callable[[str], bool]) -> str:
-        return self.report_for(knows).condition
+        """How the service is, for a requester who may know of the services for which `knows` is true."""
+        named = list(filter(knows, self.waits_for))
+        return ServiceReport(self.name, self.state, f"waits for {listed(named)}" if named else self.reason, still)
 
     @property
     def condition(self) -> str:
-        """The state and its reason in words, for a requester who knows no other service."""
-        return self.condition_for(lambda name: False)
+        """The state and its reason in words, for a requester who may know of no other service."""
+        return self.report_for(lambda name: False).condition
 
 
 @dataclass(eq=False, slots=True)
@@ -119,7 +97,6 @@ class ServicesFile:
     services: list[Service] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     fingerprint: object = None
-    """Identifies the version that was loaded last."""
     adopted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once its services, or its problems, are known."""
 
@@ -130,27 +107,20 @@ def given_settings(description: ServiceDescription, services: ServicesConfig) ->
 
 
 def settings_for(description: ServiceDescription, services: ServicesConfig) -> ServiceSettings:
-    """A service's settings, checked. Raises SettingsError."""
+    """A service's checked settings. Raises SettingsError."""
     return settings_of(given_settings(description, services), description.is_program)
 
 
 def configured_programs(services: ServicesConfig) -> FileReport:
     """The programs that only the configuration knows, reported as a host reports the services of a file."""
-
-    def described(name: str, given: Mapping[str, Any]) -> ServiceDescription:
-        doc = f"Runs {shlex.join(map(str, given['program']))}"
-        return ServiceDescription(name, title=name, doc=doc, is_program=True)
-
-    return FileReport(tuple(described(name, given) for name, given in services.programs.items()))
+    docs = {name: f"Runs {shlex.join(map(str, given['program']))}" for name, given in services.programs.items()}
+    return FileReport(tuple(ServiceDescription(name, name, doc, is_program=True) for name, doc in docs.items()))
 
 
-def start_cycles(settings: Mapping[str, ServiceSettings]) -> dict[str, list[str]]:
-    """The services, by name, that come after themselves and so can never start, each with the path back to itself."""
-    return cycles({name: (*given.needs, *given.after) for name, given in settings.items()})
-
-
-def cycle_problem(name: str, path: Sequence[str]) -> str:
-    return f"[services.{name}] dependency cycle: {' → '.join(path)}"
+def start_cycles(settings: Mapping[str, ServiceSettings]) -> dict[str, str]:
+    """The services that come after themselves and so can never start, each with the problem in words."""
+    paths = cycles({name: (*given.needs, *given.after) for name, given in settings.items()})
+    return {name: f"[services.{name}] dependency cycle: {' → '.join(path)}" for name, path in paths.items()}
 
 
 class Catalogue:
@@ -174,10 +144,7 @@ class Catalogue:
     # Files.
 
     def find_files(self, services: ServicesConfig | None = None) -> dict[Path, ServicesFile]:
-        """Look up which services files exist now, with this or another configuration; known files stay the same.
-
-        Raises CommandError if a directory cannot be read.
-        """
+        """The present services files; known ones stay the same objects. Raises CommandError for a bad directory."""
         services = services or self.configuration
         try:
             paths = [path for directory in services.directories for path in services_files(directory)]
@@ -189,34 +156,28 @@ class Catalogue:
         return files
 
     def list_files(self, files: dict[Path, ServicesFile]) -> None:
-        """Make these the services files."""
         self.files = files
         self.publish()
 
     def unloaded_file(self, name: str) -> ServicesFile | None:
         """The file of this name, if none of its services could be loaded."""
-        for path, file in self.files.items():
-            if name in (path.name, path.stem) and name not in self.services and not file.services:
-                return file
-        return None
+        files = [file for path, file in self.files.items() if name in (path.name, path.stem) and not file.services]
+        return files[0] if files and name not in self.services else None
 
     def reconfigure(self, services: ServicesConfig, files: dict[Path, ServicesFile]) -> None:
         """Take another configuration, and the files that exist with it. Raises SettingsError."""
-        self.configuration = services
-        self.files = files
+        self.configuration, self.files = services, files
         for file in files.values():
-            if file.is_code:
-                for service in file.services:
-                    service.configure(service.description, services)
-            else:
+            if not file.is_code:
                 self.adopt(file, configured_programs(services))
+            for service in file.services:
+                service.configure(service.description, services)
         self.publish()
 
     def adopt(self, file: ServicesFile, report: FileReport) -> None:
-        """Take in what is in a file; a service that was known before stays the same object, whatever has changed."""
+        """Take in the contents of a file; a service that was known before stays the same object."""
         before = {service.name: service for service in file.services}
-        file.services, file.problems = [], list(report.problems)
-        file.fingerprint = report.fingerprint
+        file.services, file.problems, file.fingerprint = [], list(report.problems), report.fingerprint
         for description in report.services:
             service = before.pop(description.name, None) or Service(description, file)
             try:
@@ -232,8 +193,7 @@ class Catalogue:
 
     def cannot_load(self, file: ServicesFile, problem: str, fingerprint: object = None) -> None:
         """Note that this version of a file does not load; its known services stay, and are tried again."""
-        file.problems = [problem]
-        file.fingerprint = fingerprint
+        file.problems, file.fingerprint = [problem], fingerprint
         file.adopted.set()
         self.publish()
 
@@ -250,41 +210,39 @@ class Catalogue:
         known = [other for file in self.files.values() if file.adopted.is_set() for other in file.services]
         for other in [*service.file.services, *known]:
             if other.name == name and other is not service:
-                place = f"{other.file.path}, line {other.line}" if other.line else str(other.file.path)
-                raise CommandError(f"the name {name} is used in {place}; give the class another `name`")
+                line = f", line {other.description.line}" if other.description.line else ""
+                raise CommandError(f"the name {name} is used in {other.file.path}{line}; give the class another `name`")
 
     # Problems.
 
     def problems(self) -> Iterator[tuple[ServicesFile, str]]:
-        """The problems of all services files, in the files' order."""
-        for file in self.files.values():
-            for problem in file.problems:
-                yield file, problem
+        return ((file, problem) for file in self.files.values() for problem in file.problems)
 
     def check_configuration(self) -> list[str]:
-        """Note what the configuration gets wrong, once all files are known; returns the newly noted problems."""
+        """Note what the configuration gets wrong, once all files are known; return the newly noted problems."""
         before = [problem for _, problem in self.problems()]
-        file = self.files.get(self.configuration.path) if self.configuration.path else None
-        for name in self.configuration.settings if file else ():
-            if file and name not in self.services:
-                self._note(file, f"[services.{name}] {self._missing(name)}, and it has no program")
-        for name in self.configuration.exit_on if file else ():
-            if file and name not in self.services:
-                self._note(file, f"exit_on: {self._missing(name)}")
+        configuration = self.configuration
+        if configuration.path and (file := self.files.get(configuration.path)):
+            for name, problem in self._missing(configuration.settings):
+                self._note(file, f"[services.{name}] {problem}, and it has no program")
+            for _, problem in self._missing(configuration.exit_on):
+                self._note(file, f"exit_on: {problem}")
         for service in self.services.values():
-            for name in (*service.settings.needs, *service.settings.after):
-                if name not in self.services:
-                    self._note(service.file, f"[services.{service.name}] waits for {name}: {self._missing(name)}")
-        for name, path in self.cycles().items():
-            self._note(self.services[name].file, cycle_problem(name, path))
+            for name, problem in self._missing([*service.settings.needs, *service.settings.after]):
+                self._note(service.file, f"[services.{service.name}] waits for {name}: {problem}")
+        for name, problem in self.cycles().items():
+            self._note(self.services[name].file, problem)
         return [problem for _, problem in self.problems() if problem not in before]
 
-    def cycles(self) -> dict[str, list[str]]:
-        """The services that can never start, as `start_cycles` returns them."""
+    def cycles(self) -> dict[str, str]:
         return start_cycles({name: service.settings for name, service in self.services.items()})
 
-    def _missing(self, name: str) -> str:
-        return f"there is no service {name}; {nearest(name, self.services) if self.services else 'there are none'}"
+    def _missing(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Each name that no service has, and what to say about it."""
+        for name in names:
+            if name not in self.services:
+                hint = nearest(name, self.services) if self.services else "there are none"
+                yield name, f"there is no service {name}; {hint}"
 
     @staticmethod
     def _note(file: ServicesFile, problem: str) -> None:
@@ -295,26 +253,19 @@ class Catalogue:
 
     def publish(self) -> None:
         """Make the files' services known to callers by their names, and then their toplevel commands."""
-        services = [service for file in self.files.values() for service in file.services]
-        self.services = {service.name: service for service in sorted(services, key=lambda service: service.name)}
+        services = {service.name: service for file in self.files.values() for service in file.services}
+        self.services = dict(sorted(services.items()))
         self.called_toplevel = {}
-        toplevel = [
-            (service, command)
+        called = [
+            (service, command, name)
             for service in self.services.values()
-            for command in sorted(service.commands.values(), key=lambda command: command.name)
-            if command.toplevel
-        ]
-        for service, command in toplevel:
-            self._publish_toplevel(service, command, command.name)
-        for service, command in toplevel:
-            for alias in command.aliases:
-                self._publish_toplevel(service, command, alias)
-        inside = (
-            (service.name, name)
-            for service in self.services.values()
-            for command in service.commands.values()
+            for _, command in sorted(service.commands.items())
             for name in (command.name, *command.aliases)
-        )
+        ]
+        for service, command, name in sorted(called, key=lambda call: call[2] != call[1].name):  # aliases give way
+            if command.toplevel:
+                self._publish_toplevel(service, command, name)
+        inside = ((service.name, name) for service, _, name in called)
         self._words = frozenset([*inside, *((name,) for name in (*self.services, *self.called_toplevel))])
         self.generation += 1
 
@@ -322,9 +273,9 @@ class Catalogue:
         if name in self._reserved or name in self.services:
             owner = "the manager's or a service's"
         elif name in self.called_toplevel:
-            owner = self.called_toplevel[name][0].name + "'s"
+            owner = f"{self.called_toplevel[name][0].name}'s"
         else:
             self.called_toplevel[name] = (service, command)
             return
-        what = f"toplevel_cmd_{command.name}" if name == command.name else f"the alias of toplevel_cmd_{command.name}"
+        what = f"{'' if name == command.name else 'the alias of '}toplevel_cmd_{command.name}"
         self._note(service.file, f"{what} of {service.name} needs its service's name: {name} is {owner}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, without_secrets
 from smanager.access.callers import Caller
@@ -15,16 +16,16 @@ from smanager.supervision.manager import Manager
 from smanager.supervision.running import OwnCall, lasts
 
 
+@dataclass(frozen=True, slots=True)
 class Dispatcher:
     """Runs commands: the services' in their hosts, and the manager's own."""
 
-    def __init__(self, manager: Manager, own: Mapping[str, OwnCommand]) -> None:
-        self.manager = manager
-        self.own = own
-        """The manager's own commands by name, in the order of the help page."""
+    manager: Manager
+    own: Mapping[str, OwnCommand]
+    """The manager's own commands by name, in the order of the help page."""
 
     def call(self, service: Service, command: Command, invocation: Invocation, caller: Caller) -> Call:
-        """Run a service's command. Raises CommandError where the caller may not, or the service cannot now."""
+        """Run a service's command. Raises CommandError if the caller may not run it, or the service cannot now."""
         manager, caption = self.manager, invocation.caption
         if not caller.permissions.allow_command(service.name, command):
             self._refuse(caller, caption)
@@ -41,10 +42,7 @@ class Dispatcher:
         return call
 
     def run(self, own: OwnCommand, arguments: Arguments, requester: Requester, sink: Sink) -> OwnCall | None:
-        """Run one of the manager's own commands; None where it is done already.
-
-        Raises CommandError where the command fails at once.
-        """
+        """Run one of the manager's own commands; None if it has ended. Raises CommandError if it fails at once."""
         command, caller, manager = own.command, requester.caller, self.manager
         name = f"{requester.here} {command.name}" if requester.here else command.name
         if not caller.permissions.show(command):
@@ -71,6 +69,6 @@ class Dispatcher:
         self.manager.audit.refused(caller, name, NOT_ALLOWED if exists else NO_COMMAND)
 
     def _refuse(self, caller: Caller, name: str) -> None:
-        """A right was lost since the caller's shell was made."""
+        """Refuse a command to a caller who has lost a permission since the caller's shell was made."""
         self.manager.audit.refused(caller, name, NOT_ALLOWED)
         raise CommandError(f"unknown command: {name}", Status.UNUSABLE)

@@ -24,16 +24,15 @@ def reachable(names: Iterable[str], edges: Mapping[str, Iterable[str]]) -> list[
 
 def cycles(edges: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """For each name on a cycle, the shortest path from the name back to itself, such as `a`, `b`, `a`."""
-    return {name: path for name in edges if (path := _path(name, name, edges))}
+    return {name: path for name in edges if (path := _path_back(name, edges))}
 
 
-def _path(start: str, goal: str, edges: Mapping[str, Sequence[str]]) -> list[str]:
-    """The shortest path of at least one step from `start` to `goal`; empty if there is none."""
+def _path_back(start: str, edges: Mapping[str, Sequence[str]]) -> list[str]:
     paths = [[start]]
     visited: set[str] = set()
     for path in paths:
         for name in edges.get(path[-1], ()):
-            if name == goal:
+            if name == start:
                 return [*path, name]
             if name not in visited:
                 visited.add(name)

@@ -1,4 +1,4 @@
-"""All services' keepers together: makes them, and starts and stops several at once, in their order.
+"""All keepers together: makes them, and starts and stops several at once, in their order.
 
 Events travel one way. A keeper follows its own service and reports each change; the group then looks up in the order
 which services may begin now, and says so to their keepers.
@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from smanager.access.callers import Caller
 from smanager.hosts.handle import Host, HostError
 from smanager.hosts.pool import Pool
-from smanager.hosts.report import FileReport
+from smanager.hosts.source import FileReport
 from smanager.supervision.catalogue import Catalogue, Service
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.order import Order
 from smanager.supervision.reports import ServiceReport, Tell
 from smanager.supervision.states import State
-from smanager.supervision.stopped import StoppedServices
+from smanager.supervision.storage import StoppedServices
 
 PROGRESS_SECONDS = 5.0
 """How often a waiting requester is told how a service is."""
@@ -28,45 +29,33 @@ PROGRAMS = "programs"
 """The slot of all programs without a class: each has a process of its own, and so they share a host."""
 
 
+@dataclass(eq=False)
 class Group:
-    """The keepers, by their services' names."""
+    """The keepers, by their services' names, and what they have in common."""
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        pool: Pool,
-        stopped: StoppedServices,
-        happened: Callable[[Keeper, str], None],
-        chance: Callable[[], float],
-    ) -> None:
-        """`happened` is told of each event of a service; `chance` returns a number from 0 to 1."""
-        self.keepers: dict[str, Keeper] = {}
-        self.order = Order(catalogue, self.keepers)
-        self._catalogue = catalogue
-        self._pool = pool
-        self._stopped = stopped
-        self._happened = happened
-        self._chance = chance
+    catalogue: Catalogue
+    pool: Pool
+    stopped: StoppedServices
+    happened: Callable[[Keeper, str], None]  # is told of each event of a service
+    chance: Callable[[], float]  # returns a number from 0 to 1
+    keepers: dict[str, Keeper] = field(default_factory=dict)
 
-    def is_stopped(self, name: str) -> bool:
-        """Whether a requester stopped a service, and none has started it since."""
-        return name in self._stopped
+    def __post_init__(self) -> None:
+        self.order = Order(self.catalogue, self.keepers)
 
     def is_wanted(self, service: Service) -> bool:
-        """Whether a service should run."""
-        return service.settings.enabled and not self.is_stopped(service.name)
+        return service.settings.enabled and service.name not in self.stopped
 
     def keep(self, service: Service) -> None:
         """Have a keeper for a service, in the slot that its settings ask for; a running service stays in its own."""
         own = str(service.file.path) if service.file.is_code else PROGRAMS
-        slot = self._pool.slot(f"host {service.settings.host}" if service.settings.host else own)
+        slot = self.pool.slot(f"host {service.settings.host}" if service.settings.host else own)
         keeper = self.keepers.get(service.name)
         if keeper and keeper.service is not service:  # the service was in another file before
             self.forget(keeper)
-            keeper = None
-        if keeper is None:
-            self.keepers[service.name] = Keeper(service, slot, self._load, self._changed, self._chance)
-        elif keeper.state.down:
+        if service.name not in self.keepers:
+            self.keepers[service.name] = Keeper(service, slot, self._load, self._changed, self.chance)
+        elif keeper and keeper.state.down:
             keeper.slot = slot
 
     def forget(self, keeper: Keeper) -> None:
@@ -77,12 +66,10 @@ class Group:
             self._changed(keeper, "removed")
 
     async def start(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
-        """Start the wanted ones among these services; returns once each is up, or will not be soon."""
-        cycles = self._catalogue.cycles()
+        """Start those services that no requester has stopped; return once each is up, or will not be soon."""
+        cycles = self.catalogue.cycles()
         starting = []
-        for keeper in self.order.start_order(keepers):
-            if self.is_stopped(keeper.name):
-                continue
+        for keeper in self.order.start_order(keeper for keeper in keepers if keeper.name not in self.stopped):
             if keeper.name in cycles:
                 tell(ServiceReport(keeper.name, keeper.state, "dependency cycle; `services` shows it"))
             else:
@@ -98,13 +85,12 @@ class Group:
 
     async def stop_one(self, keeper: Keeper, among: Sequence[Keeper], by: Caller) -> None:
         """Stop one of several services; returns once it is down."""
-        before = self.order.stopped_before(keeper, among)
-        await asyncio.gather(*(other.down.wait() for other in before))
+        await asyncio.gather(*(other.down.wait() for other in self.order.stopped_before(keeper, among)))
         keeper.stop(str(by))
         await keeper.down.wait()
 
     def look_again(self) -> None:
-        """Let those services begin that wait for others, if these are up now."""
+        """Let each waiting service begin if the services that it waits for are up now."""
         for keeper in self.order.start_order(keeper for keeper in self.keepers.values() if keeper.is_waiting):
             lacking = self.order.lacking(keeper.service)
             keeper.wait_for(lacking, all(map(self.order.is_coming, lacking)))
@@ -112,23 +98,23 @@ class Group:
     async def _up(self, keeper: Keeper, by: Caller) -> None:
         while keeper.state is State.STOPPING:  # asked for a moment ago, and now the service is wanted again
             await keeper.down.wait()
-            if not self.is_stopped(keeper.name):
+            if keeper.name not in self.stopped:
                 keeper.start(str(by))
         await keeper.settled()
 
     def _changed(self, keeper: Keeper, text: str) -> None:
-        self._happened(keeper, text)
+        self.happened(keeper, text)
         self.look_again()
 
     async def _load(self, service: Service, host: Host) -> None:
-        """Take in what a new host finds in a service's file; see `keeper.Load`."""
+        """Take in a service's file from a new host; see `keeper.Load`."""
         file = service.file
         report = FileReport.from_data(await host.load(file.path))
         service.fingerprint = report.fingerprint
         if report.problems and not report.services:
-            self._catalogue.cannot_load(file, "; ".join(report.problems), report.fingerprint)
+            self.catalogue.cannot_load(file, "; ".join(report.problems), report.fingerprint)
             raise HostError(file.problems[0])
-        self._catalogue.adopt(file, report)
+        self.catalogue.adopt(file, report)
         for present in file.services:
             self.keep(present)
         if service not in file.services:
@@ -137,7 +123,7 @@ class Group:
 
 
 async def with_progress(keeper: Keeper, work: Coroutine[Any, Any, None], by: Caller, tell: Tell) -> None:
-    """Do some work on a service; tell the requester how the service is in the end, and meanwhile if that takes long."""
+    """Do some work on a service; report how the service is in the end, and meanwhile every PROGRESS_SECONDS."""
     doing = asyncio.ensure_future(work)
     while not (await asyncio.wait([doing], timeout=PROGRESS_SECONDS))[0]:
         tell(keeper.service.report_for(by.permissions.know, still=True))

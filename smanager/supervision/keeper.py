@@ -9,17 +9,17 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from smanager.commands.record import Command, CommandError
 from smanager.hosts.call import Call, Invocation
 from smanager.hosts.handle import Host, HostError
 from smanager.hosts.pool import Slot
-from smanager.hosts.report import ReportError
+from smanager.hosts.source import ReportError
 from smanager.logs.history import LAST_LINES, LifeRecord
 from smanager.supervision.catalogue import Service
-from smanager.supervision.states import Decision, Ending, Ends, Event, State, next_state
+from smanager.supervision.states import Ending, Ends, Event, State, next_state
 
 PROGRAM_SECONDS = 10.0
 """How much longer than `stop_timeout` a host may take to stop a program, which the host kills by itself by then."""
@@ -28,54 +28,40 @@ COMPLETION_SECONDS = 1.0
 """How long a service may take to complete a word."""
 
 Load = Callable[[Service, Host], Awaitable[None]]
-"""Has a new host load a service's file, and takes in what is in it.
-
-Raises HostError if the service is not in the file any more, and ReportError.
-"""
+"""Has a new host load a service's file. Raises ReportError, and HostError if the file has no such service any more."""
 
 log = logging.getLogger("smanager")
 
 
+@dataclass(eq=False)
 class Keeper:
-    """Supervises one service. Everything that happens to the service arrives as a call; there is one timer."""
+    """Supervises one service. Everything that happens to the service arrives as a call; there is one timer.
 
-    def __init__(
-        self,
-        service: Service,
-        slot: Slot,
-        load: Load,
-        changed: Callable[[Keeper, str], None],
-        chance: Callable[[], float],
-    ) -> None:
-        """Keep a stopped service.
+    Once the service has begun to start, `wait_for` has to be called whenever other services change.
+    """
 
-        `changed` is called after each change of state, with the event in words. Whoever is told that the service
-        has begun to start has to call `wait_for` from then on, whenever other services change. `chance` returns a
-        number from 0 to 1.
-        """
-        self.service = service
-        self.slot = slot
+    service: Service
+    slot: Slot
+    load: Load
+    changed: Callable[[Keeper, str], None]  # called after each change of state, with the event in words
+    chance: Callable[[], float]  # returns a number from 0 to 1
+
+    def __post_init__(self) -> None:
         self.host: Host | None = None
-        """The host that the service lives in, once it does."""
         self.program_pid = 0
-        """The process id of a running program."""
         self.attempt_at = 0.0
         """When the next attempt is due, in backoff; by the monotonic clock."""
         self.down = asyncio.Event()
-        """Set while the state is `down`."""
         self.down.set()
         self.is_waiting = False
         """Whether the service waits for `wait_for` to let it begin."""
         self._settled = asyncio.Event()
         self._retired = False
-        self._load = load
-        self._changed = changed
-        self._chance = chance
         self._ends = Ends()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()  # the end of the life has been noticed
-        self._life = LifeRecord(0.0, "", 0.0)  # the present life, or the last one
+        self._life = LifeRecord(0.0, "", 0.0)  # the present or the last one
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -103,8 +89,7 @@ class Keeper:
     # Requests.
 
     def start(self, asked_by: str) -> None:
-        """Want the service up; does nothing if it is up or on its way."""
-        if not self._retired and self._may_begin:
+        if not self._retired and self._may_begin():
             self._ends.forget()
             self.service.history.restarts = 0
             self._begin_life(asked_by, f"started by {asked_by}")
@@ -115,12 +100,10 @@ class Keeper:
             return
         if self.state is State.STOPPED:
             self._spawn(self.slot.leave(self))
-        elif not self._over.is_set():  # otherwise `_leave` is under way, and will find the service stopping
-            if self.host:
-                self._spawn(self._end_life())
-            else:
-                self._over.set()
-                self._spawn(self._leave(Ending(None, clean=True)))
+        elif self.host and not self._over.is_set():
+            self._spawn(self._end_life(self.host))
+        else:
+            self.ended(None, clean=True)  # or else `_leave` is under way, and will find the service stopping
 
     def call(self, command: Command, invocation: Invocation) -> Call:
         """Run one of the service's commands. Raises CommandError if the service is not running."""
@@ -131,10 +114,7 @@ class Keeper:
         return self.host.call(self.name, command.method, invocation)
 
     async def complete(self, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
-        """The words that the service's completer for a command finds, or paths if `command` is empty.
-
-        Returns no words if the service is not running, or takes more than COMPLETION_SECONDS.
-        """
+        """The service's completions for a command, or of a path without one; none after COMPLETION_SECONDS."""
         if self.state is State.RUNNING and self.host and not self.host.gone:
             with suppress(TimeoutError):
                 asking = self.host.complete(self.name, command, text, line, begin, end)
@@ -143,7 +123,7 @@ class Keeper:
         return []
 
     def send_signal(self, number: signal.Signals) -> bool:
-        """Send a signal to the program, or to the host that the service lives in; False if there is no process."""
+        """Send a signal to the program, or to the service's host; False if there is no process."""
         if self.host is None or self.host.gone:
             return False
         if self.service.is_program:
@@ -164,11 +144,9 @@ class Keeper:
         self.stop("the loss of its class")
 
     def wait_for(self, names: Sequence[str], are_coming: bool) -> None:
-        """Begin the life that was asked for, unless other services have to be up first.
-
-        `names` are those services, and `are_coming` says whether all of them are on their way.
-        """
-        self.service.wait_for(names)
+        """Wait for these services, all of which `are_coming` or not; without names, begin the life asked for."""
+        self.service.waits_for = names
+        self.service.reason = "waits for others" if names else ""
         self._settled.clear() if are_coming else self._settled.set()
         if not names:
             self.is_waiting = False
@@ -198,15 +176,14 @@ class Keeper:
             return
         self._over.set()
         self._set_timer(None)
-        if self.program_pid and self.host and self.host.gone:
+        if self.program_pid and self.host and self.host.gone:  # the host was killed, and could not end the program
             by_itself = False
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.program_pid, signal.SIGKILL)  # its host was killed, and could not end it
+                os.killpg(self.program_pid, signal.SIGKILL)
         self._spawn(self._leave(Ending(reason, clean, by_itself)))
 
     # One life.
 
-    @property
     def _may_begin(self) -> bool:
         return not self.slot.shut and next_state(self.state, Event.START) is not None
 
@@ -224,7 +201,7 @@ class Keeper:
         try:
             host = await self.slot.enter(self)
             if service.source is not None:
-                await self._load(service, host)
+                await self.load(service, host)
         except OSError as error:
             problem = f"no process can be started for it: {error}"
         except (HostError, ReportError) as error:
@@ -243,10 +220,9 @@ class Keeper:
             seconds = service.settings.start_timeout
             self._set_timer(lambda: self.hangs(f"it was not ready within {seconds:g} s"), seconds)
 
-    async def _end_life(self) -> None:
+    async def _end_life(self, host: Host) -> None:
         """Have the service run its `stop`, then send SIGTERM, then SIGKILL; a program's host does that by itself."""
-        assert self.host is not None  # without a host there is no life to end
-        host, seconds = self.host, self.service.settings.stop_timeout
+        seconds = self.service.settings.stop_timeout
         alone = self.slot.residents == [self.name]
         host.end() if alone else host.stop(self.name)
         if await self._is_over(seconds + PROGRAM_SECONDS if self.service.is_program else seconds):
@@ -265,10 +241,8 @@ class Keeper:
         return self._over.is_set()
 
     async def _leave(self, ending: Ending) -> None:
-        """Leave the host, and enter the state that the end of the life leads to.
-
-        A program that will be started again needs no fresh host, and so stays in its slot.
-        """
+        """Leave the host, and enter the state that the end of the life leads to."""
+        # A program that will be started again needs no fresh host, and stays in its slot.
         if self.service.source is not None or self.state is State.STOPPING:
             await self.slot.leave(self)
         self.host, self.program_pid = None, 0
@@ -277,7 +251,6 @@ class Keeper:
             await self.slot.leave(self)
 
     def _conclude(self, ending: Ending) -> None:
-        """Record how the life ended, and enter the state that this leads to."""
         life, now = self._life, self._loop.time()
         life.ended = now
         life.last_lines = self.service.history.lines.last(LAST_LINES)
@@ -289,17 +262,15 @@ class Keeper:
             ending = replace(ending, reason=f"hung: {self.service.reason}", clean=False)
         life.end = ending.reason or "it ended"
         lived = now - (life.begun if life.ready is None else life.ready)
-        decision = self._ends.decide(self.service.settings.policy, lived, ending, self._chance())
+        decision = self._ends.decide(self.service.settings.policy, lived, ending, self.chance())
         life.decision = decision.text
-        self._follow(decision, f"{life.end}; {decision.text}")
-
-    def _follow(self, decision: Decision, text: str) -> None:
-        self.attempt_at = self._loop.time() + decision.delay
+        text = f"{life.end}; {decision.text}"
+        self.attempt_at = now + decision.delay
         if self._take(decision.event, text, text) and decision.event is Event.FALL:
             self._set_timer(self._try_again, decision.delay)
 
     def _try_again(self) -> None:
-        if self._may_begin:
+        if self._may_begin():
             self.service.history.restarts += 1
             self._begin_life("its supervision", "started again")
 
@@ -315,25 +286,29 @@ class Keeper:
             return False
         self._set_timer(None)
         self.is_waiting = self.is_waiting and state is State.STARTING
-        self.service.enter(state, reason, self._loop.time())
-        at_once = state is State.BACKOFF and self.attempt_at <= self._loop.time()
+        service, now = self.service, self._loop.time()
+        service.state, service.reason, service.since = state, reason, now
+        service.waits_for = ()
+        at_once = state is State.BACKOFF and self.attempt_at <= now
         self._settled.set() if state.settled and not at_once else self._settled.clear()
         self.down.set() if state.down else self.down.clear()
-        self._changed(self, text)
+        self.changed(self, text)
         return True
 
     def _set_timer(self, action: Callable[[], None] | None, seconds: float = 0.0) -> None:
-        """Have `action` called in some seconds, in place of what the timer was set to; None: have nothing called."""
+        """Have `action`, if there is one, called in some seconds, in place of what the timer was set to before."""
         if self._timer:
             self._timer.cancel()
         self._timer = self._loop.call_later(seconds, action) if action else None
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work, name=self.name)
         self._tasks.add(task)  # the loop holds no reference that would keep it alive
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(log_error)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("%s: internal error", self.name, exc_info=error)
+
+def log_error(task: asyncio.Task[None]) -> None:
+    """Log the error of a task that nothing awaits."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("%s: internal error", task.get_name(), exc_info=error)

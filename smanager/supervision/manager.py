@@ -6,6 +6,8 @@ import asyncio
 import logging
 import random
 import signal
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,18 +17,19 @@ from smanager.access.origin import SHUTDOWN
 from smanager.access.roles import Roles
 from smanager.config.file import ServicesConfig
 from smanager.hosts.pool import Pool, Slot
-from smanager.logs.recorder import Recorder
+from smanager.logs.history import EVENTS_KEPT, Feed, LogLine
+from smanager.logs.logfiles import LogFiles
+from smanager.logs.manager_log import SERVICES
 from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
-from smanager.supervision.jobs import Jobs
-from smanager.supervision.keeper import Keeper
-from smanager.supervision.reload import Plan, Reload
+from smanager.supervision.keeper import Keeper, log_error
+from smanager.supervision.reload import Reload
 from smanager.supervision.reports import Notice, Tell, ignore_report
-from smanager.supervision.sessions import Sessions
+from smanager.supervision.sessions import Jobs, Sessions
 from smanager.supervision.states import State
-from smanager.supervision.stopped import StoppedServices
-from smanager.supervision.storage import Storage
+from smanager.supervision.storage import StoppedServices, Storage
+from smanager.terminal.text import visible
 
 READY_SECONDS = 5.0
 """How long `begin` waits for the services to be ready."""
@@ -35,6 +38,7 @@ STOP_SECONDS = 30.0
 """How long all services together may take to stop before the remaining hosts are killed."""
 
 log = logging.getLogger("smanager")
+printed = logging.getLogger(SERVICES)
 
 
 class Manager:
@@ -50,32 +54,32 @@ class Manager:
         make_pool: Callable[[Callable[[Slot, str | None, str], None]], Pool] = Pool,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`read_services` reads the configuration anew, and raises ConfigError.
-
-        `make_pool` makes the pool of hosts, given a function that takes their output; `chance` returns a number from
-        0 to 1.
+        """`read_services` reads the configuration anew, and raises ConfigError; `make_pool` makes the pool of hosts,
+        given a function that takes their output; `chance` returns a number from 0 to 1.
         """
         self.catalogue = catalogue
+        self.roles = roles
+        self.audit = audit
+        self.jobs = Jobs()
+        self.sessions = Sessions()
+        self.events = Feed(EVENTS_KEPT)
         self.end = asyncio.Event()
         """Set when the manager should end."""
         self.failed = ""
         """The service whose failure ends the manager."""
-        self.jobs = Jobs()
-        self.sessions = Sessions()
-        self.roles = roles
-        self.audit = audit
         self.when_reloaded: Callable[[Tell], Sequence[str]] = lambda tell: ()
         """Applies a reload elsewhere; returns what could not be applied."""
         self.pool = make_pool(self._log_line)
         self._storage = storage
-        self._recorder = Recorder(storage.directory)
-        self.events = self._recorder.events
+        self._log_files = LogFiles(storage.directory) if storage.directory else None
+        self.lost_lines = self._log_files.lost if self._log_files else Counter[str]()
+        """By service, the number of lines missing from its log file, which could not take them, or not fast enough."""
         self._stopped = StoppedServices(storage.directory)
         self._group = Group(catalogue, self.pool, self._stopped, self._happened, chance)
         self.keepers = self._group.keepers
         self.order = self._group.order
         self._discovery = Discovery(catalogue, self.pool, self._group)
-        self._reload = Reload(catalogue, self._group, self._discovery, self.roles, read_services)
+        self._reload = Reload(catalogue, self._group, self._discovery, roles, read_services)
         self._changing = asyncio.Lock()  # files come and go in a reload and a restart of everything: one at a time
 
     # The manager's own start and end.
@@ -85,8 +89,8 @@ class Manager:
         self.audit.write("manager started", by=str(by))
         self.pool.guard.begin()
         self.catalogue.list_files(self.catalogue.find_files())
-        starting = asyncio.ensure_future(self._discovery.start(self.catalogue.files.values(), by))
-        end = asyncio.ensure_future(self.end.wait())
+        starting = asyncio.create_task(self._discovery.start(self.catalogue.files.values(), by), name="start")
+        end = asyncio.create_task(self.end.wait())
         starting.add_done_callback(log_error)
         done, _ = await asyncio.wait([starting, end], timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         end.cancel()
@@ -104,7 +108,8 @@ class Manager:
             log.warning("not all services have stopped within %g s; killing them", STOP_SECONDS)
             self.pool.kill()
         await self.pool.close()
-        await asyncio.to_thread(self._recorder.close)
+        if self._log_files:
+            await asyncio.to_thread(self._log_files.close)
         self.audit.write("manager stopped")
         self.audit.close()
         self._storage.close()
@@ -119,13 +124,13 @@ class Manager:
     # Requests.
 
     async def start(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
-        """Start services and those that they need; reports each one that is up, or will not be soon."""
+        """Start services and those that they need; report each that is up, or will not be soon."""
         starting = self.order.with_needs(keepers)
         self._stopped.remove(keeper.name for keeper in starting)
         await asyncio.gather(self._stopped.write(), self._group.start(starting, by, tell))
 
     async def stop(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
-        """Stop services, and before them those that need them; reports each one that is down."""
+        """Stop services, and before them those that need them; report each that is down."""
         stopping = self.order.stopped_with(keepers)
         self._stopped.add(keeper.name for keeper in stopping)
         problem, _ = await asyncio.gather(self._stopped.write(), self._group.stop(stopping, by, tell))
@@ -141,7 +146,6 @@ class Manager:
         await self._group.start(starting, by, tell)
 
     async def restart_all(self, by: Caller, tell: Tell) -> None:
-        """Restart everything, as `Discovery.restart` says. Raises CommandError as that does."""
         async with self._changing:
             await self._discovery.restart(by, tell)
 
@@ -150,14 +154,14 @@ class Manager:
         async with self._changing:
             await self._discovery.start([file], by, tell)
 
-    async def plan(self) -> Plan:
-        """What `reload` would change. Raises ConfigError and CommandError if it cannot be applied."""
-        return await self._reload.plan()
-
-    async def reload(self, by: Caller, tell: Tell) -> None:
-        """Apply the changed configuration and files. Raises what `Reload.apply` raises."""
-        async with self._changing:
-            await self._reload.apply(by, tell, self.when_reloaded)
+    async def reload(self, by: Caller, tell: Tell, dry_run: bool = False) -> None:
+        """Apply the changed configuration and files; a `dry_run` only reports what would change. See `Reload`."""
+        if dry_run:
+            for change in (await self._reload.plan()).changes:
+                tell(change)
+        else:
+            async with self._changing:
+                await self._reload.apply(by, tell, self.when_reloaded)
 
     def forward(self, number: signal.Signals) -> None:
         """Send a signal to all programs."""
@@ -165,33 +169,25 @@ class Manager:
             if keeper.service.is_program:
                 keeper.send_signal(number)
 
-    def lost_lines(self, name: str) -> int:
-        """The number of lines missing from a service's log file."""
-        return self._recorder.lost(name)
-
     def wanted(self) -> list[Keeper]:
-        """The services that should run."""
         return [keeper for keeper in self.keepers.values() if self._group.is_wanted(keeper.service)]
 
     # Reports.
 
     def _happened(self, keeper: Keeper, text: str) -> None:
         """An event of a service: record it, and end the manager if the service may not fail."""
-        self._recorder.event(keeper.name, text, logging.WARNING if keeper.state.serious else logging.DEBUG)
+        self.events.add(LogLine(time.time(), keeper.name, text))
+        log.log(logging.WARNING if keeper.state.serious else logging.DEBUG, "%s: %s", keeper.name, text)
         if keeper.state is State.FAILED and keeper.name in self.catalogue.configuration.exit_on:
             self.failed = keeper.name
             self.end.set()
 
-    def _log_line(self, slot: Slot, name: str | None, line: str) -> None:
+    def _log_line(self, slot: Slot, name: str | None, text: str) -> None:
         """A service has printed a line, or, if `name` is None, the process of a slot has."""
         names = [name] if name else slot.residents
         for service in filter(None, map(self.catalogue.services.get, names)):
-            limits = service.settings
-            self._recorder.line(service.name, service.history, line, limits.log_bytes, limits.log_files)
-        self._recorder.echo("+".join(names) or Path(slot.key).name, line)
-
-
-def log_error(task: asyncio.Future[None]) -> None:
-    """Log the error of a task that nothing awaits."""
-    if not task.cancelled() and (error := task.exception()):
-        log.error("internal error", exc_info=error)
+            line = LogLine(time.time(), service.name, text)
+            service.history.lines.add(line)
+            if self._log_files:
+                self._log_files.add(line, service.settings.log_bytes, service.settings.log_files)
+        printed.info("%s: %s", "+".join(names) or Path(slot.key).name, visible(text))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from smanager.supervision.catalogue import Catalogue, Service
 from smanager.supervision.graph import reachable
@@ -10,17 +12,17 @@ from smanager.supervision.keeper import Keeper
 from smanager.supervision.states import State
 
 
+@dataclass(frozen=True, slots=True)
 class Order:
-    """Answers questions about the present services and settings; changes nothing."""
+    """Answers questions about the present services and settings."""
 
-    def __init__(self, catalogue: Catalogue, keepers: Mapping[str, Keeper]) -> None:
-        self._catalogue = catalogue
-        self._keepers = keepers
+    catalogue: Catalogue
+    keepers: Mapping[str, Keeper]
 
     def with_needs(self, keepers: Iterable[Keeper]) -> list[Keeper]:
         """These services, and all that they need, directly or through others."""
         names = reachable([keeper.name for keeper in keepers], self._needs())
-        return [self._keepers[name] for name in names if name in self._keepers]
+        return [self.keepers[name] for name in names if name in self.keepers]
 
     def start_order(self, keepers: Iterable[Keeper]) -> list[Keeper]:
         """These services, each after those among them that it waits for."""
@@ -29,17 +31,17 @@ class Order:
 
     def stopped_with(self, keepers: Sequence[Keeper]) -> list[Keeper]:
         """The services that a stop of these stops: these, and the running ones that need them, which come first."""
-        needed_by: dict[str, list[str]] = {name: [] for name in self._keepers}
+        needed_by: defaultdict[str, list[str]] = defaultdict(list)
         for name, needs in self._needs().items():
             for need in needs:
-                needed_by.setdefault(need, []).append(name)
+                needed_by[need].append(name)
         asked = [keeper.name for keeper in keepers]
-        names = [name for name in reachable(asked, needed_by) if name in self._keepers]
-        return [self._keepers[name] for name in names if name in asked or not self._keepers[name].state.down]
+        names = [name for name in reachable(asked, needed_by) if name in self.keepers]
+        return [self.keepers[name] for name in names if name in asked or not self.keepers[name].state.down]
 
     def stopped_before(self, keeper: Keeper, among: Sequence[Keeper]) -> list[Keeper]:
         """The services in `among` that have to be down before this one is stopped; none for a service on a cycle."""
-        if keeper.name in self._catalogue.cycles():
+        if keeper.name in self.catalogue.cycles():
             return []
         predecessors = self._predecessors()
         return [other for other in among if keeper.name in predecessors.get(other.name, ())]
@@ -50,7 +52,7 @@ class Order:
         for keeper in keepers:
             if keeper.service.source:  # a program without a class is restarted without its host
                 names.update(keeper.slot.residents)
-        return [keeper for name, keeper in self._keepers.items() if name in names]
+        return [keeper for name, keeper in self.keepers.items() if name in names]
 
     def lacking(self, service: Service) -> list[str]:
         """The services that have to be up before this one may begin, and are not."""
@@ -59,19 +61,18 @@ class Order:
         return list(dict.fromkeys([*needs, *after]))
 
     def is_coming(self, name: str) -> bool:
-        """Whether a service that is not up is on its way."""
-        keeper = self._keepers.get(name)
+        keeper = self.keepers.get(name)
         if keeper is None:  # it may be in a file that is not known yet
-            return not all(file.adopted.is_set() for file in self._catalogue.files.values())
+            return not all(file.adopted.is_set() for file in self.catalogue.files.values())
         return keeper.is_coming or not keeper.service.file.adopted.is_set()
 
     def _is_up(self, name: str) -> bool:
-        service = self._catalogue.services.get(name)
+        service = self.catalogue.services.get(name)
         return bool(service and service.state is State.RUNNING and service.file.adopted.is_set())
 
     def _needs(self) -> dict[str, tuple[str, ...]]:
-        return {name: keeper.service.settings.needs for name, keeper in self._keepers.items()}
+        return {name: keeper.service.settings.needs for name, keeper in self.keepers.items()}
 
     def _predecessors(self) -> dict[str, tuple[str, ...]]:
-        settings = {name: keeper.service.settings for name, keeper in self._keepers.items()}
+        settings = {name: keeper.service.settings for name, keeper in self.keepers.items()}
         return {name: (*given.needs, *given.after) for name, given in settings.items()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from smanager.access.callers import Caller
@@ -16,13 +16,12 @@ from smanager.commands.record import CommandError
 from smanager.config.checks import SettingsError
 from smanager.config.file import ConfigError, ServicesConfig
 from smanager.config.service import PROGRAM_KEYS, ServiceSettings
-from smanager.hosts.source import fingerprint
+from smanager.hosts.source import ServiceDescription, fingerprint
 from smanager.supervision.catalogue import (
     Catalogue,
     Service,
     ServicesFile,
     configured_programs,
-    cycle_problem,
     given_settings,
     settings_for,
     start_cycles,
@@ -40,111 +39,93 @@ class IncompleteError(CommandError):
     """A reload that could not apply everything; the text says what is missing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plan:
     """What a reload will change."""
 
     wanted: ServicesConfig
-    files: dict[Path, ServicesFile]
-    """All services files that exist now."""
+    files: dict[Path, ServicesFile]  # all that exist now
     changes: list[ChangeReport]
     loads: list[ServicesFile]
     """The files among them to load: new, changed, or with problems that may be gone."""
 
-    def names(self, verb: str) -> list[str]:
-        return list(dict.fromkeys(change.name for change in self.changes if change.verb == verb))
 
-
+@dataclass(frozen=True, slots=True)
 class Reload:
     """Plans and applies the changes."""
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        group: Group,
-        discovery: Discovery,
-        roles: Roles,
-        read_services: Callable[[], ServicesConfig],
-    ) -> None:
-        """`read_services` reads the configuration anew, and raises ConfigError."""
-        self._catalogue = catalogue
-        self._group = group
-        self._discovery = discovery
-        self._roles = roles
-        self._read_services = read_services
+    catalogue: Catalogue
+    group: Group
+    discovery: Discovery
+    roles: Roles
+    read_services: Callable[[], ServicesConfig]  # reads the configuration anew; raises ConfigError
 
     async def plan(self) -> Plan:
         """What `apply` would change. Raises ConfigError and CommandError if it cannot be applied."""
-        wanted = self._read_services()
-        plan = compare(self._catalogue, wanted, self._catalogue.find_files(wanted))
-        await asyncio.gather(*(self._discovery.try_file(file, wanted) for file in plan.loads))
-        changes = list(map(self._unless_stopped, plan.changes))
-        plan = replace(plan, changes=changes)
-        named = {change.name for change in changes}
-        drawn_in = [
+        wanted = self.read_services()
+        plan = compare(self.catalogue, wanted, self.catalogue.find_files(wanted))
+        await asyncio.gather(*(self.discovery.try_file(file, wanted) for file in plan.loads))
+        plan.changes = list(map(self._unless_stopped, plan.changes))
+        named = {change.name for change in plan.changes}
+        plan.changes += [
             ChangeReport("restart", keeper.name, "it needs what is stopped, or shares its process")
             for keeper in self._interrupted(plan)
             if keeper.name not in named and keeper.service.file not in plan.loads and not keeper.state.down
         ]
-        return replace(plan, changes=[*changes, *drawn_in])
+        return plan
 
     async def apply(self, by: Caller, tell: Tell, renew: Callable[[Tell], Sequence[str]]) -> None:
         """Make all changes, restarting only what has to be; tell the requester of each.
 
-        `renew` applies what the configuration means elsewhere, and returns what it could not apply.
-
-        Raises what `plan` raises, and nothing has changed then; and IncompleteError after all other changes.
+        `renew` applies what the configuration means elsewhere, and returns what it could not apply. Raises what `plan`
+        raises, and nothing has changed then; and IncompleteError after all other changes.
         """
         plan = await self.plan()
         for change in plan.changes:
             tell(change)
-        if self._roles.renew(plan.wanted.roles):
+        if self.roles.renew(plan.wanted.roles):
             tell(Notice("the roles have changed"))
-            self._catalogue.publish()
+            self.catalogue.publish()
         problems = renew(tell)  # before what may take long: a caller who has lost a right has lost it now
-        removed = self._kept(plan.names("remove"))
+        removed, named = self._keepers(plan, "remove"), self._keepers(plan, "restart")
         interrupted = self._interrupted(plan)
-        restarted = self._restarted(plan, interrupted)
-        stopping = dict.fromkeys([*interrupted, *removed, *self._kept(plan.names("stop"))])
-        await self._group.stop(list(stopping), by, ignore_report)
+        again = [  # the services of loaded files start once these are discovered
+            keeper
+            for keeper in interrupted
+            if keeper.service.file not in plan.loads and (keeper in named or not keeper.state.down)
+        ]
+        await self.group.stop([*interrupted, *self._keepers(plan, "remove", "stop")], by, ignore_report)
         for keeper in removed:
-            self._group.forget(keeper)
-        self._catalogue.reconfigure(plan.wanted, plan.files)
-        for service in self._catalogue.services.values():
-            self._group.keep(service)
-        await self._group.start([*restarted, *self._kept(plan.names("start"))], by, tell)
-        await self._discovery.start(plan.loads, by, tell)
+            self.group.forget(keeper)
+        self.catalogue.reconfigure(plan.wanted, plan.files)
+        for service in self.catalogue.services.values():
+            self.group.keep(service)
+        await self.group.start([*again, *self._keepers(plan, "start")], by, tell)
+        await self.discovery.start(plan.loads, by, tell)
         if problems:
             raise IncompleteError("; ".join(problems))
 
     def _unless_stopped(self, change: ChangeReport) -> ChangeReport:
         """A service that a requester stopped is changed, but not started."""
-        if change.verb in ("start", "restart") and self._group.is_stopped(change.name):
+        if change.verb in ("start", "restart") and change.name in self.group.stopped:
             return ChangeReport("change", change.name, f"{change.reason}, but stays stopped, because a user stopped it")
         return change
 
     def _interrupted(self, plan: Plan) -> list[Keeper]:
         """The services that have to be down for a while: those to restart or load, and those that these draw in."""
-        loaded = [keeper for keeper in self._group.keepers.values() if keeper.service.file in plan.loads]
-        ending = self._kept([*plan.names("stop"), *plan.names("remove")])
-        sharing = self._group.order.sharing([*self._kept(plan.names("restart")), *loaded])
-        return [keeper for keeper in self._group.order.stopped_with([*sharing, *ending]) if keeper not in ending]
+        loaded = [keeper for keeper in self.group.keepers.values() if keeper.service.file in plan.loads]
+        ending = self._keepers(plan, "stop", "remove")
+        sharing = self.group.order.sharing([*self._keepers(plan, "restart"), *loaded])
+        return [keeper for keeper in self.group.order.stopped_with([*sharing, *ending]) if keeper not in ending]
 
-    def _restarted(self, plan: Plan, interrupted: Sequence[Keeper]) -> list[Keeper]:
-        """The interrupted services to start again at once: those of loaded files start once these are discovered."""
-        named = plan.names("restart")
-        again = [keeper for keeper in interrupted if keeper.service.file not in plan.loads]
-        return [keeper for keeper in again if keeper.name in named or not keeper.state.down]
-
-    def _kept(self, names: Sequence[str]) -> list[Keeper]:
-        return [self._group.keepers[name] for name in names if name in self._group.keepers]
+    def _keepers(self, plan: Plan, *verbs: str) -> list[Keeper]:
+        """The keepers of the services that the plan changes in one of these ways."""
+        names = dict.fromkeys(change.name for change in plan.changes if change.verb in verbs)
+        return [self.group.keepers[name] for name in names if name in self.group.keepers]
 
 
 def compare(catalogue: Catalogue, wanted: ServicesConfig, files: dict[Path, ServicesFile]) -> Plan:
-    """The changes from what the catalogue holds to the wanted configuration, and to the files that exist now.
-
-    Raises ConfigError if the services cannot have the wanted settings.
-    """
+    """The changes to the wanted configuration and the present files. Raises ConfigError if the settings are wrong."""
     changes = list(_removals(catalogue, wanted, files))
     loads = []
     for file in files.values():
@@ -155,24 +136,21 @@ def compare(catalogue: Catalogue, wanted: ServicesConfig, files: dict[Path, Serv
         else:
             for service in file.services:
                 changes += _setting_changes(service, wanted)
-    configuration = files.get(wanted.path) if wanted.path else None
-    if configuration:
-        changes += _root_changes(catalogue.configuration, wanted)
+    changes += _root_changes(catalogue.configuration, wanted)
     if any(change.verb in ("remove", "load") for change in changes):  # which may have caused the problems of others
         again = [file for file in files.values() if file.is_code and file.problems and file not in loads]
         loads += again
         changes += [ChangeReport("load", file.path.name, "it had problems") for file in again]
     refuse_cycles(catalogue, wanted)
-    if configuration:
-        known = {service.name for service in configuration.services}
-        changes += [ChangeReport("start", name, "it is new") for name in wanted.programs if name not in known]
+    known = [service.name for file in files.values() if not file.is_code for service in file.services]
+    changes += [ChangeReport("start", name, "it is new") for name in wanted.programs if name not in known]
     return Plan(wanted, files, changes, loads)
 
 
 def has_changed(file: ServicesFile) -> bool:
     """Whether a file is not the version that the catalogue knows, or that a running service was loaded from."""
-    now = fingerprint(file.path)
     running = [service.fingerprint for service in file.services if service.state.alive and service.fingerprint]
+    now = fingerprint(file.path)
     return any(loaded != now for loaded in [file.fingerprint, *running])
 
 
@@ -190,7 +168,7 @@ def _setting_changes(service: Service, wanted: ServicesConfig) -> Iterator[Chang
     keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     if not keys or (not service.file.is_code and service.name not in wanted.programs):
         return
-    settings = wanted_settings(service, wanted)
+    settings = wanted_settings(service.description, wanted)
     if settings.enabled != service.settings.enabled:
         verb, reason = ("start", "it is enabled") if settings.enabled else ("stop", "it is not enabled")
         yield ChangeReport(verb, service.name, reason)
@@ -207,21 +185,20 @@ def _root_changes(before: ServicesConfig, wanted: ServicesConfig) -> Iterator[Ch
             yield ChangeReport("note", key, "it has changed, and counts from the manager's next start on")
 
 
-def wanted_settings(service: Service, wanted: ServicesConfig) -> ServiceSettings:
-    """A known service's settings with the wanted configuration. Raises ConfigError."""
+def wanted_settings(description: ServiceDescription, wanted: ServicesConfig) -> ServiceSettings:
+    """A service's settings with the wanted configuration. Raises ConfigError."""
     try:
-        return settings_for(service.description, wanted)
+        return settings_for(description, wanted)
     except SettingsError as error:
-        raise ConfigError(f"{wanted.path}: [services.{service.name}] {error}") from None
+        raise ConfigError(f"{wanted.path}: [services.{description.name}] {error}") from None
 
 
 def refuse_cycles(catalogue: Catalogue, wanted: ServicesConfig) -> None:
     """Raise ConfigError if the wanted configuration brings a new dependency cycle."""
-    settings = {program.name: settings_for(program, wanted) for program in configured_programs(wanted).services}
-    for name, service in catalogue.services.items():
-        if service.file.is_code:
-            settings[name] = wanted_settings(service, wanted)
+    classes = [service.description for service in catalogue.services.values() if service.file.is_code]
+    descriptions = [*configured_programs(wanted).services, *classes]
+    settings = {description.name: wanted_settings(description, wanted) for description in descriptions}
     known = catalogue.cycles()
-    for name, path in start_cycles(settings).items():
+    for name, problem in start_cycles(settings).items():
         if name not in known:
-            raise ConfigError(f"{wanted.path}: {cycle_problem(name, path)}")
+            raise ConfigError(f"{wanted.path}: {problem}")

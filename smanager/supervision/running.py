@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 
 from smanager.commands.record import CommandError, Failure
@@ -31,7 +32,7 @@ class Running(Protocol):
     def cancel(self, reason: str = ...) -> None: ...
 
     def pause(self) -> None:
-        """The caller does not read; hold back the output."""
+        """Hold back the output: the caller does not read."""
 
     def resume(self) -> None: ...
 
@@ -52,37 +53,37 @@ class Work:
 
     async def __aiter__(self) -> AsyncGenerator[Report, None]:
         """The reports as they come. Raises what the work has raised."""
-        while (report := await self._reports.get()) is not None:
+        while report := await self._reports.get():
             yield report
         self.task.result()
 
 
+@dataclass(frozen=True, slots=True)
 class Endless:
     """A stream that goes on until its requester has seen enough: being cancelled is its normal end."""
 
-    def __init__(self, items: AsyncGenerator[object, None]) -> None:
-        self._items = items
+    items: AsyncGenerator[Any, None]
 
-    def __aiter__(self) -> AsyncGenerator[object, None]:
-        return self._items
+    def __aiter__(self) -> AsyncGenerator[Any, None]:
+        return self.items
 
 
-Lasting = Work | Endless | AsyncGenerator[Any, None] | Awaitable[object]
-"""What a method of the manager's own commands returns where the command takes time."""
+Lasting = Work | Endless | AsyncGenerator[Any, None]
+"""What a method of the manager's own commands returns if the command takes time."""
 
 
 def lasts(result: object) -> TypeGuard[Lasting]:
-    """Whether a command goes on after its method has returned this."""
-    return isinstance(result, AsyncIterable | Awaitable)
+    return isinstance(result, AsyncIterable)
 
 
 class OwnCall(CommandRun):
     """One of the manager's own commands while it runs."""
 
     def __init__(self, result: Lasting, caption: str, sink: Sink) -> None:
-        """Take the result or the items that `result` yields to `sink`."""
+        """Take the items that `result` yields to `sink`."""
         super().__init__()
         self.caption = caption
+        self.is_endless = isinstance(result, Endless)
         self._result = result
         self._sink = sink
         self._reason = ""
@@ -90,10 +91,6 @@ class OwnCall(CommandRun):
         self._is_read.set()
         self._task = asyncio.ensure_future(self._run())
         self._task.add_done_callback(self._done)
-
-    @property
-    def is_endless(self) -> bool:
-        return isinstance(self._result, Endless)
 
     def cancel(self, reason: str = "") -> None:
         self._reason = self._reason or reason
@@ -106,10 +103,6 @@ class OwnCall(CommandRun):
         self._is_read.set()
 
     async def _run(self) -> None:
-        if isinstance(self._result, Awaitable):
-            if (value := await self._result) is not None:
-                self._sink.value(value)
-            return
         items = self._result if isinstance(self._result, AsyncGenerator) else self._result.__aiter__()
         async with aclosing(items):
             async for item in items:
@@ -120,10 +113,10 @@ class OwnCall(CommandRun):
         if isinstance(self._result, Work) and not self._result.task.done():
             self._result.task.add_done_callback(lambda work: self.gone(self._failure(work)))
             self.tell_caller(Failure("continues in the background"))
-            return
-        failure = self._failure(task)
-        self.gone(failure)
-        self.tell_caller(failure)
+        else:
+            failure = self._failure(task)
+            self.gone(failure)
+            self.tell_caller(failure)
 
     def _failure(self, task: asyncio.Future[None]) -> Failure | None:
         if task.cancelled():

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from smanager.config.policy import Policy, Restart
+from smanager.config.service import Policy, Restart
 
 
 class State(Enum):
@@ -87,7 +87,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 
 
 def next_state(state: State, event: Event) -> State | None:
-    """The state that `event` leads to; None if a service in this state does not take it."""
+    """The state that `event` leads to; None if a service in this state does not take the event."""
     return TRANSITIONS.get((state, event))
 
 
@@ -105,10 +105,8 @@ MOST_DOUBLINGS = 32
 class Ending:
     """How a life ended."""
 
-    reason: str | None
-    """None if it ended as asked, or returned by itself."""
-    clean: bool
-    """Whether that is a success."""
+    reason: str | None  # None if it ended as asked, or returned by itself
+    clean: bool  # whether that is a success
     by_itself: bool = True
     """False if its process was ended because of another service: that is not counted against this one."""
 
@@ -119,16 +117,14 @@ class Decision:
 
     event: Event
     text: str
-    delay: float = 0.0
-    """Seconds until the next attempt, after a fall."""
+    delay: float = 0.0  # seconds until the next attempt, after a fall
 
 
 class Ends:
     """Counts the early ends of one service's lives, and decides by the service's policy what each end leads to."""
 
     def __init__(self) -> None:
-        self.early = 0
-        """Early ends in a row."""
+        self.early = 0  # in a row
 
     def decide(self, policy: Policy, lived: float, ending: Ending, chance: float) -> Decision:
         """Decide what the unasked end of a life leads to.

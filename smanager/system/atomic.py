@@ -15,9 +15,7 @@ def replacing(path: Path, owner: int = -1, last: Path | None = None) -> Iterator
 
     The new file is readable by its owner only: the user id `owner`, or by default this process's user. With `last`,
     the old file is kept there. If the body or a system call fails, the old file stays. The caller holds a lock:
-    two processes must not replace one file at a time.
-
-    Raises OSError.
+    two processes must not replace one file at a time. Raises OSError.
     """
     partial = path.with_name(f".{path.name}.new")
     partial.unlink(missing_ok=True)  # left behind by a process that was killed
@@ -36,13 +34,8 @@ def replacing(path: Path, owner: int = -1, last: Path | None = None) -> Iterator
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    """Write a directory's entries to the disk, so that a rename in it outlives a power failure."""
-    descriptor = os.open(directory, os.O_RDONLY)
+    directory = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        os.fsync(directory)  # so that the new name outlives a power failure
     finally:
-        os.close(descriptor)
+        os.close(directory)

@@ -10,11 +10,8 @@ import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
-PR_SET_CHILD_SUBREAPER = 36
-"""prctl(2); PID 1 adopts orphans without it."""
-
-REAP_SECONDS = 0.1
-"""How long orphans stay zombies: meanwhile asyncio notices the ends of its own children."""
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2); PID 1 adopts orphans without it
+REAP_SECONDS = 0.1  # how long orphans stay zombies: meanwhile asyncio notices the ends of its own children
 
 
 def adopt(known: Callable[[], Collection[int]]) -> None:

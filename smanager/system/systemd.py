@@ -7,8 +7,7 @@ import os
 import socket
 from contextlib import suppress
 
-FIRST_DESCRIPTOR = 3
-"""The first of the sockets that systemd passes."""
+FIRST_DESCRIPTOR = 3  # the first of the sockets that systemd passes
 
 # Removed from the environment: services would inherit them and speak in the manager's name.
 _NOTIFY_SOCKET = os.environ.pop("NOTIFY_SOCKET", "")
@@ -28,10 +27,7 @@ def notify(*states: str) -> None:
 
 
 def passed_sockets() -> dict[str, list[socket.socket]]:
-    """Return the listening sockets that systemd opened for this process, by name.
-
-    The variables that announce them are removed from the environment, so that children do not claim the sockets.
-    """
+    """The listening sockets from systemd, by name; their variables go, so that children do not claim the sockets."""
     is_for_us = os.environ.pop("LISTEN_PID", "") == str(os.getpid())
     count = os.environ.pop("LISTEN_FDS", "")
     names = os.environ.pop("LISTEN_FDNAMES", "").split(":")

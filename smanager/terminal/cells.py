@@ -36,13 +36,13 @@ def text_width(text: str) -> int:
 
 
 def padded(text: str, width: int, right: bool = False) -> str:
-    """`text` with blanks to so many columns, at its left where it is to stand at the right."""
+    """`text` padded with blanks to `width` columns; `right` puts the blanks on its left."""
     blanks = " " * (width - text_width(text))
     return blanks + text if right else text + blanks
 
 
 def cut(text: str, width: int, mark: str) -> str:
-    """`text` in at most so many columns; where that takes some of it away, with `mark` at its end."""
+    """`text` in at most `width` columns; a shortened text ends with `mark`."""
     if text_width(text) <= width:
         return text
     left, index = width - text_width(mark), 0
@@ -70,25 +70,25 @@ def previous_cell(text: str, index: int) -> int:
 
 
 def word_end(text: str, index: int) -> int:
-    """Where the word ends that `index` is in or left of."""
+    """The end of the word that `index` is in or left of."""
     through = _THROUGH_WORD.match(text, index)
     assert through is not None  # it also matches where nothing is left
     return through.end()
 
 
 def word_start(text: str, index: int) -> int:
-    """Where the word begins that `index` is in or right of."""
+    """The beginning of the word that `index` is in or right of."""
     return index - word_end(text[:index][::-1], 0)
 
 
 def common_length(one: str, other: str) -> int:
-    """How many characters at their beginning two texts share."""
+    """How many characters two texts have in common at their beginning."""
     shorter = min(len(one), len(other))
     return next((index for index in range(shorter) if one[index] != other[index]), shorter)
 
 
 def columnize(words: Sequence[str], columns: int) -> list[str]:
-    """The rows of a listing of `words` that reads downwards, in as many columns as a window has room for."""
+    """The rows of a listing of `words` that reads downwards, in as many columns as fit a window."""
     width = max(map(text_width, words)) + GAP
     height = -(-len(words) // max(columns // width, 1))
     return ["".join(padded(word, width) for word in words[row::height]).rstrip() for row in range(height)]

@@ -23,11 +23,11 @@ def page(value: Any, columns: int) -> str:
     """A JSON value as text, in a window of this width; 0 for none, where tables have tabs."""
     if isinstance(value, dict):
         return record(value)
-    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+    if not isinstance(value, list):
+        return f"{cell(value)}\n"
+    if value and all(isinstance(row, dict) for row in value):
         return table(value, columns)
-    if isinstance(value, list):
-        return "".join(f"{cell(item)}\n" for item in value)
-    return f"{cell(value)}\n"
+    return "".join(f"{cell(item)}\n" for item in value)
 
 
 def record(values: dict[str, Any]) -> str:
@@ -52,10 +52,8 @@ def table(rows: Sequence[dict[str, Any]], columns: int) -> str:
 
 def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
     """A row, with a mark at its end where cells are left out."""
-    placed = [
-        padded(cut(text, width, CUT), width, is_right)
-        for text, width, is_right in zip(cells, widths, numeric, strict=False)
-    ]
+    columns = zip(cells, widths, numeric, strict=False)
+    placed = [padded(cut(text, width, CUT), width, is_right) for text, width, is_right in columns]
     return GAP.join([*placed, CUT] if len(placed) < len(cells) else placed).rstrip() + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Text from services and callers: as the bytes that it was, or made safe to show on a terminal and in a log."""
+"""Text from services and callers: as its original bytes, or safe to show on a terminal and in a log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Lone surrogates that stand for no byte: half a character of UTF-16."""
 
-
 _ERROR_LINE = re.compile(r"^\*\*\* [^\r\n]*", re.MULTILINE)
 
 _COLOURFUL = re.compile(
@@ -26,7 +25,7 @@ CUT = " [cut]"
 
 
 def visible(text: str) -> str:
-    """The text with all that a terminal would act on shown escaped, as `\\x1b`; tabs and newlines stay."""
+    """The text with everything that a terminal would act on escaped, as `\\x1b`; tabs and newlines stay."""
     if text.isascii() and text.isprintable():
         return text
     return _UNSAFE.sub(_escaped, text.replace("\r\n", "\n"))
@@ -40,7 +39,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def has_colours(terminal: str) -> bool:
-    """Whether a terminal of this type has colours, by its name: what else could tell is on the client's machine."""
+    """Whether a terminal of this type has colours. Only the name can tell: terminfo is on the client's machine."""
     return bool(_COLOURFUL.match(terminal.lower())) and not os.environ.get("NO_COLOR")  # https://no-color.org
 
 
@@ -50,7 +49,7 @@ def coloured(text: str) -> str:
 
 
 def as_bytes(text: str) -> bytes:
-    """The text in UTF-8; the bytes that were not UTF-8 when it was read are what they were."""
+    """The text in UTF-8; bytes that were not UTF-8 when read come back unchanged."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -58,12 +57,12 @@ def as_bytes(text: str) -> bytes:
 
 
 def begins(name: str, typed: str) -> bool:
-    """Whether a name begins with what somebody has typed of it, with dashes for underscores or the other way."""
+    """Whether a name begins with the letters typed so far, with dashes for underscores or the other way."""
     return name.replace("-", "_").startswith(typed.replace("-", "_"))
 
 
 def resembling(word: str, known: Sequence[str], most: int) -> list[str]:
-    """The known words that may have been meant, the nearest first."""
+    """The known words that the user may have meant, the nearest first."""
     import difflib  # a mistake is seldom, and this takes memory in each process
 
     return difflib.get_close_matches(word, known, most)

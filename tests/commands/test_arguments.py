@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import inspect
 import json
+import shlex
 import string
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smanager.commands.arguments import Binding, accept
+from smanager.commands.arguments import accept, bind
 from smanager.commands.jsonable import jsonable
 from smanager.commands.record import CommandError
 from smanager.commands.signatures import describe, parameter_docs, signature_of, without_parameters
@@ -121,7 +122,7 @@ class Typed(SService):
 def bound(method: str, words: str) -> tuple[list[Any], dict[str, Any]]:
     """What the method is called with."""
     name = f"cmd_{method}"
-    arguments = Binding(describe(Typed, name)).bind(method, words.split())
+    arguments = bind(describe(Typed, name), method, words)
     travelled = json.loads(json.dumps(arguments))
     return signature_of(Typed, name).revive(*travelled)
 
@@ -224,15 +225,15 @@ def test_what_does_not_fit_is_said_by_parameter_value_and_remedy(method: str, wo
     ],
 )
 def test_a_programs_values_are_arguments(method: str, params: object, expected: object) -> None:
-    found = accept(describe(Typed, f"cmd_{method}"), method, params)
-    assert expected is None or found == expected
+    arguments = accept(describe(Typed, f"cmd_{method}"), method, params)
+    assert expected is None or arguments == expected
 
 
 def nested(depth: int) -> list[object]:
-    found: list[object] = []
+    value: list[object] = []
     for _ in range(depth):
-        found = [found]
-    return found
+        value = [value]
+    return value
 
 
 @pytest.mark.parametrize(
@@ -287,7 +288,7 @@ def test_arguments_survive_being_words(drawn: dict[str, Any], dry_run: bool) -> 
     words = [f"--level={drawn['level']}", *(f"--tags={tag}" for tag in drawn["tags"])]
     words += ["--dry-run"] * dry_run
     words += ["--", str(drawn["count"]), repr(drawn["share"]), str(drawn["exact"])]
-    positions, options = Binding(describe(Built, "cmd_all")).bind("all", words)
+    positions, options = bind(describe(Built, "cmd_all"), "all", shlex.join(words))
     assert positions == [drawn["count"], drawn["share"], drawn["exact"]]
     assert options == {"level": drawn["level"], "tags": drawn["tags"], **({"dry_run": True} if dry_run else {})}
 

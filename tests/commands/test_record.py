@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smanager.commands.arguments import Binding
+from smanager.commands.arguments import bind
 from smanager.commands.line import last_word, split_commands, split_words, without_ampersand, without_options
 from smanager.commands.record import (
     Command,
@@ -24,6 +24,7 @@ from smanager.commands.record import (
     command_methods,
 )
 from smanager.commands.signatures import describe
+from smanager.commands.words import usage
 from smanager.hosts.child.loader import described
 from smanager.service import SService, command
 
@@ -46,7 +47,7 @@ class Power(SService):
     cmd_largest = max  # has no signature
 
     def toplevel_cmd_outlets(self) -> str:
-        """The outlets that there are"""
+        """All outlets"""
         return "a b"
 
     def cmd_plain(self) -> str:
@@ -129,7 +130,7 @@ def test_a_command_has_its_methods_name_doc_and_parameters() -> None:
 
 def test_a_toplevel_command_is_marked_as_one() -> None:
     command = describe(Power, "toplevel_cmd_outlets")
-    assert command == Command("outlets", "The outlets that there are", toplevel=True, returns={"type": "string"})
+    assert command == Command("outlets", "All outlets", toplevel=True, returns={"type": "string"})
     assert command.method == "toplevel_cmd_outlets"
 
 
@@ -198,7 +199,7 @@ def test_an_alias_that_is_another_commands_name_is_a_problem_and_no_alias() -> N
         def cmd_other(self) -> None: ...
 
     data, problems = described(Aliased)
-    assert [found["aliases"] for found in data["commands"]] == [("spare", "free"), ()]
+    assert [record["aliases"] for record in data["commands"]] == [("spare", "free"), ()]
     assert [problem.partition(": ")[2] for problem in problems] == [
         f"cmd_{method}: its alias {alias} is the name of another command; choose another alias"
         for method, alias in [("one", "help"), ("one", "other"), ("other", "spare")]
@@ -247,7 +248,7 @@ def test_a_command_survives_its_way_to_the_manager(command: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "usage"),
+    ("method", "shown"),
     [
         ("cmd_plain", "power plain"),
         ("cmd_switch", "power switch outlet [state]"),
@@ -256,14 +257,14 @@ def test_a_command_survives_its_way_to_the_manager(command: Command) -> None:
         ("cmd_cycle", "power cycle [--seconds SECONDS] outlet"),
     ],
 )
-def test_usage_shows_what_is_required_and_what_may_be_left_out(method: str, usage: str) -> None:
+def test_usage_shows_what_is_required_and_what_may_be_left_out(method: str, shown: str) -> None:
     command = describe(Power, method)
-    assert Binding(command).usage(f"power {command.name}") == usage
+    assert usage(f"power {command.name}", command.parameters) == shown
 
 
 @pytest.mark.parametrize("words", [["a"], ["a", "off"], ["", "-"]])
 def test_words_that_fit_are_the_arguments(words: list[str]) -> None:
-    assert Binding(describe(Power, "cmd_switch")).bind("power switch", words) == (words, {})
+    assert bind(describe(Power, "cmd_switch"), "power switch", shlex.join(words)) == (words, {})
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,7 @@ def test_words_that_fit_are_the_arguments(words: list[str]) -> None:
 def test_words_that_do_not_fit_are_answered_with_the_usage(method: str, words: str, complaint: str) -> None:
     command = describe(Power, method)
     with pytest.raises(CommandError) as caught:
-        Binding(command).bind(command.name, words.split())
+        bind(command, command.name, words)
     assert str(caught.value) == complaint
     assert caught.value.status is Status.UNUSABLE
 
@@ -293,9 +294,9 @@ def test_a_command_takes_as_many_words_as_its_method(name: str, count: int) -> N
         inspect.signature(method).bind(*words)
     except TypeError:
         with pytest.raises(CommandError):
-            Binding(command).bind(name, words)
+            bind(command, name, shlex.join(words))
     else:
-        assert Binding(command).bind(name, words) == (words, {})
+        assert bind(command, name, shlex.join(words)) == (words, {})
 
 
 def test_a_command_that_fails_has_another_status_than_one_that_was_not_called() -> None:
@@ -407,10 +408,10 @@ def test_the_options_of_every_command_are_taken_from_its_words(text: str, rest: 
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("a &", ("a ", True)), ("a\t& ", ("a\t", True)), ("a&", ("a&", False)), ("a", ("a", False))]
+    ("text", "split"), [("a &", ("a ", True)), ("a\t& ", ("a\t", True)), ("a&", ("a&", False)), ("a", ("a", False))]
 )
-def test_an_ampersand_behind_a_command_detaches_it(text: str, found: tuple[str, bool]) -> None:
-    assert without_ampersand(text) == found
+def test_an_ampersand_behind_a_command_detaches_it(text: str, split: tuple[str, bool]) -> None:
+    assert without_ampersand(text) == split
 
 
 @pytest.mark.parametrize(

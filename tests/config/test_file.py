@@ -24,7 +24,7 @@ def test_an_empty_file_is_the_default(tmp_path: Path) -> None:
     file = read(tmp_path, "")
     assert file.given == {}
     assert file.listeners() == []
-    assert file.users_file == tmp_path / "smanager-users.json"
+    assert file.settings.users_file == tmp_path / "smanager-users.json"
     root = RootSettings()
     assert (root.host, root.port, root.max_sessions, root.audit) == ("127.0.0.1", 10000, 1000, None)
 
@@ -38,7 +38,7 @@ def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
     )
     services = file.services(None)
     assert services.directories == (tmp_path / "here",)
-    assert file.users_file == tmp_path / "users"
+    assert file.settings.users_file == tmp_path / "users"
     assert file.listeners()[0].unix == tmp_path / "s"
     assert services.programs["web"]["directory"] == str(tmp_path)
     assert services.programs["web"]["env_files"] == [str(tmp_path / "web.env")]
@@ -68,6 +68,7 @@ def test_what_reload_does_not_apply_is_kept_apart(tmp_path: Path) -> None:
         ("[listeners.a]", "[listeners.a] has no address; should have one of tcp, unix and systemd"),
         ('[listeners.a]\ntcp = "x"', "[listeners.a] tcp is 'x', and should be an address such as"),
         ("[roles.admin]", "[roles.admin] is a built-in role; choose another name"),
+        ("[roles.everyone]", "[roles.everyone] is a built-in role; choose another name"),
         ("[roles.a]\nalow = []", "[roles.a] is {'alow': []}, and should have lists such as allow = "),
     ],
 )

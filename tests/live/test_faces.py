@@ -20,6 +20,7 @@ from smanager.server.rpc.methods import Methods
 from smanager.shells.output import PlainOutput
 from smanager.shells.printer import Printer
 from smanager.shells.root import RootShell, Shells
+from smanager.supervision.commands.own import Requester
 from smanager.supervision.commands.registry import OWN_COMMANDS
 from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.storage import Storage
@@ -101,7 +102,7 @@ def root_of(shells: Shells, caller: Caller) -> tuple[RootShell, Text]:
         return line
 
     output = Text()
-    return shells.root(Printer(output), True, caller, run_line), output
+    return shells.root(Printer(output), Requester(caller, run_line, abbreviates=True)), output
 
 
 def faces(shells: Shells, caller: Caller, name: str) -> dict[str, bool]:

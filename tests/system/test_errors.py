@@ -1,4 +1,4 @@
-"""Errors and exit statuses in words."""
+"""Errors in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from smanager.system.errors import exit_reason, in_words
+from smanager.system.errors import in_words
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,3 @@ from smanager.system.errors import exit_reason, in_words
 )
 def test_a_system_calls_error_in_words(error: OSError, words: str) -> None:
     assert in_words(error) == words
-
-
-@pytest.mark.parametrize(
-    ("status", "words"), [(3, "exit status 3"), (-9, "killed by SIGKILL"), (-200, "killed by signal 200")]
-)
-def test_an_exit_status_in_words(status: int, words: str) -> None:
-    assert exit_reason(status) == words

@@ -38,13 +38,13 @@ def test_columns_that_have_no_room_in_the_window_are_left_out_and_marked() -> No
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(10, 100))
 def test_a_table_takes_the_window_and_no_more(widths: list[int], columns: int) -> None:
-    found = fitted(widths, columns)
-    gaps, mark = 2 * (len(found) - 1), 3 * (len(found) < len(widths))
-    assert sum(found) + gaps + mark <= columns
-    whole = found == widths[: len(found)]
-    assert whole or sum(found) + gaps + mark == columns
-    cut = [width for width, wanted in zip(found, widths, strict=False) if width < wanted]
-    assert not cut or (min(cut) >= 4 and max(found) - min(cut) <= 1)
+    narrowed = fitted(widths, columns)
+    gaps, mark = 2 * (len(narrowed) - 1), 3 * (len(narrowed) < len(widths))
+    assert sum(narrowed) + gaps + mark <= columns
+    whole = narrowed == widths[: len(narrowed)]
+    assert whole or sum(narrowed) + gaps + mark == columns
+    cut = [width for width, wanted in zip(narrowed, widths, strict=False) if width < wanted]
+    assert not cut or (min(cut) >= 4 and max(narrowed) - min(cut) <= 1)
 
 
 def test_long_texts_take_no_long_time_to_fit() -> None:

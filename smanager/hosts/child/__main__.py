@@ -1,7 +1,4 @@
-"""What a host's process runs: `python3 smanager/hosts/child DESCRIPTOR NAME`, started by the manager only.
-
-NAME identifies the process in process lists.
-"""
+"""What a host runs: `python3 smanager/hosts/child DESCRIPTOR NAME`; NAME identifies the host in process lists."""
 
 import sys
 from pathlib import Path

@@ -20,11 +20,8 @@ from smanager.terminal.text import CUT, as_bytes
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
-READ_SIZE = 256 * 1024
-"""Bytes of frames read at a time."""
-
-LINE_LIMIT = 8 * 1024
-"""Characters of one printed line; a longer line is cut here, and continues as the next."""
+READ_SIZE = 256 * 1024  # bytes of frames read at a time
+LINE_LIMIT = 8 * 1024  # characters of one printed line; a longer line is cut here, and continues as the next
 
 current_service: ContextVar[str | None] = ContextVar("current_service", default=None)
 """The service whose code runs here; None in threads that a service has started itself."""
@@ -39,15 +36,11 @@ class Channel:
         self._decoder = FrameDecoder()
         self._poll = select.poll()
         self._poll.register(pair, select.POLLIN)
-        self._forked = False
-
-    def forked(self) -> None:
-        """Send no more: this is a child that a service forked, and its frames would mix with its parent's."""
-        self._forked = True
+        self.is_forked = False  # whether a service forked this process: its frames would mix with its parent's
 
     def send(self, frame: bytes) -> None:
         """Send one whole frame; does nothing if the manager is gone, which `receive` reports."""
-        if self._forked:
+        if self.is_forked:
             os._exit(1)  # it has returned from the method that forked it into code that is the parent's alone
         with suppress(OSError), self._lock:
             self._socket.sendall(frame)
@@ -73,7 +66,6 @@ class ServiceOutput(io.TextIOBase):
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._unfinished: dict[tuple[int, str | None], str] = {}  # lines without newline, by thread and service
-        self._forked = False
         self.buffer = _Bytes(self)
         os.register_at_fork(after_in_child=self._redirect_in_child)
 
@@ -102,25 +94,19 @@ class ServiceOutput(io.TextIOBase):
         if rest := self._unfinished.pop((threading.get_ident(), current_service.get()), ""):
             self._log(rest)
 
-    def end_lines(self, service: str) -> None:
-        """Log what any thread of a service has printed without a newline; the service's life is over."""
-        for speaker in [speaker for speaker in list(self._unfinished) if speaker[1] == service]:
-            if rest := self._unfinished.pop(speaker, ""):
-                self._log(rest, service)
-
-    def finish(self) -> None:
-        """Log all unfinished lines; nothing more will be printed."""
-        for line in list(self._unfinished.values()):
-            self._log(line)
+    def end_lines(self, service: str | None = None) -> None:
+        """Log what all threads of a service, or of all services, have printed without a newline."""
+        for speaker in list(self._unfinished):
+            if service in (None, speaker[1]) and (rest := self._unfinished.pop(speaker, "")):
+                self._log(rest, speaker[1])
 
     def _redirect_in_child(self) -> None:
         """Send a forked child's lines to the process's own output, which the manager reads as well."""
-        self._channel.forked()
-        self._forked = True
+        self._channel.is_forked = True
         self._unfinished = {}
 
     def _log(self, line: str, service: str | None = None) -> None:
-        if self._forked:
+        if self._channel.is_forked:
             with suppress(OSError):
                 os.write(1, as_bytes(f"{line}\n"))
             return
@@ -145,23 +131,13 @@ class _Bytes(io.RawIOBase):
         return len(bytes(data))
 
 
-def end_line() -> None:
-    """Log what this thread has printed without a newline; its command is done."""
-    if isinstance(sys.stdout, ServiceOutput):
-        sys.stdout.end_line()
-
-
-def end_lines(service: str) -> None:
-    """Log what a service has printed without a newline; its life is over."""
-    if isinstance(sys.stdout, ServiceOutput):
-        sys.stdout.end_lines(service)
+def service_output() -> ServiceOutput | None:
+    """The stand-in for sys.stdout, unless a service has put something else there."""
+    return sys.stdout if isinstance(sys.stdout, ServiceOutput) else None
 
 
 def capture_output(channel: Channel) -> ServiceOutput:
     """Send the manager each line that is printed, or logged at INFO and above, from now on."""
-    output = ServiceOutput(channel)
-    sys.stdout = sys.stderr = output
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    sys.stdout = sys.stderr = output = ServiceOutput(channel)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     return output

@@ -7,30 +7,25 @@ from pathlib import Path
 
 from smanager.commands.record import Failure
 
-MESSAGE_LIMIT = 4096
-"""Characters of an exception's message that callers get; the log has all of it."""
+MESSAGE_LIMIT = 4096  # characters of an exception's message that callers get; the log has all of it
 
 
 class LoadError(Exception):
-    """A services file that cannot be used, and which of its lines is wrong."""
-
-    def __init__(self, message: str, line: int = 0) -> None:
-        """`line` is 0 if the fault is not in a line of the file."""
-        super().__init__(at_line(line, message) if line else message)
+    """A services file that cannot be used; the text says why, and which of its lines is wrong."""
 
 
 def at_line(line: int, problem: object) -> str:
-    return f"line {line}: {problem}"
+    """A problem with its place; `line` is 0 if the fault is not in a line of the file."""
+    return f"line {line}: {problem}" if line else str(problem)
 
 
 def print_traceback(error: BaseException) -> None:
     """Print an exception's traceback from the service's own code on, without how the host came to call that code."""
     ours = str(Path(__file__).parent)
     trace = error.__traceback__
-    while trace and (trace.tb_frame.f_code.co_filename.startswith((ours, "<frozen importlib"))):
+    while trace and trace.tb_frame.f_code.co_filename.startswith((ours, "<frozen importlib")):
         trace = trace.tb_next
-    lines = traceback.format_exception(type(error), error, trace)
-    print("".join(lines).rstrip())
+    print("".join(traceback.format_exception(type(error), error, trace)).rstrip())
 
 
 def failure_of(error: BaseException) -> Failure:

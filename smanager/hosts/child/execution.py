@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,8 @@ from smanager.hosts.frames import WINDOW, FrameKind, encode_data, encode_failure
 if TYPE_CHECKING:
     import asyncio
 
-MOST_COMPLETIONS = 1000
-"""Words that a completer may offer; no user reads as many."""
-
-PROGRESS_SECONDS = 0.1
-"""Between two reports of a command's progress: faster ones could not be seen."""
+MOST_COMPLETIONS = 1000  # words that a completer may offer; no user reads as many
+PROGRESS_SECONDS = 0.1  # between two reports of a command's progress: faster ones could not be seen
 
 
 class Cancelled(BaseException):
@@ -40,29 +37,20 @@ class Execution:
     method: Callable[..., object]
     arguments: Sequence[Any]
     options: Mapping[str, Any] = field(default_factory=dict)
-    as_data: bool = False
-    """Whether the caller wants the returned value instead of text."""
-    completes: bool = False
-    """Whether the caller wants words for Tab."""
-
-    cancelled: bool = field(default=False, init=False)
-    held: bool = field(default=False, init=False)
-    """Whether it waits for its caller to read."""
-    thread: int = field(default=0, init=False)
-    """The worker that runs it; 0 if none does."""
-    is_handed_over: bool = field(default=False, init=False)
-    """Whether it runs in the event loop."""
-    task: asyncio.Task[None] | None = field(default=None, init=False)
-    """Its task in the event loop."""
+    as_data: bool = False  # whether the caller wants the returned value instead of text
+    completes: bool = False  # whether the caller wants words for Tab
 
     def __post_init__(self) -> None:
+        self.cancelled = False
+        self.held = False  # it waits for its caller to read
+        self.thread = 0  # the worker that runs it; 0 if none does
+        self.is_handed_over = False  # it runs in the event loop
+        self.task: asyncio.Task[None] | None = None  # there
         self._room = WINDOW
         self._progress_sent = 0.0
         self._late_progress: str | None = None
         self._changed = threading.Condition()
         self._wake: Callable[[], object] | None = None  # wakes the event loop's task, while it waits for room
-
-    # The window.
 
     def grant(self, characters: int) -> None:
         """Make room: the manager has passed on this many characters."""
@@ -84,11 +72,11 @@ class Execution:
             raise Cancelled
 
     async def take_in_loop(self, characters: int) -> None:
-        """The same in the event loop, without blocking it; cancelling the task ends the wait."""
+        """Take room in the event loop, without blocking it; cancelling the task ends the wait."""
         import asyncio
 
         changed = asyncio.Event()
-        self._wake = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
+        self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
         while self._room <= 0:
             await changed.wait()
             changed.clear()
@@ -103,8 +91,6 @@ class Execution:
         if wake := self._wake:
             wake()
 
-    # What it sends.
-
     def send(self, kind: FrameKind, text: str) -> None:
         """Send a piece of its result; of its progress only what is due, and the latest before anything else."""
         if kind is FrameKind.PROGRESS:
@@ -113,8 +99,8 @@ class Execution:
                 return
             self._late_progress, self._progress_sent = None, monotonic()
         elif self._late_progress is not None:
-            late, self._late_progress = self._late_progress, None
-            self.channel.send(encode_text(FrameKind.PROGRESS, self.number, late))
+            self.channel.send(encode_text(FrameKind.PROGRESS, self.number, self._late_progress))
+            self._late_progress = None
         self.channel.send(encode_text(kind, self.number, text))
 
     def send_words(self, result: object) -> None:

@@ -10,15 +10,14 @@ from contextvars import copy_context
 from time import monotonic
 from typing import Any
 
-from smanager.hosts.child.channel import Channel, current_service, end_lines
+from smanager.hosts.child.channel import Channel, current_service, service_output
 from smanager.hosts.child.errors import in_one_line, print_traceback
 from smanager.hosts.child.event_loop import run_in_loop, settle
-from smanager.hosts.child.limits import set_limits
 from smanager.hosts.frames import FrameKind, encode_data
 from smanager.service import Finished, SService
+from smanager.system.processes import set_limits
 
-REPORTS = {"ready": FrameKind.READY, "spawned": FrameKind.SPAWNED, "hung": FrameKind.HUNG}
-"""What a service may tell the manager about itself."""
+REPORTS = {"ready": FrameKind.READY, "spawned": FrameKind.SPAWNED, "hung": FrameKind.HUNG}  # by what is told
 
 
 class Life:
@@ -27,8 +26,7 @@ class Life:
     def __init__(self, name: str, channel: Channel, forget: Callable[[Life], None]) -> None:
         """`forget` is called when the life has ended, just before the manager is told."""
         self.name = name
-        self.service: SService | None = None
-        """The object, once it has been made."""
+        self.service: SService | None = None  # once it has been made
         self.ended = threading.Event()
         self._channel = channel
         self._forget = forget
@@ -36,7 +34,6 @@ class Life:
         self._stopping = False
         self._work: Future[Any] | None = None
         self._sign_of_life: float | None = None  # of `run`, once it has begun
-        self._thread = threading.Thread(target=self._live, name=f"{name} run", daemon=True)
 
     @property
     def silent(self) -> float:
@@ -45,22 +42,21 @@ class Life:
 
     def begin(self, make: Callable[[], SService]) -> None:
         """Make the object, `start` it and `run` it, in a thread. Raises RuntimeError if a thread cannot start."""
-        self._make = make
+        self._thread = threading.Thread(target=self._live, args=[make], name=f"{self.name} run", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the service, in another thread; the manager is told when it has ended."""
+        """Stop the service in another thread, which tells the manager when the service has ended."""
         threading.Thread(target=self._stop, name=f"{self.name} stop", daemon=True).start()
 
     def signal(self, number: int) -> None:
-        """Send a signal to the service's own process, if it has one."""
         if self.service is not None:
             self.service._signal(number)
 
-    def _live(self) -> None:
+    def _live(self, make: Callable[[], SService]) -> None:
         current_service.set(self.name)
         try:
-            service = self._make()
+            service = make()
             service._tell = self._told
             with self._lock:
                 if self._stopping:
@@ -128,7 +124,8 @@ class Life:
         with self._lock:
             if self.ended.is_set() or (self._stopping and reason is not None):
                 return  # `_stop` will report it
-            end_lines(self.name)
+            if output := service_output():
+                output.end_lines(self.name)
             self._forget(self)
             self._channel.send(encode_data(FrameKind.ENDED, 0, [self.name, reason, clean]))
             self.ended.set()
@@ -144,10 +141,7 @@ class Life:
 
 
 def make(service: type[SService], name: str, given: Mapping[str, Any]) -> SService:
-    """Make a service's object; its name and settings are in place before its `__init__` runs.
-
-    Raises ValueError if the process cannot be limited as the settings say.
-    """
+    """Make a service's object, its name and settings first. Raises ValueError if its limits cannot be set."""
     if "program" not in given:  # a program's limits are set in the program's own process
         set_limits(given.get("limits", {}))
     made = service.__new__(service)

@@ -20,8 +20,6 @@ from smanager.config.service import CLASS_KEYS, PROGRAM_KEYS
 from smanager.hosts.child.errors import LoadError, at_line, in_one_line, print_traceback
 from smanager.service import SService
 
-_OURS = ("smanager", "builtins")
-
 
 class _SourceLoader(importlib.machinery.SourceFileLoader):
     """Never uses a cached compilation: an edit within the same second that keeps the file's size has to count."""
@@ -31,23 +29,16 @@ class _SourceLoader(importlib.machinery.SourceFileLoader):
 
 
 def load(path: Path) -> list[type[SService]]:
-    """Import a services file or package and return its SService classes, in the order of their definitions.
-
-    Raises LoadError if the file cannot be imported.
-    """
+    """Import a file or package and return its services in the order of their definitions. Raises LoadError."""
     module = _import(path)
-    services = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, SService) and _belongs_to(value, module)
-    ]
-    return list(dict.fromkeys(services))
+    classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, SService)]
+    return [service for service in dict.fromkeys(classes) if _belongs_to(service, module)]
 
 
 def _belongs_to(service: type[SService], module: ModuleType) -> bool:
     """Whether a class is a service of this module: neither imported from elsewhere, nor a base class."""
-    own = service.__module__ == module.__name__ or service.__module__.startswith(module.__name__ + ".")
-    return own and not service.__name__.startswith("_") and not inspect.isabstract(service)
+    is_own = f"{service.__module__}.".startswith(f"{module.__name__}.")
+    return is_own and not service.__name__.startswith("_") and not inspect.isabstract(service)
 
 
 def _import(path: Path) -> ModuleType:
@@ -56,13 +47,12 @@ def _import(path: Path) -> ModuleType:
         raise LoadError(f"a module named {name} already exists; rename the file")
     source = path / "__init__.py" if path.is_dir() else path
     sys.path.append(str(path.parent))  # last, so that the file's neighbors do not hide modules of the library
-    spec = importlib.util.spec_from_file_location(name, source, loader=_SourceLoader(name, str(source)))
-    if spec is None or spec.loader is None:
-        raise LoadError("not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    loader = _SourceLoader(name, str(source))
+    spec = importlib.util.spec_from_file_location(name, source, loader=loader)
+    assert spec is not None  # None says that no loader was found
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException as error:
         print_traceback(error)
         raise load_error(error, path) from error
@@ -77,18 +67,17 @@ def load_error(error: BaseException, path: Path) -> LoadError:
         places.append((error.filename or "", error.lineno))
         message = f"{type(error).__name__}: {error.msg}"  # without the place, which its text ends with
     lines = [line for filename, line in places if Path(filename).is_relative_to(path)]
-    return LoadError(message, [0, *lines][-1] or 0)
+    return LoadError(at_line([0, *lines][-1] or 0, message))
 
 
 def report(classes: Sequence[type[SService]]) -> dict[str, object]:
     """What the manager is told about a file's services."""
-    services: list[object] = []
-    problems: list[object] = []
+    services, problems = [], []
     for service in classes:
         try:
             description, complaints = described(service)
-            problems += complaints
             services.append(description)
+            problems += complaints
         except Exception as error:
             print_traceback(error)
             problems.append(at_line(line_of(service), f"{service.__name__}: {in_one_line(error)}"))
@@ -143,14 +132,11 @@ def with_free_aliases(commands: Sequence[Command], complain: Callable[[str, obje
 
 
 def given_by(service: type[SService], is_program: bool) -> dict[str, Any]:
-    """The settings among a class's attributes; a method or property named like a setting does not count.
-
-    Raises TypeError if JSON cannot hold them.
-    """
+    """The settings among a class's attributes, but no methods and properties. Raises TypeError if they are not JSON."""
     keys = (*CLASS_KEYS, *PROGRAM_KEYS) if is_program else CLASS_KEYS
-    bases = [base for base in reversed(service.__mro__) if base.__module__.partition(".")[0] not in _OURS]
-    given = {key: vars(base)[key] for base in bases for key in keys if key in vars(base)}
-    given = {key: value for key, value in given.items() if not hasattr(value, "__get__")}
+    bases = [base for base in reversed(service.__mro__) if not f"{base.__module__}.".startswith("smanager.")]
+    values = {key: vars(base)[key] for base in bases for key in keys if key in vars(base)}
+    given = {key: value for key, value in values.items() if not hasattr(value, "__get__")}
     json.dumps(given)
     return given
 

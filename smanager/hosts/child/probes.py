@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from signal import SIGKILL
+from subprocess import DEVNULL, Popen, TimeoutExpired
 from typing import Any
 
 from smanager.config.service import Probe, ProgramSettings
-from smanager.system.errors import exit_reason, in_words
+from smanager.system.errors import in_words
+from smanager.system.processes import exit_reason, signal_group
 
-CHECK_SECONDS = 5.0
-"""How long one check may take."""
-
-LINE_LIMIT = 8 * 1024
-"""Characters of an unfinished line that are kept for matching."""
+CHECK_SECONDS = 5.0  # how long one check may take
+LINE_LIMIT = 8 * 1024  # characters of an unfinished line that are kept for matching
 
 
 class Watch:
@@ -30,7 +25,7 @@ class Watch:
         settings: ProgramSettings,
         popen_options: Mapping[str, Any],
         ready: Callable[[], None],
-        hung: Callable[[str], None],
+        hung: Callable[[str], object],
     ) -> None:
         """`popen_options` are for probe commands; `hung` is given the reason."""
         self._popen_options = popen_options
@@ -42,28 +37,24 @@ class Watch:
         self._line = ""
 
     def begin(self) -> None:
-        """Begin, once the program has been spawned."""
         if self._ready_when is None:
             self._become_ready()
         if self._alive_when or (self._ready_when and not self._ready_when.output):
             threading.Thread(target=self._watch, name="probe", daemon=True).start()
 
     def end(self) -> None:
-        """End, once the program has ended."""
         self._over.set()
         self._is_ready.set()
 
     def printed(self, text: str) -> None:
-        """Take what the program has printed."""
-        patterns = [probe.output for probe in (self._ready_when, self._alive_when) if probe and probe.output]
-        if not patterns:
+        if not any(probe and probe.output for probe in (self._ready_when, self._alive_when)):
             return
         *lines, self._line = (self._line + text).split("\n")
         self._line = self._line[-LINE_LIMIT:]
         for line in [*lines, self._line]:
-            if self._ready_when and matches(self._ready_when.output, line) and not self._is_ready.is_set():
+            if matches(self._ready_when, line) and not self._is_ready.is_set():
                 self._become_ready()
-            if self._alive_when and matches(self._alive_when.output, line):
+            if matches(self._alive_when, line):
                 self._printed_lately = True
 
     def _become_ready(self) -> None:
@@ -78,11 +69,9 @@ class Watch:
                 if self._over.wait(probe.interval):
                     return
             self._become_ready()
+        if not (probe := self._alive_when):
+            return
         self._is_ready.wait()
-        if self._alive_when:
-            self._watch_life(self._alive_when)
-
-    def _watch_life(self, probe: Probe) -> None:
         failures = 0
         while not self._over.wait(probe.interval):
             reason = self._check(probe)
@@ -101,8 +90,8 @@ class Watch:
         return "" if printed else "it printed no matching line"
 
 
-def matches(pattern: re.Pattern[str] | None, line: str) -> bool:
-    return pattern is not None and pattern.search(line) is not None
+def matches(probe: Probe | None, line: str) -> bool:
+    return bool(probe and probe.output and probe.output.search(line))
 
 
 def port_problem(port: int) -> str:
@@ -119,17 +108,15 @@ def port_problem(port: int) -> str:
 
 def command_problem(command: tuple[str, ...], popen_options: Mapping[str, Any]) -> str:
     """Why a command does not exit with status 0; empty if it does."""
-    null = subprocess.DEVNULL
     try:
-        process = subprocess.Popen(command, stdin=null, stdout=null, start_new_session=True, **popen_options)
+        process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, start_new_session=True, **popen_options)
     except OSError as error:
         return f"{command[0]} cannot be run: {in_words(error)}"
     try:
         status = process.wait(CHECK_SECONDS)
         return f"{command[0]}: {exit_reason(status)}" if status else ""
-    except subprocess.TimeoutExpired:
+    except TimeoutExpired:
         return f"{command[0]} did not end within {CHECK_SECONDS:g} s"
     finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # with everything it has started
+        signal_group(process.pid, SIGKILL)  # with everything it has started
         process.wait()

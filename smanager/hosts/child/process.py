@@ -15,32 +15,24 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from smanager.commands.record import COMPLETER_PREFIX, Failure
 from smanager.hosts.child.channel import Channel, capture_output
 from smanager.hosts.child.errors import LoadError, failure_of, print_traceback
 from smanager.hosts.child.execution import Execution
 from smanager.hosts.child.life import Life, make
-from smanager.hosts.child.path_words import matching
 from smanager.hosts.child.workers import Workers
 from smanager.hosts.frames import Frame, FrameError, FrameKind, encode_data, encode_failure
 from smanager.hosts.source import fingerprint
 from smanager.service import SService
 
-if TYPE_CHECKING:
-    from smanager.commands.signatures import Signature
-
-ORPHAN_SECONDS = 1.5
-"""How long services may take over their `stop` when the manager is gone and cannot end them."""
-
-LEFTOVERS_SECONDS = 0.1
-"""How long the processes that services have started then have to end by themselves."""
-
-LAST_SECONDS = 1.0
-"""How long threads that services have left running may delay the process's exit."""
+ORPHAN_SECONDS = 1.5  # how long services may take over their `stop` when the manager is gone and cannot end them
+LEFTOVERS_SECONDS = 0.1  # how long the processes that services have started then have to end by themselves
+LAST_SECONDS = 1.0  # how long threads that services have left running may delay the process's exit
 
 
 def main(descriptor: int) -> None:
@@ -53,7 +45,7 @@ def main(descriptor: int) -> None:
     host = HostProcess(channel)
     threading.Thread(target=host.serve, name="control", daemon=True).start()
     host.work()
-    output.finish()
+    output.end_lines()
 
 
 class HostProcess:
@@ -61,17 +53,15 @@ class HostProcess:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._imports: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._files: dict[str, list[type[SService]] | LoadError] = {}
+        self._imports: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # paths; None at the end
         self._lives: dict[str, Life] = {}
-        self._signatures: dict[tuple[type, str], Signature] = {}
         self._workers = Workers()
         self._orphaned = False
 
     def work(self) -> None:
         """The main thread's part: import files on request, until the end."""
-        while job := self._imports.get():
-            job()
+        while path := self._imports.get():
+            self._report(path)
         # Processes that the services have left behind are asked to end too; the manager, if it is there, kills them.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
@@ -83,22 +73,21 @@ class HostProcess:
         """Carry out the manager's frames until the manager is gone; whatever goes wrong here, no process is left."""
         try:
             self._serve()
+            self._orphaned = True
+            self._kill_after(ORPHAN_SECONDS)
+            self._end()
         except BaseException as error:
             print_traceback(error)
             self._kill()
 
     def _serve(self) -> None:
-        while (received := self._channel.receive()) is not None:
-            try:
+        try:
+            while (received := self._channel.receive()) is not None:
                 for frame in received:
                     self._accept(frame)
-            except FrameError as error:
-                print(f"the manager sent garbage: {error}")
-                break
-            self._wait()
-        self._orphaned = True
-        self._kill_after(ORPHAN_SECONDS)
-        self._end()
+                self._wait()
+        except FrameError as error:
+            print(f"the manager sent garbage: {error}")
 
     def _wait(self) -> None:
         """Wait for frames; meanwhile add workers if the present ones do not keep up."""
@@ -121,8 +110,7 @@ class HostProcess:
             silences = {name: lives[name].silent for name in frame.data() if name in lives}
             self._channel.send(encode_data(FrameKind.PONG, frame.number, silences))
         elif kind is FrameKind.LOAD:
-            path = frame.data()
-            self._imports.put(lambda: self._report(path))
+            self._imports.put(frame.data())
         elif kind is FrameKind.START:
             self._start(*frame.data())
         elif kind is FrameKind.STOP:
@@ -138,18 +126,18 @@ class HostProcess:
     def _call(self, frame: Frame) -> None:
         name, method, *rest = frame.data()
         life = self._lives.get(name)
-        service = life.service if life else None
-        if service is None:
+        if life is None or (service := life.service) is None:
             self._channel.send(encode_failure(frame.number, Failure(f"{name} has not started yet, or has ended")))
             return
         try:
             if frame.kind is FrameKind.COMPLETE:
-                completer = getattr(service, COMPLETER_PREFIX + method) if method else matching
+                completer = getattr(service, COMPLETER_PREFIX + method) if method else paths_for_tab
                 execution = Execution(self._channel, frame.number, name, completer, rest, completes=True)
             else:
                 arguments, options, as_data = rest
                 if arguments or options:
-                    arguments, options = self._signature(type(service), method).revive(arguments, options)
+                    owner: type = type(service)
+                    arguments, options = reviver(owner, method)(arguments, options)
                 function = getattr(service, method)
                 execution = Execution(self._channel, frame.number, name, function, arguments, options, as_data)
         except Exception as error:
@@ -157,31 +145,13 @@ class HostProcess:
         else:
             self._workers.put(execution)
 
-    def _signature(self, owner: type, method: str) -> Signature:
-        from smanager.commands.signatures import signature_of
-
-        if (owner, method) not in self._signatures:
-            self._signatures[owner, method] = signature_of(owner, method)
-        return self._signatures[owner, method]
-
     def _report(self, path: str) -> None:
         from smanager.hosts.child.loader import report
 
         before = fingerprint(Path(path))
-        classes = self._load(path)
+        classes = load(path)
         content = {"services": [], "problems": [str(classes)]} if isinstance(classes, LoadError) else report(classes)
         self._channel.send(encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}]))
-
-    def _load(self, path: str) -> list[type[SService]] | LoadError:
-        """The file's service classes, imported only the first time, or what is wrong with the file."""
-        from smanager.hosts.child.loader import load  # here, because a host of programs does not need its imports
-
-        if path not in self._files:
-            try:
-                self._files[path] = load(Path(path))
-            except LoadError as error:
-                self._files[path] = error
-        return self._files[path]
 
     def _start(self, name: str, path: str | None, title: str, given: Mapping[str, Any]) -> None:
         life = self._lives[name] = Life(name, self._channel, self._forget)
@@ -195,7 +165,7 @@ class HostProcess:
             from smanager.hosts.child.program import Program  # here, because only hosts of programs need it
 
             return Program
-        classes = self._load(path)
+        classes = load(path)
         if isinstance(classes, LoadError):
             raise classes
         return {service.__name__: service for service in classes}[title]
@@ -224,3 +194,37 @@ class HostProcess:
         for life in list(self._lives.values()):
             life.signal(signal.SIGKILL)
         os.killpg(0, signal.SIGKILL)
+
+
+@cache
+def load(path: str) -> list[type[SService]] | LoadError:
+    """The service classes in a file, which is imported only the first time, or what is wrong with it."""
+    from smanager.hosts.child import loader  # here, because a host of programs does not need its imports
+
+    try:
+        return loader.load(Path(path))
+    except LoadError as error:
+        return error
+
+
+@cache
+def reviver(owner: type, method: str) -> Callable[..., tuple[list[Any], dict[str, Any]]]:
+    """Makes a command's arguments and options from JSON."""
+    from smanager.commands.signatures import signature_of  # here, because commands without arguments do not need it
+
+    return signature_of(owner, method).revive
+
+
+def paths_for_tab(text: str, *ignored: object) -> list[str]:
+    """The paths that begin with `text`, directories with a trailing slash; hidden ones only after a typed dot."""
+    directory, _, begun = text.rpartition("/")
+    place = Path(f"{directory}/" if "/" in text else ".").expanduser()
+    try:
+        entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+    except OSError:
+        return []
+    return [
+        f"{text.removesuffix(begun)}{entry.name}{'/' * entry.is_dir()}"
+        for entry in entries
+        if entry.name.startswith(begun) and (begun or not entry.name.startswith("."))
+    ]

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import codecs
-import functools
 import os
 import pwd
 import shlex
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache, partial
 from math import inf
 from pathlib import Path
+from signal import SIGCONT, SIGKILL, Signals
 from time import monotonic
 from typing import Any
 
 from smanager.config.service import ProgramSettings, settings_of
-from smanager.hosts.child.limits import set_limits, too_high
 from smanager.hosts.child.probes import Watch
 from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
 from smanager.service import Finished, SService
-from smanager.system.errors import exit_reason
+from smanager.system.processes import exit_reason, set_limits, signal_group, too_high
 
-READ_SIZE = 16 * 1024
-"""Bytes of output read at a time: some 200 lines, after which other programs have their turn."""
-
-LAST_OUTPUT_SECONDS = 0.2
-"""How long the output of an ended program is still read while another process holds its pipe."""
-
-POLL_SECONDS = 0.05
-"""Seconds between two looks at what cannot be waited for: a group that empties, a process without pidfd_open."""
-
-KILL_SECONDS = 5.0
-"""How long a killed group may take to disappear; one that waits for a dead disk never does, and is left."""
+READ_SIZE = 16 * 1024  # bytes of output read at a time: some 200 lines, after which other programs have their turn
+LAST_OUTPUT_SECONDS = 0.2  # how long the output of an ended program is still read while another process holds its pipe
+POLL_SECONDS = 0.05  # between two looks at what cannot be waited for: a group, or a process without pidfd_open
+KILL_SECONDS = 5.0  # for a killed group to disappear; one that waits for a dead disk never does, and is left
 
 
 class Program(SService):
@@ -46,37 +37,43 @@ class Program(SService):
     def __init__(self) -> None:
         self._settings = settings_of(self._given, is_program=True)
         assert self._settings.program is not None  # is_program says so
-        self._program: ProgramSettings = self._settings.program
+        self._program = self._settings.program
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
         self._life: ScheduledTask | None = None
         self._watch: Watch | None = None
 
     def run(self) -> ScheduledTask | None:
-        """Spawn the program and return a future that is done when the program has ended.
-
-        Raises Finished if the program cannot be spawned.
-        """
+        """Spawn the program; the future is done when it has ended. Raises Finished if it cannot be spawned."""
         if self._stopping:
             return None
         try:
             with _making_scheduler:
                 self._scheduler = scheduler()
             options = popen_options(self._program)
-            process = self._process = self._spawned(options)
+            process = self._process = subprocess.Popen(
+                self._program.program,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                start_new_session=True,
+                # Takes no lock between fork and exec, so that the other threads do not matter.
+                preexec_fn=partial(set_limits, self._settings.limits) if self._settings.limits else None,
+                **options,
+            )
         except subprocess.SubprocessError:
             raise Finished(f"it cannot be started: {too_high(self._settings.limits)}", clean=False) from None
         except (OSError, RuntimeError, LookupError, ValueError) as error:
             raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
         self._tell("spawned", process.pid)
         if self._program.ready_when or self._program.alive_when:
-            self._watch = Watch(self._program, options, self.ready, self._is_hung)
+            self._watch = Watch(self._program, options, self.ready, partial(self._tell, "hung"))
         self._life = ScheduledTask(self._attend(process))
-        self._scheduler.begin(self._life)
+        self._scheduler.wake(self._life)
         return self._life
 
     def stop(self) -> None:
-        """End the program."""
         self._stopping = True
         if self._life:  # else `run` has not spawned it yet, and will not
             self._scheduler.wake(self._life)
@@ -94,49 +91,30 @@ class Program(SService):
             status = process.returncode
             raise Finished(exit_reason(status), clean=status in self._program.success_codes)
 
-    def _spawned(self, options: Mapping[str, Any]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            self._program.program,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            start_new_session=True,
-            preexec_fn=self._limit if self._settings.limits else None,
-            **options,
-        )
-
     def _signal(self, number: int) -> None:
         if self._process:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
-
-    def _limit(self) -> None:
-        """Set the limits in the child, before it becomes the program; takes no lock, so other threads do not matter."""
-        set_limits(self._settings.limits)
-
-    def _is_hung(self, reason: str) -> None:
-        self._tell("hung", reason)
+            signal_group(self._process.pid, number)
 
     def _follow(self, process: subprocess.Popen[bytes]) -> Steps:
         """Log what the process prints until it has ended; end it when `stop` is called."""
         assert process.stdout is not None  # it is a pipe
-        output, end = process.stdout.fileno(), descriptor_of_end(process.pid)
+        output, end = process.stdout.fileno(), None
         os.set_blocking(output, False)
+        with suppress(AttributeError, OSError):  # before Linux 5.3
+            end = os.pidfd_open(process.pid)  # readable once the process has ended
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         descriptors = {output} if end is None else {output, end}
         told, deadline = False, inf
         while process.poll() is None:
             if self._stopping and not told:
-                self._signal(signal.Signals[self._program.stop_signal])
-                self._signal(signal.SIGCONT)  # a stopped process would not notice
+                self._signal(Signals[self._program.stop_signal])
+                self._signal(SIGCONT)  # a stopped process would not notice
                 told, deadline = True, monotonic() + self._settings.stop_timeout
             elif monotonic() >= deadline:
-                self._signal(signal.SIGKILL)
+                self._signal(SIGKILL)
                 deadline = inf
-            ready = yield WaitFor(
-                descriptors, deadline if end is not None else min(deadline, monotonic() + POLL_SECONDS)
-            )
+            next_look = deadline if end is not None else min(deadline, monotonic() + POLL_SECONDS)
+            ready = yield WaitFor(descriptors, next_look)
             if output in ready and not self._log(output, decoder):
                 descriptors = descriptors - {output}
         last = monotonic() + LAST_OUTPUT_SECONDS
@@ -161,12 +139,10 @@ class Program(SService):
         deadline, killed = monotonic(), False
         if self._stopping:
             deadline += self._settings.stop_timeout
-            self._signal(
-                signal.Signals[self._program.stop_signal]
-            )  # the program may have ended just before it was told to
-        while group_exists(process.pid):
+            self._signal(Signals[self._program.stop_signal])  # it may have ended just before it was told to
+        while signal_group(process.pid, 0):
             if not killed and monotonic() >= deadline:
-                self._signal(signal.SIGKILL)
+                self._signal(SIGKILL)
                 killed = True
             elif monotonic() >= deadline + KILL_SECONDS:
                 print(f"process group {process.pid} is still there {KILL_SECONDS:g} s after it was killed")
@@ -177,17 +153,14 @@ class Program(SService):
 _making_scheduler = threading.Lock()
 
 
-@functools.cache
+@cache
 def scheduler() -> Scheduler:
     """The one thread that follows all programs of this process."""
     return Scheduler()
 
 
 def popen_options(settings: ProgramSettings) -> dict[str, Any]:
-    """How Popen runs a program and its probes: directory, environment, user.
-
-    Raises LookupError if the user does not exist, and OSError and ValueError as `environment` does.
-    """
+    """How Popen runs a program and its probes. Raises LookupError for an unknown user, and what `environment` does."""
     try:
         user = pwd.getpwnam(settings.user) if settings.user else None
     except KeyError:
@@ -202,19 +175,8 @@ def popen_options(settings: ProgramSettings) -> dict[str, Any]:
     }
 
 
-def group_exists(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):  # macOS: EPERM where only zombies are left
-        return False
-    return True
-
-
 def environment(settings: ProgramSettings, user: pwd.struct_passwd | None) -> dict[str, str]:
-    """A program's environment: the manager's, then the user's, the files', and the settings' variables.
-
-    Raises OSError if a file cannot be read, and ValueError if one holds something other than NAME=VALUE.
-    """
+    """The variables of the manager, the user, the files and the settings. Raises OSError and ValueError for a file."""
     variables = dict(os.environ)
     if user:
         variables.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
@@ -233,10 +195,3 @@ def environment(settings: ProgramSettings, user: pwd.struct_passwd | None) -> di
                 raise ValueError(f"{file}, line {number}: {line!r} should be NAME=VALUE")
             variables[name] = value
     return {**variables, **settings.environment}
-
-
-def descriptor_of_end(pid: int) -> int | None:
-    """A descriptor that is readable once the process has ended; None if the system has none (before Linux 5.3)."""
-    with suppress(AttributeError, OSError):
-        return os.pidfd_open(pid)
-    return None

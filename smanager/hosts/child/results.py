@@ -6,60 +6,45 @@ import dataclasses
 import json
 import math
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeGuard, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 from smanager.commands.jsonable import jsonable
-from smanager.hosts.frames import PAYLOAD_LIMIT, FrameKind
+from smanager.hosts.frames import PAYLOAD_LIMIT, FrameKind, to_json
 from smanager.service import Progress
 
-T = TypeVar("T")
-
-PIECE = 64 * 1024
-"""Characters of output in one frame at most."""
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
+PIECE = 64 * 1024  # characters of output in one frame at most
 BYTES = bytes | bytearray | memoryview
 
 
 class Piece(NamedTuple):
-    """A part of a result, or all of it."""
-
     kind: FrameKind
     text: str
 
+    @property
+    def room(self) -> int:
+        """Progress takes no room: it is limited in its own way, and the manager does not count it."""
+        return 0 if self.kind is FrameKind.PROGRESS else len(self.text)
 
-DONE = Piece(FrameKind.RESULT, "")
-"""The last frame of a result that was sent in pieces."""
+
+DONE = Piece(FrameKind.RESULT, "")  # the last frame of a result that was sent in pieces
 
 
 def shown(result: object, as_data: bool) -> Piece | Iterator[Piece]:
-    """A result as callers get it: the last frame if the result fits into one, else its pieces, each as it comes.
-
-    `as_data` asks for the value itself instead of text, and for each item of an iterator.
-    """
-    if as_data:
-        if is_stream(result):
-            return (piece for item in result for piece in shown_item(item, as_data))
-        return value(result)
-    if not isinstance(result, str) and is_structured(result):
-        return value(result)
-    if isinstance(result, str | BYTES) or not isinstance(result, Iterable):
-        text = line(result)
-        return Piece(FrameKind.RESULT, text) if len(text) <= PIECE else cut(text, FrameKind.TEXT)
-    return (piece for item in result for piece in shown_item(item, as_data))
+    """A result as callers get it, as text or `as_data`: the last frame if one holds it, else pieces as they come."""
+    is_whole = isinstance(result, Collection) or not isinstance(result, Iterable)  # and no stream, such as a generator
+    if (as_data and is_whole) or is_structured(result):
+        text, whole, part = dumped(result), FrameKind.VALUE, FrameKind.DATA
+    elif isinstance(result, str | BYTES) or not isinstance(result, Iterable):
+        text, whole, part = line(result), FrameKind.RESULT, FrameKind.TEXT
+    else:
+        return (piece for item in result for piece in shown_item(item, as_data))
+    return Piece(whole, text) if len(text) <= PIECE else cut(text, part)
 
 
 async def shown_each(items: AsyncIterator[object], as_data: bool) -> AsyncIterator[Piece]:
-    """The pieces of an asynchronous iterator's items."""
     async for item in items:
         for piece in shown_item(item, as_data):
             yield piece
-
-
-def is_stream(result: object) -> TypeGuard[Iterable[object]]:
-    """Whether a result is an iterable of unknown length, such as a generator, and not a whole value."""
-    return isinstance(result, Iterable) and not isinstance(result, Collection) and not is_structured(result)
 
 
 def shown_item(item: object, as_data: bool) -> Iterator[Piece]:
@@ -93,28 +78,19 @@ def number_of(name: str, given: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def value(result: object) -> Piece | Iterator[Piece]:
-    """A result as JSON: one frame or several."""
-    text = dumped(result)
-    return Piece(FrameKind.VALUE, text) if len(text) <= PIECE else cut(text, FrameKind.DATA)
-
-
 def dumped(result: object) -> str:
-    return _encode(jsonable(result))
+    return to_json(jsonable(result))
 
 
 def is_structured(result: object) -> bool:
     """Whether a result is a record or a list of records, which are not shown as their `str`."""
-    if isinstance(result, list):
-        return bool(result) and all(map(is_record, result))
-    return is_record(result)
+    return bool(result) and all(map(is_record, result)) if isinstance(result, list) else is_record(result)
 
 
 def is_record(result: object) -> bool:
-    if isinstance(result, Mapping):
-        return True
+    is_named_tuple = isinstance(result, tuple) and hasattr(result, "_fields")
     is_dataclass = dataclasses.is_dataclass(result) and not isinstance(result, type)
-    return is_dataclass or (isinstance(result, tuple) and hasattr(result, "_fields"))
+    return is_named_tuple or is_dataclass or isinstance(result, Mapping)
 
 
 def cut(text: str, kind: FrameKind) -> Iterator[Piece]:
@@ -122,13 +98,13 @@ def cut(text: str, kind: FrameKind) -> Iterator[Piece]:
         yield Piece(kind, text[start : start + PIECE])
 
 
-async def in_thread(items: Iterator[T]) -> AsyncIterator[T]:
+async def in_thread(items: Iterator[Piece]) -> AsyncIterator[Piece]:
     """What a plain iterator yields, awaited in a thread, because the event loop serves all of the host's commands."""
     import asyncio
 
     end = object()
     while (item := await asyncio.to_thread(next, items, end)) is not end:
-        yield cast("T", item)
+        yield cast("Piece", item)
 
 
 def line(result: object) -> str:

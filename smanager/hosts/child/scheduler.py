@@ -10,11 +10,12 @@ import os
 import selectors
 import threading
 from collections import deque
-from collections.abc import Collection, Generator, Set
+from collections.abc import Callable, Collection, Generator, Set
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from time import monotonic
 
@@ -27,8 +28,7 @@ class WaitFor:
     until: float = inf
 
 
-Steps = Generator[WaitFor, Set[int], None]
-"""A generator that yields what it waits for, and is sent the descriptors that are readable."""
+Steps = Generator[WaitFor, Set[int], None]  # yields what it waits for, and is sent the descriptors that are readable
 
 
 class ScheduledTask(Future[None]):
@@ -40,25 +40,19 @@ class ScheduledTask(Future[None]):
         self.waits_for = WaitFor()
         self._steps = steps
         self._context = copy_context()  # so that what it prints is logged under its service's name
-        self._error: BaseException | None = None
+        self._has_begun = False
 
-    def step(self, readable: Set[int] | None) -> bool:
-        """Run to the next wait; False at the end. `readable` is None at the beginning."""
+    def step(self, readable: Set[int]) -> Callable[[], None] | None:
+        """Run to the next wait and return None, or to the end and return what reports the end."""
         try:
-            self.waits_for = self._context.run(self._steps.send, readable)  # type: ignore[arg-type]  # None begins it
+            first, self._has_begun = not self._has_begun, True
+            go_on = self._steps.__next__ if first else partial(self._steps.send, readable)
+            self.waits_for = self._context.run(go_on)
         except StopIteration:
-            return False
+            return partial(self.set_result, None)
         except BaseException as error:
-            self._error = error
-            return False
-        return True
-
-    def conclude(self) -> None:
-        """Report the end to those who wait for this future."""
-        if self._error:
-            self.set_exception(self._error)
-        else:
-            self.set_result(None)
+            return partial(self.set_exception, error)
+        return None
 
 
 class Scheduler:
@@ -71,40 +65,27 @@ class Scheduler:
         # poll(2) forgets a descriptor that is closed; epoll does not, if a forked process has a copy of it.
         self._selector = selectors.PollSelector()
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
-        self._begun: deque[ScheduledTask] = deque()  # a deque's methods need no lock
-        self._woken: deque[ScheduledTask] = deque()
-        self._running: dict[ScheduledTask, set[int]] = {}
-        """With the descriptors that are registered for each."""
+        self._woken: deque[ScheduledTask] = deque()  # a deque's methods need no lock
+        self._running: dict[ScheduledTask, set[int]] = {}  # with the descriptors registered for each
         threading.Thread(target=self._run, name="programs", daemon=True).start()
 
-    def begin(self, task: ScheduledTask) -> None:
-        """Run a task. Any thread may call this, and `wake`."""
-        self._begun.append(task)
-        self._wake()
-
     def wake(self, task: ScheduledTask) -> None:
-        """Let a task take a step before what it waits for has come; does nothing if the task has ended."""
+        """Begin a task, or let it take a step before what it waits for has come; any thread may call this."""
         self._woken.append(task)
-        self._wake()
-
-    def _wake(self) -> None:
         with suppress(BlockingIOError):  # the pipe is full: the thread will wake anyway
             os.write(self._wake_writer, b"x")
 
     def _run(self) -> None:
         while True:
             due = self._wait_for_due()
-            for task in taken(self._begun):
-                self._running[task] = set()
-                self._step(task, None)
-            for task in taken(self._woken):
-                due.setdefault(task, set())
+            while self._woken:
+                due.setdefault(self._woken.popleft(), set())
             for task, readable in due.items():
-                if task in self._running:
+                if not task.done():
                     self._step(task, readable)
 
     def _wait_for_due(self) -> dict[ScheduledTask, set[int]]:
-        """Wait until a task is due, or `_wake` is called; the tasks that are due, with their readable descriptors."""
+        """Wait until a task is due, or one is woken; the tasks that are due, with their readable descriptors."""
         first = min((task.waits_for.until for task in self._running), default=inf)
         due: dict[ScheduledTask, set[int]] = {}
         for key, _ in self._selector.select(None if first == inf else max(0.0, first - monotonic())):
@@ -118,20 +99,15 @@ class Scheduler:
                 due.setdefault(task, set())
         return due
 
-    def _step(self, task: ScheduledTask, readable: Set[int] | None) -> None:
-        goes_on = task.step(readable)
-        registered = self._running.pop(task)
-        wanted = set(task.waits_for.descriptors) if goes_on else set()
+    def _step(self, task: ScheduledTask, readable: Set[int]) -> None:
+        report_end = task.step(readable)
+        registered = self._running.pop(task, set())
+        wanted = set() if report_end else set(task.waits_for.descriptors)
         for descriptor in registered - wanted:
             self._selector.unregister(descriptor)
         for descriptor in wanted - registered:
             self._selector.register(descriptor, selectors.EVENT_READ, task)
-        if goes_on:
-            self._running[task] = wanted
+        if report_end:
+            report_end()
         else:
-            task.conclude()
-
-
-def taken(waiting: deque[ScheduledTask]) -> list[ScheduledTask]:
-    """All that were in the queue, removed from it."""
-    return [waiting.popleft() for _ in range(len(waiting))]
+            self._running[task] = wanted

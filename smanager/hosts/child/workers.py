@@ -13,28 +13,16 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
 
-from smanager.hosts.child.channel import current_service, end_line
-from smanager.hosts.child.event_loop import event_loop, existing_event_loop
+from smanager.hosts.child.channel import current_service, service_output
+from smanager.hosts.child.event_loop import event_loop
 from smanager.hosts.child.execution import Cancelled, Execution
 from smanager.hosts.child.results import DONE, Piece, in_thread, shown, shown_each
-from smanager.hosts.frames import FrameKind
 
-if TYPE_CHECKING:
-    import asyncio
-
-MOST_WORKERS = 64
-"""Plain commands that one host runs at a time, not counting those whose callers leave their output unread."""
-
-MOST_WAITING = 4096
-"""Commands that may wait for a worker; further ones are refused."""
-
-PATIENCE = 0.005
-"""Seconds for which commands wait for a busy worker before another one is made."""
-
-IDLE_SECONDS = 10.0
-"""After which an idle worker ends, unless it is the last."""
+MOST_WORKERS = 64  # plain commands that one host runs at a time, not counting those whose output is left unread
+MOST_WAITING = 4096  # commands that may wait for a worker; further ones are refused
+PATIENCE = 0.005  # seconds for which commands wait for a busy worker before another one is made
+IDLE_SECONDS = 10.0  # after which an idle worker ends, unless it is the last
 
 
 class Workers:
@@ -92,12 +80,9 @@ class Workers:
 
     def patience(self) -> float | None:
         """Seconds until the waiting commands have waited long enough; None if another worker could not help."""
-        if self._waiting.empty() or self._all_taken:
-            return None
-        return self._progress + PATIENCE - monotonic()
+        return None if self._waiting.empty() or self._all_taken else self._progress + PATIENCE - monotonic()
 
     def grow(self) -> None:
-        """Make another worker."""
         with self._lock:
             self._count += 1
             self._progress = monotonic()
@@ -109,13 +94,12 @@ class Workers:
 
     def cancel(self, number: int) -> None:
         """Cancel a command: its method meets an exception at its next step; one that waits in C ends later."""
-        execution = self._executions.get(number)
-        if execution is None:
+        if (execution := self._executions.get(number)) is None:
             return
         execution.cancel()
         with self._lock:
             if execution.is_handed_over:
-                existing_event_loop().call_soon_threadsafe(lambda: execution.task and execution.task.cancel())
+                event_loop().call_soon_threadsafe(lambda: execution.task and execution.task.cancel())
             elif execution.thread and not execution.held:  # one that is held notices by itself
                 _raise_in(execution.thread, Cancelled)
 
@@ -147,7 +131,8 @@ class Workers:
             pass
         finally:
             self._leave(execution)
-            end_line()
+            if output := service_output():
+                output.end_line()
             if execution.cancelled and not execution.is_handed_over:
                 execution.give_up("cancelled")
 
@@ -176,9 +161,9 @@ class Workers:
                 return
             last = shown(result, execution.as_data)
             if not isinstance(last, Piece):
-                for kind, piece in last:
-                    execution.take(_room_for(kind, piece), self._holding(execution))
-                    execution.send(kind, piece)
+                for piece in last:
+                    execution.take(piece.room, self._holding(execution))
+                    execution.send(*piece)
                 last = DONE
             execution.send(*last)
         except Cancelled:
@@ -187,15 +172,13 @@ class Workers:
             execution.fail(error)
 
     def _hand_over(self, execution: Execution, result: Awaitable[object] | AsyncIterator[object]) -> None:
-        """Let the event loop finish an `async` method."""
-
         def begin() -> None:
             execution.task = loop.create_task(_await(execution, result))
             execution.task.add_done_callback(finished)
             if execution.cancelled:
                 execution.task.cancel()
 
-        def finished(task: asyncio.Task[None]) -> None:
+        def finished(task: object) -> None:
             self._executions.pop(execution.number, None)
             if execution.cancelled:  # said only now, because the method may have taken its time to end
                 execution.give_up("cancelled")
@@ -207,7 +190,6 @@ class Workers:
 
 
 async def _await(execution: Execution, result: Awaitable[object] | AsyncIterator[object]) -> None:
-    current_service.set(execution.service)
     try:
         value: object = await result if inspect.isawaitable(result) else result
         if execution.completes:
@@ -216,19 +198,14 @@ async def _await(execution: Execution, result: Awaitable[object] | AsyncIterator
         as_data = execution.as_data
         last = shown_each(value, as_data) if isinstance(value, AsyncIterator) else shown(value, as_data)
         if not isinstance(last, Piece):
-            async for kind, piece in last if isinstance(last, AsyncIterator) else in_thread(last):
-                await execution.take_in_loop(_room_for(kind, piece))
-                execution.send(kind, piece)
+            async for piece in last if isinstance(last, AsyncIterator) else in_thread(last):
+                await execution.take_in_loop(piece.room)
+                execution.send(*piece)
             last = DONE
         execution.send(*last)
     except BaseException as error:  # a SystemExit that left the task would end the loop
         if not execution.cancelled:
             execution.fail(error)
-
-
-def _room_for(kind: FrameKind, piece: str) -> int:
-    """Progress takes no room: it is limited in its own way, and the manager does not count it."""
-    return 0 if kind is FrameKind.PROGRESS else len(piece)
 
 
 def _raise_in(thread: int, exception: type[BaseException] | None) -> None:

@@ -117,7 +117,7 @@ class Methods:
         view = self._shells.view(self._caller.permissions)
         service_name, _, command_name = name.rpartition(".")
         if service := view.services.get(service_name):
-            if command := view.called(service_name).get(command_name):
+            if command := view.called[service_name].get(command_name):
                 return service, command
         elif name in view.called_toplevel:
             return view.called_toplevel[name]

@@ -164,7 +164,7 @@ class ProtocolMethods:
         commands |= {name: own.command for name, own in view.own.items()}
         commands |= {name: command for name, (_, command) in view.toplevel.items()}
         for service in view.services:
-            commands |= {f"{service}.{name}": command for name, command in view.commands(service).items()}
+            commands |= {f"{service}.{name}": command for name, command in view.commands[service].items()}
         return {
             "openrpc": OPENRPC,
             "info": {"title": "SManager", "version": __version__},

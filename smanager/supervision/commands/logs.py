@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
@@ -44,11 +43,10 @@ class LogCommands(OwnCommands):
             count: the number of lines
         """
         keepers = services.keepers
-        lost = {keeper.name: self.manager.lost_lines(keeper.name) for keeper in keepers}
+        lost = {keeper.name: self.manager.lost_lines[keeper.name] for keeper in keepers}
         remarks = [f"{lines} lines of {name} could not be written to its file" for name, lines in lost.items() if lines]
-        return self._show(
-            [keeper.service.history.lines for keeper in keepers], services, follow, count, "; ".join(remarks)
-        )
+        feeds = [keeper.service.history.lines for keeper in keepers]
+        return self._show(feeds, services, follow, count, "; ".join(remarks))
 
     @command(role=VIEW, short={"follow": "f", "count": "n"})
     def cmd_events(
@@ -61,10 +59,10 @@ class LogCommands(OwnCommands):
             follow: go on with the events to come, until Ctrl-C
             count: the number of events
         """
-        return self._show([self.manager.events], services, follow, count, "")
+        return self._show([self.manager.events], services, follow, count)
 
     def _show(
-        self, feeds: Sequence[Feed[LogLine]], services: Services, follow: bool, count: int, remark: str
+        self, feeds: Sequence[Feed], services: Services, follow: bool, count: int, remark: str = ""
     ) -> list[LogLine] | Endless:
         names = {keeper.name for keeper in services.keepers} if services.words else None
 
@@ -72,42 +70,36 @@ class LogCommands(OwnCommands):
             return (names is None or line.service in names) and self.may_see(line.service)
 
         def last() -> list[LogLine]:
-            lines = sorted((line for feed in feeds for line in feed.last(count, is_meant)), key=lambda line: line.when)
-            return lines[max(0, len(lines) - count) :] if count > 0 else []
+            lines = (line for feed in feeds for line in feed.last(count, is_meant))
+            return sorted(lines, key=lambda line: line.when)[-count:]
 
         return Endless(follow_feeds(feeds, last, is_meant)) if follow else Listing(last(), remark)
 
 
 async def follow_feeds(
-    feeds: Sequence[Feed[LogLine]], last: Callable[[], list[LogLine]], is_meant: Callable[[LogLine], bool]
+    feeds: Sequence[Feed], last: Callable[[], list[LogLine]], is_meant: Callable[[LogLine], bool]
 ) -> AsyncGenerator[LogLine | LinesLeftOut, None]:
-    """The last lines, then those to come."""
-    waiting: deque[LogLine] = deque()
-    came = asyncio.Event()
+    waiting: asyncio.Queue[LogLine] = asyncio.Queue(WAITING_LINES)
     left_out = 0
 
     def take(line: LogLine) -> None:
         nonlocal left_out
-        if len(waiting) < WAITING_LINES:
-            waiting.append(line)
-        else:
+        if waiting.full():
             left_out += 1
-        came.set()
+        else:
+            waiting.put_nowait(line)
 
     unfollow = [feed.follow(take) for feed in feeds]
     try:
         for line in last():
             yield line
         while True:
-            while waiting:
-                line = waiting.popleft()
-                if is_meant(line):  # asked now: the caller's permissions may have changed
-                    yield line
-            if left_out:
+            line = await waiting.get()
+            if is_meant(line):  # asked now: the caller's permissions may have changed
+                yield line
+            if left_out and waiting.empty():
                 count, left_out = left_out, 0
                 yield LinesLeftOut(count)
-            came.clear()
-            await came.wait()
     finally:
         for end in unfollow:
             end()

@@ -11,12 +11,11 @@ from typing import Any, Literal
 from smanager.commands.record import CommandError, Status
 from smanager.service import ADMIN, VIEW, Line, Secret, command
 from smanager.supervision.catalogue import ServicesFile
-from smanager.supervision.commands.own import ALL_SERVICES, OwnCommands, Services
+from smanager.supervision.commands.own import ALL, ALL_SERVICES, OwnCommands, Services
 from smanager.supervision.commands.services import require_running
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.reports import Notice, Report, Tell
 from smanager.supervision.running import Endless, Work
-from smanager.supervision.selection import ALL
 from smanager.supervision.states import State
 
 EVERYTHING = "restart all"
@@ -43,8 +42,7 @@ class Screen:
     """The output of one run of a command that is run again and again."""
 
     command: str
-    interval: float
-    """Seconds between two runs."""
+    interval: float  # seconds
     output: Any
 
 
@@ -71,10 +69,10 @@ class ManagerCommands(OwnCommands):
             raise CommandError("restart: only an admin may restart all services; name some", Status.UNUSABLE)
         if not services.words:
             return Work(self._restart_all)
-        unloaded = self.manager.catalogue.unloaded_file if may_restart_all else lambda word: None
-        files = [file for word in services.words if (file := unloaded(word))]
-        keepers = services.find([word for word in services.words if not unloaded(word)])
-        return Work(lambda tell: self._restart(keepers, files, tell))
+        files = {word: self.manager.catalogue.unloaded_file(word) for word in services.words if may_restart_all}
+        unloaded = {word: file for word, file in files.items() if file}
+        keepers = services.find([word for word in services.words if word not in unloaded])
+        return Work(lambda tell: self._restart(keepers, list(unloaded.values()), tell))
 
     async def _restart(self, keepers: Sequence[Keeper], unloaded: Sequence[ServicesFile], tell: Tell) -> None:
         """Restart services, and try files again of which nothing could be loaded."""
@@ -107,11 +105,7 @@ class ManagerCommands(OwnCommands):
                 reports.append(report)
                 tell(report)
 
-            if dry_run:
-                for change in (await self.manager.plan()).changes:
-                    tell_and_count(change)
-            else:
-                await self.manager.reload(self.caller, tell_and_count)
+            await self.manager.reload(self.caller, tell_and_count, dry_run)
             if not reports:
                 tell(Notice("nothing has changed"))
 
@@ -127,10 +121,8 @@ class ManagerCommands(OwnCommands):
         """
         order = self.manager.order
         keepers = order.sharing(services.keepers) if verb == "restart" else services.keepers
-        affected = order.stopped_with(keepers)
-        return [
-            PlannedStep(verb, keeper.name, keeper.state) for keeper in affected if keeper.name in services.permitted
-        ]
+        affected = [keeper for keeper in order.stopped_with(keepers) if keeper.name in services.permitted]
+        return [PlannedStep(verb, keeper.name, keeper.state) for keeper in affected]
 
     @command(role=VIEW, short={"interval": "n"})
     def cmd_watch(self, command: Secret[Line], *, interval: timedelta = timedelta(seconds=2)) -> Endless:

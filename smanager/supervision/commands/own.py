@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import fnmatch
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 from smanager.access.callers import Caller
 from smanager.commands.arguments import Arguments
-from smanager.commands.record import PREFIX, Command, command_methods
-from smanager.commands.signatures import SERVICES, Signature, describe, signature_of
+from smanager.commands.record import Command, CommandError, Status
+from smanager.commands.signatures import SERVICES, Signature
+from smanager.supervision.keeper import Keeper
 from smanager.supervision.reports import Report, ServiceReport, Tell
-from smanager.supervision.selection import Selection, permitted
+from smanager.terminal.text import begins
 
 if TYPE_CHECKING:
     from smanager.supervision.manager import Manager
 
-Services = Annotated[Selection, SERVICES]
-"""A parameter that names services: looked up, checked against the caller's permissions, and completed by Tab."""
+ALL = "all"
 
-ALL_SERVICES: Any = ()
-"""The default of such a parameter: the service in whose shell the command is given, or else all."""
+NAME_LIMIT = 200
+"""Characters of a service's name or pattern: matching takes time that the caller must not choose."""
+
+_WILD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +44,78 @@ class Requester:
     """Whether the caller is a person, who may cut names short."""
 
 
+def permitted(keepers: Mapping[str, Keeper], caller: Caller, command: Command) -> dict[str, Keeper]:
+    """The services on which a caller may run one of the manager's own commands."""
+    allow = caller.permissions.allow_on
+    return {name: keepers[name] for name in sorted(keepers) if allow(command, name)}
+
+
+class Selection:
+    """The services that a caller has named, looked up when the command needs them."""
+
+    def __init__(
+        self, words: Sequence[str], command: Command, permitted: Mapping[str, Keeper], requester: Requester
+    ) -> None:
+        """Without words, the selection is the service in whose shell the command is given, or else all."""
+        self.permitted = permitted
+        self._command = command
+        self._abbreviates = requester.abbreviates
+        self.words = list(map(self._in_full, words)) or list(filter(None, [requester.here]))
+
+    @cached_property
+    def keepers(self) -> list[Keeper]:
+        """The services, each once. Raises CommandError for an unknown name, or if the command needs one."""
+        parameter = self._command.about_services
+        if not self.words and parameter and parameter.required:
+            name = self._command.name
+            raise CommandError(f"{name}: which service? usage: {name} SERVICE ..., or {ALL}", Status.UNUSABLE)
+        return self.find(self.words or [ALL])
+
+    def find(self, words: Sequence[str]) -> list[Keeper]:
+        """The services of these names and patterns, each once. Raises CommandError for an unknown name."""
+        return list({name: self.permitted[name] for word in words for name in self._names(word)}.values())
+
+    def _names(self, word: str) -> Sequence[str]:
+        if len(word) > NAME_LIMIT:
+            raise CommandError(f"a service's name of {len(word)} characters; at most {NAME_LIMIT}", Status.UNUSABLE)
+        if word == ALL:
+            return list(self.permitted)
+        # fnmatch caches what it compiles, so it is asked about patterns only.
+        matches = fnmatch.filter(self.permitted, word) if _WILD.search(word) else [word]
+        names = [name for name in matches if name in self.permitted]
+        if not names:
+            known = ", ".join(self.permitted) or "none"
+            raise CommandError(f"unknown service {word}; known: {known}", Status.UNUSABLE)
+        return names
+
+    def _in_full(self, word: str) -> str:
+        """A name with underscores for dashes, or completed if the caller may abbreviate and only one name begins so."""
+        if word in self.permitted or word == ALL:
+            return word
+        if (name := word.replace("-", "_")) in self.permitted:
+            return name
+        matches = [name for name in self.permitted if begins(name, word)] if self._abbreviates else []
+        return matches[0] if len(matches) == 1 else word
+
+
+Services = Annotated[Selection, SERVICES]
+"""A parameter that names services: looked up, checked against the caller's permissions, and completed by Tab."""
+
+ALL_SERVICES: Any = ()
+"""The default of such a parameter: the service in whose shell the command is given, or else all."""
+
+
+@dataclass(frozen=True, slots=True)
 class OwnCommands:
     """Commands about one subject; a new object of the class serves each request."""
 
-    def __init__(self, manager: Manager, requester: Requester, command: Command) -> None:
-        self.manager = manager
-        self.requester = requester
-        self.caller = requester.caller
-        self.command = command
-        """The record of the command that runs."""
+    manager: Manager
+    requester: Requester
+    command: Command
+
+    @property
+    def caller(self) -> Caller:
+        return self.requester.caller
 
     def may_see(self, service: str) -> bool:
         """Whether the caller may run this command on a service."""
@@ -72,23 +140,12 @@ class OwnCommand:
     signature: Signature
 
     def call(self, manager: Manager, requester: Requester, arguments: Arguments) -> object:
-        """Call the method with JSON values. Returns as `running.Lasting` where the command takes time."""
-        values = arguments.by_name(self.command.parameters)
-        _, revived = self.signature.revive((), values)
+        """Call the method with JSON values. Returns a `running.Lasting` if the command takes time."""
+        _, revived = self.signature.revive((), arguments.by_name(self.command.parameters))
         if parameter := self.command.about_services:
             keepers = permitted(manager.keepers, requester.caller, self.command)
-            words = revived.get(parameter.name, ())
-            revived[parameter.name] = Selection(words, self.command, keepers, requester.here, requester.abbreviates)
+            revived[parameter.name] = Selection(revived.get(parameter.name, ()), self.command, keepers, requester)
         return getattr(self.owner(manager, requester, self.command), self.command.method)(**revived)
-
-
-def own_commands(owners: Iterable[type[OwnCommands]]) -> dict[str, OwnCommand]:
-    """The commands of these classes by name, in the order of their definition."""
-    return {
-        method.removeprefix(PREFIX): OwnCommand(describe(owner, method), owner, signature_of(owner, method))
-        for owner in owners
-        for method in command_methods(owner)
-    }
 
 
 class Listing(list[Any]):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from smanager.supervision.commands.jobs import JobCommands
+from smanager.commands.record import PREFIX, command_methods
+from smanager.commands.signatures import describe, signature_of
 from smanager.supervision.commands.logs import LogCommands
 from smanager.supervision.commands.manager import ManagerCommands
-from smanager.supervision.commands.own import own_commands
+from smanager.supervision.commands.own import OwnCommand
 from smanager.supervision.commands.services import ServiceCommands
-from smanager.supervision.commands.sessions import SessionCommands
+from smanager.supervision.commands.sessions import JobCommands, SessionCommands
 
-OWN_COMMANDS = own_commands((ManagerCommands, ServiceCommands, LogCommands, JobCommands, SessionCommands))
+OWN_COMMANDS = {
+    method.removeprefix(PREFIX): OwnCommand(describe(owner, method), owner, signature_of(owner, method))
+    for owner in (ManagerCommands, ServiceCommands, LogCommands, JobCommands, SessionCommands)
+    for method in command_methods(owner)
+}
 """By name, in the order of the help page, which begins with `kill` and `restart` (the seed's page)."""
 
 ABOUT_SERVICES = tuple(own.command for own in OWN_COMMANDS.values() if own.command.about_services)

@@ -6,7 +6,7 @@ import asyncio
 import signal as signals
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 
@@ -20,7 +20,7 @@ from smanager.supervision.keeper import Keeper
 from smanager.supervision.reports import Notice, ServiceReport, Tell
 from smanager.supervision.running import Work
 from smanager.supervision.states import State
-from smanager.system.procfs import usage
+from smanager.system.processes import usage
 from smanager.terminal.text import begins
 
 
@@ -54,27 +54,22 @@ class ServiceStatus:
 class PastLife:
     """One life of a service."""
 
-    when: float
-    """The start, by the wall clock."""
+    when: float  # the start, by the wall clock
     asked_by: str
     ready_after: float | None
     ended_after: float | None
     end: str | None
-    decision: str | None
-    """What the end led to."""
+    decision: str | None  # what the end led to
 
 
 @dataclass(frozen=True)
 class Explanation(ServiceStatus):
     """Why a service is as it is."""
 
-    next_attempt: float | None
-    """Seconds until then, in backoff."""
+    next_attempt: float | None  # seconds until then, in backoff
     lives: list[PastLife]
-    last_lines: list[str]
-    """Printed before the last end."""
-    last_printed: float | None
-    """The time of the last of these, by the wall clock."""
+    last_lines: list[str]  # printed before the last end
+    last_printed: float | None  # the time of the last of these, by the wall clock
 
 
 class ServiceCommands(OwnCommands):
@@ -87,11 +82,10 @@ class ServiceCommands(OwnCommands):
         Args:
             services: names, patterns such as web*, or all
         """
-        knows = self.caller.permissions.know
         catalogue = self.manager.catalogue
         may_see_problems = self.caller.permissions.know_all(catalogue.services) and not services.words
         return ServiceList(
-            {keeper.name: keeper.service.condition_for(knows) for keeper in services.keepers},
+            {keeper.name: self._report(keeper).condition for keeper in services.keepers},
             [f"{file.path}: {problem}" for file, problem in catalogue.problems()] if may_see_problems else [],
         )
 
@@ -183,38 +177,38 @@ class ServiceCommands(OwnCommands):
                 raise CommandError(f"signal: {keeper.name} is {keeper.service.condition} and has no process")
 
     def complete_signal(self, text: str, line: str, begidx: int, endidx: int) -> list[str]:
-        is_second = len(line[:begidx].split()) > 1 or self.requester.here
-        names = (name.removeprefix("SIG") for name in signals.Signals.__members__) if is_second else ()
+        if len(line[:begidx].split()) < 2 and not self.requester.here:  # the services come first
+            return []
+        names = [name.removeprefix("SIG") for name in signals.Signals.__members__]
         return [name for name in names if begins(name, text)]
 
     def _status(self, keeper: Keeper) -> ServiceStatus:
         service = keeper.service
         used = usage(keeper.pid) if keeper.pid else None
-        ends = [life.end for life in service.history.lives if life.end]
+        last_end = next((life.end for life in reversed(service.history.lives) if life.end), None)
         return ServiceStatus(
             name=service.name,
             state=service.state,
-            reason=service.reason_for(self.caller.permissions.know),
+            reason=self._report(keeper).reason,
             pid=keeper.pid or None,
             since=round(monotonic() - service.since, 3) if service.since else None,
             restarts=service.history.restarts,
             cpu=used.cpu if used else None,
             memory=used.memory if used else None,
             shared=len(keeper.slot.residents) > 1 and not service.is_program,
-            last_end=ends[-1] if ends else None,
+            last_end=last_end,
         )
 
     def _explanation(self, keeper: Keeper) -> Explanation:
-        status = self._status(keeper)
-        lives = list(keeper.service.history.lives)
-        last_lines: Sequence[LogLine] = next((life.last_lines for life in lives[::-1] if life.ended is not None), [])
+        lives = keeper.service.history.lives
+        last_lines: list[LogLine] = next((life.last_lines for life in reversed(lives) if life.ended is not None), [])
         return Explanation(
-            **{field.name: getattr(status, field.name) for field in fields(status)},
+            **vars(self._status(keeper)),
             next_attempt=max(0.0, keeper.attempt_at - monotonic()) if keeper.state is State.BACKOFF else None,
             lives=[
                 PastLife(
-                    when=life.when,
-                    asked_by=life.asked_by,
+                    life.when,
+                    life.asked_by,
                     ready_after=None if life.ready is None else life.ready - life.begun,
                     ended_after=None if life.ended is None else life.ended - life.begun,
                     end=life.end or None,
@@ -239,7 +233,7 @@ class ServiceCommands(OwnCommands):
                         raise CommandError(f"{keeper.name} no longer exists")
                 left = PROGRESS_SECONDS if deadline is None else min(PROGRESS_SECONDS, deadline - monotonic())
                 if left <= 0:
-                    conditions = [f"{keeper.name} is {self._condition(keeper)}" for keeper in late]
+                    conditions = [f"{keeper.name} is {self._report(keeper).condition}" for keeper in late]
                     raise CommandError(f"not {state.value} within {seconds:g} s: {'; '.join(conditions)}")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), left)
@@ -250,15 +244,12 @@ class ServiceCommands(OwnCommands):
         finally:
             unfollow()
 
-    def _condition(self, keeper: Keeper) -> str:
-        return keeper.service.condition_for(self.caller.permissions.know)
-
-    def _report(self, keeper: Keeper, still: bool) -> ServiceReport:
-        return ServiceReport(keeper.name, keeper.state, keeper.service.reason_for(self.caller.permissions.know), still)
+    def _report(self, keeper: Keeper, still: bool = False) -> ServiceReport:
+        return keeper.service.report_for(self.caller.permissions.know, still)
 
 
 def require_running(keepers: Sequence[Keeper], problems: Sequence[str], tell: Tell) -> None:
-    """Report problems. Raises CommandError where there are any, or where not all services are running."""
+    """Report problems. Raises CommandError if there are any, or if not all services are running."""
     for problem in problems:
         tell(Notice(problem))
     if problems or any(keeper.state is not State.RUNNING for keeper in keepers):

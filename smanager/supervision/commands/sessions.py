@@ -1,4 +1,4 @@
-"""Commands about who is connected."""
+"""Commands about the clients that are connected, and the commands that they run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from time import monotonic
 from smanager.access.callers import Caller
 from smanager.access.roles import EVERYONE
 from smanager.commands.record import CommandError
-from smanager.service import ADMIN, Line, command
+from smanager.service import ADMIN, VIEW, Line, command
 from smanager.supervision.commands.own import OwnCommands
 from smanager.supervision.sessions import Present
 
@@ -17,28 +17,54 @@ MESSAGE_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a caller is."""
+class JobFacts:
+    id: int
+    command: str
+    from_: str
+    since: float  # seconds
 
+
+@dataclass(frozen=True, slots=True)
+class Identity:
     user: str | None
     from_: str
     proof: str | None
-    for_: str | None
-    """The person for whom the user acts."""
+    for_: str | None  # the person for whom the user acts
     roles: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """A session."""
-
     id: int
     user: str | None
     from_: str
-    since: float
-    """Seconds."""
+    since: float  # seconds
     kind: str
     doing: str | None
+
+
+class JobCommands(OwnCommands):
+    """Commands that run"""
+
+    @command(role=VIEW)
+    def cmd_jobs(self) -> list[JobFacts]:
+        """list the commands that run
+
+        For each: its number, for `cancel`, who gave it, and for how long it has been running.
+        """
+        return [
+            JobFacts(job.number, job.running.caption, str(job.caller), round(monotonic() - job.since, 3))
+            for job in self.manager.jobs.shown_to(self.caller)
+        ]
+
+    @command()
+    def cmd_cancel(self, job: int) -> None:
+        """end a command that runs
+
+        Args:
+            job: its number; `jobs` lists them
+        """
+        self.manager.jobs.cancel(job, self.caller)
 
 
 class SessionCommands(OwnCommands):
@@ -56,14 +82,8 @@ class SessionCommands(OwnCommands):
     @command(role=EVERYONE, without_journal=True)
     def cmd_whoami(self) -> Identity:
         """show your user and roles"""
-        caller = self.caller
-        return Identity(
-            caller.user or None,
-            str(caller.origin),
-            caller.proof or None,
-            caller.behalf or None,
-            list(caller.permissions.roles),
-        )
+        caller, roles = self.caller, list(self.caller.permissions.roles)
+        return Identity(caller.user or None, str(caller.origin), caller.proof or None, caller.behalf or None, roles)
 
     @command(role=ADMIN, abbreviated=False)
     def cmd_kick(self, session: int) -> None:
@@ -72,12 +92,12 @@ class SessionCommands(OwnCommands):
         Args:
             session: its number; `who` lists them
         """
-        sessions = self.manager.sessions
-        if (present := sessions.find(session)) is None:
-            known = ", ".join(str(other.number) for other in sessions.all()) or "none"
-            raise CommandError(f"kick: unknown session {session}; known: {known}")
-        self.manager.audit.kicked(present.caller or Caller(present.peer), self.caller)
-        present.farewell(f"your session was ended by {self.caller.user or self.caller.origin}")
+        present = {other.number: other for other in self.manager.sessions.all()}
+        if session not in present:
+            raise CommandError(f"kick: unknown session {session}; known: {', '.join(map(str, present)) or 'none'}")
+        kicked = present[session]
+        self.manager.audit.kicked(kicked.caller or Caller(kicked.peer), self.caller)
+        kicked.farewell(f"your session was ended by {self.caller.user or self.caller.origin}")
 
     @command()
     def cmd_broadcast(self, text: Line) -> None:

@@ -10,7 +10,7 @@ from time import monotonic
 import pytest
 
 from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
-from tests.conftest import SECONDS
+from tests.conftest import SECONDS, wait_for
 
 speaker: ContextVar[str] = ContextVar("speaker", default="none")
 
@@ -37,7 +37,7 @@ def test_a_task_is_sent_its_readable_descriptors(scheduler: Scheduler, pipe: tup
         told.append((yield WaitFor(until=0.0)))
 
     waiting = ScheduledTask(wait())
-    scheduler.begin(waiting)
+    scheduler.wake(waiting)
     os.write(writer, b"x")
     waiting.result(SECONDS)
     assert told == [{reader}, set()]
@@ -52,7 +52,7 @@ def test_a_moment_comes_though_nothing_is_readable(scheduler: Scheduler, pipe: t
         came.append(monotonic())
 
     waiting = ScheduledTask(wait())
-    scheduler.begin(waiting)
+    scheduler.wake(waiting)
     waiting.result(SECONDS)
     assert came[0] >= moment
 
@@ -66,8 +66,9 @@ def test_a_woken_task_takes_a_step_and_the_others_keep_waiting(scheduler: Schedu
         looks.append(name)
 
     other, woken = ScheduledTask(wait("other")), ScheduledTask(wait("woken"))
-    for coroutine in (other, woken):
-        scheduler.begin(coroutine)
+    for task in (other, woken):
+        scheduler.wake(task)
+    wait_for(lambda: looks == ["other", "woken"], "both to begin")
     scheduler.wake(woken)
     woken.result(SECONDS)
     assert looks == ["other", "woken", "woken"]
@@ -83,7 +84,7 @@ def test_an_error_ends_only_its_own_task(scheduler: Scheduler) -> None:
         raise ValueError("as told")
 
     failing = ScheduledTask(fail())
-    scheduler.begin(failing)
+    scheduler.wake(failing)
     with pytest.raises(ValueError, match="as told"):
         failing.result(SECONDS)
     test_a_generator_that_waits_for_nothing_ends_at_once(scheduler)
@@ -94,7 +95,7 @@ def test_a_generator_that_waits_for_nothing_ends_at_once(scheduler: Scheduler) -
         yield from ()
 
     ending = ScheduledTask(end())
-    scheduler.begin(ending)
+    scheduler.wake(ending)
     ending.result(SECONDS)
 
 
@@ -108,6 +109,6 @@ def test_each_task_runs_in_the_context_in_which_it_was_made(scheduler: Scheduler
     token = speaker.set("a service")
     listening = ScheduledTask(listen())
     speaker.reset(token)
-    scheduler.begin(listening)
+    scheduler.wake(listening)
     listening.result(SECONDS)
     assert heard == ["a service"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smanager.commands.record import Command, Parameter
-from smanager.hosts.report import FileReport, ReportError, ServiceDescription
+from smanager.hosts.source import FileReport, ReportError, ServiceDescription
 
 COMMAND = Command("uptime", "Returns uptime", parameters=(Parameter("unit", choices=("s", "min")),), aliases=("up",))
 

@@ -1,0 +1,141 @@
+"""The words that callers type for a command's parameters: how they are spelled, shown, and told apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from smanager.commands.line import split_words, words_with_places
+from smanager.commands.record import Parameter
+from smanager.commands.types import FALSE, TRUE, member_words
+
+_NUMBER = re.compile(r"-\.?\d")
+"""How a negative number begins; options have names, so none begins so."""
+
+
+def is_flag(parameter: Parameter) -> bool:
+    """Whether the parameter is an option without a value."""
+    return parameter.option and parameter.kind == "bool" and not parameter.several
+
+
+def flags(parameter: Parameter) -> dict[str, bool]:
+    """The words of a flag and what each says: only the opposite of the default, where it has one."""
+    dashed = parameter.name.replace("_", "-")
+    prefixes = {True: "--", False: "--no-"}
+    prefixes.pop(parameter.default, None)
+    words = {f"{prefix}{name}": value for value, prefix in prefixes.items() for name in (dashed, parameter.name)}
+    return ({f"-{parameter.short}": parameter.default is not True} if parameter.short else {}) | words
+
+
+def option_names(parameter: Parameter) -> list[str]:
+    """All words for an option: the short form, the name with dashes, and the name as the method has it."""
+    if is_flag(parameter):
+        return list(flags(parameter))
+    short = [f"-{parameter.short}"] if parameter.short else []
+    return list(dict.fromkeys([*short, f"--{parameter.name.replace('_', '-')}", f"--{parameter.name}"]))
+
+
+def given_as(parameter: Parameter) -> list[str]:
+    """What people read for a parameter: a position's name, or an option's words with dashes."""
+    if not parameter.option:
+        return [parameter.name]
+    return list(dict.fromkeys(name[:2] + name[2:].replace("_", "-") for name in option_names(parameter)))
+
+
+def words_of(parameter: Parameter) -> list[str]:
+    """All words that a parameter accepts, if they can be listed."""
+    if parameter.kind == "choice":
+        return list(map(str, parameter.choices))
+    if parameter.kind == "member":
+        return member_words(parameter.members)
+    return [TRUE[0], FALSE[0]] if parameter.kind == "bool" else []
+
+
+def usage(caption: str, parameters: Sequence[Parameter]) -> str:
+    """How to type a command with these parameters; `caption` has the words that lead to the command."""
+    return " ".join([caption, *map(_shape, sorted(parameters, key=lambda parameter: not parameter.option))])
+
+
+def _shape(parameter: Parameter) -> str:
+    names = given_as(parameter)
+    value = names[0] if not parameter.option else parameter.name.upper()
+    if parameter.kind == "services":
+        value = "SERVICE"
+    elif parameter.kind in ("choice", "member"):
+        value = f"{{{','.join(words_of(parameter))}}}"
+    if is_flag(parameter):
+        shape = names[0] if isinstance(parameter.default, bool) else " | ".join(names)
+    elif parameter.option:
+        shape = f"{names[0]} {value}"
+    elif parameter.several or parameter.rest:
+        shape = f"{value} [{value} ...]" if parameter.required else f"{value} ..."
+    else:
+        shape = value
+    return shape if parameter.required else f"[{shape}]"
+
+
+class GivenOption(NamedTuple):
+    parameter: Parameter
+    name: str
+    """As typed."""
+    value: str | None
+    """None for a flag, and where the value is missing."""
+
+
+class Words:
+    """The words behind a command, told apart.
+
+    Options stand anywhere before a `--`; where a `Line` parameter takes the rest, only before the first position.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter], text: str) -> None:
+        """Raises CommandError for a quotation that is not closed."""
+        self.by_name = {name: option for option in parameters if option.option for name in option_names(option)}
+        self._has_line = any(parameter.kind == "line" for parameter in parameters)
+        self.options: list[GivenOption] = []
+        self.positions: list[str] = []
+        self.unknown: list[str] = []
+        """Words that look like options, among the positions."""
+        self.awaiting: Parameter | None = None
+        """The option whose value would be the next word."""
+        self.takes_options = bool(self.by_name) or not self._has_line
+        """Whether the next word may be an option; a `--` without options before a `Line` is part of its text."""
+        self.line = ""
+        """The text of a `Line` parameter, also among the positions."""
+        if not self._has_line:
+            for word in split_words(text):
+                self._add(word)
+            return
+        before = sum(not parameter.option for parameter in parameters) - 1
+        for place, typed in words_with_places(text):
+            begins_line = len(self.positions) == before and not self.awaiting and not typed.startswith("-")
+            self._add(typed if begins_line else "".join(split_words(typed)))
+            if len(self.positions) > before:
+                self.positions[before] = self.line = text[place:]
+                break
+
+    def _add(self, word: str) -> None:
+        awaiting, self.awaiting = self.awaiting, None
+        is_optionlike = word.startswith("-") and word != "-" and not _NUMBER.match(word) and " " not in word
+        if awaiting and not is_optionlike:
+            self.options[-1] = self.options[-1]._replace(value=word)
+        elif self.takes_options and word == "--":
+            self.takes_options = False
+        elif not (self.takes_options and self._add_option(word)):
+            self.positions.append(word)
+            if self._has_line:
+                self.takes_options = False
+            elif is_optionlike and self.takes_options and self.by_name:
+                self.unknown.append(word)
+
+    def _add_option(self, word: str) -> bool:
+        """Take a word such as `--count`, `--count=5`, `-n5` or `-fn5`; returns whether it begins with an option."""
+        name, has_value, value = word.partition("=")
+        if option := self.by_name.get(name):
+            self.options.append(GivenOption(option, name, value if has_value else None))
+            self.awaiting = None if has_value or is_flag(option) else option
+        elif option := self.by_name.get(name := word[:2]):
+            self.options.append(GivenOption(option, name, None if is_flag(option) else word[2:]))
+            return not is_flag(option) or self._add_option(f"-{word[2:]}")
+        return option is not None
