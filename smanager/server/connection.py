@@ -1,4 +1,4 @@
-"""One connection: how its bytes get in and out, and how it ends; its session decides what they mean."""
+"""One connection: how bytes get in and out, and how it ends; the session decides what the bytes mean."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic  # the event loop's own clock
+from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 from smanager.access.origin import Origin
-from smanager.server.hangup import HangUpWatch
 from smanager.server.peers import origin_of
-from smanager.server.stall import STALL_SECONDS, StallWatch
+from smanager.server.watches import STALL_SECONDS, watch_for_hang_up, watch_for_stall
 
 DRAIN_SECONDS = 1.0
 """How long a closing connection is still read: a close with unread bytes makes the kernel send a reset, and a
@@ -33,85 +32,36 @@ log = logging.getLogger("smanager")
 class ConnectionOwner(Protocol):
     """What a connection reports to its session."""
 
-    def arrived(self) -> ssl.SSLContext | None:
-        """Accept or abort a new connection; returns the context for TLS, or None for plain text."""
-
-    def opened(self) -> None:
-        """The connection is ready, TLS included: bytes may come and go."""
-
-    def mistrusted(self, reason: str) -> None:
-        """The TLS handshake has failed since the client's certificate is not valid."""
-
-    def received(self, data: bytes) -> None:
-        """Take the client's bytes."""
-
-    def ended(self) -> None:
-        """The client sends no more."""
-
-    def pause(self) -> None:
-        """The client does not read: print no more for now."""
-
-    def resume(self) -> None:
-        """The client reads again."""
-
-    def lost(self) -> None:
-        """The connection is closed."""
+    def arrived(self) -> ssl.SSLContext | None: ...  # accept or abort it; the context for TLS, or None for plain text
+    def opened(self) -> None: ...  # ready, TLS included: bytes may come and go
+    def mistrusted(self, reason: str) -> None: ...  # the client's certificate is not valid: no TLS
+    def received(self, data: bytes) -> None: ...
+    def ended(self) -> None: ...  # the client sends no more
+    def pause(self) -> None: ...  # the client does not read: print no more for now
+    def resume(self) -> None: ...
+    def lost(self) -> None: ...
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Connection(asyncio.Protocol):
     """A connection and its transport."""
 
-    __slots__ = (
-        "_action",
-        "_at_end",
-        "_due",
-        "_early",
-        "_hang_up_watch",
-        "_is_open",
-        "_outgoing",
-        "_owner",
-        "_receiving",
-        "_securing",
-        "_stall_watch",
-        "_stalled",
-        "_timer",
-        "finishing",
-        "held",
-        "loop",
-        "origin",
-        "sent",
-        "transport",
-        "waiting",
-    )
-
-    transport: asyncio.Transport
-    origin: Origin
-
-    def __init__(self, owner: ConnectionOwner) -> None:
-        self._owner = owner
-        self.finishing = False
-        """Whether the connection is being closed: no more is read or sent."""
-        self.held = False
-        """Whether reading is suspended."""
-        self.sent = 0
-        """Bytes given to the transport so far."""
-        self.waiting = 0
-        """Bytes that will be sent at the end of this turn of the event loop."""
-        self.loop = asyncio.get_running_loop()
-        self._outgoing: list[bytes] = []
-        self._early = b""
-        self._is_open = False
-        self._at_end = False
-        self._receiving = False
-        self._stalled = False
-        self._stall_watch: StallWatch | None = None
-        self._hang_up_watch: HangUpWatch | None = None
-        self._securing: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = 0.0
-        self._action: Callable[[], None] | None = None
-
-    # What the event loop calls.
+    _owner: ConnectionOwner
+    transport: asyncio.Transport = field(init=False)
+    origin: Origin = field(init=False)
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    finishing: bool = False  # whether the connection is being closed: no more is read or sent
+    sent: int = 0  # bytes given to the transport so far
+    waiting: int = 0  # bytes that will be sent at the end of this turn of the event loop
+    _outgoing: list[bytes] = field(default_factory=list)
+    _early: bytes = b""
+    _is_open: bool = False
+    _at_end: bool = False
+    _receiving: bool = False
+    _stall_watch: asyncio.Task[None] | None = None
+    _hang_up_watch: asyncio.Task[None] | None = None
+    _securing: asyncio.Task[None] | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -121,11 +71,9 @@ class Connection(asyncio.Protocol):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         tls = self._owner.arrived()
-        if self.finishing:
-            return
-        if tls:
+        if tls and not self.finishing:
             self._securing = self.loop.create_task(self._secure(tls))
-        else:
+        elif not self.finishing:
             self._open()
 
     def data_received(self, data: bytes) -> None:
@@ -149,15 +97,14 @@ class Connection(asyncio.Protocol):
         return self._securing is None
 
     def pause_writing(self) -> None:
-        self._stalled = True
         if not self.finishing:
             self._owner.pause()
         self._watch_for_stall()
 
     def resume_writing(self) -> None:
-        self._stalled = False
         if self._stall_watch:
-            self._stall_watch.end()
+            self._stall_watch.cancel()
+            self._stall_watch = None
         if self.finishing:
             self._shut_down()
         else:
@@ -166,28 +113,24 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.finishing = True
         self._outgoing.clear()
-        self._action = None
-        if self._timer:
-            self._timer.cancel()
-        for watch in (self._stall_watch, self._hang_up_watch):
-            if watch:
-                watch.end()
+        self.clear_timer()
+        for watch in filter(None, (self._stall_watch, self._hang_up_watch)):
+            watch.cancel()
         self._owner.lost()
 
     async def _secure(self, tls: ssl.SSLContext) -> None:
-        """Carry out the TLS handshake, and go on inside it."""
+        """Carry out the TLS handshake, then continue over TLS."""
+        transport = None
         try:
             transport = await self.loop.start_tls(
                 self.transport, self, tls, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
             )
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             log.info("%s: no TLS: %s", self.origin, error)
             if isinstance(error, ssl.SSLCertVerificationError):
                 self._owner.mistrusted(error.verify_message)
-            self.connection_lost(None)
             self.transport.abort()
-            return
-        if transport is None:  # aborted meanwhile
+        if transport is None:  # it failed, or was aborted meanwhile
             self.connection_lost(None)
             return
         self.transport = transport
@@ -206,9 +149,8 @@ class Connection(asyncio.Protocol):
     def _end(self) -> None:
         self._owner.ended()
         if not self.finishing:
-            self._hang_up_watch = HangUpWatch(self.transport.get_extra_info("socket"), self.abort)
-
-    # What the session and its modes call.
+            watch = watch_for_hang_up(self.transport.get_extra_info("socket"), self.abort)
+            self._hang_up_watch = self.loop.create_task(watch)
 
     def send(self, data: bytes) -> None:
         """Send bytes, in one write with all others of this turn of the loop (Nagle would delay a second write)."""
@@ -222,15 +164,14 @@ class Connection(asyncio.Protocol):
             self.flush()
 
     def flush(self) -> None:
-        """Send what waits, now."""
         if not self._outgoing:
             return
-        data = self._outgoing[0] if len(self._outgoing) == 1 else b"".join(self._outgoing)
+        data = b"".join(self._outgoing)
         self._outgoing.clear()
         self.waiting = 0
         self.sent += len(data)
         self.transport.write(data)
-        if self._stalled and self.transport.get_write_buffer_size() > OUTPUT_LIMIT:
+        if self.transport.get_write_buffer_size() > OUTPUT_LIMIT:
             log.warning("%s: closed: the client left more than %d bytes of output unread", self.origin, OUTPUT_LIMIT)
             self.abort()
 
@@ -238,38 +179,17 @@ class Connection(asyncio.Protocol):
         """Suspend reading, or resume it."""
         if self.transport.is_closing():  # a TLS transport may have lost its socket, and would raise
             return
-        self.held = hold
-        if hold:
-            self.transport.pause_reading()
-        else:
-            self.transport.resume_reading()
+        self.transport.pause_reading() if hold else self.transport.resume_reading()
 
     def set_timer(self, seconds: float, action: Callable[[], None]) -> None:
-        """Call `action` later; replaces the connection's previous timer.
-
-        A script's timer is set with each line. So the event loop's timer is kept if it rings too early, and then set
-        again; that is cheaper than a new one each time.
-        """
-        self._action = action
-        self._due = monotonic() + seconds
-        if self._timer and self._timer.when() > self._due:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None:
-            self._timer = self.loop.call_at(self._due, self._ring)
+        """Call `action` later; replaces the connection's previous timer."""
+        self.clear_timer()
+        self._timer = self.loop.call_later(seconds, action)
 
     def clear_timer(self) -> None:
-        self._action = None
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._action is None:
-            return
-        if monotonic() < self._due:
-            self._timer = self.loop.call_at(self._due, self._ring)
-            return
-        action, self._action = self._action, None
-        action()
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
 
     def finish(self) -> None:
         """Send what waits, then close so that none of it is lost."""
@@ -290,15 +210,14 @@ class Connection(asyncio.Protocol):
             self._shut_down()
 
     def abort(self) -> None:
-        """Close at once."""
         self.finishing = True
         self._outgoing.clear()
         self.transport.abort()
 
     def _watch_for_stall(self) -> None:
         if self._stall_watch is None:
-            self._stall_watch = StallWatch(self.transport, lambda: self.sent, self._give_up)
-        self._stall_watch.begin()
+            watch = watch_for_stall(self.transport, lambda: self.sent, self._give_up)
+            self._stall_watch = self.loop.create_task(watch)
 
     def _give_up(self) -> None:
         log.warning("%s: closed: the client read nothing for %g s", self.origin, STALL_SECONDS)

@@ -14,8 +14,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from types import FrameType, ModuleType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE
@@ -38,7 +39,6 @@ except ImportError:  # a Python built without readline: plain lines only
 COMPLETION_SECONDS = 2.0
 """How long a completion may take; a service has one second of it."""
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -84,11 +84,12 @@ class Console:
         self._matches: list[str] = []
         self._lines: list[str] = []  # the completed lines that readline is offered
         self._progressing = False
-        self._asking = ""  # the prompt, while a line is being typed behind it
+        self._asking = ""  # the prompt, while a line is being typed after it
         self._ending = False  # no more input will come
         shells, caller = Shells(dispatcher), Caller(CONSOLE)
-        self._interpreter = self._in_loop(Interpreter, shells, self, self._idle, self._person, caller)
-        self._programs = self._in_loop(lambda: Programs(Methods(shells, caller), self._reply, self._idle))
+        self._interpreter = self._in_loop(lambda: Interpreter(shells, self, self._idle, self._person, caller))
+        methods = self._in_loop(lambda: Methods(shells, caller))
+        self._programs = Programs(methods, lambda line: self.write(f"{line}\n"), self._idle)
 
     def run(self) -> int:
         """Run lines until there are no more; returns the last command's exit status."""
@@ -104,7 +105,7 @@ class Console:
             except KeyboardInterrupt:
                 print("^C")
             else:
-                self._run(line)
+                self._wait_for(partial(self._feed, line))
         if self._broken and self._broken.errno != errno.EPIPE:  # EPIPE: the reader has seen enough
             print(f"smanager: cannot write the output: {in_words(self._broken)}", file=sys.stderr)
             return 1
@@ -117,9 +118,6 @@ class Console:
             text = visible(text)
             text = self._above_prompt(coloured(text) if self._has_colours else text)
         self._put(text)
-
-    def _reply(self, line: str) -> None:
-        self.write(f"{line}\n")
 
     def _put(self, text: str) -> None:
         data = memoryview(as_bytes(text))
@@ -134,11 +132,9 @@ class Console:
 
     @property
     def columns(self) -> int:
-        """The width of the terminal; 0 for a pipe."""
         return shutil.get_terminal_size().columns if self._person else 0
 
     def progress(self, text: str) -> None:
-        """Show a line until something else is shown."""
         if self._person:
             self._put(f"\r{visible(text)}\x1b[K")
             self._progressing = True
@@ -149,13 +145,12 @@ class Console:
             self._put("\r\x1b[K")
 
     def redraw(self, text: str) -> None:
-        """Show a page on the whole window."""
         self._progressing = False
         self._put(f"\x1b[H\x1b[2J{visible(text)}" if self._person else text)
 
     def _read_line(self) -> str:
         if not self._person:
-            if not (line := sys.stdin.readline()):
+            if not (line := sys.stdin.readline()):  # `input` would write to a pipe by itself
                 raise EOFError
             return line
         self._end_progress()
@@ -165,12 +160,10 @@ class Console:
         finally:
             self._asking = ""
 
-    def _run(self, line: str) -> None:
+    def _wait_for(self, begin: Callable[[], None]) -> None:
+        """Begin something in the event loop, and wait until the next line may come."""
         self._done.clear()
-        self._loop.call_soon_threadsafe(self._feed, line)
-        self._wait()
-
-    def _wait(self) -> None:
+        self._loop.call_soon_threadsafe(begin)
         while not self._done.is_set():
             try:
                 self._done.wait()
@@ -200,10 +193,8 @@ class Console:
             print()
             self._in_loop(self._interpreter.leave)
         else:
-            self._done.clear()
             self._ending = True
-            self._loop.call_soon_threadsafe(self._idle)
-            self._wait()
+            self._wait_for(self._idle)
             self._interpreter.ended = True
 
     def _set_up_terminal(self) -> None:
@@ -229,17 +220,14 @@ class Console:
                 self._lines = []
             elif inserted := insertion(line[begin:], self._matches):
                 self._lines = [line[:begin] + inserted]
-            else:
-                self._lines = [
-                    f"{line}a",
-                    f"{line}b",
-                ]  # two lines that share only the typed one make readline call `_list`
+            else:  # two lines that share only the typed one make readline call `_list`
+                self._lines = [f"{line}a", f"{line}b"]
         return self._lines[state] if state < len(self._lines) else None
 
     def _list(self, line: str, lines: Sequence[str], longest: int) -> None:
         """List the matches below the line, for readline."""
-        rows = listing(self._matches, self.columns)
-        self._put("\n" + self._above_prompt("".join(f"{row}\n" for row in rows)))
+        rows = "".join(f"{row}\n" for row in listing(self._matches, self.columns))
+        self._put("\n" + self._above_prompt(rows))
 
     def _above_prompt(self, text: str) -> str:
         """The lines, preceded and followed by what puts them above the line that is being typed."""
@@ -248,9 +236,9 @@ class Console:
         typed = readline.get_line_buffer() if isinstance(readline, ModuleType) else ""
         return f"\r\x1b[K{text}{self._asking}{typed}"
 
-    def _in_loop(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def _in_loop(self, function: Callable[[], T]) -> T:
         async def call() -> T:
-            return function(*args, **kwargs)
+            return function()
 
         return _await(self._loop, call())
 

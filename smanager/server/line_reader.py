@@ -1,19 +1,17 @@
-"""Cuts a connection's bytes into lines, and has them run in their order."""
+"""Cuts a connection's bytes into lines, and runs the lines in order."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from smanager.server.rpc.errors import INVALID_REQUEST, RequestError
 from smanager.server.rpc.requests import failure
 from smanager.server.session import Session
 
-LINE_LIMIT = 64 * 1024
-"""Bytes of one line."""
-
-REQUEST_LIMIT = 1024 * 1024
-"""Bytes of a line that is a program's request, or a batch of requests."""
+LINE_LIMIT, REQUEST_LIMIT = 64 * 1024, 1024 * 1024
+"""Bytes of a line of commands, and of a line that is a program's request or batch of requests."""
 
 LINES_A_TURN = 32
 """Lines run before other connections have their turn."""
@@ -24,58 +22,44 @@ def limit_of(line: bytes) -> int:
     return REQUEST_LIMIT if line.startswith((b"{", b"[")) else LINE_LIMIT
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class LineReader:
     """Hands each line to `accept` once the commands before it are done."""
 
-    __slots__ = ("_accept", "_at_end", "_connection", "_cut", "_proceed", "_session", "_skips", "uncut")
-
-    def __init__(self, session: Session, accept: Callable[[str], bool], proceed: Callable[[], None]) -> None:
-        """`accept` runs a line, and returns whether the next may come; `proceed` has to call `work` in another turn."""
-        self._session = session
-        self._connection = session.connection
-        self._accept = accept
-        self._proceed = proceed
-        self._cut: list[bytes] = []  # the next lines, the first one last
-        self._at_end = False
-        self._skips = False  # the rest of a request that is too long
-        self.uncut = b""
-        """The bytes behind the last line that was cut."""
+    _session: Session
+    _accept: Callable[[str], bool]  # runs a line, and returns whether the next may come
+    _proceed: Callable[[], None]  # has to call `work` in another turn
+    uncut: bytes = b""  # the bytes after the last line that was cut
+    at_end: bool = False  # whether no more bytes will come, so that an unfinished line is the last line
+    _cut: list[bytes] = field(default_factory=list)  # the next lines, the first one last
+    _skips: bool = False  # the rest of a request that is too long
 
     def add(self, data: bytes) -> None:
-        """Take the client's bytes."""
         if self._skips:
             _, newline, data = data.partition(b"\n")
             self._skips = not newline
         self.uncut += data
 
     def drop(self) -> None:
-        """Forget all lines that have not been run."""
         self._cut = []
         self.uncut = b""
 
     def erase_character(self) -> None:
-        """Forget the last character of the unfinished line."""
         if not self.uncut.endswith(b"\n"):
             self.uncut = self.uncut.decode("utf-8", "surrogateescape")[:-1].encode("utf-8", "surrogateescape")
 
     def erase_line(self) -> None:
-        """Forget the unfinished line."""
         self.uncut = self.uncut[: self.uncut.rfind(b"\n") + 1]
-
-    def end(self) -> None:
-        """No more bytes will come: an unfinished line is the last line."""
-        self._at_end = True
 
     def work(self) -> bool:
         """Run the lines that can run now; returns whether all lines so far are done."""
-        session, connection = self._session, self._connection
+        session, connection = self._session, self._session.connection
         if connection.finishing:  # the lines that are left will never run
             return True
         if not session.busy:
             for _ in range(LINES_A_TURN):
                 if not self._cut and not (self.uncut and self._cut_lines()):
-                    if connection.held:
-                        connection.hold(False)
+                    connection.hold(False)
                     return True
                 line = self._cut.pop()
                 if len(line) > limit_of(line):
@@ -87,13 +71,13 @@ class LineReader:
             else:
                 connection.loop.call_soon(self._proceed)
         # Some more is read while a command runs, for it may be a Ctrl-C or the end of the connection.
-        connection.hold(len(self.uncut) > limit_of(self.uncut) and not self._at_end)
+        connection.hold(len(self.uncut) > limit_of(self.uncut) and not self.at_end)
         return False
 
     def _cut_lines(self) -> bool:
         """Cut the next lines, a turn's worth of them; returns whether there was one."""
         *lines, self.uncut = self.uncut.split(b"\n", LINES_A_TURN)
-        if not lines and self._at_end:
+        if not lines and self.at_end:
             lines, self.uncut = [self.uncut], b""
         self._cut = lines[::-1]
         if len(self.uncut) > limit_of(self.uncut) and not lines:
@@ -110,4 +94,4 @@ class LineReader:
             return
         self.drop()
         self._session.output.write(f"*** a line of more than {LINE_LIMIT} bytes; a command is shorter\n")
-        self._connection.finish()
+        self._session.connection.finish()

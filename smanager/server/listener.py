@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
-from smanager.access.origin import OriginKind
-from smanager.config.listener import ListenerSettings
-from smanager.server.connection import Connection
+from smanager.access.origin import OriginKind, address_text
+from smanager.config.file import ConfigError
+from smanager.config.listener import ListenerSettings, Tls, is_loopback, why_exposed, why_not_listening
 from smanager.server.modes.detection import Detection
 from smanager.server.peers import names_in
 from smanager.server.session import Session
+from smanager.server.unixsocket import UnixSocket
 from smanager.shells.root import Shells
 
 BACKLOG = 1024
@@ -33,57 +38,78 @@ that. Further ones are closed without a word."""
 log = logging.getLogger("smanager")
 
 
+@dataclass(eq=False)
 class Listener:
     """An address to connect to, and its sessions."""
 
-    shells: Shells
-    identities: Identities
+    settings: ListenerSettings
+    _most_sessions: int
+    _turned_away: set[Session]  # connections beyond the limits of all listeners
+    shells: Shells = field(init=False)
+    identities: Identities = field(init=False)
+    tls: ssl.SSLContext | None = None  # the context for new connections; None for plain text
+    _fingerprint: object = None  # of the files that `tls` was read from
+    _sessions: set[Session] = field(default_factory=set)
+    _giving_way: dict[Session, str] = field(default_factory=dict)  # and their networks, the oldest first
+    _all_gone: asyncio.Event = field(default_factory=asyncio.Event)
+    _servers: list[asyncio.Server] = field(default_factory=list)
+    _unix: UnixSocket | None = None
 
-    def __init__(self, settings: ListenerSettings, most_sessions: int, turned_away: set[Session]) -> None:
-        """Serve at most `most_sessions`; all listeners share `turned_away`, the connections beyond their limits."""
-        self.settings = settings
-        self.tls: ssl.SSLContext | None = None
-        """The context for new connections; None for plain text."""
-        self.fingerprint: object = None
-        """Identifies the versions of the files that `tls` was read from."""
-        self._most_sessions = most_sessions
-        self._sessions: set[Session] = set()
-        self._giving_way: dict[str, dict[Session, None]] = {}  # by network, in the order of their arrival
-        self._turned_away = turned_away
-        self._all_gone = asyncio.Event()
-        self._servers: list[asyncio.Server] = []
-
-    async def open(self, taken: Sequence[socket.socket]) -> list[socket.socket]:
-        """Bind the address, unless sockets are passed in `taken`; returns the sockets, which accept no clients yet.
-
-        Raises OSError if the address cannot be bound.
-        """
+    async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
+        """Bind the address, or take systemd's sockets; returns the addresses of the sockets. Raises ConfigError."""
+        settings = self.settings
+        self.renew_certificates()
         create = partial(
-            asyncio.get_running_loop().create_server, self._connection, backlog=ACCEPTS_A_TURN, start_serving=False
+            asyncio.get_running_loop().create_server,
+            lambda: Session(self).connection,
+            backlog=ACCEPTS_A_TURN,
+            start_serving=False,
         )
-        self._servers = [await create(sock=connection) for connection in taken]
-        if not taken and self.settings.tcp:
-            host, port = self.settings.tcp
-            # SO_REUSEADDR lets a configured port be bound while old connections are in TIME_WAIT. A picked port has to
-            # be unused, and with SO_REUSEADDR the kernel may pick one that is bound already and does not listen yet.
-            self._servers = [await create(host or None, port, reuse_address=port != 0)]
-        return [connection for server in self._servers for connection in server.sockets]
+        try:
+            if settings.unix:
+                self._unix = UnixSocket(settings)
+                self._servers = [await create(sock=self._unix.socket)]
+                return [str(settings.unix)]
+            if settings.tcp:
+                host, port = settings.tcp
+                # SO_REUSEADDR lets a configured port be bound while old connections are in TIME_WAIT. A picked port has
+                # to be unused, and with SO_REUSEADDR the kernel may pick one that is bound and does not listen yet.
+                self._servers = [await create(host or None, port, reuse_address=port != 0)]
+            else:
+                self._servers = [await create(sock=connection) for connection in passed.get(settings.systemd or "", ())]
+        except OSError as error:
+            raise cannot_listen(settings, error) from None
+        if not self._servers:
+            known = ", ".join(passed) or "none"
+            raise ConfigError(f"{settings.place}: systemd has passed no socket of this name; it passed: {known}")
+        names = [connection.getsockname() for server in self._servers for connection in server.sockets]
+        require_safe(settings, [name[0] for name in names if isinstance(name, tuple)])
+        return [address_text(*name[:2]) if isinstance(name, tuple) else str(name) for name in names]
 
     async def serve(self, shells: Shells, identities: Identities) -> None:
-        """Accept clients from here on; until then the kernel refuses them.
-
-        Raises OSError if another process has begun to listen at the address meanwhile.
-        """
+        """Accept clients, which the kernel refused so far. Raises ConfigError if another process listens now."""
         self.shells = shells
         self.identities = identities
-        for server in self._servers:
-            await server.start_serving()
-            for connection in server.sockets:
-                with connection.dup() as listening:
-                    listening.listen(BACKLOG)
+        try:
+            for server in self._servers:
+                await server.start_serving()
+                for connection in server.sockets:
+                    with connection.dup() as listening:
+                        listening.listen(BACKLOG)
+        except OSError as error:
+            raise cannot_listen(self.settings, error) from None
+
+    def renew_certificates(self) -> bool:
+        """Read the certificates if they have changed; returns whether they have. Raises ConfigError."""
+        tls = self.settings.tls
+        current = tls and fingerprint(tls)  # taken first, so that the next renewal notices a change during the read
+        if not tls or (self.tls and current == self._fingerprint):
+            return False
+        self.tls = context_of(self.settings.name, tls)
+        self._fingerprint = current
+        return True
 
     async def emptied(self) -> None:
-        """Return once all sessions are over."""
         if self._sessions:
             self._all_gone.clear()
             await self._all_gone.wait()
@@ -92,12 +118,9 @@ class Listener:
         """Stop listening; returns the sessions that are left."""
         for server in self._servers:
             server.close()
+        if self._unix:
+            self._unix.close()
         return list(self._sessions)
-
-    def _connection(self) -> Connection:
-        return Session(self, begin).connection
-
-    # What sessions report and ask for.
 
     def arrived(self, session: Session) -> bool:
         """Take a session in, unless its network is not allowed or all places are taken by sessions in use."""
@@ -109,15 +132,21 @@ class Listener:
             if not self._giving_way:
                 self._turn_away(session)
                 return False
-            oldest = self._first_to_go()
+            [(crowd, _)] = Counter(self._giving_way.values()).most_common(1)  # a flood displaces itself first
+            oldest = next(one for one, network in self._giving_way.items() if network == crowd)
             oldest.connection.abort()
             self.left(oldest)
         self._sessions.add(session)
-        self._giving_way.setdefault(session.peer.network, {})[session] = None
+        self._giving_way[session] = session.peer.network
         session.number = self.shells.manager.sessions.add(session)
         return True
 
-    def caller_of(self, session: Session) -> Caller | None:
+    def opened(self, session: Session) -> None:
+        session.caller = self._caller_of(session)
+        session.mode = detection = Detection(session)
+        detection.begin()
+
+    def _caller_of(self, session: Session) -> Caller | None:
         """The caller, if the connection itself shows it; None if the client has to log in."""
         settings, roles, origin = self.settings, self.settings.given_roles, session.peer
         if origin.kind is OriginKind.UNIX:
@@ -135,12 +164,8 @@ class Listener:
         return None
 
     def settled(self, session: Session) -> None:
-        """A session's client is identified and has sent something: the session gives way to others no more."""
-        network = session.peer.network
-        if waiting := self._giving_way.get(network):
-            waiting.pop(session, None)
-            if not waiting:
-                del self._giving_way[network]
+        """The session no longer gives way to others."""
+        self._giving_way.pop(session, None)
 
     def left(self, session: Session) -> None:
         self._turned_away.discard(session)
@@ -151,15 +176,10 @@ class Listener:
             self._all_gone.set()
 
     def _allows(self, session: Session) -> bool:
-        if not self.settings.allow or session.peer.kind is OriginKind.UNIX:
+        allow, address = self.settings.allow, session.peer.address
+        if not allow or session.peer.kind is OriginKind.UNIX:
             return True
-        address = session.peer.address
-        return address is not None and any(address in network for network in self.settings.allow)
-
-    def _first_to_go(self) -> Session:
-        """The oldest that gives way, of the network with most such sessions: a flood displaces itself first."""
-        most: dict[Session, None] = max(self._giving_way.values(), key=len)
-        return next(iter(most))
+        return address is not None and any(address in network for network in allow)
 
     def _turn_away(self, session: Session) -> None:
         if len(self._turned_away) < MOST_TURNED_AWAY and not self.tls:
@@ -170,7 +190,59 @@ class Listener:
             session.connection.abort()
 
 
-def begin(session: Session) -> None:
-    """Give a session its first mode."""
-    session.mode = detection = Detection(session)
-    detection.begin()
+def cannot_listen(settings: ListenerSettings, error: OSError) -> ConfigError:
+    return ConfigError(f"cannot listen on {settings.place}: {why_not_listening(error)}")
+
+
+def require_safe(settings: ListenerSettings, addresses: Sequence[str]) -> None:
+    """Raise ConfigError if other machines can reach a listener without a login or without TLS."""
+    danger = why_exposed(settings)
+    exposed = [address for address in addresses if not is_loopback(address)]
+    if not exposed or not danger:
+        return
+    if not settings.insecure:
+        raise ConfigError(
+            f"{settings.place} can be reached from other machines, and {danger}; use 127.0.0.1 with ssh, or tls with "
+            'login = "required", or say insecure if you mean it'
+        )
+    log.warning("%s can be reached from other machines, and %s", settings.place, danger)
+
+
+def context_of(name: str, tls: Tls) -> ssl.SSLContext:
+    """The context for a listener's TLS. Raises ConfigError for files that are unusable or unsafe."""
+    key = tls.key or tls.certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        if key.stat().st_mode & 0o007:
+            raise ConfigError(f"[listeners.{name}] {key}: every user may read this key; `chmod o= {key}` fixes that")
+        for path in filter(None, (tls.certificate, key, tls.client_ca)):
+            require_own(name, path)
+        context.load_cert_chain(tls.certificate, key, password=lambda: "")  # else it would ask on the terminal
+        if tls.client_ca:
+            context.load_verify_locations(tls.client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror if isinstance(error, FileNotFoundError | PermissionError) else str(error)
+        raise ConfigError(f"[listeners.{name}] {tls.certificate}, {key}: {reason}") from None
+    return context
+
+
+def fingerprint(tls: Tls) -> object:
+    """A value that changes when the files do; None if one of them is missing."""
+    try:
+        states = [path.stat() for path in (tls.certificate, tls.key, tls.client_ca) if path]
+    except OSError:
+        return None
+    return [(one.st_ino, one.st_mtime_ns, one.st_size, one.st_mode, one.st_uid) for one in states]
+
+
+def require_own(listener: str, path: Path) -> None:
+    """Raise ConfigError if another user could have written a file that decides whom to trust."""
+    status = path.stat()
+    if status.st_mode & 0o022:
+        raise ConfigError(f"[listeners.{listener}] {path}: other users may write it; `chmod go-w {path}` fixes that")
+    if status.st_uid not in (0, os.geteuid()):
+        raise ConfigError(
+            f"[listeners.{listener}] {path}: belongs to user id {status.st_uid}, and should belong to {os.geteuid()}"
+        )

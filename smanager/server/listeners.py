@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import resource
 import socket
-import ssl
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
 
 from smanager.access.identities import Identities
 from smanager.config.file import ConfigError
-from smanager.config.listener import ListenerSettings, Tls, is_loopback, why_exposed, why_not_listening
+from smanager.config.listener import ListenerSettings
 from smanager.server.listener import ACCEPTS_A_TURN, MOST_TURNED_AWAY, Listener
-from smanager.server.peers import listening_name
 from smanager.server.session import Session
-from smanager.server.unixsocket import UnixSocket
 from smanager.shells.root import Shells
 
 RESERVED_DESCRIPTORS = 96
@@ -40,143 +36,43 @@ class Listeners:
         shares = budgets(settings, descriptors() - others)
         turned_away: set[Session] = set()
         self._all = [Listener(one, share, turned_away) for one, share in zip(settings, shares, strict=True)]
-        self._unix: list[UnixSocket] = []
 
     async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
-        """Bind all listeners, or none; returns their addresses. `passed` are systemd's open sockets, by name.
-
-        Raises ConfigError.
-        """
+        """Bind all or none; returns their addresses. `passed` are systemd's sockets by name. Raises ConfigError."""
         try:
-            return [address for listener in self._all for address in await self._open(listener, passed)]
+            return [address for listener in self._all for address in await listener.open(passed)]
         except BaseException:
-            self._close()
+            for listener in self._all:
+                listener.close()
             raise
 
     async def serve(self, shells: Shells, identities: Identities) -> None:
         """Accept clients. Raises ConfigError if another process has begun to listen meanwhile."""
         for listener in self._all:
-            try:
-                await listener.serve(shells, identities)
-            except OSError as error:
-                raise cannot_listen(listener.settings, error) from None
+            await listener.serve(shells, identities)
 
     async def close(self, message: str) -> None:
         """Stop listening, and end all sessions with `message`."""
-        sessions = self._close()
+        sessions = [session for listener in self._all for session in listener.close()]
         for session in sessions:
             session.farewell(message)
-        gone = [asyncio.ensure_future(listener.emptied()) for listener in self._all]
-        for late in (await asyncio.wait(gone, timeout=FAREWELL_SECONDS))[1] if gone else ():
-            late.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                for listener in self._all:
+                    await listener.emptied()
         for session in sessions:
             session.connection.abort()
 
     def renew_certificates(self, tell: Callable[[str], object]) -> list[str]:
-        """Read changed certificates again, for new connections.
-
-        Reports each renewal to `tell`; returns the problems.
-        """
+        """Read changed certificates again for new connections; reports renewals to `tell`, and returns the problems."""
         problems = []
         for listener in self._all:
-            tls = listener.settings.tls
-            if tls and fingerprint(tls) != listener.fingerprint:
-                try:
-                    self._encrypt(listener, tls)
+            try:
+                if listener.renew_certificates():
                     tell(f"[listeners.{listener.settings.name}] has new certificates")
-                except ConfigError as error:
-                    problems.append(f"{error}; the previous certificates stay in use")
+            except ConfigError as error:
+                problems.append(f"{error}; the previous certificates stay in use")
         return problems
-
-    @staticmethod
-    def _encrypt(listener: Listener, tls: Tls) -> None:
-        before = fingerprint(tls)  # taken first, so that the next renewal notices a change during the read
-        listener.tls = context_of(listener.settings.name, tls)
-        listener.fingerprint = before
-
-    async def _open(self, listener: Listener, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
-        settings = listener.settings
-        if settings.tls:
-            self._encrypt(listener, settings.tls)
-        try:
-            if settings.unix:
-                unix = UnixSocket(settings)
-                await listener.open([unix.socket])
-                self._unix.append(unix)
-                return [str(settings.unix)]
-            if settings.systemd is not None and not passed.get(settings.systemd):
-                known = ", ".join(passed) or "none"
-                raise ConfigError(f"{settings.place}: systemd has passed no socket of this name; it passed: {known}")
-            opened = await listener.open(passed[settings.systemd] if settings.systemd is not None else ())
-        except OSError as error:
-            raise cannot_listen(settings, error) from None
-        names = [connection.getsockname() for connection in opened if connection.family != socket.AF_UNIX]
-        require_safe(settings, [str(name[0]) for name in names])
-        return [listening_name(connection.getsockname()) for connection in opened]
-
-    def _close(self) -> list[Session]:
-        sessions = [session for listener in self._all for session in listener.close()]
-        for unix in self._unix:
-            unix.close()
-        return sessions
-
-
-def cannot_listen(settings: ListenerSettings, error: OSError) -> ConfigError:
-    return ConfigError(f"cannot listen on {settings.place}: {why_not_listening(error)}")
-
-
-def require_safe(settings: ListenerSettings, addresses: Sequence[str]) -> None:
-    """Raise ConfigError if other machines can reach a listener without a login or without TLS."""
-    danger = why_exposed(settings)
-    exposed = [address for address in addresses if not is_loopback(address)]
-    if not exposed or not danger:
-        return
-    if not settings.insecure:
-        raise ConfigError(
-            f"{settings.place} can be reached from other machines, and {danger}; use 127.0.0.1 with ssh, or tls with "
-            'login = "required", or say insecure if you mean it'
-        )
-    log.warning("%s can be reached from other machines, and %s", settings.place, danger)
-
-
-def context_of(name: str, tls: Tls) -> ssl.SSLContext:
-    """The context for a listener's TLS. Raises ConfigError for files that are unusable or unsafe."""
-    key = tls.key or tls.certificate
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        if key.stat().st_mode & 0o007:
-            raise ConfigError(f"[listeners.{name}] {key}: every user may read this key; `chmod o= {key}` fixes that")
-        for path in filter(None, (tls.certificate, key, tls.client_ca)):
-            require_own(name, path)
-        context.load_cert_chain(tls.certificate, key, password=lambda: "")  # else it would ask on the terminal
-        if tls.client_ca:
-            context.load_verify_locations(tls.client_ca)
-            context.verify_mode = ssl.CERT_OPTIONAL
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror if isinstance(error, FileNotFoundError | PermissionError) else str(error)
-        raise ConfigError(f"[listeners.{name}] {tls.certificate}, {key}: {reason}") from None
-    return context
-
-
-def fingerprint(tls: Tls) -> object:
-    """A value that changes when the files do; None if one of them is missing."""
-    try:
-        states = [path.stat() for path in (tls.certificate, tls.key, tls.client_ca) if path]
-    except OSError:
-        return None
-    return [(one.st_ino, one.st_mtime_ns, one.st_size, one.st_mode, one.st_uid) for one in states]
-
-
-def require_own(listener: str, path: Path) -> None:
-    """Raise ConfigError if another user could have written a file that decides whom to trust."""
-    status = path.stat()
-    if status.st_mode & 0o022:
-        raise ConfigError(f"[listeners.{listener}] {path}: other users may write it; `chmod go-w {path}` fixes that")
-    if status.st_uid not in (0, os.geteuid()):
-        raise ConfigError(
-            f"[listeners.{listener}] {path}: belongs to user id {status.st_uid}, and should belong to {os.geteuid()}"
-        )
 
 
 def budgets(settings: Sequence[ListenerSettings], available: int) -> list[int]:
@@ -186,21 +82,15 @@ def budgets(settings: Sequence[ListenerSettings], available: int) -> list[int]:
         fair = (available - sum(shares.values())) // (len(settings) - len(shares))
         shares[index] = max(1, min(one.max_sessions, fair))
         if shares[index] < one.max_sessions:
-            log.warning(
-                "%s: max_sessions is %d; the limit on open files allows %d here (see ulimit -n)",
-                one.place,
-                one.max_sessions,
-                shares[index],
-            )
+            message = "%s: max_sessions is %d; the limit on open files allows %d here (see ulimit -n)"
+            log.warning(message, one.place, one.max_sessions, shares[index])
     return [shares[index] for index in range(len(settings))]
 
 
 def descriptors() -> int:
     """Raise this process's limit on open files as far as possible, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError):  # macOS: the hard limit is infinite, but cannot be set
-            return soft
-    return hard if hard != resource.RLIM_INFINITY else UNLIMITED
+    with suppress(ValueError, OSError):  # macOS: the hard limit is infinite, but cannot be set
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return soft if soft != resource.RLIM_INFINITY else UNLIMITED

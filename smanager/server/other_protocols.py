@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
 FIRST_LIMIT = 64 * 1024
 """Bytes kept of a first line that has not ended yet; URLs may be long."""
@@ -17,14 +18,12 @@ _PROTOCOLS = {
 }
 
 
+@dataclass(slots=True)
 class ProtocolCheck:
     """Looks at a connection's bytes until its first line has ended."""
 
-    __slots__ = ("_data", "is_done")
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-        self.is_done = False
+    _data: bytearray = field(default_factory=bytearray)
+    is_done: bool = False
 
     def protocol_of(self, data: bytes) -> str:
         """Take the next bytes; returns the other protocol that the line shows so far, or an empty string."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from time import monotonic
 from typing import Any
 
-from smanager.access.origin import Origin, OriginKind, address_text
+from smanager.access.origin import Origin, OriginKind
 
 NAME_SECONDS = 5.0
 """How long a user's name is cached: asking a directory service each time would block all sessions, but a user id that
@@ -22,21 +22,16 @@ def origin_of(connection: socket.socket, address: object) -> Origin:
     if connection.family != socket.AF_UNIX:
         host, port = address[:2] if isinstance(address, tuple) else ("", 0)
         return Origin(OriginKind.TCP, host, port)
-    process, user = unix_peer(connection)
+    if not hasattr(socket, "SO_PEERCRED"):  # macOS
+        return Origin(OriginKind.UNIX)
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # unix(7)
+    process, user, _ = struct.unpack("3i", credentials)
     return Origin(OriginKind.UNIX, user=user_name(user), process=process)
 
 
-def unix_peer(connection: socket.socket) -> tuple[int, int | None]:
-    """The process and the user id at the other end of a unix socket (unix(7)); 0 and None if the system tells none."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return 0, None
-    process, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return process, user
-
-
-def user_name(number: int | None) -> str:
-    """The system's name for a user id, or else its digits; empty for None."""
-    return "" if number is None else _name_now(number, int(monotonic() / NAME_SECONDS))
+def user_name(number: int) -> str:
+    """The system's name for a user id, or else its digits."""
+    return _name_now(number, int(monotonic() / NAME_SECONDS))
 
 
 @lru_cache(256)
@@ -48,15 +43,8 @@ def _name_now(number: int, period: int) -> str:
 
 
 def names_in(certificate: Mapping[str, Any]) -> list[str]:
-    """The names in a client's certificate: its subject's CN, and its alternative names.
-
-    An alternative name that is not a host name comes with its kind, so that a URI, say, never equals a user's name.
-    """
+    """The names in a client's certificate: its subject's CN, and its alternative names."""
     subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
     others = certificate.get("subjectAltName", ())
+    # An alternative name that is not a host name comes with its kind, so that a URI, say, never equals a user's name.
     return [*subject, *(value if kind == "DNS" else f"{kind}:{value}" for kind, value in others)]
-
-
-def listening_name(address: object) -> str:
-    """The address of a listening socket as `HOST:PORT`, or its path."""
-    return address_text(*address[:2]) if isinstance(address, tuple) else str(address)

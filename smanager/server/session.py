@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import Enum
 from time import monotonic
 from typing import Protocol
@@ -31,27 +31,18 @@ log = logging.getLogger("smanager")
 class Phase(Enum):
     """How far a session has come."""
 
-    CONNECTING = "connecting"
-    """The connection is being accepted, or is in its TLS handshake: the session has no mode yet."""
-    IDENTIFYING = "identifying"
-    """A mode finds out who and what the client is."""
-    SERVING = "serving"
-    """The session has a caller and an interpreter, and its mode feeds them lines."""
+    CONNECTING = "the connection is being accepted or in its TLS handshake, and the session has no mode yet"
+    IDENTIFYING = "a mode finds out who and what the client is"
+    SERVING = "the session has a caller and an interpreter, and its mode feeds them lines"
 
 
 class Mode(Protocol):
     """How a session treats its client's bytes; the session's phase is IDENTIFYING or SERVING."""
 
     def receive(self, data: bytes) -> None: ...
-
-    def end_of_input(self) -> None:
-        """The client sends no more; what it has sent is still run."""
-
-    def idle(self) -> None:
-        """What ran has ended."""
-
-    def farewell(self, message: str) -> None:
-        """Tell the client why the session ends, if it would be surprised."""
+    def end_of_input(self) -> None: ...  # the client sends no more; what it has sent is still run
+    def idle(self) -> None: ...  # what ran has ended
+    def farewell(self, message: str) -> None: ...  # tell the client why the session ends, if it would be surprised
 
 
 class Registry(Protocol):
@@ -62,92 +53,56 @@ class Registry(Protocol):
     identities: Identities
     tls: ssl.SSLContext | None
 
-    def arrived(self, session: Session) -> bool:
-        """Take a session in, or abort it; whether it was taken."""
-
-    def caller_of(self, session: Session) -> Caller | None:
-        """The caller, if the connection itself shows it; None if the client has to log in."""
-
-    def settled(self, session: Session) -> None:
-        """The session's client is identified and has sent something."""
-
-    def left(self, session: Session) -> None:
-        """The session is over."""
+    def arrived(self, session: Session) -> bool: ...  # take a session in, or abort it; returns whether it is in
+    def opened(self, session: Session) -> None: ...  # give it its first mode, and its caller if already known
+    def settled(self, session: Session) -> None: ...  # its client is identified and has sent something
+    def left(self, session: Session) -> None: ...
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Session:
     """What the parts of one session share; `number`, `peer`, `since` and `caller` are for the list of sessions too."""
 
-    __slots__ = (
-        "_begin",
-        "_expiry",
-        "_is_silent",
-        "_protocol_check",
-        "_registry",
-        "caller",
-        "connection",
-        "interpreter",
-        "mode",
-        "number",
-        "output",
-        "peer",
-        "phase",
-        "programs",
-        "since",
-    )
+    _registry: Registry
+    connection: Connection = field(init=False)
+    peer: Origin = field(init=False)
+    mode: Mode = field(init=False)  # from the phase IDENTIFYING on
+    interpreter: Interpreter = field(init=False)  # in the phase SERVING, as is `output`
+    output: Output = field(init=False)
+    phase: Phase = Phase.CONNECTING
+    number: int = 0
+    since: float = field(default_factory=monotonic)
+    caller: Caller | None = None
+    programs: Programs | None = None
+    _protocol_check: ProtocolCheck | None = field(default_factory=ProtocolCheck)
+    _expiry: asyncio.TimerHandle | None = None
 
-    peer: Origin
-    mode: Mode
-    """From the phase IDENTIFYING on."""
-    interpreter: Interpreter
-    """In the phase SERVING, as is `output`."""
-    output: Output
-
-    def __init__(self, registry: Registry, begin: Callable[[Session], None]) -> None:
-        """`begin` gives the session its first mode."""
-        self._registry = registry
-        self._begin = begin
-        self._is_silent = True
-        self._protocol_check: ProtocolCheck | None = ProtocolCheck()
-        self._expiry: asyncio.TimerHandle | None = None
+    def __post_init__(self) -> None:
         self.connection = Connection(self)
-        self.phase = Phase.CONNECTING
-        self.number = 0
-        self.since = monotonic()
-        self.caller: Caller | None = None
-        self.programs: Programs | None = None
-
-    # What its connection reports.
 
     def arrived(self) -> ssl.SSLContext | None:
         self.peer = self.connection.origin
         return self._registry.tls if self._registry.arrived(self) else None
 
     def opened(self) -> None:
-        self.caller = self._registry.caller_of(self)
         self.phase = Phase.IDENTIFYING
-        self._begin(self)
+        self._registry.opened(self)
 
     def mistrusted(self, reason: str) -> None:
         self._registry.identities.mistrusted(self.peer, reason)
 
     def received(self, data: bytes) -> None:
-        if self._protocol_check and self._is_other_protocol(self._protocol_check, data):
-            return
-        if self._is_silent and self.caller:
-            self._is_silent = False
+        if check := self._protocol_check:
+            protocol = check.protocol_of(data)
+            if check.is_done:
+                self._protocol_check = None
+            if protocol:  # a browser, or a TLS client at a port without TLS
+                log.warning("%s: closed: the client speaks %s, and this listener does not", self.peer, protocol)
+                self.connection.abort()
+                return
+        if self.caller:
             self._registry.settled(self)
         self.mode.receive(data)
-
-    def _is_other_protocol(self, check: ProtocolCheck, data: bytes) -> bool:
-        """Close the connection of a browser, or of a TLS client at a port without TLS."""
-        protocol = check.protocol_of(data)
-        if check.is_done:
-            self._protocol_check = None
-        if protocol:
-            log.warning("%s: closed: the client speaks %s, and this listener does not", self.peer, protocol)
-            self.connection.abort()
-        return bool(protocol)
 
     def ended(self) -> None:
         self.mode.end_of_input()
@@ -174,31 +129,25 @@ class Session:
         if self._expiry:
             self._expiry.cancel()
 
-    # How its caller is identified.
-
     @property
     def settings(self) -> ListenerSettings:
         return self._registry.settings
 
     async def by_password(self, name: str, password: str) -> Caller | None:
-        """The user of this name, if the password is right."""
         settings = self.settings
         return await self._registry.identities.by_password(
             name, password, self.peer, settings.name, settings.given_roles, lambda: not self.connection.finishing
         )
 
     async def by_token(self, token: str) -> Caller | None:
-        """The user whose token this is."""
         return await self._registry.identities.by_token(token, self.peer, self.settings.given_roles)
 
     def admit(self, caller: Caller) -> None:
-        """Make this the session's caller."""
         self.caller = caller
         if self._expiry:
             self._expiry.cancel()
         if (seconds := caller.expires_in()) is not None:
             self._expiry = self.connection.loop.call_later(seconds, self.farewell, "your token has expired")
-        self._is_silent = False
         self._registry.settled(self)
 
     # What its mode calls.
@@ -213,7 +162,7 @@ class Session:
             self._serve_programs()
 
     def accept(self, line: str) -> bool:
-        """Run a line of commands, or a program's request; whether the next line may come."""
+        """Run a line of commands, or a program's request; returns whether the next line may come."""
         if not is_request(line) and not self.settings.only_programs:
             return self.interpreter.feed(line)
         programs = self._serve_programs()
@@ -232,14 +181,11 @@ class Session:
         return self.interpreter.busy or (self.programs is not None and self.programs.full)
 
     def interrupt(self) -> bool:
-        """Cancel what runs; whether anything did."""
-        if self.programs and self.programs.busy:
-            self.programs.cancel()
-            return True
-        if self.interpreter.busy:
-            self.interpreter.cancel()
-            return True
-        return False
+        """Cancel what runs; returns whether anything did."""
+        running = self.programs if self.programs and self.programs.busy else self.interpreter
+        was_busy = running.busy
+        running.cancel()
+        return was_busy
 
     def idle(self) -> None:
         """Let the mode go on after a command or a request has ended."""
@@ -257,7 +203,7 @@ class Session:
         """End the session, and what its caller runs, with a last word to the client."""
         if self.connection.finishing:
             return
-        if self.phase is Phase.CONNECTING:  # it may be in the TLS handshake, where no text can be sent
+        if self.phase is Phase.CONNECTING:  # no text can be sent in a TLS handshake
             self.connection.abort()
             return
         self.mode.farewell(message)
@@ -267,7 +213,6 @@ class Session:
             self._registry.shells.manager.jobs.end_those(lambda job: job.caller is caller, "its session was ended")
 
     def _end_commands(self) -> None:
-        """Cancel the commands that run, and forget those that wait."""
         if self.phase is Phase.SERVING:
             self.interpreter.close()
         if self.programs:
@@ -283,7 +228,7 @@ class Session:
     @property
     def doing(self) -> str:
         """The command that runs; empty if none does."""
-        if self.programs and self.programs.busy:
+        if self.programs and self.programs.count:
             return f"{self.programs.count} requests"
         return self.interpreter.doing if self.phase is Phase.SERVING else ""
 

@@ -2,7 +2,7 @@
 
 Each option has two sides: what we do (`us`) and what the client does (`them`). A side is off, on, or requested by us
 and not answered yet. A request that changes nothing is not answered (RFC 1143), and a request that was refused once is
-from then on ignored, so that no answer provokes another. We never turn off an agreed option, except ECHO and SGA
+ignored from then on, so that no answer provokes another. We never turn off an agreed option, except ECHO and SGA
 together, which hands line editing back to the client.
 """
 

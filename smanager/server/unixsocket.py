@@ -39,12 +39,12 @@ class UnixSocket:
         except BaseException:
             self.socket.close()
             raise
-        self._identity = identity_of(self._path)
+        self._status = self._path.lstat()
 
     def close(self) -> None:
         """Remove the file, unless another process has replaced it."""
         with suppress(OSError):
-            if identity_of(self._path) == self._identity:
+            if os.path.samestat(self._path.lstat(), self._status):
                 self._path.unlink()
 
     def _bind(self, settings: ListenerSettings) -> None:
@@ -81,7 +81,7 @@ def ids_of(settings: ListenerSettings) -> tuple[int, int]:
 
 
 def locked(path: Path) -> int:
-    """The descriptor of a lock that serializes managers which start at one time. Raises ConfigError."""
+    """The descriptor of a lock that serializes managers that start at the same time. Raises ConfigError."""
     try:
         return lock(path, LOCK_SECONDS)  # nothing is served yet that would have to wait
     except LockHeldError:
@@ -90,12 +90,6 @@ def locked(path: Path) -> int:
         remedies = {errno.EACCES: "the manager must be able to write there", errno.ENOENT: "create the directory first"}
         remedy = remedies.get(error.errno or 0, "it should be a regular file of the manager's user")
         raise ConfigError(f"{path}: {in_words(error)}; {remedy}") from None
-
-
-def identity_of(path: Path) -> tuple[int, int]:
-    """What distinguishes a file from another one of the same name. Raises OSError."""
-    status = path.lstat()
-    return status.st_dev, status.st_ino
 
 
 def require_free(path: Path) -> None:

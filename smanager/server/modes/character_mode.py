@@ -28,11 +28,7 @@ TYPED_AHEAD = 8 * 1024
 
 log = logging.getLogger("smanager")
 
-_KEYS = {
-    Signal.INTERRUPT: "\x03",
-    Signal.ERASE_CHARACTER: "\x7f",
-    Signal.ERASE_LINE: "\x15",
-}
+_KEYS = {Signal.INTERRUPT: "\x03", Signal.ERASE_CHARACTER: "\x7f", Signal.ERASE_LINE: "\x15"}
 """The line editor's keys for telnet's signals."""
 
 
@@ -73,7 +69,9 @@ class CharacterMode(Person):
                     self._connection.send(self._codec.take_output())
                     self._hand_over(events)
                     return
-                self._mark_pastes()
+                if not self._marks_pastes:
+                    self._marks_pastes = True
+                    self.show(PASTE_MARKS_ON)
                 self._has_colours = has_colours(event.name)
             elif event is Signal.ARE_YOU_THERE:
                 self.write("[yes]\n")
@@ -82,8 +80,7 @@ class CharacterMode(Person):
                 self._ending = True
             else:
                 self._typed += _KEYS[event]
-        if not self._working:
-            self._work()
+        self._work()
 
     def progress(self, text: str) -> None:
         if not self._asking:
@@ -91,7 +88,6 @@ class CharacterMode(Person):
             self._progressing = True
 
     def redraw(self, text: str) -> None:
-        """Show a page on the whole window."""
         self._progressing = False
         self.show(f"\x1b[H\x1b[2J{for_terminal(text)}")
 
@@ -112,8 +108,7 @@ class CharacterMode(Person):
 
     def idle(self) -> None:
         super().idle()
-        if not self._working:
-            self._work()
+        self._work()
 
     def _end_progress(self) -> None:
         if self._progressing:
@@ -142,6 +137,8 @@ class CharacterMode(Person):
 
     def _work(self) -> None:
         """Act on the keys typed so far, some of them a turn."""
+        if self._working:
+            return
         self._working = True
         keys, self._typed = self._typed[:KEYS_A_TURN], self._typed[KEYS_A_TURN:]
         self._editor.feed(keys)
@@ -191,11 +188,6 @@ class CharacterMode(Person):
         """Leave line editing to the client; `events` have not been taken yet."""
         typed, self._typed = self._typed.encode(), ""
         self._choose().take_over(typed, events)
-
-    def _mark_pastes(self) -> None:
-        if not self._marks_pastes:
-            self._marks_pastes = True
-            self.show(PASTE_MARKS_ON)
 
     def _show_editing(self) -> None:
         self.show(self._editor.take_output())

@@ -10,11 +10,14 @@ script's first byte takes up to 200 ms on a busy machine, a person's a second an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from smanager.config.listener import ListenerMode
-from smanager.server.modes.current_mode import CurrentMode
+from smanager.server.modes.character_mode import CharacterMode
 from smanager.server.modes.early import EarlyMode
+from smanager.server.modes.line_mode import LineMode
+from smanager.server.modes.person import Person
 from smanager.server.modes.person_login import PersonLogin
 from smanager.server.modes.script import Script, text_in
 from smanager.server.modes.script_login import ScriptLogin, is_login
@@ -25,7 +28,7 @@ QUIET_BEFORE_OFFER = 0.3
 """Seconds of silence after which a client is taken for a person's, and offered telnet."""
 
 EARLY_LIMIT = 64 * 1024
-"""Bytes kept from a client before it is known what it is; then reading is suspended."""
+"""Bytes kept from a client of unknown kind; after that, reading is suspended."""
 
 ANSWER_TO_OFFER = 0.5
 """Seconds that a telnet client has to answer; a later answer still turns the session into a telnet session."""
@@ -35,18 +38,16 @@ ERASE_OFFER = b"\r\x1b[K"
 
 
 class Detection(EarlyMode):
-    """The mode of a session until it is known what its client is."""
+    """The mode of a session until the kind of its client is known."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
-        self._connection = session.connection
+        super().__init__(session)
         self._codec: TelnetCodec | None = None
         self._events: list[TelnetEvent] = []
         self._early = 0
         self._is_telnet = session.settings.mode is ListenerMode.TELNET
 
     def begin(self) -> None:
-        """Begin to detect what the listener leaves open."""
         if self._is_telnet:
             self._offer()
         elif self._session.settings.mode is ListenerMode.AUTO:
@@ -78,11 +79,11 @@ class Detection(EarlyMode):
 
     def end_of_input(self) -> None:
         """Close for a client that sends nothing, such as a port scanner; one that has sent something is a script."""
-        if not self._events:
+        if self._events:
+            self._begin_script(text_in(self._events))
+            self._session.mode.end_of_input()
+        else:
             self._connection.finish()
-            return
-        self._begin_script(text_in(self._events))
-        self._session.mode.end_of_input()
 
     def _offer(self) -> None:
         self._codec = TelnetCodec()
@@ -122,7 +123,7 @@ class Detection(EarlyMode):
         login.receive(data)
 
     def _go_on(self, data: bytes) -> None:
-        """Detect what the client is after its login; `data` has come behind it."""
+        """Detect the kind of a client that has logged in and then sent `data`."""
         if self._is_telnet and self._codec:
             self._session.mode = self
             self._wait_for_answer(self._codec)
@@ -138,3 +139,34 @@ class Detection(EarlyMode):
         self._session.interpret(script, person=False)
         if data:
             script.receive(data)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class CurrentMode:
+    """A person's mode as it is now; it changes when the client hands line editing over, or takes it back."""
+
+    _session: Session
+    _codec: TelnetCodec
+    mode: Person = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.choose()
+
+    def choose(self) -> Person:
+        """Begin the mode that fits the telnet options as they are now."""
+        kind = CharacterMode if self._codec.echoes else LineMode
+        self.mode = self._session.mode = kind(self._session, self._codec, self.choose)
+        return self.mode
+
+    @property
+    def columns(self) -> int:
+        return self.mode.columns
+
+    def write(self, text: str) -> None:
+        self.mode.write(text)
+
+    def progress(self, text: str) -> None:
+        self.mode.progress(text)
+
+    def redraw(self, text: str) -> None:
+        self.mode.redraw(text)

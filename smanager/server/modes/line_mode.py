@@ -16,7 +16,7 @@ _CTRL_D = "\x04"
 
 
 class LineMode(Person):
-    """Runs the lines that the client sends, and prompts behind each command's output."""
+    """Runs the lines that the client sends, and prompts after each command's output."""
 
     def __init__(self, session: Session, codec: TelnetCodec, choose: Callable[[], Person]) -> None:
         super().__init__(session, codec, choose)
@@ -28,10 +28,22 @@ class LineMode(Person):
             self._choose().take_over(self._lines.uncut, events)
             return
         for event in events:
-            if isinstance(event, bytes):
-                self._lines.add(self._with_newlines(event))
-            elif isinstance(event, Signal):
-                self._obey(event)
+            match event:
+                case bytes():
+                    self._lines.add(self._with_newlines(event))
+                case Signal.INTERRUPT:
+                    self.show("\r\n")  # after the ^C that the terminal shows
+                    self._lines.drop()
+                    if not self._session.interrupt():
+                        self.ask()
+                case Signal.END_OF_FILE:
+                    self.end_of_input()
+                case Signal.ERASE_CHARACTER:
+                    self._lines.erase_character()
+                case Signal.ERASE_LINE:
+                    self._lines.erase_line()
+                case Signal.ARE_YOU_THERE:
+                    self.write("[yes]\n")
         if not self._connection.finishing:
             self._work()
 
@@ -41,24 +53,8 @@ class LineMode(Person):
 
     def end_of_input(self) -> None:
         self._ending = True
-        self._lines.end()
+        self._lines.at_end = True
         self._work()
-
-    def _obey(self, signal: Signal) -> None:
-        match signal:
-            case Signal.INTERRUPT:
-                self.show("\r\n")  # behind the ^C that the terminal shows
-                self._lines.drop()
-                if not self._session.interrupt():
-                    self.ask()
-            case Signal.END_OF_FILE:
-                self.end_of_input()
-            case Signal.ERASE_CHARACTER:
-                self._lines.erase_character()
-            case Signal.ERASE_LINE:
-                self._lines.erase_line()
-            case Signal.ARE_YOU_THERE:
-                self.write("[yes]\n")
 
     def _work(self) -> None:
         if self._lines.work() and self._ending and not self._session.busy:

@@ -1,4 +1,4 @@
-"""What a person's session does alike in line mode and in character mode."""
+"""What line mode and character mode share."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Person(PlainOutput):
         self.goodbye()
 
     def close(self) -> None:
-        """End the session, as its person wants."""
+        """End the session, as the person wants."""
         self.goodbye()
         self._connection.finish()
 
@@ -64,16 +64,13 @@ class Person(PlainOutput):
         self.take([typed, *events])
 
     @abstractmethod
-    def take(self, events: Iterable[TelnetEvent]) -> None:
-        """Take what the client has sent."""
+    def take(self, events: Iterable[TelnetEvent]) -> None: ...
 
     @abstractmethod
-    def end_of_input(self) -> None:
-        """The client sends no more."""
+    def end_of_input(self) -> None: ...
 
     @abstractmethod
-    def ask(self) -> None:
-        """Prompt for the next line."""
+    def ask(self) -> None: ...
 
     @abstractmethod
     def goodbye(self) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from smanager.access.callers import Caller
 from smanager.access.secrets import SECRET_LIMIT
 from smanager.access.users import NAME_LIMIT
-from smanager.server.modes.login import LOGIN_SECONDS, MOST_TRIES, Login
+from smanager.server.modes.early import LOGIN_SECONDS, MOST_TRIES, Login
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent, TerminalType, WindowSize, escape
 
@@ -30,12 +29,11 @@ class PersonLogin(Login):
         self._name = ""
         self._asks_password = False
         self._typed = b""
-        self._ahead = b""
+        self._ahead = bytearray()
         self._after_return = False
         self._limit_time()
 
     def begin(self, events: Sequence[TelnetEvent]) -> None:
-        """Ask for the name; the client has already sent `events`."""
         self._show(b"login: ")
         self._take(events)
 
@@ -65,12 +63,12 @@ class PersonLogin(Login):
         self._work()
 
     def _work(self) -> None:
-        keys, self._ahead = self._ahead[:KEYS_A_TURN], self._ahead[KEYS_A_TURN:]
-        for index in range(len(keys)):
-            if self._checking or self._connection.finishing:
-                self._ahead = keys[index:] + self._ahead
+        for _ in range(KEYS_A_TURN):
+            if not self._ahead or self._checking or self._connection.finishing:
                 break
-            self._press(keys[index : index + 1])
+            key = bytes(self._ahead[:1])
+            del self._ahead[:1]
+            self._press(key)
         if self._connection.finishing:
             return
         self._connection.hold(len(self._ahead) > SECRET_LIMIT)  # people type at most a line ahead of a password
@@ -133,19 +131,16 @@ class PersonLogin(Login):
             return
         self._hide_typing(False)  # not earlier: the user may be typing the password once more
         if caller:
-            self._admit(caller)
+            self._connection.clear_timer()
+            self._connection.hold(False)
+            self._session.admit(caller)
+            ahead = bytes(self._ahead).lstrip(b"\n\0" if self._after_return else b"")  # without the rest of the Enter
+            self._welcome([*self._terminal.values(), *filter(None, [ahead])])
             return
         self._show(b"login incorrect\r\n")
         self._limit_time()
         self._ask_again()
         self._work()
-
-    def _admit(self, caller: Caller) -> None:
-        self._connection.clear_timer()
-        self._connection.hold(False)
-        self._session.admit(caller)
-        ahead = self._ahead.lstrip(b"\n\0") if self._after_return else self._ahead  # without the rest of the Enter
-        self._welcome([*self._terminal.values(), *([ahead] if ahead else [])])
 
     def _show(self, text: bytes) -> None:
         self._connection.send(escape(text))

@@ -7,6 +7,7 @@ both. All of them wait until the server closes the connection.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from smanager.server.line_reader import LineReader
 from smanager.server.rpc.errors import RequestError
@@ -33,19 +34,17 @@ IDLE_SECONDS = 1.0
 """Seconds of silence after which a script that has had all its answers is done."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Script(PlainOutput):
-    """Reads lines, runs them in order, and ends the session when no more are to be expected."""
+    """Reads lines, runs them in order, and ends the session when no more lines are expected."""
 
-    __slots__ = ("_at_end", "_codec", "_connection", "_lines", "_session", "_was_quiet")
+    _session: Session
+    _codec: TelnetCodec | None  # given if telnet was offered: the client may still answer
+    _lines: LineReader = field(init=False)
+    _was_quiet: bool = False
 
-    def __init__(self, session: Session, codec: TelnetCodec | None) -> None:
-        """`codec` is given if telnet was offered: the client may still answer."""
-        self._session = session
-        self._connection = session.connection
-        self._codec = codec
-        self._lines = LineReader(session, session.accept, self.idle)
-        self._at_end = False
-        self._was_quiet = False
+    def __post_init__(self) -> None:
+        self._lines = LineReader(self._session, self._session.accept, self.idle)
 
     def receive(self, data: bytes) -> None:
         if self._was_quiet:
@@ -65,20 +64,19 @@ class Script(PlainOutput):
         return self._session.programs is not None or (self._lines.uncut or data).startswith((b"{", b"["))
 
     def end_of_input(self) -> None:
-        self._at_end = True
-        self._lines.end()
+        self._lines.at_end = True
         self.idle()
 
     def write(self, text: str) -> None:
-        self._connection.send(as_bytes(text))
+        self._session.connection.send(as_bytes(text))
 
     def idle(self) -> None:
         """Go on with the lines received so far."""
         if self._lines.work():
-            if not self._connection.finishing:
+            if not self._session.connection.finishing:
                 self._wait()
         else:
-            self._connection.clear_timer()  # silence counts from the end of the command that runs
+            self._session.connection.clear_timer()  # silence counts from the end of the command that runs
 
     def farewell(self, message: str) -> None:
         if self._session.interpreter.busy:
@@ -86,26 +84,25 @@ class Script(PlainOutput):
 
     def _wait(self) -> None:
         """Wait for more lines, or end the session; all lines so far are done."""
-        session, connection = self._session, self._connection
-        if session.interpreter.ended or (self._at_end and not (session.programs and session.programs.busy)):
+        session, connection, uncut = self._session, self._session.connection, self._lines.uncut
+        if session.interpreter.ended or (self._lines.at_end and not (session.programs and session.programs.busy)):
             connection.finish()
         elif session.programs is not None:
             connection.clear_timer()  # a program closes its connection itself
-        elif self._lines.uncut.startswith((b"{", b"[")):
+        elif uncut.startswith((b"{", b"[")):
             connection.set_timer(QUIET_UNTERMINATED, self._end_if_whole)
-        elif not self._lines.uncut:
+        elif not uncut:
             connection.set_timer(IDLE_SECONDS, self._end_of_patience)
-        elif len(self._lines.uncut) <= ONE_SEGMENT:
-            connection.set_timer(QUIET_UNTERMINATED, self._end_of_patience)
         else:
-            connection.set_timer(QUIET_UNTERMINATED_LONG, self._end_of_patience)
+            patience = QUIET_UNTERMINATED if len(uncut) <= ONE_SEGMENT else QUIET_UNTERMINATED_LONG
+            connection.set_timer(patience, self._end_of_patience)
 
     def _end_if_whole(self) -> None:
         """Run the program's unfinished line if it is a whole request, or else wait for its rest."""
         try:
             decoded(self._lines.uncut.decode("utf-8", "surrogateescape"))
         except RequestError:
-            self._connection.set_timer(UNFINISHED_SECONDS, self._end_of_patience)
+            self._session.connection.set_timer(UNFINISHED_SECONDS, self._end_of_patience)
         else:
             self._end_of_patience()
 
@@ -115,5 +112,4 @@ class Script(PlainOutput):
 
 
 def text_in(events: Iterable[TelnetEvent]) -> bytes:
-    """The text among telnet's events."""
     return b"".join(event for event in events if isinstance(event, bytes))

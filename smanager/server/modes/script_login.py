@@ -15,10 +15,10 @@ from smanager.access.callers import Caller
 from smanager.access.origin import OriginKind
 from smanager.access.secrets import SECRET_LIMIT
 from smanager.access.users import NAME_LIMIT
-from smanager.server.modes.login import LOGIN_SECONDS, MOST_TRIES, Login
+from smanager.server.modes.early import LOGIN_SECONDS, MOST_TRIES, Login
 from smanager.server.modes.script import QUIET_UNTERMINATED
 from smanager.server.rpc.errors import NOT_LOGGED_IN, RequestError
-from smanager.server.rpc.requests import decoded, failure, is_request, request_of, success
+from smanager.server.rpc.requests import decoded, failure, is_request, request_of, response
 from smanager.server.session import Session
 from smanager.terminal.text import visible
 
@@ -26,7 +26,6 @@ LINE_LIMIT = 4 * SECRET_LIMIT
 """Bytes of the line by which a client logs in."""
 
 AUTH, AS, METHOD = b"auth ", b"as ", b'"auth"'
-
 LOGIN_WORDS = ("auth", "as")
 """Names that no service can have: the words by which a script logs in."""
 
@@ -36,14 +35,11 @@ def is_login(data: bytes, is_all: bool = False) -> bool:
     line, newline, _ = data.partition(b"\n")
     if line.startswith((AUTH, AS)):
         return True
-    if not newline and not is_all and line and any(word.startswith(line) for word in (AUTH, AS)):
+    if line and not newline and not is_all and any(word.startswith(line) for word in (AUTH, AS)):
         return True
     with suppress(RequestError):
-        return (
-            line.startswith(b"{")
-            and METHOD in line
-            and request_of(decoded(line.decode(errors="replace"))).method == "auth"
-        )
+        if line.startswith(b"{") and METHOD in line:
+            return request_of(decoded(line.decode(errors="replace"))).method == "auth"
     return False
 
 
@@ -76,7 +72,7 @@ class ScriptLogin(Login):
                 return
             line, newline, rest = self._data.partition(b"\n")
             if len(line) > LINE_LIMIT:
-                self._refuse()
+                self._end("log in first with a line: auth TOKEN")
             elif newline or (self._at_end and line):
                 self._data = rest
                 self._take(line.removesuffix(b"\r").decode("utf-8", "surrogateescape"))
@@ -96,34 +92,34 @@ class ScriptLogin(Login):
             behalf = "_".join(visible(line[3:]).split())[:NAME_LIMIT]  # one word wherever it is shown
             self._session.admit(replace(caller, behalf=behalf))
         else:
-            self._refuse()
+            self._end("log in first with a line: auth TOKEN")
 
-    def _refuse(self) -> None:
-        self._connection.send(b"*** log in first, by a line of: auth TOKEN\n")
+    def _end(self, message: str) -> None:
+        self._connection.send(f"*** {message}\n".encode())
         self._connection.finish()
 
     async def _check_token(self, token: str) -> None:
         caller = await self._session.by_token(token)
-        if caller is None and not self._connection.finishing:
-            self._connection.send(b"*** this token is not valid\n")
-            self._connection.finish()
+        if caller is None:
+            self._end("this token is not valid")
         self._done(caller)
 
     async def _answer(self, line: str) -> None:
-        """Answer a program's request to log in, and refuse any other request."""
+        caller = None
         try:
             request = request_of(decoded(line))
+            if request.method != "auth":
+                raise RequestError(NOT_LOGGED_IN, "log in first with the method auth", identity=request.identity)
+            if not (caller := await self._caller_of(request.params)):
+                raise RequestError(NOT_LOGGED_IN, "the login is not valid", identity=request.identity)
         except RequestError as error:
-            self._fail(error)
-            self._done(None)
-            return
-        caller = await self._caller_of(request.params) if request.method == "auth" else None
-        if caller:
-            self._connection.clear_timer()  # a program may stay silent after its login
-            self._reply(success(request, None))
+            self._reply(failure(error, error.identity))
+            self._tries += 1
+            if self._tries >= MOST_TRIES:
+                self._connection.finish()
         else:
-            message = "log in first, by the method auth" if request.method != "auth" else "the login is not valid"
-            self._fail(RequestError(NOT_LOGGED_IN, message, identity=request.identity))
+            self._connection.clear_timer()  # a program may stay silent after its login
+            self._reply(response(request, None))
         self._done(caller)
 
     async def _caller_of(self, params: object) -> Caller | None:
@@ -134,15 +130,9 @@ class ScriptLogin(Login):
                 return await self._session.by_password(user, password)
         return None
 
-    def _fail(self, error: RequestError) -> None:
-        self._tries += 1
-        self._reply(failure(error, error.identity))
-        if self._tries >= MOST_TRIES:
-            self._connection.finish()
-
-    def _reply(self, response: object) -> None:
-        if response is not None:
-            self._connection.send(json.dumps(response).encode() + b"\n")
+    def _reply(self, answer: object) -> None:
+        if answer is not None:
+            self._connection.send(json.dumps(answer).encode() + b"\n")
 
     def _done(self, caller: Caller | None) -> None:
         self._checking = None

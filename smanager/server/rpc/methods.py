@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from smanager.access.audit import WRONG_ARGUMENTS
 from smanager.access.callers import Caller
@@ -14,109 +15,102 @@ from smanager.commands.record import Command, CommandError, Failure
 from smanager.config.file import ConfigError
 from smanager.hosts.call import Invocation
 from smanager.server.rpc.errors import FAILED, INTERNAL_ERROR, METHOD_NOT_FOUND, RequestError, accepted
-from smanager.server.rpc.outputs import Lines, Notify
-from smanager.server.rpc.protocol import METHODS, ProtocolMethod, ProtocolMethods
-from smanager.shells.interpreter import captured
+from smanager.server.rpc.protocol import METHODS, Lines, Notify, ProtocolMethod, ProtocolMethods
+from smanager.shells.interpreter import Interpreter, captured
 from smanager.shells.root import Shells
 from smanager.supervision import running
 from smanager.supervision.catalogue import Service
-from smanager.supervision.commands.own import OwnCommand, Requester
+from smanager.supervision.commands.own import Requester
 from smanager.supervision.running import Running
 
 Done = Callable[[object], None]
 """Takes a method's result, or its RequestError."""
 
+RunningMethod = Running | asyncio.Task[Any]
+"""A method that runs, and can be cancelled."""
+
 log = logging.getLogger("smanager")
-
-
-class Cancellable(Protocol):
-    """A method that runs."""
-
-    def cancel(self) -> object: ...
 
 
 class Methods:
     """The methods that one connection's requests may call."""
 
     def __init__(self, shells: Shells, caller: Caller) -> None:
-        self.paused = False
-        """Whether the program does not read."""
         self._shells = shells
         self._dispatcher = shells.dispatcher
         self._caller = caller
-        self._lines = Lines(shells, caller)
-        self._running: set[Running] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_read = asyncio.Event()  # set while the program reads
+        self._is_read.set()
+        self._running: set[Running | Interpreter] = set()
         self._held: list[Callable[[], None]] = []  # answers that wait for the program to read
+        self._lines = Lines(shells, caller, self._is_read, self._running)
+
+    @property
+    def paused(self) -> bool:
+        return not self._is_read.is_set()
 
     def pause(self) -> None:
         """The program does not read: hold back answers, and the output of what runs."""
-        self.paused = True
-        self._lines.pause()
+        self._is_read.clear()
         for one in self._running:
             one.pause()
 
     def resume(self) -> None:
-        self.paused = False
-        self._lines.resume()
-        for one in self._running:
+        self._is_read.set()
+        for one in list(self._running):
             one.resume()
         held, self._held = self._held, []
         for answer in held:
             answer()
 
-    def begin(self, name: str, params: object, notify: Notify, done: Done) -> Cancellable | None:
+    def begin(self, name: str, params: object, notify: Notify, done: Done) -> RunningMethod | None:
         """Call a method. `done` is given its result or its RequestError, at once where nothing needs to run."""
         try:
-            view = self._shells.view(self._caller.permissions)
-            if own := view.own.get(name):
-                return self._begin_own(own, params, notify, done)
-            if method := METHODS.get(name):
-                return self._begin_protocol(method, params, notify, done)
-            return self._begin_command(name, *self._command(name), params, notify, done)
+            return self._begin(name, params, notify, done)
         except (RequestError, CommandError, ConfigError) as error:
-            if isinstance(error, RequestError):
-                self._journal_refusal(name, error.code)
+            if isinstance(error, RequestError) and error.code == METHOD_NOT_FOUND:
+                self._dispatcher.unknown(self._caller, name, name.split(".", 1))
+            elif isinstance(error, RequestError):
+                self._dispatcher.manager.audit.refused(self._caller, name, WRONG_ARGUMENTS)
             done(refusal(error))
             return None
 
-    def _journal_refusal(self, name: str, code: int) -> None:
-        if code == METHOD_NOT_FOUND:
-            self._dispatcher.unknown(self._caller, name, name.split(".", 1))
+    def _begin(self, name: str, params: object, notify: Notify, done: Done) -> RunningMethod | None:
+        sink, caller = Results(notify), self._caller
+        running: Running | None
+        if own := self._shells.view(caller.permissions).own.get(name):
+            run_line = partial(captured, self._shells, caller, path=None, as_data=False)
+            arguments = accepted(own.command, own.command.name, params)
+            running = self._dispatcher.run(own, arguments, Requester(caller, run_line), sink)
+            failure_type = "CommandError"
+        elif method := METHODS.get(name):
+            return self._begin_protocol(method, params, notify, done)
         else:
-            self._dispatcher.manager.audit.refused(self._caller, name, WRONG_ARGUMENTS)
-
-    def _begin_own(self, own: OwnCommand, params: object, notify: Notify, done: Done) -> Cancellable | None:
-        sink = Results(notify)
-        arguments = accepted(own.command, own.command.name, params)
-        run_line = partial(captured, self._shells, self._caller, path=None, as_data=False)
-        running = self._dispatcher.run(own, arguments, Requester(self._caller, run_line), sink)
+            service, command = self._command(name)
+            invocation = Invocation(accepted(command, name, params), name, sink, as_data=True)
+            running = self._dispatcher.call(service, command, invocation, caller)
+            failure_type = "HostError"
         if running is None:
             self._answer(done, sink.result)
-            return None
-        return self._follow(running, sink, done, "CommandError")
+        else:
+            self._follow(running, sink, done, failure_type)
+        return running
 
-    def _begin_command(
-        self, name: str, service: Service, command: Command, params: object, notify: Notify, done: Done
-    ) -> Cancellable:
-        sink = Results(notify)
-        arguments = accepted(command, name, params)
-        invocation = Invocation(arguments, name, sink, as_data=True)
-        call = self._dispatcher.call(service, command, invocation, self._caller)
-        return self._follow(call, sink, done, "HostError")
-
-    def _follow(self, running: Running, sink: Results, done: Done, kind: str) -> Cancellable:
-        """Answer when the command ends; `kind` is the type of a failure for which no exception was raised."""
+    def _follow(self, running: Running, sink: Results, done: Done, failure_type: str) -> None:
+        """Answer when the command ends; `failure_type` is the type of a failure without an exception."""
 
         def ended(failure: Failure | None) -> None:
             self._running.discard(running)
-            self._answer(done, sink.result if failure is None else failed(running.caption, failure, kind))
+            if failure is None:
+                self._answer(done, sink.result)
+                return
+            data = {"type": failure.type or failure_type, "message": failure.message}
+            self._answer(done, RequestError(FAILED, f"{running.caption}: {failure}", data))
 
         running.ended = ended
         self._running.add(running)
         if self.paused:
             running.pause()
-        return running
 
     def _command(self, name: str) -> tuple[Service, Command]:
         """The command that a method is: `service.command`, or a toplevel one's name."""
@@ -129,14 +123,12 @@ class Methods:
             return view.called_toplevel[name]
         raise RequestError(METHOD_NOT_FOUND, f"unknown method {name}; rpc.discover lists the methods")
 
-    def _begin_protocol(self, method: ProtocolMethod, params: object, notify: Notify, done: Done) -> Cancellable:
+    def _begin_protocol(self, method: ProtocolMethod, params: object, notify: Notify, done: Done) -> RunningMethod:
         arguments = accepted(method.command, method.command.name, params)
-        methods = ProtocolMethods(self._shells, self._caller, self._lines, notify)
+        methods = ProtocolMethods(self._lines, notify)
         task = asyncio.ensure_future(method.call(methods, arguments))
-        self._tasks.add(task)
 
         def ended(task: asyncio.Task[Any]) -> None:
-            self._tasks.discard(task)
             if task.cancelled():
                 self._answer(done, RequestError(FAILED, f"{method.command.name}: cancelled"))
             elif error := task.exception():
@@ -154,15 +146,15 @@ class Methods:
             done(result)
 
 
+@dataclass
 class Results:
     """Keeps what a command returns, and sends what it yields at once."""
 
-    def __init__(self, notify: Notify) -> None:
-        self.result: Any = None
-        self._notify = notify
+    _notify: Notify
+    result: Any = None
 
     def write(self, text: str) -> None:
-        """No command that is asked for values prints text."""
+        """Do nothing: a command that is asked for values prints no text."""
 
     def value(self, value: Any) -> None:
         self.result = value
@@ -172,12 +164,6 @@ class Results:
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         self._notify("$/progress", {"done": done, "total": total, "text": text})
-
-
-def failed(caption: str, failure: Failure, kind: str) -> RequestError:
-    """The error of a command that ran."""
-    data = {"type": failure.type or kind, "message": failure.message}
-    return RequestError(FAILED, f"{caption}: {failure}", data)
 
 
 def refusal(error: BaseException) -> RequestError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from smanager import __version__
@@ -10,23 +12,129 @@ from smanager.access.callers import Caller
 from smanager.access.roles import EVERYONE
 from smanager.commands.arguments import Arguments, schema
 from smanager.commands.record import Command
-from smanager.commands.signatures import Signature, describe, signature_of
-from smanager.server.rpc.outputs import Lines, Notify
+from smanager.commands.signatures import describe, signature_of
+from smanager.server.rpc.errors import TOO_MUCH_OUTPUT, RequestError
 from smanager.service import command
+from smanager.shells.interpreter import Interpreter
+from smanager.shells.output import PlainOutput
 from smanager.shells.root import Shells
+from smanager.supervision.running import Running
 
 OPENRPC = "1.3.2"
 """The version of the OpenRPC specification that `rpc.discover` follows."""
 
+OUTPUT_LIMIT = 16 * 1024 * 1024
+"""Characters of output that one reply holds, since a reply is kept whole until its commands end; also the total of one
+connection's requests above which only the oldest of them goes on."""
 
+CANCEL_SECONDS = 1.0
+"""Time for the last words of a cancelled line; a single command has a tenth of it."""
+
+Notify = Callable[[str, dict[str, Any]], None]
+"""Sends the caller a notification before the answer: its name, and its parameters except the id."""
+
+
+@dataclass
+class Streamed(PlainOutput):
+    """Sends output to the program as it comes."""
+
+    _notify: Notify
+
+    def write(self, text: str) -> None:
+        self._notify("$/item", {"value": text})
+
+
+@dataclass(eq=False)
+class Collected(PlainOutput):
+    """Keeps the output of one request."""
+
+    _grown: Callable[[], None]  # is called when there is more output
+    interpreter: Interpreter = field(init=False)
+    length: int = 0
+    _pieces: list[str] = field(default_factory=list)
+    _held: bool = False
+
+    def write(self, text: str) -> None:
+        self.length += len(text)
+        if self.length <= OUTPUT_LIMIT:
+            self._pieces.append(text)
+        self._grown()
+
+    def hold(self, hold: bool) -> None:
+        """Hold back the request's commands, or let them go on."""
+        if hold is not self._held:
+            self._held = hold
+            self.interpreter.pause() if hold else self.interpreter.resume()
+
+    def text(self) -> str:
+        """The output. Raises RequestError if a reply cannot hold it."""
+        if self.length > OUTPUT_LIMIT:
+            message = f"{self.length} characters of output; a reply holds {OUTPUT_LIMIT}: run it as a plain line"
+            raise RequestError(TOO_MUCH_OUTPUT, message)
+        return "".join(self._pieces)
+
+
+@dataclass
+class Lines:
+    """The lines that one connection's requests run."""
+
+    shells: Shells
+    caller: Caller
+    is_read: asyncio.Event  # set while the program reads
+    running: set[Running | Interpreter]  # what is paused while the program does not read
+    _collected: list[Collected] = field(default_factory=list)  # the oldest first
+
+    async def collect(self, line: str, json: bool) -> dict[str, object]:
+        """Run a line, and return its output and status. Raises RequestError if a reply cannot hold the output."""
+        done = asyncio.Event()
+        output = Collected(self._share)
+        interpreter = output.interpreter = Interpreter(self.shells, output, done.set, False, self.caller)
+        interpreter.always_json = json
+        self._collected.append(output)
+        try:
+            if not interpreter.feed(line):
+                await done.wait()
+            await self.is_read.wait()  # until then the output counts as held
+        finally:
+            interpreter.cancel()
+            self._collected.remove(output)
+            self._share()
+        return {"output": output.text(), "status": interpreter.status.value}
+
+    async def stream(self, line: str, json: bool, notify: Notify) -> dict[str, object]:
+        """Run a line, send its output as it comes, and return its status."""
+        done = asyncio.Event()
+        interpreter = Interpreter(self.shells, Streamed(notify), done.set, False, self.caller)
+        interpreter.always_json = json
+        self.running.add(interpreter)
+        if not self.is_read.is_set():
+            interpreter.pause()
+        try:
+            if not interpreter.feed(line):
+                await done.wait()
+        except asyncio.CancelledError:
+            done.clear()
+            interpreter.cancel()
+            if interpreter.busy:
+                await asyncio.wait_for(done.wait(), CANCEL_SECONDS)  # the last words come before the answer
+            raise
+        finally:
+            self.running.discard(interpreter)
+        return {"output": "", "status": interpreter.status.value}
+
+    def _share(self) -> None:
+        """While the requests hold too much output, let only the oldest go on."""
+        crowded = sum(output.length for output in self._collected) > OUTPUT_LIMIT
+        for output in self._collected:
+            output.hold(crowded and output is not self._collected[0])
+
+
+@dataclass
 class ProtocolMethods:
     """One request for one of these methods; `_` in a method's name is the dot that programs see."""
 
-    def __init__(self, shells: Shells, caller: Caller, lines: Lines, notify: Notify) -> None:
-        self._shells = shells
-        self._caller = caller
-        self._lines = lines
-        self._notify = notify
+    _lines: Lines
+    _notify: Notify
 
     @command(role=EVERYONE)
     async def shell_execute(self, line: str, *, stream: bool = False, json: bool = False) -> dict[str, object]:
@@ -44,12 +152,14 @@ class ProtocolMethods:
     @command(role=EVERYONE)
     async def shell_complete(self, line: str) -> dict[str, object]:
         """Complete the last word of a line; returns the possible words, and where the word begins"""
-        return await self._lines.complete(line)
+        interpreter = Interpreter(self._lines.shells, Collected(lambda: None), lambda: None, False, self._lines.caller)
+        start, matches = await interpreter.complete(line)
+        return {"start": start, "matches": matches}
 
     @command(role=EVERYONE)
     async def rpc_discover(self) -> dict[str, object]:
         """Describe all methods that the caller may call, as an OpenRPC document"""
-        view = self._shells.view(self._caller.permissions)
+        view = self._lines.shells.view(self._lines.caller.permissions)
         commands = {name: method.command for name, method in METHODS.items()}
         commands |= {name: own.command for name, own in view.own.items()}
         commands |= {name: command for name, (_, command) in view.toplevel.items()}
@@ -67,8 +177,8 @@ class ProtocolMethod:
 
     def __init__(self, function: str) -> None:
         self._function = function
-        self._signature: Signature = signature_of(ProtocolMethods, function)
-        self.command: Command = describe(ProtocolMethods, function, function.replace("_", ".", 1))
+        self._signature = signature_of(ProtocolMethods, function)
+        self.command = describe(ProtocolMethods, function, function.replace("_", ".", 1))
 
     async def call(self, methods: ProtocolMethods, arguments: Arguments) -> Any:
         positions, options = self._signature.revive(*arguments)
@@ -90,13 +200,8 @@ def method_object(name: str, command: Command) -> dict[str, object]:
         "description": command.doc,
         "paramStructure": "by-name" if by_name else "either",
         "params": [
-            {
-                "name": parameter.name,
-                "description": parameter.doc,
-                "required": parameter.required,
-                "schema": schema(parameter),
-            }
-            for parameter in command.parameters
+            {"name": one.name, "description": one.doc, "required": one.required, "schema": schema(one)}
+            for one in command.parameters
         ],
         "result": {"name": "result", "schema": command.returns},
     }

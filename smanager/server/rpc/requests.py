@@ -1,8 +1,8 @@
 """Programs as callers: JSON-RPC 2.0 (https://www.jsonrpc.org/specification), one request or batch to a line.
 
-On any connection, a line that begins with `{` or `[` is a request; no command begins so. Requests run side by side and
-are answered as they end. Before the answer, a command's items and progress are notifications with the request's id,
-`$/item` and `$/progress`. `$/cancelRequest` ends a request, as in the Language Server Protocol.
+On any connection, a line that begins with `{` or `[` is a request; no command begins like that. Requests run side by
+side and are answered as they end. Before the answer, a command's items and progress are notifications with the
+request's id, `$/item` and `$/progress`. `$/cancelRequest` ends a request, as in the Language Server Protocol.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import json
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
 from smanager.commands.jsonable import jsonable
 from smanager.server.rpc.errors import CANCELLED, INVALID_REQUEST, PARSE_ERROR, RequestError
-from smanager.server.rpc.methods import Cancellable, Methods
+from smanager.server.rpc.methods import Methods, RunningMethod
 
 RUNNING_LIMIT = 64
 """Requests of one connection that run at a time; further ones wait."""
@@ -37,29 +38,25 @@ class Request(NamedTuple):
     method: str
     params: object
     identity: object
-    is_answered: bool
-    """Whether the request has an id; a notification has none."""
+    is_answered: bool  # whether the request has an id; a notification has none
 
 
+@dataclass(eq=False)
 class Programs:
     """The requests of one connection."""
 
-    def __init__(self, methods: Methods, reply: Callable[[str], None], idle: Callable[[], None]) -> None:
-        """`reply` takes the answers as lines without their newline; `idle` is called at each request's end."""
-        self._methods = methods
-        self._reply = reply
-        self._idle = idle
-        self._running: dict[int, Carried] = {}
-        self._number = 0
-        self._waiting: deque[Carried] = deque()
+    _methods: Methods
+    _reply: Callable[[str], None]  # takes the answers as lines without their newline
+    _idle: Callable[[], None]  # is called at each request's end
+    _running: dict[Carried, None] = field(default_factory=dict)  # the oldest first
+    _waiting: deque[Carried] = field(default_factory=deque)
 
     @property
     def busy(self) -> bool:
-        return bool(self._running or self._waiting)
+        return self.count > 0
 
     @property
     def count(self) -> int:
-        """The number of unanswered requests."""
         return len(self._running) + len(self._waiting)
 
     @property
@@ -75,20 +72,18 @@ class Programs:
             self._send(failure(error, None))
             return
         if not isinstance(value, list):
-            self._take(value, self._send_if_any)
+            self._take(value, self._send)
         elif not value:
             self._send(failure(RequestError(INVALID_REQUEST, "an empty batch"), None))
         elif len(value) > BATCH_LIMIT:
             self._send(failure(RequestError(INVALID_REQUEST, f"a batch of more than {BATCH_LIMIT} requests"), None))
         else:
-            batch = Batch(len(value), self._send)
-            for item in value:
-                self._take(item, batch.add)
+            self._take_batch(value)
 
     def cancel(self) -> None:
         """End all requests; the program no longer waits."""
         self._waiting.clear()
-        for carried in list(self._running.values()):
+        for carried in list(self._running):
             carried.cancel()
 
     def pause(self) -> None:
@@ -99,6 +94,18 @@ class Programs:
         self._methods.resume()
         self._idle()
 
+    def _take_batch(self, values: list[object]) -> None:
+        """Begin the requests of a batch, and send their responses together."""
+        responses: list[object] = []
+
+        def answer(one: object) -> None:
+            responses.append(one)
+            if len(responses) == len(values) and (sent := [one for one in responses if one is not None]):
+                self._send(sent)
+
+        for value in values:
+            self._take(value, answer)
+
     def _take(self, value: object, answer: Callable[[object], None]) -> None:
         try:
             request = request_of(value)
@@ -107,17 +114,16 @@ class Programs:
             return
         if request.method == CANCEL:
             self._cancel_one(request.params)
-            answer(success(request, None))
+            answer(response(request, None))
             return
-        self._number += 1
-        carried = Carried(self._number, request, answer)
+        carried = Carried(request, answer)
         if len(self._running) < RUNNING_LIMIT:
             self._begin(carried)
         else:
             self._waiting.append(carried)
 
     def _begin(self, carried: Carried) -> None:
-        self._running[carried.number] = carried
+        self._running[carried] = None
         request = carried.request
         if carried.is_cancelled:
             self._ended(carried, None)
@@ -130,15 +136,11 @@ class Programs:
             self._send({"jsonrpc": "2.0", "method": name, "params": {"id": request.identity, **params}})
 
     def _ended(self, carried: Carried, result: object) -> None:
-        """A request has ended with a result or a RequestError."""
-        del self._running[carried.number]
+        del self._running[carried]
         if carried.is_cancelled:
             message = str(result) if isinstance(result, RequestError) else f"{carried.request.method}: cancelled"
             result = RequestError(CANCELLED, message)
-        if isinstance(result, RequestError):
-            carried.answer(failure(result, carried.request.identity) if carried.request.is_answered else None)
-        else:
-            carried.answer(success(carried.request, result))
+        carried.answer(response(carried.request, result))
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._proceed)  # in the next turn: many may end at once
         self._idle()
@@ -150,34 +152,26 @@ class Programs:
 
     def _cancel_one(self, params: object) -> None:
         wanted = params.get("id") if isinstance(params, dict) else None
-        for carried in [*self._running.values(), *self._waiting]:
-            if (
-                wanted is not None
-                and not isinstance(wanted, bool)
-                and carried.request.is_answered
-                and carried.request.identity == wanted
-            ):
+        if wanted is None or isinstance(wanted, bool):  # True would equal 1
+            return
+        for carried in [*self._running, *self._waiting]:
+            if carried.request.is_answered and carried.request.identity == wanted:
                 carried.cancel()
 
-    def _send_if_any(self, response: object) -> None:
-        if response is not None:
-            self._send(response)
-
     def _send(self, response: object) -> None:
-        self._reply(json.dumps(response, default=jsonable))
+        """Send a response; None is the response to a notification."""
+        if response is not None:
+            self._reply(json.dumps(response, default=jsonable))
 
 
+@dataclass(slots=True, eq=False)
 class Carried:
     """A request that runs, or waits to run."""
 
-    __slots__ = ("answer", "is_cancelled", "number", "request", "running")
-
-    def __init__(self, number: int, request: Request, answer: Callable[[object], None]) -> None:
-        self.number = number
-        self.request = request
-        self.answer = answer
-        self.running: Cancellable | None = None
-        self.is_cancelled = False
+    request: Request
+    answer: Callable[[object], None]
+    running: RunningMethod | None = None
+    is_cancelled: bool = False
 
     def cancel(self) -> None:
         self.is_cancelled = True
@@ -185,37 +179,23 @@ class Carried:
             self.running.cancel()
 
 
-class Batch:
-    """The answers of a batch, which are sent together."""
-
-    def __init__(self, count: int, send: Callable[[object], None]) -> None:
-        self._left = count
-        self._send = send
-        self._responses: list[object] = []
-
-    def add(self, response: object) -> None:
-        """Add the response to one request; None for a notification."""
-        self._left -= 1
-        if response is not None:
-            self._responses.append(response)
-        if not self._left and self._responses:
-            self._send(self._responses)
-
-
 def is_request(line: str) -> bool:
-    """Whether a line is a program's; no command begins so."""
+    """Whether a line is a program's; no command begins like that."""
     return line.startswith(("{", "["))
 
 
-def success(request: Request, result: object) -> dict[str, object] | None:
-    return {"jsonrpc": "2.0", "id": request.identity, "result": result} if request.is_answered else None
+def response(request: Request, result: object) -> dict[str, object] | None:
+    """The response with a result or a RequestError; None for a notification."""
+    if not request.is_answered:
+        return None
+    if isinstance(result, RequestError):
+        return failure(result, request.identity)
+    return {"jsonrpc": "2.0", "id": request.identity, "result": result}
 
 
 def failure(error: RequestError, identity: object) -> dict[str, object]:
-    described: dict[str, object] = {"code": error.code, "message": str(error)}
-    if error.data is not None:
-        described["data"] = error.data
-    return {"jsonrpc": "2.0", "id": identity, "error": described}
+    data = {} if error.data is None else {"data": error.data}
+    return {"jsonrpc": "2.0", "id": identity, "error": {"code": error.code, "message": str(error), **data}}
 
 
 def decoded(line: str) -> Any:

@@ -242,9 +242,9 @@ def test_before_a_login_nothing_is_told(network: Network, door: str) -> None:
             return read_until(connection, b"\n")
 
     if door != "local":  # where the peer is root
-        assert answer("help\n") == b"*** log in first, by a line of: auth TOKEN\n"
+        assert answer("help\n") == b"*** log in first with a line: auth TOKEN\n"
         refused = json.loads(answer('{"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"}\n'))
-        assert refused["error"] == {"code": -32002, "message": "log in first, by the method auth"}
+        assert refused["error"] == {"code": -32002, "message": "log in first with the method auth"}
     assert answer("auth smt_wrong\n") == b"*** this token is not valid\n"
     assert answer(f"auth {TOKENS['late']}\n") == b"*** this token is not valid\n"
 

@@ -89,7 +89,7 @@ def test_another_user_of_the_machine_is_let_in_by_permissions_and_name(network: 
     nobody = ("sudo", "-u", "nobody", "nc.openbsd", "-N", "-U", str(path))
     assert "Permission denied" in run(*nobody, text="whoami\n").stderr
     path.chmod(0o666)
-    assert run(*nobody, text="whoami\n").stdout == "*** log in first, by a line of: auth TOKEN\n"
+    assert run(*nobody, text="whoami\n").stdout == "*** log in first with a line: auth TOKEN\n"
     with UsersFile(network.directory / "smanager-users.json").changed() as users:
         users["nobody"] = User("nobody", ("view",))
     assert run(*nobody, text="whoami; box open\n").stdout.startswith("nobody from a unix socket, user nobody, process ")

@@ -73,7 +73,7 @@ def test_sockets_of_systemd_are_taken_by_their_names(start: Callable[..., Server
         )
         server = Server(command=[sys.executable, "-c", script], pass_fds=(lan.fileno(), near.fileno()))
         try:
-            assert server.ask("help") == "*** log in first, by a line of: auth TOKEN\n"
+            assert server.ask("help") == "*** log in first with a line: auth TOKEN\n"
             assert "root" in ask_unix("near.sock", "whoami\n")
         finally:
             assert server.stop() == 0

@@ -18,7 +18,7 @@ from smanager.access.roles import Role, Roles
 from smanager.cli import new_manager
 from smanager.config import options as command_line
 from smanager.server.rpc.methods import Methods
-from smanager.server.rpc.outputs import Collected
+from smanager.server.rpc.protocol import Collected
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
 from smanager.supervision.commands.registry import ABOUT_SERVICES, OWN_COMMANDS

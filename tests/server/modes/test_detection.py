@@ -13,8 +13,8 @@ from smanager.access.origin import Origin, OriginKind
 from smanager.config.listener import ListenerMode, ListenerSettings
 from smanager.server.modes.character_mode import CharacterMode
 from smanager.server.modes.detection import ANSWER_TO_OFFER, EARLY_LIMIT, QUIET_BEFORE_OFFER, Detection
+from smanager.server.modes.early import LOGIN_SECONDS
 from smanager.server.modes.line_mode import LineMode
-from smanager.server.modes.login import LOGIN_SECONDS
 from smanager.server.modes.person_login import PersonLogin
 from smanager.server.modes.script import Script
 from smanager.server.modes.script_login import ScriptLogin

@@ -1,4 +1,4 @@
-"""Output that a client has stopped reading."""
+"""Clients that have stopped reading."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import socket
 
 import pytest
 
-from smanager.server import stall
-from smanager.server.stall import StallWatch
+from smanager.server import watches
 
 
 @pytest.mark.parametrize("reads", [True, False])
 def test_who_reads_slowly_is_not_given_up(monkeypatch: pytest.MonkeyPatch, reads: bool) -> None:
-    monkeypatch.setattr(stall, "STALL_SECONDS", 0.4)
+    monkeypatch.setattr(watches, "STALL_SECONDS", 0.4)
 
     async def converse() -> bool:
         ours, theirs = socket.socketpair()
@@ -23,14 +22,13 @@ def test_who_reads_slowly_is_not_given_up(monkeypatch: pytest.MonkeyPatch, reads
         given_up = asyncio.Event()
         sent = 4_000_000
         transport.write(b"x" * sent)
-        watch = StallWatch(transport, lambda: sent, given_up.set)
-        watch.begin()
+        watch = asyncio.ensure_future(watches.watch_for_stall(transport, lambda: sent, given_up.set))
         for _ in range(60):
             if reads:
                 theirs.recv(50_000)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(given_up.wait(), 0.02)
-        watch.end()
+        watch.cancel()
         transport.abort()
         theirs.close()
         return given_up.is_set()
