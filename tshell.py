@@ -46,7 +46,7 @@ KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 CHUNK = 64 * 1024  # bytes per read: what a pipe or a socket usually holds
 REPLY_LIMIT = 64 * 1024 * 1024  # bytes of one reply: more than any page or log extract, less than a small box's memory
 QUOTE_LIMIT = 60  # bytes of an unexpected answer that its error message quotes
-UNREAD_LIMIT = 200_000  # items kept for streams while another is read: more than can be on their way at once
+UNREAD_LIMIT = 200_000  # items kept for streams while another is read: more than can be in flight at once
 NAME_LIMIT = 64  # characters of a requester's name that the audit journal keeps
 
 CANCELLED, NOT_LOGGED_IN = -32800, -32002  # error codes of answers
@@ -138,7 +138,7 @@ class Client:
     def call(self, method: str, *arguments: object, **options: object) -> Any:
         """Call a method, with parameters by position or by name; return its result. Raises CallError if it fails."""
         for _ in (stream := self.stream(method, *arguments, **options)):
-            pass  # `stream` is for those who want the items
+            pass  # a caller who wants the items uses `stream`
         return stream.result
 
     def stream(self, method: str, *arguments: object, **options: object) -> Stream:
@@ -172,11 +172,7 @@ class Client:
         while not self.running[number]:
             if sum(map(len, self.running.values())) >= UNREAD_LIMIT:
                 raise CallError(f"{UNREAD_LIMIT} items of other streams are unread; read or close those first")
-            try:
-                self._receive()
-            except (OSError, CallError):
-                del self.running[number]
-                raise
+            self._receive()
         message = self.running[number].popleft()
         if "method" not in message:
             del self.running[number]
@@ -304,14 +300,10 @@ class Stream:
             self.close()
 
     def close(self) -> None:
-        """End the method if it is still running, and discard its items."""
-        running = self._client.running
-        with contextlib.suppress(OSError, CallError):
-            if self._number in running:
+        """End the method if it is still running. The client discards the items and the answer that still come."""
+        if self._client.running.pop(self._number, None) is not None:
+            with contextlib.suppress(OSError):
                 self._client.cancel(self._number)
-            while self._number in running:
-                self._client.next_message(self._number)
-        running.pop(self._number, None)
 
 
 def tls_context(ca: str, cert: str, key: str) -> ssl.SSLContext:
@@ -345,8 +337,8 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 KILLED = 128  # plus a signal's number: the exit status that shells give a program ended by that signal
 LEAVING_SIGNALS = signal.SIGTERM, signal.SIGHUP  # in a session, Ctrl-C is a key like any other
 
-# What a terminal obeys instead of showing it: controls except tab and newline, the marks that reorder a line
-# (Unicode UAX #9), and the surrogates that stand for bytes outside UTF-8.
+# Characters that a terminal would obey rather than show: controls except tab and newline, the marks that reorder a
+# line (Unicode UAX #9), and the surrogates that stand for bytes outside UTF-8.
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 IAC, SB, SE = b"\xff", b"\xfa", b"\xf0"
@@ -374,7 +366,7 @@ PASTE_MARKS_ON, PASTE_MARKS_OFF = b"\x1b[?2004h", b"\x1b[?2004l"  # the only ter
 
 
 def write(descriptor: int, text: str) -> None:
-    """Write a service's text: unchanged, or on a terminal with everything escaped that the terminal would obey."""
+    """Write a service's text; on a terminal, escape everything that the terminal would obey."""
     if os.isatty(descriptor):
         text = UNSAFE.sub(lambda unsafe: ascii(unsafe[0])[1:-1], text.replace("\r\n", "\n"))
     try:
@@ -460,7 +452,8 @@ class Interaction:
 
     def _turn(self) -> bool:
         """Wait for events and handle them; return whether the session continues."""
-        server, keyboard = self._server.fileno(), [STDIN] if len(self._outgoing) < OUTGOING_LIMIT else []
+        server = self._server.fileno()
+        keyboard = [STDIN] if len(self._outgoing) < OUTGOING_LIMIT else []
         sinks = [server] if self._outgoing else []
         readable, writable, _ = select.select([server, self._signalled, *keyboard], sinks, [])
         if self._signalled in readable:
@@ -500,7 +493,7 @@ class Interaction:
 class Telnet:
     """The client's half of telnet, without I/O. The server echoes and edits: keys and output pass through unchanged."""
 
-    # The client speaks first: the server would wait a moment for a silent one before making its offers.
+    # The client speaks first: before making its offers, the server waits a moment for a silent client.
     OPENING = IAC + WILL + NAWS + IAC + WILL + TTYPE + IAC + DO + ECHO + IAC + DO + SGA
     AGREED = frozenset({DO + NAWS, DO + TTYPE, WILL + ECHO, WILL + SGA})
 
@@ -561,7 +554,7 @@ class Telnet:
 
 # ---- The command line: one command, scripts, completion, options
 
-NO_SERVER = 3  # the exit status when no server answers, or it refuses the client
+NO_SERVER = 3  # the exit status when no server answers, or the server refuses the client
 CANCEL_SECONDS = 2.0  # how long Ctrl-C waits for the server to end the command
 ERROR_LINE = re.compile(r"^(\*\*\* .*\n?)", re.MULTILINE)
 
@@ -597,10 +590,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.complete:
             write(STDOUT, COMPLETIONS[options.complete])
-            return 0
-        if options.words is not None:
-            return complete(options.words)
-        return serve(client_for(options), options)
+        elif options.words is not None:
+            write(STDOUT, "".join(f"{word}\n" for word in completions(options.words)))
+        else:
+            return serve(client_for(options), options)
+        return 0
     except (CallError, OSError) as error:
         write(STDERR, f"tshell: {error}\n")
         return FAILED if isinstance(error, CallError) else NO_SERVER
@@ -698,25 +692,23 @@ class SplitOutput:
         write(STDOUT, self._held)
 
 
-def complete(line: str) -> int:
-    """Print the completions of a shell's command line, one per line; the line begins with this program's name."""
-    options = {flag: details for flags, details in OPTIONS.items() for flag in flags}
+def completions(line: str) -> list[str]:
+    """The completions of a shell's command line, which begins with this program's name."""
+    options = {flag: details for flags, details in OPTIONS.items() for flag in flags if flag != "--words"}
     own: list[str] = []  # this program's name and its options, without the command
-    end, takes_any = 0, True  # whether the next word is one of those, however it begins
-    while (word := SHELL_WORD.match(line, end)) and (takes_any or (word[1].startswith("-") and own[-1] != "--")):
+    end, value_follows = 0, True  # a name counts as a value
+    while (word := SHELL_WORD.match(line, end)) and (value_follows or (word[1].startswith("-") and own[-1] != "--")):
         own += shlex.split(word[1])
-        takes_any = not takes_any and word[1] in options and "action" not in options[word[1]]
+        value_follows = not value_follows and word[1] in options and "action" not in options[word[1]]
         end = word.end()
     rest = line[end:].lstrip()
-    matches: Iterable[str] = ()
-    if not takes_any and rest.startswith("-") and own[-1] != "--":
-        visible = (flag for flag, details in options.items() if details["help"] != argparse.SUPPRESS)
-        matches = [flag for flag in visible if flag.startswith(rest)]
-    elif not takes_any:
-        with client_for(parser().parse_args(own[1:])) as client:
-            matches = client.call("shell.complete", rest)["matches"]
-    write(STDOUT, "".join(f"{word}\n" for word in matches))
-    return 0
+    if value_follows:
+        return []
+    if rest.startswith("-") and own[-1] != "--":
+        return [flag for flag in options if flag.startswith(rest)]
+    with client_for(parser().parse_args(own[1:])) as client:
+        matches: list[str] = client.call("shell.complete", rest)["matches"]
+        return matches
 
 
 def client_for(options: argparse.Namespace) -> Client:
@@ -745,7 +737,7 @@ def client_for(options: argparse.Namespace) -> Client:
 
 
 def token_for(options: argparse.Namespace) -> str | None:
-    """The token from the environment or a file, if any. Raises ConnectionError if others could know the file's."""
+    """The token from the environment or a file, if any. Raises ConnectionError if others have access to the file."""
     token = os.environ.get("SMANAGER_TOKEN")
     path = options.token_file or (not token and os.environ.get("SMANAGER_TOKEN_FILE"))
     if not path:
@@ -764,14 +756,14 @@ def token_for(options: argparse.Namespace) -> str | None:
 
 
 def ssh_requester() -> str:
-    """The person on whose behalf sshd runs this: a name and the address it came from, if sshd gives them."""
+    """The requester for whom sshd runs this program: name and address, as far as sshd tells them."""
     address = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
     name = os.environ.get("SMANAGER_USER") or ssh_key_name()
     return f"{name[: NAME_LIMIT - len(address) - 2]}[{address}]" if address else name
 
 
 def ssh_key_name() -> str:
-    """The comment or fingerprint of the key that logged in, if sshd tells which one it was (ExposeAuthInfo)."""
+    """The comment or fingerprint of the key that logged in, if sshd names the key (ExposeAuthInfo)."""
     import base64  # these are seldom needed, and slow to import
     import hashlib
     from pathlib import Path
@@ -801,7 +793,7 @@ OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
     ("--key",): {"default": "", "metavar": "FILE", "help": "the certificate's key"},
     ("--token-file",): {"metavar": "FILE", "help": "log in with the token in this file, which only you may read"},
     ("--ssh",): {"action": "store_true", "help": "for sshd's forced commands: run $SSH_ORIGINAL_COMMAND"},
-    ("-e", "--stop"): {"action": "store_true", "help": "of several commands, run none after the first that fails"},
+    ("-e", "--stop"): {"action": "store_true", "help": "stop after the first command that fails"},
     ("--json",): {"action": "store_true", "help": "print answers as JSON, as `--json` after each command does"},
     ("--complete",): {"choices": COMPLETIONS, "help": "print a completion script for this shell"},
     ("--words",): {"metavar": "LINE", "help": argparse.SUPPRESS},
