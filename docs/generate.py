@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from smanager.config.checks import Key
 from smanager.config.file import TABLES
 
-REFERENCE = Path(__file__).resolve().parent / "reference"
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
 
-INTRODUCTION = """\
+NOTE = "<!-- Made by `python -m docs.generate` from the program's own records: changes here are lost. -->\n"
+
+CONFIGURATION = f"""\
 # The keys of smanager.toml
 
 All keys are optional, except `program` for a program and one of `tcp`, `unix` and `systemd` for a listener.
 
-<!-- Made by docs/generate.py from the records that the program checks with: edit those. -->
-"""
+{NOTE}"""
+
+SECONDS = 60
+"""How long the program may take to describe its services."""
+
+
+def commands() -> str:
+    """The command reference: what `--docs` prints of the manager and the services that ship.
+
+    Raises subprocess.CalledProcessError if the services have problems.
+    """
+    command = [sys.executable, "smanager.py", "--services", "services", "--docs"]
+    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=SECONDS).stdout
+    return f"# Command reference\n\n{NOTE}{printed.removeprefix('# Commands' + chr(10))}"
 
 
 def configuration() -> str:
-    """The configuration reference, as Markdown."""
-    return INTRODUCTION + "".join(f"\n## {_title(name)}\n\n{_table(keys)}" for name, keys in TABLES.items())
+    """The configuration reference."""
+    return CONFIGURATION + "".join(f"\n## {_title(name)}\n\n{_table(keys)}" for name, keys in TABLES.items())
 
 
 def _title(table: str) -> str:
@@ -40,7 +57,7 @@ def _table(keys: Mapping[str, Key]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)
 
 
-PAGES = {"configuration.md": configuration}
+PAGES = {"commands.md": commands, "configuration.md": configuration}
 
 
 if __name__ == "__main__":

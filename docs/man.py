@@ -16,7 +16,7 @@ import tshell
 from smanager import __version__
 from smanager.config import options
 from smanager.config.checks import Key
-from smanager.config.completion import commands
+from smanager.config.completion import all_parsers
 from smanager.config.file import TABLES
 
 DIRECTORY = Path("build/man")
@@ -48,12 +48,11 @@ def write(directory: Path) -> list[Path]:
 
 
 def _smanager() -> Iterator[str]:
-    known = commands(options.parser())
-    main = known.pop("")
+    main, *subcommands = all_parsers(options.parser())
     yield from _head(main, "keep services running, and give people, scripts and programs limited access to them")
     yield from _arguments(main)
     yield ".SH COMMANDS"
-    for parser in known.values():
+    for parser in subcommands:
         yield f".SS {_usage(parser)}"
         if parser.description:
             yield _text(parser.description)

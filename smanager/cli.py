@@ -10,7 +10,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from smanager.access import audit, origin
 from smanager.access.audit import Audit, Need
@@ -20,7 +22,7 @@ from smanager.access.roles import Roles
 from smanager.access.users import UsersError, UsersFile
 from smanager.commands.record import SHELLS_OWN, CommandError
 from smanager.config import options as command_line
-from smanager.config.file import ConfigError, read_file
+from smanager.config.file import ConfigError, RootSettings, read_file
 from smanager.config.listener import with_passed
 from smanager.config.options import Config, default_state_directory
 from smanager.logs.manager_log import log_to_stderr, write_all
@@ -46,87 +48,89 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         if arguments[:1] in (["user"], ["token"]):
-            from smanager.access import administration  # which the manager itself needs not
+            from smanager.access import administration  # the manager does not need it
 
-            return administration.run(
-                arguments, lambda path: read_file(path).users_file, lambda path: read_file(path).role_names
-            )
-        options = command_line.read(arguments)
-        log = log_to_stderr(options.verbose)
-        if options.check:
-            return asyncio.run(check(new_manager(options, Storage(None))))
-        if options.docs:
-            return asyncio.run(docs(new_manager(options, Storage(None))))
-        if options.console:
-            from smanager.server import console  # readline only where somebody types
+            return administration.run(arguments, users_and_roles)
+        config = command_line.read(arguments)
+        log = log_to_stderr(config.options.verbose)
+        if config.options.check or config.options.docs:
+            page = check_page if config.options.check else docs_page
+            return asyncio.run(describe(new_manager(config, Storage(None)), page))
+        if config.options.console:
+            from smanager.server import console  # readline is for a person at this terminal only
 
-            manager = new_manager(options, Storage(options.state_directory))
+            manager = new_manager(config, Storage(config.root.state_dir))
             return console.run(manager, Dispatcher(manager, OWN_COMMANDS), log)
-        return asyncio.run(serve(options, log.say))
+        return asyncio.run(serve(config, log.say))
     except (ConfigError, CommandError, StorageError, UsersError) as error:
         print(f"smanager: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:  # while it checks; at any other time that is told to the manager
+    except KeyboardInterrupt:  # during --check or --docs; in all other modes the manager handles the signal
         return 128 + signal.SIGINT
 
 
 def replace_closed_streams() -> None:
-    """Put the null device where a standard stream was closed at the start (`2>&-`): else the next socket takes its
-    number, and all that is printed."""
+    """Open the null device for each standard stream that was closed at the start (`2>&-`).
+
+    Otherwise the next socket would get the stream's number, and with it all that is printed.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))  # gets the lowest number that is free
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))  # gets the lowest free number
 
 
-def new_manager(options: Config, storage: Storage) -> Manager:
-    catalogue = Catalogue(options.services, [*SHELLS_OWN, *OWN_COMMANDS, *LOGIN_WORDS])
-    roles = Roles(options.services.roles, ABOUT_SERVICES)
-    return Manager(catalogue, storage, options.read_services, audit_for(options, storage), roles)
+def users_and_roles(config: Path | None) -> tuple[Path, set[str]]:
+    """The users' file and the names of the roles in a configuration. Raises ConfigError."""
+    file = read_file(config)
+    return file.settings.users_file, file.role_names
 
 
-def audit_for(options: Config, storage: Storage) -> Audit:
-    """The audit journal, as it is configured. Raises ConfigError where it is required and cannot be written."""
-    given = options.audit
-    file = given.file or (storage.directory / audit.FILE if storage.directory else None)
-    need = given.need or (Need.ON if file else Need.OFF)
+def new_manager(config: Config, storage: Storage) -> Manager:
+    catalogue = Catalogue(config.services, [*SHELLS_OWN, *OWN_COMMANDS, *LOGIN_WORDS])
+    roles = Roles(config.services.roles, ABOUT_SERVICES)
+    return Manager(catalogue, storage, config.read_services, audit_for(config.root, storage), roles)
+
+
+def audit_for(root: RootSettings, storage: Storage) -> Audit:
+    """The audit journal, as configured. Raises ConfigError if it is required and cannot be written."""
+    file = root.audit_file or (storage.directory and storage.directory / audit.FILE)
+    need = root.audit or (Need.ON if file else Need.OFF)
     if need is not Need.OFF and file is None:
-        raise ConfigError("there is no place for the audit journal; name an audit_file, or a --state-dir")
+        raise ConfigError("the audit journal has no place; name an audit_file, or a --state-dir")
     try:
-        return Audit(file, need, given.syslog)
+        return Audit(file, need, root.audit_syslog)
     except OSError as error:
         raise ConfigError(f"{file}: the audit journal cannot be written: {in_words(error)}") from None
 
 
-def storage_for(options: Config, name: str) -> Storage:
-    """The state directory that was given, or the default one for a manager of that name, if it can be had.
+def storage_for(config: Config, name: str) -> Storage:
+    """The configured state directory, or the default one for a manager of this name if it can be used.
 
-    A port that was only picked is another one the next time: there is no state to come back to.
-
-    Raises StorageError where the one that was given cannot be used, or another manager has it.
+    A manager on a port that the system picked has none by default, for the next run gets another port.
+    Raises StorageError if the configured directory cannot be used, or another manager uses the directory.
     """
-    is_picked = any(one.tcp and one.tcp[1] == 0 for one in options.listeners)
-    if options.state_directory or (is_picked and "STATE_DIRECTORY" not in os.environ):
-        return Storage(options.state_directory)
-    directory = default_state_directory(name)
+    is_picked = any(listener.tcp and listener.tcp[1] == 0 for listener in config.listeners)
+    if config.root.state_dir or (is_picked and "STATE_DIRECTORY" not in os.environ):
+        return Storage(config.root.state_dir)
     try:
-        return Storage(directory)
+        return Storage(default_state_directory(name))
     except UnwritableError as error:
         logging.getLogger("smanager").warning("%s; logs and stops are kept in memory only", error)
         return Storage(None)
 
 
-async def serve(options: Config, say: Callable[[str], None]) -> int:
-    """Listen, and keep the services up, until a signal or `kill` ends it."""
+async def serve(config: Config, say: Callable[[str], None]) -> int:
+    """Listen, and keep the services up, until a signal or `kill`; returns the exit status."""
     passed = systemd.passed_sockets()
-    listeners = Listeners(with_passed(options.listeners, passed))
+    listeners = Listeners(with_passed(config.listeners, passed))
     addresses = await listeners.open(passed)
-    manager = new_manager(options, storage_for(options, re.sub("[:/]", "-", addresses[0]).strip("-")))
-    identities = Identities(manager.roles, UsersFile(options.users_file), manager.audit)
+    manager = new_manager(config, storage_for(config, re.sub("[:/]", "-", addresses[0]).strip("-")))
+    identities = Identities(manager.roles, UsersFile(config.root.users_file), manager.audit)
     manager.when_reloaded = partial(renew, manager, listeners, identities)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         loop.add_signal_handler(number, manager.end.set)
-    for number in (signal.SIGUSR1, signal.SIGUSR2):  # as an init does: in a container they reach nobody else
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # as an init does: in a container only the manager gets them
         loop.add_signal_handler(number, manager.forward, number)
     orphans.adopt(manager.pool.pids)
     watchdog = asyncio.ensure_future(systemd.feed_watchdog())
@@ -139,7 +143,7 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
             say(f"listening on {', '.join(addresses)}")
             systemd.notify("READY=1", f"STATUS=listening on {', '.join(addresses)}")
         await manager.end.wait()
-        await asyncio.sleep(0)  # who has asked for it is answered in this turn of the loop
+        await asyncio.sleep(0)  # so that the answer to `kill` leaves first
         say("stopping")
         systemd.notify("STOPPING=1")
         await listeners.close("SManager is stopping")
@@ -150,7 +154,7 @@ async def serve(options: Config, say: Callable[[str], None]) -> int:
 
 
 async def reload(manager: Manager) -> None:
-    """Apply what has changed, as `reload` does; the log says what that was."""
+    """Apply changed files and configuration, as `reload` does, and log the report."""
     log = logging.getLogger("smanager")
     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
@@ -166,7 +170,7 @@ async def reload(manager: Manager) -> None:
 
 
 def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: Tell) -> list[str]:
-    """What a reload does besides: certificates are read again, and who may not be here any more has to go.
+    """Apply a reload to listeners and callers: read certificates again, end what callers have lost the right to.
 
     Returns what could not be done.
     """
@@ -180,28 +184,23 @@ def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: 
     return listeners.renew_certificates(lambda text: tell(Notice(text)))
 
 
-async def check(manager: Manager) -> int:
-    """Describe all services, and what is wrong with them; returns 1 where anything is."""
+async def describe(manager: Manager, page: Callable[[Catalogue], str]) -> int:
+    """Print a page about all services; returns 1 if a services file has problems. Raises CommandError."""
     await manager.check()
-    problems = [f"{file.path}: {problem}" for file, problem in manager.catalogue.problems()]
-    services = manager.catalogue.services.values()
-    report = "".join(pages.service_help(service, service.commands) for service in services)
-    write_out(f"{report}{chr(10).join(problems) or 'no problems found'}\n")
-    return 1 if problems else 0
-
-
-async def docs(manager: Manager) -> int:
-    """Print the command reference; returns 1 where some of it is missing, for a file has problems."""
-    await manager.check()
-    write_out(reference.markdown(manager.catalogue))
+    try:
+        with suppress(BrokenPipeError):  # the reader has seen enough
+            write_all(sys.stdout.fileno(), as_bytes(page(manager.catalogue)))
+    except OSError as error:
+        raise CommandError(f"cannot write the output: {in_words(error)}") from None
     return 1 if any(True for _ in manager.catalogue.problems()) else 0
 
 
-def write_out(text: str) -> None:
-    """Print all of it. Raises CommandError where that cannot be."""
-    try:
-        write_all(sys.stdout.fileno(), as_bytes(text))
-    except BrokenPipeError:
-        pass  # a reader that has seen enough is no mistake
-    except OSError as error:
-        raise CommandError(f"cannot write the output: {in_words(error)}") from None
+def check_page(catalogue: Catalogue) -> str:
+    """The help pages of all services, then the problems."""
+    help_pages = [pages.service_help(service, service.commands) for service in catalogue.services.values()]
+    problems = [f"{file.path}: {problem}\n" for file, problem in catalogue.problems()]
+    return "".join([*help_pages, *(problems or ["no problems found\n"])])
+
+
+def docs_page(catalogue: Catalogue) -> str:
+    return reference.markdown([own.command for own in OWN_COMMANDS.values()], catalogue)

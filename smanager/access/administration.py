@@ -21,30 +21,27 @@ from smanager.logs.manager_log import write_all
 from smanager.service import VIEW
 from smanager.system.errors import in_words
 
-SHORTEST_PASSWORD = 8
-"""Characters."""
+SHORTEST_PASSWORD = 8  # characters
+LONGEST_SPAN_DAYS = 36500  # limit of a token's life: the calendar ends in the year 9999
 
-LONGEST_SPAN_DAYS = 36500
-"""How long a token that expires may be valid: the calendar ends in the year 9999."""
+Action = Callable[[UsersFile, argparse.Namespace], None]
 
 
-def run(
-    arguments: Sequence[str], users_file: Callable[[Path | None], Path], known_roles: Callable[[Path | None], set[str]]
-) -> int:
+def run(arguments: Sequence[str], configured: Callable[[Path | None], tuple[Path, set[str]]]) -> int:
     """Carry out a command line that begins with `user` or `token`; returns the exit status.
 
-    `users_file` and `known_roles` take the path of a configuration, or None for the default one; they return the path
-    of its users' file and the names of its roles. Raises UsersError.
+    `configured` takes the path of a configuration, or None for the default one; it returns the path of the users' file
+    and the names of the roles. Raises UsersError.
     """
     options = parser().parse_args(arguments)
-    path = options.users_file or users_file(options.config)
+    users_file, known_roles = configured(options.config)
+    path = options.users_file or users_file
     is_new = not os.path.lexists(path)  # unlike Path.exists, raises nothing if the directory may not be read
-    file = UsersFile(path, owner_of(path))
-    unknown = set(getattr(options, "roles", None) or ()) - known_roles(options.config)
-    if unknown:
+    if unknown := {*(getattr(options, "roles", None) or ())} - known_roles:
         say(f"unknown roles, which allow nothing until they are configured: {', '.join(sorted(unknown))}")
     try:
-        options.act(file, options)
+        owner_id = None if is_new or os.geteuid() != 0 else path.lstat().st_uid  # root leaves a file to its owner
+        options.act(UsersFile(path, owner_id), options)
     except OSError as error:
         raise UsersError(f"{path}: {in_words(error)}") from None
     if is_new and os.path.lexists(path):
@@ -54,45 +51,43 @@ def run(
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="smanager", description="Edit the users' file.")
-    kinds = top.add_subparsers(required=True)
-    user = kinds.add_parser("user", help="users, their roles and passwords").add_subparsers(required=True)
+    files = argparse.ArgumentParser(add_help=False)
+    files.add_argument("--config", type=Path, metavar="FILE", help="the configuration, which may name a users' file")
+    files.add_argument("--users-file", type=Path, metavar="FILE", help="a users' file in place of the configured one")
 
-    def command(name: str, act: Callable[[UsersFile, argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
-        made = user.add_parser(name, help=text, description=text)
+    def command(
+        kinds: argparse._SubParsersAction[argparse.ArgumentParser], name: str, act: Action, about: str
+    ) -> argparse.ArgumentParser:
+        made = kinds.add_parser(name, help=about, description=about, parents=[files])
         made.set_defaults(act=act)
         return made
 
-    adding = command("add", add, "Add a user; the password is asked for, or read from stdin's first line.")
+    top = argparse.ArgumentParser(prog="smanager", description="Edit the users' file.")
+    kinds = top.add_subparsers(required=True)
+    about = "Edit the users who may log in: their roles, passwords and certificates."
+    user = kinds.add_parser("user", help=about, description=about).add_subparsers(required=True)
+
+    adding = command(user, "add", add, "Add a user; the password is asked for, or read from stdin's first line.")
     adding.add_argument("name")
     adding.add_argument("--roles", type=_words, default=(VIEW,), help="separated by commas (default: view)")
+    adding.add_argument("--no-password", action="store_true", help="for logins by token, certificate or unix socket")
     adding.add_argument(
-        "--no-password", action="store_true", help="for a user who logs in by token, certificate or unix socket"
+        "--certificate", action="append", default=[], metavar="SUBJECT", help="CN or SAN of a certificate"
     )
-    adding.add_argument(
-        "--certificate", action="append", default=[], metavar="SUBJECT", help="a CN or SAN of a client certificate"
-    )
-    command("passwd", change_password, "Change a user's password.").add_argument("name")
-    changing = command("roles", change_roles, "Change a user's roles.")
+    command(user, "passwd", change_password, "Change a user's password.").add_argument("name")
+    changing = command(user, "roles", change_roles, "Replace a user's roles.")
     changing.add_argument("name")
     changing.add_argument("roles", type=_words, help="separated by commas")
-    command("remove", remove, "Remove a user, including password and token.").add_argument("name")
-    command("list", show, "List the users.")
-    token = kinds.add_parser(
-        "token", help="create a token, shown once", description="Create a user's token, shown once."
-    )
-    token.set_defaults(act=make_token)
-    token.add_argument("name", help="the user; a new one is added")
+    command(user, "remove", remove, "Remove a user with password, token and certificates.").add_argument("name")
+    command(user, "list", show, "List the users.")
+
+    token = command(kinds, "token", make_token, "Create a user's token, shown only once; it replaces the previous one.")
+    token.add_argument("name", help="the user; a new name adds a user")
     token.add_argument(
-        "--roles", type=_words, help="only these of the user's roles (default: all; a new user has view)"
+        "--roles", type=_words, help="limit the token to these roles (default: all; view for a new user)"
     )
     token.add_argument("--expires", type=_span, metavar="SPAN", help="such as 90d or 12h (default: never)")
     token.add_argument("--revoke", action="store_true", help="revoke the user's token, and create none")
-    for one in (*user.choices.values(), token):
-        one.add_argument(
-            "--config", type=Path, metavar="FILE", help="the configuration, which may name the users' file"
-        )
-        one.add_argument("--users-file", type=Path, metavar="FILE", help="the users' file itself")
     return top
 
 
@@ -139,7 +134,8 @@ def show(file: UsersFile, options: argparse.Namespace) -> None:
         facts = [",".join(user.roles) or "no roles", "password" if user.password else "no password"]
         if user.token:
             only = f" for {','.join(user.token.roles)}" if user.token.roles is not None else ""
-            facts.append(f"token{only}" + (f" until {moment(user.token.expires)}" if user.token.expires else ""))
+            end = user.token.expires and datetime.fromtimestamp(user.token.expires, UTC)
+            facts.append(f"token{only}" + (f" until {end.isoformat(timespec='minutes')}" if end else ""))
         facts += [f"certificate {subject}" for subject in user.certificates]
         lines.append(f"{user.name}\t{'; '.join(facts)}\n")
     with suppress(BrokenPipeError):  # the reader has seen enough
@@ -178,7 +174,7 @@ def find(file: UsersFile, name: str) -> User:
 
 
 def new_password(name: str) -> str:
-    """A password: asked for twice on a terminal, otherwise the first line of standard input. Raises UsersError."""
+    """A password, typed twice on a terminal, otherwise the first line of standard input. Raises UsersError."""
     if sys.stdin.isatty():
         password = getpass.getpass(f"password of {name}, at least {SHORTEST_PASSWORD} characters: ")
         if getpass.getpass("repeat the password: ") != password:
@@ -191,21 +187,9 @@ def new_password(name: str) -> str:
     return password
 
 
-def owner_of(path: Path) -> int | None:
-    """The user id that the file should belong to: root keeps the owner of an existing file. None: this process's."""
-    with suppress(OSError):
-        if os.geteuid() == 0:
-            return path.lstat().st_uid
-    return None
-
-
 def say(note: str) -> None:
     """Print a note on standard error."""
     print(f"smanager: {note}", file=sys.stderr)
-
-
-def moment(when: float) -> str:
-    return datetime.fromtimestamp(when, UTC).isoformat(timespec="minutes")
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -13,46 +13,31 @@ import logging
 import os
 import socket
 import stat
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from smanager.access.callers import Caller
+from smanager.access.origin import Origin
+from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError
 from smanager.system.errors import in_words
 
-if TYPE_CHECKING:
-    from smanager.access.callers import Caller
-    from smanager.access.origin import Origin
-    from smanager.commands.arguments import Arguments
-
 FILE = "audit.jsonl"
-
-FILE_LIMIT = 20 * 1024 * 1024
-"""Bytes at which the file is put aside."""
-
-FILES_KEPT = 10
-"""Files put aside."""
-
-TEXT_LIMIT = 1000
-"""Characters of one argument or outcome; a longer text is cut, and its length stated."""
-
+FILE_LIMIT = 20 * 1024 * 1024  # bytes at which the file is rotated
+FILES_KEPT = 10  # rotated files
+TEXT_LIMIT = 1000  # characters of one argument or outcome; a longer text is cut, and its length added
 MOST_ARGUMENTS = 100
-
-DEEPEST = 5
-"""How deep lists and tables in arguments are written."""
-
-ARGUMENTS_LIMIT = 8000
-"""Characters of a command's arguments as JSON."""
-
-SECRET = "(secret)"
-"""In place of an argument annotated as a Secret."""
-
+DEEPEST = 5  # how deep lists and tables in arguments are written
+ARGUMENTS_LIMIT = 8000  # characters of a command's arguments as JSON
+CHECK_SECONDS = 1.0  # how often to check whether another program has moved the file
+SECRET = "(secret)"  # in place of an argument annotated as a Secret
 SYSLOG_SOCKET = "/dev/log"
-
 SYSLOG_HEADER = b"<86>smanager: "
 """RFC 3164, section 4.1: facility 10 (authorization, private) × 8 + severity 6 (informational); the tag."""
 
@@ -68,50 +53,42 @@ class Need(Enum):
     """How much the journal matters."""
 
     OFF = "off"
-    ON = "on"
-    """Lines that cannot be written are counted, and `status` shows the count."""
-    REQUIRED = "required"
-    """A command that cannot be written does not run."""
+    ON = "on"  # lines that cannot be written are counted, and `status` shows the count
+    REQUIRED = "required"  # a command that cannot be written does not run
 
 
 class Entry:
-    """A command that runs."""
+    """A running command in the journal."""
 
-    __slots__ = ("_audit", "_began", "_number", "_over")
+    __slots__ = ("_audit", "_began", "_number")
 
     def __init__(self, audit: Audit, number: int) -> None:
         self._audit = audit
         self._number = number
         self._began = monotonic()
-        self._over = False
 
     def end(self, error: str | None) -> None:
-        """The command has ended; `error` says why it failed, if it did."""
-        if self._number and not self._over:
-            self._over = True
-            seconds = round(monotonic() - self._began, 6)
-            self._audit.write_soon(
-                "end", id=self._number, seconds=seconds, outcome="done" if error is None else cut(error)
-            )
+        """Record the command's end, once; `error` says why it failed, if it did."""
+        if self._number:
+            seconds, outcome = round(monotonic() - self._began, 6), "done" if error is None else cut(error)
+            self._audit.write_soon("end", id=self._number, seconds=seconds, outcome=outcome)
+            self._number = 0
 
 
 class Audit:
     """Writes the journal."""
 
     def __init__(self, path: Path | None, need: Need = Need.OFF, syslog: bool = False) -> None:
-        """Without a path, nothing is written. Raises OSError where the journal is required and cannot be written."""
+        """Without a path, nothing is written. Raises OSError if the journal is required and cannot be written."""
         self._path = path if need is not Need.OFF else None
         self._need = need
         self._file = -1
         self._size = 0
         self._number = 0
-        self._unwritten = Entry(self, 0)
-        """The entry of every command while there is no journal."""
         self._lines: list[str] = []
-        self._second, self._clock, self._looked = 0, "", 0
+        self._looked = 0.0  # when the file's place was checked, in seconds
         self._syslog = Syslog() if syslog and self._path else None
-        self.lost = 0
-        """Lines that could not be written."""
+        self.lost = 0  # lines that could not be written
         self._untold = 0  # lost lines that the journal does not report yet
         if need is Need.REQUIRED and path:
             self._open(path)
@@ -125,20 +102,20 @@ class Audit:
         self.write("login failed", user=cut(user), **{"from": str(origin)}, proof=proof)
 
     def refused(self, caller: Caller, name: str, reason: str) -> None:
-        """A caller gave a command that does not exist for the caller, or wrong arguments."""
+        """A command is refused, for one of the reasons above."""
         self.write("refused", **_who(caller), name=cut(name), reason=reason)
 
     def kicked(self, caller: Caller, by: Caller) -> None:
-        """A session is ended by another caller."""
+        """A caller has ended another caller's session."""
         self.write("kicked", **_who(caller), by=str(by))
 
     def begin(self, caller: Caller, name: str, arguments: object, may_be_lost: bool = False) -> Entry:
-        """A command is about to run.
+        """Record a command before it runs.
 
-        Raises CommandError where the journal is required and cannot be written, unless the line `may_be_lost`.
+        Raises CommandError if the journal is required and cannot be written, unless the line `may_be_lost`.
         """
         if self._path is None:
-            return self._unwritten
+            return Entry(self, 0)
         self._number += 1
         entry = Entry(self, self._number)
         written = self.write("command", id=self._number, **_who(caller), name=name, arguments=bounded(arguments))
@@ -147,7 +124,7 @@ class Audit:
         return entry
 
     def write(self, event: str, **facts: Any) -> bool:
-        """Write a line; returns False where that failed."""
+        """Write a line; returns whether that worked."""
         self._add(event, facts)
         return self._flush()
 
@@ -158,14 +135,9 @@ class Audit:
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _add(self, event: str, facts: Mapping[str, Any]) -> None:
-        if self._path is None:
-            return
-        now = time.time()
-        second = int(now)
-        if second != self._second:
-            self._second, self._clock = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        when = f"{self._clock}.{int((now - second) * 1000):03}Z"
-        self._lines.append(_encode({"when": when, "event": event, **facts}) + "\n")
+        if self._path is not None:
+            when = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            self._lines.append(_encode({"when": when, "event": event, **facts}) + "\n")
 
     def _flush(self) -> bool:
         if not self._lines or self._path is None:
@@ -196,14 +168,14 @@ class Audit:
     def _shut(self) -> None:
         if self._file >= 0:
             os.close(self._file)
-            self._file = -1
+        self._file = -1
 
     def _put(self, path: Path, line: bytes) -> None:
         if self._file < 0 or self._is_elsewhere(path):
             self._shut()
             self._open(path)
         elif self._size + len(line) > FILE_LIMIT:
-            self._put_aside(path)
+            self._rotate(path)
         done = os.write(self._file, line)
         self._size += done
         if done < len(line):  # the disk is full: remove the part of a line, or the next line would be part of it
@@ -213,16 +185,14 @@ class Audit:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _is_elsewhere(self, path: Path) -> bool:
-        """Whether another program, such as logrotate, has put the file aside; checked once a second."""
-        if self._looked == self._second:
+        """Whether another program, such as logrotate, has moved the file."""
+        if (now := monotonic()) - self._looked < CHECK_SECONDS:
             return False
-        self._looked = self._second
+        self._looked = now
         try:
-            current = path.lstat()
+            return not os.path.samestat(path.lstat(), os.fstat(self._file))
         except FileNotFoundError:
             return True
-        ours = os.fstat(self._file)
-        return (current.st_dev, current.st_ino) != (ours.st_dev, ours.st_ino)
 
     def _open(self, path: Path) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -233,18 +203,17 @@ class Audit:
             raise OSError(errno.EPERM, "it should be a file that only its owner may read and write")
         self._file, self._size = file, status.st_size
 
-    def _put_aside(self, path: Path) -> None:
+    def _rotate(self, path: Path) -> None:
         self._shut()
-        for number in range(FILES_KEPT, 0, -1):
-            older = path.with_name(f"{path.name}.{number}")
-            newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
+        files = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, FILES_KEPT + 1))]
+        for newer, older in reversed([*pairwise(files)]):
             with suppress(FileNotFoundError):
                 newer.replace(older)
         self._open(path)
 
 
 class Syslog:
-    """Copies lines to the system's log, and never waits for that, unlike the stdlib's handler and module."""
+    """Copies lines to the system's log without ever blocking, unlike the stdlib's handler and module."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -278,9 +247,7 @@ def _who(caller: Caller) -> dict[str, str]:
 
 
 def bounded(arguments: object) -> Any:
-    """Arguments cut to size: no single command may push all others out of the journal."""
-    if not arguments:
-        return arguments
+    """Arguments cut to size, so that no single command pushes all others out of the journal."""
     shortened = cut(arguments)
     encoded = _encode(shortened)
     return shortened if len(encoded) <= ARGUMENTS_LIMIT else f"{encoded[: ARGUMENTS_LIMIT // 2]}… (cut)"

@@ -15,15 +15,11 @@ class Caller:
     """The source of a command."""
 
     origin: Origin
-    user: str = ""
-    """The name; empty if nobody had to log in."""
+    user: str = ""  # the name; empty without a login
     permissions: Permissions = EVERYTHING
-    proof: str = ""
-    """How the user was identified: `password`, `token`, `certificate` or `peer`; empty without a user."""
-    behalf: str = ""
-    """For whom a trusted user claims to act, such as the owner of an ssh key."""
-    known_as: User | None = None
-    """The user's record at the login."""
+    proof: str = ""  # how the user was identified: `password`, `token`, `certificate` or `peer`; empty without a user
+    behalf: str = ""  # for whom a trusted user claims to act, such as the owner of an ssh key
+    known_as: User | None = None  # the user's record at the login
 
     def expires_in(self) -> float | None:
         """Seconds until the caller's token expires; None if the caller has no token, or one without an end."""

@@ -16,14 +16,11 @@ from smanager.access.secrets import is_password, is_token
 from smanager.access.throttle import BLOCK_SECONDS, FIRST_DELAY, Throttle
 from smanager.access.users import NAME_LIMIT, User, Users, UsersError, UsersFile
 
-PASSWORDS_AT_A_TIME = 2
-"""Passwords checked at a time: each takes 32 MiB, and one core for some 60 ms."""
-
+PASSWORDS_AT_A_TIME = 2  # passwords checked at a time: each takes 32 MiB, and one core for some 60 ms
 MOST_WAITING, WAITING_FROM_ONE = 32, 4
 """Passwords that wait to be checked, per listener and per address; any more are refused unchecked."""
 
-MOST_TRUSTED = 10_000
-"""Pairs of address and user that have logged in by password and are remembered, the latest ones."""
+MOST_TRUSTED = 10_000  # pairs of address and user that have logged in by password and are remembered, the latest ones
 
 log = logging.getLogger("smanager")
 
@@ -64,7 +61,7 @@ class Identities:
     ) -> Caller | None:
         """The user of this name, if the password is right. A failure takes the same time, whatever was wrong.
 
-        `is_wanted` tells, once the password's turn has come, whether the client still waits for the answer.
+        `is_wanted` tells, when the password's turn comes, whether the client still waits for the answer.
         """
         network = origin.network
         keys = [f"address {network}", f"user {name[:NAME_LIMIT]!r}"]
@@ -75,7 +72,9 @@ class Identities:
         user, is_right = None, False
         if not self._throttle.blocked(counted):
             queues = (f"address {network}", f"listener {listener}")
-            if self._is_full(*queues, is_trusted):
+            ahead, ahead_here = (self._waiting[queue] for queue in queues)
+            # Trusted users do not wait behind a flood at their listener.
+            if ahead >= WAITING_FROM_ONE or (ahead_here >= MOST_WAITING and not is_trusted):
                 await asyncio.sleep(FIRST_DELAY)
                 return None
             with self._queued(queues):
@@ -95,12 +94,6 @@ class Identities:
             self._trusted.popitem(last=False)
         return self._admit(user, origin, roles, "password")
 
-    def _is_full(self, address: str, listener: str, is_trusted: bool) -> bool:
-        """Whether too many passwords wait; trusted users do not wait behind a flood at their listener."""
-        if self._waiting[address] >= WAITING_FROM_ONE:
-            return True
-        return self._waiting[listener] >= MOST_WAITING and not is_trusted
-
     @contextmanager
     def _queued(self, queues: Sequence[str]) -> Iterator[None]:
         self._waiting.update(queues)
@@ -112,22 +105,21 @@ class Identities:
 
     async def by_token(self, token: str, origin: Origin, roles: Sequence[str]) -> Caller | None:
         """The user whose token this is. No block applies to a valid token, for tokens cannot be guessed."""
-        holders = [user for user in self._users().values() if user.token and is_token(token, user.token.hash)]
-        for user in holders:
-            if user.token and not user.token.has_expired():
-                return self._admit(user, origin, roles, "token")
-        name = holders[0].name if holders else ""
+        users = self._users().values()
+        holder = next((user for user in users if user.token and is_token(token, user.token.hash)), None)
+        if holder and holder.token and not holder.token.has_expired():
+            return self._admit(holder, origin, roles, "token")
         keys = [f"address {origin.network}"]
-        self._count(keys, name, origin, "expired token" if holders else "token")
+        self._count(keys, holder.name if holder else "", origin, "expired token" if holder else "token")
         await asyncio.sleep(self._throttle.delay(keys))
         return None
 
     def mistrusted(self, origin: Origin, reason: str) -> None:
-        """Count a client certificate that is not valid as a failure."""
+        """Count an invalid client certificate as a failure."""
         self._count([f"address {origin.network}"], "", origin, f"certificate: {reason}")
 
     def unknown(self, origin: Origin, name: str) -> None:
-        """Record a valid client certificate that belongs to no user; it is not a guess, so it does not count."""
+        """Record a valid client certificate without a user; it is not a guess, so it does not count."""
         self._audit.failure(origin, name[:NAME_LIMIT], "certificate: of no user")
 
     def still_holds(self, caller: Caller) -> bool:
@@ -160,7 +152,7 @@ class Identities:
                 self._audit.failure(origin, name[:NAME_LIMIT], f"{proof}; {key} is blocked for {BLOCK_SECONDS:g} s")
 
     def _users(self) -> Users:
-        """All users; an empty mapping if the file cannot be used, and then the log says why."""
+        """All users; none if the file cannot be used, which is logged."""
         try:
             return self.file.users()
         except UsersError as error:

@@ -6,8 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from enum import Enum
 
-NETWORK_BITS = 64
-"""The part of an IPv6 address that names a network; one client has the whole network (RFC 6177)."""
+NETWORK_BITS = 64  # the part of an IPv6 address that names a network; one client has the whole network (RFC 6177)
 
 
 class OriginKind(Enum):
@@ -27,13 +26,10 @@ class Origin:
     """One place that commands come from; `str` gives the text for people and the audit journal."""
 
     kind: OriginKind
-    host: str = ""
-    """The IP address of a TCP client; empty if the client was gone before the system could tell."""
+    host: str = ""  # the IP address of a TCP client; empty if the client was gone before the system could tell
     port: int = 0
-    user: str = ""
-    """The system's user at the other end of a unix socket; empty if the system does not tell."""
-    process: int = 0
-    """The process id at the other end of a unix socket; 0 if the system does not tell."""
+    user: str = ""  # the system's user at the other end of a unix socket; empty if the system does not tell
+    process: int = 0  # the process id at the other end of a unix socket; 0 if the system does not tell
 
     @property
     def address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

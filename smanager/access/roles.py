@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from smanager.commands.record import Command
 from smanager.service import ADMIN, OPERATE, VIEW
 
-EVERYONE = "everyone"
-"""The role of commands that every caller may run: to learn who one is here."""
+EVERYONE = "everyone"  # the role of commands that every caller may run, such as `whoami`
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +30,6 @@ class Role:
 
 BUILT_IN = {role.name: role for role in (Role(VIEW), Role(OPERATE, includes=(VIEW,)), Role(ADMIN, includes=("*",)))}
 """The roles that exist without being configured."""
-
-RESERVED_ROLES = frozenset({*BUILT_IN, EVERYONE})
-"""Names that no configured role may have."""
 
 
 def covers(roles: Iterable[str], wanted: str) -> bool:
@@ -79,11 +75,10 @@ class Permissions:
 
     def show(self, command: Command) -> bool:
         """Whether the caller may run one of the manager's own commands at all, if only on one service."""
-        return self.allow(command) or (command.about_services is not None and self._allow_on_some(command.name))
-
-    def _allow_on_some(self, name: str) -> bool:
-        allowed = any(pattern.startswith(f"{name} ") for role in self._roles for pattern in role.allow)
-        return allowed and not any(matches(name, role.deny) for role in self._roles)
+        if self.allow(command) or command.about_services is None:
+            return self.allow(command)
+        is_allowed = any(pattern.startswith(f"{command.name} ") for role in self._roles for pattern in role.allow)
+        return is_allowed and not any(matches(command.name, role.deny) for role in self._roles)
 
     def allow_command(self, service: str, command: Command) -> bool:
         """Whether the caller may run a service's command."""

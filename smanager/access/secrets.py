@@ -10,14 +10,9 @@ import secrets
 
 from smanager.terminal.text import as_bytes
 
-TOKEN_PREFIX = "smt_"
-"""Lets scanners find a token that has leaked into a log or a repository."""
-
-TOKEN_BYTES = 32
-"""Random bytes of a token; too many to guess, so a fast hash is enough."""
-
-SECRET_LIMIT = 1024
-"""Bytes of a password or a token that count: more than real ones have."""
+TOKEN_PREFIX = "smt_"  # lets scanners find a token that has leaked into a log or a repository
+TOKEN_BYTES = 32  # random bytes of a token; too many to guess, so a fast hash is enough
+SECRET_LIMIT = 1024  # bytes of a password or a token that count: more than real ones have
 
 # A guess costs 32 MiB and some 60 ms. OWASP recommends N = 2^17 for dedicated servers; 2^15 is what a Raspberry Pi can
 # do with people at its prompt.
@@ -28,9 +23,8 @@ _MOST_MEMORY = 256 * 1024 * 1024
 def hash_password(password: str) -> str:
     """A password as stored: its parameters, salt and hash, as `scrypt$N$R$P$SALT$HASH`."""
     salt = secrets.token_bytes(16)
-    return "$".join(
-        ["scrypt", str(SCRYPT_N), str(SCRYPT_R), str(SCRYPT_P), _text(salt), _text(_scrypt(password, salt))]
-    )
+    costs = map(str, (SCRYPT_N, SCRYPT_R, SCRYPT_P))
+    return "$".join(["scrypt", *costs, _text(salt), _text(_scrypt(password, salt))])
 
 
 def is_password(password: str, kept: str) -> bool:

@@ -10,22 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-FIRST_DELAY = 0.5
-"""Seconds before the answer to the first failure; each further failure doubles them."""
-
-LONGEST_DELAY = 8.0
-"""Seconds; also the wait during a block."""
-
-MOST_FAILURES = 10
-"""Failures that block a key."""
-
+FIRST_DELAY = 0.5  # seconds before the answer to the first failure; each further failure doubles them
+LONGEST_DELAY = 8.0  # seconds; also the wait during a block
+MOST_FAILURES = 10  # failures that block a key
 BLOCK_SECONDS = 300.0
-
-FORGET_SECONDS = 3600.0
-"""Seconds after which a failure no longer counts."""
-
-MOST_KEYS = 10_000
-"""Addresses and users remembered, the latest ones."""
+FORGET_SECONDS = 3600.0  # seconds after which a failure no longer counts
+MOST_KEYS = 10_000  # addresses and users remembered, the latest ones
 
 
 @dataclass(slots=True)

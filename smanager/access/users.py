@@ -8,7 +8,7 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,9 @@ from smanager.system.errors import in_words
 from smanager.system.lock import LockHeldError, lock
 
 FORMAT = 1
-
-SIZE_LIMIT = 4 * 1024 * 1024
-"""Bytes of the file: some ten thousand users."""
-
-NAME_LIMIT = 64
-"""Characters of a user's name."""
-
-LOCK_SECONDS = 30.0
-"""How long a change waits for others, each of which takes milliseconds."""
+SIZE_LIMIT = 4 * 1024 * 1024  # bytes of the file: some ten thousand users
+NAME_LIMIT = 64  # characters of a user's name
+LOCK_SECONDS = 30.0  # how long a change waits for others, each of which takes milliseconds
 
 
 class UsersError(Exception):
@@ -38,10 +32,8 @@ class Token:
     """A token as stored."""
 
     hash: str
-    expires: float | None = None
-    """Seconds of the wall clock (`time.time`); None: never."""
-    roles: tuple[str, ...] | None = None
-    """Which of the user's roles the token has; None: all."""
+    expires: float | None = None  # seconds of the wall clock (`time.time`); None: never
+    roles: tuple[str, ...] | None = None  # which of the user's roles the token has; None: all
 
     def has_expired(self) -> bool:
         return self.expires is not None and self.expires <= time.time()
@@ -53,10 +45,9 @@ class User:
 
     name: str
     roles: tuple[str, ...] = ()
-    password: str = ""
-    """The password's hash; empty if the user has no password."""
+    password: str = ""  # the password's hash; empty if the user has no password
     token: Token | None = None
-    certificates: tuple[str, ...] = field(default_factory=tuple)
+    certificates: tuple[str, ...] = ()
     """Subjects of the user's client certificates (a CN, or a SAN), besides the user's own name."""
 
 
@@ -76,8 +67,7 @@ class UsersFile:
     def users(self) -> Users:
         """All users, by name; none without a file. Raises UsersError."""
         try:
-            with self._opened() as descriptor:
-                status = os.fstat(descriptor)
+            with self._opened() as (descriptor, status):
                 seen = (status.st_ino, status.st_mtime_ns, status.st_size)
                 if seen != self._seen:
                     self._users = _decoded(self.path, os.read(descriptor, SIZE_LIMIT))
@@ -107,7 +97,7 @@ class UsersFile:
             raise UsersError(f"{self.path}: {in_words(error)}") from None
 
     @contextmanager
-    def _opened(self) -> Iterator[int]:
+    def _opened(self) -> Iterator[tuple[int, os.stat_result]]:
         """The open file, if other users can neither read nor write it. Raises UsersError and FileNotFoundError."""
         try:
             # Opened without blocking, for the path could name a pipe.
@@ -128,14 +118,14 @@ class UsersFile:
                 raise UsersError(f"{self.path}: belongs to user id {status.st_uid}, and should belong to {self._owner}")
             if status.st_size > SIZE_LIMIT:
                 raise UsersError(f"{self.path}: has {status.st_size} bytes, and should have at most {SIZE_LIMIT}")
-            yield descriptor
+            yield descriptor, status
         finally:
             os.close(descriptor)
 
     def _write(self, users: Users) -> None:
-        records = {
-            name: {key: value for key, value in asdict(user).items() if key != "name"} for name, user in users.items()
-        }
+        records = {name: asdict(user) for name, user in users.items()}
+        for record in records.values():
+            del record["name"]
         with replacing(self.path, self._owner) as file:
             json.dump({"format": FORMAT, "users": records}, file, indent=1)
             file.write("\n")
@@ -154,10 +144,9 @@ def _decoded(path: Path, data: bytes) -> Users:
 
 
 def _user(name: str, given: Mapping[str, Any]) -> User:
-    checked_name(name)
     token = given.get("token")
     return User(
-        name,
+        checked_name(name),
         tuple(map(str, given.get("roles", ()))),
         str(given.get("password", "")),
         _token(token) if token else None,
@@ -178,11 +167,6 @@ def _token(given: Mapping[str, Any]) -> Token:
 
 def checked_name(name: str) -> str:
     """The name, if it may be a user's. Raises UsersError."""
-    if (
-        not name
-        or len(name) > NAME_LIMIT
-        or not name.isprintable()
-        or any(character in name for character in " ,;\"'\\")
-    ):
+    if not 0 < len(name) <= NAME_LIMIT or not name.isprintable() or set(name) & set(" ,;\"'\\"):
         raise UsersError(f"{name!r} is not a user name; it should be one word of at most {NAME_LIMIT} characters")
     return name

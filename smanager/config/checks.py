@@ -8,7 +8,8 @@ messages, the configuration reference and the man page follow from these records
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -17,9 +18,7 @@ from smanager.terminal.text import resembling
 
 T = TypeVar("T")
 
-LONGEST = 366 * 24 * 3600.0
-"""Seconds; anything longer than a year is a slip of the finger."""
-
+LONGEST = 366 * 24 * 3600.0  # seconds; anything longer than a year is a slip of the finger
 HIGHEST_PORT = 65535
 
 
@@ -31,10 +30,8 @@ class Key(NamedTuple):
     """One key of a table."""
 
     check: Callable[[object], Any]
-    meaning: str
-    """One line of help, with the unit."""
-    default: object
-    """As in the file; None if the key has no default of its own."""
+    meaning: str  # one line of help, with the unit
+    default: object  # as in the file; None if the key has no default of its own
 
     @property
     def values(self) -> str:
@@ -78,6 +75,15 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"did you mean {similar[0]}?" if similar else f"there are: {', '.join(sorted(known))}"
 
 
+@contextmanager
+def expected(what: str) -> Iterator[None]:
+    """Let any ValueError of the block, or of the function that this decorates, say only what would be right."""
+    try:
+        yield
+    except ValueError:
+        raise ValueError(what) from None
+
+
 def boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("true or false")
@@ -90,11 +96,9 @@ def text(value: object) -> str:
     return value
 
 
+@expected("a path")
 def path(value: object) -> Path:
-    try:
-        return Path(text(value)).expanduser()
-    except ValueError:
-        raise ValueError("a path") from None
+    return Path(text(value)).expanduser()
 
 
 def seconds(value: object) -> float:
@@ -103,13 +107,11 @@ def seconds(value: object) -> float:
     return float(value)
 
 
+@expected("a number of seconds above 0")
 def some_seconds(value: object) -> float:
-    try:
-        if span := seconds(value):
-            return span
-    except ValueError:
-        pass
-    raise ValueError("a number of seconds above 0")
+    if span := seconds(value):
+        return span
+    raise ValueError
 
 
 def whole(least: int, most: int | None = None) -> Callable[[object], int]:
@@ -143,31 +145,29 @@ def octal(value: object) -> int:
 def list_of(check: Callable[[object], T], what: str) -> Callable[[object], tuple[T, ...]]:
     """A check for lists; `what` describes one, for the error message."""
 
+    @expected(what)
     def check_list(value: object) -> tuple[T, ...]:
-        if isinstance(value, str) or not isinstance(value, Sequence):
-            raise ValueError(what)
-        try:
+        if isinstance(value, list | tuple):
             return tuple(map(check, value))
-        except ValueError:
-            raise ValueError(what) from None
+        raise ValueError
 
     return check_list
 
 
-def table(what: str = "a table") -> Callable[[object], dict[str, Any]]:
-    """A check for tables with any keys; `what` describes one, for the error message."""
+def table(what: str = "a table", of: type = object) -> Callable[[object], dict[str, Any]]:
+    """A check for tables with any keys and values of a type; `what` describes one, for the error message."""
 
     def check(value: object) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping) or not all(isinstance(item, of) for item in value.values()):
             raise ValueError(what)
         return dict(value)
 
     return check
 
 
+@expected('a list of words, such as ["sleep", "60"]')
 def words(value: object) -> tuple[str, ...]:
     """A command line: at least one word."""
-    what = 'a list of words, such as ["sleep", "60"]'
-    if not (checked_words := list_of(text, what)(value)):
-        raise ValueError(what)
-    return checked_words
+    if command := list_of(text, "words")(value):
+        return command
+    raise ValueError

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 
 from smanager.access import administration
 
 BASH = """_smanager() {{
-    local context= choices= word
+    local place=smanager choices= word
     for word in "${{COMP_WORDS[@]:1:$((COMP_CWORD - 1))}}"; do
-        case "$context $word" in {subcommands}) context="$context $word" ;; esac
+        case "$place $word" in {places}) place="$place $word" ;; esac
     done
-    case "$3" in
-        {valued}) return ;;
-        {cases}
-        *) case "$context" in
-            {contexts}
-        esac ;;
+    case "$3" in {valued}) place="$3" ;; esac
+    case "$place" in
+        {choices}
     esac
     COMPREPLY=($(compgen -W "$choices" -- "$2"))
 }}
@@ -33,78 +31,60 @@ FISH = "complete -c smanager -c smanager.py"
 
 def script(shell: str, parser: argparse.ArgumentParser) -> str:
     """A completion script for `bash`, `zsh` or `fish`; `parser` is the manager's own."""
-    known = commands(parser)
+    parsers = all_parsers(parser)
     if shell == "fish":
-        return "".join(f"{line}\n" for line in _fish(known))
-    return (ZSH if shell == "zsh" else "") + _bash(known)
+        return "".join(f"{line}\n" for line in (f"{FISH} -f", *_fish(parsers)))
+    return (ZSH if shell == "zsh" else "") + _bash(parsers)
 
 
-def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The manager's own parser as `""` and, by their words, those of all subcommands, such as `user add`."""
-    return {**_subcommands(administration.parser()), "": parser}
+def all_parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """The manager's own parser and those of all subcommands, each with its words as `prog`, such as `smanager user`."""
+    return [parser, *_below(administration.parser())]
 
 
 def options(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     return [action for action in parser._actions if action.option_strings and action.help != argparse.SUPPRESS]
 
 
-def _subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    known = {"": parser}
+def _below(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for name, subparser in action.choices.items():
-                known |= {f"{name} {words}".strip(): one for words, one in _subcommands(subparser).items()}
-    return known
+            for subparser in action.choices.values():
+                yield subparser
+                yield from _below(subparser)
 
 
-def _following(words: str, known: Iterable[str]) -> list[str]:
-    """The subcommands that may come after these words."""
-    return [name.rpartition(" ")[2] for name in known if name and name.rpartition(" ")[0] == words]
+def _following(parser: argparse.ArgumentParser, parsers: Iterable[argparse.ArgumentParser]) -> dict[str, str]:
+    """The subcommands that may come next, with their descriptions."""
+    split = [(one.prog.rpartition(" "), one.description or "") for one in parsers]
+    return {word: description for (before, _, word), description in split if before == parser.prog}
 
 
-def _bash(known: Mapping[str, argparse.ArgumentParser]) -> str:
-    actions = {option: action for one in known.values() for action in options(one) for option in action.option_strings}
-    valued = {option: action.choices for option, action in actions.items() if action.nargs != 0}
+def _bash(parsers: list[argparse.ArgumentParser]) -> str:
+    actions = [action for parser in parsers for action in options(parser) if action.nargs != 0]
+    valued = {option: list(action.choices or ()) for action in actions for option in action.option_strings}
+    places = {
+        parser.prog: [*_following(parser, parsers), *(action.option_strings[-1] for action in options(parser))]
+        for parser in parsers
+    }
+    choices = {**valued, **places}.items()
     return BASH.format(
-        subcommands="|".join(f'" {words}"' for words in known if words),
-        valued="|".join(option for option, choices in valued.items() if not choices),
-        cases="\n        ".join(
-            f'{option}) choices="{" ".join(choices)}" ;;' for option, choices in valued.items() if choices
-        ),
-        contexts="\n            ".join(
-            f'"{f" {words}" if words else ""}") choices="{" ".join(_choices(words, known))}" ;;' for words in known
-        ),
+        places="|".join(f'"{place}"' for place in places),
+        valued="|".join(valued),
+        choices="\n        ".join(f'"{place}") choices="{" ".join(words)}" ;;' for place, words in choices if words),
     )
 
 
-def _choices(words: str, known: Mapping[str, argparse.ArgumentParser]) -> list[str]:
-    """What may come next: subcommands, and options in full."""
-    return [*_following(words, known), *(action.option_strings[-1] for action in options(known[words]))]
-
-
-def _fish(known: Mapping[str, argparse.ArgumentParser]) -> Iterator[str]:
-    yield f"{FISH} -f"
-    for words, parser in known.items():
-        conditions = [f"__fish_seen_subcommand_from {word}" for word in words.split()]
-        if following := _following(words, known):
+def _fish(parsers: list[argparse.ArgumentParser]) -> Iterator[str]:
+    for parser in parsers:
+        conditions = [f"__fish_seen_subcommand_from {word}" for word in parser.prog.split()[1:]]
+        if following := _following(parser, parsers):
             conditions.append(f"not __fish_seen_subcommand_from {' '.join(following)}")
-        line = f"{FISH} -n {_quoted('; and '.join(conditions))}"
-        for name in following:
-            yield f"{line} -a {name} -d {_quoted(known[f'{words} {name}'.strip()].description or '')}"
+        line = f"{FISH} -n {quote('; and '.join(conditions))}"
+        for name, description in following.items():
+            yield f"{line} -a {name} -d {quote(description)}"
         for action in options(parser):
-            yield f"{line} {_fish_option(action)} -d {_quoted(action.help or '')}"
-
-
-def _fish_option(action: argparse.Action) -> str:
-    names = " ".join(
-        f"-l {option[2:]}" if option.startswith("--") else f"-s {option[1:]}" for option in action.option_strings
-    )
-    if action.nargs == 0:
-        return names
-    if action.type is Path:
-        return f"{names} -r -F"
-    return f"{names} -x" + (f" -a {_quoted(' '.join(action.choices))}" if action.choices else "")
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+            names = [f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in action.option_strings]
+            value = "" if action.nargs == 0 else "-r -F" if action.type is Path else "-x"
+            choices = f"-a {quote(' '.join(action.choices))}" if action.choices else ""
+            yield " ".join(filter(None, [line, *names, value, choices, "-d", quote(action.help or "")]))

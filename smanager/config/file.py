@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from smanager.access.audit import Need
 from smanager.access.roles import BUILT_IN, Role
-from smanager.config import listener, service
-from smanager.config.checks import (
-    HIGHEST_PORT,
-    SettingsError,
-    boolean,
-    checked,
-    keys_of,
-    list_of,
-    one_of,
-    path,
-    setting,
-    table,
-    text,
-    whole,
-)
+from smanager.config import checks, listener, service
+from smanager.config.checks import Key, SettingsError, checked, keys_of, setting
 from smanager.config.listener import ListenerSettings, listener_of
 from smanager.config.service import settings_of
 from smanager.system.errors import in_words
 
+T = TypeVar("T")
+Table = Mapping[str, Any]
+
 FILE_NAME = "smanager.toml"
 
-ROOT = Path(__file__).resolve().parents[2]
-"""The directory of smanager.py, where the manager runs from its checkout."""
-
+ROOT = Path(__file__).resolve().parents[2]  # the directory of smanager.py, where the manager runs from its checkout
 ROLE_EXAMPLE = 'such as allow = ["systemstatus.*", "status"] and deny = ["*.shutdown"]'
 
 
@@ -46,51 +35,49 @@ class RootSettings:
     """What stands in the file outside of tables, and the tables as they are written."""
 
     host: str = setting(
-        text,
+        checks.text,
         "address to listen on; if neither host nor port is given, only the listeners count, if there are any",
         "127.0.0.1",
     )
-    port: int = setting(whole(0, HIGHEST_PORT), "port to listen on; 0 picks a free port", 10000)
-    max_sessions: int = setting(whole(1), "number of clients that may be connected to host and port at a time", 1000)
-    insecure: bool = setting(boolean, "whether other machines may connect to host and port", False)
+    port: int = setting(checks.whole(0, checks.HIGHEST_PORT), "port to listen on; 0 picks a free port", 10000)
+    max_sessions: int = setting(checks.whole(1), "number of clients that host and port serve at a time", 1000)
+    insecure: bool = setting(checks.boolean, "whether other machines may connect to host and port", False)
     state_dir: Path | None = setting(
-        path, "directory for logs, stopped services and the audit journal; by default one in the user's state directory"
+        checks.path,
+        "directory for logs, stopped services and the audit journal; by default one in the user's state directory",
     )
     services_dirs: tuple[Path, ...] = setting(
-        list_of(path, 'a list of directories, such as ["services"]'),
+        checks.list_of(checks.path, 'a list of directories, such as ["services"]'),
         "directories of services files; by default `services` beside smanager.py, or in the working directory",
         unset=(),
     )
     exit_on: tuple[str, ...] = setting(
-        list_of(text, "a list of services' names"), "services whose failure ends the manager, with exit status 1", []
+        checks.list_of(checks.text, "a list of services' names"),
+        "services whose failure ends the manager, with exit status 1",
+        [],
     )
-    users_file: Path = setting(path, "file of the users who may log in", "smanager-users.json")
+    users_file: Path = setting(checks.path, "file of the users who may log in", "smanager-users.json")
     audit: Need | None = setting(
-        one_of({need.value: need for need in Need}),
+        checks.one_of({need.value: need for need in Need}),
         'whether to keep an audit journal: "on", "off", or "required" to refuse commands that cannot be recorded; '
         "by default on if there is a state directory or an audit_file",
     )
-    audit_file: Path | None = setting(path, "file of the audit journal; by default audit.jsonl in the state directory")
-    audit_syslog: bool = setting(boolean, "whether the audit journal goes to syslog as well", False)
-    services: Mapping[str, Any] = setting(table("tables such as [services.web]"), "settings of services", {})
-    listeners: Mapping[str, Any] = setting(table("tables such as [listeners.lan]"), "more addresses to listen on", {})
-    roles: Mapping[str, Any] = setting(table("tables such as [roles.operator]"), "roles besides the built-in ones", {})
-
-
-@dataclass(frozen=True, slots=True)
-class RoleSettings:
-    """What a role allows and denies, by names and patterns."""
-
-    allow: tuple[str, ...] = setting(
-        list_of(text, "a list of commands"), "commands that the role allows, by names and patterns", []
+    audit_file: Path | None = setting(
+        checks.path, "file of the audit journal; by default audit.jsonl in the state directory"
     )
-    deny: tuple[str, ...] = setting(
-        list_of(text, "a list of commands"), "commands that the role denies, whatever allows them", []
-    )
+    audit_syslog: bool = setting(checks.boolean, "whether the audit journal goes to syslog as well", False)
+    services: Table = setting(checks.table("tables such as [services.web]"), "settings of services", {})
+    listeners: Table = setting(checks.table("tables such as [listeners.lan]"), "more addresses to listen on", {})
+    roles: Table = setting(checks.table("tables such as [roles.operator]"), "roles besides the built-in ones", {})
 
 
 ROOT_KEYS = keys_of(RootSettings)
-ROLE_KEYS = keys_of(RoleSettings)
+
+_commands = checks.list_of(checks.text, "a list of commands")
+ROLE_KEYS = {
+    "allow": Key(_commands, "commands that the role allows, by names and patterns", []),
+    "deny": Key(_commands, "commands that the role denies, whatever allows them", []),
+}
 
 RELOADED = ("services_dirs", "exit_on", "services", "roles")
 """The keys that `reload` applies; the others count at the manager's start only."""
@@ -112,17 +99,16 @@ class ServicesConfig:
     """Which services there are and how they are kept up: what `reload` reads anew."""
 
     directories: tuple[Path, ...]
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings: Mapping[str, Table] = field(default_factory=dict)
     """The tables of the services, by name, as they are written."""
     exit_on: tuple[str, ...] = ()
-    path: Path | None = None
-    """The file that this was read from, if there is one."""
+    path: Path | None = None  # the file that this was read from, if there is one
     roles: Mapping[str, Role] = field(default_factory=dict)
-    at_start: Mapping[str, Any] = field(default_factory=dict)
+    at_start: Table = field(default_factory=dict)
     """The keys that count at the manager's start only."""
 
     @property
-    def programs(self) -> dict[str, Mapping[str, Any]]:
+    def programs(self) -> dict[str, Table]:
         """The services without a class."""
         return {name: given for name, given in self.settings.items() if "program" in given}
 
@@ -132,7 +118,7 @@ class ConfigFile:
     """A file's keys and values, the tables unchecked; empty if there is no file."""
 
     path: Path | None
-    given: Mapping[str, Any]
+    given: Table
 
     @property
     def base(self) -> Path:
@@ -140,49 +126,59 @@ class ConfigFile:
         return self.path.resolve().parent if self.path else Path()
 
     @property
-    def users_file(self) -> Path:
-        return self.base / RootSettings(**self.given).users_file
+    def settings(self) -> RootSettings:
+        """What stands outside of tables, with relative paths resolved."""
+        root = RootSettings(**self.given)
+        return replace(
+            root,
+            state_dir=root.state_dir and self.base / root.state_dir,
+            users_file=self.base / root.users_file,
+            audit_file=root.audit_file and self.base / root.audit_file,
+        )
 
     @property
     def role_names(self) -> set[str]:
         return {*BUILT_IN, *self.given.get("roles", ())}
 
-    def error(self, table: str, problem: object) -> ConfigError:
-        return ConfigError(f"{self.path}: [{table}] {problem}")
+    @contextmanager
+    def table(self, name: str) -> Iterator[None]:
+        """Add the place to any SettingsError of the block, which makes it a ConfigError."""
+        try:
+            yield
+        except SettingsError as error:
+            raise ConfigError(f"{self.path}: [{name}] {error}") from None
 
     def services(self, directories: Sequence[Path] | None) -> ServicesConfig:
         """What `reload` reads anew; `directories` replace those of the file. Raises ConfigError."""
-        settings = {name: self._service(name, given) for name, given in self.given.get("services", {}).items()}
         configured = [self.base / directory for directory in self.given.get("services_dirs", ())]
         return ServicesConfig(
             directories=tuple(map(_require_directory, directories or configured or [default_services()])),
-            settings=settings,
+            settings=self._each("services", self._service),
             exit_on=self.given.get("exit_on", ()),
             path=self.path,
-            roles={name: self._role(name, given) for name, given in self.given.get("roles", {}).items()},
+            roles=self._each("roles", _role),
             at_start={key: value for key, value in self.given.items() if key not in RELOADED},
         )
 
     def listeners(self) -> list[ListenerSettings]:
-        """The tables of listeners. Raises ConfigError."""
-        settings = []
-        for name, given in self.given.get("listeners", {}).items():
-            try:
-                settings.append(listener_of(name, given, self.base))
-            except SettingsError as error:
-                raise self.error(f"listeners.{name}", error) from None
-        return settings
+        """The tables of listeners, checked. Raises ConfigError."""
+        return [*self._each("listeners", lambda name, given: listener_of(name, given, self.base)).values()]
 
-    def _service(self, name: str, given: object) -> dict[str, Any]:
-        """Check a service's table; return it with a program's paths made absolute. Raises ConfigError."""
-        if not isinstance(given, dict):
-            raise self.error(f"services.{name}", f"is {given!r}, and should be a table")
-        try:
-            # Whether the service is a program turns out when its file is read.
-            settings_of({"program": ["-"], **given, "watchdog": 0}, is_program=True)
-            settings_of({"watchdog": given.get("watchdog", 0)}, is_program=False)
-        except SettingsError as error:
-            raise self.error(f"services.{name}", error) from None
+    def _each(self, kind: str, check: Callable[[str, Table], T]) -> dict[str, T]:
+        """What `check` makes of each table of a kind. Raises ConfigError."""
+        made = {}
+        for name, given in self.given.get(kind, {}).items():
+            with self.table(f"{kind}.{name}"):
+                if not isinstance(given, dict):
+                    raise SettingsError(f"is {given!r}, and should be a table")
+                made[name] = check(name, given)
+        return made
+
+    def _service(self, _: str, given: Table) -> dict[str, Any]:
+        """Check a service's table; return it with a program's paths made absolute."""
+        # Whether the service is a program turns out when its file is read.
+        settings_of({"program": ["-"], **given, "watchdog": 0}, is_program=True)
+        settings_of({"watchdog": given.get("watchdog", 0)}, is_program=False)
         resolved = dict(given)
         if "program" in given or "directory" in given:
             resolved["directory"] = str(self.base / given.get("directory", ""))
@@ -190,23 +186,19 @@ class ConfigFile:
             resolved["env_files"] = [str(self.base / file) for file in given["env_files"]]
         return resolved
 
-    def _role(self, name: str, given: object) -> Role:
-        if name in BUILT_IN:
-            raise self.error(f"roles.{name}", "is a built-in role; choose another name")
-        try:
-            return Role(name, **checked(table()(given), ROLE_KEYS))
-        except (SettingsError, ValueError):
-            raise self.error(f"roles.{name}", f"is {given!r}, and should have lists {ROLE_EXAMPLE}") from None
 
-
-def find_file() -> Path | None:
-    """The configuration in the working directory, or else beside smanager.py."""
-    return next((path for path in (Path(FILE_NAME), ROOT / FILE_NAME) if path.is_file()), None)
+def _role(name: str, given: Table) -> Role:
+    if name in BUILT_IN:
+        raise SettingsError("is a built-in role; choose another name")
+    try:
+        return Role(name, **checked(given, ROLE_KEYS))
+    except SettingsError:
+        raise SettingsError(f"is {given!r}, and should have lists {ROLE_EXAMPLE}") from None
 
 
 def read_file(path: Path | None) -> ConfigFile:
-    """Read the configuration at `path`, or the one that is found. Raises ConfigError."""
-    path = path or find_file()
+    """Read the configuration at `path`, or else the one here or beside smanager.py. Raises ConfigError."""
+    path = path or next((path for path in (Path(FILE_NAME), ROOT / FILE_NAME) if path.is_file()), None)
     if path is None:
         return ConfigFile(None, {})
     try:

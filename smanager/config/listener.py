@@ -7,77 +7,56 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from smanager.config.checks import (
-    HIGHEST_PORT,
-    SettingsError,
-    boolean,
-    checked,
-    keys_of,
-    list_of,
-    octal,
-    one_of,
-    path,
-    setting,
-    text,
-    whole,
-)
+from smanager.config import checks
+from smanager.config.checks import SettingsError, checked, keys_of, setting
 from smanager.service import ADMIN
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-DEFAULT_NAME = "default"
-"""The listener that the options and the keys outside `[listeners]` describe."""
-
-TLS_EXAMPLE = (
-    'a table such as { certificate = "cert.pem", key = "key.pem" }, and client_ca for clients with certificates'
-)
+DEFAULT_NAME = "default"  # the listener that the options and the keys outside `[listeners]` describe
 
 
 class ListenerMode(Enum):
     """What a listener takes its clients for."""
 
-    AUTO = "auto"
-    """Decided by the first moments of each connection."""
-    TELNET = "telnet"
-    """People on telnet, who are greeted at once."""
-    RAW = "raw"
-    """Scripts, whenever they begin to speak."""
-    JSON = "json"
-    """Programs: each line is a JSON-RPC 2.0 request."""
+    AUTO = "auto"  # decided by the first moments of each connection
+    TELNET = "telnet"  # people on telnet, who are greeted at once
+    RAW = "raw"  # scripts, whenever they begin to speak
+    JSON = "json"  # programs: each line is a JSON-RPC 2.0 request
 
 
 def _address(value: object) -> tuple[str, int]:
     match = isinstance(value, str) and re.fullmatch(r"(?:\[([^\]\0]+)\]|([^:\[\]\0]*)):(\d{1,5})", value)
-    if not match or int(match[3]) > HIGHEST_PORT:
+    if not match or int(match[3]) > checks.HIGHEST_PORT:
         raise ValueError('an address such as "127.0.0.1:10000" or "[::1]:10000"')
     return match[1] or match[2], int(match[3])
 
 
 def _network(value: object) -> Network:
-    return ipaddress.ip_network(text(value))
+    return ipaddress.ip_network(checks.text(value))
 
 
 def _tls(value: object) -> Tls:
-    if not isinstance(value, dict) or "certificate" not in value:
-        raise ValueError(TLS_EXAMPLE)
-    try:
-        return Tls(**checked(value, TLS_KEYS))
-    except SettingsError:
-        raise ValueError(TLS_EXAMPLE) from None
+    with suppress(SettingsError):
+        if isinstance(value, dict) and "certificate" in value:
+            return Tls(**checked(value, TLS_KEYS))
+    what = 'such as { certificate = "cert.pem", key = "key.pem" }, and client_ca for clients with certificates'
+    raise ValueError(f"a table {what}")
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
     """The files of a TLS listener."""
 
-    certificate: Path = setting(path, "certificate file, in PEM", unset=Path())
-    key: Path | None = setting(path, "key file, in PEM; by default the key is in the certificate's file")
+    certificate: Path = setting(checks.path, "certificate file, in PEM", unset=Path())
+    key: Path | None = setting(checks.path, "key file, in PEM; by default the key is in the certificate's file")
     client_ca: Path | None = setting(
-        path, "certificate file, in PEM, of the authority whose client certificates prove who the client is"
+        checks.path, "certificate file, in PEM, of the authority whose client certificates prove who the client is"
     )
 
     def at(self, base: Path) -> Tls:
@@ -91,31 +70,31 @@ class ListenerSettings:
 
     name: str
     tcp: tuple[str, int] | None = setting(_address, "address and port to listen on; port 0 picks a free port")
-    unix: Path | None = setting(path, "path of a unix socket")
-    systemd: str | None = setting(text, "name of a socket that systemd opens (its FileDescriptorName=)")
+    unix: Path | None = setting(checks.path, "path of a unix socket")
+    systemd: str | None = setting(checks.text, "name of a socket that systemd opens (its FileDescriptorName=)")
     tls: Tls | None = setting(_tls, "files for TLS: a table with certificate, key and client_ca")
     mode: ListenerMode = setting(
-        one_of({mode.value: mode for mode in ListenerMode}),
+        checks.one_of({mode.value: mode for mode in ListenerMode}),
         'what clients are: "telnet" (people), "raw" (scripts), "json" (programs), or "auto" to find out',
         "auto",
     )
     allow: tuple[Network, ...] = setting(
-        list_of(_network, 'a list of networks such as ["192.0.2.0/24"]'),
+        checks.list_of(_network, 'a list of networks such as ["192.0.2.0/24"]'),
         "networks that clients may connect from; by default all",
         unset=(),
     )
-    login: bool = setting(one_of({"none": False, "required": True}), "whether clients have to log in", "none")
+    login: bool = setting(checks.one_of({"none": False, "required": True}), "whether clients have to log in", "none")
     roles: tuple[str, ...] | None = setting(
-        list_of(text, 'a list of roles such as ["view"]'),
+        checks.list_of(checks.text, 'a list of roles such as ["view"]'),
         "roles that every client has; by default admin, or no role if a login is required",
     )
-    max_sessions: int = setting(whole(1), "number of clients that may be connected at a time", 1000)
+    max_sessions: int = setting(checks.whole(1), "number of clients that may be connected at a time", 1000)
     insecure: bool = setting(
-        boolean, "whether other machines may connect without a login, or with a login but without TLS", False
+        checks.boolean, "whether other machines may connect without a login, or with a login but without TLS", False
     )
-    permissions: int = setting(octal, "permissions of the unix socket's file, as octal digits", "0600")
-    owner: str = setting(text, "user who owns the unix socket's file; by default the manager's", unset="")
-    group: str = setting(text, "group of the unix socket's file; by default the manager's", unset="")
+    permissions: int = setting(checks.octal, "permissions of the unix socket's file, as octal digits", "0600")
+    owner: str = setting(checks.text, "user who owns the unix socket's file; by default the manager's", unset="")
+    group: str = setting(checks.text, "group of the unix socket's file; by default the manager's", unset="")
 
     @property
     def given_roles(self) -> tuple[str, ...]:
@@ -140,16 +119,9 @@ KEYS = keys_of(ListenerSettings)
 """The keys of `[listeners.NAME]`."""
 
 
-def listener_of(name: str, given: object, base: Path) -> ListenerSettings:
+def listener_of(name: str, given: Mapping[str, object], base: Path) -> ListenerSettings:
     """Check a listener's table; relative paths start at `base`. Raises SettingsError."""
-    if not isinstance(given, dict):
-        raise SettingsError(f"is {given!r}, and should be a table")
     settings = ListenerSettings(name, **checked(given, KEYS))
-    _check_combination(settings, given)
-    return replace(settings, unix=settings.unix and base / settings.unix, tls=settings.tls and settings.tls.at(base))
-
-
-def _check_combination(settings: ListenerSettings, given: Mapping[str, object]) -> None:
     places = [name for name in ("tcp", "unix", "systemd") if name in given]
     if len(places) != 1:
         raise SettingsError(f"has {' and '.join(places) or 'no address'}; should have one of tcp, unix and systemd")
@@ -160,6 +132,7 @@ def _check_combination(settings: ListenerSettings, given: Mapping[str, object]) 
             raise SettingsError(f"{name} is for unix sockets")
     if settings.allow and settings.unix:
         raise SettingsError("allow is for networks; a unix socket's permissions say who may connect")
+    return replace(settings, unix=settings.unix and base / settings.unix, tls=settings.tls and settings.tls.at(base))
 
 
 def with_passed(listeners: Sequence[ListenerSettings], names: Iterable[str]) -> list[ListenerSettings]:
@@ -181,7 +154,7 @@ def why_exposed(settings: ListenerSettings) -> str:
     """What makes a listener unsafe that other machines reach; empty if nothing does."""
     if settings.login and settings.tls:
         return ""
-    return "anybody could give every command" if not settings.login else "an eavesdropper could read every login"
+    return "anyone could run every command" if not settings.login else "an eavesdropper could read every login"
 
 
 def why_not_listening(error: OSError) -> str:

@@ -5,96 +5,64 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from smanager import __version__
-from smanager.access.audit import Need
-from smanager.config.checks import nearest
+from smanager.config.checks import SettingsError, nearest
 from smanager.config.file import FILE_NAME, ROOT_KEYS, ConfigError, ConfigFile, RootSettings, ServicesConfig, read_file
 from smanager.config.listener import DEFAULT_NAME, ListenerSettings
 
-OVERRIDING = ("host", "port", "insecure", "max_sessions")
+OVERRIDING = ("host", "port", "insecure", "max_sessions", "state_dir")
 """The options that replace keys of the file."""
 
 SHELLS = ("bash", "zsh", "fish")
 
 
 @dataclass(frozen=True, slots=True)
-class AuditSettings:
-    """Where the audit journal goes."""
-
-    need: Need | None
-    """None: on, if there is a place for the journal."""
-    file: Path | None
-    """None: in the state directory."""
-    syslog: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
     """The configuration of one run of the manager."""
 
+    options: argparse.Namespace
+    """The options as given: of these, `console`, `check`, `docs` and `verbose` count only here."""
+    root: RootSettings  # what stands in the file outside of tables, or is replaced by an option
     services: ServicesConfig
     listeners: tuple[ListenerSettings, ...]
-    users_file: Path
-    audit: AuditSettings
-    state_directory: Path | None
-    console: bool
-    check: bool
-    docs: bool
-    verbose: bool
-    read_services: Callable[[], ServicesConfig]
-    """Reads the services' part anew. Raises ConfigError."""
+    read_services: Callable[[], ServicesConfig]  # reads the services' part anew; raises ConfigError
 
 
 def read(arguments: Sequence[str] | None = None) -> Config:
     """Read the command line and the file. Exits with status 2 for wrong options; raises ConfigError."""
     options = parser().parse_args(arguments)
     file = read_file(options.config)
-    base = file.base
-    root = RootSettings(**file.given)
-    return Config(
-        services=file.services(options.services),
-        listeners=_listeners(options, file),
-        users_file=base / root.users_file,
-        audit=AuditSettings(root.audit, root.audit_file and base / root.audit_file, root.audit_syslog),
-        state_directory=options.state_dir or (root.state_dir and base / root.state_dir),
-        console=options.console,
-        check=options.check,
-        docs=options.docs,
-        verbose=options.verbose,
-        read_services=lambda: read_file(options.config).services(options.services),
-    )
-
-
-def _listeners(options: argparse.Namespace, file: ConfigFile) -> tuple[ListenerSettings, ...]:
-    """Where to listen, by the options and the file: at one address at least. Raises ConfigError."""
+    given = {name: value for name in OVERRIDING if (value := getattr(options, name)) is not None}
+    root = replace(file.settings, **given)
     listeners = file.listeners()
     if options.unix:
         listeners.append(ListenerSettings("--unix", unix=options.unix.absolute()))
-    given = {
-        **file.given,
-        **{name: getattr(options, name) for name in OVERRIDING if getattr(options, name) is not None},
-    }
-    if not listeners or "host" in given or "port" in given:
-        root = RootSettings(**given)
+    if not listeners or {"host", "port"} & {*file.given, *given}:
         default = ListenerSettings(
             DEFAULT_NAME, tcp=(root.host, root.port), insecure=root.insecure, max_sessions=root.max_sessions
         )
         listeners.insert(0, default)
     _check_listeners(listeners, file)
-    return tuple(listeners)
+    return Config(
+        options=options,
+        root=root,
+        services=file.services(options.services),
+        listeners=tuple(listeners),
+        read_services=lambda: read_file(options.config).services(options.services),
+    )
 
 
 def _check_listeners(listeners: Sequence[ListenerSettings], file: ConfigFile) -> None:
     """Raise ConfigError if two listeners have one place, or one gives a role that does not exist."""
     names: dict[Path, str] = {}
     for listener in listeners:
-        if unknown := [role for role in listener.roles or () if role not in file.role_names]:
-            problem = f"there is no role {unknown[0]}; {nearest(unknown[0], file.role_names)}"
-            raise file.error(f"listeners.{listener.name}", problem)
+        with file.table(f"listeners.{listener.name}"):
+            if unknown := [role for role in listener.roles or () if role not in file.role_names]:
+                raise SettingsError(f"there is no role {unknown[0]}; {nearest(unknown[0], file.role_names)}")
         if listener.unix:
             other = names.setdefault(listener.unix.absolute(), listener.name)
             if other != listener.name:
@@ -150,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
     add("--state-dir", metavar="DIR", type=Path, help=_help("state_dir"))
     add("--console", action="store_true", help="run a shell on this terminal or pipe, and open no port")
     add("--check", action="store_true", help="import and describe all services, and start none")
-    add("--docs", action="store_true", help="print the command reference of the services, as Markdown")
+    add("--docs", action="store_true", help="print the reference of all commands, as Markdown")
     add("--complete", choices=SHELLS, action=_Complete, help="print a completion script for this shell")
     add("-v", "--verbose", action="store_true", help="log more")
     add("--version", action="version", version=f"smanager {__version__}")

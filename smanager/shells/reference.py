@@ -11,14 +11,11 @@ from smanager.shells.pages import parameter_help
 from smanager.supervision.catalogue import Catalogue, Service
 
 
-def markdown(catalogue: Catalogue) -> str:
-    """A chapter for each service, and a section for each command."""
-    return "\n".join(["# Commands\n", *(_service(service) for service in catalogue.services.values())])
-
-
-def own_markdown(own: Iterable[Command]) -> str:
-    """A section for each of the manager's own commands."""
-    return "\n".join(_command("", command) for command in own)
+def markdown(own: Iterable[Command], catalogue: Catalogue) -> str:
+    """A chapter for the manager with its `own` commands, and one for each service."""
+    chapter = "## The manager\n\nThe commands `help`, `exit` and `quit` are the shell's own.\n"
+    services = map(_service, catalogue.services.values())
+    return "\n".join(["# Commands\n", chapter, *(_command("", command) for command in own), *services])
 
 
 def _service(service: Service) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from smanager.config.policy import Policy, Restart
+from smanager.config.service import Policy, Restart
 
 
 class State(Enum):

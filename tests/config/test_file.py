@@ -24,7 +24,7 @@ def test_an_empty_file_is_the_default(tmp_path: Path) -> None:
     file = read(tmp_path, "")
     assert file.given == {}
     assert file.listeners() == []
-    assert file.users_file == tmp_path / "smanager-users.json"
+    assert file.settings.users_file == tmp_path / "smanager-users.json"
     root = RootSettings()
     assert (root.host, root.port, root.max_sessions, root.audit) == ("127.0.0.1", 10000, 1000, None)
 
@@ -38,7 +38,7 @@ def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
     )
     services = file.services(None)
     assert services.directories == (tmp_path / "here",)
-    assert file.users_file == tmp_path / "users"
+    assert file.settings.users_file == tmp_path / "users"
     assert file.listeners()[0].unix == tmp_path / "s"
     assert services.programs["web"]["directory"] == str(tmp_path)
     assert services.programs["web"]["env_files"] == [str(tmp_path / "web.env")]

@@ -63,7 +63,7 @@ def test_what_systemd_opened_takes_the_default_address_unless_a_listener_names_i
 
 @pytest.mark.parametrize(
     ("login", "tls", "danger"),
-    [(False, False, "anybody"), (False, True, "anybody"), (True, False, "an eavesdropper"), (True, True, "")],
+    [(False, False, "anyone"), (False, True, "anyone"), (True, False, "an eavesdropper"), (True, True, "")],
 )
 def test_other_machines_need_a_login_and_tls(login: bool, tls: bool, danger: str) -> None:
     given = {"tcp": "a:1", "login": "required" if login else "none", **({"tls": {"certificate": "c"}} if tls else {})}

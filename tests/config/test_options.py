@@ -49,8 +49,8 @@ def test_a_unix_socket_alone_opens_no_port(directory: Path) -> None:
 
 def test_the_options_paths_start_here_and_the_files_there(directory: Path) -> None:
     config = configured(directory, 'state_dir = "state"\naudit_file = "audit"\n')
-    assert (config.state_directory, config.audit.file) == (directory / "state", directory / "audit")
-    assert configured(directory, 'state_dir = "state"', "--state-dir", "other").state_directory == Path("other")
+    assert (config.root.state_dir, config.root.audit_file) == (directory / "state", directory / "audit")
+    assert configured(directory, 'state_dir = "state"', "--state-dir", "other").root.state_dir == Path("other")
 
 
 def test_services_are_read_anew(directory: Path) -> None:

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smanager.config.checks import SettingsError
-from smanager.config.policy import Policy, Restart
-from smanager.config.service import ServiceSettings, settings_of
+from smanager.config.service import Policy, Restart, ServiceSettings, settings_of
 
 
 def test_nothing_given_is_the_default() -> None:

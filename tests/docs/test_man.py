@@ -13,7 +13,7 @@ import pytest
 import tshell
 from docs.man import pages, write
 from smanager.config import options as command_line
-from smanager.config.completion import commands, options
+from smanager.config.completion import all_parsers, options
 from smanager.config.file import TABLES
 
 NAMES = ["smanager.1", "tshell.1", "smanager.toml.5"]
@@ -25,9 +25,9 @@ def plain(name: str) -> str:
 
 def test_every_option_and_every_subcommand_is_in_the_managers_page() -> None:
     page = plain("smanager.1")
-    known = commands(command_line.parser())
-    for words, parser in known.items():
-        assert f"smanager {words}" in page
+    for parser in all_parsers(command_line.parser()):
+        assert parser.prog in page
+        assert parser.description, parser.prog
         for action in options(parser):
             assert all(option in page for option in action.option_strings)
 

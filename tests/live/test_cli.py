@@ -31,7 +31,7 @@ def test_ready_is_one_line_on_stderr(server: Server) -> None:
         (
             ["--host", "0.0.0.0"],
             1,
-            "smanager: 0.0.0.0:10000 can be reached from other machines, and anybody could give every command; ",
+            "smanager: 0.0.0.0:10000 can be reached from other machines, and anyone could run every command; ",
         ),
         (["--host", ""], 1, "smanager: (all):10000 can be reached from other machines"),
         (["--host", "nowhere.invalid"], 1, "smanager: cannot listen on nowhere.invalid:10000: "),
@@ -219,8 +219,11 @@ class Typed(SService):
     (services / "systemstatus.py").unlink(missing_ok=True)
     result = smanager("--docs", "--services", services)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == (
-        "# Commands\n\n## typed\n\nTyped things\n\n"
+    manager, services_part = re.split("(?=^## typed)", result.stdout, flags=re.MULTILINE)
+    assert manager.startswith("# Commands\n\n## The manager\n\n")
+    assert "\n### kill\n\n```text\nkill\n```\n" in manager
+    assert services_part == (
+        "## typed\n\nTyped things\n\n"
         "### typed list\n\n```text\ntyped list\n```\n\nLists\n\n"
         "````text\nReturns\n-------\nwhat there is, as ```\n````\n\nAlso called: `ls`, `dir`\n\n"
         "### typed go\n\n"

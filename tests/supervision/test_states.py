@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smanager.config.policy import Policy, Restart
+from smanager.config.service import Policy, Restart
 from smanager.supervision.states import FIRST_BACKOFF, JITTER, Ending, Ends, Event, State, next_state
 
 GRID = """

@@ -162,7 +162,7 @@ def test_a_key_that_anybody_may_read_is_refused(network: Network) -> None:
 def test_beyond_loopback_a_listener_needs_tls_and_logins(directory: Path) -> None:
     command = [sys.executable, str(ROOT / "smanager.py"), "--services", "services"]
     for more, reason in (
-        ("", "anybody could give every command"),
+        ("", "anyone could run every command"),
         ('login = "required"', "an eavesdropper could read every login"),
     ):
         (directory / "smanager.toml").write_text(f'[listeners.lan]\ntcp = "0.0.0.0:0"\n{more}\n')
