@@ -33,20 +33,20 @@ import tty
 TYPE_CHECKING = False  # importing typing for its constant would cost a tenth of the start-up time
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
 # ---- The client: connections, requests, streams
 
 HOST, PORT = "127.0.0.1", 10000
 CONNECT_TIMEOUT = 5.0  # seconds for each address of a name: a lost SYN is resent after 1 s and again after 3 s
+# A command may run long, so a reply has no deadline; keepalive detects a vanished server in 2 minutes.
 KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
-"""A command may run long, so a reply has no deadline; keepalive detects a vanished server in 2 minutes."""
 
 CHUNK = 64 * 1024  # bytes per read: what a pipe or a socket usually holds
 REPLY_LIMIT = 64 * 1024 * 1024  # bytes of one reply: more than any page or log extract, less than a small box's memory
 QUOTE_LIMIT = 60  # bytes of an unexpected answer that its error message quotes
-UNREAD_LIMIT = 200_000  # items kept for streams while another is read: more than can be on their way at once
+UNREAD_LIMIT = 200_000  # items kept for streams while another is read: more than can be in flight at once
 NAME_LIMIT = 64  # characters of a requester's name that the audit journal keeps
 
 CANCELLED, NOT_LOGGED_IN = -32800, -32002  # error codes of answers
@@ -75,10 +75,9 @@ class CallError(Exception):
 
 
 def smanager_cmd(address: str, port: int, command: str) -> Reply:
-    """Run one command line on the SManager at `address` and `port`; return when it is done.
+    """Run one command line; return its output, where a line that begins with `*** ` gives the reason of a failure.
 
-    If the command fails, a line of the text begins with `*** ` and gives the reason. Raises ConnectionError, with a
-    sentence fit for people, if no SManager answers or the connection is lost.
+    Raises ConnectionError, with a sentence fit for people, if no SManager answers or the connection is lost.
     """
     with Client(address, port) as client:
         try:
@@ -110,15 +109,17 @@ class Client:
 
         `unix` is a socket's path and replaces address and port. The files `ca`, `cert` and `key` imply `tls`: the
         authority to trust instead of the system's, and the client's certificate with its key. `token` logs in;
-        `behalf` names the requester, on a unix socket. All methods raise ConnectionError if no SManager answers or
-        the connection is lost. Raises ValueError if the token is malformed.
+        `behalf` names the requester, on a unix socket. Raises ValueError if the token is malformed. All methods raise
+        ConnectionError if no SManager answers or the connection is lost.
         """
         if token is not None and not re.fullmatch("[!-~]+", token):
             raise ValueError("a token should be one word of ASCII characters")
         behalf = "".join(char if char.isprintable() and char != " " else "_" for char in behalf.strip())[:NAME_LIMIT]
-        login = (f"auth {token}\n" if token else "") + (f"as {behalf}\n" if behalf else "")
-        tls_files = (ca, cert, key) if (tls or ca or cert or key) and not unix else None
-        self.endpoint = Endpoint((address, port), unix, tls_files, login)
+        self.login = (f"auth {token}\n" if token else "") + (f"as {behalf}\n" if behalf else "")
+        self.name = unix or (f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
+        self._address = address, port
+        self._unix = unix
+        self._tls_files = (ca, cert, key) if (tls or ca or cert or key) and not unix else None
         self._server: socket.socket | None = None
         self._received = bytearray()
         self._numbers = itertools.count(1)
@@ -137,7 +138,7 @@ class Client:
     def call(self, method: str, *arguments: object, **options: object) -> Any:
         """Call a method, with parameters by position or by name; return its result. Raises CallError if it fails."""
         for _ in (stream := self.stream(method, *arguments, **options)):
-            pass  # `stream` is for those who want the items
+            pass  # a caller who wants the items uses `stream`
         return stream.result
 
     def stream(self, method: str, *arguments: object, **options: object) -> Stream:
@@ -157,8 +158,8 @@ class Client:
         number = next(self._numbers)
         line = json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}, allow_nan=False) + "\n"
         if not self._server:
-            self._server = self.endpoint.connect()
-            line = self.endpoint.login + line  # in one write, or Nagle's algorithm delays the second
+            self._server = self.connect()
+            line = self.login + line  # in one write, or Nagle's algorithm delays the second
         self.running[number] = collections.deque()  # before sending: a signal may interrupt right after
         self._send(line)
         return number
@@ -171,11 +172,7 @@ class Client:
         while not self.running[number]:
             if sum(map(len, self.running.values())) >= UNREAD_LIMIT:
                 raise CallError(f"{UNREAD_LIMIT} items of other streams are unread; read or close those first")
-            try:
-                self._receive()
-            except (OSError, CallError):
-                del self.running[number]
-                raise
+            self._receive()
         message = self.running[number].popleft()
         if "method" not in message:
             del self.running[number]
@@ -185,31 +182,63 @@ class Client:
         """Ask the server to end a request; its answer follows."""
         self._send(json.dumps({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": number}}) + "\n")
 
-    def end(self, number: int) -> None:
-        """End a request if it is still running, and discard its messages."""
-        if number in self.running:
-            with contextlib.suppress(OSError, CallError):
-                self.cancel(number)
-                while number in self.running:
-                    self.next_message(number)
-            self.running.pop(number, None)
-
     def reply(self, result: object) -> Reply:
         """Convert the result of `shell.execute`. Raises ConnectionError if it is not one."""
         match result:
             case {"output": str(output), "status": int(status)}:
                 return Reply(output, status)
-        raise self.endpoint.lost(f"its answer {json.dumps(result)[:QUOTE_LIMIT]} is not an SManager reply")
+        raise self.lost(f"its answer {json.dumps(result)[:QUOTE_LIMIT]} is not an SManager reply")
+
+    # Below that, also for sessions: the connection.
+
+    def connect(self) -> socket.socket:
+        """Connect. Raises ConnectionError, which says what was tried and what to do."""
+        context = tls_context(*self._tls_files) if self._tls_files else None
+        try:
+            server = self._dial()
+        except (OSError, UnicodeError) as error:  # UnicodeError: an impossible host name, such as "a..b"
+            remedy = "is it running? start it with: python3 smanager.py"
+            if isinstance(error, PermissionError):
+                remedy = "the socket's permissions decide who may open it"
+            raise ConnectionError(f"no SManager answers at {self.name} ({reason(error)}); {remedy}") from error
+        if self.login.startswith("auth ") and not (context or self._unix or is_loopback(server.getpeername()[0])):
+            server.close()
+            raise ConnectionError(f"a token would be readable on its way to {self.name}; use --tls")
+        try:
+            if context:
+                server = context.wrap_socket(server, server_hostname=self._address[0])
+        except (OSError, ValueError) as error:
+            remedy = "does that port speak TLS, and does --ca name its authority?"
+            raise ConnectionError(f"no TLS with SManager at {self.name} ({reason(error)}); {remedy}") from error
+        server.settimeout(None)
+        return server
+
+    def lost(self, why: str) -> ConnectionError:
+        """The error to raise when the connection is lost, or the server is not an SManager."""
+        hint = "" if self._tls_files or self._unix else "; or does it need --tls?"
+        return ConnectionError(f"lost SManager at {self.name} ({why}); its log may say why{hint}")
+
+    def _dial(self) -> socket.socket:
+        if self._unix:
+            server = socket.socket(socket.AF_UNIX)
+            server.settimeout(CONNECT_TIMEOUT)
+            server.connect(self._unix)
+            return server
+        server = socket.create_connection(self._address, CONNECT_TIMEOUT)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE.items():
+            if hasattr(socket, option):  # macOS lacks some of them
+                server.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        return server
 
     def _send(self, line: str) -> None:
         assert self._server
         try:
             self._server.sendall(line.encode())
         except OSError as error:
-            raise self.endpoint.lost(reason(error)) from error
+            raise self.lost(reason(error)) from error
 
     def _receive(self) -> None:
-        """Receive one message, and keep it for its request."""
         line = self._receive_line()
         try:
             message = json.loads(line)
@@ -226,24 +255,24 @@ class Client:
             case _:
                 text = line.decode(errors="replace").rstrip()
                 if text.startswith(ERROR_MARK):
-                    raise ConnectionError(f"SManager at {self.endpoint.name} says: {text.removeprefix(ERROR_MARK)}")
-                raise self.endpoint.lost(f"its answer {text[:QUOTE_LIMIT]!r} is not an SManager reply")
+                    raise ConnectionError(f"SManager at {self.name} says: {text.removeprefix(ERROR_MARK)}")
+                raise self.lost(f"its answer {text[:QUOTE_LIMIT]!r} is not an SManager reply")
 
     def _receive_line(self) -> bytes:
         """Return the next line. An interrupted read loses nothing, unlike a file's `readline`."""
         assert self._server
-        searched = 0
-        while (end := self._received.find(b"\n", searched)) < 0:
-            searched = len(self._received)
-            if searched >= REPLY_LIMIT:
-                raise self.endpoint.lost(f"its reply is longer than {REPLY_LIMIT} bytes")
+        data: bytes | bytearray = self._received
+        while b"\n" not in data:
+            if len(self._received) >= REPLY_LIMIT:
+                raise self.lost(f"its reply is longer than {REPLY_LIMIT} bytes")
             try:
                 data = self._server.recv(CHUNK)
             except OSError as error:
-                raise self.endpoint.lost(reason(error)) from error
+                raise self.lost(reason(error)) from error
             if not data:
-                raise self.endpoint.lost("it closed the connection before answering")
+                raise self.lost("it closed the connection before answering")
             self._received += data
+        end = self._received.index(b"\n")
         line = bytes(self._received[:end])
         del self._received[: end + 1]
         return line
@@ -271,59 +300,10 @@ class Stream:
             self.close()
 
     def close(self) -> None:
-        """End the method if it is still running."""
-        self._client.end(self._number)
-
-
-class Endpoint:
-    """Where an SManager listens, how to connect to it, and the lines that log in there."""
-
-    def __init__(self, address: tuple[str, int], unix: str, tls_files: tuple[str, str, str] | None, login: str) -> None:
-        host, port = self._address = address
-        self.name = unix or (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-        self.login = login
-        self._unix = unix
-        self._tls_files = tls_files
-
-    def connect(self) -> socket.socket:
-        """Connect. Raises ConnectionError, which says what was tried and what to do."""
-        context = tls_context(*self._tls_files) if self._tls_files else None
-        try:
-            server = self._dial()
-        except (OSError, UnicodeError) as error:  # UnicodeError: an impossible host name, such as "a..b"
-            remedy = "is it running? start it with: python3 smanager.py"
-            if isinstance(error, PermissionError):
-                remedy = "the socket's permissions decide who may open it"
-            raise ConnectionError(f"no SManager answers at {self.name} ({reason(error)}); {remedy}") from error
-        if self.login.startswith("auth ") and not (context or self._unix or is_loopback(server.getpeername()[0])):
-            server.close()
-            raise ConnectionError(f"a token would be readable on its way to {self.name}; use --tls")
-        try:
-            if context:
-                server = context.wrap_socket(server, server_hostname=self._address[0])
-        except (OSError, ValueError) as error:
-            remedy = "does that port speak TLS, and does --ca name its authority?"
-            raise ConnectionError(f"no TLS with SManager at {self.name} ({reason(error)}); {remedy}") from error
-        server.settimeout(None)
-        return server
-
-    def lost(self, why: str) -> ConnectionError:
-        """The error to raise when the connection is lost, or the server turns out not to be an SManager."""
-        hint = "" if self._tls_files or self._unix else "; or does it need --tls?"
-        return ConnectionError(f"lost SManager at {self.name} ({why}); its log may say why{hint}")
-
-    def _dial(self) -> socket.socket:
-        if self._unix:
-            server = socket.socket(socket.AF_UNIX)
-            server.settimeout(CONNECT_TIMEOUT)
-            server.connect(self._unix)
-            return server
-        server = socket.create_connection(self._address, CONNECT_TIMEOUT)
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in KEEPALIVE.items():
-            if hasattr(socket, option):  # macOS lacks some of them
-                server.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-        return server
+        """End the method if it is still running. The client discards the items and the answer that still come."""
+        if self._client.running.pop(self._number, None) is not None:
+            with contextlib.suppress(OSError):
+                self._client.cancel(self._number)
 
 
 def tls_context(ca: str, cert: str, key: str) -> ssl.SSLContext:
@@ -357,8 +337,8 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 KILLED = 128  # plus a signal's number: the exit status that shells give a program ended by that signal
 LEAVING_SIGNALS = signal.SIGTERM, signal.SIGHUP  # in a session, Ctrl-C is a key like any other
 
-# What a terminal obeys instead of showing it: controls except tab and newline, the marks that reorder a line
-# (Unicode UAX #9), and the surrogates that stand for bytes outside UTF-8.
+# Characters that a terminal would obey rather than show: controls except tab and newline, the marks that reorder a
+# line (Unicode UAX #9), and the surrogates that stand for bytes outside UTF-8.
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 IAC, SB, SE = b"\xff", b"\xfa", b"\xf0"
@@ -366,6 +346,7 @@ WILL, WONT, DO, DONT = b"\xfb", b"\xfc", b"\xfd", b"\xfe"
 ECHO, SGA, TIMING_MARK, TTYPE, NAWS = b"\x01", b"\x03", b"\x06", b"\x18", b"\x1f"
 TTYPE_IS, TTYPE_SEND = b"\x00", b"\x01"
 
+# Telnet as in RFC 854 and 855; a subnegotiation also ends where another sequence begins within it.
 SEQUENCE = re.compile(
     rb"""
       (?P<text>           [^\xff]+ )
@@ -377,7 +358,6 @@ SEQUENCE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""Telnet as in RFC 854 and 855; a subnegotiation also ends where another sequence begins within it."""
 
 SUBNEGOTIATION_LIMIT = 256  # bytes of an unfinished telnet sequence; the one that SManager sends has 6
 OUTGOING_LIMIT = 64 * 1024  # bytes kept for a server that does not read, before the keyboard has to wait
@@ -386,7 +366,7 @@ PASTE_MARKS_ON, PASTE_MARKS_OFF = b"\x1b[?2004h", b"\x1b[?2004l"  # the only ter
 
 
 def write(descriptor: int, text: str) -> None:
-    """Write a service's text: unchanged, or on a terminal with everything escaped that the terminal would obey."""
+    """Write a service's text; on a terminal, escape everything that the terminal would obey."""
     if os.isatty(descriptor):
         text = UNSAFE.sub(lambda unsafe: ascii(unsafe[0])[1:-1], text.replace("\r\n", "\n"))
     try:
@@ -409,7 +389,6 @@ def write_bytes(descriptor: int, data: bytes) -> None:
 
 
 def leave_upon_signals() -> None:
-    """Let the leaving signals end the program in order."""
     for number in LEAVING_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, leave)
@@ -425,44 +404,65 @@ def leave(number: int, _frame: object) -> None:
 class Interaction:
     """Joins the terminal to a telnet server until the server closes the connection or the user types Ctrl-]."""
 
-    def __init__(self, server: socket.socket, login: str) -> None:
+    def __init__(self, client: Client, server: socket.socket) -> None:
+        self._client = client
         self._server = server
-        self._telnet = Telnet(terminal_type(), os.get_terminal_size(STDIN))
-        self._outgoing = bytearray(login.encode() + self._telnet.OPENING)
+        self._terminal_before = termios.tcgetattr(STDIN)
+        terminal = os.environ.get("TERM") or "vt100"
+        if os.environ.get("NO_COLOR") and terminal != "dumb":
+            terminal = "vt100"  # it has no colours (https://no-color.org)
+        self._telnet = Telnet(terminal, os.get_terminal_size(STDIN))
+        self._outgoing = bytearray(client.login.encode() + self._telnet.OPENING)
         self._shown = b"\n"  # the end of the output
         self._paste_marks = False  # whether the server has set that mode
-        self._decrypted: Callable[[], int] = getattr(server, "pending", lambda: 0)  # bytes that select does not see
         self._not_ready: tuple[type[OSError], ...] = (BlockingIOError,)  # raised by a transfer that has to wait
         if hasattr(server, "pending"):
             import ssl
 
             self._not_ready = ssl.SSLWantReadError, ssl.SSLWantWriteError
         server.setblocking(False)  # a server that does not read must not keep the user from leaving
+        self._signalled, wakeup = os.pipe()
+        os.set_blocking(wakeup, False)
+        # For the leaving signals too: one just before `select` would otherwise wait for the next key.
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        signal.signal(signal.SIGWINCH, lambda _number, _frame: None)
 
     def run(self) -> None:
-        """Pass keys and output on. Raises OSError when the connection is lost."""
-        with signals() as signalled, raw_terminal() as restore:
-            try:
-                while self._turn(signalled, restore):
-                    pass
-            finally:
-                # The server can no longer reset its mode, and the next prompt needs a line of its own.
-                last = PASTE_MARKS_OFF * self._paste_marks + (b"\r" if self._shown.endswith(b"\n") else b"\r\n")
-                with contextlib.suppress(OSError):  # the terminal may have been hung up
+        """Pass keys and output on. Raises ConnectionError if the connection is lost."""
+        write(STDOUT, f"Connected to {self._client.name}; Ctrl-] leaves.\n")
+        try:
+            tty.setraw(STDIN, termios.TCSANOW)
+            while self._turn():
+                pass
+        except OSError as error:
+            raise self._client.lost(reason(error)) from error
+        finally:
+            # The server can no longer reset its mode, and the next prompt needs a line of its own.
+            last = PASTE_MARKS_OFF * self._paste_marks + (b"\r" if self._shown.endswith(b"\n") else b"\r\n")
+            with contextlib.suppress(OSError):  # the terminal may have been hung up
+                try:
                     os.write(STDOUT, last)
+                finally:
+                    self._restore_terminal()
 
-    def _turn(self, signalled: socket.socket, restore: Callable[[], None]) -> bool:
+    def _restore_terminal(self) -> None:
+        with contextlib.suppress(termios.error):  # the terminal may have been hung up
+            # TCSANOW: waiting for pending output would hang on a terminal that is stuck or gone.
+            termios.tcsetattr(STDIN, termios.TCSANOW, self._terminal_before)
+
+    def _turn(self) -> bool:
         """Wait for events and handle them; return whether the session continues."""
-        server, keyboard = self._server.fileno(), [STDIN] if len(self._outgoing) < OUTGOING_LIMIT else []
-        sources, sinks = [server, signalled.fileno(), *keyboard], [server] if self._outgoing else []
-        readable, writable, _ = select.select(sources, sinks, [], 0 if self._decrypted() else None)
-        if signalled.fileno() in readable:
-            signalled.recv(CHUNK)
+        server = self._server.fileno()
+        keyboard = [STDIN] if len(self._outgoing) < OUTGOING_LIMIT else []
+        sinks = [server] if self._outgoing else []
+        readable, writable, _ = select.select([server, self._signalled, *keyboard], sinks, [])
+        if self._signalled in readable:
+            os.read(self._signalled, CHUNK)
             self._outgoing += self._telnet.resize(os.get_terminal_size(STDIN))
-        if (server in readable or self._decrypted()) and not self._show_output():
+        if server in readable and not self._show_output():
             return False
         if self._telnet.lines_are_edited_here:
-            restore()
+            self._restore_terminal()
         if STDIN in readable:
             keys = os.read(STDIN, CHUNK)
             if not keys or LEAVE_KEY in keys:
@@ -476,7 +476,7 @@ class Interaction:
     def _show_output(self) -> bool:
         """Show what the server sent; return False if it closed the connection."""
         try:
-            data = self._server.recv(CHUNK)
+            data = self._server.recv(CHUNK)  # a whole TLS record: none of it is left where select does not see it
         except self._not_ready:
             return True
         if not data and not self._telnet.requests:  # it has said why, or is not an SManager
@@ -493,7 +493,7 @@ class Interaction:
 class Telnet:
     """The client's half of telnet, without I/O. The server echoes and edits: keys and output pass through unchanged."""
 
-    # The client speaks first: the server would wait a moment for a silent one before making its offers.
+    # The client speaks first: before making its offers, the server waits a moment for a silent client.
     OPENING = IAC + WILL + NAWS + IAC + WILL + TTYPE + IAC + DO + ECHO + IAC + DO + SGA
     AGREED = frozenset({DO + NAWS, DO + TTYPE, WILL + ECHO, WILL + SGA})
 
@@ -552,53 +552,14 @@ class Telnet:
         return IAC + SB + NAWS + struct.pack("!HH", *size).replace(IAC, IAC + IAC) + IAC + SE
 
 
-def terminal_type() -> str:
-    """The terminal's type as told to the server: one without colours under NO_COLOR (https://no-color.org)."""
-    name = os.environ.get("TERM") or "vt100"
-    return "vt100" if os.environ.get("NO_COLOR") and name != "dumb" else name
-
-
-@contextlib.contextmanager
-def raw_terminal() -> Iterator[Callable[[], None]]:
-    """Put the terminal into raw mode, without echo, until the body ends; yields a function that restores it early."""
-    before = termios.tcgetattr(STDIN)
-
-    def restore() -> None:
-        with contextlib.suppress(termios.error):  # the terminal may have been hung up
-            termios.tcsetattr(STDIN, termios.TCSANOW, before)
-
-    # TCSANOW: waiting for pending output would hang on a terminal that is stuck or gone.
-    try:
-        tty.setraw(STDIN, termios.TCSANOW)
-        yield restore
-    finally:
-        restore()
-
-
-@contextlib.contextmanager
-def signals() -> Iterator[socket.socket]:
-    """Let signals end the program in order; yields a socket that becomes readable upon any, resizes included."""
-    readable, wakeup = socket.socketpair()
-    with readable, wakeup:
-        wakeup.setblocking(False)
-        # For the leaving signals too: one just before `select` would otherwise wait for the next key.
-        signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGWINCH, lambda _number, _frame: None)
-        leave_upon_signals()
-        try:
-            yield readable
-        finally:
-            signal.set_wakeup_fd(-1)
-
-
 # ---- The command line: one command, scripts, completion, options
 
-NO_SERVER = 3  # the exit status when no server answers, or it refuses the client
+NO_SERVER = 3  # the exit status when no server answers, or the server refuses the client
 CANCEL_SECONDS = 2.0  # how long Ctrl-C waits for the server to end the command
 ERROR_LINE = re.compile(r"^(\*\*\* .*\n?)", re.MULTILINE)
 
+# A finished word of a shell's command line.
 SHELL_WORD = re.compile(r"""\s*((?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+)\s""", re.DOTALL)
-"""A finished word of a shell's command line."""
 
 # Each script runs the program that is being completed, which need not be in $PATH.
 COMPLETIONS = {
@@ -625,13 +586,15 @@ complete -c tshell -c tshell.py -f -a '(__tshell)'
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the client with the given arguments, by default those of the command line; return its exit status."""
     options = parser().parse_args(arguments)
+    leave_upon_signals()
     try:
         if options.complete:
             write(STDOUT, COMPLETIONS[options.complete])
-            return 0
-        if options.words is not None:
-            return complete(options.words)
-        return serve(client_for(options), options)
+        elif options.words is not None:
+            write(STDOUT, "".join(f"{word}\n" for word in completions(options.words)))
+        else:
+            return serve(client_for(options), options)
+        return 0
     except (CallError, OSError) as error:
         write(STDERR, f"tshell: {error}\n")
         return FAILED if isinstance(error, CallError) else NO_SERVER
@@ -644,30 +607,19 @@ def serve(client: Client, options: argparse.Namespace) -> int:
     words: list[str] = options.command[options.command[:1] == ["--"] :]
     if options.ssh and (line := os.environ.get("SSH_ORIGINAL_COMMAND")):
         return run(client, [line], options)
-    reports = words == ["-"]
-    if words and not reports:
+    if words and words != ["-"]:
         return run(client, [words[0] if len(words) == 1 else shlex.join(words)], options)
-    if os.isatty(STDIN) and not reports:
-        return interact(client.endpoint)
+    if os.isatty(STDIN) and not words:
+        with client.connect() as server:
+            Interaction(client, server).run()
+        return 0
     with open(STDIN, encoding="utf-8", errors="surrogateescape", closefd=False) as script:
         commands = (line for line in map(str.strip, script) if line and not line.startswith("#"))
-        return run(client, commands, options, reports)
-
-
-def interact(endpoint: Endpoint) -> int:
-    """Run a session on the terminal. Raises ConnectionError if the connection fails or is lost."""
-    with endpoint.connect() as server:
-        write(STDOUT, f"Connected to {endpoint.name}; Ctrl-] leaves.\n")
-        try:
-            Interaction(server, endpoint.login).run()
-        except OSError as error:
-            raise endpoint.lost(reason(error)) from error
-    return 0
+        return run(client, commands, options, reports=bool(words))
 
 
 def run(client: Client, commands: Iterable[str], options: argparse.Namespace, reports: bool = False) -> int:
-    """Run commands in turn over one connection; return the highest status. `reports` writes each status to stderr."""
-    leave_upon_signals()
+    """Run commands in turn; return the highest status. `reports` writes each status to stderr."""
     worst = 0
     with client:
         for command in commands:
@@ -705,7 +657,7 @@ def show(client: Client, number: int, output: SplitOutput) -> int:
                 output.write(piece)
             case {"error": {"code": code}} if code == NOT_LOGGED_IN:
                 remedy = "give a token in SMANAGER_TOKEN or with --token-file"
-                raise ConnectionError(f"SManager at {client.endpoint.name} requires a login; {remedy}")
+                raise ConnectionError(f"SManager at {client.name} requires a login; {remedy}")
             case {"error": {"code": code, "message": str(message)}}:
                 if code != CANCELLED:  # a cancelled command says so itself
                     output.write(f"{ERROR_MARK}{message}\n")
@@ -737,29 +689,26 @@ class SplitOutput:
         self._continues = None if last == self._held else STDERR if last.startswith(ERROR_MARK) else STDOUT
 
     def close(self) -> None:
-        """Write the end of the output, if it is held."""
         write(STDOUT, self._held)
 
 
-def complete(line: str) -> int:
-    """Print the completions of a shell's command line, one per line; the line begins with this program's name."""
-    options = {flag: details for flags, details in OPTIONS.items() for flag in flags}
+def completions(line: str) -> list[str]:
+    """The completions of a shell's command line, which begins with this program's name."""
+    options = {flag: details for flags, details in OPTIONS.items() for flag in flags if flag != "--words"}
     own: list[str] = []  # this program's name and its options, without the command
-    end, takes_any = 0, True  # whether the next word is one of those, however it begins
-    while (word := SHELL_WORD.match(line, end)) and (takes_any or (word[1].startswith("-") and own[-1] != "--")):
+    end, value_follows = 0, True  # a name counts as a value
+    while (word := SHELL_WORD.match(line, end)) and (value_follows or (word[1].startswith("-") and own[-1] != "--")):
         own += shlex.split(word[1])
-        takes_any = not takes_any and word[1] in options and "action" not in options[word[1]]
+        value_follows = not value_follows and word[1] in options and "action" not in options[word[1]]
         end = word.end()
     rest = line[end:].lstrip()
-    matches: Iterable[str] = ()
-    if not takes_any and rest.startswith("-") and own[-1] != "--":
-        visible = (flag for flag, details in options.items() if details["help"] != argparse.SUPPRESS)
-        matches = [flag for flag in visible if flag.startswith(rest)]
-    elif not takes_any:
-        with client_for(parser().parse_args(own[1:])) as client:
-            matches = client.call("shell.complete", rest)["matches"]
-    write(STDOUT, "".join(f"{word}\n" for word in matches))
-    return 0
+    if value_follows:
+        return []
+    if rest.startswith("-") and own[-1] != "--":
+        return [flag for flag in options if flag.startswith(rest)]
+    with client_for(parser().parse_args(own[1:])) as client:
+        matches: list[str] = client.call("shell.complete", rest)["matches"]
+        return matches
 
 
 def client_for(options: argparse.Namespace) -> Client:
@@ -768,10 +717,13 @@ def client_for(options: argparse.Namespace) -> Client:
     is_tcp = any((options.host, options.port, options.tls, options.ca, options.cert, options.key))
     if options.unix and is_tcp:
         parser().error("--unix cannot be combined with -H, -p, --tls, --ca, --cert or --key")
+    port = environment("SMANAGER_PORT") or str(PORT) if options.port is None else options.port
+    if not (port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536):
+        parser().error(f"-p or SMANAGER_PORT is {port!r}; should be a number from 1 to 65535")
     try:
         return Client(
             options.host or environment("SMANAGER_HOST") or HOST,
-            options.port or port_number(environment("SMANAGER_PORT") or str(PORT)),
+            int(port),
             unix=options.unix or ("" if is_tcp else environment("SMANAGER_UNIX", "")),
             tls=options.tls or environment("SMANAGER_TLS", "0") not in ("", "0"),
             ca=options.ca,
@@ -780,17 +732,16 @@ def client_for(options: argparse.Namespace) -> Client:
             token=token_for(options),
             behalf=ssh_requester() if options.ssh else "",
         )
-    except (ValueError, argparse.ArgumentTypeError) as error:
+    except ValueError as error:
         parser().error(str(error))
 
 
 def token_for(options: argparse.Namespace) -> str | None:
-    """The token from the environment or a file, if any. Raises ConnectionError if others could know the file's."""
-    path = options.token_file
-    if not path and (token := os.environ.get("SMANAGER_TOKEN")):
-        return token
-    if not (path := path or os.environ.get("SMANAGER_TOKEN_FILE")):
-        return None
+    """The token from the environment or a file, if any. Raises ConnectionError if others have access to the file."""
+    token = os.environ.get("SMANAGER_TOKEN")
+    path = options.token_file or (not token and os.environ.get("SMANAGER_TOKEN_FILE"))
+    if not path:
+        return token or None
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), errors="replace") as file:
             status = os.fstat(file.fileno())
@@ -805,14 +756,14 @@ def token_for(options: argparse.Namespace) -> str | None:
 
 
 def ssh_requester() -> str:
-    """The person on whose behalf sshd runs this: a name and the address it came from, if sshd gives them."""
+    """The requester for whom sshd runs this program: name and address, as far as sshd tells them."""
     address = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
     name = os.environ.get("SMANAGER_USER") or ssh_key_name()
     return f"{name[: NAME_LIMIT - len(address) - 2]}[{address}]" if address else name
 
 
 def ssh_key_name() -> str:
-    """The comment or fingerprint of the key that logged in, if sshd tells which one it was (ExposeAuthInfo)."""
+    """The comment or fingerprint of the key that logged in, if sshd names the key (ExposeAuthInfo)."""
     import base64  # these are seldom needed, and slow to import
     import hashlib
     from pathlib import Path
@@ -831,17 +782,10 @@ def ssh_key_name() -> str:
     return ""
 
 
-def port_number(text: str) -> int:
-    """Read a port. Raises ArgumentTypeError."""
-    if not (text.isdecimal() and len(text) <= 5 and 0 < int(text) < 65536):
-        raise argparse.ArgumentTypeError(f"-p or SMANAGER_PORT is {text!r}; should be a number from 1 to 65535")
-    return int(text)
-
-
 OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
     ("-h", "--help"): {"action": "help", "help": "show this help message and exit"},
     ("-H", "--host"): {"help": f"the host that SManager runs on ({HOST})"},
-    ("-p", "--port"): {"type": port_number, "help": f"the port that it listens on ({PORT})"},
+    ("-p", "--port"): {"help": f"the port that it listens on ({PORT})"},
     ("--unix",): {"metavar": "PATH", "help": "the unix socket that it listens on, instead of host and port"},
     ("--tls",): {"action": "store_true", "help": "speak TLS, and verify the server's certificate"},
     ("--ca",): {"default": "", "metavar": "FILE", "help": "the authority to trust, instead of the system's"},
@@ -849,7 +793,7 @@ OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
     ("--key",): {"default": "", "metavar": "FILE", "help": "the certificate's key"},
     ("--token-file",): {"metavar": "FILE", "help": "log in with the token in this file, which only you may read"},
     ("--ssh",): {"action": "store_true", "help": "for sshd's forced commands: run $SSH_ORIGINAL_COMMAND"},
-    ("-e", "--stop"): {"action": "store_true", "help": "of several commands, run none after the first that fails"},
+    ("-e", "--stop"): {"action": "store_true", "help": "stop after the first command that fails"},
     ("--json",): {"action": "store_true", "help": "print answers as JSON, as `--json` after each command does"},
     ("--complete",): {"choices": COMPLETIONS, "help": "print a completion script for this shell"},
     ("--words",): {"metavar": "LINE", "help": argparse.SUPPRESS},

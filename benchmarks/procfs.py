@@ -23,9 +23,9 @@ def family(pid: int) -> list[int]:
         try:
             parents[int(entry.name)] = int(_stat(int(entry.name))[PARENT])
         except (FileNotFoundError, ProcessLookupError):
-            continue  # the process has ended meanwhile
+            continue  # it ended after /proc was listed
     members = [pid]
-    for member in members:  # the list grows meanwhile
+    for member in members:  # the loop itself appends to the list
         members += [child for child, parent in parents.items() if parent == member]
     return members
 

@@ -2,8 +2,8 @@
 
 `references.py asyncio` echoes lines from one event loop: close to the most that a Python server can do on one core.
 `references.py threads` is what the stdlib suggests for a shell on sockets, done right: a `cmd.Cmd` in one thread per
-connection, one flush per command, and TCP_NODELAY. Neither sends a banner or a prompt, as SManager does not to
-scripts. Each reports on stderr where it listens.
+connection, one flush per command, and TCP_NODELAY. Neither sends a banner or a prompt, which scripts do not get from
+SManager either. Each reports on stderr where it listens.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ SILENCE = b""  # `nc` in a terminal ignores the offer and gets a session in line
 TELNET = bytes.fromhex("fffd01 fffd03")  # IAC DO ECHO, IAC DO SUPPRESS-GO-AHEAD: gets a session with a line editor
 
 PER_SECOND = 5000  # connections to open: a higher rate overruns the accept queue, and a lost SYN costs 1 s
-BANNER_DEADLINE = 15.0  # seconds from the last connection until all have got the banner
+BANNER_DEADLINE = 15.0  # seconds from the last connection until all have received the banner
 SETTLED = 0.5  # seconds of silence from the server: prompts follow their banners at once
 
 
@@ -35,9 +35,9 @@ class IdleSessions:
         self._ungreeted: dict[int, bytes] = {}
 
     def open(self, count: int) -> None:
-        """Open `count` more connections; return when each has got its banner and the server is silent.
+        """Open `count` more connections; return when each has received its banner and the server is silent.
 
-        Raises BenchmarkError if the server closes one, or sends one no banner within BANNER_DEADLINE.
+        Raises BenchmarkError if the server closes a connection, or sends no banner within BANNER_DEADLINE.
         """
         begin = time.monotonic()
         for number in range(count):
@@ -47,7 +47,7 @@ class IdleSessions:
         deadline = time.monotonic() + BANNER_DEADLINE
         while self._receive(SETTLED) or self._ungreeted:
             if time.monotonic() > deadline:
-                raise BenchmarkError(f"{len(self._ungreeted)} of {count} idle sessions got no banner")
+                raise BenchmarkError(f"{len(self._ungreeted)} of {count} idle sessions received no banner")
 
     def _open_one(self) -> None:
         connection = socket.create_connection(self._address, BANNER_DEADLINE)

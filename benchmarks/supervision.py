@@ -73,9 +73,8 @@ def restarts() -> list[Row]:
                 (pid, _), *_ = reports.read()
                 waits[name] = []
                 for _ in range(KILLS):
-                    time.sleep(
-                        random.uniform(0.3, 0.6)
-                    )  # longer than `stable_after`, so that the life counts as stable
+                    # Longer than `stable_after`, so that the life counts as stable.
+                    time.sleep(random.uniform(0.3, 0.6))
                     killed = time.perf_counter()
                     os.kill(pid, signal.SIGKILL)
                     ((pid, came),) = reports.read()
@@ -138,9 +137,7 @@ def many_programs() -> list[Row]:
                 reports.close()
     return [
         Row(f"exec until {MANY} programs run, ms", times, Target("≤", 1.0, SUPERVISORD)),
-        Row(
-            "– memory of its own processes, with shared memory counted once, MB", memory, Target("≤", 1.5, SUPERVISORD)
-        ),
+        Row("– memory of its own processes, shared memory counted once, MB", memory, Target("≤", 1.5, SUPERVISORD)),
         Row(f"– CPU when idle for {IDLE_SECONDS:g} s, %", idle, Target("≤", 0.5)),
     ]
 
@@ -153,13 +150,10 @@ def stops() -> list[Row]:
     for name, make in MAKERS.items():
         quick[name] = [stop_time(make, REPORT, 1) for _ in range(STOPS)]
         slow[name] = [stop_time(make, slow_stop, 5)]
+    worst = {name: [percentile(figures)] for name, figures in quick.items()}
     return [
         Row("SIGTERM until the exit, with one program, ms", quick),
-        Row(
-            "– its 99th percentile, ms",
-            {name: [percentile(figures)] for name, figures in quick.items()},
-            Target("≤", 100),
-        ),
+        Row("– its 99th percentile, ms", worst, Target("≤", 100)),
         Row("– with five that take 2 s each to stop, ms", slow, Target("≤", 3000)),
     ]
 
@@ -168,9 +162,8 @@ def stop_time(make: Maker, script: str, count: int) -> float:
     with workplace() as directory:
         reports = Reports(directory)
         program = ["sh", "-c", script.format(fifo=reports.path)]
-        with supervising(
-            make(directory, {f"program-{number}": program for number in range(count)}), directory
-        ) as process:
+        command = make(directory, {f"program-{number}": program for number in range(count)})
+        with supervising(command, directory) as process:
             arrivals: list[tuple[int, float]] = []
             while len(arrivals) < count:
                 arrivals += reports.read()

@@ -34,9 +34,8 @@ class Reports:
     def __init__(self, directory: Path) -> None:
         self.path = directory / "reports"
         os.mkfifo(self.path)
-        self._descriptor = os.open(
-            self.path, os.O_RDWR
-        )  # read and write: never at end of file, whichever program closes it
+        # Read and write: never at end of file, whichever program closes it.
+        self._descriptor = os.open(self.path, os.O_RDWR)
         self._rest = b""
 
     def read(self) -> list[tuple[int, float]]:

@@ -122,7 +122,7 @@ def count_sessions(directory: Path) -> int:
     """The number of logind's sessions that belong to people, not to greeters or background services."""
     users = 0
     for session in directory.iterdir():
-        with suppress(FileNotFoundError):  # the session has ended meanwhile
+        with suppress(FileNotFoundError):  # the session ended after it was listed
             users += session.is_file() and "\nCLASS=user" in session.read_text()
     return users
 

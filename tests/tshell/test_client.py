@@ -43,7 +43,7 @@ def test_a_reply_beyond_the_limit_is_refused(stub: Stub, monkeypatch: pytest.Mon
 def test_keepalive_detects_a_vanished_server() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        tshell.Client("127.0.0.1", listener.getsockname()[1]).endpoint.connect() as server,
+        tshell.Client("127.0.0.1", listener.getsockname()[1]).connect() as server,
     ):
         assert server.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert server.gettimeout() is None
