@@ -82,7 +82,8 @@ def test_output_comes_at_once_and_a_signal_ends_the_remote_command_first(server:
     command = [*CLIENT, "-p", str(server.port), "systemstatus", "tick"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
         assert client.stdout
-        assert client.stdout.readline() == "a tick\n"
+        first = client.stdout.readline()
+        assert first == "a tick\n", client.communicate(timeout=SECONDS)
         client.send_signal(number)
         _, errors = client.communicate(timeout=SECONDS)
         assert (client.returncode, errors) == (128 + number, "*** systemstatus tick: cancelled\n")

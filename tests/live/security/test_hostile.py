@@ -54,7 +54,7 @@ def test_a_flood_beyond_a_listeners_budget_gives_way_to_who_comes(kept: Callable
             flood.enter_context(socket.create_connection(("127.0.0.1", port), SECONDS)).sendall(b"auth x")
         with socket.create_connection(("127.0.0.1", port), SECONDS) as late:
             late.sendall(b"help\n")
-            assert read_until(late, b"\n") == b"*** log in first, by a line of: auth TOKEN\n"
+            assert read_until(late, b"\n") == b"*** log in first with a line: auth TOKEN\n"
         with socket.socket(socket.AF_UNIX) as local:
             local.connect(str(directory / "s.sock"))
             local.sendall(b"help -s\n")
