@@ -172,7 +172,11 @@ class Client:
         while not self.running[number]:
             if sum(map(len, self.running.values())) >= UNREAD_LIMIT:
                 raise CallError(f"{UNREAD_LIMIT} items of other streams are unread; read or close those first")
-            self._receive()
+            try:
+                self._receive()
+            except (OSError, CallError):
+                del self.running[number]
+                raise
         message = self.running[number].popleft()
         if "method" not in message:
             del self.running[number]
@@ -300,10 +304,14 @@ class Stream:
             self.close()
 
     def close(self) -> None:
-        """End the method if it is still running. The client discards the items and the answer that still come."""
-        if self._client.running.pop(self._number, None) is not None:
-            with contextlib.suppress(OSError):
+        """End the method if it is still running, and discard its items."""
+        running = self._client.running
+        with contextlib.suppress(OSError, CallError):
+            if self._number in running:
                 self._client.cancel(self._number)
+            while self._number in running:  # a server whose items are not read does not read the cancellation
+                self._client.next_message(self._number)
+        running.pop(self._number, None)
 
 
 def tls_context(ca: str, cert: str, key: str) -> ssl.SSLContext:

@@ -128,6 +128,15 @@ def test_a_clients_calls_and_streams_may_overlap(server: Server) -> None:
         assert (list(one), client.call("hostname")) == ([], "mycomputerhostname")
 
 
+def test_a_stream_that_is_left_ends_its_method_without_another_call(server: Server) -> None:
+    with tshell.Client(server.host, server.port) as client:
+        for number in client.stream("systemstatus.count", upto=100_000_000):
+            if number == 5:
+                break
+            time.sleep(0.1)  # lets the server fill all buffers
+        wait_for(lambda: server.ask("jobs") == "", "the end of the method")
+
+
 def test_the_number_of_unread_items_is_limited(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tshell.UNREAD_LIMIT", 10)
     with tshell.Client(server.host, server.port) as client:
@@ -136,7 +145,7 @@ def test_the_number_of_unread_items_is_limited(server: Server, monkeypatch: pyte
             client.call("systemstatus.wait")
         assert list(stream) == list(range(100_000))
         assert client.call("hostname") == "mycomputerhostname"
-        wait_for(lambda: client.call("jobs") == [], "the end of the abandoned command")
+        wait_for(lambda: client.call("jobs") == [], lambda: f"the end of {client.call('jobs')}")
 
 
 def test_values_outside_json_are_refused_before_sending(server: Server) -> None:
