@@ -32,7 +32,6 @@ from smanager.shells import pages, reference
 from smanager.shells.root import Shells
 from smanager.supervision.catalogue import Catalogue
 from smanager.supervision.commands.registry import ABOUT_SERVICES, OWN_COMMANDS
-from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.manager import Manager
 from smanager.supervision.reload import IncompleteError
 from smanager.supervision.reports import Notice, Tell
@@ -59,8 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if config.options.console:
             from smanager.server import console  # readline is for a person at this terminal only
 
-            manager = new_manager(config, Storage(config.root.state_dir))
-            return console.run(manager, Dispatcher(manager, OWN_COMMANDS), log)
+            return console.run(new_manager(config, Storage(config.root.state_dir)), log)
         return asyncio.run(serve(config, log.say))
     except (ConfigError, CommandError, StorageError, UsersError) as error:
         print(f"smanager: {error}", file=sys.stderr)
@@ -139,7 +137,7 @@ async def serve(config: Config, say: Callable[[str], None]) -> int:
     try:
         await manager.begin(Caller(origin.MANAGER))
         if not manager.end.is_set():
-            await listeners.serve(Shells(Dispatcher(manager, OWN_COMMANDS)), identities)
+            await listeners.serve(Shells(manager), identities)
             say(f"listening on {', '.join(addresses)}")
             systemd.notify("READY=1", f"STATUS=listening on {', '.join(addresses)}")
         await manager.end.wait()

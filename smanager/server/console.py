@@ -26,7 +26,6 @@ from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
-from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.manager import Manager
 from smanager.system.errors import in_words
 from smanager.terminal.text import as_bytes, coloured, has_colours, visible
@@ -46,7 +45,7 @@ class Ended(BaseException):
     """The process was told to end (SIGTERM, SIGHUP)."""
 
 
-def run(manager: Manager, dispatcher: Dispatcher, log: LogQueue) -> int:
+def run(manager: Manager, log: LogQueue) -> int:
     """Run the manager with a session on standard input and output; returns the last command's exit status.
 
     On a terminal, lines of `log` go above the line that is being typed.
@@ -58,7 +57,7 @@ def run(manager: Manager, dispatcher: Dispatcher, log: LogQueue) -> int:
         signal.signal(number, _end)
     try:
         _await(loop, manager.begin(Caller(CONSOLE)))
-        return Console(dispatcher, loop, log).run()
+        return Console(manager, loop, log).run()
     except (Ended, KeyboardInterrupt):
         return 0
     finally:
@@ -73,8 +72,8 @@ def run(manager: Manager, dispatcher: Dispatcher, log: LogQueue) -> int:
 class Console:
     """The session of the console, and the output of its commands."""
 
-    def __init__(self, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop, log: LogQueue) -> None:
-        self._manager = dispatcher.manager
+    def __init__(self, manager: Manager, loop: asyncio.AbstractEventLoop, log: LogQueue) -> None:
+        self._manager = manager
         self._loop = loop
         self._log = log
         self._person = sys.stdin.isatty() and sys.stdout.isatty()
@@ -86,7 +85,7 @@ class Console:
         self._progressing = False
         self._asking = ""  # the prompt, while a line is being typed after it
         self._ending = False  # no more input will come
-        shells, caller = Shells(dispatcher), Caller(CONSOLE)
+        shells, caller = Shells(manager), Caller(CONSOLE)
         self._interpreter = self._in_loop(lambda: Interpreter(shells, self, self._idle, self._person, caller))
         methods = self._in_loop(lambda: Methods(shells, caller))
         self._programs = Programs(methods, lambda line: self.write(f"{line}\n"), self._idle)

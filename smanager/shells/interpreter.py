@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from smanager.access.callers import Caller
@@ -30,7 +31,7 @@ CAPTURE_LIMIT = 64 * 1024
 """Characters kept of a line's output for the command that runs the line: more than a window holds."""
 
 CANCEL_SECONDS = 1.0
-"""Time for a cancelled line to end."""
+"""Time for the last words of a cancelled line; a single command has a tenth of it."""
 
 log = logging.getLogger("smanager")
 
@@ -296,6 +297,13 @@ async def captured(shells: Shells, caller: Caller, line: str, path: str | None, 
     interpreter = Interpreter(shells, capture, done.set, person=False, caller=caller)
     interpreter.always_json = as_data
     interpreter.go_to(path)
+    with suppress(asyncio.CancelledError):
+        await finished(interpreter, line, done)
+    return capture.text
+
+
+async def finished(interpreter: Interpreter, line: str, done: asyncio.Event) -> None:
+    """Return when a line is done; cancelling ends the line's commands, and waits for their last words."""
     try:
         if not interpreter.feed(line):
             await done.wait()
@@ -304,4 +312,4 @@ async def captured(shells: Shells, caller: Caller, line: str, path: str | None, 
         interpreter.cancel()
         if interpreter.busy:
             await asyncio.wait_for(done.wait(), CANCEL_SECONDS)
-    return capture.text
+        raise

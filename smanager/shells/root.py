@@ -15,7 +15,9 @@ from smanager.shells.printer import Printer
 from smanager.shells.view import View
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import Requester
+from smanager.supervision.commands.registry import OWN_COMMANDS
 from smanager.supervision.dispatch import Dispatcher
+from smanager.supervision.manager import Manager
 
 
 class ServiceShell(Shell):
@@ -105,9 +107,9 @@ class RootShell(Shell):
 class Shells:
     """The shell classes for the catalogue's present content, shared by all sessions with the same permissions."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self.dispatcher = dispatcher
-        self.manager = dispatcher.manager
+    def __init__(self, manager: Manager) -> None:
+        self.manager = manager
+        self.dispatcher = Dispatcher(manager)
         self._generation = -1
         self._roots: dict[Permissions, type[RootShell]] = {}
 
@@ -124,7 +126,7 @@ class Shells:
         if self._generation != generation:
             self._roots, self._generation = {}, generation
         if permissions not in self._roots:
-            self._roots[permissions] = root_shell(View(self.manager.catalogue, permissions, self.dispatcher.own))
+            self._roots[permissions] = root_shell(View(self.manager.catalogue, permissions, OWN_COMMANDS))
         return self._roots[permissions]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, without_secrets
@@ -21,8 +21,6 @@ class Dispatcher:
     """Runs commands: the services' in their hosts, and the manager's own."""
 
     manager: Manager
-    own: Mapping[str, OwnCommand]
-    """The manager's own commands by name, in the order of the help page."""
 
     def call(self, service: Service, command: Command, invocation: Invocation, caller: Caller) -> Call:
         """Run a service's command. Raises CommandError if the caller may not run it, or the service cannot now."""

@@ -7,11 +7,11 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeGuard
+from typing import Any, TypeGuard
 
 from smanager.commands.record import CommandError, Failure
 from smanager.config.file import ConfigError
-from smanager.hosts.call import CommandRun, Sink
+from smanager.hosts.call import Call, CommandRun, Sink
 from smanager.supervision.reports import Report, Tell
 
 REPORTS_LIMIT = 10_000
@@ -20,21 +20,6 @@ REPORTS_LIMIT = 10_000
 INTERNAL_ERROR = "internal error; the manager's log has more"
 
 log = logging.getLogger("smanager")
-
-
-class Running(Protocol):
-    """A command that runs, a service's or one of the manager's own; `CommandRun` says when the callbacks are called."""
-
-    caption: str
-    ended: Callable[[Failure | None], object]
-    gone: Callable[[Failure | None], object]
-
-    def cancel(self, reason: str = ...) -> None: ...
-
-    def pause(self) -> None:
-        """Hold back the output: the caller does not read."""
-
-    def resume(self) -> None: ...
 
 
 class Work:
@@ -128,3 +113,7 @@ class OwnCall(CommandRun):
             return Failure(str(error))
         log.error("internal error in the command %s", self.caption, exc_info=error)
         return Failure(INTERNAL_ERROR)
+
+
+Running = Call | OwnCall
+"""A command that runs, a service's or one of the manager's own."""

@@ -22,7 +22,6 @@ from smanager.shells.printer import Printer
 from smanager.shells.root import RootShell, Shells
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.commands.registry import OWN_COMMANDS
-from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.storage import Storage
 from tests.conftest import write_service
 
@@ -76,7 +75,7 @@ def shells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shells]:
         manager = new_manager(config.read(["--services", str(services), "--port", "0"]), Storage(None))
         manager.roles.renew(ROLES)
         await manager.check()
-        return Shells(Dispatcher(manager, OWN_COMMANDS))
+        return Shells(manager)
 
     with asyncio.Runner() as runner:
         made = runner.run(checked())

@@ -15,7 +15,7 @@ from smanager.commands.record import Command
 from smanager.commands.signatures import describe, signature_of
 from smanager.server.rpc.errors import TOO_MUCH_OUTPUT, RequestError
 from smanager.service import command
-from smanager.shells.interpreter import Interpreter
+from smanager.shells.interpreter import Interpreter, finished
 from smanager.shells.output import PlainOutput
 from smanager.shells.root import Shells
 from smanager.supervision.running import Running
@@ -26,9 +26,6 @@ OPENRPC = "1.3.2"
 OUTPUT_LIMIT = 16 * 1024 * 1024
 """Characters of output that one reply holds, since a reply is kept whole until its commands end; also the total of one
 connection's requests above which only the oldest of them goes on."""
-
-CANCEL_SECONDS = 1.0
-"""Time for the last words of a cancelled line; a single command has a tenth of it."""
 
 Notify = Callable[[str, dict[str, Any]], None]
 """Sends the caller a notification before the answer: its name, and its parameters except the id."""
@@ -110,14 +107,7 @@ class Lines:
         if not self.is_read.is_set():
             interpreter.pause()
         try:
-            if not interpreter.feed(line):
-                await done.wait()
-        except asyncio.CancelledError:
-            done.clear()
-            interpreter.cancel()
-            if interpreter.busy:
-                await asyncio.wait_for(done.wait(), CANCEL_SECONDS)  # the last words come before the answer
-            raise
+            await finished(interpreter, line, done)
         finally:
             self.running.discard(interpreter)
         return {"output": "", "status": interpreter.status.value}

@@ -23,8 +23,7 @@ from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.protocol import Collected
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
-from smanager.supervision.commands.registry import ABOUT_SERVICES, OWN_COMMANDS
-from smanager.supervision.dispatch import Dispatcher
+from smanager.supervision.commands.registry import ABOUT_SERVICES
 from smanager.supervision.storage import Storage
 from tests.conftest import SECONDS, write_service
 from tests.live.security.conftest import SERVICE
@@ -54,7 +53,7 @@ def find_services(directory: str) -> None:
     async def found() -> Shells:
         manager = new_manager(command_line.read(["--services", directory, "--port", "0"]), Storage(None))
         await manager.check()
-        return Shells(Dispatcher(manager, OWN_COMMANDS))
+        return Shells(manager)
 
     global shells
     shells = asyncio.run(found())
