@@ -24,8 +24,7 @@ class Role:
     name: str
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
-    includes: tuple[str, ...] = ()
-    """Roles that a command may ask for, and that this role satisfies besides itself."""
+    includes: tuple[str, ...] = ()  # roles that a command may ask for, and that this role satisfies besides itself
 
 
 BUILT_IN = {role.name: role for role in (Role(VIEW), Role(OPERATE, includes=(VIEW,)), Role(ADMIN, includes=("*",)))}

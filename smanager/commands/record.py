@@ -42,10 +42,8 @@ class CommandError(Exception):
 class Failure:
     """Why a command that ran did not succeed."""
 
-    message: str
-    """One line, without the command's name."""
-    type: str = ""
-    """The class of the exception that the command's method raised; empty where it raised none."""
+    message: str  # one line, without the command's name
+    type: str = ""  # the class of the exception that the command's method raised; empty where it raised none
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (self.type, self.message)))
@@ -56,25 +54,17 @@ class Parameter:
     """One parameter of a command."""
 
     name: str
-    kind: str = "text"
-    """One of `types.TYPES`, or `choice` or `member`."""
-    annotated: bool = True
-    """Whether the method states the type; an unannotated parameter is text."""
+    kind: str = "text"  # one of `types.TYPES`, or `choice` or `member`
+    annotated: bool = True  # whether the method states the type; an unannotated parameter is text
     required: bool = True
-    rest: bool = False
-    """Whether the parameter takes all remaining words (`*args`)."""
-    several: bool = False
-    """Whether the parameter is a list."""
-    option: bool = False
-    """Whether callers give it as `--name`."""
-    short: str = ""
-    """The letter of an option's short form, `-x`."""
+    rest: bool = False  # whether the parameter takes all remaining words (`*args`)
+    several: bool = False  # whether the parameter is a list
+    option: bool = False  # whether callers give it as `--name`
+    short: str = ""  # the letter of an option's short form, `-x`
     position_only: bool = False
     nullable: bool = False
-    secret: bool = False
-    """Whether the audit journal leaves out the value."""
-    choices: tuple[Any, ...] = ()
-    """The values of a `choice`."""
+    secret: bool = False  # whether the audit journal leaves out the value
+    choices: tuple[Any, ...] = ()  # the values of a `choice`
     members: Mapping[str, str] = field(default_factory=dict)
     """The names of an enum's members, with their values as text."""
     default: Any = None
@@ -90,10 +80,8 @@ class Command:
     doc: str
     parameters: tuple[Parameter, ...] = ()
     toplevel: bool = False
-    completes: bool = False
-    """Whether the class has a `complete_NAME` method for the command's words."""
-    returns: Mapping[str, Any] = field(default_factory=dict)
-    """The result's JSON Schema."""
+    completes: bool = False  # whether the class has a `complete_NAME` method for the command's words
+    returns: Mapping[str, Any] = field(default_factory=dict)  # the result's JSON Schema
     # From `service.command`, which says what they mean:
     timeout: float | None = None
     exclusive: bool = False

@@ -52,12 +52,9 @@ class Signature:
     """A method's parameters as callers meet them, and the way to its arguments."""
 
     parameters: tuple[Parameter, ...]
-    revivers: Mapping[str, Revive]
-    """By the parameters' names."""
-    returns: Mapping[str, Any]
-    """The result's JSON Schema."""
-    unknown: tuple[str, ...] = ()
-    """Annotations that name nothing known; their parameters are text."""
+    revivers: Mapping[str, Revive]  # by the parameters' names
+    returns: Mapping[str, Any]  # the result's JSON Schema
+    unknown: tuple[str, ...] = ()  # annotations that name nothing known; their parameters are text
 
     def revive(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The objects to call the method with, from JSON values by position and by name."""

@@ -29,14 +29,10 @@ _SPAN_UNITS = (86400.0, 3600.0, 60.0, 1.0)
 class ParameterType:
     """One type. `read` and `accept` raise ValueError, whose text says what would be right."""
 
-    read: Callable[[str], Any]
-    """From a word to a JSON value."""
-    accept: Callable[[Any], Any]
-    """From a program's JSON value to the one that travels."""
-    revive: Callable[[Any], Any]
-    """From that value to the object that the method receives."""
-    schema: Mapping[str, object]
-    """JSON Schema."""
+    read: Callable[[str], Any]  # from a word to a JSON value
+    accept: Callable[[Any], Any]  # from a program's JSON value to the one that travels
+    revive: Callable[[Any], Any]  # from that value to the object that the method receives
+    schema: Mapping[str, object]  # JSON Schema
 
 
 def _number(text: str) -> int:

@@ -77,10 +77,8 @@ def _shape(parameter: Parameter) -> str:
 
 class GivenOption(NamedTuple):
     parameter: Parameter
-    name: str
-    """As typed."""
-    value: str | None
-    """None for a flag, and where the value is missing."""
+    name: str  # as typed
+    value: str | None  # none for a flag, and where the value is missing
 
 
 class Words:

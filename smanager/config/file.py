@@ -104,8 +104,7 @@ class ServicesConfig:
     exit_on: tuple[str, ...] = ()
     path: Path | None = None  # the file that this was read from, if there is one
     roles: Mapping[str, Role] = field(default_factory=dict)
-    at_start: Table = field(default_factory=dict)
-    """The keys that count at the manager's start only."""
+    at_start: Table = field(default_factory=dict)  # the keys that count at the manager's start only
 
     @property
     def programs(self) -> dict[str, Table]:

@@ -50,10 +50,8 @@ class Shell(cmd.Cmd):
     """Serves people and scripts alike, but only a person may cut names short."""
 
     prompt = ">"
-    unlisted: frozenset[str] = frozenset()
-    """Commands that no list shows: hidden ones, and aliases."""
-    in_full: frozenset[str] = frozenset()
-    """Commands that are never abbreviated."""
+    unlisted: frozenset[str] = frozenset()  # commands that no list shows: hidden ones, and aliases
+    in_full: frozenset[str] = frozenset()  # commands that are never abbreviated
     forbidden: frozenset[str] = frozenset()
     """The manager's own commands that the caller may not run; none is read as another command's abbreviation."""
 

@@ -52,11 +52,9 @@ class ServiceShell(Shell):
 class RootShell(Shell):
     """Where a session begins."""
 
-    view: View
-    """What the caller may know of."""
+    view: View  # what the caller may know of
     service_shells: dict[str, type[ServiceShell]]
-    names_page: str
-    """What `help -s` prints; made with the class, since programs ask for it again and again."""
+    names_page: str  # what `help -s` prints; made with the class, since programs ask for it again and again
 
     def child(self, service: str) -> ServiceShell:
         """The shell of a service, for the same requester."""

@@ -37,12 +37,9 @@ class Service:
     commands: dict[str, Command] = field(default_factory=dict)
     state: State = State.STOPPED
     reason: str = ""
-    waits_for: Sequence[str] = ()
-    """Services that have to be up before this one begins."""
-    fingerprint: object = None
-    """Identifies the version of its file that its process has loaded."""
-    since: float = 0.0
-    """When the service entered its state, by the monotonic clock."""
+    waits_for: Sequence[str] = ()  # services that have to be up before this one begins
+    fingerprint: object = None  # identifies the version of its file that its process has loaded
+    since: float = 0.0  # when the service entered its state, by the monotonic clock
     history: ServiceHistory = field(default_factory=ServiceHistory)
 
     def configure(self, description: ServiceDescription, services: ServicesConfig) -> None:
@@ -97,8 +94,7 @@ class ServicesFile:
     services: list[Service] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     fingerprint: object = None
-    adopted: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once its services, or its problems, are known."""
+    adopted: asyncio.Event = field(default_factory=asyncio.Event)  # set once its services, or its problems, are known
 
 
 def given_settings(description: ServiceDescription, services: ServicesConfig) -> dict[str, Any]:

@@ -46,8 +46,7 @@ class Plan:
     wanted: ServicesConfig
     files: dict[Path, ServicesFile]  # all that exist now
     changes: list[ChangeReport]
-    loads: list[ServicesFile]
-    """The files among them to load: new, changed, or with problems that may be gone."""
+    loads: list[ServicesFile]  # the files among them to load: new, changed, or with problems that may be gone
 
 
 @dataclass(frozen=True, slots=True)

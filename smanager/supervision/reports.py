@@ -15,8 +15,7 @@ class ServiceReport:
     service: str
     state: State
     reason: str = ""
-    still: bool = False
-    """Whether the requester waits for another state, which is taking long."""
+    still: bool = False  # whether the requester waits for another state, which is taking long
 
     @property
     def condition(self) -> str:
@@ -31,10 +30,8 @@ class ServiceReport:
 class ChangeReport:
     """One thing that a reload does, or would do."""
 
-    verb: str
-    """`remove`, `stop`, `restart`, `change`, `start`, `load`, or `note` if there is nothing to do."""
-    name: str
-    """The name of a service, of a file to load, or of a setting at the root of the configuration."""
+    verb: str  # `remove`, `stop`, `restart`, `change`, `start`, `load`, or `note` if there is nothing to do
+    name: str  # the name of a service, of a file to load, or of a setting at the root of the configuration
     reason: str
 
     def __str__(self) -> str:

@@ -38,10 +38,8 @@ class Requester:
 
     Cancelling ends the line's commands, and returns their last words.
     """
-    here: str = ""
-    """The service in whose shell the command is given."""
-    abbreviates: bool = False
-    """Whether the caller is a person, who may cut names short."""
+    here: str = ""  # the service in whose shell the command is given
+    abbreviates: bool = False  # whether the caller is a person, who may cut names short
 
 
 def permitted(keepers: Mapping[str, Keeper], caller: Caller, command: Command) -> dict[str, Keeper]:

@@ -28,8 +28,7 @@ from smanager.terminal.text import begins
 class ServiceList:
     """All services that the caller may know of, and the problems of services files."""
 
-    services: dict[str, str]
-    """The condition of each, such as `running` or `backoff (exit status 1)`."""
+    services: dict[str, str]  # the condition of each, such as `running` or `backoff (exit status 1)`
     problems: list[str]
 
 
@@ -45,8 +44,7 @@ class ServiceStatus:
     restarts: int
     cpu: float | None
     memory: int | None
-    shared: bool
-    """Whether CPU time and memory are those of a process that several services share."""
+    shared: bool  # whether CPU time and memory are those of a process that several services share
     last_end: str | None
 
 
