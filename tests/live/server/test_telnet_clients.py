@@ -142,6 +142,7 @@ def test_history_is_walked_and_searched(window: Window) -> None:
 @telnet_clients
 def test_ctrl_c_drops_a_line_and_cancels_a_silent_command(window: Window, running: Path) -> None:
     window.type("host")
+    window.shows(">host")  # before the terminal throws away, upon Ctrl-C, what it has not shown yet
     window.press("C-c")
     window.shows(">host^C", ">")
     window.enter("patience hush")
@@ -295,6 +296,7 @@ def test_a_telnet_client_on_a_dumb_terminal_edits_its_own_lines(window: Window) 
 def test_ctrl_c_in_a_telnet_client_that_edits_its_own_lines_does_not_mute_it(window: Window, running: Path) -> None:
     """It sends IP and DO TIMING-MARK, and throws away all output until that is answered, each time."""
     window.type("host")
+    window.shows(">host")  # before the terminal throws away, upon Ctrl-C, what it has not shown yet
     window.press("C-c")
     window.shows(">host^C", ">")
     window.enter("patience hush")
