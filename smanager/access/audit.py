@@ -13,9 +13,9 @@ import logging
 import os
 import socket
 import stat
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
@@ -86,6 +86,7 @@ class Audit:
         self._size = 0
         self._number = 0
         self._lines: list[str] = []
+        self._second, self._clock = 0.0, ""  # the time of the last line: seconds since the epoch, and as text
         self._looked = 0.0  # when the file's place was checked, in seconds
         self._syslog = Syslog() if syslog and self._path else None
         self.lost = 0  # lines that could not be written
@@ -135,9 +136,13 @@ class Audit:
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _add(self, event: str, facts: Mapping[str, Any]) -> None:
-        if self._path is not None:
-            when = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            self._lines.append(_encode({"when": when, "event": event, **facts}) + "\n")
+        if self._path is None:
+            return
+        second, fraction = divmod(time.time(), 1)
+        if second != self._second:  # a manager may write thousands of lines a second
+            self._second, self._clock = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        when = f"{self._clock}.{int(fraction * 1000):03}Z"
+        self._lines.append(_encode({"when": when, "event": event, **facts}) + "\n")
 
     def _flush(self) -> bool:
         if not self._lines or self._path is None:
@@ -248,6 +253,8 @@ def _who(caller: Caller) -> dict[str, str]:
 
 def bounded(arguments: object) -> Any:
     """Arguments cut to size, so that no single command pushes all others out of the journal."""
+    if not arguments:
+        return arguments
     shortened = cut(arguments)
     encoded = _encode(shortened)
     return shortened if len(encoded) <= ARGUMENTS_LIMIT else f"{encoded[: ARGUMENTS_LIMIT // 2]}… (cut)"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 NETWORK_BITS = 64  # the part of an IPv6 address that names a network; one client has the whole network (RFC 6177)
+
+ORIGINS_KEPT = 1000  # addresses whose reading is remembered: a script connects again and again
 
 
 class OriginKind(Enum):
@@ -34,26 +37,34 @@ class Origin:
     @property
     def address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         """The IP address; also of an IPv4 client on a socket that serves both families. None without one."""
-        if not self.host:
-            return None
-        address = ipaddress.ip_address(self.host.partition("%")[0])
-        return getattr(address, "ipv4_mapped", None) or address
+        return _address(self.host) if self.host else None
 
     @property
     def network(self) -> str:
         """What failures and sessions are counted by: an IPv4 address, an IPv6 network, or a unix socket's user."""
-        address = self.address
-        if isinstance(address, ipaddress.IPv6Address):
-            host_bits = address.max_prefixlen - NETWORK_BITS
-            return str(ipaddress.IPv6Network((int(address) >> host_bits << host_bits, NETWORK_BITS)))
-        if address:
-            return str(address)
+        if self.host:
+            return _network(self.host)
         return f"{self.kind.value}, user {self.user}" if self.user else self.kind.value
 
     def __str__(self) -> str:
         if self.host:
             return address_text(self.host, self.port)
         return f"{self.network}, process {self.process}" if self.process else self.kind.value
+
+
+@lru_cache(ORIGINS_KEPT)
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+@lru_cache(ORIGINS_KEPT)
+def _network(host: str) -> str:
+    address = _address(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        host_bits = address.max_prefixlen - NETWORK_BITS
+        return str(ipaddress.IPv6Network((int(address) >> host_bits << host_bits, NETWORK_BITS)))
+    return str(address)
 
 
 CONSOLE = Origin(OriginKind.CONSOLE)

@@ -62,6 +62,8 @@ class Connection(asyncio.Protocol):
     _hang_up_watch: asyncio.Task[None] | None = None
     _securing: asyncio.Task[None] | None = None
     _timer: asyncio.TimerHandle | None = None
+    _due: float = 0.0  # when `_action` is called, by the loop's clock
+    _action: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -113,7 +115,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.finishing = True
         self._outgoing.clear()
-        self.clear_timer()
+        if self._timer:
+            self._timer.cancel()
         for watch in filter(None, (self._stall_watch, self._hang_up_watch)):
             watch.cancel()
         self._owner.lost()
@@ -182,14 +185,26 @@ class Connection(asyncio.Protocol):
         self.transport.pause_reading() if hold else self.transport.resume_reading()
 
     def set_timer(self, seconds: float, action: Callable[[], None]) -> None:
-        """Call `action` later; replaces the connection's previous timer."""
-        self.clear_timer()
-        self._timer = self.loop.call_later(seconds, action)
+        """Call `action` later, and not what was to be called before.
 
-    def clear_timer(self) -> None:
-        if self._timer:
+        A script sets the timer with each line, so the loop's own timer is kept where it goes off too early.
+        """
+        self._action, self._due = action, self.loop.time() + seconds
+        if self._timer and self._timer.when() > self._due:
             self._timer.cancel()
             self._timer = None
+        self._timer = self._timer or self.loop.call_at(self._due, self._ring)
+
+    def clear_timer(self) -> None:
+        self._action = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._action and self.loop.time() < self._due:
+            self._timer = self.loop.call_at(self._due, self._ring)
+        elif self._action:
+            action, self._action = self._action, None
+            action()
 
     def finish(self) -> None:
         """Send what waits, then close so that none of it is lost."""
@@ -198,16 +213,17 @@ class Connection(asyncio.Protocol):
         self.finishing = True
         self.clear_timer()
         self.flush()
-        if self._at_end:
+        is_sent = not self.transport.get_write_buffer_size()
+        if not is_sent:
             self._watch_for_stall()
+        if self._at_end:
             self.transport.close()  # sends what is unsent first; there is nothing left to read
             return
         self.hold(False)
-        if self.transport.get_write_buffer_size():
-            self.transport.set_write_buffer_limits(high=0)  # `resume_writing` is called once all is sent
-            self._watch_for_stall()
-        else:
+        if is_sent:
             self._shut_down()
+        else:
+            self.transport.set_write_buffer_limits(high=0)  # `resume_writing` is called once all is sent
 
     def abort(self) -> None:
         self.finishing = True

@@ -176,10 +176,10 @@ class Listener:
             self._all_gone.set()
 
     def _allows(self, session: Session) -> bool:
-        allow, address = self.settings.allow, session.peer.address
-        if not allow or session.peer.kind is OriginKind.UNIX:
+        if not self.settings.allow or session.peer.kind is OriginKind.UNIX:
             return True
-        return address is not None and any(address in network for network in allow)
+        address = session.peer.address
+        return address is not None and any(address in network for network in self.settings.allow)
 
     def _turn_away(self, session: Session) -> None:
         if len(self._turned_away) < MOST_TURNED_AWAY and not self.tls:
