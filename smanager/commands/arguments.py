@@ -12,8 +12,7 @@ from smanager.commands.types import type_of
 from smanager.commands.words import Words, flags, given_as, is_flag, usage
 from smanager.terminal.text import resembling
 
-SHOWN_LIMIT = 60
-"""Characters of a wrong value that an error message shows."""
+SHOWN_LIMIT = 60  # characters of a wrong value that an error message shows
 
 _ENCODER = json.JSONEncoder()
 

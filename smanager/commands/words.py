@@ -10,8 +10,7 @@ from smanager.commands.line import split_words, words_with_places
 from smanager.commands.record import Parameter
 from smanager.commands.types import FALSE, TRUE, member_words
 
-_NUMBER = re.compile(r"-\.?\d")
-"""How a negative number begins; options have names, so none begins so."""
+_NUMBER = re.compile(r"-\.?\d")  # how a negative number begins; options have names, so none begins so
 
 
 def is_flag(parameter: Parameter) -> bool:

@@ -115,8 +115,7 @@ class ListenerSettings:
 
 
 TLS_KEYS = keys_of(Tls)
-KEYS = keys_of(ListenerSettings)
-"""The keys of `[listeners.NAME]`."""
+KEYS = keys_of(ListenerSettings)  # the keys of `[listeners.NAME]`
 
 
 def listener_of(name: str, given: Mapping[str, object], base: Path) -> ListenerSettings:

@@ -7,14 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-LIVES_KEPT = 10
-"""Lives kept for each service: enough to see whether the service ends again and again, and why."""
-
-LINES_KEPT = 1000
-"""Lines of output kept for each service; its log file has more."""
-
-EVENTS_KEPT = 1000
-"""Events kept for all services together: some days of a quiet box."""
+LIVES_KEPT = 10  # lives kept for each service: enough to see whether the service ends again and again, and why
+LINES_KEPT = 1000  # lines of output kept for each service; its log file has more
+EVENTS_KEPT = 1000  # events kept for all services together: some days of a quiet box
 
 LAST_LINES = 50
 """Lines kept from the end of each life, for `why`; the stacks of a hung process take most of them."""

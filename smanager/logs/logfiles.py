@@ -14,8 +14,7 @@ from smanager.logs.history import LogLine
 from smanager.logs.manager_log import LAST_SECONDS
 from smanager.terminal.wording import clock_text
 
-WAITING_LINES = 10_000
-"""Lines that may wait for a slow disk; later ones are dropped and counted."""
+WAITING_LINES = 10_000  # lines that may wait for a slow disk; later ones are dropped and counted
 
 DIRECTORY = "logs"
 

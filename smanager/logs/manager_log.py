@@ -12,8 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-WAITING_LINES = 10_000
-"""Lines that may wait for a slow descriptor; later ones are dropped and counted."""
+WAITING_LINES = 10_000  # lines that may wait for a slow descriptor; later ones are dropped and counted
 
 OWN_LINES = 1_000
 """The part of WAITING_LINES reserved for the manager's own lines: services' output must not crowd out why one fell."""
@@ -21,8 +20,7 @@ OWN_LINES = 1_000
 LAST_SECONDS = 1.0
 """How long the manager's end waits, first for room in the queue, then for the last lines to be written."""
 
-SERVICES = "smanager.services"
-"""The name of the logger for services' output."""
+SERVICES = "smanager.services"  # the name of the logger for services' output
 
 
 class LogQueue(logging.Handler):

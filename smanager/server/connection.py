@@ -23,8 +23,7 @@ OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes of output that may wait for a client that does not read. Commands are paused long before; what still piles
 up is one page after another."""
 
-HANDSHAKE_SECONDS = 10.0
-"""How long the TLS handshake may take: some round trips on the worst of networks."""
+HANDSHAKE_SECONDS = 10.0  # how long the TLS handshake may take: some round trips on the worst of networks
 
 log = logging.getLogger("smanager")
 

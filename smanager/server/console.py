@@ -35,8 +35,7 @@ try:
 except ImportError:  # a Python built without readline: plain lines only
     readline = None  # type: ignore[assignment]  # a module or nothing
 
-COMPLETION_SECONDS = 2.0
-"""How long a completion may take; a service has one second of it."""
+COMPLETION_SECONDS = 2.0  # how long a completion may take; a service has one second of it
 
 T = TypeVar("T")
 

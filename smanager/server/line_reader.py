@@ -13,8 +13,7 @@ from smanager.server.session import Session
 LINE_LIMIT, REQUEST_LIMIT = 64 * 1024, 1024 * 1024
 """Bytes of a line of commands, and of a line that is a program's request or batch of requests."""
 
-LINES_A_TURN = 32
-"""Lines run before other connections have their turn."""
+LINES_A_TURN = 32  # lines run before other connections have their turn
 
 
 def limit_of(line: bytes) -> int:

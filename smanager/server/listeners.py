@@ -16,11 +16,8 @@ from smanager.server.listener import ACCEPTS_A_TURN, MOST_TURNED_AWAY, Listener
 from smanager.server.session import Session
 from smanager.shells.root import Shells
 
-RESERVED_DESCRIPTORS = 96
-"""File descriptors kept for hosts, their pipes, and files."""
-
-UNLIMITED = 1_000_000
-"""Descriptors counted on if the system sets no limit."""
+RESERVED_DESCRIPTORS = 96  # file descriptors kept for hosts, their pipes, and files
+UNLIMITED = 1_000_000  # descriptors counted on if the system sets no limit
 
 FAREWELL_SECONDS = 1.5
 """How long clients may take to read their last words when the server ends; a drain takes one second."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-FIRST_LIMIT = 64 * 1024
-"""Bytes kept of a first line that has not ended yet; URLs may be long."""
+FIRST_LIMIT = 64 * 1024  # bytes kept of a first line that has not ended yet; URLs may be long
 
 _PROTOCOLS = {
     # A web page can make a browser send a request to any port, and after DNS rebinding with any method; the lines of

@@ -22,8 +22,7 @@ from smanager.shells.interpreter import Interpreter
 from smanager.shells.output import Output
 from smanager.shells.root import Shells
 
-ONE_WRITE = 64 * 1024
-"""Bytes of a program's replies that are sent in one write."""
+ONE_WRITE = 64 * 1024  # bytes of a program's replies that are sent in one write
 
 log = logging.getLogger("smanager")
 

@@ -16,8 +16,7 @@ from smanager.config.listener import ListenerSettings
 from smanager.system.errors import in_words
 from smanager.system.lock import LockHeldError, lock
 
-LOCK_SECONDS = 5.0
-"""How long another manager may hold the lock."""
+LOCK_SECONDS = 5.0  # how long another manager may hold the lock
 
 
 class UnixSocket:

@@ -12,11 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 
-STALL_SECONDS = 60.0
-"""How long a client may read none of the output that waits."""
-
-HANG_UP_SECONDS = 2.0
-"""Between two checks whether a client that has closed its sending side still exists."""
+STALL_SECONDS = 60.0  # how long a client may read none of the output that waits
+HANG_UP_SECONDS = 2.0  # between two checks whether a client that has closed its sending side still exists
 
 PROBES = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """Seconds, seconds and probes. A closed socket answers no probes once its system has forgotten it, on Linux after a

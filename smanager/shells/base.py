@@ -40,8 +40,7 @@ class Quit:
     """End the session."""
 
 
-_NO_INPUT = io.StringIO()
-"""Shells are handed their lines, and must never read one."""
+_NO_INPUT = io.StringIO()  # shells are handed their lines, and must never read one
 
 Outcome = Running | Enter | Leave | Quit | None
 

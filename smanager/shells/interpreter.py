@@ -21,17 +21,13 @@ from smanager.shells.root import Shells
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.running import INTERNAL_ERROR, OwnCall, Running
 
-COMMANDS_A_TURN = 32
-"""Commands of one line that run before other sessions have their turn."""
-
-DETACHED_LIMIT = 16
-"""Detached commands of one session at a time."""
+COMMANDS_A_TURN = 32  # commands of one line that run before other sessions have their turn
+DETACHED_LIMIT = 16  # detached commands of one session at a time
 
 CAPTURE_LIMIT = 64 * 1024
 """Characters kept of a line's output for the command that runs the line: more than a window holds."""
 
-CANCEL_SECONDS = 1.0
-"""Time for the last words of a cancelled line; a single command has a tenth of it."""
+CANCEL_SECONDS = 1.0  # time for the last words of a cancelled line; a single command has a tenth of it
 
 log = logging.getLogger("smanager")
 

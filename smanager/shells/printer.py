@@ -17,18 +17,14 @@ from smanager.terminal.wording import duration_text
 
 BAR_WIDTH = 20
 
-TEXT_LIMIT = 4 * 1024 * 1024
-"""Characters of text that one JSON document holds; of more, the last."""
-
-NOTES_LIMIT = 1024
-"""Characters of announcements repeated below a page that is drawn in place."""
+TEXT_LIMIT = 4 * 1024 * 1024  # characters of text that one JSON document holds; of more, the last
+NOTES_LIMIT = 1024  # characters of announcements repeated below a page that is drawn in place
 
 
 class Printer:
     """Shows results as text."""
 
-    as_data = False
-    """Whether the caller wants values in place of text."""
+    as_data = False  # whether the caller wants values in place of text
 
     def __init__(self, stdout: Output, shows_progress: bool = False) -> None:
         """`shows_progress` prints each report of progress as a line on outputs without a window."""

@@ -22,8 +22,7 @@ from smanager.supervision.reports import ServiceReport, Tell
 from smanager.supervision.states import State
 from smanager.supervision.storage import StoppedServices
 
-PROGRESS_SECONDS = 5.0
-"""How often a waiting requester is told how a service is."""
+PROGRESS_SECONDS = 5.0  # how often a waiting requester is told how a service is
 
 PROGRAMS = "programs"
 """The slot of all programs without a class: each has a process of its own, and so they share a host."""

@@ -24,8 +24,7 @@ from smanager.supervision.states import Ending, Ends, Event, State, next_state
 PROGRAM_SECONDS = 10.0
 """How much longer than `stop_timeout` a host may take to stop a program, which the host kills by itself by then."""
 
-COMPLETION_SECONDS = 1.0
-"""How long a service may take to complete a word."""
+COMPLETION_SECONDS = 1.0  # how long a service may take to complete a word
 
 Load = Callable[[Service, Host], Awaitable[None]]
 """Has a new host load a service's file. Raises ReportError, and HostError if the file has no such service any more."""

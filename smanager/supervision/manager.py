@@ -31,11 +31,8 @@ from smanager.supervision.states import State
 from smanager.supervision.storage import StoppedServices, Storage
 from smanager.terminal.text import visible
 
-READY_SECONDS = 5.0
-"""How long `begin` waits for the services to be ready."""
-
-STOP_SECONDS = 30.0
-"""How long all services together may take to stop before the remaining hosts are killed."""
+READY_SECONDS = 5.0  # how long `begin` waits for the services to be ready
+STOP_SECONDS = 30.0  # how long all services together may take to stop before the remaining hosts are killed
 
 log = logging.getLogger("smanager")
 printed = logging.getLogger(SERVICES)

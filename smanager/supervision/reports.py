@@ -50,8 +50,7 @@ class Notice:
 
 Report = ServiceReport | ChangeReport | Notice
 
-Tell = Callable[[Report], object]
-"""Reports to the requester."""
+Tell = Callable[[Report], object]  # reports to the requester
 
 
 def ignore_report(report: Report) -> None:

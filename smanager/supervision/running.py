@@ -14,8 +14,7 @@ from smanager.config.file import ConfigError
 from smanager.hosts.call import Call, CommandRun, Sink
 from smanager.supervision.reports import Report, Tell
 
-REPORTS_LIMIT = 10_000
-"""Reports kept for a requester who does not read; older ones are dropped."""
+REPORTS_LIMIT = 10_000  # reports kept for a requester who does not read; older ones are dropped
 
 INTERNAL_ERROR = "internal error; the manager's log has more"
 
@@ -115,5 +114,4 @@ class OwnCall(CommandRun):
         return Failure(INTERNAL_ERROR)
 
 
-Running = Call | OwnCall
-"""A command that runs, a service's or one of the manager's own."""
+Running = Call | OwnCall  # a command that runs, a service's or one of the manager's own

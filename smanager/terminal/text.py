@@ -20,8 +20,7 @@ _COLOURFUL = re.compile(
     r"xterm|screen|tmux|rxvt|linux|putty|konsole|alacritty|kitty|foot|wezterm|ghostty|vte|gnome|iterm|cygwin|.*color"
 )
 
-CUT = " [cut]"
-"""Marks a printed line that was too long, and goes on as the next."""
+CUT = " [cut]"  # marks a printed line that was too long, and goes on as the next
 
 
 def visible(text: str) -> str:

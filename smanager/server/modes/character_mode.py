@@ -20,11 +20,8 @@ DUMB_TERMINALS = frozenset({"dumb", "emacs", "network", "unknown"})
 PASTE_MARKS_ON, PASTE_MARKS_OFF = "\x1b[?2004h", "\x1b[?2004l"
 """Bracketed paste, so that pasted lines wait for Enter."""
 
-KEYS_A_TURN = 128
-"""Characters worked through before other connections have their turn."""
-
-TYPED_AHEAD = 8 * 1024
-"""Characters that may wait for their turn; then reading is suspended."""
+KEYS_A_TURN = 128  # characters worked through before other connections have their turn
+TYPED_AHEAD = 8 * 1024  # characters that may wait for their turn; then reading is suspended
 
 log = logging.getLogger("smanager")
 

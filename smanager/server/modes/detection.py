@@ -24,11 +24,8 @@ from smanager.server.modes.script_login import ScriptLogin, is_login
 from smanager.server.session import Session
 from smanager.server.telnet import IAC, TelnetCodec, TelnetEvent, TerminalType, WindowSize
 
-QUIET_BEFORE_OFFER = 0.3
-"""Seconds of silence after which a client is taken for a person's, and offered telnet."""
-
-EARLY_LIMIT = 64 * 1024
-"""Bytes kept from a client of unknown kind; after that, reading is suspended."""
+QUIET_BEFORE_OFFER = 0.3  # seconds of silence after which a client is taken for a person's, and offered telnet
+EARLY_LIMIT = 64 * 1024  # bytes kept from a client of unknown kind; after that, reading is suspended
 
 ANSWER_TO_OFFER = 0.5
 """Seconds that a telnet client has to answer; a later answer still turns the session into a telnet session."""

@@ -9,8 +9,7 @@ from typing import Any
 
 from smanager.server.session import Session
 
-LOGIN_SECONDS = 60.0
-"""How long a client may take to log in."""
+LOGIN_SECONDS = 60.0  # how long a client may take to log in
 
 MOST_TRIES = 3
 """Wrong passwords and tokens until the session ends."""

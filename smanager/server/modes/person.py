@@ -10,8 +10,7 @@ from smanager.server.telnet import TelnetCodec, TelnetEvent, escape
 from smanager.shells.output import PlainOutput
 from smanager.terminal.text import as_bytes, visible
 
-DEFAULT_COLUMNS = 80
-"""For a client that reports no width, or 0 (RFC 1073: unknown)."""
+DEFAULT_COLUMNS = 80  # for a client that reports no width, or 0 (RFC 1073: unknown)
 
 
 class Person(PlainOutput):

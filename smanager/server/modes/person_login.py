@@ -11,8 +11,7 @@ from smanager.server.modes.early import LOGIN_SECONDS, MOST_TRIES, Login
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent, TerminalType, WindowSize, escape
 
-KEYS_A_TURN = 128
-"""Bytes worked through before other connections have their turn."""
+KEYS_A_TURN = 128  # bytes worked through before other connections have their turn
 
 _ENTER, _ERASE, _ERASE_LINE, _LEAVE = b"\r\n\0", b"\x7f\x08", b"\x15", b"\x03\x04"
 

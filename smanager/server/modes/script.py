@@ -24,14 +24,9 @@ socat gives up after 0.5."""
 QUIET_UNTERMINATED_LONG = 2.0
 """The same for a line that a lost segment may have cut; Linux retransmits after 0.2 s or more."""
 
-UNFINISHED_SECONDS = 60.0
-"""Seconds that the rest of a program's first request may take."""
-
-ONE_SEGMENT = 1400
-"""Bytes of a line that any network delivers in one piece."""
-
-IDLE_SECONDS = 1.0
-"""Seconds of silence after which a script that has had all its answers is done."""
+UNFINISHED_SECONDS = 60.0  # seconds that the rest of a program's first request may take
+ONE_SEGMENT = 1400  # bytes of a line that any network delivers in one piece
+IDLE_SECONDS = 1.0  # seconds of silence after which a script that has had all its answers is done
 
 
 @dataclass(slots=True, eq=False, repr=False)

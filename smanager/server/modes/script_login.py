@@ -22,8 +22,7 @@ from smanager.server.rpc.requests import decoded, failure, is_request, request_o
 from smanager.server.session import Session
 from smanager.terminal.text import visible
 
-LINE_LIMIT = 4 * SECRET_LIMIT
-"""Bytes of the line by which a client logs in."""
+LINE_LIMIT = 4 * SECRET_LIMIT  # bytes of the line by which a client logs in
 
 AUTH, AS, METHOD = b"auth ", b"as ", b'"auth"'
 LOGIN_WORDS = ("auth", "as")

@@ -23,11 +23,8 @@ from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.running import Running
 
-Done = Callable[[object], None]
-"""Takes a method's result, or its RequestError."""
-
-RunningMethod = Running | asyncio.Task[Any]
-"""A method that runs, and can be cancelled."""
+Done = Callable[[object], None]  # takes a method's result, or its RequestError
+RunningMethod = Running | asyncio.Task[Any]  # a method that runs, and can be cancelled
 
 log = logging.getLogger("smanager")
 

@@ -20,8 +20,7 @@ from smanager.shells.output import PlainOutput
 from smanager.shells.root import Shells
 from smanager.supervision.running import Running
 
-OPENRPC = "1.3.2"
-"""The version of the OpenRPC specification that `rpc.discover` follows."""
+OPENRPC = "1.3.2"  # the version of the OpenRPC specification that `rpc.discover` follows
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
 """Characters of output that one reply holds, since a reply is kept whole until its commands end; also the total of one

@@ -20,14 +20,12 @@ from smanager.commands.jsonable import jsonable
 from smanager.server.rpc.errors import CANCELLED, INVALID_REQUEST, PARSE_ERROR, RequestError
 from smanager.server.rpc.methods import Methods, RunningMethod
 
-RUNNING_LIMIT = 64
-"""Requests of one connection that run at a time; further ones wait."""
+RUNNING_LIMIT = 64  # requests of one connection that run at a time; further ones wait
 
 WAITING_LIMIT = 64
 """Requests that wait before no more lines are read; until then a running request can still be cancelled."""
 
-BATCH_LIMIT = 1000
-"""Requests of one batch: decoded, a megabyte of requests takes 400 megabytes."""
+BATCH_LIMIT = 1000  # requests of one batch: decoded, a megabyte of requests takes 400 megabytes
 
 CANCEL = "$/cancelRequest"
 

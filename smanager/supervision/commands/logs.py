@@ -11,11 +11,8 @@ from smanager.service import VIEW, command
 from smanager.supervision.commands.own import ALL_SERVICES, Listing, OwnCommands, Services
 from smanager.supervision.running import Endless
 
-SHOWN_LINES = 20
-"""Lines shown by default: they fit a small window."""
-
-WAITING_LINES = 1000
-"""Lines kept for a follower who does not read as fast; the feed keeps as many in any case."""
+SHOWN_LINES = 20  # lines shown by default: they fit a small window
+WAITING_LINES = 1000  # lines kept for a follower who does not read as fast; the feed keeps as many in any case
 
 
 @dataclass(frozen=True, slots=True)

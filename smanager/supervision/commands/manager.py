@@ -18,8 +18,7 @@ from smanager.supervision.reports import Notice, Report, Tell
 from smanager.supervision.running import Endless, Work
 from smanager.supervision.states import State
 
-EVERYTHING = "restart all"
-"""The name by which a role may be allowed to restart everything."""
+EVERYTHING = "restart all"  # the name by which a role may be allowed to restart everything
 
 SHORTEST_INTERVAL = 0.1
 """Seconds between two runs of `watch`; more often is more than a person sees, and would keep a core busy."""

@@ -12,8 +12,7 @@ from smanager.service import ADMIN, VIEW, Line, command
 from smanager.supervision.commands.own import OwnCommands
 from smanager.supervision.sessions import Present
 
-MESSAGE_LIMIT = 1000
-"""Characters of a broadcast."""
+MESSAGE_LIMIT = 1000  # characters of a broadcast
 
 
 @dataclass(frozen=True, slots=True)
