@@ -241,6 +241,8 @@ class Syslog:
 
 def without_secrets(command: Command, arguments: Arguments) -> dict[str, Any]:
     """A command's arguments by name, with those annotated as a Secret left out."""
+    if not command.parameters:
+        return {}
     values = arguments.by_name(command.parameters)
     secrets = {parameter.name: SECRET for parameter in command.parameters if parameter.secret}
     return {name: secrets.get(name, value) for name, value in values.items()}

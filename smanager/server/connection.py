@@ -57,6 +57,7 @@ class Connection(asyncio.Protocol):
     _is_open: bool = False
     _at_end: bool = False
     _receiving: bool = False
+    _is_held: bool = False
     _stall_watch: asyncio.Task[None] | None = None
     _hang_up_watch: asyncio.Task[None] | None = None
     _securing: asyncio.Task[None] | None = None
@@ -179,8 +180,9 @@ class Connection(asyncio.Protocol):
 
     def hold(self, hold: bool) -> None:
         """Suspend reading, or resume it."""
-        if self.transport.is_closing():  # a TLS transport may have lost its socket, and would raise
+        if hold is self._is_held or self.transport.is_closing():  # a TLS transport may have lost its socket, and raise
             return
+        self._is_held = hold
         self.transport.pause_reading() if hold else self.transport.resume_reading()
 
     def set_timer(self, seconds: float, action: Callable[[], None]) -> None:

@@ -82,7 +82,7 @@ class Shell(cmd.Cmd):
         """Run one of the shell's own commands; the rest of its line may hold a command's secrets."""
         audit = self.dispatcher.manager.audit
         caption = f"{self.here} {name}".lstrip()
-        entry = audit.begin(self.requester.caller, caption, arg.split()[:1], may_be_lost=True)
+        entry = audit.begin(self.requester.caller, caption, " ".join(arg.split()[:1]), may_be_lost=True)
         try:
             outcome = run(arg)
         except CommandError as error:
