@@ -373,6 +373,10 @@ LEAVE_KEY = b"\x1d"  # Ctrl-], as in every telnet
 PASTE_MARKS_ON, PASTE_MARKS_OFF = b"\x1b[?2004h", b"\x1b[?2004l"  # the only terminal mode that SManager sets
 
 
+class ClosedPipe(SystemExit):
+    """Nobody reads the output any more."""
+
+
 def write(descriptor: int, text: str) -> None:
     """Write a service's text; on a terminal, escape everything that the terminal would obey."""
     if os.isatty(descriptor):
@@ -391,7 +395,7 @@ def write_bytes(descriptor: int, data: bytes) -> None:
         while rest:
             rest = rest[os.write(descriptor, rest) :]
     except BrokenPipeError:
-        raise SystemExit(KILLED + signal.SIGPIPE) from None
+        raise ClosedPipe(KILLED + signal.SIGPIPE) from None
     except OSError as error:
         raise SystemExit(f"tshell: cannot write the output: {reason(error)}") from None
 
@@ -646,7 +650,9 @@ def run_one(client: Client, command: str, as_json: bool) -> int:
     with contextlib.closing(SplitOutput()) as output:
         try:
             return show(client, client.begin("shell.execute", params), output)
-        except (KeyboardInterrupt, SystemExit):  # Ctrl-C, a signal or a closed pipe: end the command first
+        except ClosedPipe:  # the end of the connection ends the command, and its last words would be for nobody
+            raise
+        except (KeyboardInterrupt, SystemExit):  # Ctrl-C or a signal: end the command first
             signal.signal(signal.SIGALRM, leave)
             signal.setitimer(signal.ITIMER_REAL, CANCEL_SECONDS)
             with contextlib.suppress(OSError, SystemExit):  # SystemExit: the alarm's

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from smanager.access.roles import Permissions
 from smanager.commands.line import split_words
 from smanager.commands.record import CommandError, Status
@@ -58,7 +56,9 @@ class RootShell(Shell):
 
     def child(self, service: str) -> ServiceShell:
         """The shell of a service, for the same requester."""
-        return self.service_shells[service](self.dispatcher, self.results, replace(self.requester, here=service))
+        asks = self.requester
+        requester = Requester(asks.caller, asks.run_line, service, asks.abbreviates)
+        return self.service_shells[service](self.dispatcher, self.results, requester)
 
     def alternatives(self, name: str) -> list[str]:
         inside = [f"{service} {name}" for service in self.view.services if name in self.view.called[service]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
 import signal
 import socket
@@ -88,6 +89,17 @@ def test_output_comes_at_once_and_a_signal_ends_the_remote_command_first(server:
         _, errors = client.communicate(timeout=SECONDS)
         assert (client.returncode, errors) == (128 + number, "*** systemstatus tick: cancelled\n")
     wait_for(lambda: server.ask("jobs") == "", "its end")
+
+
+def test_nothing_is_said_once_the_output_is_closed() -> None:
+    answer = item("a line\n") + item("*** hostname: cancelled\n") + CANCELLED
+    reading, writing = os.pipe()
+    os.close(reading)
+    with contextlib.closing(Stub(lambda line: answer)) as stub:
+        command = [*CLIENT, "-p", str(stub.port), "hostname"]
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=SECONDS, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 def test_a_closed_pipe_ends_the_remote_command(server: Server) -> None:

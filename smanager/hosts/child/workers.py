@@ -137,14 +137,18 @@ class Workers:
                 execution.give_up("cancelled")
 
     def _leave(self, execution: Execution) -> None:
+        self._release(execution)
+        if not execution.is_handed_over:
+            self._executions.pop(execution.number, None)
+
+    def _release(self, execution: Execution) -> None:
+        """From here on nothing is raised in this thread; a Cancelled that has not been met is taken back."""
         while True:
             try:
                 with self._lock:
                     execution.thread = 0
                     if execution.cancelled:
                         _raise_in(threading.get_ident(), None)
-                    if not execution.is_handed_over:
-                        self._executions.pop(execution.number, None)
                 return
             except Cancelled:
                 continue
@@ -183,9 +187,9 @@ class Workers:
             if execution.cancelled:  # said only now, because the method may have taken its time to end
                 execution.give_up("cancelled")
 
+        self._release(execution)  # first: a Cancelled in the import of asyncio would leave half of it
+        execution.is_handed_over = True
         loop = event_loop()
-        with self._lock:
-            execution.is_handed_over = True
         loop.call_soon_threadsafe(begin)
 
 

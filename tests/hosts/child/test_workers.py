@@ -11,6 +11,7 @@ from time import sleep
 import pytest
 
 from smanager.hosts.child import workers as workers_module
+from smanager.hosts.child.event_loop import event_loop
 from smanager.hosts.child.execution import Execution
 from smanager.hosts.child.workers import Workers
 from smanager.hosts.frames import WINDOW, FrameKind
@@ -201,6 +202,27 @@ def test_a_method_in_the_event_loop_is_cancelled(commands: Commands) -> None:
     wait_for(lambda: commands.workers._executions[number].task is not None, "it to run in the loop")
     commands.workers.cancel(number)
     assert commands.channel.wait_for_end(number) == CANCELLED
+
+
+def test_a_command_that_is_cancelled_while_the_event_loop_is_made_leaves_the_loop_whole(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Cancelled in the import of asyncio would leave half of it, and no `async` command would run again."""
+    begun: list[bool] = []
+    made: list[bool] = []
+
+    def slow_event_loop() -> asyncio.AbstractEventLoop:
+        if not begun:
+            begun.append(True)
+            commands.workers.cancel(1)
+            for _ in range(1000):
+                pass  # a Cancelled would be raised here
+            made.append(True)
+        return event_loop()
+
+    monkeypatch.setattr(workers_module, "event_loop", slow_event_loop)
+    assert commands.run(wait_in_loop) == [CANCELLED]
+    assert made
 
 
 @pytest.mark.parametrize("method", [endless, endless_in_loop])
