@@ -85,7 +85,8 @@ class Reader:
         for name in ("smanager", "tshell"):
             (commands / name).write_text(f'#!/bin/sh\nexec python3 {self.directory}/{name}.py "$@"\n')
             (commands / name).chmod(0o755)
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("SMANAGER_", "XDG_"))}
+        ours = ("SMANAGER_", "XDG_", "PYTHONUNBUFFERED")  # what a reader has not set
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         return kept | {
             "PATH": f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.directory),
