@@ -86,7 +86,7 @@ class Audit:
         self._size = 0
         self._number = 0
         self._lines: list[str] = []
-        self._second, self._clock = 0.0, ""  # the time of the last line: seconds since the epoch, and as text
+        self._second, self._clock = 0, ""  # the time of the last line: seconds since the epoch, and as text
         self._looked = 0.0  # when the file's place was checked, in seconds
         self._syslog = Syslog() if syslog and self._path else None
         self.lost = 0  # lines that could not be written
@@ -138,10 +138,11 @@ class Audit:
     def _add(self, event: str, facts: Mapping[str, Any]) -> None:
         if self._path is None:
             return
-        second, fraction = divmod(time.time(), 1)
+        now = time.time()
+        second = int(now)
         if second != self._second:  # a manager may write thousands of lines a second
             self._second, self._clock = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        when = f"{self._clock}.{int(fraction * 1000):03}Z"
+        when = f"{self._clock}.{int((now - second) * 1000):03}Z"
         self._lines.append(_encode({"when": when, "event": event, **facts}) + "\n")
 
     def _flush(self) -> bool:
