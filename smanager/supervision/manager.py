@@ -83,7 +83,7 @@ class Manager:
 
     async def begin(self, by: Caller) -> None:
         """Find and start all services; returns once they are up, after READY_SECONDS, or when `end` is set."""
-        self.audit.write("manager started", by=str(by))
+        self.audit.started(by)
         self.pool.guard.begin()
         self.catalogue.list_files(self.catalogue.find_files())
         starting = asyncio.create_task(self._discovery.start(self.catalogue.files.values(), by), name="start")
@@ -107,7 +107,7 @@ class Manager:
         await self.pool.close()
         if self._log_files:
             await asyncio.to_thread(self._log_files.close)
-        self.audit.write("manager stopped")
+        self.audit.stopped()
         self.audit.close()
         self._storage.close()
 
