@@ -148,6 +148,9 @@ async def serve(config: Config, say: Callable[[str], None]) -> int:
     finally:
         await manager.finish()
         watchdog.cancel()
+        # From here on asyncio closes the socket that signals wake it by. CPython would complain of a signal at that
+        # moment (a child's end is one) on stderr, directly, and wait for ever where nobody reads stderr.
+        signal.set_wakeup_fd(-1)
     return 1 if manager.failed else 0
 
 

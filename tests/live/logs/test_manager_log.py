@@ -33,6 +33,24 @@ def ask(port: int, line: str) -> bytes:
         return read_to_end(connection)
 
 
+SIGNAL_AT_THE_END = f"""
+import asyncio, os, signal, sys
+sys.path.insert(0, {str(ROOT)!r})
+from smanager.cli import main
+
+close = asyncio.SelectorEventLoop._close_self_pipe
+
+
+def close_and_signal(loop):
+    close(loop)
+    os.kill(os.getpid(), signal.SIGCHLD)
+
+
+asyncio.SelectorEventLoop._close_self_pipe = close_and_signal
+sys.exit(main(["--port", "0", "--services", sys.argv[1]]))
+"""
+
+
 @pytest.fixture
 def unread(services: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A server whose log nobody reads any more, and its port."""
@@ -63,6 +81,16 @@ def test_a_log_that_was_closed_stalls_nothing(unread: tuple[subprocess.Popen[byt
     assert ask(port, "talkative talk 10; hostname") == b"said\nmycomputerhostname\n"
     process.send_signal(signal.SIGTERM)
     assert process.wait(SECONDS) == 0
+
+
+def test_a_child_that_ends_while_the_loop_is_closed_is_nothing_to_tell_of(services: Path) -> None:
+    command = [sys.executable, "-c", SIGNAL_AT_THE_END, str(services)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("listening on ")
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=SECONDS)[1] == "stopping\n"
+        assert process.returncode == 0
 
 
 def test_a_line_has_its_time_and_its_service(start: Callable[..., Server], services: Path) -> None:
