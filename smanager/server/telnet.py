@@ -69,6 +69,9 @@ class _Side(Enum):
     ON = 2
 
 
+_NOTHING_REFUSED: frozenset[tuple[int, int]] = frozenset()  # one for all: an empty set takes 200 bytes
+
+
 class TelnetCodec:
     """One connection's telnet state. Never raises, whatever the bytes are and however they are split."""
 
@@ -83,7 +86,7 @@ class TelnetCodec:
     def __init__(self) -> None:
         self._us = dict.fromkeys(self._WE_DO, _Side.OFF)
         self._them = dict.fromkeys(self._THEY_MAY, _Side.OFF)
-        self._refused: set[tuple[int, int]] = set()
+        self._refused = _NOTHING_REFUSED
         self._command = b""  # an unfinished command: IAC, or IAC and a verb
         self._sub: bytearray | None = None
         self._output = bytearray()
@@ -127,7 +130,7 @@ class TelnetCodec:
         for option in self._WE_DO:
             if self._us[option] is not _Side.OFF:
                 self._us[option] = _Side.OFF
-                self._refused.add((DO, option))
+                self._refused |= {(DO, option)}
                 self._say(WONT, option)
 
     def hide_typing(self, hide: bool) -> None:
@@ -231,7 +234,7 @@ class TelnetCodec:
                 sides[option] = _Side.OFF
         elif option not in sides or (request, option) in self._refused:
             if (request, option) not in self._refused:
-                self._refused.add((request, option))
+                self._refused |= {(request, option)}
                 self._say(refuse, option)
         elif side is not _Side.ON:
             sides[option] = _Side.ON
