@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ from smanager.commands.record import Failure
 from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
 from smanager.hosts.frames import Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
 from smanager.hosts.raw_output import RawOutput
+from smanager.system import lineage
 from smanager.system.processes import exit_reason, signal_group
 
 T = TypeVar("T")
@@ -54,19 +56,24 @@ class Host(asyncio.SubprocessProtocol):
     def __init__(
         self,
         name: str,
+        mark: int,
         residents: Mapping[str, Resident],
         log_line: Callable[[str | None, str], object],
         when_gone: Callable[[str, bool], object],
     ) -> None:
-        """`name` identifies the process in process lists. `residents` are the services in it, by name, at any time.
+        """`name` identifies the process in process lists, `mark` its descendants (see `system.lineage`). `residents`
+        are the services in it, by name, at any time.
 
         `log_line` is given each printed line, with the service's name, or None if the process itself printed it.
         `when_gone` is told why the process is gone, with its whole group, and whether that is a success.
         """
         self._loop = asyncio.get_running_loop()
-        self.exited: asyncio.Future[str] = self._loop.create_future()  # how the process ended
+        self.gone = False  # whether the process has ended
+        self.exited: asyncio.Future[str] = self._loop.create_future()
+        """How the process ended; done once nothing is left either of what its services have started."""
         self.ending = False  # whether the process has been asked to end
         self._name = name
+        self._mark = mark
         self._residents = residents
         self._log_line = log_line
         self._when_gone = when_gone
@@ -94,6 +101,7 @@ class Host(asyncio.SubprocessProtocol):
                 stderr=STDOUT,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
+                env={**os.environ, **lineage.variables(self._mark)},
             )
         except OSError:
             self._pair.close()
@@ -106,10 +114,6 @@ class Host(asyncio.SubprocessProtocol):
     @property
     def pid(self) -> int:
         return self._process.get_pid() if self._process else 0
-
-    @property
-    def gone(self) -> bool:
-        return self.exited.done()
 
     async def load(self, path: Path) -> dict[str, Any]:
         """What the loader finds in a services file. Raises HostError if the process ends or takes too long instead."""
@@ -257,7 +261,7 @@ class Host(asyncio.SubprocessProtocol):
 
     def channel_lost(self) -> None:
         """Kill the process soon: without its channel it is of no use. Usually it has just ended."""
-        if not self.exited.done():
+        if not self.gone:
             self._loop.call_later(CHANNEL_GRACE, self.signal, signal.SIGKILL)
 
     # What follows is called by asyncio.
@@ -280,13 +284,27 @@ class Host(asyncio.SubprocessProtocol):
         died = f"its host died: {reason}"
         if self._channel:
             self._channel.abort()
-        self.exited.set_result(reason)
+        self.gone = True
         self._when_gone(died, status == 0)
         calls, self._calls = self._calls, {}
         for call in calls.values():
             call.end(Failure("stopped while it ran" if self.ending else died))
         for number in list(self._completions):
             self._answer(self._completions, number, [])
+        self.ending = True
+        self._clearing = self._loop.create_task(self._clear(reason))
+
+    async def _clear(self, reason: str) -> None:
+        """End what the services have started and left, wherever it has gone."""
+        try:
+            left = await asyncio.to_thread(lineage.end_now, self._mark)
+        except RuntimeError:  # the system has no threads left; a short stand-still is better than a second copy
+            left = lineage.end_now(self._mark)
+        if left:
+            log.error(
+                "%s: not ended within %g s by SIGKILL: %s", self._name, lineage.KILL_SECONDS, lineage.text_of(left)
+            )
+        self.exited.set_result(reason)
 
     def _read_the_rest(self) -> None:
         """Take in the frames that the host sent just before its end, which may still be in the socket."""

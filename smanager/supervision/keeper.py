@@ -242,8 +242,12 @@ class Keeper:
     async def _leave(self, ending: Ending) -> None:
         """Leave the host, and enter the state that the end of the life leads to."""
         # A program that will be started again needs no fresh host, and stays in its slot.
-        if self.service.source is not None or self.state is State.STOPPING:
+        if self.state is State.STOPPING:
             await self.slot.leave(self)
+        elif self.service.source is not None:
+            leaving = self.slot.leave(self)
+            # What is left of a dead host holds up the next life, not the report of this one's end.
+            self._spawn(leaving) if self.host and self.host.gone else await leaving
         self.host, self.program_pid = None, 0
         self._conclude(ending)
         if self.state.down:

@@ -25,7 +25,7 @@ class House:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.lines: list[tuple[str | None, str]] = []
-        self.host = Host("host", {"web": self}, lambda service, line: self.lines.append((service, line)), self.died)
+        self.host = Host("host", 0, {"web": self}, lambda service, line: self.lines.append((service, line)), self.died)
 
     def died(self, reason: str, clean: bool) -> None:
         self.told.append(("died", reason, clean))

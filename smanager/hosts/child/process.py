@@ -9,6 +9,7 @@ closes, and the host ends too.
 from __future__ import annotations
 
 import faulthandler
+import itertools
 import os
 import queue
 import signal
@@ -17,21 +18,21 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 from smanager.commands.record import COMPLETER_PREFIX, Failure
+from smanager.hosts.child import descendants
 from smanager.hosts.child.channel import Channel, capture_output
 from smanager.hosts.child.errors import LoadError, failure_of, print_traceback
 from smanager.hosts.child.execution import Execution
-from smanager.hosts.child.life import Life, make
+from smanager.hosts.child.life import LEFTOVERS_SECONDS, Life, make
 from smanager.hosts.child.workers import Workers
 from smanager.hosts.frames import Frame, FrameError, FrameKind, encode_data, encode_failure
 from smanager.hosts.source import fingerprint
 from smanager.service import SService
+from smanager.system import lineage
 
 ORPHAN_SECONDS = 1.5  # how long services may take over their `stop` when the manager is gone and cannot end them
-LEFTOVERS_SECONDS = 0.1  # how long the processes that services have started then have to end by themselves
 LAST_SECONDS = 1.0  # how long threads that services have left running may delay the process's exit
 
 
@@ -40,6 +41,8 @@ def main(descriptor: int) -> None:
     faulthandler.enable()  # before sys.stderr becomes the channel: a fatal error must not need it
     pair = socket.socket(fileno=descriptor)
     pair.set_inheritable(False)
+    lineage.bear(lineage.own())
+    descendants.mark_what_services_start()
     channel = Channel(pair)
     output = capture_output(channel)
     host = HostProcess(channel)
@@ -55,6 +58,7 @@ class HostProcess:
         self._channel = channel
         self._imports: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # paths; None at the end
         self._lives: dict[str, Life] = {}
+        self._numbers = itertools.count()  # of all lives
         self._workers = Workers()
         self._orphaned = False
 
@@ -62,11 +66,8 @@ class HostProcess:
         """The main thread's part: import files on request, until the end."""
         while path := self._imports.get():
             self._report(path)
-        # Processes that the services have left behind are asked to end too; the manager, if it is there, kills them.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.killpg(0, signal.SIGTERM)
+        lineage.end_now(lineage.own(), signal.SIGTERM, LEFTOVERS_SECONDS)
         if self._orphaned:
-            sleep(LEFTOVERS_SECONDS)
             self._kill()
 
     def serve(self) -> None:
@@ -154,7 +155,8 @@ class HostProcess:
         self._channel.send(encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}]))
 
     def _start(self, name: str, path: str | None, title: str, given: Mapping[str, Any]) -> None:
-        life = self._lives[name] = Life(name, self._channel, self._forget)
+        mark = lineage.of_life(lineage.own(), next(self._numbers))
+        life = self._lives[name] = Life(name, mark, self._channel, self._forget, lambda: len(self._lives) == 1)
         try:
             life.begin(lambda: make(self._class(path, title), name, given))
         except RuntimeError as error:  # the system has no threads left
@@ -190,9 +192,11 @@ class HostProcess:
         timer.start()
 
     def _kill(self) -> None:
-        """Kill this process, its group, and the services' programs."""
+        """Kill this process, its group, and all that its services have started."""
         for life in list(self._lives.values()):
             life.signal(signal.SIGKILL)
+        for process in lineage.look().descendants(lineage.own()):
+            lineage.send(process.target, signal.SIGKILL)
         os.killpg(0, signal.SIGKILL)
 
 

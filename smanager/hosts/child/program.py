@@ -18,21 +18,24 @@ from time import monotonic
 from typing import Any
 
 from smanager.config.service import ProgramSettings, settings_of
+from smanager.hosts.child import descendants
 from smanager.hosts.child.probes import Watch
 from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
 from smanager.service import Finished, SService
+from smanager.system import lineage
+from smanager.system.lineage import Process
 from smanager.system.processes import exit_reason, set_limits, signal_group, too_high
 
 READ_SIZE = 16 * 1024  # bytes of output read at a time: some 200 lines, after which other programs have their turn
 LAST_OUTPUT_SECONDS = 0.2  # how long the output of an ended program is still read while another process holds its pipe
-POLL_SECONDS = 0.05  # between two looks at what cannot be waited for: a group, or a process without pidfd_open
-KILL_SECONDS = 5.0  # for a killed group to disappear; one that waits for a dead disk never does, and is left
+POLL_SECONDS = 0.05  # between two looks at a process that cannot be waited for, as there is no pidfd_open
 
 
 class Program(SService):
     """An external program"""
 
     calls_ready = True
+    _ends_descendants = True
 
     def __init__(self) -> None:
         self._settings = settings_of(self._given, is_program=True)
@@ -40,6 +43,7 @@ class Program(SService):
         self._program = self._settings.program
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
+        self._kill_at = inf  # when what does not stop is killed, by the monotonic clock
         self._life: ScheduledTask | None = None
         self._watch: Watch | None = None
 
@@ -51,17 +55,19 @@ class Program(SService):
             with _making_scheduler:
                 self._scheduler = scheduler()
             options = popen_options(self._program)
-            process = self._process = subprocess.Popen(
-                self._program.program,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                bufsize=0,
-                start_new_session=True,
-                # Takes no lock between fork and exec, so that the other threads do not matter.
-                preexec_fn=partial(set_limits, self._settings.limits) if self._settings.limits else None,
-                **options,
-            )
+            options["env"].update(lineage.variables(self._mark))
+            with descendants.marked(self._mark):
+                process = self._process = subprocess.Popen(
+                    self._program.program,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    bufsize=0,
+                    start_new_session=True,
+                    # Takes no lock between fork and exec, so that the other threads do not matter.
+                    preexec_fn=partial(set_limits, self._settings.limits) if self._settings.limits else None,
+                    **options,
+                )
         except subprocess.SubprocessError:
             raise Finished(f"it cannot be started: {too_high(self._settings.limits)}", clean=False) from None
         except (OSError, RuntimeError, LookupError, ValueError) as error:
@@ -74,6 +80,7 @@ class Program(SService):
         return self._life
 
     def stop(self) -> None:
+        self._kill_at = monotonic() + self._settings.stop_timeout
         self._stopping = True
         if self._life:  # else `run` has not spawned it yet, and will not
             self._scheduler.wake(self._life)
@@ -86,7 +93,7 @@ class Program(SService):
         finally:
             if self._watch:
                 self._watch.end()
-            yield from self._end_group(process)
+            yield from self._end_rest(process)
         if not self._stopping:
             status = process.returncode
             raise Finished(exit_reason(status), clean=status in self._program.success_codes)
@@ -109,7 +116,7 @@ class Program(SService):
             if self._stopping and not told:
                 self._signal(Signals[self._program.stop_signal])
                 self._signal(SIGCONT)  # a stopped process would not notice
-                told, deadline = True, monotonic() + self._settings.stop_timeout
+                told, deadline = True, self._kill_at
             elif monotonic() >= deadline:
                 self._signal(SIGKILL)
                 deadline = inf
@@ -134,20 +141,19 @@ class Program(SService):
             self._watch.printed(text)
         return bool(data)
 
-    def _end_group(self, process: subprocess.Popen[bytes]) -> Steps:
-        """End everything that the program has started, and return when its group is empty."""
-        deadline, killed = monotonic(), False
-        if self._stopping:
-            deadline += self._settings.stop_timeout
-            self._signal(Signals[self._program.stop_signal])  # it may have ended just before it was told to
-        while signal_group(process.pid, 0):
-            if not killed and monotonic() >= deadline:
-                self._signal(SIGKILL)
-                killed = True
-            elif monotonic() >= deadline + KILL_SECONDS:
-                print(f"process group {process.pid} is still there {KILL_SECONDS:g} s after it was killed")
-                return
-            yield WaitFor(until=monotonic() + POLL_SECONDS)
+    def _end_rest(self, process: subprocess.Popen[bytes]) -> Steps:
+        """End everything else that the life has started, whatever groups it has made, and return when none is left."""
+        left: list[Process] = []
+
+        def found(processes: list[Process]) -> None:
+            nonlocal left
+            left = processes
+
+        deadline = self._kill_at if self._stopping else 0.0
+        number = Signals[self._program.stop_signal]
+        yield from descendants.end_life(self._mark, process.pid, number, deadline, found)
+        if left:
+            print(f"not ended within {lineage.KILL_SECONDS:g} s by SIGKILL: {lineage.text_of(left)}")
 
 
 _making_scheduler = threading.Lock()
