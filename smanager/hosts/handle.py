@@ -296,10 +296,11 @@ class Host(asyncio.SubprocessProtocol):
 
     async def _clear(self, reason: str) -> None:
         """End what the services have started and left, wherever it has gone."""
+        left = []
         try:
             left = await asyncio.to_thread(lineage.end_now, self._mark)
-        except RuntimeError:  # the system has no threads left; a short stand-still is better than a second copy
-            left = lineage.end_now(self._mark)
+        except Exception as error:  # no descriptors or no threads are left, or whatever: the host is gone all the same
+            log.warning("%s: what is left of it cannot be looked for: %s", self._name, error)
         if left:
             log.error(
                 "%s: not ended within %g s by SIGKILL: %s", self._name, lineage.KILL_SECONDS, lineage.text_of(left)

@@ -173,7 +173,7 @@ class Pool:
         self._log = log
         self._mark = lineage.new_manager()
         self._numbers = itertools.count()  # of all hosts
-        self.guard = Guard()
+        self.guard = Guard(self._mark)
         self._slots: dict[str, Slot] = {}
         self._shut = False
 

@@ -13,6 +13,7 @@ of a whole host, zeros in place of the last two that of a whole manager. Without
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import resource
@@ -148,11 +149,8 @@ def group(pid: int) -> list[Process]:
 
 
 def look() -> Look:
-    """Look at all processes; this takes some 20 µs for each."""
-    try:
-        names = os.listdir("/proc")  # noqa: PTH208 - there may be thousands, and none is needed as a path
-    except OSError:
-        names = []
+    """Look at all processes; this takes some 20 µs for each. Raises OSError if this process has no descriptors left."""
+    names = os.listdir("/proc") if HAS_PROC else []  # noqa: PTH208 - there may be thousands, and none is used as a path
     # The youngest first: those are the likeliest to be gone in a moment, with a child in their place.
     pids = sorted((int(name) for name in names if name.isdecimal()), reverse=True)
     return Look(process for pid in pids if (process := _process(pid)))
@@ -187,7 +185,10 @@ def end_all(
 
 
 def end_now(mark: int, number: int = SIGKILL, seconds: float = 0.0) -> list[Process]:
-    """End what is left of a mark's line as `end_all` does, in `seconds` or a moment; returns what does not end."""
+    """End what is left of a mark's line as `end_all` does, in `seconds` or a moment; returns what does not end.
+
+    Raises OSError as `look` does.
+    """
     left: list[Process] = []
 
     def find() -> list[Process]:
@@ -225,10 +226,12 @@ def _marks(pid: int) -> tuple[int, ...]:
 
 
 def _read(pid: int, name: str) -> bytes:
-    """A file of a process; empty if it cannot be read."""
+    """A file of a process; empty if it may not be read, or the process is gone. Raises OSError as `look` does."""
     try:
         descriptor = os.open(f"/proc/{pid}/{name}", os.O_RDONLY)
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
         return b""
     try:
         return os.read(descriptor, READ_SIZE)

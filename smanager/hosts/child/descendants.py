@@ -82,7 +82,10 @@ def end_life(
     since = monotonic()
 
     def find() -> list[Process]:
-        left = _looks.since(since).descendants(mark) if lineage.HAS_PROC else lineage.group(group)
+        try:
+            left = _looks.since(since).descendants(mark) if lineage.HAS_PROC else lineage.group(group)
+        except OSError:  # no descriptors are left
+            left = lineage.group(group)
         found(left)
         return left
 

@@ -154,8 +154,11 @@ class Life:
         """End what the service has started and left, if the host goes on; what is left of the last, the host ends."""
         if self._is_last() or (self.service and self.service._ends_descendants):
             return
-        if left := lineage.end_now(self._mark, SIGTERM, LEFTOVERS_SECONDS):
-            print(f"not ended within {lineage.KILL_SECONDS:g} s by SIGKILL: {lineage.text_of(left)}")
+        try:
+            if left := lineage.end_now(self._mark, SIGTERM, LEFTOVERS_SECONDS):
+                print(f"not ended within {lineage.KILL_SECONDS:g} s by SIGKILL: {lineage.text_of(left)}")
+        except OSError as error:
+            print(f"what it has started cannot be looked for: {in_one_line(error)}")
 
     def _told(self, what: str, value: object = None) -> None:
         """Take what the service says about itself; after the life's end, it no longer counts."""

@@ -16,6 +16,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ class HostProcess:
         """The main thread's part: import files on request, until the end."""
         while path := self._imports.get():
             self._report(path)
-        lineage.end_now(lineage.own(), signal.SIGTERM, LEFTOVERS_SECONDS)
+        with suppress(OSError):  # no descriptors are left; the manager has some for this
+            lineage.end_now(lineage.own(), signal.SIGTERM, LEFTOVERS_SECONDS)
         if self._orphaned:
             self._kill()
 
@@ -195,8 +197,9 @@ class HostProcess:
         """Kill this process, its group, and all that its services have started."""
         for life in list(self._lives.values()):
             life.signal(signal.SIGKILL)
-        for process in lineage.look().descendants(lineage.own()):
-            lineage.send(process.target, signal.SIGKILL)
+        with suppress(OSError):  # likewise the guard
+            for process in lineage.look().descendants(lineage.own()):
+                lineage.send(process.target, signal.SIGKILL)
         os.killpg(0, signal.SIGKILL)
 
 
