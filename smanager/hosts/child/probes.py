@@ -35,6 +35,7 @@ class Watch:
         self._over = threading.Event()
         self._printed_lately = False
         self._line = ""
+        self.command_group = 0  # of the last command that was run
 
     def begin(self) -> None:
         if self._ready_when is None:
@@ -85,9 +86,12 @@ class Watch:
         if probe.port:
             return port_problem(probe.port)
         if probe.command:
-            return command_problem(probe.command, self._popen_options)
+            return command_problem(probe.command, self._popen_options, self._command_begins)
         printed, self._printed_lately = self._printed_lately, False
         return "" if printed else "it printed no matching line"
+
+    def _command_begins(self, pid: int) -> None:
+        self.command_group = pid
 
 
 def matches(probe: Probe | None, line: str) -> bool:
@@ -106,12 +110,13 @@ def port_problem(port: int) -> str:
     return reason
 
 
-def command_problem(command: tuple[str, ...], popen_options: Mapping[str, Any]) -> str:
-    """Why a command does not exit with status 0; empty if it does."""
+def command_problem(command: tuple[str, ...], popen_options: Mapping[str, Any], began: Callable[[int], object]) -> str:
+    """Why a command does not exit with status 0; empty if it does. `began` is told its process id."""
     try:
         process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, start_new_session=True, **popen_options)
     except OSError as error:
         return f"{command[0]} cannot be run: {in_words(error)}"
+    began(process.pid)
     try:
         status = process.wait(CHECK_SECONDS)
         return f"{command[0]}: {exit_reason(status)}" if status else ""

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import threading
+from collections.abc import Generator, Set
 from contextlib import suppress
 from functools import cache, partial
 from math import inf
@@ -93,10 +94,11 @@ class Program(SService):
         finally:
             if self._watch:
                 self._watch.end()
-            yield from self._end_rest(process)
+            went_on = yield from self._end_rest(process)
         if not self._stopping:
             status = process.returncode
-            raise Finished(exit_reason(status), clean=status in self._program.success_codes)
+            clean = status in self._program.success_codes
+            raise Finished(exit_reason(status) + (in_background(went_on) if clean else ""), clean)
 
     def _signal(self, number: int) -> None:
         if self._process:
@@ -141,19 +143,34 @@ class Program(SService):
             self._watch.printed(text)
         return bool(data)
 
-    def _end_rest(self, process: subprocess.Popen[bytes]) -> Steps:
-        """End everything else that the life has started, whatever groups it has made, and return when none is left."""
+    def _end_rest(self, process: subprocess.Popen[bytes]) -> Generator[WaitFor, Set[int], list[Process]]:
+        """End everything else that the life has started, whatever groups it has made.
+
+        Returns, when none is left, what went on after the program had ended.
+        """
         left: list[Process] = []
+        first: list[Process] | None = None
 
         def found(processes: list[Process]) -> None:
-            nonlocal left
+            nonlocal left, first
             left = processes
+            first = processes if first is None else first
 
         deadline = self._kill_at if self._stopping else 0.0
         number = Signals[self._program.stop_signal]
         yield from descendants.end_life(self._mark, process.pid, number, deadline, found)
         if left:
             print(f"not ended within {lineage.KILL_SECONDS:g} s by SIGKILL: {lineage.text_of(left)}")
+        # A probe's command, which may just run, is none of the program's own processes.
+        return [other for other in first or [] if not (self._watch and other.group == self._watch.command_group)]
+
+
+def in_background(processes: list[Process]) -> str:
+    """What to tell of processes that went on when their program ended well: that is how a daemon begins."""
+    if not processes:
+        return ""
+    remedy = "run it in the foreground, for which many programs have an option such as -f, --foreground or --nodaemon"
+    return f", but it went on in the background, and was ended there: {lineage.text_of(processes)}; {remedy}"
 
 
 _making_scheduler = threading.Lock()

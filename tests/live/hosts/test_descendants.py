@@ -141,3 +141,25 @@ def test_what_a_service_has_left_ends_with_it_though_its_host_goes_on(kept: Call
     assert all(map(sleeping, others))
     assert server.ask("stop neighbour").startswith("neighbour: stopped")
     assert not any(map(sleeping, others))
+
+
+def test_a_program_that_makes_itself_a_daemon_is_told_and_runs_once(kept: Callable[..., Server]) -> None:
+    Path("daemon.py").write_text(DAEMON)
+    number = MARK + 600_000
+    server = kept(
+        f'[services.daemon]\nprogram = ["python3", "daemon.py", "{number}"]\n'
+        "[services.brief]\nprogram = ['sh', '-c', 'sleep 0.1']\nrestart = 'on-failure'\n"
+        "ready_when = { command = ['sleep', '3'], interval = 0.01 }\n"
+    )
+    for _ in range(2):
+        server.wait_for_log(
+            r"daemon: exit status 0, but it went on in the background, and was ended there: sleep \(\d+\);"
+        )
+        assert len(sleeping(number)) <= 1
+        server.forget_log()
+    page = server.ask("why daemon")
+    assert "run it in the foreground, for which many programs have an option such as " in page
+    server.ask("stop daemon")
+    assert not sleeping(number)
+    is_in(server, "brief", "stopped")
+    assert "background" not in server.ask("why brief")  # what it left was its probe
