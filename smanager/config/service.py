@@ -72,7 +72,9 @@ class Policy:
         30,
     )
     stable_after: float = setting(
-        checks.some_seconds, "seconds after which the end of a life is no longer early, and the backoff starts anew", 10
+        checks.some_seconds,
+        "seconds, once ready, after which an end is no longer early, and the backoff starts anew",
+        10,
     )
 
 
@@ -142,7 +144,9 @@ class ServiceSettings:
         "seconds without a call of `self.alive()` after which the service counts as hung; 0 means never",
         0,
     )
-    after: tuple[str, ...] = setting(_names, "services that are started before this one, if they are started", [])
+    after: tuple[str, ...] = setting(
+        _names, "services whose first attempt to start comes before this one, if they are started", []
+    )
     needs: tuple[str, ...] = setting(_names, "services that have to be running before this one can start", [])
     options: Mapping[str, Any] = setting(checks.table(), "values for the service itself, as `self.options`", {})
     limits: Mapping[str, int] = setting(

@@ -19,7 +19,7 @@ from smanager.supervision.catalogue import Catalogue, Service
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.order import Order
 from smanager.supervision.reports import ServiceReport, Tell
-from smanager.supervision.states import State
+from smanager.supervision.states import Prospect, State
 from smanager.supervision.storage import StoppedServices
 
 PROGRESS_SECONDS = 5.0  # how often a waiting requester is told how a service is
@@ -92,7 +92,7 @@ class Group:
         """Let each waiting service begin if the services that it waits for are up now."""
         for keeper in self.order.start_order(keeper for keeper in self.keepers.values() if keeper.is_waiting):
             lacking = self.order.lacking(keeper.service)
-            keeper.wait_for(lacking, all(map(self.order.is_coming, lacking)))
+            keeper.wait_for(lacking, min(map(self.order.prospect, lacking), default=Prospect.SOON))
 
     async def _up(self, keeper: Keeper, by: Caller) -> None:
         while keeper.state is State.STOPPING:  # asked for a moment ago, and now the service is wanted again

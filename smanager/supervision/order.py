@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from smanager.supervision.catalogue import Catalogue, Service
 from smanager.supervision.graph import reachable
 from smanager.supervision.keeper import Keeper
-from smanager.supervision.states import State
+from smanager.supervision.states import Prospect, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,21 @@ class Order:
         return [keeper for name, keeper in self.keepers.items() if name in names]
 
     def lacking(self, service: Service) -> list[str]:
-        """The services that have to be up before this one may begin, and are not."""
+        """The services that have to be up before this one may begin, and are not.
+
+        Those in `after` only have their turn: once an attempt has failed, this service waits for them no longer.
+        """
         needs = [name for name in service.settings.needs if not self._is_up(name)]
-        after = [name for name in service.settings.after if self.is_coming(name)]
+        after = [name for name in service.settings.after if self.prospect(name) is Prospect.SOON]
         return list(dict.fromkeys([*needs, *after]))
 
-    def is_coming(self, name: str) -> bool:
+    def prospect(self, name: str) -> Prospect:
+        """Whether a service, known or not, will be up."""
         keeper = self.keepers.get(name)
-        if keeper is None:  # it may be in a file that is not known yet
-            return not all(file.adopted.is_set() for file in self.catalogue.files.values())
-        return keeper.is_coming or not keeper.service.file.adopted.is_set()
+        files = [keeper.service.file] if keeper else self.catalogue.files.values()
+        if not all(file.adopted.is_set() for file in files):  # it may be in a file that is not known yet
+            return Prospect.SOON
+        return keeper.prospect if keeper else Prospect.NONE
 
     def _is_up(self, name: str) -> bool:
         service = self.catalogue.services.get(name)

@@ -11,7 +11,7 @@ state `stop` leads to `stopped`, by way of `stopping` if a process has to end fi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 
 from smanager.config.service import Policy, Restart
 
@@ -49,6 +49,14 @@ class State(Enum):
     def serious(self) -> bool:
         """Whether an administrator should read of it in the manager's log."""
         return self in (State.BACKOFF, State.FAILED, State.HUNG)
+
+
+class Prospect(IntEnum):
+    """Whether a service that is down will be up without another request; the lowest of several counts."""
+
+    NONE = 0
+    LATER = 1  # it is tried again after a failure
+    SOON = 2  # it is on its way, and has not failed on the way
 
 
 class Event(Enum):
@@ -129,8 +137,8 @@ class Ends:
     def decide(self, policy: Policy, lived: float, ending: Ending, chance: float) -> Decision:
         """Decide what the unasked end of a life leads to.
 
-        `lived` is how many seconds the service was ready, or tried to get ready; `chance`, from 0 to 1, is the
-        place of the next attempt within the jitter.
+        `lived` is how many seconds the service was ready, 0 if it never was; `chance`, from 0 to 1, is the place of
+        the next attempt within the jitter.
         """
         if not ending.by_itself:
             return Decision(Event.FALL, "started again at once")

@@ -458,6 +458,135 @@ def test_a_service_does_not_wait_for_one_before_it_that_is_not_coming() -> None:
     )
 
 
+AGENT: dict[str, dict[str, object]] = {"agent": {}, "web": {"after": ["agent"]}}
+
+
+def test_a_service_waits_for_one_first_attempt_of_those_before_it_and_for_no_other() -> None:
+    stage = play(
+        AGENT,
+        """
+        0 agent sleeps 50
+        3 agent exits 1
+        4 web exits 1
+        5 restart web
+        9 agent exits 1
+        9.1 web exits 1
+        9.2 restart web
+        """,
+        until=12,
+    )
+    assert stage.history() == lines(
+        """
+        0.00 agent: started by the manager
+        0.00 web: started by the manager
+        3.00 agent: exit status 1; started again at once
+        3.00 agent: started again
+        3.25 web: running
+        4.00 web: exit status 1; started again at once
+        4.00 web: started again
+        4.25 web: running
+        5.00 web: stopped by the console
+        5.25 web: stopped
+        5.25 web: started by the console
+        5.50 web: running
+        9.00 agent: exit status 1; started again in 0.5 s
+        9.10 web: exit status 1; started again at once
+        9.10 web: started again
+        9.20 web: stopped by the console
+        9.45 web: stopped
+        9.45 web: started by the console
+        9.50 agent: started again
+        9.70 web: running
+        """
+    )
+
+
+def test_a_service_does_not_wait_for_one_before_it_that_hangs_in_its_start_again_and_again() -> None:
+    stage = play(
+        AGENT,
+        """
+        0 agent sleeps 300
+        100 restart web
+        """,
+        until=110,
+    )
+    assert stage.history() == lines(
+        """
+        0.00 agent: started by the manager
+        0.00 web: started by the manager
+        60.25 agent: hung: it was not ready within 60 s
+        60.50 web: running
+        60.50 agent: hung: it was not ready within 60 s; started again at once
+        60.50 agent: started again
+        100.00 web: stopped by the console
+        100.25 web: stopped
+        100.25 web: started by the console
+        100.50 web: running
+        """
+    )
+
+
+def test_a_service_does_not_wait_for_one_before_it_that_waits_for_one_in_a_crash_loop() -> None:
+    stage = play(
+        {"database": {}, "agent": {"needs": ["database"]}, "web": {"after": ["agent"]}},
+        """
+        0 database sleeps 50
+        3 database exits 1
+        """,
+        until=10,
+    )
+    assert stage.history(since=3) == lines(
+        """
+        3.00 database: exit status 1; started again at once
+        3.00 database: started again
+        3.25 web: running
+        """
+    )
+
+
+def test_services_that_fall_together_after_a_stable_life_start_in_their_order() -> None:
+    stage = play(
+        AGENT,
+        """
+        20 web exits 1
+        20 agent exits 1
+        """,
+    )
+    assert stage.history(since=20) == lines(
+        """
+        20.00 web: exit status 1; started again at once
+        20.00 agent: exit status 1; started again at once
+        20.00 web: started again
+        20.00 agent: started again
+        20.25 agent: running
+        20.50 web: running
+        """
+    )
+
+
+def test_a_start_waits_for_a_needed_service_that_is_tried_again_at_once() -> None:
+    stage = play(
+        CHAIN | {"database": {"enabled": False}},
+        """
+        1 database sleeps 50
+        1 start app
+        2 database behaves
+        2 database exits 1
+        """,
+    )
+    assert stage.reports == ["2.25 database: running", "2.50 app: running"]
+
+
+def test_a_service_that_never_gets_ready_is_given_up_however_long_it_tries() -> None:
+    stage = play({"web": {"give_up_after": 2}}, "0 web sleeps 300", until=200)
+    assert stage.history(since=100) == lines(
+        """
+        120.50 web: hung: it was not ready within 60 s
+        120.75 web: hung: it was not ready within 60 s; given up after 2 early ends in a row
+        """
+    )
+
+
 def test_a_stop_takes_along_what_needs_the_service_and_a_start_what_it_needs() -> None:
     stage = play(
         CHAIN,
@@ -939,7 +1068,7 @@ def test_whatever_has_happened_each_service_is_in_the_end_as_it_should_be(steps:
             assert keeper.state.down, name
         elif keeper.state is State.STARTING:
             assert keeper.service.waits_for, name
-            assert not any(stage.manager.order.is_coming(other) for other in keeper.service.waits_for), name
+            assert not any(map(stage.manager.order.prospect, keeper.service.waits_for)), name
         else:
             assert keeper.state is State.RUNNING or keeper.state.down, name
 
