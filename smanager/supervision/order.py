@@ -20,9 +20,10 @@ class Order:
     keepers: Mapping[str, Keeper]
 
     def with_needs(self, keepers: Iterable[Keeper]) -> list[Keeper]:
-        """These services, and all that they need, directly or through others."""
-        names = reachable([keeper.name for keeper in keepers], self._needs())
-        return [self.keepers[name] for name in names if name in self.keepers]
+        """These services, and all that they need, directly or through others, unless it is done already."""
+        asked = [keeper.name for keeper in keepers]
+        found = [self.keepers[name] for name in reachable(asked, self._needs()) if name in self.keepers]
+        return [keeper for keeper in found if keeper.name in asked or keeper.state is not State.DONE]
 
     def start_order(self, keepers: Iterable[Keeper]) -> list[Keeper]:
         """These services, each after those among them that it waits for."""
@@ -73,7 +74,7 @@ class Order:
 
     def _is_up(self, name: str) -> bool:
         service = self.catalogue.services.get(name)
-        return bool(service and service.state is State.RUNNING and service.file.adopted.is_set())
+        return bool(service and service.state.up and service.file.adopted.is_set())
 
     def _needs(self) -> dict[str, tuple[str, ...]]:
         return {name: keeper.service.settings.needs for name, keeper in self.keepers.items()}

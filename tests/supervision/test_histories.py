@@ -458,6 +458,145 @@ def test_a_service_does_not_wait_for_one_before_it_that_is_not_coming() -> None:
     )
 
 
+SERVER: dict[str, dict[str, object]] = {
+    "migrate": {"ready_when": {"done": True}},
+    "server": {"needs": ["migrate"]},
+}
+
+
+def test_a_need_that_is_to_end_is_met_by_its_success_and_by_nothing_before() -> None:
+    stage = play(
+        SERVER,
+        """
+        0 migrate sleeps 1000
+        100 migrate exits 1
+        101 migrate exits 0
+        103 server exits 1
+        """,
+        until=110,
+    )
+    assert stage.history() == lines(
+        """
+        0.00 migrate: started by the manager
+        0.00 server: started by the manager
+        100.00 migrate: exit status 1; started again at once
+        100.00 migrate: started again
+        101.00 migrate: exit status 0; restart is 'on-failure'
+        101.50 server: running
+        103.00 server: exit status 1; started again at once
+        103.00 server: started again
+        103.25 server: running
+        """
+    )
+    assert stage.manager.keepers["migrate"].service.condition == "done (exit status 0; restart is 'on-failure')"
+
+
+def test_a_need_that_is_done_is_not_started_with_those_that_need_it_but_by_its_own_start() -> None:
+    stage = play(
+        SERVER,
+        """
+        0 migrate sleeps 1000
+        1 migrate exits 0
+        2 stop server
+        3 start server
+        4 start migrate
+        5 migrate exits 0
+        6 restart migrate
+        7 migrate exits 0
+        8 stop migrate
+        9 start server
+        10 migrate exits 0
+        """,
+        until=12,
+    )
+    assert stage.history(since=2) == lines(
+        """
+        2.00 server: stopped by the console
+        2.25 server: stopped
+        3.00 server: started by the console
+        3.50 server: running
+        4.00 migrate: started by the console
+        5.00 migrate: exit status 0; restart is 'on-failure'
+        6.00 server: stopped by the console
+        6.25 server: stopped
+        6.25 migrate: stopped by the console
+        6.25 migrate: started by the console
+        6.25 server: started by the console
+        7.00 migrate: exit status 0; restart is 'on-failure'
+        7.50 server: running
+        8.00 server: stopped by the console
+        8.25 server: stopped
+        8.25 migrate: stopped by the console
+        9.00 migrate: started by the console
+        9.00 server: started by the console
+        10.00 migrate: exit status 0; restart is 'on-failure'
+        10.50 server: running
+        """
+    )
+
+
+@pytest.mark.parametrize("restart", ["on-failure", "never"])
+def test_a_need_that_ends_well_by_itself_stays_met(restart: str) -> None:
+    stage = play(
+        {"job": {"restart": restart}, "web": {"needs": ["job"]}},
+        """
+        1 job exits 0
+        2 web exits 1
+        3 stop web
+        4 start web
+        """,
+    )
+    assert stage.history(since=1) == lines(
+        f"""
+        1.00 job: exit status 0; restart is '{restart}'
+        2.00 web: exit status 1; started again at once
+        2.00 web: started again
+        2.25 web: running
+        3.00 web: stopped by the console
+        3.25 web: stopped
+        4.00 web: started by the console
+        4.50 web: running
+        """
+    )
+
+
+def test_a_need_that_fails_for_good_is_not_met() -> None:
+    stage = play(
+        {"migrate": {"ready_when": {"done": True}, "give_up_after": 1}, "server": {"needs": ["migrate"]}},
+        """
+        0 migrate sleeps 1000
+        100 migrate exits 1
+        """,
+        until=200,
+    )
+    assert stage.history(since=1) == "100.00 migrate: exit status 1; given up after 1 early end"
+    assert stage.manager.keepers["server"].service.report_for(lambda name: True).condition == (
+        "starting (waits for migrate)"
+    )
+
+
+def test_a_neighbour_in_a_process_that_is_done_stays_done_when_the_process_is_restarted(pair: Classes) -> None:
+    jobs = {path: {**settings, "right": {"restart": "on-failure"}} for path, settings in pair.items()}
+    stage = play(
+        {"web": {"needs": ["right"]}},
+        """
+        1 right exits 0
+        2 restart left
+        """,
+        classes=jobs,
+    )
+    assert stage.history(since=1) == lines(
+        """
+        1.00 web: running
+        1.00 right: exit status 0; restart is 'on-failure'
+        2.00 left: stopped by the console
+        2.25 left: stopped
+        2.25 left: started by the console
+        2.75 left: running
+        """
+    )
+
+
 AGENT: dict[str, dict[str, object]] = {"agent": {}, "web": {"after": ["agent"]}}
 
 

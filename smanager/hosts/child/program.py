@@ -67,7 +67,7 @@ class Program(SService):
         except (OSError, RuntimeError, LookupError, ValueError) as error:
             raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
         self._tell("spawned", process.pid)
-        if self._program.ready_when or self._program.alive_when:
+        if not self._program.is_task and (self._program.ready_when or self._program.alive_when):
             self._watch = Watch(self._program, options, self.ready, partial(self._tell, "hung"))
         self._life = ScheduledTask(self._attend(process))
         self._scheduler.wake(self._life)
@@ -81,7 +81,10 @@ class Program(SService):
     def _attend(self, process: subprocess.Popen[bytes]) -> Steps:
         """Follow the program to its end. Raises Finished unless `stop` was called."""
         try:
-            self._watch.begin() if self._watch else self.ready()
+            if self._watch:
+                self._watch.begin()
+            elif not self._program.is_task:
+                self.ready()
             yield from self._follow(process)
         finally:
             if self._watch:

@@ -247,8 +247,8 @@ class ServiceCommands(OwnCommands):
 
 
 def require_running(keepers: Sequence[Keeper], problems: Sequence[str], tell: Tell) -> None:
-    """Report problems. Raises CommandError if there are any, or if not all services are running."""
+    """Report problems. Raises CommandError if there are any, or if not all services are up."""
     for problem in problems:
         tell(Notice(problem))
-    if problems or any(keeper.state is not State.RUNNING for keeper in keepers):
+    if problems or not all(keeper.state.up for keeper in keepers):
         raise CommandError("not everything is running; the lines above say why")

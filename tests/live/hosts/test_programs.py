@@ -212,7 +212,7 @@ def test_a_program_may_be_a_class_with_commands(kept: Callable[..., Server]) -> 
 def test_bytes_that_are_no_text_and_lines_without_end_are_logged(kept: Callable[..., Server]) -> None:
     script = "printf 'caf\\\\xe9\\\\n'; head -c 20000 /dev/zero | tr '\\\\0' x; printf 'last'"
     server = kept(f'[services.odd]\nprogram = ["sh", "-c", """{script}"""]\nrestart = "never"')
-    is_in(server, "odd", "stopped")
+    is_in(server, "odd", "done")
     log = server.ask("logs -n 10 odd")
     assert "odd: caf\\xe9\n" in log
     pieces = [line.partition("odd: ")[2] for line in log.splitlines()[1:]]
