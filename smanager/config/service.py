@@ -53,6 +53,13 @@ def _limits(value: object) -> dict[str, int]:
         return {name: checks.whole(0, 2**63 - 1)(limit) for name, limit in given.items()}
 
 
+class SignalTo(Enum):
+    """Which processes of a program get a signal."""
+
+    MAIN = "main"
+    GROUP = "group"
+
+
 class Restart(Enum):
     """After which ends a service is started again."""
 
@@ -134,6 +141,12 @@ class ProgramSettings:
     group: str = setting(checks.text, "group that the program runs as; only root may set this", unset="")
     umask: int | None = setting(checks.octal, 'file mode creation mask, such as "027"; by default the manager\'s')
     stop_signal: str = setting(signal_name, "signal that asks the program to stop", "SIGTERM")
+    stop_signal_to: SignalTo = setting(
+        checks.one_of({known.value: known for known in SignalTo}),
+        "which processes get the stop signal, and those of the command signal: the program's own process, which tells "
+        "its children, or all of its process group",
+        "main",
+    )
     success_codes: tuple[int, ...] = setting(
         checks.list_of(checks.whole(0), "a list of exit statuses, such as [0, 2]"),
         "exit statuses that are not failures",

@@ -83,6 +83,10 @@ def test_what_is_wrong_is_named_with_what_would_be_right(given: dict[str, Any], 
         ({"program": []}, "program is [], and should be a list of words"),
         ({"program": ["x"], "umask": 22}, "umask is 22, and should be octal digits in quotes"),
         (
+            {"program": ["x"], "stop_signal_to": "all"},
+            """stop_signal_to is 'all', and should be one of "main", "group\"""",
+        ),
+        (
             {"program": ["x"], "stop_signal": "SIGNOTHING"},
             "stop_signal is 'SIGNOTHING', and should be the name of a signal",
         ),

@@ -17,7 +17,7 @@ from signal import SIGCONT, SIGKILL, Signals
 from time import monotonic
 from typing import Any
 
-from smanager.config.service import ProgramSettings, settings_of
+from smanager.config.service import ProgramSettings, SignalTo, settings_of
 from smanager.hosts.child.probes import Watch
 from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
 from smanager.service import Finished, SService
@@ -40,6 +40,7 @@ class Program(SService):
         self._program = self._settings.program
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
+        self._kill_at = 0.0  # by the monotonic clock; once it is told to stop
         self._life: ScheduledTask | None = None
         self._watch: Watch | None = None
 
@@ -95,8 +96,14 @@ class Program(SService):
             raise Finished(exit_reason(status), clean=status in self._program.success_codes)
 
     def _signal(self, number: int) -> None:
-        if self._process:
+        """Send a signal to the processes that `stop_signal_to` names; SIGKILL, which none can pass on, to all."""
+        if self._process is None:
+            return
+        if number == SIGKILL or self._program.stop_signal_to is SignalTo.GROUP:
             signal_group(self._process.pid, number)
+        else:
+            with suppress(PermissionError):  # it has changed its user
+                self._process.send_signal(number)
 
     def _follow(self, process: subprocess.Popen[bytes]) -> Steps:
         """Log what the process prints until it has ended; end it when `stop` is called."""
@@ -111,8 +118,9 @@ class Program(SService):
         while process.poll() is None:
             if self._stopping and not told:
                 self._signal(Signals[self._program.stop_signal])
-                self._signal(SIGCONT)  # a stopped process would not notice
-                told, deadline = True, monotonic() + self._settings.stop_timeout
+                signal_group(process.pid, SIGCONT)  # a stopped process would not notice
+                deadline = self._kill_at = monotonic() + self._settings.stop_timeout
+                told = True
             elif monotonic() >= deadline:
                 self._signal(SIGKILL)
                 deadline = inf
@@ -141,8 +149,9 @@ class Program(SService):
         """End everything that the program has started, and return when its group is empty."""
         deadline, killed = monotonic(), False
         if self._stopping:
-            deadline += self._settings.stop_timeout
-            self._signal(Signals[self._program.stop_signal])  # it may have ended just before it was told to
+            # The program may have ended just before it was told to. What is left has only the rest of its time.
+            deadline = self._kill_at or deadline + self._settings.stop_timeout
+            signal_group(process.pid, Signals[self._program.stop_signal])
         while signal_group(process.pid, 0):
             if not killed and monotonic() >= deadline:
                 self._signal(SIGKILL)

@@ -160,7 +160,8 @@ class ServiceCommands(OwnCommands):
     def cmd_signal(self, services: Services, signal: str) -> None:
         """send a signal to services
 
-        The signal goes to a service's program, or else to the process that the service lives in.
+        The signal goes to a service's program, there to the processes that `stop_signal_to` names, or else to the
+        process that the service lives in.
 
         Args:
             services: names, patterns such as web*, or all
