@@ -88,6 +88,14 @@ class Keeper:
             return Prospect.NONE
         return min(self._prospect_of_others, Prospect.LATER if self._ends.early else Prospect.SOON)
 
+    @property
+    def stop_seconds(self) -> float:
+        """How long a stop may take until the service is killed."""
+        if not self.state.alive:
+            return 0.0
+        seconds = self.service.settings.stop_timeout
+        return seconds if self.service.is_program else 2 * seconds  # between `stop` and SIGKILL there is SIGTERM
+
     # Requests.
 
     def start(self, asked_by: str) -> None:
@@ -106,6 +114,14 @@ class Keeper:
             self._spawn(self._end_life(self.host))
         else:
             self.ended(None, clean=True)  # or else `_leave` is under way, and will find the service stopping
+
+    def kill(self) -> None:
+        """Kill a service that is being stopped, whatever its `stop_timeout`."""
+        if self.host and self.service.is_program:
+            self.host.signal_program(self.name, signal.SIGKILL)
+        elif self.host:
+            self.slot.given_up_for = self.name
+            self.host.signal(signal.SIGKILL)
 
     def call(self, command: Command, invocation: Invocation) -> Call:
         """Run one of the service's commands. Raises CommandError if the service is not running."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from smanager.supervision.catalogue import Catalogue, Service
 from smanager.supervision.graph import reachable
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.states import Prospect, State
+
+HALVINGS = 20
+"""How often a time is halved to find the longest that fits: until it is known to a millionth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,31 @@ class Order:
             return []
         predecessors = self._predecessors()
         return [other for other in among if keeper.name in predecessors.get(other.name, ())]
+
+    def stop_seconds(self, keepers: Sequence[Keeper], most: float = inf) -> float:
+        """How long a stop of these may take until the last is killed: their own times along the longest chain.
+
+        Of each service's own time only the first `most` seconds count.
+        """
+        predecessors = self._predecessors()
+        until: dict[str, float] = {}
+        for keeper in self.start_order(keepers):
+            others = [until.get(name, 0.0) for name in predecessors[keeper.name]]
+            until[keeper.name] = min(keeper.stop_seconds, most) + max(others, default=0.0)
+        return max(until.values(), default=0.0)
+
+    def most_for_each(self, keepers: Sequence[Keeper], bound: float) -> float:
+        """The most seconds that each of these may have for its stop, so that all stop within `bound` seconds."""
+        if self.stop_seconds(keepers) <= bound:
+            return inf
+        fits, too_much = 0.0, bound
+        for _ in range(HALVINGS):
+            most = (fits + too_much) / 2
+            if self.stop_seconds(keepers, most) <= bound:
+                fits = most
+            else:
+                too_much = most
+        return fits
 
     def sharing(self, keepers: Sequence[Keeper]) -> list[Keeper]:
         """These services, and those that share a process with them."""

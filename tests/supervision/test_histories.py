@@ -784,6 +784,91 @@ def test_everything_stops_in_the_opposite_order_at_the_end() -> None:
     )
 
 
+SLOW_CHAIN = CHAIN | {"app": {"needs": ["database"], "stop_timeout": 60}}
+
+
+def test_at_the_end_each_service_has_its_own_time_before_those_that_it_needs_are_stopped() -> None:
+    stage = play(
+        SLOW_CHAIN,
+        """
+        1 app lingers 55
+        3 finish
+        """,
+    )
+    assert stage.history(since=3) == lines(
+        """
+        3.00 web: stopped by the manager's end
+        3.25 web: stopped
+        3.25 app: stopped by the manager's end
+        58.25 app: stopped
+        58.25 database: stopped by the manager's end
+        58.50 database: stopped
+        """
+    )
+
+
+@pytest.mark.parametrize("before", ["", "2.9 stop app"])
+def test_a_bound_on_the_end_cuts_the_longest_times_so_that_every_service_is_asked_to_stop(before: str) -> None:
+    stage = play(
+        SLOW_CHAIN,
+        f"""
+        1 app lingers 55
+        1 stop web
+        {before}
+        3 finish within 13
+        """,
+    )
+    assert stage.history(since=4) == lines(
+        """
+        11.00 app: stopped
+        11.00 database: stopped by the manager's end
+        11.25 database: stopped
+        """
+    )
+
+
+def test_a_bound_on_the_end_counts_for_services_that_share_a_process(pair: Classes) -> None:
+    stage = play(
+        {"database": {}},
+        """
+        0 left freezes
+        3 finish within 2
+        """,
+        classes={path: {**settings, "right": {"needs": ["left"]}} for path, settings in pair.items()},
+    )
+    assert stage.history(since=3) == lines(
+        """
+        3.00 database: stopped by the manager's end
+        3.00 right: stopped by the manager's end
+        3.25 right: stopped
+        3.25 database: stopped
+        3.25 left: stopped by the manager's end
+        4.25 left: stopped
+        """
+    )
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 60), st.sampled_from(["behaves", "lingers 30", "freezes"])), min_size=1, max_size=6
+    ),
+    st.integers(5, 100),
+)
+def test_a_bound_on_the_end_holds_for_any_chain_and_none_is_killed_unasked(
+    chain: list[tuple[int, str]], bound: int
+) -> None:
+    programs = {
+        f"p{number}": {"stop_timeout": seconds, "needs": [f"p{number - 1}"] if number else []}
+        for number, (seconds, _) in enumerate(chain)
+    }
+    behaviours = "\n".join(f"5 p{number} {behaviour}" for number, (_, behaviour) in enumerate(chain))
+    stage = play(programs, f"{behaviours}\n6 finish within {bound}", until=200)
+    stopped = [f"p{number}: stopped by the manager's end" for number in reversed(range(len(chain)))]
+    assert [event.split(maxsplit=1)[1] for event in stage.events if "manager's end" in event] == stopped
+    assert all(keeper.state is State.STOPPED for keeper in stage.manager.keepers.values())
+    assert float(stage.events[-1].split()[0]) <= 6 + bound
+
+
 def test_services_on_a_dependency_cycle_never_start() -> None:
     stage = play({"one": {"needs": ["two"]}, "two": {"after": ["one"]}, "web": {}}, "2 start one")
     assert stage.history() == lines(

@@ -39,6 +39,41 @@ def test_a_restart_of_everything_keeps_the_order_over_files(kept: Callable[..., 
         server.stop()
 
 
+ENDING = """
+shutdown_timeout = 2
+
+[services.database]
+program = ["sh", "-c", "trap ': >asked; exit' TERM; echo up; while :; do sleep 0.05; done"]
+ready_when = { output = "up" }
+
+[services.web]
+program = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"]
+needs = ["database"]
+ready_when = { output = "up" }
+stop_timeout = 3600
+
+[services.slow]
+needs = ["database"]
+stop_timeout = 3600
+"""
+
+SLOW = """
+import time
+from smanager import SService
+class Slow(SService):
+    def stop(self): time.sleep(3600)
+"""
+
+
+def test_a_bound_on_the_managers_end_kills_nothing_unasked(kept: Callable[..., Server]) -> None:
+    server = kept(ENDING, slow=SLOW)
+    for name in ("web", "slow"):
+        is_in(server, name, "running")
+    assert server.stop() == 0
+    assert Path("asked").exists()
+    assert "killing them" not in server.log
+
+
 MIGRATION = """
 [services.migrate]
 program = ["sh", "-c", "sleep 0.3; echo migrating; [ -e tried ] && touch migrated; touch tried; [ -e migrated ]"]
