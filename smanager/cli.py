@@ -145,6 +145,7 @@ async def serve(config: Config, say: Callable[[str], None]) -> int:
         say("stopping")
         systemd.notify("STOPPING=1")
         await listeners.close("SManager is stopping")
+        systemd.extend_timeout(manager.end_seconds)
     finally:
         await manager.finish()
         watchdog.cancel()

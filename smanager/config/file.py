@@ -56,6 +56,11 @@ class RootSettings:
         "services whose failure ends the manager, with exit status 1",
         [],
     )
+    shutdown_timeout: float | None = setting(
+        checks.some_seconds,
+        "seconds that all services together may take to stop when the manager ends; by default as many as their own "
+        "times to stop make along the longest chain of `needs` and `after`",
+    )
     users_file: Path = setting(checks.path, "file of the users who may log in", "smanager-users.json")
     audit: Need | None = setting(
         checks.one_of({need.value: need for need in Need}),
@@ -79,7 +84,7 @@ ROLE_KEYS = {
     "deny": Key(_commands, "commands that the role denies, whatever allows them", []),
 }
 
-RELOADED = ("services_dirs", "exit_on", "services", "roles")
+RELOADED = ("services_dirs", "exit_on", "shutdown_timeout", "services", "roles")
 """The keys that `reload` applies; the others count at the manager's start only."""
 
 TABLES = {
@@ -102,6 +107,7 @@ class ServicesConfig:
     settings: Mapping[str, Table] = field(default_factory=dict)
     """The tables of the services, by name, as they are written."""
     exit_on: tuple[str, ...] = ()
+    shutdown_timeout: float | None = None  # seconds; None: as long as the services' own times take
     path: Path | None = None  # the file that this was read from, if there is one
     roles: Mapping[str, Role] = field(default_factory=dict)
     at_start: Table = field(default_factory=dict)  # the keys that count at the manager's start only
@@ -154,6 +160,7 @@ class ConfigFile:
             directories=tuple(map(_require_directory, directories or configured or [default_services()])),
             settings=self._each("services", self._service),
             exit_on=self.given.get("exit_on", ()),
+            shutdown_timeout=self.given.get("shutdown_timeout"),
             path=self.path,
             roles=self._each("roles", _role),
             at_start={key: value for key, value in self.given.items() if key not in RELOADED},

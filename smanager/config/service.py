@@ -12,6 +12,7 @@ from typing import Any
 
 from smanager.config import checks
 from smanager.config.checks import SettingsError, checked, keys_of, setting
+from smanager.terminal.wording import listed
 
 
 def _pattern(value: object) -> re.Pattern[str]:
@@ -20,6 +21,12 @@ def _pattern(value: object) -> re.Pattern[str]:
         return re.compile(written)
     except re.error as error:
         raise ValueError(f"a regular expression ({error})") from None
+
+
+def _true(value: object) -> bool:
+    if value is not True:
+        raise ValueError("true")
+    return True
 
 
 def signal_name(value: object) -> str:
@@ -46,6 +53,13 @@ def _limits(value: object) -> dict[str, int]:
         return {name: checks.whole(0, 2**63 - 1)(limit) for name, limit in given.items()}
 
 
+class SignalTo(Enum):
+    """Which processes of a program get a signal."""
+
+    MAIN = "main"
+    GROUP = "group"
+
+
 class Restart(Enum):
     """After which ends a service is started again."""
 
@@ -60,7 +74,7 @@ class Policy:
 
     restart: Restart = setting(
         checks.one_of({known.value: known for known in Restart}),
-        "after which ends the service is started again",
+        'after which ends the service is started again; by default "on-failure" for ready_when = { done = true }',
         "always",
     )
     give_up_after: int = setting(
@@ -72,25 +86,31 @@ class Policy:
         30,
     )
     stable_after: float = setting(
-        checks.some_seconds, "seconds after which the end of a life is no longer early, and the backoff starts anew", 10
+        checks.some_seconds,
+        "seconds, once ready, after which an end is no longer early, and the backoff starts anew",
+        10,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How to find out whether a program is ready, or still alive, by exactly one of `output`, `port` and `command`."""
+    """How to find out whether a program is ready, or still alive, by exactly one of the first four keys."""
 
     output: re.Pattern[str] | None = setting(_pattern, "regular expression that a printed line matches")
     port: int = setting(checks.whole(1, checks.HIGHEST_PORT), "TCP port on loopback that accepts connections", unset=0)
     command: tuple[str, ...] = setting(checks.words, "command that exits with status 0", unset=())
+    done: bool = setting(
+        _true, "`ready_when` only: true, for a program that is to end by itself, with success", unset=False
+    )
     interval: float = setting(checks.some_seconds, "seconds between two probes", 1)
     failures: int = setting(checks.whole(1), "number of failed probes in a row after which a program counts as hung", 3)
 
 
-def _probe(value: object) -> Probe:
-    kinds = {"output", "port", "command"}
-    if not isinstance(value, Mapping) or len(kinds & value.keys()) != 1 or not value.keys() <= PROBE_KEYS.keys():
-        what = "one of output, port and command, such as { port = 80 }, and maybe interval and failures"
+def _probe(value: object, *more_kinds: str) -> Probe:
+    kinds = ["output", "port", "command", *more_kinds]
+    known = {*kinds, "interval", "failures"}
+    if not isinstance(value, Mapping) or len(value.keys() & kinds) != 1 or not value.keys() <= known:
+        what = f"one of {listed(kinds)}, such as {{ port = 80 }}, and maybe interval and failures"
         raise ValueError(f"a table with {what}")
     values = {}
     for name, item in value.items():
@@ -99,6 +119,10 @@ def _probe(value: object) -> Probe:
         except ValueError as error:
             raise ValueError(f"a table whose {name} is {error}") from None
     return Probe(**values)
+
+
+def _ready_probe(value: object) -> Probe:
+    return _probe(value, "done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +141,24 @@ class ProgramSettings:
     group: str = setting(checks.text, "group that the program runs as; only root may set this", unset="")
     umask: int | None = setting(checks.octal, 'file mode creation mask, such as "027"; by default the manager\'s')
     stop_signal: str = setting(signal_name, "signal that asks the program to stop", "SIGTERM")
+    stop_signal_to: SignalTo = setting(
+        checks.one_of({known.value: known for known in SignalTo}),
+        "which processes get the stop signal, and those of the command signal: the program's own process, which tells "
+        "its children, or all of its process group",
+        "main",
+    )
     success_codes: tuple[int, ...] = setting(
         checks.list_of(checks.whole(0), "a list of exit statuses, such as [0, 2]"),
         "exit statuses that are not failures",
         [0],
     )
-    ready_when: Probe | None = setting(_probe, "probe that tells when the program is ready; by default at once")
+    ready_when: Probe | None = setting(_ready_probe, "probe that tells when the program is ready; by default at once")
     alive_when: Probe | None = setting(_probe, "probe that tells whether the program still works; by default none")
+
+    @property
+    def is_task(self) -> bool:
+        """Whether the program is never ready, but done in the end."""
+        return bool(self.ready_when and self.ready_when.done)
 
 
 _names = checks.list_of(checks.text, 'a list of services\' names, such as ["database"]')
@@ -135,15 +170,21 @@ class ServiceSettings:
 
     enabled: bool = setting(checks.boolean, "whether the manager starts the service by itself", True)
     host: str = setting(checks.text, "name of the service's process; services with the same name share it", unset="")
-    start_timeout: float = setting(checks.some_seconds, "seconds until the service has to be ready", 60)
+    start_timeout: float = setting(
+        checks.some_seconds,
+        "seconds until the service has to be ready; no limit for ready_when = { done = true } by default",
+        60,
+    )
     stop_timeout: float = setting(checks.seconds, "seconds until a stopping service gets SIGTERM, and then SIGKILL", 5)
     watchdog: float = setting(
         checks.seconds,
         "seconds without a call of `self.alive()` after which the service counts as hung; 0 means never",
         0,
     )
-    after: tuple[str, ...] = setting(_names, "services that are started before this one, if they are started", [])
-    needs: tuple[str, ...] = setting(_names, "services that have to be running before this one can start", [])
+    after: tuple[str, ...] = setting(
+        _names, "services whose first attempt to start comes before this one, if they are started", []
+    )
+    needs: tuple[str, ...] = setting(_names, "services that have to be running, or done, before this one can start", [])
     options: Mapping[str, Any] = setting(checks.table(), "values for the service itself, as `self.options`", {})
     limits: Mapping[str, int] = setting(
         _limits, "resource limits of the service's process, by their names in setrlimit(2), such as `nofile`", {}
@@ -176,8 +217,11 @@ def settings_of(given: Mapping[str, object], is_program: bool) -> ServiceSetting
         raise SettingsError('program is missing; it should be a list of words, such as ["sleep", "60"]')
     if is_program and values.get("watchdog"):
         raise SettingsError("watchdog is for services with a class; use alive_when for a program")
-    return ServiceSettings(
-        policy=Policy(**for_policy),
-        program=ProgramSettings(**for_program) if is_program else None,
-        **values,
-    )
+    program = ProgramSettings(**for_program) if is_program else None
+    if program and program.is_task:
+        values.setdefault("start_timeout", checks.LONGEST)  # its work must not be cut off in the middle
+        for_policy.setdefault("restart", Restart.ON_FAILURE)
+        if program.alive_when or for_policy["restart"] is Restart.ALWAYS:
+            key = "alive_when" if program.alive_when else 'restart = "always"'
+            raise SettingsError(f"{key} is for programs that go on, and this one has ready_when = {{ done = true }}")
+    return ServiceSettings(policy=Policy(**for_policy), program=program, **values)

@@ -19,7 +19,7 @@ from smanager.hosts.pool import Slot
 from smanager.hosts.source import ReportError
 from smanager.logs.history import LAST_LINES, LifeRecord
 from smanager.supervision.catalogue import Service
-from smanager.supervision.states import Ending, Ends, Event, State, next_state
+from smanager.supervision.states import Ending, Ends, Event, Prospect, State, next_state
 
 PROGRAM_SECONDS = 10.0
 """How much longer than `stop_timeout` a host may take to stop a program, which the host kills by itself by then."""
@@ -55,6 +55,7 @@ class Keeper:
         self.is_waiting = False
         """Whether the service waits for `wait_for` to let it begin."""
         self._settled = asyncio.Event()
+        self._prospect_of_others = Prospect.SOON  # of those that it waits for
         self._retired = False
         self._ends = Ends()
         self._loop = asyncio.get_running_loop()
@@ -81,9 +82,19 @@ class Keeper:
         return self.program_pid or (self.slot.pid if self.host and not self.service.is_program else 0)
 
     @property
-    def is_coming(self) -> bool:
-        """Whether the service is on its way to `running`: not if it waits for others that are not."""
-        return self.state.coming and not (self.service.waits_for and self._settled.is_set())
+    def prospect(self) -> Prospect:
+        """Whether the service will be up, which depends on those that it waits for."""
+        if not self.state.coming:
+            return Prospect.NONE
+        return min(self._prospect_of_others, Prospect.LATER if self._ends.early else Prospect.SOON)
+
+    @property
+    def stop_seconds(self) -> float:
+        """How long a stop may take until the service is killed."""
+        if not self.state.alive:
+            return 0.0
+        seconds = self.service.settings.stop_timeout
+        return seconds if self.service.is_program else 2 * seconds  # between `stop` and SIGKILL there is SIGTERM
 
     # Requests.
 
@@ -103,6 +114,14 @@ class Keeper:
             self._spawn(self._end_life(self.host))
         else:
             self.ended(None, clean=True)  # or else `_leave` is under way, and will find the service stopping
+
+    def kill(self) -> None:
+        """Kill a service that is being stopped, whatever its `stop_timeout`."""
+        if self.host and self.service.is_program:
+            self.host.signal_program(self.name, signal.SIGKILL)
+        elif self.host:
+            self.slot.given_up_for = self.name
+            self.host.signal(signal.SIGKILL)
 
     def call(self, command: Command, invocation: Invocation) -> Call:
         """Run one of the service's commands. Raises CommandError if the service is not running."""
@@ -142,11 +161,12 @@ class Keeper:
         self._retired = True
         self.stop("the loss of its class")
 
-    def wait_for(self, names: Sequence[str], are_coming: bool) -> None:
-        """Wait for these services, all of which `are_coming` or not; without names, begin the life asked for."""
+    def wait_for(self, names: Sequence[str], prospect: Prospect) -> None:
+        """Wait for these services, which have this prospect together; without names, begin the life asked for."""
         self.service.waits_for = names
         self.service.reason = "waits for others" if names else ""
-        self._settled.clear() if are_coming else self._settled.set()
+        self._prospect_of_others = prospect
+        self._settled.set() if prospect is Prospect.NONE else self._settled.clear()
         if not names:
             self.is_waiting = False
             self._spawn(self._enter(self._life))
@@ -264,7 +284,7 @@ class Keeper:
         if self.state is State.HUNG:
             ending = replace(ending, reason=f"hung: {self.service.reason}", clean=False)
         life.end = ending.reason or "it ended"
-        lived = now - (life.begun if life.ready is None else life.ready)
+        lived = 0.0 if life.ready is None else now - life.ready
         decision = self._ends.decide(self.service.settings.policy, lived, ending, self.chance())
         life.decision = decision.text
         text = f"{life.end}; {decision.text}"
@@ -291,7 +311,7 @@ class Keeper:
         self.is_waiting = self.is_waiting and state is State.STARTING
         service, now = self.service, self._loop.time()
         service.state, service.reason, service.since = state, reason, now
-        service.waits_for = ()
+        service.waits_for, self._prospect_of_others = (), Prospect.SOON
         at_once = state is State.BACKOFF and self.attempt_at <= now
         self._settled.set() if state.settled and not at_once else self._settled.clear()
         self.down.set() if state.down else self.down.clear()

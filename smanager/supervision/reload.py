@@ -177,8 +177,9 @@ def _setting_changes(service: Service, wanted: ServicesConfig) -> Iterator[Chang
 
 
 def _root_changes(before: ServicesConfig, wanted: ServicesConfig) -> Iterator[ChangeReport]:
-    if before.exit_on != wanted.exit_on:
-        yield ChangeReport("change", "exit_on", "it has changed")
+    for key in ("exit_on", "shutdown_timeout"):
+        if getattr(before, key) != getattr(wanted, key):
+            yield ChangeReport("change", key, "it has changed")
     for key in sorted({*before.at_start, *wanted.at_start}):
         if before.at_start.get(key) != wanted.at_start.get(key):
             yield ChangeReport("note", key, "it has changed, and counts from the manager's next start on")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smanager.config.checks import SettingsError
+from smanager.config.checks import LONGEST, SettingsError
 from smanager.config.service import Policy, Restart, ServiceSettings, settings_of
 
 
@@ -44,6 +44,14 @@ def test_all_that_may_be_given_is_taken() -> None:
     assert program.ready_when.output == re.compile("^listening")
 
 
+def test_a_program_that_is_to_end_may_take_its_time_and_is_not_started_again_after_a_success() -> None:
+    task = {"program": ["migrate"], "ready_when": {"done": True}}
+    settings = settings_of(task, is_program=True)
+    assert (settings.policy.restart, settings.start_timeout) == (Restart.ON_FAILURE, LONGEST)
+    settings = settings_of({**task, "restart": "never", "start_timeout": 600}, is_program=True)
+    assert (settings.policy.restart, settings.start_timeout) == (Restart.NEVER, 600)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -75,6 +83,10 @@ def test_what_is_wrong_is_named_with_what_would_be_right(given: dict[str, Any], 
         ({"program": []}, "program is [], and should be a list of words"),
         ({"program": ["x"], "umask": 22}, "umask is 22, and should be octal digits in quotes"),
         (
+            {"program": ["x"], "stop_signal_to": "all"},
+            """stop_signal_to is 'all', and should be one of "main", "group\"""",
+        ),
+        (
             {"program": ["x"], "stop_signal": "SIGNOTHING"},
             "stop_signal is 'SIGNOTHING', and should be the name of a signal",
         ),
@@ -84,6 +96,26 @@ def test_what_is_wrong_is_named_with_what_would_be_right(given: dict[str, Any], 
         ),
         ({"program": ["x"], "environment": {"A": 1}}, "environment is {'A': 1}, and should be a table of text"),
         ({"program": ["x"], "ready_when": {}}, "ready_when is {}, and should be a table with one of output, port"),
+        (
+            {"program": ["x"], "ready_when": {"done": False}},
+            "ready_when is {'done': False}, and should be a table whose done is true",
+        ),
+        (
+            {"program": ["x"], "alive_when": {"done": True}},
+            "alive_when is {'done': True}, and should be a table with one of output, port and command, such as",
+        ),
+        (
+            {"program": ["x"], "ready_when": {"done": True, "port": 80}},
+            "ready_when is {'done': True, 'port': 80}, and should be a table with one of output, port, command and",
+        ),
+        (
+            {"program": ["x"], "ready_when": {"done": True}, "restart": "always"},
+            'restart = "always" is for programs that go on, and this one has ready_when = { done = true }',
+        ),
+        (
+            {"program": ["x"], "ready_when": {"done": True}, "alive_when": {"port": 80}},
+            "alive_when is for programs that go on, and this one has ready_when",
+        ),
         (
             {"program": ["x"], "ready_when": {"port": 0}},
             "ready_when is {'port': 0}, and should be a table whose port is",

@@ -18,7 +18,7 @@ from signal import SIGCONT, SIGKILL, Signals
 from time import monotonic
 from typing import Any
 
-from smanager.config.service import ProgramSettings, settings_of
+from smanager.config.service import ProgramSettings, SignalTo, settings_of
 from smanager.hosts.child import descendants
 from smanager.hosts.child.probes import Watch
 from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
@@ -74,7 +74,7 @@ class Program(SService):
         except (OSError, RuntimeError, LookupError, ValueError) as error:
             raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
         self._tell("spawned", process.pid)
-        if self._program.ready_when or self._program.alive_when:
+        if not self._program.is_task and (self._program.ready_when or self._program.alive_when):
             self._watch = Watch(self._program, options, self.ready, partial(self._tell, "hung"))
         self._life = ScheduledTask(self._attend(process))
         self._scheduler.wake(self._life)
@@ -89,7 +89,10 @@ class Program(SService):
     def _attend(self, process: subprocess.Popen[bytes]) -> Steps:
         """Follow the program to its end. Raises Finished unless `stop` was called."""
         try:
-            self._watch.begin() if self._watch else self.ready()
+            if self._watch:
+                self._watch.begin()
+            elif not self._program.is_task:
+                self.ready()
             yield from self._follow(process)
         finally:
             if self._watch:
@@ -101,8 +104,14 @@ class Program(SService):
             raise Finished(exit_reason(status) + (in_background(went_on) if clean else ""), clean)
 
     def _signal(self, number: int) -> None:
-        if self._process:
+        """Send a signal to the processes that `stop_signal_to` names; SIGKILL, which none can pass on, to all."""
+        if self._process is None:
+            return
+        if number == SIGKILL or self._program.stop_signal_to is SignalTo.GROUP:
             signal_group(self._process.pid, number)
+        else:
+            with suppress(PermissionError):  # it has changed its user
+                self._process.send_signal(number)
 
     def _follow(self, process: subprocess.Popen[bytes]) -> Steps:
         """Log what the process prints until it has ended; end it when `stop` is called."""
@@ -117,7 +126,7 @@ class Program(SService):
         while process.poll() is None:
             if self._stopping and not told:
                 self._signal(Signals[self._program.stop_signal])
-                self._signal(SIGCONT)  # a stopped process would not notice
+                signal_group(process.pid, SIGCONT)  # a stopped process would not notice
                 told, deadline = True, self._kill_at
             elif monotonic() >= deadline:
                 self._signal(SIGKILL)

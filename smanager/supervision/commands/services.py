@@ -160,7 +160,8 @@ class ServiceCommands(OwnCommands):
     def cmd_signal(self, services: Services, signal: str) -> None:
         """send a signal to services
 
-        The signal goes to a service's program, or else to the process that the service lives in.
+        The signal goes to a service's program, there to the processes that `stop_signal_to` names, or else to the
+        process that the service lives in.
 
         Args:
             services: names, patterns such as web*, or all
@@ -247,8 +248,8 @@ class ServiceCommands(OwnCommands):
 
 
 def require_running(keepers: Sequence[Keeper], problems: Sequence[str], tell: Tell) -> None:
-    """Report problems. Raises CommandError if there are any, or if not all services are running."""
+    """Report problems. Raises CommandError if there are any, or if not all services are up."""
     for problem in problems:
         tell(Notice(problem))
-    if problems or any(keeper.state is not State.RUNNING for keeper in keepers):
+    if problems or not all(keeper.state.up for keeper in keepers):
         raise CommandError("not everything is running; the lines above say why")

@@ -146,6 +146,42 @@ def test_a_stop_ends_the_whole_group_however_stubborn(kept: Callable[..., Server
     assert not alive(child)
 
 
+SIGNALLED = """
+[services.forking]
+program = ["sh", "-c", '''
+    (while [ ! -e ending ]; do sleep 0.05; done; echo the worker has finished) &
+    trap "echo told to read again" HUP; trap ": >ending" TERM; echo up; wait $!; wait $!; wait $!''']
+ready_when = { output = "up" }
+stop_timeout = 60
+
+[services.leaving]
+program = ["sh", "-c", '''
+    (trap ": >told; exit" TERM; while :; do sleep 0.05; done) >/dev/null 2>&1 &
+    trap exit TERM; echo up; while :; do sleep 0.05; done''']
+ready_when = { output = "up" }
+stop_timeout = 60
+
+[services.scripted]
+program = ["sh", "-c", "trap 'echo cleaned up; exit' TERM; trap 'echo told' HUP; echo up; sleep 3600; sleep 3601"]
+ready_when = { output = "up" }
+stop_timeout = 60
+stop_signal_to = "group"
+"""
+
+
+def test_signals_go_to_the_main_process_or_to_the_whole_group_as_configured(kept: Callable[..., Server]) -> None:
+    server = kept(SIGNALLED)
+    for name in ("forking", "leaving", "scripted"):
+        is_in(server, name, "running")
+    assert server.ask("signal forking HUP") == server.ask("signal scripted HUP") == ""
+    server.wait_for_log("forking: told to read again$")
+    server.wait_for_log("scripted: told$")
+    server.ask("stop all")
+    server.wait_for_log("forking: the worker has finished$")
+    assert Path("told").exists()
+    server.wait_for_log("scripted: cleaned up$")
+
+
 def test_the_stop_signal_is_the_one_configured(kept: Callable[..., Server]) -> None:
     script = "trap 'echo interrupted; exit 0' INT; echo up; while :; do sleep 0.05; done"
     server = kept(
@@ -212,7 +248,7 @@ def test_a_program_may_be_a_class_with_commands(kept: Callable[..., Server]) -> 
 def test_bytes_that_are_no_text_and_lines_without_end_are_logged(kept: Callable[..., Server]) -> None:
     script = "printf 'caf\\\\xe9\\\\n'; head -c 20000 /dev/zero | tr '\\\\0' x; printf 'last'"
     server = kept(f'[services.odd]\nprogram = ["sh", "-c", """{script}"""]\nrestart = "never"')
-    is_in(server, "odd", "stopped")
+    is_in(server, "odd", "done")
     log = server.ask("logs -n 10 odd")
     assert "odd: caf\\xe9\n" in log
     pieces = [line.partition("odd: ")[2] for line in log.splitlines()[1:]]

@@ -244,5 +244,5 @@ def test_success_codes_decide_what_is_a_failure(kept: Callable[..., Server]) -> 
     once = '[services.{0}]\nprogram = ["sh", "-c", "exit 2"]\nrestart = "on-failure"\ngive_up_after = 1\n'
     server = kept(once.format("bad") + once.format("good") + "success_codes = [0, 2]\n")
     is_in(server, "bad", "failed")
-    is_in(server, "good", "stopped")
-    assert "good  stopped (exit status 2; restart is 'on-failure')" in server.ask("services")
+    is_in(server, "good", "done")
+    assert "good  done (exit status 2; restart is 'on-failure')" in server.ask("services")
