@@ -110,7 +110,7 @@ class ProgramSettings:
     environment: Mapping[str, str] = setting(_variables, "environment variables, besides the manager's own", {})
     env_files: tuple[str, ...] = setting(
         checks.list_of(checks.text, 'a list of files, such as ["web.env"]'),
-        "files with environment variables, in lines of NAME=VALUE",
+        "files of environment variables, in lines of NAME=VALUE, as systemd's EnvironmentFile= and dotenv read them",
         [],
     )
     user: str = setting(checks.text, "user that the program runs as; only root may set this", unset="")

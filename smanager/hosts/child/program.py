@@ -5,18 +5,17 @@ from __future__ import annotations
 import codecs
 import os
 import pwd
-import shlex
 import subprocess
 import sys
 import threading
 from contextlib import suppress
 from functools import cache, partial
 from math import inf
-from pathlib import Path
 from signal import SIGCONT, SIGKILL, Signals
 from time import monotonic
 from typing import Any
 
+from smanager.config.env_file import read_variables
 from smanager.config.service import ProgramSettings, settings_of
 from smanager.hosts.child.probes import Watch
 from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
@@ -64,7 +63,9 @@ class Program(SService):
             )
         except subprocess.SubprocessError:
             raise Finished(f"it cannot be started: {too_high(self._settings.limits)}", clean=False) from None
-        except (OSError, RuntimeError, LookupError, ValueError) as error:
+        except ValueError as error:
+            raise Finished(f"it cannot be started: {error}", clean=False) from None
+        except (OSError, RuntimeError, LookupError) as error:
             raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
         self._tell("spawned", process.pid)
         if self._program.ready_when or self._program.alive_when:
@@ -176,22 +177,10 @@ def popen_options(settings: ProgramSettings) -> dict[str, Any]:
 
 
 def environment(settings: ProgramSettings, user: pwd.struct_passwd | None) -> dict[str, str]:
-    """The variables of the manager, the user, the files and the settings. Raises OSError and ValueError for a file."""
+    """The variables of the manager, the user, the files and the settings. Raises ValueError for a file."""
     variables = dict(os.environ)
     if user:
         variables.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
     for file in settings.env_files:
-        for number, line in enumerate(Path(file).read_text().splitlines(), start=1):
-            try:
-                words = shlex.split(line, comments=True)
-            except ValueError as error:
-                raise ValueError(f"{file}, line {number}: {str(error).lower()}") from None
-            if not words:
-                continue
-            if words[0] == "export":
-                del words[0]
-            name, equals, value = " ".join(words).partition("=")
-            if not equals or not name:
-                raise ValueError(f"{file}, line {number}: {line!r} should be NAME=VALUE")
-            variables[name] = value
+        variables.update(read_variables(file))
     return {**variables, **settings.environment}
