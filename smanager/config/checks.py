@@ -23,7 +23,11 @@ HIGHEST_PORT = 65535
 
 
 class SettingsError(Exception):
-    """A setting that is wrong; the text names the key and the value, and says what would be right."""
+    """Settings that are wrong; the text of each problem names the key and the value, and says what would be right."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 class Key(NamedTuple):
@@ -56,15 +60,18 @@ def keys_of(*tables: type) -> dict[str, Key]:
 
 
 def checked(given: Mapping[str, object], keys: Mapping[str, Key]) -> dict[str, Any]:
-    """The values of a table, each checked. Raises SettingsError for the first that is wrong."""
-    values = {}
+    """The values of a table, each checked. Raises SettingsError, with all that is wrong."""
+    values, problems = {}, []
     for name, value in given.items():
         if name not in keys:
-            raise SettingsError(f"there is no setting {name!r}; {nearest(name, keys)}")
+            problems.append(f"there is no setting {name!r}; {nearest(name, keys)}")
+            continue
         try:
             values[name] = keys[name].check(value)
         except ValueError as error:
-            raise SettingsError(f"{name} is {value!r}, and should be {error}") from None
+            problems.append(f"{name} is {value!r}, and should be {error}")
+    if problems:
+        raise SettingsError(*problems)
     return values
 
 

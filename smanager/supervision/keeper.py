@@ -157,6 +157,9 @@ class Keeper:
         if self._take(Event.READY, "running", ""):
             self._life.ready = self._loop.time()
 
+    def read(self, contents: object) -> None:
+        self.service.contents = contents
+
     def spawned(self, pid: int) -> None:
         self.program_pid = pid
 

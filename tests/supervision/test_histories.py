@@ -828,9 +828,7 @@ def test_a_reload_with_a_dependency_cycle_changes_nothing() -> None:
         """,
     )
     assert stage.history(since=2) == ""
-    assert stage.reports == [
-        "2.00 smanager.toml: [services.database] dependency cycle: database → web → app → database"
-    ]
+    assert stage.reports == ["2.00 smanager.toml: [services.app] dependency cycle: app → database → web → app"]
 
 
 def test_a_reload_loads_a_changed_file_with_all_its_services(pair: Classes) -> None:

@@ -17,7 +17,12 @@ from smanager.hosts.frames import FrameKind, encode_data
 from smanager.service import Finished, SService
 from smanager.system.processes import set_limits
 
-REPORTS = {"ready": FrameKind.READY, "spawned": FrameKind.SPAWNED, "hung": FrameKind.HUNG}  # by what is told
+REPORTS = {  # by what is told
+    "ready": FrameKind.READY,
+    "read": FrameKind.READ,
+    "spawned": FrameKind.SPAWNED,
+    "hung": FrameKind.HUNG,
+}
 
 
 class Life:

@@ -15,7 +15,7 @@ from signal import SIGCONT, SIGKILL, Signals
 from time import monotonic
 from typing import Any
 
-from smanager.config.env_file import read_variables
+from smanager.config.env_file import fingerprint, read_variables
 from smanager.config.service import ProgramSettings, settings_of
 from smanager.hosts.child.probes import Watch
 from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
@@ -49,6 +49,8 @@ class Program(SService):
         try:
             with _making_scheduler:
                 self._scheduler = scheduler()
+            if files := self._program.env_files:
+                self._tell("read", fingerprint(files))  # first, so that a change during the read is noticed later
             options = popen_options(self._program)
             process = self._process = subprocess.Popen(
                 self._program.program,

@@ -105,11 +105,20 @@ def test_certificates_are_renewed_without_ending_a_session(network: Network, tmp
         before.sendall(b"box open\n")
         assert read_until(before, b"\n") == b"opened\n"
         shutil.copytree(renewed, network.directory, dirs_exist_ok=True)
-        network.ask("default", "reload")
+        change = "change listeners.tls: its certificates have changed\n"
+        assert network.ask("default", "reload --dry-run") == network.ask("default", "reload") == change
+        assert network.ask("default", "reload") == "nothing has changed\n"
         with network.connect("tls") as after:
-            assert certificate(after) != certificate(before)
+            renewed_one = certificate(after)
+            assert renewed_one != certificate(before)
         before.sendall(b"box close\n")
         assert read_until(before, b"\n") == b"closed\n"
+    (network.directory / "server.pem").write_text("no certificate")
+    for command in ("reload --dry-run", "reload"):
+        assert network.ask("default", command).startswith("*** reload: [listeners.tls] ")
+    with network.connect("tls") as still:
+        assert certificate(still) == renewed_one
+    shutil.copytree(renewed, network.directory, dirs_exist_ok=True)
 
 
 MODES = ("auto", "telnet", "raw", "json")
