@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 LONGEST = 366 * 24 * 3600.0  # seconds; anything longer than a year is a slip of the finger
 HIGHEST_PORT = 65535
+STRING_LIMIT = 128 * 1024 - 1  # bytes of one argument or variable: MAX_ARG_STRLEN of Linux, which counts a NUL as well
+SHOWN = 200  # characters of a wrong value that a message shows
 
 
 class SettingsError(Exception):
@@ -69,10 +71,16 @@ def checked(given: Mapping[str, object], keys: Mapping[str, Key]) -> dict[str, A
         try:
             values[name] = keys[name].check(value)
         except ValueError as error:
-            problems.append(f"{name} is {value!r}, and should be {error}")
+            problems.append(f"{name} is {shown(value)}, and should be {error}")
     if problems:
         raise SettingsError(*problems)
     return values
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: its beginning."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -172,9 +180,16 @@ def table(what: str = "a table", of: type = object) -> Callable[[object], dict[s
     return check
 
 
+def fits(string: str) -> bool:
+    """Whether a program may be given a string, as an argument or as NAME=VALUE."""
+    return "\0" not in string and len(string.encode("utf-8", "surrogateescape")) <= STRING_LIMIT
+
+
 @expected('a list of words, such as ["sleep", "60"]')
 def words(value: object) -> tuple[str, ...]:
-    """A command line: at least one word."""
-    if command := list_of(text, "words")(value):
-        return command
-    raise ValueError
+    """A command line: a program, and arguments, which may be empty."""
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError
+    if not all(isinstance(word, str) and fits(word) for word in value):
+        raise ValueError
+    return (text(value[0]), *value[1:])

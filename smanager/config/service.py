@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import resource
 import signal
@@ -34,6 +35,8 @@ def _variables(value: object) -> dict[str, str]:
     given = checks.table('a table of text, such as { PORT = "80" }', of=str)(value)
     if any("\0" in name + text or not name or "=" in name for name, text in given.items()):
         raise ValueError("a table of names without `=` and text without NUL")
+    if not all(checks.fits(f"{name}={text}") for name, text in given.items()):
+        raise ValueError(f"a table of text of at most {checks.STRING_LIMIT} bytes each, with the name")
     return given
 
 
@@ -165,9 +168,31 @@ CLASS_KEYS = tuple(name for name in SERVICE_KEYS if name not in ("enabled", "hos
 """The keys that any service's class may give. Where and whether a service runs is not the class's business."""
 
 
+SIZE_LIMIT = 2 * 1024 * 1024
+"""Characters of a service's settings as JSON, in which its host gets them: as much as Linux takes as arguments and
+environment by default, and half of what a frame may hold."""
+
+
+def _require_sendable(given: Mapping[str, object]) -> None:
+    """Raise SettingsError if settings cannot be sent to a host."""
+    sizes = {}
+    for name, value in given.items():
+        try:
+            sizes[name] = len(json.dumps(value))
+        except (TypeError, ValueError, RecursionError):  # TOML has dates and times; classes have anything
+            what = "values that JSON has; write dates and times as text"
+            raise SettingsError(f"{name} is {checks.shown(value)}, and should have only {what}") from None
+    if sum(sizes.values()) > SIZE_LIMIT:
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise SettingsError(
+            f"{largest} has {sizes[largest]} bytes; a service's settings should have at most {SIZE_LIMIT} together"
+        )
+
+
 def settings_of(given: Mapping[str, object], is_program: bool) -> ServiceSettings:
-    """Make a service's settings. Raises SettingsError for the first key that is wrong."""
+    """Make a service's settings. Raises SettingsError if any are wrong."""
     values = checked(given, KEYS)
+    _require_sendable(given)
     for_policy = {name: values.pop(name) for name in POLICY_KEYS if name in values}
     for_program = {name: values.pop(name) for name in PROGRAM_KEYS if name in values}
     if for_program and not is_program:

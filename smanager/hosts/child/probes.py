@@ -10,6 +10,7 @@ from subprocess import DEVNULL, Popen, TimeoutExpired
 from typing import Any
 
 from smanager.config.service import Probe, ProgramSettings
+from smanager.hosts.child.spawn_errors import why_not_started
 from smanager.system.errors import in_words
 from smanager.system.processes import exit_reason, signal_group
 
@@ -52,6 +53,7 @@ class Watch:
         *lines, self._line = (self._line + text).split("\n")
         self._line = self._line[-LINE_LIMIT:]
         for line in [*lines, self._line]:
+            line = line.removesuffix("\r")  # else `$` would not match
             if matches(self._ready_when, line) and not self._is_ready.is_set():
                 self._become_ready()
             if matches(self._alive_when, line):
@@ -111,7 +113,7 @@ def command_problem(command: tuple[str, ...], popen_options: Mapping[str, Any]) 
     try:
         process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, start_new_session=True, **popen_options)
     except OSError as error:
-        return f"{command[0]} cannot be run: {in_words(error)}"
+        return f"{command[0]} cannot be run: {why_not_started(error, command, popen_options)}"
     try:
         status = process.wait(CHECK_SECONDS)
         return f"{command[0]}: {exit_reason(status)}" if status else ""

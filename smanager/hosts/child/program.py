@@ -8,6 +8,7 @@ import pwd
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache, partial
 from math import inf
@@ -19,12 +20,14 @@ from smanager.config.env_file import fingerprint, read_variables
 from smanager.config.service import ProgramSettings, settings_of
 from smanager.hosts.child.probes import Watch
 from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
+from smanager.hosts.child.spawn_errors import script_problem, why_not_started
 from smanager.service import Finished, SService
 from smanager.system.processes import exit_reason, set_limits, signal_group, too_high
 
 READ_SIZE = 16 * 1024  # bytes of output read at a time: some 200 lines, after which other programs have their turn
 LAST_OUTPUT_SECONDS = 0.2  # how long the output of an ended program is still read while another process holds its pipe
 POLL_SECONDS = 0.05  # between two looks at what cannot be waited for: a group, or a process without pidfd_open
+COMMAND_NOT_FOUND = 127  # exit status of env(1), which scripts are run by, and of shells
 KILL_SECONDS = 5.0  # for a killed group to disappear; one that waits for a dead disk never does, and is left
 
 
@@ -46,6 +49,7 @@ class Program(SService):
         """Spawn the program; the future is done when it has ended. Raises Finished if it cannot be spawned."""
         if self._stopping:
             return None
+        options: dict[str, Any] = {}
         try:
             with _making_scheduler:
                 self._scheduler = scheduler()
@@ -65,14 +69,15 @@ class Program(SService):
             )
         except subprocess.SubprocessError:
             raise Finished(f"it cannot be started: {too_high(self._settings.limits)}", clean=False) from None
-        except ValueError as error:
+        except OSError as error:
+            reason = why_not_started(error, self._program.program, options)
+            raise Finished(f"it cannot be started: {reason}", clean=False) from None
+        except (RuntimeError, LookupError, ValueError) as error:
             raise Finished(f"it cannot be started: {error}", clean=False) from None
-        except (OSError, RuntimeError, LookupError) as error:
-            raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
         self._tell("spawned", process.pid)
         if self._program.ready_when or self._program.alive_when:
             self._watch = Watch(self._program, options, self.ready, partial(self._tell, "hung"))
-        self._life = ScheduledTask(self._attend(process))
+        self._life = ScheduledTask(self._attend(process, options))
         self._scheduler.wake(self._life)
         return self._life
 
@@ -81,8 +86,8 @@ class Program(SService):
         if self._life:  # else `run` has not spawned it yet, and will not
             self._scheduler.wake(self._life)
 
-    def _attend(self, process: subprocess.Popen[bytes]) -> Steps:
-        """Follow the program to its end. Raises Finished unless `stop` was called."""
+    def _attend(self, process: subprocess.Popen[bytes], options: Mapping[str, Any]) -> Steps:
+        """Follow the program, started with `options`, to its end. Raises Finished unless `stop` was called."""
         try:
             self._watch.begin() if self._watch else self.ready()
             yield from self._follow(process)
@@ -92,7 +97,9 @@ class Program(SService):
             yield from self._end_group(process)
         if not self._stopping:
             status = process.returncode
-            raise Finished(exit_reason(status), clean=status in self._program.success_codes)
+            problem = script_problem(self._program.program[0], options) if status == COMMAND_NOT_FOUND else ""
+            reason = "; ".join(filter(None, [exit_reason(status), problem]))
+            raise Finished(reason, clean=status in self._program.success_codes)
 
     def _signal(self, number: int) -> None:
         if self._process:

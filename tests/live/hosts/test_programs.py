@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SECONDS, SEED_SERVICE, Server, alive, is_in, wait_for
+from tests.conftest import SECONDS, SEED_SERVICE, Server, alive, is_in, wait_for, write_service
 from tests.live.checks import pid_of
 from tests.live.samples import SLEEPER
 
@@ -48,7 +48,23 @@ def test_a_program_is_run_as_it_is_configured(kept: Callable[..., Server], direc
 
 
 BAD = [
-    ('program = ["no-such-program"]', "it cannot be started: FileNotFoundError: "),
+    ('program = ["no-such-program"]', "it cannot be started: there is no program no-such-program in /"),
+    ('program = ["./no-such-program"]', "it cannot be started: ./no-such-program: no such file or directory"),
+    (
+        'program = ["./crlf"]',
+        r"it cannot be started: the first line of /.*/crlf ends in CR LF, and should end in LF; it ",
+    ),
+    ('program = ["./envcrlf"]', r"exit status 127; the first line of /.*/envcrlf ends in CR LF, and should end in LF"),
+    ('program = ["./orphan"]', "it cannot be started: the interpreter of /.*/orphan, /no/such/sh, does not exist"),
+    ('program = ["./envorphan"]', "exit status 127; the interpreter of /.*/envorphan, nosuch, is not in /"),
+    ('program = ["./nameless"]', "it cannot be started: the first line of /.*/nameless should name an interpreter"),
+    ('program = ["./data"]', "it cannot be started: /.*/data is neither a program for this machine nor a script "),
+    ('program = ["./plain"]', r"it cannot be started: /.*/plain is not executable; `chmod \+x /.*/plain` makes it so"),
+    (
+        'program = ["true"]\nenv_files = ["large.env"]',
+        "it cannot be started: its arguments have 5 bytes and its environ"
+        "ment [0-9]+, of which LARGE has 140007; the system takes some [0-9]+ in all, and 131071 for each",
+    ),
     (
         'program = ["true"]\nenv_files = ["missing.env"]',
         "it cannot be started: /.*/missing.env: no such file or directory",
@@ -57,8 +73,11 @@ BAD = [
         'program = ["true"]\nenv_files = ["smanager.toml"]',
         "it cannot be started: /.*/smanager.toml: line 1 should be NAME=VALUE",
     ),
-    ('program = ["true"]\ndirectory = "missing"', "it cannot be started: FileNotFoundError: "),
-    ('program = ["true"]\nuser = "no-such-user"', "it cannot be started: LookupError: there is no user "),
+    (
+        'program = ["true"]\ndirectory = "missing"',
+        "it cannot be started: its directory /.*/missing: no such file or directory",
+    ),
+    ('program = ["true"]\nuser = "no-such-user"', "it cannot be started: there is no user "),
     (
         'program = ["true"]\nlimits = { nofile = 1_000_000_000_000 }',
         "it cannot be started: its limits cannot be set; ",
@@ -68,11 +87,27 @@ BAD = [
 """What is wrong with a program, and what `why` says of it."""
 
 
+SCRIPTS = {
+    "crlf": b"#!/bin/sh\r\necho\r\n",
+    "envcrlf": b"#!/usr/bin/env python3\r\n",
+    "orphan": b"#!/no/such/sh -e\n",
+    "envorphan": b"#!/usr/bin/env nosuch\n",
+    "nameless": b"#!\n",
+    "data": b"\0\1\2",
+}
+
+
 @pytest.fixture(scope="module")
-def bad(shared: Callable[..., Server]) -> Server:
+def bad(shared: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
     """A manager with a program for each of the things that can be wrong with one."""
+    files = tmp_path_factory.mktemp("files")
+    for name, text in SCRIPTS.items():
+        (files / name).write_bytes(text)
+        (files / name).chmod(0o755)
+    (files / "plain").write_text("#!/bin/sh\n")
+    (files / "large.env").write_text(f"LARGE={'x' * 140_000}")
     table = "[services.bad-{}]\n{}\ngive_up_after = 2\n"
-    return shared("".join(table.format(number, setting) for number, (setting, _) in enumerate(BAD)))
+    return shared("".join(table.format(number, setting) for number, (setting, _) in enumerate(BAD)), files=files)
 
 
 @pytest.mark.parametrize("number", range(len(BAD)), ids=[setting for setting, _ in BAD])
@@ -249,3 +284,36 @@ def test_signals_are_forwarded_to_the_programs(kept: Callable[..., Server]) -> N
     assert server.ask("hostname") == "mycomputerhostname\n"
     server.process.send_signal(signal.SIGQUIT)
     assert server.process.wait(SECONDS) == 0
+
+
+def test_a_program_too_large_to_be_started_is_told_of_and_harms_no_other(
+    kept: Callable[..., Server], directory: Path
+) -> None:
+    server = kept(SLEEPER)
+    is_in(server, "sleeper", "running")
+    pid = pid_of(server, "sleeper")
+    many = "".join(f'V{number} = "{"x" * 100_000}"\n' for number in range(40))
+    for setting, problem in [
+        (f'environment = {{ A = "{"x" * 4_000_000}" }}', "environment is {'A': 'xxx"),
+        (f'program = ["true", "{"x" * 4_000_000}"]', "program is ['true', 'xxx"),
+        (f"[services.large.environment]\n{many}", "environment has 4000"),
+        (f"[services.large.options]\n{many}", "options has 4000"),
+        ("options = { when = 2026-01-01 }", "options is {'when': datetime.date(2026, 1, 1)}, and should have only val"),
+    ]:
+        own = setting if setting.startswith("program") else f'program = ["true"]\n{setting}'
+        (directory / "smanager.toml").write_text(f"{SLEEPER}[services.large]\n{own}")
+        answer = server.ask("reload")
+        assert answer.startswith(f"*** reload: smanager.toml: [services.large] {problem}")
+        assert len(answer) < 500
+    for number in range(30):  # each is allowed, and all of them are not
+        (directory / f"{number}.env").write_text(f"V{number}={'x' * 100_000}")
+    files = [f"{number}.env" for number in range(30)]
+    (directory / "smanager.toml").write_text(f'{SLEEPER}[services.large]\nprogram = ["true"]\nenv_files = {files}')
+    server.ask("reload")
+    wait_for(lambda: "its environment 30" in server.ask("why large"), "the reason")
+    write_service(
+        directory / "services",
+        "from smanager import SService\nclass Big(SService):\n    options = {'a': 'x' * 5_000_000}",
+    )
+    assert "the description of its services has 50" in server.ask("reload")
+    assert pid_of(server, "sleeper") == pid
