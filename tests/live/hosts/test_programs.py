@@ -137,6 +137,16 @@ def test_ready_when_a_port_accepts_and_hung_when_it_does_not_any_more(
     server.wait_for_log(rf"web: hung: port {port}: connection refused, 3 times in a row; started again at once")
 
 
+def test_line_ends_of_windows_and_a_byte_order_mark_mean_nothing(kept: Callable[..., Server]) -> None:
+    table = """
+        [services.windows]
+        program = ["sh", "-c", "printf 'up\\\\r\\\\n'; exec sleep 3600"]
+        ready_when = { output = "^up$" }
+        """
+    server = kept("\ufeff" + table.replace("\n", "\r\n"))
+    is_in(server, "windows", "running")
+
+
 def test_ready_when_a_command_succeeds(kept: Callable[..., Server]) -> None:
     server = kept(SLEEPER + 'ready_when = { command = ["test", "-e", "ready"], interval = 0.05 }')
     is_in(server, "sleeper", "starting")
