@@ -7,6 +7,7 @@ messages, the configuration reference and the man page follow from these records
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -111,9 +112,33 @@ def text(value: object) -> str:
     return value
 
 
-@expected("a path")
 def path(value: object) -> Path:
-    return Path(text(value)).expanduser()
+    """A path, whose `~` is the home directory of the manager's user, and `~NAME` that of another."""
+    with expected("a path"):
+        written = Path(text(value))
+    try:
+        return written.expanduser()
+    except RuntimeError:
+        raise ValueError("a path; there is no user whose home directory its ~ could be") from None
+
+
+def written_path(value: object) -> str:
+    """A path as text."""
+    return str(path(value))
+
+
+HIGHEST_ID = 2**32 - 2  # of a user or group; the next number means none (chown(2))
+
+
+def account(value: object) -> str:
+    """The name of a user or group, or a number, as text."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= HIGHEST_ID:
+        return str(value)
+    with expected("a name or a number"):
+        name = text(value)
+        if name.isdecimal() and not 0 <= int(name) <= HIGHEST_ID:
+            raise ValueError
+        return name
 
 
 def seconds(value: object) -> float:
@@ -133,8 +158,13 @@ def whole(least: int, most: int | None = None) -> Callable[[object], int]:
     """A check for whole numbers from `least` to `most`."""
 
     def check(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least or (most and value > most):
-            raise ValueError(f"a whole number from {least}" + (f" to {most}" if most else ""))
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or value < least
+            or (most is not None and value > most)
+        ):
+            raise ValueError(f"a whole number from {least}" + (f" to {most}" if most is not None else ""))
         return value
 
     return check
@@ -192,4 +222,4 @@ def words(value: object) -> tuple[str, ...]:
         raise ValueError
     if not all(isinstance(word, str) and fits(word) for word in value):
         raise ValueError
-    return (text(value[0]), *value[1:])
+    return (os.path.expanduser(text(value[0])), *value[1:])  # noqa: PTH111 - a Path would lose the ./ before a name

@@ -212,9 +212,9 @@ class ConfigFile:
         settings_of({"program": ["-"], **given, "watchdog": 0}, is_program=True)
         resolved = dict(given)
         if "program" in given or "directory" in given:
-            resolved["directory"] = str(self.base / given.get("directory", ""))
+            resolved["directory"] = str(self.base / checks.path(given.get("directory", ".")))
         if "env_files" in given:
-            resolved["env_files"] = [str(self.base / file) for file in given["env_files"]]
+            resolved["env_files"] = [str(self.base / checks.path(file)) for file in given["env_files"]]
         return resolved
 
 

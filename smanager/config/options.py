@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from smanager import __version__
+from smanager.config import checks
 from smanager.config.checks import SettingsError, nearest
 from smanager.config.file import (
     FILE_NAME,
@@ -128,22 +129,22 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--config",
         metavar="FILE",
-        type=Path,
+        type=checks.path,
         help=f"the configuration (default: {FILE_NAME} here or beside smanager.py, if there is one)",
     )
     add(
         "--services",
         metavar="DIR",
-        type=Path,
+        type=checks.path,
         action="append",
         help="a directory of services files; may be repeated (default: `services` beside smanager.py or here)",
     )
     add("--host", help=_help("host"))
     add("--port", type=_number("port"), help=_help("port"))
-    add("--unix", metavar="PATH", type=Path, help="a unix socket to listen on as well")
+    add("--unix", metavar="PATH", type=checks.path, help="a unix socket to listen on as well")
     add("--insecure", action="store_const", const=True, help="allow other machines to connect to --host and --port")
     add("--max-sessions", metavar="N", type=_number("max_sessions"), help=_help("max_sessions"))
-    add("--state-dir", metavar="DIR", type=Path, help=_help("state_dir"))
+    add("--state-dir", metavar="DIR", type=checks.path, help=_help("state_dir"))
     add("--console", action="store_true", help="run a shell on this terminal or pipe, and open no port")
     add("--check", action="store_true", help="import and describe all services, and start none")
     add("--docs", action="store_true", help="print the reference of all commands, as Markdown")

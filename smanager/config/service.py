@@ -23,12 +23,22 @@ def _pattern(value: object) -> re.Pattern[str]:
         raise ValueError(f"a regular expression ({error})") from None
 
 
-def signal_name(value: object) -> str:
-    name = str(value).upper()
-    name = name if name.startswith("SIG") else f"SIG{name}"
-    if name not in signal.Signals.__members__:
-        raise ValueError('the name of a signal, such as "SIGTERM"')
-    return name
+def signal_number(value: object) -> int:
+    """The number of a signal, given by its name; those for real time may be SIGRTMIN+1 or SIGRTMAX-1 (signal(7))."""
+    name = str(value).upper().removeprefix("SIG")
+    if match := re.fullmatch(r"RTMIN\+(\d{1,2})|RTMAX-(\d{1,2})", name, re.ASCII):
+        number = signal.SIGRTMIN + int(match[1]) if match[1] else signal.SIGRTMAX - int(match[2])
+        if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
+            return number
+    if known := signal.Signals.__members__.get(f"SIG{name}"):
+        return int(known)
+    raise ValueError('the name of a signal, such as "SIGTERM" or "SIGRTMIN+3"')
+
+
+def _end(value: object) -> int:
+    """A way to end, as Popen numbers them: an exit status, or a signal as a negative number."""
+    with checks.expected("an exit status, or the name of a signal"):
+        return -signal_number(value) if isinstance(value, str) else checks.whole(0, 255)(value)
 
 
 def _variables(value: object) -> dict[str, str]:
@@ -42,11 +52,15 @@ def _variables(value: object) -> dict[str, str]:
 
 def _limits(value: object) -> dict[str, int]:
     known = sorted(name.removeprefix("RLIMIT_").lower() for name in dir(resource) if name.startswith("RLIMIT_"))
-    given = checks.table("a table of whole numbers, such as { nofile = 1024 }")(value)
+    given = checks.table('a table of whole numbers, or "unlimited", such as { nofile = 1024 }')(value)
     if not set(given) <= set(known):
         raise ValueError(f"a table with some of: {', '.join(known)}")
-    with checks.expected("a table of whole numbers from 0 to 2^63 - 1"):
-        return {name: checks.whole(0, 2**63 - 1)(limit) for name, limit in given.items()}
+    with checks.expected('a table of whole numbers from 0 to 2^63 - 1, or "unlimited"'):
+        whole = checks.whole(0, 2**63 - 1)
+        return {name: UNLIMITED if limit == "unlimited" else whole(limit) for name, limit in given.items()}
+
+
+UNLIMITED = resource.RLIM_INFINITY
 
 
 class Restart(Enum):
@@ -87,13 +101,14 @@ class Probe:
     port: int = setting(checks.whole(1, checks.HIGHEST_PORT), "TCP port on loopback that accepts connections", unset=0)
     command: tuple[str, ...] = setting(checks.words, "command that exits with status 0", unset=())
     interval: float = setting(checks.some_seconds, "seconds between two probes", 1)
+    timeout: float = setting(checks.some_seconds, "seconds after which a probe of a port or by a command has failed", 5)
     failures: int = setting(checks.whole(1), "number of failed probes in a row after which a program counts as hung", 3)
 
 
 def _probe(value: object) -> Probe:
     kinds = {"output", "port", "command"}
     if not isinstance(value, Mapping) or len(kinds & value.keys()) != 1 or not value.keys() <= PROBE_KEYS.keys():
-        what = "one of output, port and command, such as { port = 80 }, and maybe interval and failures"
+        what = "one of output, port and command, such as { port = 80 }, and maybe interval, timeout and failures"
         raise ValueError(f"a table with {what}")
     values = {}
     for name, item in value.items():
@@ -109,20 +124,23 @@ class ProgramSettings:
     """An external program and its circumstances."""
 
     program: tuple[str, ...] = setting(checks.words, "command line, as a list of words; no shell is involved", unset=())
-    directory: str = setting(checks.text, "working directory; by default the directory of this file", unset="")
+    directory: str = setting(checks.written_path, "working directory; by default the directory of this file", unset="")
     environment: Mapping[str, str] = setting(_variables, "environment variables, besides the manager's own", {})
     env_files: tuple[str, ...] = setting(
-        checks.list_of(checks.text, 'a list of files, such as ["web.env"]'),
+        checks.list_of(checks.written_path, 'a list of files, such as ["web.env"]'),
         "files of environment variables, in lines of NAME=VALUE, as systemd's EnvironmentFile= and dotenv read them",
         [],
     )
-    user: str = setting(checks.text, "user that the program runs as; only root may set this", unset="")
-    group: str = setting(checks.text, "group that the program runs as; only root may set this", unset="")
+    user: str = setting(checks.account, "user that the program runs as; only root may set this", unset="")
+    group: str = setting(checks.account, "group that the program runs as; only root may set this", unset="")
     umask: int | None = setting(checks.octal, 'file mode creation mask, such as "027"; by default the manager\'s')
-    stop_signal: str = setting(signal_name, "signal that asks the program to stop", "SIGTERM")
+    nice: int | None = setting(
+        checks.whole(-20, 19), "priority, from -20 (the highest, for root only) to 19; by default the manager's"
+    )
+    stop_signal: int = setting(signal_number, "signal that asks the program to stop", "SIGTERM")
     success_codes: tuple[int, ...] = setting(
-        checks.list_of(checks.whole(0), "a list of exit statuses, such as [0, 2]"),
-        "exit statuses that are not failures",
+        checks.list_of(_end, 'a list of exit statuses and signals, such as [0, 2, "SIGTERM"]'),
+        "exit statuses, and signals that end the program, that are not failures",
         [0],
     )
     ready_when: Probe | None = setting(_probe, "probe that tells when the program is ready; by default at once")

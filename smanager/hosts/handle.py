@@ -133,7 +133,7 @@ class Host(asyncio.SubprocessProtocol):
     def stop(self, service: str) -> None:
         self.send(encode_data(FrameKind.STOP, 0, service))
 
-    def signal_program(self, service: str, number: signal.Signals) -> None:
+    def signal_program(self, service: str, number: int) -> None:
         """Send a signal to a service's program, through the host, which knows whether the program still runs."""
         self.send(encode_data(FrameKind.SIGNAL, 0, [service, number]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,8 @@ class Service:
     commands: dict[str, Command] = field(default_factory=dict)
     state: State = State.STOPPED
     reason: str = ""
-    waits_for: Sequence[str] = ()  # services that have to be up before this one begins
+    waits_for: Mapping[str, str] = field(default_factory=dict)
+    """The services that have to be up before this one begins, each with why it is not coming."""
     fingerprint: object = None  # identifies the version of its file that its process has loaded
     contents: object = None  # identifies what was in its `env_files` when its program was last started
     since: float = 0.0  # when the service entered its state, by the monotonic clock
@@ -88,7 +89,7 @@ class Service:
 
     def report_for(self, knows: Callable[[str], bool], still: bool = False) -> ServiceReport:
         """How the service is, for a requester who may know of the services for which `knows` is true."""
-        named = list(filter(knows, self.waits_for))
+        named = [f"{name}, {why}" if why else name for name, why in self.waits_for.items() if knows(name)]
         return ServiceReport(self.name, self.state, f"waits for {listed(named)}" if named else self.reason, still)
 
     @property

@@ -92,7 +92,8 @@ class Group:
         """Let each waiting service begin if the services that it waits for are up now."""
         for keeper in self.order.start_order(keeper for keeper in self.keepers.values() if keeper.is_waiting):
             lacking = self.order.lacking(keeper.service)
-            keeper.wait_for(lacking, all(map(self.order.is_coming, lacking)))
+            reasons = {name: self.order.why_absent(name) for name in lacking}
+            keeper.wait_for(reasons, all(map(self.order.is_coming, lacking)))
 
     async def _up(self, keeper: Keeper, by: Caller) -> None:
         while keeper.state is State.STOPPING:  # asked for a moment ago, and now the service is wanted again

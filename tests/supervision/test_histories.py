@@ -792,7 +792,7 @@ def test_a_reload_that_disables_a_needed_service_has_the_others_wait() -> None:
     assert stage.reports == [
         "2.00 stop database: it is not enabled",
         "2.00 restart app: it needs what is stopped, or shares its process",
-        "2.50 app: starting (waits for database)",
+        "2.50 app: starting (waits for database, which is not enabled)",
         "5.00 start database: it is enabled",
         "5.25 database: running",
     ]

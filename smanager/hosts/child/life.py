@@ -10,6 +10,7 @@ from contextvars import copy_context
 from time import monotonic
 from typing import Any
 
+from smanager.config.service import SERVICE_KEYS
 from smanager.hosts.child.channel import Channel, current_service, service_output
 from smanager.hosts.child.errors import in_one_line, print_traceback
 from smanager.hosts.child.event_loop import run_in_loop, settle
@@ -148,7 +149,7 @@ class Life:
 def make(service: type[SService], name: str, given: Mapping[str, Any]) -> SService:
     """Make a service's object, its name and settings first. Raises ValueError if its limits cannot be set."""
     if "program" not in given:  # a program's limits are set in the program's own process
-        set_limits(given.get("limits", {}))
+        set_limits(SERVICE_KEYS["limits"].check(given.get("limits", {})))
     made = service.__new__(service)
     made.name = name
     made.options = given.get("options", {})

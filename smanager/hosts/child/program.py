@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache, partial
 from math import inf
-from signal import SIGCONT, SIGKILL, Signals
+from signal import SIGCONT, SIGKILL
 from time import monotonic
 from typing import Any
 
@@ -22,6 +22,7 @@ from smanager.hosts.child.probes import Watch
 from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
 from smanager.hosts.child.spawn_errors import script_problem, why_not_started
 from smanager.service import Finished, SService
+from smanager.system.accounts import group_id, user_of
 from smanager.system.processes import exit_reason, set_limits, signal_group, too_high
 
 READ_SIZE = 16 * 1024  # bytes of output read at a time: some 200 lines, after which other programs have their turn
@@ -74,12 +75,27 @@ class Program(SService):
             raise Finished(f"it cannot be started: {reason}", clean=False) from None
         except (RuntimeError, LookupError, ValueError) as error:
             raise Finished(f"it cannot be started: {error}", clean=False) from None
+        self._set_priority(process)
         self._tell("spawned", process.pid)
         if self._program.ready_when or self._program.alive_when:
             self._watch = Watch(self._program, options, self.ready, partial(self._tell, "hung"))
         self._life = ScheduledTask(self._attend(process, options))
         self._scheduler.wake(self._life)
         return self._life
+
+    def _set_priority(self, process: subprocess.Popen[bytes]) -> None:
+        """Give the program's group its priority, with the rights of this process. Raises Finished if it may not."""
+        if self._program.nice is None:
+            return
+        try:
+            os.setpriority(os.PRIO_PGRP, process.pid, self._program.nice)
+        except ProcessLookupError:
+            pass  # it has ended
+        except PermissionError:
+            self._signal(SIGKILL)
+            process.communicate()
+            least = os.getpriority(os.PRIO_PROCESS, 0)
+            raise Finished(f"it cannot be started: only root may set nice below {least}", clean=False) from None
 
     def stop(self) -> None:
         self._stopping = True
@@ -117,7 +133,7 @@ class Program(SService):
         told, deadline = False, inf
         while process.poll() is None:
             if self._stopping and not told:
-                self._signal(Signals[self._program.stop_signal])
+                self._signal(self._program.stop_signal)
                 self._signal(SIGCONT)  # a stopped process would not notice
                 told, deadline = True, monotonic() + self._settings.stop_timeout
             elif monotonic() >= deadline:
@@ -149,7 +165,7 @@ class Program(SService):
         deadline, killed = monotonic(), False
         if self._stopping:
             deadline += self._settings.stop_timeout
-            self._signal(Signals[self._program.stop_signal])  # it may have ended just before it was told to
+            self._signal(self._program.stop_signal)  # it may have ended just before it was told to
         while signal_group(process.pid, 0):
             if not killed and monotonic() >= deadline:
                 self._signal(SIGKILL)
@@ -170,17 +186,18 @@ def scheduler() -> Scheduler:
 
 
 def popen_options(settings: ProgramSettings) -> dict[str, Any]:
-    """How Popen runs a program and its probes. Raises LookupError for an unknown user, and what `environment` does."""
-    try:
-        user = pwd.getpwnam(settings.user) if settings.user else None
-    except KeyError:
-        raise LookupError(f"there is no user {settings.user}") from None
+    """How Popen runs a program and its probes. Raises LookupError for a user or group, and what `environment` does."""
+    user = user_of(settings.user) if settings.user else None
+    known = None if isinstance(user, int) else user
+    if user is not None and known is None and not settings.group:
+        raise LookupError(f"there is no user with number {user}, whose group it could have; give group as well")
+    group = group_id(settings.group) if settings.group else known and known.pw_gid
     return {
         "cwd": settings.directory or None,
-        "env": environment(settings, user),
-        "user": user.pw_uid if user else None,
-        "group": settings.group or (user.pw_gid if user else None),
-        "extra_groups": os.getgrouplist(settings.user, user.pw_gid) if user else None,
+        "env": environment(settings, known),
+        "user": known.pw_uid if known else user,
+        "group": group,
+        "extra_groups": os.getgrouplist(known.pw_name, known.pw_gid) if known else None if user is None else [],
         "umask": -1 if settings.umask is None else settings.umask,
     }
 

@@ -47,6 +47,60 @@ def test_a_program_is_run_as_it_is_configured(kept: Callable[..., Server], direc
     assert server.ask("logs shown").partition("shown: ")[2] == f"{directory}/where|dark red|a#1b|2|0027|77|{nobody}\n"
 
 
+def test_numbers_and_names_a_home_directory_priority_and_limits(
+    kept: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/usr")
+    shown = "$PWD|$#|$1|$2|$(id -u)|$(id -g)|$(nice)|$(ulimit -S -c)|$(ulimit -H -n)"
+    table = f"""
+        [services.{{}}]
+        program = ["~/bin/env", "sh", "-c", 'echo "{shown}"; exec sleep 3600', "sh", "", "~"]
+        directory = "~/lib"
+        user = {{}}
+        group = {{}}
+        nice = {{}}
+        limits = {{{{ core = "unlimited", nofile = 77 }}}}
+        """
+    cases = [("a", 65534, '"0"', 5), ("b", '"65534"', '"root"', -1), ("c", 4242, 4243, 0), ("d", '"nobody"', 7, 19)]
+    server = kept("".join(table.format(*case) for case in cases))
+    for name, ids, nice in (("a", "65534|0", 5), ("b", "65534|0", -1), ("c", "4242|4243", 0), ("d", "65534|7", 19)):
+        is_in(server, name, "running")
+        wait_for(lambda: "|" in server.ask(f"logs {name}"), "the program's line")  # noqa: B023 - it is called here
+        line = server.ask(f"logs {name}").partition(f"{name}: ")[2]
+        assert line == f"/usr/lib|2||~|{ids}|{nice}|unlimited|77\n"
+
+
+def test_a_real_time_signal_stops_and_an_end_by_a_signal_may_be_a_success(kept: Callable[..., Server]) -> None:
+    script = (
+        "import signal, time; signal.signal(signal.SIGRTMIN + 3, lambda *given: (print('told', flush=True), exit())); "
+        "print('up', flush=True); [time.sleep(0.05) for _ in iter(int, 1)]"
+    )
+    server = kept(
+        f"""
+        [services.realtime]
+        program = ["python3", "-c", "{script}"]
+        stop_signal = "SIGRTMIN+3"
+        ready_when = {{ output = "^up$" }}
+
+        {SLEEPER}
+        success_codes = [0, "SIGUSR1", "RTMIN+5"]
+        restart = "on-failure"
+        """
+    )
+    is_in(server, "realtime", "running")
+    server.ask("stop realtime")
+    assert server.ask("logs -n 1 realtime").endswith("realtime: told\n")
+    for name in ("USR1", "SIGRTMIN+5"):
+        server.ask("start sleeper")
+        is_in(server, "sleeper", "running")
+        assert server.ask(f"signal sleeper {name}") == ""
+        is_in(server, "sleeper", "stopped")
+        assert f"killed by SIG{name.removeprefix('SIG')}" in server.ask("status sleeper")
+    server.ask("start sleeper")
+    server.ask("signal sleeper USR2")
+    server.wait_for_log("sleeper: killed by SIGUSR2; started again at once")
+
+
 BAD = [
     ('program = ["no-such-program"]', "it cannot be started: there is no program no-such-program in /"),
     ('program = ["./no-such-program"]', "it cannot be started: ./no-such-program: no such file or directory"),
@@ -81,6 +135,11 @@ BAD = [
     (
         'program = ["true"]\nlimits = { nofile = 1_000_000_000_000 }',
         "it cannot be started: its limits cannot be set; ",
+    ),
+    ('program = ["true"]\ngroup = "no-such-group"', "it cannot be started: there is no group no-such-group"),
+    (
+        'program = ["true"]\nuser = 4242',
+        "it cannot be started: there is no user with number 4242, whose group it could",
     ),
     ('program = ["sh", "-c", "exit 3"]', "exit status 3"),
 ]
@@ -168,10 +227,12 @@ def test_a_probe_runs_where_and_as_whom_its_program_does(kept: Callable[..., Ser
 
 def test_a_probe_that_takes_too_long_leaves_nothing_behind(kept: Callable[..., Server]) -> None:
     mark = f"{10_000_000 + os.getpid()}.5"
-    server = kept(SLEEPER + f'alive_when = {{ command = ["sh", "-c", "sleep {mark}; true"], failures = 1 }}')
+    server = kept(
+        SLEEPER + f'alive_when = {{ command = ["sh", "-c", "sleep {mark}; true"], timeout = 0.5, failures = 1 }}'
+    )
     is_in(server, "sleeper", "running")
     wait_for(lambda: f"sleep {mark}" in subprocess.getoutput("ps -eo args="), "the probe")
-    server.wait_for_log("did not end within 5 s")
+    server.wait_for_log("did not end within 0.5 s")
     server.stop()
     assert f"sleep {mark}" not in subprocess.getoutput("ps -eo args=").splitlines()
 

@@ -86,7 +86,10 @@ def test_the_file_of_a_unix_socket_is_whose_it_should_be(kept: Callable[..., Ser
     kept(
         '[listeners.plain]\nunix = "plain.sock"\n'
         f'[listeners.given]\nunix = "given.sock"\npermissions = "0660"\nowner = "nobody"\ngroup = "{group}"\n'
+        '[listeners.numbered]\nunix = "numbered.sock"\nowner = 4242\ngroup = "4243"\n'
     )
+    numbered = (directory / "numbered.sock").stat()
+    assert (numbered.st_uid, numbered.st_gid) == (4242, 4243)
     plain, given = ((directory / name).stat() for name in ("plain.sock", "given.sock"))
     assert (stat.S_IMODE(plain.st_mode), plain.st_uid) == (0o600, 0)
     assert (stat.S_IMODE(given.st_mode), given.st_uid != 0, given.st_gid) == (0o660, True, os.getgid())

@@ -124,7 +124,7 @@ def test_what_needs_a_service_that_goes_stops_with_it_and_waits(two: Server) -> 
     assert two.ask("reload").splitlines() == [
         "stop one: it is not enabled",
         "restart two: it needs what is stopped, or shares its process",
-        "two: starting (waits for one)",
+        "two: starting (waits for one, which is not enabled)",
     ]
     assert not alive(pid)
     reconfigure(needy)
