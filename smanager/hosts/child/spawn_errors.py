@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,11 +29,11 @@ def why_not_started(error: OSError, words: Sequence[str], options: Mapping[str, 
     path = path_of(words[0], options)
     if path is None:
         return f"there is no program {words[0]} in {options['env'].get('PATH', os.defpath)}"
-    if error.errno == errno.ENOENT and path.exists():
+    if error.errno == errno.ENOENT and exists(path):
         return f"{path} exists, but not what loads it; is it for another system?"
     if error.errno == errno.ENOEXEC:
         return f"{path} is neither a program for this machine nor a script that begins with a line such as #!/bin/sh"
-    if error.errno == errno.EACCES and path.is_file() and not os.access(path, os.X_OK):
+    if error.errno == errno.EACCES and exists(path) and not os.access(path, os.X_OK):
         return f"{path} is not executable; `chmod +x {path}` makes it so"
     return f"{error.filename or path}: {in_words(error)}"
 
@@ -51,24 +50,32 @@ def script_problem(program: str, options: Mapping[str, Any]) -> str:
         return ""
     named = os.fsdecode(line[2:]).split(None, 1)
     if line.endswith(b"\r"):
-        interpreter = os.fsdecode(line[2:]).strip(" \t\r")
-        return f"the first line of {path} ends in CR LF, and should end in LF; it names {interpreter + chr(13)!r}"
+        return (
+            f"the first line of {path} ends in CR LF, and should end in LF: {os.fsdecode(line)!r} names no interpreter"
+        )
     if not named:
         return f"the first line of {path} should name an interpreter, such as #!/bin/sh"
-    if not Path(named[0]).exists():
+    interpreter = Path(options["cwd"] or "", named[0])
+    if not exists(interpreter):
         return f"the interpreter of {path}, {named[0]}, does not exist"
-    if not os.access(named[0], os.X_OK):
+    if not os.access(interpreter, os.X_OK):
         return f"the interpreter of {path}, {named[0]}, is not executable"
     command = next((word for word in " ".join(named[1:]).split() if word[0] != "-" and "=" not in word), "")
-    if Path(named[0]).name == "env" and command and path_of(command, options) is None:
+    if interpreter.name == "env" and command and path_of(command, options) is None:
         return f"the interpreter of {path}, {command}, is not in {options['env'].get('PATH', os.defpath)}"
     return ""
+
+
+def exists(path: Path) -> bool:
+    return os.access(path, os.F_OK)  # unlike Path.exists, raises nothing for a directory that may not be searched
 
 
 def path_of(program: str, options: Mapping[str, Any]) -> Path | None:
     """Where Popen finds a program; None if it is not in the PATH."""
     if "/" in program:
         return Path(options["cwd"] or "", program)
+    import shutil  # here, because it imports libraries that a host of healthy programs does not need
+
     found = shutil.which(program, path=options["env"].get("PATH"))
     return Path(found) if found else None
 

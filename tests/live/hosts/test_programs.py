@@ -106,7 +106,7 @@ BAD = [
     ('program = ["./no-such-program"]', "it cannot be started: ./no-such-program: no such file or directory"),
     (
         'program = ["./crlf"]',
-        r"it cannot be started: the first line of /.*/crlf ends in CR LF, and should end in LF; it ",
+        r"it cannot be started: the first line of /.*/crlf ends in CR LF, and should end in LF: '#!/bin/sh",
     ),
     ('program = ["./envcrlf"]', r"exit status 127; the first line of /.*/envcrlf ends in CR LF, and should end in LF"),
     ('program = ["./orphan"]', "it cannot be started: the interpreter of /.*/orphan, /no/such/sh, does not exist"),
