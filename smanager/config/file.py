@@ -236,7 +236,10 @@ def read_file(path: Path | None) -> ConfigFile:
         written = tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # an editor may begin it with a byte order mark
     except OSError as error:
         raise ConfigError(f"{path}: {in_words(error)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}: line {line} is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
     try:
         return ConfigFile(path, checked(written, ROOT_KEYS))

@@ -88,8 +88,8 @@ def test_a_byte_order_mark_and_line_ends_of_windows_mean_nothing(tmp_path: Path)
     file = tmp_path / "smanager.toml"
     file.write_bytes(b"\xef\xbb\xbfport = 1\r\n[services.web]\r\nprogram = ['web']\r\n")
     assert read_file(file).given["port"] == 1
-    file.write_bytes(b"port = '\xe9'")
-    with pytest.raises(ConfigError, match=r"^/.*/smanager\.toml: 'utf-8' codec can't decode"):
+    file.write_bytes(b"port = 1\r\nhost = '\xe9'")
+    with pytest.raises(ConfigError, match=r"^/.*/smanager\.toml: line 2 is not UTF-8$"):
         read_file(file)
 
 
