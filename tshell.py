@@ -625,7 +625,7 @@ def serve(client: Client, options: argparse.Namespace) -> int:
         with client.connect() as server:
             Interaction(client, server).run()
         return 0
-    with open(STDIN, encoding="utf-8", errors="surrogateescape", closefd=False) as script:
+    with open(STDIN, encoding="utf-8-sig", errors="surrogateescape", closefd=False) as script:
         commands = (line for line in map(str.strip, script) if line and not line.startswith("#"))
         return run(client, commands, options, reports=bool(words))
 
@@ -757,7 +757,9 @@ def token_for(options: argparse.Namespace) -> str | None:
     if not path:
         return token or None
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), errors="replace") as file:
+        with os.fdopen(
+            os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8-sig", errors="replace"
+        ) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077 or status.st_uid != os.geteuid():
                 raise PermissionError("others may read it, or own it")

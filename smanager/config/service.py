@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import resource
 import signal
@@ -29,28 +30,44 @@ def _true(value: object) -> bool:
     return True
 
 
-def signal_name(value: object) -> str:
-    name = str(value).upper()
-    name = name if name.startswith("SIG") else f"SIG{name}"
-    if name not in signal.Signals.__members__:
-        raise ValueError('the name of a signal, such as "SIGTERM"')
-    return name
+def signal_number(value: object) -> int:
+    """The number of a signal, given by its name; those for real time may be SIGRTMIN+1 or SIGRTMAX-1 (signal(7))."""
+    name = str(value).upper().removeprefix("SIG")
+    if match := re.fullmatch(r"RTMIN\+(\d{1,2})|RTMAX-(\d{1,2})", name, re.ASCII):
+        number = signal.SIGRTMIN + int(match[1]) if match[1] else signal.SIGRTMAX - int(match[2])
+        if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
+            return number
+    if known := signal.Signals.__members__.get(f"SIG{name}"):
+        return int(known)
+    raise ValueError('the name of a signal, such as "SIGTERM" or "SIGRTMIN+3"')
+
+
+def _end(value: object) -> int:
+    """A way to end, as Popen numbers them: an exit status, or a signal as a negative number."""
+    with checks.expected("an exit status, or the name of a signal"):
+        return -signal_number(value) if isinstance(value, str) else checks.whole(0, 255)(value)
 
 
 def _variables(value: object) -> dict[str, str]:
     given = checks.table('a table of text, such as { PORT = "80" }', of=str)(value)
     if any("\0" in name + text or not name or "=" in name for name, text in given.items()):
         raise ValueError("a table of names without `=` and text without NUL")
+    if not all(checks.fits(f"{name}={text}") for name, text in given.items()):
+        raise ValueError(f"a table of text of at most {checks.STRING_LIMIT} bytes each, with the name")
     return given
 
 
 def _limits(value: object) -> dict[str, int]:
     known = sorted(name.removeprefix("RLIMIT_").lower() for name in dir(resource) if name.startswith("RLIMIT_"))
-    given = checks.table("a table of whole numbers, such as { nofile = 1024 }")(value)
+    given = checks.table('a table of whole numbers, or "unlimited", such as { nofile = 1024 }')(value)
     if not set(given) <= set(known):
         raise ValueError(f"a table with some of: {', '.join(known)}")
-    with checks.expected("a table of whole numbers from 0 to 2^63 - 1"):
-        return {name: checks.whole(0, 2**63 - 1)(limit) for name, limit in given.items()}
+    with checks.expected('a table of whole numbers from 0 to 2^63 - 1, or "unlimited"'):
+        whole = checks.whole(0, 2**63 - 1)
+        return {name: UNLIMITED if limit == "unlimited" else whole(limit) for name, limit in given.items()}
+
+
+UNLIMITED = resource.RLIM_INFINITY
 
 
 class SignalTo(Enum):
@@ -103,14 +120,15 @@ class Probe:
         _true, "`ready_when` only: true, for a program that is to end by itself, with success", unset=False
     )
     interval: float = setting(checks.some_seconds, "seconds between two probes", 1)
+    timeout: float = setting(checks.some_seconds, "seconds after which a probe of a port or by a command has failed", 5)
     failures: int = setting(checks.whole(1), "number of failed probes in a row after which a program counts as hung", 3)
 
 
 def _probe(value: object, *more_kinds: str) -> Probe:
     kinds = ["output", "port", "command", *more_kinds]
-    known = {*kinds, "interval", "failures"}
+    known = PROBE_KEYS.keys() - ({"done"} - {*more_kinds})
     if not isinstance(value, Mapping) or len(value.keys() & kinds) != 1 or not value.keys() <= known:
-        what = f"one of {listed(kinds)}, such as {{ port = 80 }}, and maybe interval and failures"
+        what = f"one of {listed(kinds)}, such as {{ port = 80 }}, and maybe interval, timeout and failures"
         raise ValueError(f"a table with {what}")
     values = {}
     for name, item in value.items():
@@ -130,17 +148,20 @@ class ProgramSettings:
     """An external program and its circumstances."""
 
     program: tuple[str, ...] = setting(checks.words, "command line, as a list of words; no shell is involved", unset=())
-    directory: str = setting(checks.text, "working directory; by default the directory of this file", unset="")
+    directory: str = setting(checks.written_path, "working directory; by default the directory of this file", unset="")
     environment: Mapping[str, str] = setting(_variables, "environment variables, besides the manager's own", {})
     env_files: tuple[str, ...] = setting(
-        checks.list_of(checks.text, 'a list of files, such as ["web.env"]'),
-        "files with environment variables, in lines of NAME=VALUE",
+        checks.list_of(checks.written_path, 'a list of files, such as ["web.env"]'),
+        "files of environment variables, in lines of NAME=VALUE, as systemd's EnvironmentFile= and dotenv read them",
         [],
     )
-    user: str = setting(checks.text, "user that the program runs as; only root may set this", unset="")
-    group: str = setting(checks.text, "group that the program runs as; only root may set this", unset="")
+    user: str = setting(checks.account, "user that the program runs as; only root may set this", unset="")
+    group: str = setting(checks.account, "group that the program runs as; only root may set this", unset="")
     umask: int | None = setting(checks.octal, 'file mode creation mask, such as "027"; by default the manager\'s')
-    stop_signal: str = setting(signal_name, "signal that asks the program to stop", "SIGTERM")
+    nice: int | None = setting(
+        checks.whole(-20, 19), "priority, from -20 (the highest, for root only) to 19; by default the manager's"
+    )
+    stop_signal: int = setting(signal_number, "signal that asks the program to stop", "SIGTERM")
     stop_signal_to: SignalTo = setting(
         checks.one_of({known.value: known for known in SignalTo}),
         "which processes get the stop signal, and those of the command signal: the program's own process, which tells "
@@ -148,8 +169,8 @@ class ProgramSettings:
         "main",
     )
     success_codes: tuple[int, ...] = setting(
-        checks.list_of(checks.whole(0), "a list of exit statuses, such as [0, 2]"),
-        "exit statuses that are not failures",
+        checks.list_of(_end, 'a list of exit statuses and signals, such as [0, 2, "SIGTERM"]'),
+        "exit statuses, and signals that end the program, that are not failures",
         [0],
     )
     ready_when: Probe | None = setting(_ready_probe, "probe that tells when the program is ready; by default at once")
@@ -206,9 +227,31 @@ CLASS_KEYS = tuple(name for name in SERVICE_KEYS if name not in ("enabled", "hos
 """The keys that any service's class may give. Where and whether a service runs is not the class's business."""
 
 
+SIZE_LIMIT = 2 * 1024 * 1024
+"""Characters of a service's settings as JSON, in which its host gets them: as much as Linux takes as arguments and
+environment by default, and half of what a frame may hold."""
+
+
+def _require_sendable(given: Mapping[str, object]) -> None:
+    """Raise SettingsError if settings cannot be sent to a host."""
+    sizes = {}
+    for name, value in given.items():
+        try:
+            sizes[name] = len(json.dumps(value))
+        except (TypeError, ValueError, RecursionError):  # TOML has dates and times; classes have anything
+            what = "values that JSON has; write dates and times as text"
+            raise SettingsError(f"{name} is {checks.shown(value)}, and should have only {what}") from None
+    if sum(sizes.values()) > SIZE_LIMIT:
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise SettingsError(
+            f"{largest} has {sizes[largest]} bytes; a service's settings should have at most {SIZE_LIMIT} together"
+        )
+
+
 def settings_of(given: Mapping[str, object], is_program: bool) -> ServiceSettings:
-    """Make a service's settings. Raises SettingsError for the first key that is wrong."""
+    """Make a service's settings. Raises SettingsError if any are wrong."""
     values = checked(given, KEYS)
+    _require_sendable(given)
     for_policy = {name: values.pop(name) for name in POLICY_KEYS if name in values}
     for_program = {name: values.pop(name) for name in PROGRAM_KEYS if name in values}
     if for_program and not is_program:

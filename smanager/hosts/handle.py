@@ -45,6 +45,7 @@ class Resident(Protocol):
     @property
     def watchdog(self) -> float: ...  # seconds of silence after which the service counts as hung; 0: no limit
     def ready(self) -> None: ...
+    def read(self, contents: object) -> None: ...
     def spawned(self, pid: int) -> None: ...
     def hangs(self, reason: str) -> None: ...
     def ended(self, reason: str | None, clean: bool, by_itself: bool = True) -> None: ...
@@ -136,7 +137,7 @@ class Host(asyncio.SubprocessProtocol):
     def stop(self, service: str) -> None:
         self.send(encode_data(FrameKind.STOP, 0, service))
 
-    def signal_program(self, service: str, number: signal.Signals) -> None:
+    def signal_program(self, service: str, number: int) -> None:
         """Send a signal to a service's program, through the host, which knows whether the program still runs."""
         self.send(encode_data(FrameKind.SIGNAL, 0, [service, number]))
 
@@ -236,6 +237,9 @@ class Host(asyncio.SubprocessProtocol):
             case FrameKind.READY:
                 service, _ = frame.fields(str, object)
                 return partial(self._report, service, lambda resident: resident.ready())
+            case FrameKind.READ:
+                service, contents = frame.fields(str, list)
+                return partial(self._report, service, lambda resident: resident.read(contents))
             case FrameKind.SPAWNED:
                 service, pid = frame.fields(str, int)
                 if pid <= 1:  # signals will be sent to it

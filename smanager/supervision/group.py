@@ -101,7 +101,8 @@ class Group:
         """Let each waiting service begin if the services that it waits for are up now."""
         for keeper in self.order.start_order(keeper for keeper in self.keepers.values() if keeper.is_waiting):
             lacking = self.order.lacking(keeper.service)
-            keeper.wait_for(lacking, min(map(self.order.prospect, lacking), default=Prospect.SOON))
+            reasons = {name: self.order.why_absent(name) for name in lacking}
+            keeper.wait_for(reasons, min(map(self.order.prospect, lacking), default=Prospect.SOON))
 
     async def _up(self, keeper: Keeper, by: Caller) -> None:
         while keeper.state is State.STOPPING:  # asked for a moment ago, and now the service is wanted again

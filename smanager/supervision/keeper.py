@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -140,7 +140,7 @@ class Keeper:
             log.warning("%s: no completions for %s within %g s", self.name, command or "a path", COMPLETION_SECONDS)
         return []
 
-    def send_signal(self, number: signal.Signals) -> bool:
+    def send_signal(self, number: int) -> bool:
         """Send a signal to the program, or to the service's host; False if there is no process."""
         if self.host is None or self.host.gone:
             return False
@@ -161,8 +161,11 @@ class Keeper:
         self._retired = True
         self.stop("the loss of its class")
 
-    def wait_for(self, names: Sequence[str], prospect: Prospect) -> None:
-        """Wait for these services, which have this prospect together; without names, begin the life asked for."""
+    def wait_for(self, names: Mapping[str, str], prospect: Prospect) -> None:
+        """Wait for these services, which have this prospect together; without names, begin the life asked for.
+
+        With each name comes why that service is not on its way to running; empty if it is.
+        """
         self.service.waits_for = names
         self.service.reason = "waits for others" if names else ""
         self._prospect_of_others = prospect
@@ -176,6 +179,9 @@ class Keeper:
     def ready(self) -> None:
         if self._take(Event.READY, "running", ""):
             self._life.ready = self._loop.time()
+
+    def read(self, contents: object) -> None:
+        self.service.contents = contents
 
     def spawned(self, pid: int) -> None:
         self.program_pid = pid
@@ -311,7 +317,7 @@ class Keeper:
         self.is_waiting = self.is_waiting and state is State.STARTING
         service, now = self.service, self._loop.time()
         service.state, service.reason, service.since = state, reason, now
-        service.waits_for, self._prospect_of_others = (), Prospect.SOON
+        service.waits_for, self._prospect_of_others = {}, Prospect.SOON
         at_once = state is State.BACKOFF and self.attempt_at <= now
         self._settled.set() if state.settled and not at_once else self._settled.clear()
         self.down.set() if state.down else self.down.clear()

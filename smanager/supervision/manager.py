@@ -25,7 +25,7 @@ from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
 from smanager.supervision.keeper import Keeper, log_error
-from smanager.supervision.reload import Reload
+from smanager.supervision.reload import Elsewhere, Reload
 from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.sessions import Jobs, Sessions
 from smanager.supervision.states import State
@@ -67,8 +67,8 @@ class Manager:
         """Set when the manager should end."""
         self.failed = ""
         """The service whose failure ends the manager."""
-        self.when_reloaded: Callable[[Tell], Sequence[str]] = lambda tell: ()
-        """Applies a reload elsewhere; returns what could not be applied."""
+        self.look_elsewhere: Callable[[], Elsewhere] = Elsewhere
+        """Finds what a reload changes outside of the supervision."""
         self.pool = make_pool(self._log_line)
         self._storage = storage
         self._log_files = LogFiles(storage.directory) if storage.directory else None
@@ -130,6 +130,7 @@ class Manager:
         self.catalogue.list_files(self.catalogue.find_files())
         await asyncio.gather(*map(self._discovery.discover, self.catalogue.files.values()))
         self.catalogue.check_configuration()
+        self.catalogue.check_env_files()
         await self.pool.close_empty()
 
     # Requests.
@@ -168,11 +169,11 @@ class Manager:
     async def reload(self, by: Caller, tell: Tell, dry_run: bool = False) -> None:
         """Apply the changed configuration and files; a `dry_run` only reports what would change. See `Reload`."""
         if dry_run:
-            for change in (await self._reload.plan()).changes:
+            for change in (await self._reload.plan(self.look_elsewhere)).changes:
                 tell(change)
         else:
             async with self._changing:
-                await self._reload.apply(by, tell, self.when_reloaded)
+                await self._reload.apply(by, tell, self.look_elsewhere)
 
     def forward(self, number: signal.Signals) -> None:
         """Send a signal to all programs."""

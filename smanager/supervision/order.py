@@ -101,6 +101,17 @@ class Order:
             return Prospect.SOON
         return keeper.prospect if keeper else Prospect.NONE
 
+    def why_absent(self, name: str) -> str:
+        """Why a service is not on its way to running, as a clause; empty if it is, or may be."""
+        keeper = self.keepers.get(name)
+        if self.prospect(name) is not Prospect.NONE or (keeper and keeper.state not in (State.STOPPED, State.FAILED)):
+            return ""
+        if keeper is None:
+            return "which does not exist"
+        if keeper.state is State.FAILED:
+            return "which has failed"
+        return "which is stopped" if keeper.service.settings.enabled else "which is not enabled"
+
     def _is_up(self, name: str) -> bool:
         service = self.catalogue.services.get(name)
         return bool(service and service.state.up and service.file.adopted.is_set())

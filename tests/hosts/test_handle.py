@@ -33,6 +33,9 @@ class House:
     def ready(self) -> None:
         self.told.append(("ready",))
 
+    def read(self, contents: object) -> None:
+        self.told.append(("read", contents))
+
     def spawned(self, pid: int) -> None:
         self.told.append(("spawned", pid))
 
@@ -70,11 +73,18 @@ def in_house(test: Callable[[House], Awaitable[None]]) -> Callable[[], None]:
 async def test_reports_go_to_the_resident_that_they_are_about(house: House) -> None:
     for name in ("web", "left"):
         house.host.received(encode_data(FrameKind.SPAWNED, 0, [name, 4711]))
+        house.host.received(encode_data(FrameKind.READ, 0, [name, [[3, 5]]]))
         house.host.received(encode_data(FrameKind.READY, 0, [name, None]))
         house.host.received(encode_data(FrameKind.HUNG, 0, [name, "silent"]))
         house.host.received(encode_data(FrameKind.ENDED, 0, [name, None, True]))
         house.host.received(encode_data(FrameKind.LOG, 0, [name, "a line"]))
-    assert house.told == [("spawned", 4711), ("ready",), ("hangs", "silent"), ("ended", None, True, True)]
+    assert house.told == [
+        ("spawned", 4711),
+        ("read", [[3, 5]]),
+        ("ready",),
+        ("hangs", "silent"),
+        ("ended", None, True, True),
+    ]
     assert house.lines == [("web", "a line"), ("left", "a line")]
 
 

@@ -11,6 +11,7 @@ from signal import SIGTERM
 from time import monotonic
 from typing import Any
 
+from smanager.config.service import SERVICE_KEYS
 from smanager.hosts.child import descendants
 from smanager.hosts.child.channel import Channel, current_service, service_output
 from smanager.hosts.child.errors import in_one_line, print_traceback
@@ -22,7 +23,12 @@ from smanager.system.processes import set_limits
 
 LEFTOVERS_SECONDS = 0.1  # how long the processes that a service has left behind have to end by themselves
 
-REPORTS = {"ready": FrameKind.READY, "spawned": FrameKind.SPAWNED, "hung": FrameKind.HUNG}  # by what is told
+REPORTS = {  # by what is told
+    "ready": FrameKind.READY,
+    "read": FrameKind.READ,
+    "spawned": FrameKind.SPAWNED,
+    "hung": FrameKind.HUNG,
+}
 
 
 class Life:
@@ -173,7 +179,7 @@ class Life:
 def make(service: type[SService], name: str, given: Mapping[str, Any]) -> SService:
     """Make a service's object, its name and settings first. Raises ValueError if its limits cannot be set."""
     if "program" not in given:  # a program's limits are set in the program's own process
-        set_limits(given.get("limits", {}))
+        set_limits(SERVICE_KEYS["limits"].check(given.get("limits", {})))
     made = service.__new__(service)
     made.name = name
     made.options = given.get("options", {})

@@ -10,10 +10,10 @@ from subprocess import DEVNULL, Popen, TimeoutExpired
 from typing import Any
 
 from smanager.config.service import Probe, ProgramSettings
+from smanager.hosts.child.spawn_errors import why_not_started
 from smanager.system.errors import in_words
 from smanager.system.processes import exit_reason, signal_group
 
-CHECK_SECONDS = 5.0  # how long one check may take
 LINE_LIMIT = 8 * 1024  # characters of an unfinished line that are kept for matching
 
 
@@ -53,6 +53,7 @@ class Watch:
         *lines, self._line = (self._line + text).split("\n")
         self._line = self._line[-LINE_LIMIT:]
         for line in [*lines, self._line]:
+            line = line.removesuffix("\r")  # else `$` would not match
             if matches(self._ready_when, line) and not self._is_ready.is_set():
                 self._become_ready()
             if matches(self._alive_when, line):
@@ -84,9 +85,9 @@ class Watch:
     def _check(self, probe: Probe) -> str:
         """What is wrong; empty if nothing is."""
         if probe.port:
-            return port_problem(probe.port)
+            return port_problem(probe.port, probe.timeout)
         if probe.command:
-            return command_problem(probe.command, self._popen_options, self._command_begins)
+            return command_problem(probe.command, self._popen_options, probe.timeout, self._command_begins)
         printed, self._printed_lately = self._printed_lately, False
         return "" if printed else "it printed no matching line"
 
@@ -98,30 +99,32 @@ def matches(probe: Probe | None, line: str) -> bool:
     return bool(probe and probe.output and probe.output.search(line))
 
 
-def port_problem(port: int) -> str:
+def port_problem(port: int, seconds: float) -> str:
     """Why no loopback address accepts connections on a port; empty if one does."""
     reason = ""
     for address in ("127.0.0.1", "::1"):
         try:
-            with socket.create_connection((address, port), CHECK_SECONDS):
+            with socket.create_connection((address, port), seconds):
                 return ""
         except OSError as error:
             reason = reason or f"port {port}: {in_words(error)}"
     return reason
 
 
-def command_problem(command: tuple[str, ...], popen_options: Mapping[str, Any], began: Callable[[int], object]) -> str:
-    """Why a command does not exit with status 0; empty if it does. `began` is told its process id."""
+def command_problem(
+    command: tuple[str, ...], popen_options: Mapping[str, Any], seconds: float, began: Callable[[int], object]
+) -> str:
+    """Why a command does not exit with status 0 in time; empty if it does. `began` is told its process id."""
     try:
         process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, start_new_session=True, **popen_options)
     except OSError as error:
-        return f"{command[0]} cannot be run: {in_words(error)}"
+        return f"{command[0]} cannot be run: {why_not_started(error, command, popen_options)}"
     began(process.pid)
     try:
-        status = process.wait(CHECK_SECONDS)
+        status = process.wait(seconds)
         return f"{command[0]}: {exit_reason(status)}" if status else ""
     except TimeoutExpired:
-        return f"{command[0]} did not end within {CHECK_SECONDS:g} s"
+        return f"{command[0]} did not end within {seconds:g} s"
     finally:
         signal_group(process.pid, SIGKILL)  # with everything it has started
         process.wait()

@@ -28,7 +28,7 @@ from smanager.hosts.child.errors import LoadError, failure_of, print_traceback
 from smanager.hosts.child.execution import Execution
 from smanager.hosts.child.life import LEFTOVERS_SECONDS, Life, make
 from smanager.hosts.child.workers import Workers
-from smanager.hosts.frames import Frame, FrameError, FrameKind, encode_data, encode_failure
+from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameError, FrameKind, encode_data, encode_failure
 from smanager.hosts.source import fingerprint
 from smanager.service import SService
 from smanager.system import lineage
@@ -154,7 +154,12 @@ class HostProcess:
         before = fingerprint(Path(path))
         classes = load(path)
         content = {"services": [], "problems": [str(classes)]} if isinstance(classes, LoadError) else report(classes)
-        self._channel.send(encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}]))
+        frame = encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}])
+        if len(frame) > PAYLOAD_LIMIT:
+            problem = f"the description of its services has {len(frame)} bytes, and should have at most {PAYLOAD_LIMIT}"
+            content = {"services": [], "problems": [problem]}
+            frame = encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}])
+        self._channel.send(frame)
 
     def _start(self, name: str, path: str | None, title: str, given: Mapping[str, Any]) -> None:
         mark = lineage.of_life(lineage.own(), next(self._numbers))

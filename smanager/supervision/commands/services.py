@@ -11,7 +11,7 @@ from datetime import timedelta
 from time import monotonic
 
 from smanager.commands.record import CommandError, Status
-from smanager.config.service import signal_name
+from smanager.config.service import signal_number
 from smanager.logs.history import LogLine
 from smanager.service import VIEW, command
 from smanager.supervision.commands.own import ALL_SERVICES, Listing, OwnCommands, Services
@@ -168,7 +168,7 @@ class ServiceCommands(OwnCommands):
             signal: its name, such as HUP
         """
         try:
-            number = signals.Signals[signal_name(signal)]
+            number = signal_number(signal)
         except ValueError as error:
             raise CommandError(f"signal: signal is {signal!r}, and should be {error}", Status.UNUSABLE) from None
         for keeper in services.keepers:

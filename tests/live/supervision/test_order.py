@@ -121,3 +121,30 @@ def test_a_dependency_cycle_is_an_error_in_the_configuration(kept: Callable[...,
     check = subprocess.run([*server.command[:2], "--check"], capture_output=True, text=True, timeout=20, check=False)
     assert check.returncode == 1
     assert "dependency cycle: " in check.stdout
+
+
+def test_a_missing_need_says_why_it_is_missing(kept: Callable[..., Server], directory: Path) -> None:
+    program = '[services.{}]\nprogram = ["sleep", "3600"]\n'
+    needs = {
+        "disabled": "which is not enabled",
+        "stopped": "which is stopped",
+        "failed": "which has failed",
+        "unknown": "which does not exist",
+    }
+    needy = {need: program.format(f"for-{need}") + f'needs = ["{need}"]\n' for need in needs}
+    late = needy.pop("stopped")
+    configuration = (
+        program.format("disabled")
+        + "enabled = false\n"
+        + program.format("stopped")
+        + '[services.failed]\nprogram = ["no-such-program"]\ngive_up_after = 1\n'
+        + "".join(needy.values())
+    )
+    server = kept(configuration)
+    is_in(server, "stopped", "running")
+    is_in(server, "failed", "failed")
+    server.ask("stop stopped")
+    (directory / "smanager.toml").write_text(configuration + late)
+    assert "for-stopped: starting (waits for stopped, which is stopped)" in server.ask("reload")
+    for need, reason in needs.items():
+        assert f"for-{need} is starting (waits for {need}, {reason})" in server.ask(f"why for-{need}")
