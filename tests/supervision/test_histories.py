@@ -571,7 +571,7 @@ def test_a_need_that_fails_for_good_is_not_met() -> None:
     )
     assert stage.history(since=1) == "100.00 migrate: exit status 1; given up after 1 early end"
     assert stage.manager.keepers["server"].service.report_for(lambda name: True).condition == (
-        "starting (waits for migrate)"
+        "starting (waits for migrate, which has failed)"
     )
 
 

@@ -94,7 +94,7 @@ def test_a_real_time_signal_stops_and_an_end_by_a_signal_may_be_a_success(kept: 
         server.ask("start sleeper")
         is_in(server, "sleeper", "running")
         assert server.ask(f"signal sleeper {name}") == ""
-        is_in(server, "sleeper", "stopped")
+        is_in(server, "sleeper", "done")
         assert f"killed by SIG{name.removeprefix('SIG')}" in server.ask("status sleeper")
     server.ask("start sleeper")
     server.ask("signal sleeper USR2")
