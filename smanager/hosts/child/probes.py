@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from signal import SIGKILL
 from subprocess import DEVNULL, Popen, TimeoutExpired
 from typing import Any
 
 from smanager.config.service import Probe, ProgramSettings
+from smanager.hosts.child.patterns import NOTHING, PatternError, SimplePattern, pattern_for
 from smanager.system.errors import in_words
 from smanager.system.processes import exit_reason, signal_group
 
 CHECK_SECONDS = 5.0  # how long one check may take
-LINE_LIMIT = 8 * 1024  # characters of an unfinished line that are kept for matching
 
 
 class Watch:
@@ -34,9 +34,13 @@ class Watch:
         self._is_ready = threading.Event()
         self._over = threading.Event()
         self._printed_lately = False
-        self._line = ""
+        self._patterns: dict[str, SimplePattern] = {}  # those searched for, by the key that has them
 
     def begin(self) -> None:
+        """Raises OSError if a pattern takes a process, which the system cannot start."""
+        for key, probe in ("ready_when", self._ready_when), ("alive_when", self._alive_when):
+            if probe and probe.output:
+                self._patterns[key] = pattern_for(probe.output.pattern)
         if self._ready_when is None:
             self._become_ready()
         if self._alive_when or (self._ready_when and not self._ready_when.output):
@@ -45,17 +49,39 @@ class Watch:
     def end(self) -> None:
         self._over.set()
         self._is_ready.set()
+        for key in list(self._patterns):
+            self._forget(key)
 
     def printed(self, text: str) -> None:
-        if not any(probe and probe.output for probe in (self._ready_when, self._alive_when)):
-            return
-        *lines, self._line = (self._line + text).split("\n")
-        self._line = self._line[-LINE_LIMIT:]
-        for line in [*lines, self._line]:
-            if matches(self._ready_when, line) and not self._is_ready.is_set():
-                self._become_ready()
-            if matches(self._alive_when, line):
-                self._printed_lately = True
+        for key, pattern in list(self._patterns.items()):
+            if pattern.search(text):
+                self._found(key)
+
+    @property
+    def searching(self) -> Set[int]:
+        """What is readable when a search in the output has ended; until all have, no more output should be read."""
+        return NOTHING.union(*(pattern.searching for pattern in self._patterns.values()))
+
+    def searched(self, readable: Set[int]) -> None:
+        """Take the results of searches that have ended."""
+        for key, pattern in list(self._patterns.items()):
+            if pattern.searching & readable:
+                try:
+                    if pattern.result():
+                        self._found(key)
+                except PatternError as error:
+                    self._forget(key)
+                    self._hung(f"{key}: {error}")
+
+    def _found(self, key: str) -> None:
+        if key == "alive_when":
+            self._printed_lately = True
+        else:
+            self._forget(key)
+            self._become_ready()
+
+    def _forget(self, key: str) -> None:
+        self._patterns.pop(key).end()
 
     def _become_ready(self) -> None:
         self._is_ready.set()
@@ -88,10 +114,6 @@ class Watch:
             return command_problem(probe.command, self._popen_options)
         printed, self._printed_lately = self._printed_lately, False
         return "" if printed else "it printed no matching line"
-
-
-def matches(probe: Probe | None, line: str) -> bool:
-    return bool(probe and probe.output and probe.output.search(line))
 
 
 def port_problem(port: int) -> str:

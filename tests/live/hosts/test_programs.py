@@ -239,3 +239,23 @@ def test_signals_are_forwarded_to_the_programs(kept: Callable[..., Server]) -> N
     assert server.ask("hostname") == "mycomputerhostname\n"
     server.process.send_signal(signal.SIGQUIT)
     assert server.process.wait(SECONDS) == 0
+
+
+EVIL = """
+[services.evil]
+program = ["sh", "-c", "sleep 0.3; echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!; exec sleep 3600"]
+KEY = { output = "^(a+)+$" }
+give_up_after = 1
+"""
+
+
+@pytest.mark.parametrize("key", ["ready_when", "alive_when"])
+def test_a_pattern_that_takes_for_ever_hurts_its_own_service_only(kept: Callable[..., Server], key: str) -> None:
+    server = kept(SLEEPER + EVIL.replace("KEY", key))
+    is_in(server, "sleeper", "running")
+    pid = pid_of(server, "sleeper")
+    is_in(server, "evil", "failed")
+    sentence = f"{key}: the pattern '^(a+)+$' takes more than 1 s of CPU time for what the program printed"
+    assert f"hung: {sentence}" in server.ask("why evil")
+    assert pid_of(server, "sleeper") == pid
+    assert server.ask("services sleeper") == "sleeper  running\n"
