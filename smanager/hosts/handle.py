@@ -14,9 +14,9 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any, Protocol, TypeVar, cast
 
-from smanager.commands.record import Failure
+from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
-from smanager.hosts.frames import Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
+from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
 from smanager.hosts.raw_output import RawOutput
 from smanager.system.processes import exit_reason, signal_group
 
@@ -160,9 +160,14 @@ class Host(asyncio.SubprocessProtocol):
             self._pings.pop(number, None)
 
     def call(self, service: str, method: str, invocation: Invocation) -> Call:
+        """Run a method. Raises CommandError for arguments that are too large to send."""
         number = self._next_number()
+        frame = encode_data(FrameKind.CALL, number, [service, method, *invocation.arguments, invocation.as_data])
+        if len(frame) > PAYLOAD_LIMIT:  # a megabyte of bytes that are not UTF-8 takes six
+            message = f"{invocation.caption}: arguments of {len(frame)} characters; at most {PAYLOAD_LIMIT}"
+            raise CommandError(message, Status.UNUSABLE)
         call = self._calls[number] = Call(number, invocation, self.send)
-        self.send(encode_data(FrameKind.CALL, number, [service, method, *invocation.arguments, invocation.as_data]))
+        self.send(frame)
         return call
 
     async def complete(self, service: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
