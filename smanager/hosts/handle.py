@@ -18,6 +18,7 @@ from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
 from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
 from smanager.hosts.raw_output import RawOutput
+from smanager.system.patience import Patience
 from smanager.system.processes import exit_reason, signal_group
 
 T = TypeVar("T")
@@ -118,7 +119,7 @@ class Host(asyncio.SubprocessProtocol):
             self._files[key] = self._loop.create_future()
             self.send(encode_data(FrameKind.LOAD, 0, key))
         loading = self._files[key]
-        await asyncio.wait((loading, self.exited), timeout=LOAD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await _any_done(Patience(LOAD_SECONDS), loading, self.exited)
         if loading.done():
             return loading.result()
         if self.gone:
@@ -149,13 +150,16 @@ class Host(asyncio.SubprocessProtocol):
         if self._process and not self.gone:
             signal_group(self.pid, number)
 
-    async def ping(self, services: Sequence[str], seconds: float) -> dict[str, float]:
+    async def ping(self, services: Sequence[str], patience: Patience) -> dict[str, float]:
         """How long each of the services has been silent, in seconds. Raises TimeoutError if no answer comes in time."""
         number = self._next_number()
-        pong = self._pings[number] = self._loop.create_future()
+        pong: asyncio.Future[dict[str, float]] = self._loop.create_future()
+        self._pings[number] = pong
         self.send(encode_data(FrameKind.PING, number, services))
         try:
-            return await asyncio.wait_for(pong, seconds)
+            if await _any_done(patience, pong):
+                return pong.result()
+            raise TimeoutError
         finally:
             self._pings.pop(number, None)
 
@@ -300,6 +304,16 @@ class Host(asyncio.SubprocessProtocol):
                 if not (data := self._pair.recv(LAST_READ_SIZE)):
                     break
                 self.received(data)
+
+
+async def _any_done(patience: Patience, *futures: asyncio.Future[Any]) -> bool:
+    """Wait until one of the futures is done; False if patience ends before."""
+    while True:
+        await asyncio.wait(futures, timeout=patience.step, return_when=asyncio.FIRST_COMPLETED)
+        if any(future.done() for future in futures):
+            return True
+        if not patience.lasts():
+            return False
 
 
 class _FrameReader(asyncio.BufferedProtocol):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from signal import SIGKILL
 from subprocess import DEVNULL, Popen, TimeoutExpired
+from time import monotonic
 from typing import Any
 
 from smanager.config.service import Probe, ProgramSettings
 from smanager.hosts.child.patterns import NOTHING, PatternError, SimplePattern, pattern_for
 from smanager.system.errors import in_words
+from smanager.system.patience import Patience, is_late
 from smanager.system.processes import exit_reason, signal_group
 
 CHECK_SECONDS = 5.0  # how long one check may take
@@ -99,7 +102,12 @@ class Watch:
             return
         self._is_ready.wait()
         failures = 0
-        while not self._over.wait(probe.interval):
+        while True:
+            began = monotonic()
+            if self._over.wait(probe.interval):
+                return
+            if is_late(probe.interval, monotonic() - began):  # the program may not have run either
+                continue
             reason = self._check(probe)
             failures = failures + 1 if reason else 0
             if failures >= max(1, probe.failures):
@@ -121,11 +129,23 @@ def port_problem(port: int) -> str:
     reason = ""
     for address in ("127.0.0.1", "::1"):
         try:
-            with socket.create_connection((address, port), CHECK_SECONDS):
-                return ""
+            connect(address, port)
+            return ""
         except OSError as error:
             reason = reason or f"port {port}: {in_words(error)}"
     return reason
+
+
+def connect(address: str, port: int) -> None:
+    """Connect, and close the connection. Raises OSError."""
+    patience = Patience(CHECK_SECONDS)
+    while True:
+        try:
+            socket.create_connection((address, port), patience.step).close()
+            return
+        except TimeoutError:
+            if not patience.lasts():
+                raise
 
 
 def command_problem(command: tuple[str, ...], popen_options: Mapping[str, Any]) -> str:
@@ -135,10 +155,13 @@ def command_problem(command: tuple[str, ...], popen_options: Mapping[str, Any]) 
     except OSError as error:
         return f"{command[0]} cannot be run: {in_words(error)}"
     try:
-        status = process.wait(CHECK_SECONDS)
-        return f"{command[0]}: {exit_reason(status)}" if status else ""
-    except TimeoutExpired:
-        return f"{command[0]} did not end within {CHECK_SECONDS:g} s"
+        patience = Patience(CHECK_SECONDS)
+        while True:
+            with suppress(TimeoutExpired):
+                status = process.wait(patience.step)
+                return f"{command[0]}: {exit_reason(status)}" if status else ""
+            if not patience.lasts():
+                return f"{command[0]} did not end within {CHECK_SECONDS:g} s"
     finally:
         signal_group(process.pid, SIGKILL)  # with everything it has started
         process.wait()
