@@ -33,6 +33,7 @@ class Invocation:
 
     arguments: Arguments
     caption: str  # the command's name in messages
+    caller: str  # whose share of the host's workers it takes
     sink: Sink
     as_data: bool  # whether the sink wants the returned value instead of text
 

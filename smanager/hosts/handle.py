@@ -166,7 +166,8 @@ class Host(asyncio.SubprocessProtocol):
     def call(self, service: str, method: str, invocation: Invocation) -> Call:
         """Run a method. Raises CommandError for arguments that are too large to send."""
         number = self._next_number()
-        frame = encode_data(FrameKind.CALL, number, [service, method, *invocation.arguments, invocation.as_data])
+        values = [invocation.caller, service, method, *invocation.arguments, invocation.as_data]
+        frame = encode_data(FrameKind.CALL, number, values)
         if len(frame) > PAYLOAD_LIMIT:  # a megabyte of bytes that are not UTF-8 takes six
             message = f"{invocation.caption}: arguments of {len(frame)} characters; at most {PAYLOAD_LIMIT}"
             raise CommandError(message, Status.UNUSABLE)
@@ -174,12 +175,14 @@ class Host(asyncio.SubprocessProtocol):
         self.send(frame)
         return call
 
-    async def complete(self, service: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
+    async def complete(
+        self, caller: str, service: str, command: str, text: str, line: str, begin: int, end: int
+    ) -> list[str]:
         """What a service's `complete_COMMAND` finds, paths if `command` is empty; cancelling ends the method too."""
         number = self._next_number()
         words: asyncio.Future[list[str]] = self._loop.create_future()
         self._completions[number] = words
-        self.send(encode_data(FrameKind.COMPLETE, number, [service, command, text, line, begin, end]))
+        self.send(encode_data(FrameKind.COMPLETE, number, [caller, service, command, text, line, begin, end]))
         try:
             return await words
         finally:

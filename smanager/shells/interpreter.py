@@ -23,7 +23,7 @@ from smanager.supervision.commands.own import Requester
 from smanager.supervision.running import INTERNAL_ERROR, OwnCall, Running
 
 TURN_SECONDS = 0.01  # for which a session's commands run, one after another, before other sessions have their turn
-DETACHED_LIMIT = 16  # detached commands of one session at a time
+DETACHED_LIMIT = 64  # detached commands of one caller at a time, in all of the caller's sessions
 
 CAPTURE_LIMIT = 64 * 1024
 """Characters kept of a line's output for the command that runs the line: more than a window holds."""
@@ -203,7 +203,7 @@ class Interpreter:
         try:
             present = self._present_shell()
             if detached and self._shells.manager.jobs.detached_by(self._requester.caller) >= DETACHED_LIMIT:
-                raise CommandError(f"{DETACHED_LIMIT} commands of this session run detached; `jobs` lists them")
+                raise CommandError(f"{DETACHED_LIMIT} of your commands run detached; `jobs` lists them")
             shell = present if printer is self._printer else self._shell_at(self._path, printer)
             outcome = shell.onecmd(text)
         except CommandError as error:

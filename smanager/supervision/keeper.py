@@ -113,11 +113,11 @@ class Keeper:
             raise CommandError(f"{invocation.caption}: {self.name} is about to be started again")
         return self.host.call(self.name, command.method, invocation)
 
-    async def complete(self, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
+    async def complete(self, caller: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
         """The service's completions for a command, or of a path without one; none after COMPLETION_SECONDS."""
         if self.state is State.RUNNING and self.host and not self.host.gone:
             with suppress(TimeoutError):
-                asking = self.host.complete(self.name, command, text, line, begin, end)
+                asking = self.host.complete(caller, self.name, command, text, line, begin, end)
                 return await asyncio.wait_for(asking, COMPLETION_SECONDS)
             log.warning("%s: no completions for %s within %g s", self.name, command or "a path", COMPLETION_SECONDS)
         return []

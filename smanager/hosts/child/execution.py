@@ -37,6 +37,7 @@ class Execution:
     method: Callable[..., object]
     arguments: Sequence[Any]
     options: Mapping[str, Any] = field(default_factory=dict)
+    caller: str = ""  # whose share of the workers it takes
     as_data: bool = False  # whether the caller wants the returned value instead of text
     completes: bool = False  # whether the caller wants words for Tab
 

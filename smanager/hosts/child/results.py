@@ -6,6 +6,8 @@ import dataclasses
 import json
 import math
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from contextvars import copy_context
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 from smanager.commands.jsonable import jsonable
@@ -99,12 +101,20 @@ def cut(text: str, kind: FrameKind) -> Iterator[Piece]:
 
 
 async def in_thread(items: Iterator[Piece]) -> AsyncIterator[Piece]:
-    """What a plain iterator yields, awaited in a thread, because the event loop serves all of the host's commands."""
-    import asyncio
+    """What a plain iterator yields, awaited in a thread, because the event loop serves all of the host's commands.
 
-    end = object()
-    while (item := await asyncio.to_thread(next, items, end)) is not end:
-        yield cast("Piece", item)
+    It is a thread of its own: asyncio's few are for all callers together.
+    """
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    end, context, thread = object(), copy_context(), ThreadPoolExecutor(1)
+    loop, step = asyncio.get_running_loop(), partial(context.run, partial(next, items, end))
+    try:
+        while (item := await loop.run_in_executor(thread, step)) is not end:
+            yield cast("Piece", item)
+    finally:
+        thread.shutdown(wait=False)
 
 
 def line(result: object) -> str:
