@@ -166,7 +166,7 @@ class Host(asyncio.SubprocessProtocol):
     def call(self, service: str, method: str, invocation: Invocation) -> Call:
         """Run a method. Raises CommandError for arguments that are too large to send."""
         number = self._next_number()
-        values = [invocation.caller, service, method, *invocation.arguments, invocation.as_data]
+        values = [invocation.caller, service, method, *invocation.arguments, invocation.as_data, invocation.columns]
         frame = encode_data(FrameKind.CALL, number, values)
         if len(frame) > PAYLOAD_LIMIT:  # a megabyte of bytes that are not UTF-8 takes six
             message = f"{invocation.caption}: arguments of {len(frame)} characters; at most {PAYLOAD_LIMIT}"

@@ -48,7 +48,8 @@ def command_methods(service: Service, command: Command, name: str, caption: str)
     def run(shell: Shell, arg: str) -> Outcome:
         arguments = arguments_for(shell, command, caption, arg)
         caller = shell.requester.caller
-        invocation = Invocation(arguments, caption, caller.party, shell.results, shell.results.as_data)
+        results = shell.results
+        invocation = Invocation(arguments, caption, caller.party, results, results.as_data, results.columns)
         return shell.dispatcher.call(service, command, invocation, caller)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:

@@ -134,12 +134,14 @@ class HostProcess:
                 completer = getattr(service, COMPLETER_PREFIX + method) if method else paths_for_tab
                 execution = Execution(self._channel, frame.number, name, completer, rest, caller=caller, completes=True)
             else:
-                arguments, options, as_data = rest
+                arguments, options, as_data, columns = rest
                 if arguments or options:
                     owner: type = type(service)
                     arguments, options = reviver(owner, method)(arguments, options)
                 function = getattr(service, method)
-                execution = Execution(self._channel, frame.number, name, function, arguments, options, caller, as_data)
+                execution = Execution(
+                    self._channel, frame.number, name, function, arguments, options, caller, as_data, columns
+                )
         except Exception as error:
             self._channel.send(encode_failure(frame.number, failure_of(error)))
         else:

@@ -31,11 +31,18 @@ class Piece(NamedTuple):
 DONE = Piece(FrameKind.RESULT, "")  # the last frame of a result that was sent in pieces
 
 
-def shown(result: object, as_data: bool) -> Piece | Iterator[Piece]:
-    """A result as callers get it, as text or `as_data`: the last frame if one holds it, else pieces as they come."""
+def shown(result: object, as_data: bool, columns: int) -> Piece | Iterator[Piece]:
+    """A result as callers get it, as text or `as_data`: the last frame if one holds it, else pieces as they come.
+
+    Tables are made here, because the manager has no time for a large one.
+    """
     is_whole = isinstance(result, Collection) or not isinstance(result, Iterable)  # and no stream, such as a generator
-    if (as_data and is_whole) or is_structured(result):
+    if as_data and (is_whole or is_structured(result)):
         text, whole, part = dumped(result), FrameKind.VALUE, FrameKind.DATA
+    elif is_structured(result):
+        from smanager.terminal.tables import page  # here, because few services return records
+
+        text, whole, part = page(json.loads(dumped(result)), columns), FrameKind.RESULT, FrameKind.TEXT
     elif isinstance(result, str | BYTES) or not isinstance(result, Iterable):
         text, whole, part = line(result), FrameKind.RESULT, FrameKind.TEXT
     else:

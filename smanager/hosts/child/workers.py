@@ -219,7 +219,7 @@ class Workers:
             if execution.completes:
                 execution.send_words(result)
                 return
-            last = shown(result, execution.as_data)
+            last = shown(result, execution.as_data, execution.columns)
             if not isinstance(last, Piece):
                 for piece in last:
                     execution.take(piece.room, self._holding(execution))
@@ -255,8 +255,10 @@ async def _await(execution: Execution, result: Awaitable[object] | AsyncIterator
         if execution.completes:
             execution.send_words(value)
             return
-        as_data = execution.as_data
-        last = shown_each(value, as_data) if isinstance(value, AsyncIterator) else shown(value, as_data)
+        if isinstance(value, AsyncIterator):
+            last: Piece | Iterator[Piece] | AsyncIterator[Piece] = shown_each(value, execution.as_data)
+        else:
+            last = shown(value, execution.as_data, execution.columns)
         if not isinstance(last, Piece):
             async for piece in last if isinstance(last, AsyncIterator) else in_thread(last):
                 await execution.take_in_loop(piece.room)

@@ -110,6 +110,17 @@ def test_results_are_sent(commands: Commands) -> None:
     assert commands.channel.wait_for_end(commands.begin(len, "four", as_data=True)) == (FrameKind.VALUE, "4")
 
 
+def rows(number: int) -> list[dict[str, int]]:
+    return [{"row": row, "square": row * row} for row in range(number)]
+
+
+def test_a_table_is_made_where_its_records_are_in_pieces_if_it_is_large(commands: Commands) -> None:
+    assert commands.run(rows, 2) == [(FrameKind.RESULT, "row\tsquare\n0\t0\n1\t1\n")]
+    pieces = commands.run(rows, 8000)
+    assert {kind for kind, _ in pieces} == {FrameKind.TEXT, FrameKind.RESULT}
+    assert "".join(text for _, text in pieces).endswith("\n7999\t63984001\n")
+
+
 @pytest.mark.parametrize("method", [fail, fail_in_loop])
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit("no"), KeyboardInterrupt("no")])
 def test_any_exception_ends_only_its_command(
