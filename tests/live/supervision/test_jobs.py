@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from smanager.hosts.child.workers import MOST_WORKERS
 from smanager.shells.interpreter import DETACHED_LIMIT
 from tests.conftest import Server, ask_unix, is_in, read_until, wait_for
 from tests.live.clients import at_a_terminal, request, reset, responses
@@ -339,7 +340,8 @@ from smanager import SService
 
 
 class Used(SService):
-    def cmd_slow(self):
+    def cmd_slow(self, word=""):
+        print("begun")
         while True:
             time.sleep(0.01)
 
@@ -347,23 +349,28 @@ class Used(SService):
         return "quick"
 
     def complete_slow(self, text, line, begidx, endidx):
-        time.sleep(20)
+        print("begun")
+        time.sleep(20)  # in C, where no cancelling arrives
 
     async def cmd_in_loop(self):
         return "in the loop"
 """
 
 
-def test_one_caller_leaves_workers_to_others(kept: Callable[..., Server], directory: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "params"), [("used.slow", []), ("shell.complete", {"line": "used slow x"})], ids=["calls", "Tab"]
+)
+def test_one_caller_leaves_workers_to_others(
+    kept: Callable[..., Server], directory: Path, method: str, params: object
+) -> None:
     server = kept('[listeners.other]\nunix = "other.sock"\n[listeners.main]\ntcp = "127.0.0.1:0"', used=USED)
     is_in(server, "used", "running")
     with contextlib.ExitStack() as connections:
         for _ in range(3):
             connection = connections.enter_context(server.connect())
             for number in range(64):
-                connection.sendall(json.dumps(request("used.slow", [], number)).encode() + b"\n")
-            connection.sendall(b"used slow &\n" * 4)
-        wait_for(lambda: server.ask("jobs").count("used.slow") == 3 * 64, "all commands")
+                connection.sendall(json.dumps(request(method, params, number)).encode() + b"\n")
+        wait_for(lambda: server.log.count("used: begun\n") == MOST_WORKERS // 2, "the caller's share")
         path = str(directory / "other.sock")
         assert ask_unix(path, "used quick\n") == "quick\n"
         assert ask_unix(path, "used in_loop\n") == "in the loop\n"
