@@ -63,7 +63,7 @@ class Watch:
     @property
     def searching(self) -> Set[int]:
         """What is readable when a search in the output has ended; until all have, no more output should be read."""
-        return NOTHING.union(*(pattern.searching for pattern in self._patterns.values()))
+        return NOTHING.union(*(pattern.searching for pattern in list(self._patterns.values())))
 
     def searched(self, readable: Set[int]) -> None:
         """Take the results of searches that have ended."""
@@ -121,7 +121,8 @@ class Watch:
         if probe.command:
             return command_problem(probe.command, self._popen_options)
         printed, self._printed_lately = self._printed_lately, False
-        return "" if printed else "it printed no matching line"
+        # On a busy machine, a search in what it printed may still be under way.
+        return "" if printed or self.searching else "it printed no matching line"
 
 
 def port_problem(port: int) -> str:
