@@ -11,7 +11,8 @@ from smanager.commands.record import CommandError, Status
 
 _QUOTED_OR_SEMICOLON = re.compile(r"""\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|;""", re.DOTALL)
 JSON, PROGRESS = "--json", "--progress"
-_OPTION = re.compile(rf"^(?:(?!\s--\s).)*?\s({JSON}|{PROGRESS})(?!\S)", re.DOTALL)  # `--` ends the options
+_OPTION = re.compile(rf"(?<=\s)(?:{JSON}|{PROGRESS})(?!\S)")
+_END_OF_OPTIONS = re.compile(r"\s--\s")
 _WORD = re.compile(r"""(?:\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|\\\Z|[^ \t\r\n'"\\])+""", re.DOTALL)
 _NEEDS_SHELL_SPLITTING = re.compile(r"""['"\\]|[^\S \t\r\n]""")  # other blanks do not separate words
 
@@ -28,14 +29,14 @@ def split_commands(line: str) -> list[str]:
 
 def without_options(text: str) -> tuple[str, set[str]]:
     """A command without `--json` and `--progress`, which every command takes, and those of the two that it had."""
-    options: set[str] = set()
-    while JSON in text or PROGRESS in text:
-        unquoted = _QUOTED_OR_SEMICOLON.sub(lambda match: "." * len(match.group()), text)
-        if (option := _OPTION.search(unquoted)) is None:
-            break
-        options.add(option[1])
-        text = text[: option.start(1)] + text[option.end(1) :]
-    return text, options
+    if JSON not in text and PROGRESS not in text:
+        return text, set()
+    unquoted = _QUOTED_OR_SEMICOLON.sub(lambda match: "." * len(match.group()), text)
+    end = found.start() if (found := _END_OF_OPTIONS.search(unquoted)) else len(text)
+    options = list(_OPTION.finditer(unquoted, 0, end))
+    borders = [0, *(border for option in options for border in option.span()), len(text)]
+    left = "".join(text[start:end] for start, end in zip(borders[::2], borders[1::2], strict=True))
+    return left, {option.group() for option in options}
 
 
 def without_ampersand(text: str) -> tuple[str, bool]:

@@ -20,7 +20,7 @@ def _pattern(value: object) -> re.Pattern[str]:
     written = checks.text(value)
     try:
         return re.compile(written)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:  # the last two: numbers too large, groups too deep
         raise ValueError(f"a regular expression ({error})") from None
 
 

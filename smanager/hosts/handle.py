@@ -15,11 +15,12 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any, Protocol, TypeVar, cast
 
-from smanager.commands.record import Failure
+from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
-from smanager.hosts.frames import Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
+from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
 from smanager.hosts.raw_output import RawOutput
 from smanager.system import lineage
+from smanager.system.patience import Patience
 from smanager.system.processes import exit_reason, signal_group
 
 T = TypeVar("T")
@@ -123,7 +124,7 @@ class Host(asyncio.SubprocessProtocol):
             self._files[key] = self._loop.create_future()
             self.send(encode_data(FrameKind.LOAD, 0, key))
         loading = self._files[key]
-        await asyncio.wait((loading, self.exited), timeout=LOAD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await _any_done(Patience(LOAD_SECONDS), loading, self.exited)
         if loading.done():
             return loading.result()
         if self.gone:
@@ -154,28 +155,39 @@ class Host(asyncio.SubprocessProtocol):
         if self._process and not self.gone:
             signal_group(self.pid, number)
 
-    async def ping(self, services: Sequence[str], seconds: float) -> dict[str, float]:
+    async def ping(self, services: Sequence[str], patience: Patience) -> dict[str, float]:
         """How long each of the services has been silent, in seconds. Raises TimeoutError if no answer comes in time."""
         number = self._next_number()
-        pong = self._pings[number] = self._loop.create_future()
+        pong: asyncio.Future[dict[str, float]] = self._loop.create_future()
+        self._pings[number] = pong
         self.send(encode_data(FrameKind.PING, number, services))
         try:
-            return await asyncio.wait_for(pong, seconds)
+            if await _any_done(patience, pong):
+                return pong.result()
+            raise TimeoutError
         finally:
             self._pings.pop(number, None)
 
     def call(self, service: str, method: str, invocation: Invocation) -> Call:
+        """Run a method. Raises CommandError for arguments that are too large to send."""
         number = self._next_number()
+        values = [invocation.caller, service, method, *invocation.arguments, invocation.as_data, invocation.columns]
+        frame = encode_data(FrameKind.CALL, number, values)
+        if len(frame) > PAYLOAD_LIMIT:  # a megabyte of bytes that are not UTF-8 takes six
+            message = f"{invocation.caption}: arguments of {len(frame)} characters; at most {PAYLOAD_LIMIT}"
+            raise CommandError(message, Status.UNUSABLE)
         call = self._calls[number] = Call(number, invocation, self.send)
-        self.send(encode_data(FrameKind.CALL, number, [service, method, *invocation.arguments, invocation.as_data]))
+        self.send(frame)
         return call
 
-    async def complete(self, service: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
+    async def complete(
+        self, caller: str, service: str, command: str, text: str, line: str, begin: int, end: int
+    ) -> list[str]:
         """What a service's `complete_COMMAND` finds, paths if `command` is empty; cancelling ends the method too."""
         number = self._next_number()
         words: asyncio.Future[list[str]] = self._loop.create_future()
         self._completions[number] = words
-        self.send(encode_data(FrameKind.COMPLETE, number, [service, command, text, line, begin, end]))
+        self.send(encode_data(FrameKind.COMPLETE, number, [caller, service, command, text, line, begin, end]))
         try:
             return await words
         finally:
@@ -318,6 +330,16 @@ class Host(asyncio.SubprocessProtocol):
                 if not (data := self._pair.recv(LAST_READ_SIZE)):
                     break
                 self.received(data)
+
+
+async def _any_done(patience: Patience, *futures: asyncio.Future[Any]) -> bool:
+    """Wait until one of the futures is done; False if patience ends before."""
+    while True:
+        await asyncio.wait(futures, timeout=patience.step, return_when=asyncio.FIRST_COMPLETED)
+        if any(future.done() for future in futures):
+            return True
+        if not patience.lasts():
+            return False
 
 
 class _FrameReader(asyncio.BufferedProtocol):

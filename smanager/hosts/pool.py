@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from math import inf
 from pathlib import Path
 from signal import SIGABRT, SIGCONT, SIGKILL
 from time import monotonic
@@ -16,6 +17,7 @@ from typing import Any
 from smanager.hosts.guard import Guard
 from smanager.hosts.handle import Host, HostError, Resident
 from smanager.system import lineage
+from smanager.system.patience import Patience, is_late
 from smanager.system.processes import signal_group
 
 PING_SECONDS = 10.0  # how often a host is pinged, unless a service's watchdog asks for more
@@ -136,22 +138,29 @@ class Slot:
 
     async def _watch(self, host: Host) -> None:
         """Check again and again that the host, and each service with a watchdog, is alive."""
+        on_time_since = -inf  # the last moment at which this process was found to have been late
         while not host.gone:
             watched = {name: resident.watchdog for name, resident in self._residents.items() if resident.watchdog}
             interval = min([PING_SECONDS, *(seconds / PINGS_A_WATCHDOG for seconds in watched.values())])
+            began = monotonic()
             await asyncio.wait([host.exited], timeout=interval)
             if host.gone or host.ending:
                 return
-            patience = min([PONG_SECONDS, *watched.values()])
+            was_late = is_late(interval, monotonic() - began)
+            seconds = min([PONG_SECONDS, *watched.values()])
+            patience = Patience(seconds)
             try:
                 silences = await host.ping(list(watched), patience)
             except TimeoutError:
                 silences = {}
                 for name in [name for name in (watched or self._residents) if name in self._residents]:
-                    self._residents[name].hangs(f"its process has not answered for {patience:g} s")
+                    self._residents[name].hangs(f"its process has not answered for {seconds:g} s")
                 await self.abort("")
+            if was_late or patience.was_late:
+                on_time_since = monotonic()
             for name in [name for name in watched if name in self._residents]:
-                if (silence := silences.get(name, 0.0)) > watched[name]:
+                silence = min(silences.get(name, 0.0), monotonic() - on_time_since)  # before, it may have been paused
+                if silence > watched[name]:
                     self._residents[name].hangs(f"its run gave no sign of life for {silence:.1f} s")
 
     def _died(self, reason: str, clean: bool) -> None:

@@ -20,6 +20,7 @@ from smanager.hosts.source import ReportError
 from smanager.logs.history import LAST_LINES, LifeRecord
 from smanager.supervision.catalogue import Service
 from smanager.supervision.states import Ending, Ends, Event, Prospect, State, next_state
+from smanager.system.patience import Patience
 
 PROGRAM_SECONDS = 10.0
 """How much longer than `stop_timeout` a host may take to stop a program, which the host kills by itself by then."""
@@ -131,11 +132,11 @@ class Keeper:
             raise CommandError(f"{invocation.caption}: {self.name} is about to be started again")
         return self.host.call(self.name, command.method, invocation)
 
-    async def complete(self, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
+    async def complete(self, caller: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
         """The service's completions for a command, or of a path without one; none after COMPLETION_SECONDS."""
         if self.state is State.RUNNING and self.host and not self.host.gone:
             with suppress(TimeoutError):
-                asking = self.host.complete(self.name, command, text, line, begin, end)
+                asking = self.host.complete(caller, self.name, command, text, line, begin, end)
                 return await asyncio.wait_for(asking, COMPLETION_SECONDS)
             log.warning("%s: no completions for %s within %g s", self.name, command or "a path", COMPLETION_SECONDS)
         return []
@@ -242,8 +243,16 @@ class Keeper:
         else:
             self.host = host
             host.start(service.name, service.source, service.title, service.given)
-            seconds = service.settings.start_timeout
-            self._set_timer(lambda: self.hangs(f"it was not ready within {seconds:g} s"), seconds)
+            self._await_ready(Patience(service.settings.start_timeout, self._loop.time))
+
+    def _await_ready(self, patience: Patience) -> None:
+        def look() -> None:
+            if patience.lasts():
+                self._await_ready(patience)
+            else:
+                self.hangs(f"it was not ready within {self.service.settings.start_timeout:g} s")
+
+        self._set_timer(look, patience.step)
 
     async def _end_life(self, host: Host) -> None:
         """Have the service run its `stop`, then send SIGTERM, then SIGKILL; a program's host does that by itself."""
@@ -261,8 +270,12 @@ class Keeper:
         host.signal(signal.SIGKILL)
 
     async def _is_over(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), seconds)
+        patience = Patience(seconds, self._loop.time)
+        while not self._over.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), patience.step)
+            if not patience.lasts():
+                break
         return self._over.is_set()
 
     async def _leave(self, ending: Ending) -> None:

@@ -142,6 +142,14 @@ def test_what_is_wrong_is_named_with_what_would_be_right(given: dict[str, Any], 
             {"program": ["x"], "ready_when": {"output": "("}},
             "ready_when is {'output': '('}, and should be a table whose",
         ),
+        (
+            {"program": ["x"], "alive_when": {"output": "a{99999999999999999999}"}},
+            "alive_when is {'output': 'a{99999999999999999999}'}, and should be a table whose output is a regular",
+        ),
+        (
+            {"program": ["x"], "ready_when": {"output": "(" * 5000}},
+            "ready_when is {'output': '(((",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_program_is_named(given: dict[str, Any], message: str) -> None:

@@ -118,7 +118,9 @@ async def test_a_call_takes_its_own_frames_until_its_last(house: House) -> None:
     ends: list[Failure | None] = []
     sinks = Sink(), Sink()
     for sink in sinks:
-        call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", sink, as_data=False))
+        call = house.host.call(
+            "web", "cmd_check", Invocation(Arguments([], {}), "web check", "ann", sink, as_data=False)
+        )
         call.ended = ends.append
     house.host.received(encode_text(FrameKind.TEXT, 1, "a") + encode_text(FrameKind.TEXT, 2, "b"))
     house.host.received(encode_failure(2, Failure("no", "OSError")) + encode_text(FrameKind.TEXT, 2, "late"))
@@ -131,7 +133,7 @@ async def test_a_call_takes_its_own_frames_until_its_last(house: House) -> None:
 @in_house
 async def test_a_result_that_cannot_be_decoded_leaves_its_call_to_be_ended_with_the_host(house: House) -> None:
     ends: list[Failure | None] = []
-    call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", Sink(), as_data=True))
+    call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", "ann", Sink(), as_data=True))
     call.ended = ends.append
     house.host.received(encode(FrameKind.VALUE, 1, b"{"))
     assert house.lines
@@ -145,7 +147,7 @@ def test_a_failure_of_who_takes_the_output_is_logged_and_the_next_frames_count(
     @in_house
     async def test(house: House) -> None:
         sink = Sink()
-        house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", sink, as_data=False))
+        house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", "ann", sink, as_data=False))
         with caplog.at_level(logging.ERROR, "smanager"):
             house.host.received(encode_text(FrameKind.TEXT, 1, "fail") + encode_text(FrameKind.TEXT, 1, "next"))
         assert sink.taken == ["next"]
@@ -157,7 +159,7 @@ def test_a_failure_of_who_takes_the_output_is_logged_and_the_next_frames_count(
 
 @in_house
 async def test_words_are_none_when_the_completer_has_failed(house: House) -> None:
-    asking = asyncio.ensure_future(house.host.complete("web", "check", "x", "check x", 6, 7))
+    asking = asyncio.ensure_future(house.host.complete("ann", "web", "check", "x", "check x", 6, 7))
     await asyncio.sleep(0)
     house.host.received(encode_failure(1, Failure("no", "AttributeError")))
     assert await asking == []
@@ -165,7 +167,7 @@ async def test_words_are_none_when_the_completer_has_failed(house: House) -> Non
 
 @in_house
 async def test_words_are_what_the_completer_has_found(house: House) -> None:
-    asking = asyncio.ensure_future(house.host.complete("web", "check", "x", "check x", 6, 7))
+    asking = asyncio.ensure_future(house.host.complete("ann", "web", "check", "x", "check x", 6, 7))
     await asyncio.sleep(0)
     house.host.received(encode_data(FrameKind.COMPLETIONS, 1, ["xa", "xb"]))
     assert await asking == ["xa", "xb"]

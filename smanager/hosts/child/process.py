@@ -127,7 +127,7 @@ class HostProcess:
             threading.Thread(target=self._end, name="end", daemon=True).start()
 
     def _call(self, frame: Frame) -> None:
-        name, method, *rest = frame.data()
+        caller, name, method, *rest = frame.data()
         life = self._lives.get(name)
         if life is None or (service := life.service) is None:
             self._channel.send(encode_failure(frame.number, Failure(f"{name} has not started yet, or has ended")))
@@ -135,14 +135,16 @@ class HostProcess:
         try:
             if frame.kind is FrameKind.COMPLETE:
                 completer = getattr(service, COMPLETER_PREFIX + method) if method else paths_for_tab
-                execution = Execution(self._channel, frame.number, name, completer, rest, completes=True)
+                execution = Execution(self._channel, frame.number, name, completer, rest, caller=caller, completes=True)
             else:
-                arguments, options, as_data = rest
+                arguments, options, as_data, columns = rest
                 if arguments or options:
                     owner: type = type(service)
                     arguments, options = reviver(owner, method)(arguments, options)
                 function = getattr(service, method)
-                execution = Execution(self._channel, frame.number, name, function, arguments, options, as_data)
+                execution = Execution(
+                    self._channel, frame.number, name, function, arguments, options, caller, as_data, columns
+                )
         except Exception as error:
             self._channel.send(encode_failure(frame.number, failure_of(error)))
         else:

@@ -157,7 +157,10 @@ class Program(SService):
                 self._signal(SIGKILL)
                 deadline = inf
             next_look = deadline if end is not None else min(deadline, monotonic() + POLL_SECONDS)
-            ready = yield WaitFor(descriptors, next_look)
+            searching = self._watch.searching if self._watch else set()
+            ready = yield WaitFor(searching | descriptors - {output} if searching else descriptors, next_look)
+            if self._watch and searching & ready:
+                self._watch.searched(ready)
             if output in ready and not self._log(output, decoder):
                 descriptors = descriptors - {output}
         last = monotonic() + LAST_OUTPUT_SECONDS

@@ -6,12 +6,14 @@ import asyncio
 import codecs
 import logging
 from collections.abc import Callable, Iterable
+from time import monotonic
 
 from smanager.server.editor import lineedit
 from smanager.server.editor.lineedit import LineEditor
 from smanager.server.modes.person import DEFAULT_COLUMNS, Person, for_terminal
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent, TerminalType, WindowSize
+from smanager.shells.interpreter import TURN_SECONDS
 from smanager.terminal.text import coloured, has_colours, visible
 
 DUMB_TERMINALS = frozenset({"dumb", "emacs", "network", "unknown"})
@@ -39,6 +41,7 @@ class CharacterMode(Person):
         self._typed = ""
         self._asking = False
         self._working = False
+        self._is_due = False  # whether the next keys have their effect in the next turn
         self._marks_pastes = False
         self._has_colours = False
         self._progressing = False  # whether a progress line is shown, which the next output replaces
@@ -134,28 +137,33 @@ class CharacterMode(Person):
 
     def _work(self) -> None:
         """Act on the keys typed so far, some of them a turn."""
-        if self._working:
+        if self._working or self._is_due:
             return
         self._working = True
         keys, self._typed = self._typed[:KEYS_A_TURN], self._typed[KEYS_A_TURN:]
         self._editor.feed(keys)
-        while not self._connection.finishing and (event := self._editor.next_event()) is not None:
+        until = monotonic() + TURN_SECONDS
+        is_over = False
+        while not (self._connection.finishing or is_over) and (event := self._editor.next_event()) is not None:
             self._show_editing()
             if isinstance(event, lineedit.Complete):
                 self._completing = asyncio.ensure_future(self._complete(event.line))
             else:
                 self._asking = False
                 self._act(event)
+            is_over = monotonic() > until
         self._working = False
         self._show_editing()
         self._connection.hold(len(self._typed) > TYPED_AHEAD and not self._ending)
-        if self._typed:
+        if self._typed or is_over:
+            self._is_due = True
             self._connection.loop.call_soon(self._go_on)
         elif self._ending and self._asking and not self._editor.completing:
             self.close()
 
     def _go_on(self) -> None:
-        if self._typed and not self._connection.finishing:
+        self._is_due = False
+        if not self._connection.finishing:
             self._work()
 
     def _act(self, event: lineedit.Line | lineedit.Interrupt | lineedit.EndOfInput) -> None:

@@ -424,3 +424,23 @@ def test_a_program_too_large_to_be_started_is_told_of_and_harms_no_other(
     )
     assert "the description of its services has 50" in server.ask("reload")
     assert pid_of(server, "sleeper") == pid
+
+
+EVIL = """
+[services.evil]
+program = ["sh", "-c", "sleep 0.3; echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!; exec sleep 3600"]
+KEY = { output = "^(a+)+$" }
+give_up_after = 1
+"""
+
+
+@pytest.mark.parametrize("key", ["ready_when", "alive_when"])
+def test_a_pattern_that_takes_for_ever_hurts_its_own_service_only(kept: Callable[..., Server], key: str) -> None:
+    server = kept(SLEEPER + EVIL.replace("KEY", key))
+    is_in(server, "sleeper", "running")
+    pid = pid_of(server, "sleeper")
+    is_in(server, "evil", "failed")
+    sentence = f"{key}: the pattern '^(a+)+$' takes more than 1 s of CPU time for what the program printed"
+    assert f"hung: {sentence}" in server.ask("why evil")
+    assert pid_of(server, "sleeper") == pid
+    assert server.ask("services sleeper") == "sleeper  running\n"
