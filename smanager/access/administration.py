@@ -72,7 +72,11 @@ def parser() -> argparse.ArgumentParser:
     adding.add_argument("--roles", type=_words, default=(VIEW,), help="separated by commas (default: view)")
     adding.add_argument("--no-password", action="store_true", help="for logins by token, certificate or unix socket")
     adding.add_argument(
-        "--certificate", action="append", default=[], metavar="SUBJECT", help="CN or SAN of a certificate"
+        "--certificate",
+        action="append",
+        default=[],
+        metavar="SUBJECT",
+        help="CN or SAN of a certificate, such as email:anna@lab.org",
     )
     command(user, "passwd", change_password, "Change a user's password.").add_argument("name")
     changing = command(user, "roles", change_roles, "Replace a user's roles.")
