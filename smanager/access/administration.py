@@ -20,6 +20,7 @@ from smanager.commands.types import seconds_of
 from smanager.logs.manager_log import write_all
 from smanager.service import VIEW
 from smanager.system.errors import in_words
+from smanager.terminal.text import one_spelling
 
 SHORTEST_PASSWORD = 8  # characters
 LONGEST_SPAN_DAYS = 36500  # limit of a token's life: the calendar ends in the year 9999
@@ -37,7 +38,7 @@ def run(arguments: Sequence[str], configured: Callable[[Path | None], tuple[Path
     users_file, known_roles = configured(options.config)
     path = options.users_file or users_file
     is_new = not os.path.lexists(path)  # unlike Path.exists, raises nothing if the directory may not be read
-    if unknown := {*(getattr(options, "roles", None) or ())} - known_roles:
+    if unknown := {*map(one_spelling, getattr(options, "roles", None) or ())} - known_roles:
         say(f"unknown roles, which allow nothing until they are configured: {', '.join(sorted(unknown))}")
     try:
         owner_id = None if is_new or os.geteuid() != 0 else path.lstat().st_uid  # root leaves a file to its owner

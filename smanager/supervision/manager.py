@@ -24,6 +24,7 @@ from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
 from smanager.supervision.keeper import Keeper, log_error
+from smanager.supervision.patterns import warn_of_patterns
 from smanager.supervision.reload import Reload
 from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.sessions import Jobs, Sessions
@@ -86,7 +87,7 @@ class Manager:
         self.audit.started(by)
         self.pool.guard.begin()
         self.catalogue.list_files(self.catalogue.find_files())
-        starting = asyncio.create_task(self._discovery.start(self.catalogue.files.values(), by), name="start")
+        starting = asyncio.create_task(self._start_all(by), name="start")
         end = asyncio.create_task(self.end.wait())
         starting.add_done_callback(log_error)
         done, _ = await asyncio.wait([starting, end], timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -95,6 +96,10 @@ class Manager:
             late = [file.path.name for file in self.catalogue.files.values() if not file.adopted.is_set()]
             late += [keeper.name for keeper in self.keepers.values() if keeper.state is State.STARTING]
             log.warning("not ready within %g s, continuing without: %s", READY_SECONDS, ", ".join(late))
+
+    async def _start_all(self, by: Caller) -> None:
+        await self._discovery.start(self.catalogue.files.values(), by)
+        warn_of_patterns(self.catalogue, self.roles, ignore_report)
 
     async def finish(self) -> None:
         """Stop all services in their order; kill what is left after STOP_SECONDS."""

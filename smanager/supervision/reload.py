@@ -29,6 +29,7 @@ from smanager.supervision.catalogue import (
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
 from smanager.supervision.keeper import Keeper
+from smanager.supervision.patterns import warn_of_patterns
 from smanager.supervision.reports import ChangeReport, Notice, Tell, ignore_report
 
 RESTARTING_KEYS = frozenset({*PROGRAM_KEYS, "options", "limits", "host"})
@@ -101,6 +102,7 @@ class Reload:
             self.group.keep(service)
         await self.group.start([*again, *self._keepers(plan, "start")], by, tell)
         await self.discovery.start(plan.loads, by, tell)
+        warn_of_patterns(self.catalogue, self.roles, tell)
         if problems:
             raise IncompleteError("; ".join(problems))
 

@@ -15,7 +15,7 @@ from smanager.commands.record import Command, CommandError, Status
 from smanager.commands.signatures import SERVICES, Signature
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.reports import Report, ServiceReport, Tell
-from smanager.terminal.text import begins
+from smanager.terminal.text import begins, one_spelling
 
 if TYPE_CHECKING:
     from smanager.supervision.manager import Manager
@@ -87,11 +87,12 @@ class Selection:
         return names
 
     def _in_full(self, word: str) -> str:
-        """A name with underscores for dashes, or completed if the caller may abbreviate and only one name begins so."""
+        """A name as it is spelled, or completed if the caller may abbreviate and only one name begins so."""
         if word in self.permitted or word == ALL:
             return word
-        if (name := word.replace("-", "_")) in self.permitted:
-            return name
+        wanted = one_spelling(word)
+        if "_" in wanted and (same := [name for name in self.permitted if one_spelling(name) == wanted]):
+            return same[0]
         matches = [name for name in self.permitted if begins(name, word)] if self._abbreviates else []
         return matches[0] if len(matches) == 1 else word
 
