@@ -17,7 +17,7 @@ from smanager.access.origin import SHUTDOWN
 from smanager.access.roles import Roles
 from smanager.config.file import ServicesConfig
 from smanager.hosts.pool import Pool, Slot
-from smanager.logs.history import EVENTS_KEPT, Feed, LogLine
+from smanager.logs.history import EVENTS_KEPT, Feed, LogLine, SharedLine
 from smanager.logs.logfiles import LogFiles
 from smanager.logs.manager_log import SERVICES
 from smanager.supervision.catalogue import Catalogue, ServicesFile
@@ -186,9 +186,11 @@ class Manager:
 
     def _log_line(self, slot: Slot, name: str | None, text: str) -> None:
         """A service has printed a line, or, if `name` is None, the process of a slot has."""
-        names = [name] if name else slot.residents
+        names = [name] if name else slot.inhabitants
         for service in filter(None, map(self.catalogue.services.get, names)):
-            line = LogLine(time.time(), service.name, text)
+            others = tuple(other for other in names if other != service.name)
+            now = time.time()
+            line = SharedLine(now, service.name, text, others) if others else LogLine(now, service.name, text)
             service.history.lines.add(line)
             if self._log_files:
                 self._log_files.add(line, service.settings.log_bytes, service.settings.log_files)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
+import sys
 import threading
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from signal import SIGKILL
-from subprocess import DEVNULL, Popen, TimeoutExpired
+from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
+from time import monotonic
 from typing import Any
 
 from smanager.config.service import Probe, ProgramSettings
+from smanager.hosts.child.channel import service_output
 from smanager.system.errors import in_words
 from smanager.system.processes import exit_reason, signal_group
 
 CHECK_SECONDS = 5.0  # how long one check may take
+POLL_SECONDS = 0.05  # between two looks whether a probe has ended, while it prints nothing
+READ_SIZE = 16 * 1024  # bytes that a probe prints read at a time
 LINE_LIMIT = 8 * 1024  # characters of an unfinished line that are kept for matching
 
 
@@ -40,7 +49,8 @@ class Watch:
         if self._ready_when is None:
             self._become_ready()
         if self._alive_when or (self._ready_when and not self._ready_when.output):
-            threading.Thread(target=self._watch, name="probe", daemon=True).start()
+            run = copy_context().run  # so that what a probe prints is logged under its service's name
+            threading.Thread(target=run, args=[self._watch], name="probe", daemon=True).start()
 
     def end(self) -> None:
         self._over.set()
@@ -109,14 +119,40 @@ def port_problem(port: int) -> str:
 def command_problem(command: tuple[str, ...], popen_options: Mapping[str, Any]) -> str:
     """Why a command does not exit with status 0; empty if it does."""
     try:
-        process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, start_new_session=True, **popen_options)
+        process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, start_new_session=True, **popen_options)
     except OSError as error:
         return f"{command[0]} cannot be run: {in_words(error)}"
+    deadline = monotonic() + CHECK_SECONDS
     try:
-        status = process.wait(CHECK_SECONDS)
+        print_errors(process, deadline)
+        status = process.wait(max(0.0, deadline - monotonic()))
         return f"{command[0]}: {exit_reason(status)}" if status else ""
     except TimeoutExpired:
         return f"{command[0]} did not end within {CHECK_SECONDS:g} s"
     finally:
         signal_group(process.pid, SIGKILL)  # with everything it has started
         process.wait()
+        assert process.stderr is not None  # it is a pipe
+        process.stderr.close()
+
+
+def print_errors(process: Popen[bytes], deadline: float) -> None:
+    """Print what a process writes to its standard error, until the process has ended or the deadline has come.
+
+    The host's own standard error is no place for it: nothing would show which service it is of.
+    """
+    assert process.stderr is not None  # it is a pipe
+    descriptor, decoder = process.stderr.fileno(), getincrementaldecoder("utf-8")("backslashreplace")
+    readable = select.poll()
+    readable.register(descriptor, select.POLLIN)
+    is_over = False
+    while not is_over and monotonic() < deadline:
+        has_ended = process.poll() is not None  # before the read, so that the last words are read
+        if readable.poll(0 if has_ended else POLL_SECONDS * 1000):
+            data = os.read(descriptor, READ_SIZE)
+            sys.stdout.write(decoder.decode(data))
+            is_over = not data
+        else:
+            is_over = has_ended  # another process may hold the pipe
+    if output := service_output():
+        output.end_line()

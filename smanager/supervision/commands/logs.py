@@ -64,7 +64,7 @@ class LogCommands(OwnCommands):
         names = {keeper.name for keeper in services.keepers} if services.words else None
 
         def is_meant(line: LogLine) -> bool:
-            return (names is None or line.service in names) and self.may_see(line.service)
+            return (names is None or line.service in names) and self.may_see_line(line)
 
         def last() -> list[LogLine]:
             lines = (line for feed in feeds for line in feed.last(count, is_meant))

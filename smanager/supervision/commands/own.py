@@ -13,6 +13,7 @@ from smanager.access.callers import Caller
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError, Status
 from smanager.commands.signatures import SERVICES, Signature
+from smanager.logs.history import LogLine
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.reports import Report, ServiceReport, Tell
 from smanager.terminal.text import begins, one_spelling
@@ -119,6 +120,10 @@ class OwnCommands:
     def may_see(self, service: str) -> bool:
         """Whether the caller may run this command on a service."""
         return self.caller.permissions.allow_on(self.command, service)
+
+    def may_see_line(self, line: LogLine) -> bool:
+        """Whether the caller may run this command on all services that a line may be about."""
+        return all(map(self.may_see, line.services))
 
     def discreet(self, tell: Tell) -> Tell:
         """`tell`, without the services that others draw in and the caller may not know."""
