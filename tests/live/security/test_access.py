@@ -441,3 +441,35 @@ def test_patterns_without_effect_are_told_at_the_start_by_check_and_by_reload(ke
     (server.directory / "services" / "broken.py").write_text("import missing_module")
     checked = subprocess.run(check, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=server.directory)
     assert [line for line in checked.stdout.splitlines() if "matches no" in line] == [f"smanager.toml: {shut_down}"]
+
+
+def test_for_whom_a_peer_acts_is_believed_of_relays_only_and_told_as_a_claim(kept: Callable[..., Server]) -> None:
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    server = kept(
+        f"""
+        [listeners.all]
+        tcp = "127.0.0.1:0"
+        [listeners.relayed]
+        unix = "relayed.sock"
+        relays = ["daemon", "{me}"]
+        [listeners.plain]
+        unix = "plain.sock"
+        [listeners.other]
+        unix = "other.sock"
+        relays = ["daemon"]
+        """,
+        box=SPELLED,
+    )
+    assert "claims to act for anna; roles: admin" in ask_unix("relayed.sock", "as anna\nwhoami\n")
+    for path in ("plain.sock", "other.sock"):
+        told = ask_unix(path, "as anna\nbox shut-down; whoami\n")
+        assert told.startswith("down\n")
+        assert "anna" not in told
+    assert server.ask("as anna\nbox shut-down\n").startswith(
+        "*** "
+    )  # over TCP, the system tells nothing of the account
+    journal = [json.loads(line) for line in (server.directory / "state" / "audit.jsonl").read_text().splitlines()]
+    assert [line["claims_for"] for line in journal if "claims_for" in line] == ["anna"]
+    refused = [(line["user"], line["name"], line["reason"]) for line in journal if line["event"] == "refused"]
+    assert refused == [(me, "as anna", "not allowed")] * 2
+    server.wait_for_log(r"claims to act for anna, and is not among the relays of \[listeners.plain\]: ignored")
