@@ -8,30 +8,26 @@ body would be run as commands. A program that fetches URLs can be made to speak 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 FIRST_LIMIT = 64 * 1024  # bytes kept of a first line that has not ended yet; URLs may be long
 FIRST_LINES = 32  # lines looked at, of those that come together with the first one; `Host:` is among the first few
-BEGINNING = 16  # bytes by which a binary protocol has shown
+BEGINNING = 16  # bytes by which a protocol with a beginning of its own has shown
 
 _IAC = b"\xff"  # what a telnet client begins with (RFC 854), and no other
 _ENTER = re.compile(rb"\r\n?|\n")
-_BLANK = re.compile(
-    rb"(?:\r\0|[ \t\n]|\r(?!\Z))*"
-)  # blank lines, which HTTP allows (RFC 9112, 2.2), in any form of Enter
+# Blank lines, which HTTP allows before a request (RFC 9112, 2.2), in any form of Enter.
+_BLANK = re.compile(rb"(?:\r\0|[ \t\n]|\r(?!\Z))*")
 
-_BEGINNINGS = {
-    "TLS": re.compile(rb"\x16\x03"),  # a ClientHello (RFC 8446, 5.1)
+_BEGINNING = re.compile(
+    rb"(?P<TLS>\x16\x03)"  # a ClientHello (RFC 8446, 5.1)
     # MQTT, SMB, SOCKS and RTMP have a NUL among their first numbers, LDAP has 2, 1 (RFC 4511, 4.1.1). What follows may
-    # be lines: curl sends a user's name with its newlines.
-    "a binary protocol": re.compile(rb"[^\r\n\xff]{0,%d}?(?:\0|\x02\x01)" % (BEGINNING - 2)),
-}
-_FIRST_LINES = {
-    "DICT": re.compile(rb"CLIENT libcurl\b"),  # curl sends it for a dict:// URL, and then the words of the URL
-    "Redis": re.compile(rb"\*\d+[\r\n]"),  # an array: a line for each of its texts
-    "the PROXY protocol": re.compile(rb"PROXY (?:TCP[46]|UNKNOWN)\b"),
-}
+    # be lines: curl sends a user's name with its newlines. What begins like JSON gets JSON's errors.
+    rb"|(?P<binary>(?![{\[])[^\r\n\xff]{0,14}?(?:\0|\x02\x01))"
+    rb"|(?P<DICT>CLIENT libcurl[ \r\n])"  # curl sends it for a dict:// URL, and then the words of the URL
+    rb"|(?P<Redis>\*\d+[\r\n])"  # an array: a line for each of its texts
+    rb"|(?P<PROXY>PROXY (?:TCP[46]|UNKNOWN)[ \r\n])"  # what HAProxy puts before what its client sends
+)
 # A request line ends with a version (RFC 9112, section 3); the target before it may have blanks if the client is
 # careless. A script that means such a text for a command puts it in quotes.
 _HTTP = re.compile(rb"^Host[ \t]*:|[ \t](?:HTTP|RTSP|SIP|ICAP)/\d\.\d[ \t]*$", re.IGNORECASE | re.MULTILINE)
@@ -55,20 +51,17 @@ class ProtocolCheck:
     def _protocol_of(self, data: bytes) -> str:
         is_beginning = len(self._data) < BEGINNING
         self._data += data
-        if blank := _BLANK.match(self._data):
+        if self._data[:1].isspace() and (blank := _BLANK.match(self._data)):
             del self._data[: blank.end()]
         if self._data.startswith(_IAC):
             self.is_done = True
             return ""
-        if is_beginning and (protocol := _begun(self._data, _BEGINNINGS)):
-            return protocol
+        if is_beginning and (begun := _BEGINNING.match(self._data)):
+            return begun.lastgroup or ""
         if self._data == b"\r" or not _ENTER.search(self._data, max(0, len(self._data) - len(data))):
             return ""
         self.is_done = True
-        lines = _ENTER.split(self._data, FIRST_LINES)[:FIRST_LINES]
-        return _begun(self._data, _FIRST_LINES) or ("HTTP" if _HTTP.search(b"\n".join(lines)) else "")
-
-
-def _begun(data: bytearray, patterns: Mapping[str, re.Pattern[bytes]]) -> str:
-    """The first protocol whose pattern the data begins with; empty if there is none."""
-    return next((name for name, pattern in patterns.items() if pattern.match(data)), "")
+        lines = _ENTER.sub(b"\n", self._data)
+        if lines.count(b"\n") >= FIRST_LINES:
+            lines = b"\n".join(lines.split(b"\n", FIRST_LINES)[:FIRST_LINES])
+        return "HTTP" if _HTTP.search(lines) else ""

@@ -37,12 +37,12 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: box\r\n\r\n"
         (b"INVITE sip:anna@box SIP/2.0\r\n", "HTTP"),
         (b"CLIENT libcurl 7.88.1\r\nbox open\r\nQUIT\r\n", "DICT"),
         (b"*2\r\n$3\r\nGET\r\n$8\r\nbox open\r\n", "Redis"),
-        (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "the PROXY protocol"),
-        (b"\r\n\r\n\0\r\nQUIT\n", "a binary protocol"),  # the PROXY protocol, version 2
-        (b"\x10\x1a\0\x04MQTT\x04\xc2\0<\0\x04curl\0\nbox open\n", "a binary protocol"),
-        (b"\x30\x1b\x02\x01\x01\x60\x16\x02\x01\x03\x04\nbox open\n", "a binary protocol"),  # LDAP
-        (b"\0\0\0\x45\xffSMB", "a binary protocol"),
-        (b"\x05\x01\0", "a binary protocol"),  # SOCKS
+        (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "PROXY"),
+        (b"\r\n\r\n\0\r\nQUIT\n", "binary"),  # the PROXY protocol, version 2
+        (b"\x10\x1a\0\x04MQTT\x04\xc2\0<\0\x04curl\0\nbox open\n", "binary"),
+        (b"\x30\x1b\x02\x01\x01\x60\x16\x02\x01\x03\x04\nbox open\n", "binary"),  # LDAP
+        (b"\0\0\0\x45\xffSMB", "binary"),
+        (b"\x05\x01\0", "binary"),  # SOCKS
         (b"say / HTTP/1.1 is a protocol\n", ""),
         (b"say 'GET / HTTP/1.1'\n", ""),
         (b"say HTTP/2\n", ""),
@@ -52,6 +52,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: box\r\n\r\n"
         (b"client list\n", ""),
         (b"* x\n", ""),
         (b'{"params": "GET / HTTP/1.1"}\n', ""),
+        (b"{\0\x02\x01\n", ""),
         (b"\r\0\r\nhelp\r\n", ""),  # a person who presses Enter, whose telnet client sends it as CR NUL
         ("sätze \x1b[A\x01\n".encode(), ""),
         (b"\xff\xfd\x01help\n", ""),
