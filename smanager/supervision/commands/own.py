@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 from smanager.access.callers import Caller
+from smanager.access.roles import pattern_in_one_spelling
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError, Status
 from smanager.commands.signatures import SERVICES, Signature
@@ -74,13 +75,21 @@ class Selection:
         """The services of these names and patterns, each once. Raises CommandError for an unknown name."""
         return list({name: self.permitted[name] for word in words for name in self._names(word)}.values())
 
+    @cached_property
+    def _spelled(self) -> dict[str, str]:
+        """The names by their one spelling, made once: a caller may misspell many."""
+        return {one_spelling(name): name for name in self.permitted}
+
     def _names(self, word: str) -> Sequence[str]:
         if len(word) > NAME_LIMIT:
             raise CommandError(f"a service's name of {len(word)} characters; at most {NAME_LIMIT}", Status.UNUSABLE)
         if word == ALL:
             return list(self.permitted)
         # fnmatch caches what it compiles, so it is asked about patterns only.
-        matches = fnmatch.filter(self.permitted, word) if _WILD.search(word) else [word]
+        matches = [word]
+        if _WILD.search(word):
+            pattern = pattern_in_one_spelling(word)
+            matches = [name for name in self.permitted if fnmatch.fnmatchcase(one_spelling(name), pattern)]
         names = [name for name in matches if name in self.permitted]
         if not names:
             known = ", ".join(self.permitted) or "none"
@@ -91,9 +100,8 @@ class Selection:
         """A name as it is spelled, or completed if the caller may abbreviate and only one name begins so."""
         if word in self.permitted or word == ALL:
             return word
-        wanted = one_spelling(word)
-        if "_" in wanted and (same := [name for name in self.permitted if one_spelling(name) == wanted]):
-            return same[0]
+        if name := self._spelled.get(one_spelling(word)):
+            return name
         matches = [name for name in self.permitted if begins(name, word)] if self._abbreviates else []
         return matches[0] if len(matches) == 1 else word
 

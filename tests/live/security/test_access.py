@@ -409,7 +409,15 @@ def test_dashes_and_underscores_are_one_in_roles_commands_and_methods(kept: Call
     for line in ("box shut-down", "box shut_down", "shut-down", "shut_down"):
         assert server.ask(line) == "down\n"
         assert ask_unix("few.sock", f"{line}\n").startswith("*** "), line
-    for line in ("box wake-up", "box wake_up", "box go-up", "help box go-up", "my_app help", "restart my_app"):
+    for line in (
+        "box wake-up",
+        "box wake_up",
+        "box go-up",
+        "help box go-up",
+        "my_app help",
+        "restart my_app",
+        "why my_*",
+    ):
         assert not ask_unix("few.sock", f"{line}\n").startswith("*** "), line
     assert ask_unix("few.sock", "status my-app\n") == ask_unix("few.sock", "status my-xyz\n").replace("xyz", "app")
     for method in ("box.wake-up", "box.go-up", "box.wake_up"):
