@@ -31,8 +31,9 @@ from smanager.server.modes.script_login import LOGIN_WORDS
 from smanager.shells import pages, reference
 from smanager.shells.root import Shells
 from smanager.supervision.catalogue import Catalogue
-from smanager.supervision.commands.registry import ABOUT_SERVICES, OWN_COMMANDS
+from smanager.supervision.commands.registry import OWN_COMMANDS
 from smanager.supervision.manager import Manager
+from smanager.supervision.patterns import patterns_without_effect
 from smanager.supervision.reload import Elsewhere
 from smanager.supervision.reports import ChangeReport, Notice, Tell
 from smanager.supervision.storage import Storage, StorageError, UnwritableError
@@ -87,7 +88,7 @@ def users_and_roles(config: Path | None) -> tuple[Path, set[str]]:
 
 def new_manager(config: Config, storage: Storage) -> Manager:
     catalogue = Catalogue(config.services, [*SHELLS_OWN, *OWN_COMMANDS, *LOGIN_WORDS])
-    roles = Roles(config.services.roles, ABOUT_SERVICES)
+    roles = Roles(config.services.roles, [own.command for own in OWN_COMMANDS.values()])
     return Manager(catalogue, storage, config.read_services, audit_for(config.root, storage), roles)
 
 
@@ -194,24 +195,28 @@ def look_elsewhere(manager: Manager, listeners: Listeners, identities: Identitie
     return Elsewhere(changes, problems, apply)
 
 
-async def describe(manager: Manager, page: Callable[[Catalogue], str]) -> int:
+async def describe(manager: Manager, page: Callable[[Manager], str]) -> int:
     """Print a page about all services; returns 1 if a services file has problems. Raises CommandError."""
     await manager.check()
     try:
         with suppress(BrokenPipeError):  # the reader has seen enough
-            write_all(sys.stdout.fileno(), as_bytes(page(manager.catalogue)))
+            write_all(sys.stdout.fileno(), as_bytes(page(manager)))
     except OSError as error:
         raise CommandError(f"cannot write the output: {in_words(error)}") from None
     return 1 if any(True for _ in manager.catalogue.problems()) else 0
 
 
-def check_page(problems_elsewhere: Sequence[str], catalogue: Catalogue) -> str:
-    """The help pages of all services, then the problems."""
+def check_page(problems_elsewhere: Sequence[str], manager: Manager) -> str:
+    """The help pages of all services, then what has no effect, and the problems."""
+    catalogue = manager.catalogue
     help_pages = [pages.service_help(service, service.commands) for service in catalogue.services.values()]
     problems = [f"{problem}\n" for problem in problems_elsewhere]
     problems += [f"{file.path}: {problem}\n" for file, problem in catalogue.problems()]
-    return "".join([*help_pages, *(problems or ["no problems found\n"])])
+    warnings = [
+        f"{catalogue.configuration.path}: {text}\n" for text in patterns_without_effect(catalogue, manager.roles)
+    ]
+    return "".join([*help_pages, *warnings, *(problems or ["no problems found\n"])])
 
 
-def docs_page(catalogue: Catalogue) -> str:
-    return reference.markdown([own.command for own in OWN_COMMANDS.values()], catalogue)
+def docs_page(manager: Manager) -> str:
+    return reference.markdown([own.command for own in OWN_COMMANDS.values()], manager.catalogue)

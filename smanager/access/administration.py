@@ -20,6 +20,7 @@ from smanager.commands.types import seconds_of
 from smanager.logs.manager_log import write_all
 from smanager.service import VIEW
 from smanager.system.errors import in_words
+from smanager.terminal.text import one_spelling
 
 SHORTEST_PASSWORD = 8  # characters
 LONGEST_SPAN_DAYS = 36500  # limit of a token's life: the calendar ends in the year 9999
@@ -41,7 +42,7 @@ def run(arguments: Sequence[str], configured: Callable[[Path | None], tuple[Path
     users_file, known_roles = configured(options.config)
     path = options.users_file or users_file
     is_new = not os.path.lexists(path)  # unlike Path.exists, raises nothing if the directory may not be read
-    if unknown := {*(getattr(options, "roles", None) or ())} - known_roles:
+    if unknown := {*map(one_spelling, getattr(options, "roles", None) or ())} - known_roles:
         say(f"unknown roles, which allow nothing until they are configured: {', '.join(sorted(unknown))}")
     try:
         owner_id = None if is_new or os.geteuid() != 0 else path.lstat().st_uid  # root leaves a file to its owner
@@ -76,7 +77,11 @@ def parser() -> argparse.ArgumentParser:
     adding.add_argument("--roles", type=_words, default=(VIEW,), help="separated by commas (default: view)")
     adding.add_argument("--no-password", action="store_true", help="for logins by token, certificate or unix socket")
     adding.add_argument(
-        "--certificate", action="append", default=[], metavar="SUBJECT", help="CN or SAN of a certificate"
+        "--certificate",
+        action="append",
+        default=[],
+        metavar="SUBJECT",
+        help="CN or SAN of a certificate, such as email:anna@lab.org",
     )
     command(user, "passwd", change_password, "Change a user's password.").add_argument("name")
     changing = command(user, "roles", change_roles, "Replace a user's roles.")

@@ -260,7 +260,7 @@ def without_secrets(command: Command, arguments: Arguments) -> dict[str, Any]:
 
 def _who(caller: Caller) -> str:
     facts = f'"user":{_json(caller.user)},"from":{_json(str(caller.origin))}'
-    return f'{facts},"for":{_json(caller.behalf)}' if caller.behalf else facts
+    return f'{facts},"claims_for":{_json(caller.behalf)}' if caller.behalf else facts
 
 
 def bounded(arguments: object) -> str:

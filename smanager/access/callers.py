@@ -18,7 +18,7 @@ class Caller:
     user: str = ""  # the name; empty without a login
     permissions: Permissions = EVERYTHING
     proof: str = ""  # how the user was identified: `password`, `token`, `certificate` or `peer`; empty without a user
-    behalf: str = ""  # for whom a trusted user claims to act, such as the owner of an ssh key
+    behalf: str = ""  # for whom the account of a relay claims to act, such as the owner of an ssh key
     known_as: User | None = None  # the user's record at the login
 
     def expires_in(self) -> float | None:
@@ -32,5 +32,5 @@ class Caller:
         return f"{self.user} for {self.behalf}" if self.behalf else self.user or self.origin.network
 
     def __str__(self) -> str:
-        user = f"{self.user} for {self.behalf}" if self.behalf else self.user
+        user = f"{self.user} (claims to act for {self.behalf})" if self.behalf else self.user
         return f"{user} from {self.origin}" if user else str(self.origin)

@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from smanager.access.audit import Audit
+from smanager.access.audit import NOT_ALLOWED, Audit
 from smanager.access.callers import Caller
 from smanager.access.origin import Origin
 from smanager.access.roles import Roles, covers
@@ -121,6 +121,12 @@ class Identities:
     def unknown(self, origin: Origin, name: str) -> None:
         """Record a valid client certificate without a user; it is not a guess, so it does not count."""
         self._audit.failure(origin, name[:NAME_LIMIT], "certificate: of no user")
+
+    def disbelieved(self, caller: Caller, behalf: str, listener: str) -> None:
+        """Record that an account that is not among a listener's relays claims to act for a person."""
+        where = f"relays of [listeners.{listener}]"
+        log.warning("%s claims to act for %s, and is not among the %s: ignored", caller, behalf, where)
+        self._audit.refused(caller, f"as {behalf}", NOT_ALLOWED)
 
     def still_holds(self, caller: Caller) -> bool:
         """Whether a caller who has logged in could still log in, with the same roles."""

@@ -2,18 +2,21 @@
 
 A command has names: `systemstatus.uptime`, `status`, `restart web`; a toplevel command has both of its own. A role
 allows and denies commands by name or pattern. Deny wins. A command that no role allows does not exist for the caller:
-the same code answers for both.
+the same code answers for both. In all names, also those of roles, `-` and `_` are one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from smanager.commands.globs import globbed
 from smanager.commands.record import Command
 from smanager.service import ADMIN, OPERATE, VIEW
+from smanager.terminal.text import one_spelling
 
+EVERYTHING_AT_ONCE = "restart all"  # the name by which a role may be allowed to restart everything
 EVERYONE = "everyone"  # the role of commands that every caller may run, such as `whoami`
 
 
@@ -31,9 +34,29 @@ BUILT_IN = {role.name: role for role in (Role(VIEW), Role(OPERATE, includes=(VIE
 """The roles that exist without being configured."""
 
 
+_DASHES = re.compile(r"\[(!?)(?:\][^\]]*|[^\]]+)\]|-")
+"""Sets of characters, where a dash may make a range, and other dashes."""
+
+
+def pattern_in_one_spelling(pattern: str) -> str:
+    """A pattern that matches a name with underscores if the given one matches it with dashes or underscores."""
+    return _DASHES.sub(_set_in_one_spelling, pattern)
+
+
+def _set_in_one_spelling(match: re.Match[str]) -> str:
+    written = match[0]
+    if written == "-":
+        return "_"
+    has_either = any(globbed(letter, written) is not bool(match[1]) for letter in "-_")
+    return f"{written[:-1].rstrip('-')}_]" if has_either else written
+
+
 def covers(roles: Iterable[str], wanted: str) -> bool:
     """Whether a user with these roles may do all that the role `wanted` allows."""
-    return any(role == wanted or (role in BUILT_IN and matches(wanted, BUILT_IN[role].includes)) for role in roles)
+    return any(
+        one_spelling(role) == one_spelling(wanted) or (role in BUILT_IN and matches(wanted, BUILT_IN[role].includes))
+        for role in roles
+    )
 
 
 class Permissions:
@@ -48,7 +71,7 @@ class Permissions:
     def renew(self, roles: Sequence[Role]) -> None:
         """Go by these roles from now on."""
         self.roles = tuple(role.name for role in roles if role.name)
-        self._roles = roles
+        self._roles = list(map(_in_one_spelling, roles))
         self._answers.clear()
 
     def allow(self, command: Command) -> bool:
@@ -94,6 +117,7 @@ class Permissions:
         """
         key = (*names, role)
         if (answer := self._answers.get(key)) is None:
+            names, role = tuple(map(one_spelling, names)), one_spelling(role)
             denied = any(matches(name, given.deny) for given in self._roles for name in names)
             answer = not denied and any(
                 role == given.name
@@ -103,6 +127,11 @@ class Permissions:
             )
             self._answers[key] = answer
         return answer
+
+
+def _in_one_spelling(role: Role) -> Role:
+    allow, deny = (tuple(map(pattern_in_one_spelling, patterns)) for patterns in (role.allow, role.deny))
+    return Role(one_spelling(role.name), allow, deny, role.includes)
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
@@ -116,25 +145,34 @@ EVERYTHING = Permissions([BUILT_IN[ADMIN]], [Command("status", "")])
 class Roles:
     """All roles, and the permissions of each combination of them, made once."""
 
-    def __init__(self, configured: Mapping[str, Role], about_services: Sequence[Command]) -> None:
-        """`about_services` as for `Permissions`."""
+    def __init__(self, configured: Mapping[str, Role], own: Sequence[Command]) -> None:
+        """`own` are all commands of the manager's own."""
         self._made: dict[tuple[frozenset[str], frozenset[str]], Permissions] = {}
-        self._about_services = about_services
-        self.all = {**BUILT_IN, **configured}
+        self._own = own
+        self._about_services = [command for command in own if command.about_services]
+        self.all = _by_spelling(configured)
 
     def renew(self, configured: Mapping[str, Role]) -> bool:
         """Go by another configuration's roles; permissions in use change with them. Returns whether a role changed."""
-        before, self.all = self.all, {**BUILT_IN, **configured}
+        before, self.all = self.all, _by_spelling(configured)
         for key, permissions in self._made.items():
             permissions.renew(self._named(*key))
         return before != self.all
+
+    def own_names(self, services: Iterable[str]) -> Iterator[str]:
+        """All names of the manager's own commands that a pattern may match, with these services."""
+        yield EVERYTHING_AT_ONCE
+        for command in self._own:
+            yield command.name
+        for service in services:
+            yield from (f"{command.name} {service}" for command in self._about_services)
 
     def permissions(self, names: Iterable[str], limits: Iterable[str] = ()) -> Permissions:
         """What roles of these names allow together; an unknown role allows nothing.
 
         Of the roles in `limits`, only the denials count.
         """
-        key = frozenset(names), frozenset(limits)
+        key = frozenset(map(one_spelling, names)), frozenset(map(one_spelling, limits))
         if key not in self._made:
             self._made[key] = Permissions(self._named(*key), self._about_services)
         return self._made[key]
@@ -142,3 +180,18 @@ class Roles:
     def _named(self, names: Iterable[str], limits: Iterable[str]) -> list[Role]:
         granted = [self.all[name] for name in sorted(names) if name in self.all]
         return granted + [Role("", deny=self.all[name].deny) for name in sorted(limits) if name in self.all]
+
+
+def _by_spelling(configured: Mapping[str, Role]) -> dict[str, Role]:
+    return {**BUILT_IN, **{one_spelling(name): role for name, role in configured.items()}}
+
+
+def without_effect(roles: Mapping[str, Role], names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """The patterns of roles that match none of the names of commands: each with its role, and `allow` or `deny`."""
+    spelled = set(map(one_spelling, names))
+    for role in roles.values():
+        for key, patterns in (("allow", role.allow), ("deny", role.deny)):
+            for pattern in dict.fromkeys(patterns):
+                wanted = pattern_in_one_spelling(pattern)
+                if not any(globbed(name, wanted) for name in spelled):
+                    yield role.name, key, pattern

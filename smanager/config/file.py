@@ -16,6 +16,7 @@ from smanager.config.checks import Key, SettingsError, checked, keys_of, setting
 from smanager.config.listener import ListenerSettings, listener_of
 from smanager.config.service import settings_of
 from smanager.system.errors import in_words
+from smanager.terminal.text import one_spelling
 
 T = TypeVar("T")
 Table = Mapping[str, Any]
@@ -165,7 +166,8 @@ class ConfigFile:
 
     @property
     def role_names(self) -> set[str]:
-        return {*BUILT_IN, *self.given.get("roles", ())}
+        """The names of all roles, with underscores for dashes."""
+        return {*BUILT_IN, *map(one_spelling, self.given.get("roles", ()))}
 
     @contextmanager
     def table(self, name: str) -> Iterator[None]:
@@ -184,7 +186,7 @@ class ConfigFile:
         with collected(problems):
             settings = self._each("services", self._service)
         with collected(problems):
-            roles = self._each("roles", _role)
+            roles = self._roles()
         refuse(problems)
         return ServicesConfig(
             directories=present,
@@ -199,6 +201,17 @@ class ConfigFile:
     def listeners(self) -> list[ListenerSettings]:
         """The tables of listeners, checked. Raises ConfigError."""
         return [*self._each("listeners", lambda name, given: listener_of(name, given, self.base)).values()]
+
+    def _roles(self) -> dict[str, Role]:
+        roles = self._each("roles", _role)
+        spelled: dict[str, str] = {}
+        for name in roles:
+            with self.table(f"roles.{name}"):
+                if (other := spelled.setdefault(one_spelling(name), name)) != name:
+                    raise SettingsError(
+                        f"is the same role as [roles.{other}], for - and _ are one; choose another name"
+                    )
+        return roles
 
     def _each(self, kind: str, check: Callable[[str, Table], T]) -> dict[str, T]:
         """What `check` makes of each table of a kind. Raises ConfigError."""

@@ -89,6 +89,11 @@ class ListenerSettings:
         "roles that every client has; by default admin, or no role if a login is required",
     )
     max_sessions: int = setting(checks.whole(1), "number of clients that may be connected at a time", 1000)
+    relays: tuple[str, ...] = setting(
+        checks.list_of(checks.text, 'a list of accounts such as ["ops"]'),
+        "accounts of the machine that may claim on a unix socket to act for another person, such as that of ssh",
+        [],
+    )
     insecure: bool = setting(
         checks.boolean, "whether other machines may connect without a login, or with a login but without TLS", False
     )
@@ -129,6 +134,8 @@ def listener_of(name: str, given: Mapping[str, object], base: Path) -> ListenerS
     for name in ("permissions", "owner", "group"):
         if name in given and not settings.unix:
             raise SettingsError(f"{name} is for unix sockets")
+    if settings.relays and settings.tcp:
+        raise SettingsError("relays is for unix sockets, where the system tells who connects")
     if settings.allow and settings.unix:
         raise SettingsError("allow is for networks; a unix socket's permissions say who may connect")
     return replace(settings, unix=settings.unix and base / settings.unix, tls=settings.tls and settings.tls.at(base))

@@ -23,6 +23,7 @@ from smanager.config.file import (
     refuse,
 )
 from smanager.config.listener import DEFAULT_NAME, ListenerSettings
+from smanager.terminal.text import one_spelling
 
 OVERRIDING = ("host", "port", "insecure", "max_sessions", "state_dir")
 """The options that replace keys of the file."""
@@ -89,7 +90,7 @@ def _check_listeners(listeners: Sequence[ListenerSettings], file: ConfigFile) ->
     problems: list[str] = []
     for listener in listeners:
         with collected(problems), file.table(f"listeners.{listener.name}"):
-            if unknown := [role for role in listener.roles or () if role not in file.role_names]:
+            if unknown := [role for role in listener.roles or () if one_spelling(role) not in file.role_names]:
                 raise SettingsError(f"there is no role {unknown[0]}; {nearest(unknown[0], file.role_names)}")
         if listener.unix:
             other = names.setdefault(listener.unix.absolute(), listener.name)

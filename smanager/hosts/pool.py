@@ -44,6 +44,7 @@ class Slot:
         self._guard = guard
         self._new_mark = new_mark
         self._residents: dict[str, Resident] = {}
+        self._inhabitants: dict[str, None] = {}  # all that have lived in the present process, the first first
         self._entering: set[str] = set()  # residents that wait for a process
         self._visitors = 0
         self._opening = asyncio.Lock()
@@ -56,6 +57,11 @@ class Slot:
     @property
     def residents(self) -> list[str]:
         return list(self._residents)
+
+    @property
+    def inhabitants(self) -> list[str]:
+        """The services that live in the process, and those that have left: processes they started may still print."""
+        return list(self._inhabitants)
 
     async def load(self, path: Path) -> dict[str, Any]:
         """What a host finds in a services file. Raises OSError and HostError."""
@@ -73,6 +79,7 @@ class Slot:
             host = await self._open()
         finally:
             self._entering.discard(resident.name)
+        self._inhabitants[resident.name] = None
         if resident.watchdog:
             self._begin_watch(host)  # its first ping may be due sooner
         return host
@@ -123,6 +130,7 @@ class Slot:
                 await self.host.exited
             if self.host is None or self.host.gone:
                 host = Host(self.key, self._new_mark(), self._residents, partial(self._log, self), self._died)
+                self._inhabitants = {}
                 await host.spawn()
                 self._guard.watch(host.pid)
                 self.given_up_for = ""

@@ -25,6 +25,22 @@ class LogLine:
     service: str
     text: str
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that it may be about: who may not know all of them must not see it."""
+        return (self.service,)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedLine(LogLine):
+    """A line of a process that has had several services, where nothing shows which of them printed it."""
+
+    others: tuple[str, ...]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        return (self.service, *self.others)
+
 
 class Feed:
     """The last lines or events, and the followers of those to come."""

@@ -159,13 +159,14 @@ class Listener:
                 return caller
             permissions = self.identities.roles.permissions(roles)
             return None if settings.login else Caller(origin, origin.user, permissions, "peer")
-        names = names_in(session.connection.transport.get_extra_info("peercert") or {})
+        certificate = session.connection.transport.get_extra_info("peercert") or {}
+        names = names_in(certificate)
         if caller := self.identities.named(names, origin, roles, "certificate"):
             return caller
         if not settings.login:
             return self.identities.anonymous(origin, roles)
-        if names:
-            self.identities.unknown(origin, names[0])
+        if certificate:
+            self.identities.unknown(origin, names[0] if names else "")
         return None
 
     def settled(self, session: Session) -> None:

@@ -141,6 +141,9 @@ class Session:
     async def by_token(self, token: str) -> Caller | None:
         return await self._registry.identities.by_token(token, self.peer, self.settings.given_roles)
 
+    def disbelieve(self, caller: Caller, behalf: str) -> None:
+        self._registry.identities.disbelieved(caller, behalf, self.settings.name)
+
     def admit(self, caller: Caller) -> None:
         self.caller = caller
         if self._expiry:

@@ -19,7 +19,7 @@ from smanager.shells.printer import Printer
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.running import Running
-from smanager.terminal.text import begins, resembling
+from smanager.terminal.text import begins, one_spelling, resembling
 
 ALTERNATIVES = 3
 """Names offered for an unknown one."""
@@ -100,14 +100,17 @@ class Shell(cmd.Cmd):
         return self.full_name(name), arg, line
 
     def full_name(self, name: str) -> str:
-        """A command's name with underscores for dashes, or completed for a person.
+        """A command's name as it is spelled, which may have dashes for underscores, or completed for a person.
 
         Raises CommandError for an ambiguous abbreviation.
         """
         if not name or hasattr(self, "do_" + name):
             return name
-        if "-" in name and hasattr(self, "do_" + (written := name.replace("-", "_"))):
+        if hasattr(self, "do_" + (written := one_spelling(name))):
             return written
+        for known in self.get_names() if "_" in written else ():
+            if one_spelling(known) == f"do_{written}":  # a service, which may have dashes in its name
+                return known.removeprefix("do_")
         if not self.requester.abbreviates or name in self.forbidden:
             return name
         meant = [known for known in self.names() if begins(known, name) and known not in self.in_full]

@@ -48,7 +48,7 @@ def _text(record: object) -> str | None:
         case Explanation():
             return _explanation(record)
         case Identity(user, from_, proof, for_, roles):
-            proof, behalf = f", by {proof}" if proof else "", f", for {for_}" if for_ else ""
+            proof, behalf = f", by {proof}" if proof else "", f", claims to act for {for_}" if for_ else ""
             return f"{user or 'anonymous'} from {from_}{proof}{behalf}; roles: {', '.join(roles) or 'none'}\n"
     return None
 

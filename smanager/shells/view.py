@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from smanager.access.roles import Permissions
-from smanager.supervision.catalogue import Catalogue, ServicesFile
+from smanager.supervision.catalogue import Catalogue, Service, ServicesFile
 from smanager.supervision.commands.own import OwnCommand
+from smanager.terminal.text import one_spelling
 
 
 class View:
@@ -38,6 +39,7 @@ class View:
             if self.commands[name] or permissions.know(name)
         }
         """Those on which the caller may run anything, or about which the caller may ask."""
+        self._spelled = {one_spelling(name): service for name, service in self.services.items()}
         self.called_toplevel = {
             name: (service, command)
             for name, (service, command) in catalogue.called_toplevel.items()
@@ -45,6 +47,10 @@ class View:
         }
         """Toplevel commands by their names and aliases."""
         self.toplevel = {name: pair for name, pair in self.called_toplevel.items() if name == pair[1].name}
+
+    def service(self, name: str) -> Service | None:
+        """The service of this name, in which dashes may stand for underscores or the other way."""
+        return self._spelled.get(one_spelling(name))
 
     def problems(self) -> list[tuple[ServicesFile, str]]:
         """The problems of services files, for a caller who may know all services."""

@@ -20,6 +20,7 @@ from smanager.supervision.graph import cycles
 from smanager.supervision.reports import ServiceReport
 from smanager.supervision.states import State
 from smanager.system.errors import in_words
+from smanager.terminal.text import one_spelling
 from smanager.terminal.wording import listed
 
 NOT_IN_NAMES = " '\"\\;{[?*/"
@@ -146,7 +147,7 @@ class Catalogue:
 
     def has_command(self, *words: str) -> bool:
         """Whether these words name a service or a command, whatever a certain caller may see."""
-        return words in self._words or words[-1] in self._reserved
+        return tuple(map(one_spelling, words)) in self._words or words[-1] in self._reserved
 
     # Files.
 
@@ -216,9 +217,11 @@ class Catalogue:
             raise CommandError(f"the name {name} is a command of the manager; give the class another `name`")
         known = [other for file in self.files.values() if file.adopted.is_set() for other in file.services]
         for other in [*service.file.services, *known]:
-            if other.name == name and other is not service:
+            if one_spelling(other.name) == one_spelling(name) and other is not service:
                 line = f", line {other.description.line}" if other.description.line else ""
-                raise CommandError(f"the name {name} is used in {other.file.path}{line}; give the class another `name`")
+                same = "" if other.name == name else f" as {other.name}, and - and _ are one"
+                where = f"{other.file.path}{line}{same}"
+                raise CommandError(f"the name {name} is used in {where}; give the class another `name`")
 
     # Problems.
 
@@ -284,11 +287,12 @@ class Catalogue:
             if command.toplevel:
                 self._publish_toplevel(service, command, name)
         inside = ((service.name, name) for service, _, name in called)
-        self._words = frozenset([*inside, *((name,) for name in (*self.services, *self.called_toplevel))])
+        known = [*inside, *((name,) for name in (*self.services, *self.called_toplevel))]
+        self._words = frozenset(tuple(map(one_spelling, words)) for words in known)
         self.generation += 1
 
     def _publish_toplevel(self, service: Service, command: Command, name: str) -> None:
-        if name in self._reserved or name in self.services:
+        if name in self._reserved or name in map(one_spelling, self.services):
             owner = "the manager's or a service's"
         elif name in self.called_toplevel:
             owner = f"{self.called_toplevel[name][0].name}'s"

@@ -18,13 +18,14 @@ from smanager.access.origin import SHUTDOWN
 from smanager.access.roles import Roles
 from smanager.config.file import ServicesConfig
 from smanager.hosts.pool import Pool, Slot
-from smanager.logs.history import EVENTS_KEPT, Feed, LogLine
+from smanager.logs.history import EVENTS_KEPT, Feed, LogLine, SharedLine
 from smanager.logs.logfiles import LogFiles
 from smanager.logs.manager_log import SERVICES
 from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
 from smanager.supervision.keeper import Keeper, log_error
+from smanager.supervision.patterns import warn_of_patterns
 from smanager.supervision.reload import Elsewhere, Reload
 from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.sessions import Jobs, Sessions
@@ -89,7 +90,7 @@ class Manager:
         self.audit.started(by)
         self.pool.guard.begin()
         self.catalogue.list_files(self.catalogue.find_files())
-        starting = asyncio.create_task(self._discovery.start(self.catalogue.files.values(), by), name="start")
+        starting = asyncio.create_task(self._start_all(by), name="start")
         end = asyncio.create_task(self.end.wait())
         starting.add_done_callback(log_error)
         done, _ = await asyncio.wait([starting, end], timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -108,6 +109,10 @@ class Manager:
     @property
     def _shutdown_timeout(self) -> float:
         return self.catalogue.configuration.shutdown_timeout or inf
+
+    async def _start_all(self, by: Caller) -> None:
+        await self._discovery.start(self.catalogue.files.values(), by)
+        warn_of_patterns(self.catalogue, self.roles, ignore_report)
 
     async def finish(self) -> None:
         """Stop all services in their order; kill what is left after `end_seconds`."""
@@ -196,9 +201,11 @@ class Manager:
 
     def _log_line(self, slot: Slot, name: str | None, text: str) -> None:
         """A service has printed a line, or, if `name` is None, the process of a slot has."""
-        names = [name] if name else slot.residents
+        names = [name] if name else slot.inhabitants
         for service in filter(None, map(self.catalogue.services.get, names)):
-            line = LogLine(time.time(), service.name, text)
+            others = tuple(other for other in names if other != service.name)
+            now = time.time()
+            line = SharedLine(now, service.name, text, others) if others else LogLine(now, service.name, text)
             service.history.lines.add(line)
             if self._log_files:
                 self._log_files.add(line, service.settings.log_bytes, service.settings.log_files)

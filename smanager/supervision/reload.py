@@ -29,6 +29,7 @@ from smanager.supervision.catalogue import (
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
 from smanager.supervision.keeper import Keeper
+from smanager.supervision.patterns import warn_of_patterns
 from smanager.supervision.reports import ChangeReport, Notice, Tell, ignore_report
 from smanager.supervision.states import State
 
@@ -126,6 +127,7 @@ class Reload:
             self.group.keep(service)
         await self.group.start([*again, *self._keepers(plan, "start")], by, tell)
         await self.discovery.start(plan.loads, by, tell)
+        warn_of_patterns(self.catalogue, self.roles, tell)
 
     def _unless_stopped(self, change: ChangeReport) -> ChangeReport:
         """A service that a requester stopped is changed, but not started."""

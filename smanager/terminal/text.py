@@ -57,9 +57,14 @@ def as_bytes(text: str) -> bytes:
         return _NO_BYTE.sub("?", text).encode("utf-8", "surrogateescape")
 
 
+def one_spelling(name: str) -> str:
+    """A name with underscores for dashes: callers may write either."""
+    return name.replace("-", "_")
+
+
 def begins(name: str, typed: str) -> bool:
     """Whether a name begins with the letters typed so far, with dashes for underscores or the other way."""
-    return name.replace("-", "_").startswith(typed.replace("-", "_"))
+    return one_spelling(name).startswith(one_spelling(typed))
 
 
 def resembling(word: str, known: Sequence[str], most: int) -> list[str]:

@@ -45,8 +45,13 @@ def test_a_command_is_written_before_it_runs_and_when_it_has_ended(tmp_path: Pat
         lambda audit: audit.begin(caller, "web restart", {"how": ["now", 1, None]}).end("it broke"),
         lambda audit: audit.refused(Caller(CONSOLE), "wbe", "no such command"),
     )
-    assert list(begun) == ["when", "event", "id", "user", "from", "for", "name", "arguments"]
-    assert (begun["event"], begun["user"], begun["from"], begun["for"]) == ("command", "ann", "127.0.0.1:4000", "bob")
+    assert list(begun) == ["when", "event", "id", "user", "from", "claims_for", "name", "arguments"]
+    assert (begun["event"], begun["user"], begun["from"], begun["claims_for"]) == (
+        "command",
+        "ann",
+        "127.0.0.1:4000",
+        "bob",
+    )
     assert (begun["name"], begun["arguments"]) == ("web restart", {"how": ["now", 1, None]})
     assert list(ended) == ["when", "event", "id", "seconds", "outcome"]
     assert (ended["event"], ended["id"], ended["outcome"]) == ("end", begun["id"], "it broke")

@@ -69,3 +69,10 @@ def test_other_machines_need_a_login_and_tls(login: bool, tls: bool, danger: str
     given = {"tcp": "a:1", "login": "required" if login else "none", **({"tls": {"certificate": "c"}} if tls else {})}
     assert why_exposed(listener(**given)).startswith(danger)
     assert bool(why_exposed(listener(**given))) == bool(danger)
+
+
+def test_relays_are_accounts_that_the_system_tells_of() -> None:
+    assert listener_of("a", {"unix": "a.sock", "relays": ["ops"]}, Path()).relays == ("ops",)
+    assert listener_of("a", {"systemd": "a", "relays": ["ops"]}, Path()).relays == ("ops",)
+    with pytest.raises(SettingsError, match="relays is for unix sockets"):
+        listener_of("a", {"tcp": "127.0.0.1:1", "relays": ["ops"]}, Path())

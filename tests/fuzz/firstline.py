@@ -10,6 +10,7 @@ from typing import cast
 from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE, Origin, OriginKind
 from smanager.access.secrets import hash_token, is_password, is_token
+from smanager.config.listener import ListenerSettings
 from smanager.server.modes.script_login import ScriptLogin, is_login
 from smanager.server.session import Session
 from tests.fuzz import cuts
@@ -25,6 +26,8 @@ PEER = Caller(LOCAL, "root", proof="peer")
 
 class Client:
     """A session and its connection, as far as a login by the first line uses them."""
+
+    settings = ListenerSettings("local", relays=("root",))
 
     def __init__(self, caller: Caller | None) -> None:
         self.caller = caller

@@ -81,7 +81,7 @@ class Unknown:
         (ServiceList({"web": "running", "db-1": "gone"}, ["x.py: bad"]), "web   running\ndb-1  gone\nx.py: bad\n"),
         (ServiceList({}, []), ""),
         (Identity("anna", "1.2.3.4", "password", None, ["view"]), "anna from 1.2.3.4, by password; roles: view\n"),
-        (Identity(None, "unix", None, "eve", []), "anonymous from unix, for eve; roles: none\n"),
+        (Identity(None, "unix", None, "eve", []), "anonymous from unix, claims to act for eve; roles: none\n"),
         ([], ""),
         (Listing([], "2 lines are too old"), "*** 2 lines are too old\n"),
         (Unknown("a", 1), "name  a\nfrom  1\n"),

@@ -276,7 +276,7 @@ class Stage:
             Storage(None),
             lambda: self.wanted,
             Audit(None),
-            Roles({}, about_services=()),
+            Roles({}, own=()),
             make_pool=lambda log: cast("Pool", self.pool),
             chance=lambda: chance,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shlex
 import shutil
@@ -53,7 +54,7 @@ class Guarded:
         (directory / "smanager.toml").write_text(
             f"""
             users_file = "{directory}/users.json"
-            listeners.open.unix = "{directory}/open"
+            listeners.open = {{ unix = "{directory}/open", relays = ["{pwd.getpwuid(os.geteuid()).pw_name}"] }}
             listeners.unix = {{ unix = "{directory}/locked", login = "required" }}
             listeners.tcp = {{ tcp = "127.0.0.1:0", login = "required" }}
             listeners.json = {{ unix = "{directory}/json", mode = "json" }}
@@ -210,9 +211,9 @@ def test_a_wrong_certificate_is_reported_in_one_line(guarded: Guarded, options: 
 def test_the_server_learns_an_ssh_sessions_requester(fresh: Guarded) -> None:
     fresh.options["ssh"] = ["--unix", f"{fresh.directory}/open", "--ssh"]
     commands = {"SSH_ORIGINAL_COMMAND": "systemstatus wait &; jobs; cancel 1", "SMANAGER_USER": "anna@laptop"}
-    assert " for anna@laptop from a unix socket, " in fresh.client("ssh", **commands).stdout
+    assert "(claims to act for anna@laptop) from a unix socket, " in fresh.client("ssh", **commands).stdout
     assert (
-        "anna for bert from a unix"
+        "anna (claims to act for bert) from a unix"
         in fresh.client(
             "ssh",
             SSH_ORIGINAL_COMMAND="systemstatus wait &; jobs; cancel 2",
@@ -223,6 +224,6 @@ def test_the_server_learns_an_ssh_sessions_requester(fresh: Guarded) -> None:
     child = fresh.session("ssh", SMANAGER_USER="bert")
     child.expect_exact("-systemstatus\r\n" + "-" * 50 + "\r\n>")
     child.send("systemstatus wait\r")
-    wait_for(lambda: " for bert from a unix socket, " in fresh.server.ask("jobs"), "the command")
+    wait_for(lambda: "(claims to act for bert) from a unix socket, " in fresh.server.ask("jobs"), "the command")
     child.send("\x03\x04")
     child.expect(pexpect.EOF)

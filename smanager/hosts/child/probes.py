@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
+import sys
 import threading
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
+from contextvars import copy_context
 from signal import SIGKILL
-from subprocess import DEVNULL, Popen, TimeoutExpired
+from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from time import monotonic
 from typing import Any
 
 from smanager.config.service import Probe, ProgramSettings
+from smanager.hosts.child.channel import service_output
 from smanager.hosts.child.patterns import NOTHING, PatternError, SimplePattern, pattern_for
 from smanager.hosts.child.spawn_errors import why_not_started
 from smanager.system.errors import in_words
 from smanager.system.patience import Patience, is_late
 from smanager.system.processes import exit_reason, signal_group
+
+POLL_SECONDS = 0.05  # between two looks whether a probe has ended, while it prints nothing
+READ_SIZE = 16 * 1024  # bytes that a probe prints read at a time
 
 
 class Watch:
@@ -47,7 +56,8 @@ class Watch:
         if self._ready_when is None:
             self._become_ready()
         if self._alive_when or (self._ready_when and not self._ready_when.output):
-            threading.Thread(target=self._watch, name="probe", daemon=True).start()
+            run = copy_context().run  # so that what a probe prints is logged under its service's name
+            threading.Thread(target=run, args=[self._watch], name="probe", daemon=True).start()
 
     def end(self) -> None:
         self._over.set()
@@ -157,18 +167,43 @@ def command_problem(
 ) -> str:
     """Why a command does not exit with status 0 in time; empty if it does. `began` is told its process id."""
     try:
-        process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, start_new_session=True, **popen_options)
+        process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, start_new_session=True, **popen_options)
     except OSError as error:
         return f"{command[0]} cannot be run: {why_not_started(error, command, popen_options)}"
     began(process.pid)
+    patience = Patience(seconds)
     try:
-        patience = Patience(seconds)
-        while True:
-            with suppress(TimeoutExpired):
-                status = process.wait(patience.step)
-                return f"{command[0]}: {exit_reason(status)}" if status else ""
+        print_errors(process, patience)
+        while process.poll() is None:
             if not patience.lasts():
                 return f"{command[0]} did not end within {seconds:g} s"
+            with suppress(TimeoutExpired):
+                process.wait(patience.step)
+        return f"{command[0]}: {exit_reason(process.returncode)}" if process.returncode else ""
     finally:
         signal_group(process.pid, SIGKILL)  # with everything it has started
         process.wait()
+        assert process.stderr is not None  # it is a pipe
+        process.stderr.close()
+
+
+def print_errors(process: Popen[bytes], patience: Patience) -> None:
+    """Print what a process writes to its standard error, while the patience lasts and the process has not ended.
+
+    The host's own standard error is no place for it: nothing would show which service it is of.
+    """
+    assert process.stderr is not None  # it is a pipe
+    descriptor, decoder = process.stderr.fileno(), getincrementaldecoder("utf-8")("backslashreplace")
+    readable = select.poll()
+    readable.register(descriptor, select.POLLIN)
+    is_over = False
+    while not is_over and patience.lasts():
+        has_ended = process.poll() is not None  # before the read, so that the last words are read
+        if readable.poll(0 if has_ended else POLL_SECONDS * 1000):
+            data = os.read(descriptor, READ_SIZE)
+            sys.stdout.write(decoder.decode(data))
+            is_over = not data
+        else:
+            is_over = has_ended  # another process may hold the pipe
+    if output := service_output():
+        output.end_line()

@@ -1,7 +1,8 @@
 """The login of a script or a program, by the first line that it sends.
 
 A script sends `auth TOKEN`, and gets no answer if the token is valid. A program calls the method `auth`, with a `token`
-or with a `user` and a `password`. On a unix socket, `as NAME` tells for whom the user acts, for the audit journal.
+or with a `user` and a `password`. On a unix socket, the accounts in `relays` may claim by `as NAME` to act for another,
+whom the audit journal then names.
 """
 
 from __future__ import annotations
@@ -88,10 +89,16 @@ class ScriptLogin(Login):
         elif is_request(line):
             self._check(self._answer(line))
         elif line.startswith("as ") and caller and self._session.peer.kind is OriginKind.UNIX:
-            behalf = "_".join(visible(line[3:]).split())[:NAME_LIMIT]  # one word wherever it is shown
-            self._session.admit(replace(caller, behalf=behalf))
+            self._claim(caller, "_".join(visible(line[3:]).split())[:NAME_LIMIT])  # one word wherever it is shown
         else:
             self._end("log in first with a line: auth TOKEN")
+
+    def _claim(self, caller: Caller, behalf: str) -> None:
+        """Note for whom the client claims to act, if its account may claim that; if not, go on without the claim."""
+        if caller.origin.user in self._session.settings.relays:
+            self._session.admit(replace(caller, behalf=behalf))
+        else:
+            self._session.disbelieve(caller, behalf)
 
     def _end(self, message: str) -> None:
         self._connection.send(f"*** {message}\n".encode())

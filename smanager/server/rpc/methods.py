@@ -22,6 +22,7 @@ from smanager.supervision import running
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.running import Running
+from smanager.terminal.text import one_spelling
 
 Done = Callable[[object], None]  # takes a method's result, or its RequestError
 RunningMethod = Running | asyncio.Task[Any]  # a method that runs, and can be cancelled
@@ -113,11 +114,12 @@ class Methods:
         """The command that a method is: `service.command`, or a toplevel one's name."""
         view = self._shells.view(self._caller.permissions)
         service_name, _, command_name = name.rpartition(".")
-        if service := view.services.get(service_name):
-            if command := view.called[service_name].get(command_name):
+        spelled = one_spelling(command_name)
+        if service := view.service(service_name):
+            if command := view.called[service.name].get(spelled):
                 return service, command
-        elif name in view.called_toplevel:
-            return view.called_toplevel[name]
+        elif not service_name and spelled in view.called_toplevel:
+            return view.called_toplevel[spelled]
         raise RequestError(METHOD_NOT_FOUND, f"unknown method {name}; rpc.discover lists the methods")
 
     def _begin_protocol(self, method: ProtocolMethod, params: object, notify: Notify, done: Done) -> RunningMethod:

@@ -65,7 +65,7 @@ class LogCommands(OwnCommands):
         names = {keeper.name for keeper in services.keepers} if services.words else None
 
         def is_meant(line: LogLine) -> bool:
-            return (names is None or line.service in names) and self.may_see(line.service)
+            return (names is None or line.service in names) and self.may_see_line(line)
 
         def last() -> list[LogLine]:
             return last_of(feeds, min(count, MOST_LINES), is_meant)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
+from smanager.access.roles import EVERYTHING_AT_ONCE
 from smanager.commands.record import CommandError, Status
 from smanager.service import ADMIN, VIEW, Line, Secret, command
 from smanager.supervision.catalogue import ServicesFile
@@ -17,8 +18,6 @@ from smanager.supervision.keeper import Keeper
 from smanager.supervision.reports import Notice, Report, Tell
 from smanager.supervision.running import Endless, Work
 from smanager.supervision.states import State
-
-EVERYTHING = "restart all"  # the name by which a role may be allowed to restart everything
 
 SHORTEST_INTERVAL = 0.1
 """Seconds between two runs of `watch`; more often is more than a person sees, and would keep a core busy."""
@@ -63,7 +62,7 @@ class ManagerCommands(OwnCommands):
         Args:
             services: names, patterns such as web*, or all
         """
-        may_restart_all = self.caller.permissions.allow_named(EVERYTHING, ADMIN)
+        may_restart_all = self.caller.permissions.allow_named(EVERYTHING_AT_ONCE, ADMIN)
         if not may_restart_all and (not services.words or ALL in services.words):
             raise CommandError("restart: only an admin may restart all services; name some", Status.UNUSABLE)
         if not services.words:

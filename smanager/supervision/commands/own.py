@@ -8,13 +8,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 from smanager.access.callers import Caller
+from smanager.access.roles import pattern_in_one_spelling
 from smanager.commands.arguments import Arguments
 from smanager.commands.globs import Glob, is_glob
 from smanager.commands.record import Command, CommandError, Status
 from smanager.commands.signatures import SERVICES, Signature
+from smanager.logs.history import LogLine
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.reports import Report, ServiceReport, Tell
-from smanager.terminal.text import begins
+from smanager.terminal.text import begins, one_spelling
 
 if TYPE_CHECKING:
     from smanager.supervision.manager import Manager
@@ -79,23 +81,30 @@ class Selection:
             raise CommandError(f"patterns of {given} characters; at most {PATTERNS_LIMIT}", Status.UNUSABLE)
         return list({name: self.permitted[name] for word in words for name in self._names(word)}.values())
 
+    @cached_property
+    def _spelled(self) -> dict[str, str]:
+        """The names by their one spelling, made once: a caller may misspell many."""
+        return {one_spelling(name): name for name in self.permitted}
+
     def _names(self, word: str) -> Sequence[str]:
         if len(word) > NAME_LIMIT:
             raise CommandError(f"a service's name of {len(word)} characters; at most {NAME_LIMIT}", Status.UNUSABLE)
         if word == ALL:
             return list(self.permitted)
-        names = list(filter(Glob(word).matches, self.permitted)) if is_glob(word) else [word]
-        names = [name for name in names if name in self.permitted]
+        names = [word] if word in self.permitted else []
+        if is_glob(word):
+            pattern = Glob(pattern_in_one_spelling(word))
+            names = [name for name in self.permitted if pattern.matches(one_spelling(name))]
         if not names:
             known = ", ".join(self.permitted) or "none"
             raise CommandError(f"unknown service {word}; known: {known}", Status.UNUSABLE)
         return names
 
     def _in_full(self, word: str) -> str:
-        """A name with underscores for dashes, or completed if the caller may abbreviate and only one name begins so."""
+        """A name as it is spelled, or completed if the caller may abbreviate and only one name begins so."""
         if word in self.permitted or word == ALL:
             return word
-        if (name := word.replace("-", "_")) in self.permitted:
+        if name := self._spelled.get(one_spelling(word)):
             return name
         matches = [name for name in self.permitted if begins(name, word)] if self._abbreviates else []
         return matches[0] if len(matches) == 1 else word
@@ -123,6 +132,10 @@ class OwnCommands:
     def may_see(self, service: str) -> bool:
         """Whether the caller may run this command on a service."""
         return self.caller.permissions.allow_on(self.command, service)
+
+    def may_see_line(self, line: LogLine) -> bool:
+        """Whether the caller may run this command on all services that a line may be about."""
+        return all(map(self.may_see, line.services))
 
     def discreet(self, tell: Tell) -> Tell:
         """`tell`, without the services that others draw in and the caller may not know."""

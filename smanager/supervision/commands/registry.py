@@ -16,5 +16,3 @@ OWN_COMMANDS = {
     for method in command_methods(owner)
 }
 """By name, in the order of the help page, which begins with `kill` and `restart` (the seed's page)."""
-
-ABOUT_SERVICES = tuple(own.command for own in OWN_COMMANDS.values() if own.command.about_services)

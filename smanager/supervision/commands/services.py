@@ -200,7 +200,8 @@ class ServiceCommands(OwnCommands):
 
     def _explanation(self, keeper: Keeper) -> Explanation:
         lives = keeper.service.history.lives
-        last_lines: list[LogLine] = next((life.last_lines for life in reversed(lives) if life.ended is not None), [])
+        kept: list[LogLine] = next((life.last_lines for life in reversed(lives) if life.ended is not None), [])
+        last_lines = list(filter(self.may_see_line, kept))
         return Explanation(
             **vars(self._status(keeper)),
             next_attempt=max(0.0, keeper.attempt_at - monotonic()) if keeper.state is State.BACKOFF else None,

@@ -28,7 +28,7 @@ class Identity:
     user: str | None
     from_: str
     proof: str | None
-    for_: str | None  # the person for whom the user acts
+    for_: str | None  # the person for whom the user claims to act
     roles: list[str]
 
 
@@ -119,7 +119,9 @@ def facts(session: Present, shown: set[str]) -> SessionFacts:
     caller, doing = session.caller, session.doing
     return SessionFacts(
         id=session.number,
-        user=(f"{caller.user} for {caller.behalf}" if caller.behalf else caller.user or None) if caller else None,
+        user=(f"{caller.user} (claims to act for {caller.behalf})" if caller.behalf else caller.user or None)
+        if caller
+        else None,
         from_=str(session.peer),
         since=round(monotonic() - session.since, 3),
         kind=session.kind if caller else "not logged in",

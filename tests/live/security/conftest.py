@@ -67,6 +67,7 @@ tls = { certificate = "server.pem", client_ca = "ca.pem" }
 [listeners.local]
 unix = "local.sock"
 login = "required"
+relays = ["root"]
 
 [roles.odd]
 allow = ["box.*", "ring", "shutdown", "status", "restart box"]

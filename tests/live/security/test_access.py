@@ -377,3 +377,107 @@ def test_people_see_each_other_speak_and_can_be_sent_away(network: Network) -> N
         assert network.ask("default", f"kick {session['id']}") == ""
         person.expect("your session was ended by 127.0.0.1:")
         assert network.ask("default", "kick 1000000").startswith("*** kick: unknown session 1000000")
+
+
+SPELLED = """
+from smanager import SService, command
+
+class Box(SService):
+    def toplevel_cmd_shut_down(self): return "down"
+    @command(role="night-shift", aliases=["go_up"])
+    def cmd_wake_up(self): return "up"
+"""
+
+
+def test_dashes_and_underscores_are_one_in_roles_commands_and_methods(kept: Callable[..., Server]) -> None:
+    server = kept(
+        """
+        [listeners.all]
+        tcp = "127.0.0.1:0"
+        [listeners.few]
+        unix = "few.sock"
+        roles = ["night_shift", "operate"]
+        [roles.night-shift]
+        deny = ["box.shut-down", "status my_app"]
+        [services.my-app]
+        program = ["sleep", "3600"]
+        [services.my_app]
+        program = ["sleep", "3600"]
+        """,
+        box=SPELLED,
+    )
+    for line in ("box shut-down", "box shut_down", "shut-down", "shut_down"):
+        assert server.ask(line) == "down\n"
+        assert ask_unix("few.sock", f"{line}\n").startswith("*** "), line
+    for line in (
+        "box wake-up",
+        "box wake_up",
+        "box go-up",
+        "help box go-up",
+        "my_app help",
+        "restart my_app",
+        "why my_*",
+    ):
+        assert not ask_unix("few.sock", f"{line}\n").startswith("*** "), line
+    assert ask_unix("few.sock", "status my-app\n") == ask_unix("few.sock", "status my-xyz\n").replace("xyz", "app")
+    for method in ("box.wake-up", "box.go-up", "box.wake_up"):
+        assert json.loads(ask_unix("few.sock", f'{{"jsonrpc":"2.0","id":1,"method":"{method}"}}\n'))["result"] == "up"
+    refused = json.loads(ask_unix("few.sock", '{"jsonrpc":"2.0","id":1,"method":"box.shut-down"}\n'))["error"]
+    assert refused["message"] == "unknown method box.shut-down; rpc.discover lists the methods"
+    assert '"name":"box shut-down","reason":"not allowed"' in (server.directory / "state" / "audit.jsonl").read_text()
+    assert "the name my_app is used in" in server.ask("services")
+
+
+def test_patterns_without_effect_are_told_at_the_start_by_check_and_by_reload(kept: Callable[..., Server]) -> None:
+    configuration = """
+        [roles.web]
+        allow = ["box.shut-dwn", "box.*", "logs bxo", "off.*", "status off"]
+        deny = ["*.format"]
+        [services.off]
+        program = ["sleep", "3600"]
+        enabled = false
+        """
+    server = kept(configuration, box=SPELLED)
+    shut_down = "[roles.web] allow: 'box.shut-dwn' matches no command; did you mean 'box.shut_down'?"
+    expected = [shut_down, "allow: 'logs bxo' matches no command", "deny: '*.format' matches no command"]
+    check = [sys.executable, str(ROOT / "smanager.py"), "--services", "services", "--check"]
+    checked = subprocess.run(check, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=server.directory)
+    for told in (server.log, checked.stdout, server.ask("reload")):
+        assert all(one in told for one in expected), told
+        assert told.count("matches no command") == len(expected), told
+    assert checked.returncode == 0
+    (server.directory / "services" / "broken.py").write_text("import missing_module")
+    checked = subprocess.run(check, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=server.directory)
+    assert [line for line in checked.stdout.splitlines() if "matches no" in line] == [f"smanager.toml: {shut_down}"]
+
+
+def test_for_whom_a_peer_acts_is_believed_of_relays_only_and_told_as_a_claim(kept: Callable[..., Server]) -> None:
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    server = kept(
+        f"""
+        [listeners.all]
+        tcp = "127.0.0.1:0"
+        [listeners.relayed]
+        unix = "relayed.sock"
+        relays = ["daemon", "{me}"]
+        [listeners.plain]
+        unix = "plain.sock"
+        [listeners.other]
+        unix = "other.sock"
+        relays = ["daemon"]
+        """,
+        box=SPELLED,
+    )
+    assert "claims to act for anna; roles: admin" in ask_unix("relayed.sock", "as anna\nwhoami\n")
+    for path in ("plain.sock", "other.sock"):
+        told = ask_unix(path, "as anna\nbox shut-down; whoami\n")
+        assert told.startswith("down\n")
+        assert "anna" not in told
+    assert server.ask("as anna\nbox shut-down\n").startswith(
+        "*** "
+    )  # over TCP, the system tells nothing of the account
+    journal = [json.loads(line) for line in (server.directory / "state" / "audit.jsonl").read_text().splitlines()]
+    assert [line["claims_for"] for line in journal if "claims_for" in line] == ["anna"]
+    refused = [(line["user"], line["name"], line["reason"]) for line in journal if line["event"] == "refused"]
+    assert refused == [(me, "as anna", "not allowed")] * 2
+    server.wait_for_log(r"claims to act for anna, and is not among the relays of \[listeners.plain\]: ignored")

@@ -152,9 +152,9 @@ def test_ssh_runs_one_command_with_its_status_or_is_the_shell(network: Network, 
     child.expect_exact("opened\r\n")
     child.setwinsize(30, 60)
     child.send("whoami\r")
-    child.expect_exact("by peer, for anna[127.0.0.1]; roles: admin\r\n")
+    child.expect_exact("by peer, claims to act for anna[127.0.0.1]; roles: admin\r\n")
     child.send("quit\r")
     child.expect(pexpect.EOF)
     commands = [one for one in network.audit() if one["event"] == "command" and one["name"] == "box open"]
-    assert [(one["user"], one["for"]) for one in commands] == [("root", "anna[127.0.0.1]")] * 2
+    assert [(one["user"], one["claims_for"]) for one in commands] == [("root", "anna[127.0.0.1]")] * 2
     assert json.dumps(commands)

@@ -170,7 +170,57 @@ def test_a_browser_is_refused_in_whatever_pieces_its_first_line_comes(server: Se
     wait_for(lambda: len(re.findall("closed: the client speaks HTTP", server.log)) == 3, lambda: server.log)
 
 
-@pytest.mark.parametrize("line", ["hostname hello HTTP/2", "hostname", "GET", '{"x": ["speaks HTTP/2"]}', "* / HTTP/x"])
+@needs("curl")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dict://{}/box:open"],
+        ["gopher://{}/_box%20open%0d%0aHost:%20x"],
+        ["gopher://{}/_%0d%0aGET%20/box%20open%20HTTP/1.1%0d%0abox%20open"],
+        ["http://{}/", "--http0.9", "--request", "box open\nGET"],
+        ["http://{}/", "--http0.9", "--data-binary", "\nbox open\n"],
+        ["http://{}/", "--http0.9", "--header", "Host;", "--http1.0", "--data-binary", "\nbox open\n"],
+        ["rtsp://{}/", "--data-binary", "\nbox open\n"],
+        ["mqtt://{}/box/open"],
+        ["ldap://{}/", "--user", "cn=x\nbox open\n:pw"],
+        ["smb://u:p@{}/box/open"],
+    ],
+    ids=lambda arguments: arguments[0].partition("{")[0],
+)
+def test_curl_runs_nothing_whatever_its_url(browsed: tuple[Server, list[int]], arguments: list[str]) -> None:
+    server, ports = browsed
+    server.forget_log()
+    command = [argument.format(f"127.0.0.1:{ports[0]}") for argument in arguments]
+    told = subprocess.run(
+        ["curl", "--silent", "--max-time", "5", *command], capture_output=True, timeout=SECONDS, check=False
+    )
+    assert told.stdout == b""
+    server.wait_for_log("closed: the client speaks ")
+    journal = server.directory / "state" / "audit.jsonl"
+    assert '"event":"command"' not in journal.read_text()
+    assert '"event":"refused"' not in journal.read_text()
+
+
+@pytest.mark.parametrize("before", [b"\r\n", b"box open\r\n"])
+@pytest.mark.parametrize("mode", MODES)
+def test_what_stands_before_a_request_is_refused_with_it(
+    browsed: tuple[Server, list[int]], mode: str, before: bytes
+) -> None:
+    server, ports = browsed
+    server.forget_log()
+    with (
+        socket.create_connection(("127.0.0.1", ports[KINDS.index((mode, "none"))]), SECONDS) as connection,
+        suppress(OSError),
+    ):
+        connection.sendall(before + b"POST /box open HTTP/1.1\r\nHost: here\r\n\r\nbox open\r\n")
+        assert b"opened" not in read_to_end(connection)
+    server.wait_for_log("closed: the client speaks HTTP")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["hostname hello HTTP/2", "hostname 'hello HTTP/1.1'", "hostname", "GET", '{"x": ["speaks HTTP/2"]}', "* / HTTP/x"],
+)
 def test_a_script_may_speak_of_http(seed_server: Server, line: str) -> None:
     assert seed_server.ask(f"{line}\n")
 

@@ -23,7 +23,7 @@ from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.protocol import Collected
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
-from smanager.supervision.commands.registry import ABOUT_SERVICES
+from smanager.supervision.commands.registry import OWN_COMMANDS
 from smanager.supervision.storage import Storage
 from tests.conftest import SECONDS, write_service
 from tests.live.security.conftest import SERVICE
@@ -31,7 +31,7 @@ from tests.live.security.conftest import SERVICE
 shells: Shells
 """In the process that follows the requests."""
 
-LOOKER = Roles({"looker": Role("looker", ("box.look",))}, ABOUT_SERVICES)
+LOOKER = Roles({"looker": Role("looker", ("box.look",))}, [own.command for own in OWN_COMMANDS.values()])
 
 
 @pytest.fixture(scope="module")
