@@ -161,5 +161,5 @@ def test_a_program_that_makes_itself_a_daemon_is_told_and_runs_once(kept: Callab
     assert "run it in the foreground, for which many programs have an option such as " in page
     server.ask("stop daemon")
     assert not sleeping(number)
-    is_in(server, "brief", "stopped")
+    is_in(server, "brief", "done")
     assert "background" not in server.ask("why brief")  # what it left was its probe
