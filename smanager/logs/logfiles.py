@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
 from collections import Counter
 from contextlib import suppress
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from smanager.logs.manager_log import LAST_SECONDS
 from smanager.terminal.wording import clock_text
 
 WAITING_LINES = 10_000  # lines that may wait for a slow disk; later ones are dropped and counted
+
+MOST_OPEN = 32  # files open at a time; opening one costs far less than a descriptor for each service that ever printed
 
 DIRECTORY = "logs"
 
@@ -25,7 +29,7 @@ class LogFiles:
     def __init__(self, directory: Path) -> None:
         """Write to `logs` in the state directory."""
         self._directory = directory / DIRECTORY
-        self._handlers: dict[str, _File] = {}
+        self._files: dict[str, _File] = {}  # the open ones, the least recently written first
         self._waiting: queue.Queue[tuple[LogLine, int, int] | None] = queue.Queue(WAITING_LINES)
         self.lost: Counter[str] = Counter()
         """By service, the number of lines that were dropped or could not be written."""
@@ -56,10 +60,11 @@ class LogFiles:
                 self.lost[line.service] += 1
 
     def _file(self, service: str) -> _File:
-        if service not in self._handlers:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._handlers[service] = _File(self._directory / f"{service}.log")
-        return self._handlers[service]
+        file = self._files.pop(service, None) or _File(self._directory / f"{service}.log")
+        self._files[service] = file  # the last to be closed
+        if len(self._files) > MOST_OPEN:
+            self._files.pop(next(iter(self._files))).close()
+        return file
 
 
 class _File(RotatingFileHandler):
@@ -69,10 +74,24 @@ class _File(RotatingFileHandler):
         super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.stream and not Path(self.baseFilename).exists():  # another program has rotated the file
+        if self.stream and not self._is_in_place(self.stream):  # another program has rotated the file, or removed it
             self.stream.close()
             self.stream = self._open()
         super().emit(record)
+
+    def _is_in_place(self, stream: TextIOWrapper) -> bool:
+        """Whether the file of this name is the one that is open: logrotate's `create` makes a new one."""
+        try:
+            return os.path.samestat(Path(self.baseFilename).lstat(), os.fstat(stream.fileno()))
+        except FileNotFoundError:
+            return False
+
+    def _open(self) -> TextIOWrapper:
+        """Open the file, never through a link, for its owner only if it is new, whatever the umask."""
+        path = Path(self.baseFilename)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return open(descriptor, "a", encoding=self.encoding, errors=self.errors)  # noqa: PTH123 - kept open
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         raise

@@ -6,13 +6,15 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from smanager.access.origin import Origin
+from smanager.server.handshakes import Handshakes
 from smanager.server.peers import origin_of
+from smanager.server.tls import TlsCodec
 from smanager.server.watches import STALL_SECONDS, watch_for_hang_up, watch_for_stall
 
 DRAIN_SECONDS = 1.0
@@ -25,7 +27,9 @@ OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes of output that may wait for a client that does not read. Commands are paused long before; what still piles
 up is one page after another."""
 
-HANDSHAKE_SECONDS = 10.0  # how long the TLS handshake may take: some round trips on the worst of networks
+HANDSHAKE_SECONDS = 10.0
+"""How long a client may take to be through the TLS handshake: some round trips on the worst of networks, and a wait
+while many others connect."""
 
 log = logging.getLogger("smanager")
 
@@ -33,7 +37,7 @@ log = logging.getLogger("smanager")
 class ConnectionOwner(Protocol):
     """What a connection reports to its session."""
 
-    def arrived(self) -> ssl.SSLContext | None: ...  # accept or abort it; the context for TLS, or None for plain text
+    def arrived(self) -> Handshakes | None: ...  # accept or abort it; for TLS, those among whom it waits for its turn
     def opened(self) -> None: ...  # ready, TLS included: bytes may come and go
     def mistrusted(self, reason: str) -> None: ...  # the client's certificate is not valid: no TLS
     def received(self, data: bytes) -> None: ...
@@ -62,7 +66,8 @@ class Connection(asyncio.Protocol):
     _is_held: bool = False
     _stall_watch: asyncio.Task[None] | None = None
     _hang_up_watch: asyncio.Task[None] | None = None
-    _securing: asyncio.Task[None] | None = None
+    _handshakes: Handshakes | None = None  # for TLS
+    _tls: TlsCodec | None = None  # from the client's first byte on
     _timer: asyncio.TimerHandle | None = None
     _due: float = 0.0  # when `_action` is called, by the loop's clock
     _action: Callable[[], None] | None = None
@@ -76,31 +81,39 @@ class Connection(asyncio.Protocol):
         # Telnet's urgent data has to stay in the stream, or half a command is lost (RFC 854, Synch).
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        tls = self._owner.arrived()
-        if tls and not self.finishing:
-            self._securing = self.loop.create_task(self._secure(tls))
-        elif not self.finishing:
+        self._handshakes = self._owner.arrived()
+        if self.finishing:
+            return
+        if self._handshakes:
+            self.set_timer(HANDSHAKE_SECONDS, self._too_slow)
+        else:
             self._open()
 
     def data_received(self, data: bytes) -> None:
         if self.finishing:
             return
-        if not self._is_open:  # it came with the end of the TLS handshake
+        if self._tls:
+            self._decode(self._tls, data)
+        elif self._handshakes:
             self._early += data
-            return
+            self.hold(True)  # until its turn comes
+            self._handshakes.enter(self)
+        else:
+            self._receive(data)
+
+    def _receive(self, text: bytes) -> None:
         self._receiving = True
-        self._owner.received(data)
+        self._owner.received(text)
         self._receiving = False
         self.flush()
 
     def eof_received(self) -> bool:
         if self.finishing:
             return False
-        self._at_end = True
-        if self._is_open:
-            self._end()
-        # A client that has sent its last line may still read the answers. asyncio's TLS cannot close one direction.
-        return self._securing is None
+        if not self._is_open:  # it has left before or in the TLS handshake
+            return False
+        self._end()
+        return True  # a client that has sent its last line may still read the answers
 
     def pause_writing(self) -> None:
         if not self.finishing:
@@ -123,37 +136,62 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         for watch in filter(None, (self._stall_watch, self._hang_up_watch)):
             watch.cancel()
+        if self._handshakes:
+            self._handshakes.leave(self)
+            self._tls = None  # frees its memory now, not when the garbage collector finds the session
         self._owner.lost()
 
-    async def _secure(self, tls: ssl.SSLContext) -> None:
-        """Carry out the TLS handshake, then continue over TLS."""
-        transport = None
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Begin the TLS handshake with what the client has sent so far."""
+        self._tls = TlsCodec(context)
+        early, self._early = self._early, b""
+        self.hold(False)
+        self._decode(self._tls, early)
+
+    def _decode(self, tls: TlsCodec, data: bytes) -> None:
+        """Take a client's bytes that are encrypted, or belong to the handshake."""
         try:
-            transport = await self.loop.start_tls(
-                self.transport, self, tls, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
-            )
-        except OSError as error:
-            log.info("%s: no TLS: %s", self.origin, error)
-            if isinstance(error, ssl.SSLCertVerificationError):
-                self._owner.mistrusted(error.verify_message)
-            self.transport.abort()
-        if transport is None:  # it failed, or was aborted meanwhile
-            self.connection_lost(None)
+            text = tls.receive(data)
+        except ssl.SSLError as error:
+            self._fail(tls, error)
             return
-        self.transport = transport
-        if not self.finishing:
+        self._write(tls.take_output())
+        if tls.is_open and not self._is_open and self._handshakes:
+            self._handshakes.leave(self)
+            self.clear_timer()
             self._open()
+        if text and not self.finishing:
+            self._receive(text)
+        if tls.at_end and not self.finishing:
+            self._end()
+
+    def _fail(self, tls: TlsCodec, error: ssl.SSLError) -> None:
+        log.info("%s: no TLS: %s", self.origin, error)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            self._owner.mistrusted(error.verify_message)
+        self.finishing = True
+        self._outgoing.clear()
+        self._write(tls.take_output())  # the alert, which tells the client why
+        self._watch_for_stall()
+        self.transport.close()
+
+    def _too_slow(self) -> None:
+        log.info("%s: no TLS: the client took longer than %g s", self.origin, HANDSHAKE_SECONDS)
+        self.abort()
+
+    @property
+    def certificate(self) -> Mapping[str, Any]:
+        """The client's valid certificate, as `ssl` decodes it; empty without one."""
+        return self._tls.certificate if self._tls else {}
 
     def _open(self) -> None:
         self._is_open = True
         self._owner.opened()
-        early, self._early = self._early, b""
-        if early:
-            self.data_received(early)
-        if self._at_end:
-            self._end()
 
     def _end(self) -> None:
+        if self._at_end:
+            return
+        self._at_end = True
         self._owner.ended()
         if not self.finishing:
             watch = watch_for_hang_up(self.transport.get_extra_info("socket"), self.abort)
@@ -176,6 +214,12 @@ class Connection(asyncio.Protocol):
         data = b"".join(self._outgoing)
         self._outgoing.clear()
         self.waiting = 0
+        if self._tls:
+            self._tls.send(data)
+            data = self._tls.take_output()
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
         self.sent += len(data)
         self.transport.write(data)
         if self.transport.get_write_buffer_size() > OUTPUT_LIMIT:
@@ -184,7 +228,7 @@ class Connection(asyncio.Protocol):
 
     def hold(self, hold: bool) -> None:
         """Suspend reading, or resume it."""
-        if hold is self._is_held or self.transport.is_closing():  # a TLS transport may have lost its socket, and raise
+        if hold is self._is_held or self.transport.is_closing():
             return
         self._is_held = hold
         self.transport.pause_reading() if hold else self.transport.resume_reading()
@@ -218,6 +262,9 @@ class Connection(asyncio.Protocol):
         self.finishing = True
         self.clear_timer()
         self.flush()
+        if self._tls:
+            self._tls.close()
+            self._write(self._tls.take_output())
         is_sent = not self.transport.get_write_buffer_size()
         if not is_sent:
             self._watch_for_stall()
@@ -246,9 +293,6 @@ class Connection(asyncio.Protocol):
 
     def _shut_down(self) -> None:
         if self.transport.is_closing():
-            return
-        if not self.transport.can_write_eof():  # TLS, which closes both directions at once
-            self.transport.close()
             return
         self.set_timer(DRAIN_SECONDS, self.transport.close)
         with suppress(OSError):  # the client has reset the connection

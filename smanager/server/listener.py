@@ -19,6 +19,7 @@ from smanager.access.identities import Identities
 from smanager.access.origin import OriginKind, address_text
 from smanager.config.file import ConfigError
 from smanager.config.listener import ListenerSettings, Tls, is_loopback, why_exposed, why_not_listening
+from smanager.server.handshakes import Handshakes
 from smanager.server.modes.detection import Detection
 from smanager.server.peers import names_in
 from smanager.server.session import Session
@@ -48,7 +49,7 @@ class Listener:
     _turned_away: set[Session]  # connections beyond the limits of all listeners
     shells: Shells = field(init=False)
     identities: Identities = field(init=False)
-    tls: ssl.SSLContext | None = None  # the context for new connections; None for plain text
+    tls: Handshakes | None = None  # None for plain text
     _fingerprint: object = None  # of the files that `tls` was read from
     _sessions: set[Session] = field(default_factory=set)
     _giving_way: dict[Session, str] = field(default_factory=dict)  # and their networks, the oldest first
@@ -110,7 +111,11 @@ class Listener:
         context = context_of(self.settings.name, tls)
 
         def use() -> None:
-            self.tls, self._fingerprint = context, current
+            if self.tls:
+                self.tls.context = context
+            else:
+                self.tls = Handshakes(context)
+            self._fingerprint = current
 
         return use
 
@@ -159,7 +164,7 @@ class Listener:
                 return caller
             permissions = self.identities.roles.permissions(roles)
             return None if settings.login else Caller(origin, origin.user, permissions, "peer")
-        certificate = session.connection.transport.get_extra_info("peercert") or {}
+        certificate = session.connection.certificate
         names = names_in(certificate)
         if caller := self.identities.named(names, origin, roles, "certificate"):
             return caller
@@ -219,6 +224,7 @@ def context_of(name: str, tls: Tls) -> ssl.SSLContext:
     key = tls.key or tls.certificate
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # in the midst of which nothing can be sent
     try:
         if key.stat().st_mode & 0o007:
             raise ConfigError(f"[listeners.{name}] {key}: every user may read this key; `chmod o= {key}` fixes that")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from dataclasses import dataclass, field
 from enum import Enum
 from time import monotonic
@@ -15,6 +14,7 @@ from smanager.access.identities import Identities
 from smanager.access.origin import Origin
 from smanager.config.listener import ListenerSettings
 from smanager.server.connection import Connection
+from smanager.server.handshakes import Handshakes
 from smanager.server.other_protocols import ProtocolCheck
 from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.requests import Programs, is_request
@@ -50,7 +50,7 @@ class Registry(Protocol):
     settings: ListenerSettings
     shells: Shells
     identities: Identities
-    tls: ssl.SSLContext | None
+    tls: Handshakes | None
 
     def arrived(self, session: Session) -> bool: ...  # take a session in, or abort it; returns whether it is in
     def opened(self, session: Session) -> None: ...  # give it its first mode, and its caller if already known
@@ -79,7 +79,7 @@ class Session:
     def __post_init__(self) -> None:
         self.connection = Connection(self)
 
-    def arrived(self) -> ssl.SSLContext | None:
+    def arrived(self) -> Handshakes | None:
         self.peer = self.connection.origin
         return self._registry.tls if self._registry.arrived(self) else None
 

@@ -263,3 +263,44 @@ def test_a_client_that_goes_at_once_leaves_no_traceback(network: Network) -> Non
     assert network.ask("tls", "box open", token=TOKENS["root"]) == "opened\n"
     network.server.stop()
     assert "Traceback" not in network.server.log
+
+
+CROWD = 400  # clients that connect and go no further
+
+MOST_MEMORY = 40 * 1024  # bytes for each of them
+
+
+def memory_of(server: Server) -> int:
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{server.process.pid}/status").read_text())
+    assert found
+    return 1024 * int(found[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs procfs")
+def test_tls_clients_that_go_no_further_take_little_memory_and_keep_nobody_out(
+    kept: Callable[..., Server], directory: Path
+) -> None:
+    make_certificates(directory)
+    server = kept('[listeners.tls]\ntcp = "127.0.0.1:0"\ntls = { certificate = "server.pem" }\n')
+    address = ("127.0.0.1", port_of(server, 1))
+    context = ssl.create_default_context(cafile=directory / "ca.pem")
+
+    def ask() -> str:
+        with (
+            socket.create_connection(address, SECONDS) as connection,
+            context.wrap_socket(connection, server_hostname="localhost") as secure,
+        ):
+            secure.sendall(b"whoami\nquit\n")
+            return read_to_end(secure).decode()
+
+    assert ask()
+    before = memory_of(server)
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(socket.create_connection(address, SECONDS)) for _ in range(CROWD)]
+        assert ask()
+        assert memory_of(server) - before < CROWD * MOST_MEMORY
+        for connection in crowd:
+            with suppress(OSError):
+                connection.sendall(b"\x16")  # the first byte of a ClientHello
+        assert ask()
+        assert memory_of(server) - before < CROWD * MOST_MEMORY
