@@ -597,6 +597,7 @@ complete -c tshell -c tshell.py -f -a '(__tshell)'
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the client with the given arguments, by default those of the command line; return its exit status."""
+    open_standard_descriptors()
     options = parser().parse_args(arguments)
     leave_upon_signals()
     try:
@@ -612,6 +613,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED if isinstance(error, CallError) else NO_SERVER
     except KeyboardInterrupt:
         return KILLED + signal.SIGINT
+
+
+def open_standard_descriptors() -> None:
+    """Open the null device for each standard stream that was closed at the start (`>&-`), before anything else.
+
+    Otherwise the socket would get the stream's number, and SManager its own output as commands.
+    """
+    for descriptor, name, mode in ((STDIN, "stdin", "r"), (STDOUT, "stdout", "w"), (STDERR, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: those below have been opened already
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))  # argparse prints to it
 
 
 def serve(client: Client, options: argparse.Namespace) -> int:

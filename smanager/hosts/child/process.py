@@ -29,6 +29,7 @@ from smanager.hosts.child.workers import Workers
 from smanager.hosts.frames import Frame, FrameError, FrameKind, encode_data, encode_failure
 from smanager.hosts.source import fingerprint
 from smanager.service import SService
+from smanager.system.descriptors import open_standard_descriptors
 
 ORPHAN_SECONDS = 1.5  # how long services may take over their `stop` when the manager is gone and cannot end them
 LEFTOVERS_SECONDS = 0.1  # how long the processes that services have started then have to end by themselves
@@ -37,6 +38,7 @@ LAST_SECONDS = 1.0  # how long threads that services have left running may delay
 
 def main(descriptor: int) -> None:
     """Serve the manager at the other end of this socket, until the manager asks for the end or is gone."""
+    open_standard_descriptors()
     faulthandler.enable()  # before sys.stderr becomes the channel: a fatal error must not need it
     pair = socket.socket(fileno=descriptor)
     pair.set_inheritable(False)
