@@ -798,7 +798,7 @@ def ssh_key_name() -> str:
     from pathlib import Path
 
     used = authorized = ""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: there is no home directory
         used = Path(os.environ.get("SSH_USER_AUTH", "")).read_text(errors="replace")
         authorized = Path("~/.ssh/authorized_keys").expanduser().read_text(errors="replace")
     if key := re.search(r"^publickey (\S+ (\S+))$", used, re.MULTILINE):

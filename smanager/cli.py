@@ -103,7 +103,7 @@ def storage_for(config: Config, name: str) -> Storage:
         return Storage(config.root.state_dir)
     try:
         return Storage(default_state_directory(name))
-    except UnwritableError as error:
+    except (UnwritableError, ConfigError) as error:
         logging.getLogger("smanager").warning("%s; logs and stops are kept in memory only", error)
         return Storage(None)
 

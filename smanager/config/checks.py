@@ -96,9 +96,13 @@ def text(value: object) -> str:
     return value
 
 
-@expected("a path")
 def path(value: object) -> Path:
-    return Path(text(value)).expanduser()
+    with expected("a path"):
+        name = text(value)
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # the system does not know the user, or no home of the user
+        raise ValueError("a path without ~, for that user has no home directory") from None
 
 
 def seconds(value: object) -> float:

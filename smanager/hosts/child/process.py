@@ -220,10 +220,10 @@ def reviver(owner: type, method: str) -> Callable[..., tuple[list[Any], dict[str
 def paths_for_tab(text: str, *ignored: object) -> list[str]:
     """The paths that begin with `text`, directories with a trailing slash; hidden ones only after a typed dot."""
     directory, _, begun = text.rpartition("/")
-    place = Path(f"{directory}/" if "/" in text else ".").expanduser()
     try:
+        place = Path(f"{directory}/" if "/" in text else ".").expanduser()
         entries = sorted(os.scandir(place), key=lambda entry: entry.name)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: `~` before the name of a user without a home directory
         return []
     return [
         f"{text.removesuffix(begun)}{entry.name}{'/' * entry.is_dir()}"
