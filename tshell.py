@@ -640,7 +640,7 @@ def serve(client: Client, options: argparse.Namespace) -> int:
         with client.connect() as server:
             Interaction(client, server).run()
         return 0
-    with open(STDIN, encoding="utf-8", errors="surrogateescape", closefd=False) as script:
+    with open(STDIN, encoding="utf-8-sig", errors="surrogateescape", closefd=False) as script:
         commands = (line for line in map(str.strip, script) if line and not line.startswith("#"))
         return run(client, commands, options, reports=bool(words))
 

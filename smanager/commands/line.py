@@ -26,6 +26,14 @@ def split_commands(line: str) -> list[str]:
     return [*pieces, line[start:]]
 
 
+def commands_of(line: str) -> list[str]:
+    """The commands of a line; a comment, which begins with `#`, has none. A byte order mark before them is nothing."""
+    line = line.removeprefix("\ufeff")
+    if "#" in line and line.lstrip().startswith("#"):
+        return []
+    return [command for command in (split_commands(line) if ";" in line else [line]) if command.strip()]
+
+
 def without_options(text: str) -> tuple[str, set[str]]:
     """A command without `--json` and `--progress`, which every command takes, and those of the two that it had."""
     options: set[str] = set()

@@ -169,7 +169,7 @@ class Console:
                 self._loop.call_soon_threadsafe(self._cancel)
 
     def _feed(self, line: str) -> None:
-        if is_request(line):
+        if is_request(line) or self._programs.awaits(line):
             self._programs.receive(line)
         else:
             self._interpreter.feed(line)

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from smanager.server.newlines import Newlines
 from smanager.server.rpc.errors import INVALID_REQUEST, RequestError
-from smanager.server.rpc.requests import failure
+from smanager.server.rpc.requests import begins_request, failure
 from smanager.server.session import Session
 
 LINE_LIMIT, REQUEST_LIMIT = 64 * 1024, 1024 * 1024
@@ -18,7 +19,7 @@ LINES_A_TURN = 32  # lines run before other connections have their turn
 
 def limit_of(line: bytes) -> int:
     """How many bytes a line with this beginning may have."""
-    return REQUEST_LIMIT if line.startswith((b"{", b"[")) else LINE_LIMIT
+    return REQUEST_LIMIT if begins_request(line) else LINE_LIMIT
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -32,8 +33,10 @@ class LineReader:
     at_end: bool = False  # whether no more bytes will come, so that an unfinished line is the last line
     _cut: list[bytes] = field(default_factory=list)  # the next lines, the first one last
     _skips: bool = False  # the rest of a request that is too long
+    _newlines: Newlines = field(default_factory=Newlines)
 
     def add(self, data: bytes) -> None:
+        data = self._newlines.unified(data)
         if self._skips:
             _, newline, data = data.partition(b"\n")
             self._skips = not newline
@@ -63,7 +66,7 @@ class LineReader:
                 line = self._cut.pop()
                 if len(line) > limit_of(line):
                     self._refuse(line)
-                elif not self._accept(line.removesuffix(b"\r").decode("utf-8", "surrogateescape")):
+                elif not self._accept(line.decode("utf-8", "surrogateescape")):
                     break
                 if connection.finishing or session.interpreter.ended:
                     return True

@@ -52,7 +52,7 @@ def test_the_server_never_gets_what_was_meant_for_a_closed_stream(stub: Stub, cl
 
 
 def test_a_script_runs_its_lines_one_by_one_over_one_connection(stub: Stub) -> None:
-    done = run("-p", stub.port, script=b"# a comment\n\n  hostname\r\nnonesuch\npartly\ntwo words")
+    done = run("-p", stub.port, script=b"\xef\xbb\xbf# a comment\n\n  hostname\r\nnonesuch\npartly\ntwo words")
     assert done.stdout == b"box\none\ntwo\ntwo\n"
     assert done.returncode == 2
     assert stub.lines == [["hostname", "nonesuch", "partly", "two words"]]

@@ -314,6 +314,13 @@ def test_three_tries_end_a_connection(network: Network) -> None:
         assert person.is_closed()
 
 
+@pytest.mark.parametrize("line", ["auth {}\rbox open\r", "\ufeffauth {}\r\n# a comment\r\nbox open\r\n"])
+def test_a_login_may_have_what_editors_leave_in_a_script(network: Network, line: str) -> None:
+    with network.connect("locked") as connection:
+        connection.sendall(line.format(TOKENS["operator"]).encode())
+        assert read_until(connection, b"\n") == b"opened\n"
+
+
 def test_a_token_that_is_revoked_is_none_and_a_changed_user_has_to_log_in_again(network: Network) -> None:
     with network.connect("locked") as connection:
         connection.sendall(f"auth {TOKENS['operator']}\nbox open\n".encode())
