@@ -342,6 +342,7 @@ def reason(error: Exception) -> str:
 # ---- The terminal: output made safe, telnet, an interactive session
 
 STDIN, STDOUT, STDERR = 0, 1, 2
+BLANKS = " \t\r\n"  # as SManager separates words; other blanks are letters of them
 KILLED = 128  # plus a signal's number: the exit status that shells give a program ended by that signal
 LEAVING_SIGNALS = signal.SIGTERM, signal.SIGHUP  # in a session, Ctrl-C is a key like any other
 
@@ -641,7 +642,8 @@ def serve(client: Client, options: argparse.Namespace) -> int:
             Interaction(client, server).run()
         return 0
     with open(STDIN, encoding="utf-8-sig", errors="surrogateescape", closefd=False) as script:
-        commands = (line for line in map(str.strip, script) if line and not line.startswith("#"))
+        lines = (line.strip(BLANKS) for line in script)
+        commands = (line for line in lines if line and not line.startswith("#"))
         return run(client, commands, options, reports=bool(words))
 
 

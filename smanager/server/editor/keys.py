@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smanager.terminal.text import visible
+
 SEQUENCE_LIMIT = 16
 """Characters kept of an escape sequence: the longest key below has 6, a mouse report 15."""
 
@@ -86,7 +88,7 @@ class KeyDecoder:
     """Decodes characters into keys.
 
     Escape sequences that are unknown or too long are dropped, and so are a terminal's answers, and characters that
-    neither print nor control. A control character ends an unfinished sequence and is a key itself. Ctrl-C ends even an
+    a terminal would act on. A control character ends an unfinished sequence and is a key itself. Ctrl-C ends even an
     unfinished paste or answer, so that a lost end does not lock the user out.
     """
 
@@ -119,9 +121,7 @@ class KeyDecoder:
             self._sequence, character = _ESCAPE, _C1[character][1]
         if self._sequence:
             return self._continue_sequence(character)
-        if character.isspace():  # a no-break space from a web page separates words, too
-            return " "
-        return character if character.isprintable() else ""
+        return character if visible(character) == character else ""
 
     def _control(self, character: str) -> str:
         begun, self._sequence = self._sequence, ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from smanager.server.editor.insertion import listing
-from smanager.terminal.cells import cell_width, common_length, text_width
+from smanager.terminal.cells import cells, combines, common_length, text_width
 
 MIN_COLUMNS = 10
 """Narrower windows are reported by mistake (some clients say 0 or 1), and would be unreadable."""
@@ -108,12 +108,11 @@ class LineView:
         if text.isascii():
             return text
         laid_out, column = [], 0
-        for character in text:
-            width = cell_width(character)
+        for cell, width in cells(text):
             if column + width > self._columns:
                 laid_out.append(" ")
                 column = 0
-            laid_out.append(character)
+            laid_out.append(cell)
             column = (column + width) % self._columns
         return "".join(laid_out)
 
@@ -143,6 +142,6 @@ def _steps(count: int, forwards: str, backwards: str) -> str:
 def _common_cells(one: str, other: str) -> int:
     """The length of the beginning that two lines share, without a character that combines differently."""
     length = common_length(one, other)
-    while length and 0 in map(cell_width, one[length : length + 1] + other[length : length + 1]):
+    while length and any(length < len(text) and combines(text, length) for text in (one, other)):
         length -= 1
     return length

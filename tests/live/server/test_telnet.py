@@ -193,3 +193,41 @@ def test_a_dumb_terminal_is_given_its_line_editing_back(server: Server) -> None:
         read_until(connection, TERMINAL_TYPE_SEND)
         connection.sendall(TERMINAL_IS_DUMB)
         read_until(connection, IAC + WONT + ECHO + IAC + WONT + SUPPRESS_GO_AHEAD)
+
+
+# What is typed is what a command is given.
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["a\u00a0b", "\u3000", "\u202f", "\u200d\u200c", "\ue000", "\U0001fadd", "'at\u202f1 AM'", "'\u00a0'", "\u2028"],
+    ids=ascii,
+)
+def test_a_person_and_a_script_give_the_same_word(server: Server, word: str) -> None:
+    line = f"systemstatus say {word} {word} --".encode()
+    given = server.ask_bytes(line)
+    assert given.decode() == f"{word} {word}\n".replace("'", "")
+    with telnet(server) as connection:
+        connection.sendall(line + b"\r")
+        read_until(connection, line + b"\r\n" + given.replace(b"\n", b"\r\n"))
+        connection.sendall(b"\x1b[200~" + line + b"\x1b[201~\r")
+        read_until(connection, line + b"\r\n" + given.replace(b"\n", b"\r\n"))
+
+
+def test_a_command_is_not_ended_by_a_blank_that_separates_no_words(server: Server) -> None:
+    for line in ("hostname\u00a0", "\u3000hostname", "systemstatus\u00a0say a"):
+        assert server.ask(f"{line}\n").startswith(f"*** unknown command: {line.split(' ')[0]}; ")
+
+
+def test_the_name_of_a_macos_screenshot_is_completed_and_pasted(kept: Callable[..., Server]) -> None:
+    service = "from pathlib import Path\nfrom smanager import SService\n\nclass Shots(SService):\n"
+    server = kept(shots=f"{service}    def cmd_show(self, file: Path): return file.read_text()\n")
+    file = Path("Screenshot 2026-11-28 at 4.00.00\u202fAM.png")
+    file.write_text("a picture")
+    with telnet(server) as connection:
+        connection.sendall(f"shots show {Path.cwd()}/Scr\t".encode())
+        read_until(connection, f"'{file.absolute()}' ".encode())
+        connection.sendall(b"\r")
+        read_until(connection, b"\r\na picture\r\n")
+        connection.sendall(f"shots show '{file.absolute()}'\r".encode())
+        read_until(connection, b"\r\na picture\r\n")

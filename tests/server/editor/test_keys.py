@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smanager.server.editor.keys import PASTE_LIMIT, SEQUENCE_LIMIT, STRING_LIMIT, Key, KeyDecoder, Paste
+from smanager.terminal.text import visible
 
 
 def keys_of(text: str) -> list[Key]:
@@ -100,8 +101,16 @@ def test_a_terminals_string_that_never_ends_is_dropped_whole(introducer: str) ->
     assert keys_of(f"{introducer}lost\x1b[D") == ["left"]
 
 
-def test_every_kind_of_blank_is_a_space() -> None:
-    assert keys_of("\u00a0\u3000\u2028") == [" ", " ", " "]
+def test_whatever_a_terminal_shows_is_given_as_it_was_typed() -> None:
+    blanks, joiners, private, unassigned = (
+        "\u00a0\u202f\u3000\u2028",
+        "\u200b\u200c\u200d\ufeff",
+        "\ue000",
+        "\U0001fadd\u0378",
+    )
+    typed = f"{blanks}{joiners}{private}{unassigned}\u00ad👩\u200d❤\ufe0f\u200d👨"
+    assert keys_of(typed) == [*typed]
+    assert keys_of(f"\x1b[200~{typed}\x1b[201~") == [Paste(typed)]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +141,7 @@ def test_control_c_ends_a_paste_whose_end_was_lost() -> None:
 def test_no_input_gives_anything_but_keys(text: str) -> None:
     for key in keys_of(text):
         if isinstance(key, Paste):
-            assert key.text.replace("\n", "").isprintable()
+            assert visible(key.text) == key.text
+            assert "\t" not in key.text
         else:
-            assert key.isprintable() or key.startswith("alt-")
+            assert visible(key) == key or key.startswith("alt-")

@@ -488,6 +488,17 @@ def test_characters_are_as_wide_as_terminals_draw_them(character: str, width: in
     assert cell_width(character) == width
 
 
+def test_an_emoji_sequence_is_erased_at_once_and_wraps_whole() -> None:
+    family = "👨\u200d👩\u200d👧"
+    editor = LineEditor(10)
+    editor.start(">")
+    editor.feed(f"12345678{family}")
+    editor.next_event()
+    assert editor.take_output() == f">12345678 {family}"
+    editor.feed("\x7f\r")
+    assert editor.next_event() == Line("12345678")
+
+
 # The screen.
 
 
