@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from smanager.server.editor.history import History, Search
 from smanager.server.editor.insertion import insertion, typeable
 from smanager.server.editor.keys import Key, KeyDecoder, Paste
-from smanager.server.editor.lineview import LineView
+from smanager.server.editor.lineview import DEFAULT_ROWS, LineView
 from smanager.terminal.cells import next_cell, previous_cell, word_end, word_start
 
 LINE_LIMIT = 4096
@@ -77,8 +77,8 @@ class LineEditor:
         "_view",
     )
 
-    def __init__(self, columns: int = 80) -> None:
-        self._view = LineView(columns)
+    def __init__(self, columns: int = 80, rows: int = DEFAULT_ROWS) -> None:
+        self._view = LineView(columns, rows)
         self._decoder = KeyDecoder()
         self._history = History()
         self._search: Search | None = None
@@ -153,9 +153,9 @@ class LineEditor:
     def columns(self) -> int:
         return self._view.columns
 
-    def resize(self, columns: int) -> None:
-        """Lay the line out for a window of this width."""
-        self._view.resize(columns)
+    def resize(self, columns: int, rows: int = DEFAULT_ROWS) -> None:
+        """Lay the line out for a window of this size."""
+        self._view.resize(columns, rows)
         if self._reading:
             self._draw()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from smanager.server.editor import lineedit
 from smanager.server.editor.lineedit import LineEditor
+from smanager.server.editor.lineview import DEFAULT_ROWS
 from smanager.server.modes.person import DEFAULT_COLUMNS, Person, for_terminal
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent, TerminalType, WindowSize
@@ -59,7 +60,7 @@ class CharacterMode(Person):
             if isinstance(event, bytes):
                 self._typed += self._decoder.decode(event)
             elif isinstance(event, WindowSize):
-                self._editor.resize(event.columns or DEFAULT_COLUMNS)
+                self._editor.resize(event.columns or DEFAULT_COLUMNS, event.rows or DEFAULT_ROWS)
             elif isinstance(event, TerminalType):
                 if event.name in DUMB_TERMINALS:
                     self._codec.hand_back()

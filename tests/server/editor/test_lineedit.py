@@ -48,7 +48,7 @@ class Terminal:
 
     def __init__(self, columns: int = 80, rows: int = 100, prompt: str = ">") -> None:
         self.prompt = prompt
-        self.editor = LineEditor(columns)
+        self.editor = LineEditor(columns, rows)
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.Stream(self.screen)
         self.rung = False
@@ -633,6 +633,42 @@ def test_a_line_of_one_row_is_untouched_by_a_resize() -> None:
     terminal.refresh()
     assert terminal.shown() == [">one"]
     assert terminal.cursor() == (3, 0)
+
+
+def test_a_line_taller_than_the_window_scrolls_within_it() -> None:
+    terminal = Terminal(10, rows=4)
+    terminal.press("".join(f"{number:03}." for number in range(20)))
+    assert (terminal.shown(), terminal.cursor()) == ([".015.016.0", "17.018.019", "."], (1, 2))
+    terminal.press(CTRL_A)
+    assert (terminal.shown(), terminal.cursor()) == ([">000.001.0", "02.003.004", ".005.006.0"], (1, 0))
+    terminal.press(f"x{BACKSPACE}{RIGHT * 30}")
+    assert (terminal.shown(), terminal.cursor()) == (["02.003.004", ".005.006.0", "07.008.009"], (1, 2))
+    (line,) = terminal.press(ENTER)
+    assert line == Line("".join(f"{number:03}." for number in range(20)))
+
+
+@given(
+    st.integers(10, 20),
+    st.integers(2, 6),
+    st.lists(
+        st.text(st.sampled_from("ab日"), max_size=60) | st.sampled_from([LEFT * 25, RIGHT * 25, CTRL_A, CTRL_E, CTRL_K])
+    ),
+)
+def test_a_window_shows_the_rows_around_the_cursor(columns: int, rows: int, keys: list[str]) -> None:
+    terminal = Terminal(columns, rows)
+    for key in keys:
+        terminal.press(key)
+        column, row = terminal.cursor()
+        text, cursor = terminal.editor._text, terminal.editor._cursor
+        whole = wrapped(f">{text}", columns)
+        expected_column, line_row = place(f">{text[:cursor]}", columns)
+        if len(whole) <= rows:
+            assert (column, row) == (expected_column, line_row)
+            assert terminal.shown() == trimmed(whole)
+        else:
+            assert column == expected_column
+            top = line_row - row
+            assert terminal.shown() == trimmed(whole[top : top + rows - 1])
 
 
 # Whatever comes.
