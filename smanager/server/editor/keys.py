@@ -70,12 +70,12 @@ _SEQUENCES = {
     "\x1b[201~": "paste-end",
 }
 
-_IN_A_PASTE = {"enter": "\n", "tab": " "}
+_IN_A_PASTE = {"enter": "\n", "tab": "\t"}
 
 
 @dataclass(frozen=True, slots=True)
 class Paste:
-    """A bracketed paste, reduced to printing characters and newlines."""
+    """A bracketed paste, reduced to printing characters, tabs and newlines."""
 
     text: str
 

@@ -7,8 +7,8 @@ import codecs
 import logging
 from collections.abc import Callable, Iterable
 
-from smanager.server.editor import lineedit
-from smanager.server.editor.lineedit import LineEditor
+from smanager.server.editor.events import Complete, EndOfInput, Interrupt, Line
+from smanager.server.editor.lineedit import INTERRUPT, LineEditor
 from smanager.server.editor.lineview import DEFAULT_ROWS
 from smanager.server.modes.person import DEFAULT_COLUMNS, Person, for_terminal
 from smanager.server.session import Session
@@ -138,11 +138,12 @@ class CharacterMode(Person):
         if self._working:
             return
         self._working = True
-        keys, self._typed = self._typed[:KEYS_A_TURN], self._typed[KEYS_A_TURN:]
+        count = min(KEYS_A_TURN, self._editor.room) or self._typed.find(INTERRUPT) + 1
+        keys, self._typed = self._typed[:count], self._typed[count:]
         self._editor.feed(keys)
         while not self._connection.finishing and (event := self._editor.next_event()) is not None:
             self._show_editing()
-            if isinstance(event, lineedit.Complete):
+            if isinstance(event, Complete):
                 self._completing = asyncio.ensure_future(self._complete(event.line))
             else:
                 self._asking = False
@@ -150,7 +151,7 @@ class CharacterMode(Person):
         self._working = False
         self._show_editing()
         self._connection.hold(len(self._typed) > TYPED_AHEAD and not self._ending)
-        if self._typed:
+        if self._typed and self._editor.room:
             self._connection.loop.call_soon(self._go_on)
         elif self._ending and self._asking and not self._editor.completing:
             self.close()
@@ -159,12 +160,12 @@ class CharacterMode(Person):
         if self._typed and not self._connection.finishing:
             self._work()
 
-    def _act(self, event: lineedit.Line | lineedit.Interrupt | lineedit.EndOfInput) -> None:
+    def _act(self, event: Line | Interrupt | EndOfInput) -> None:
         interpreter = self._session.interpreter
-        if isinstance(event, lineedit.Line):
+        if isinstance(event, Line):
             if self._session.accept(event.text):
                 self.idle()
-        elif isinstance(event, lineedit.EndOfInput):
+        elif isinstance(event, EndOfInput):
             interpreter.leave()
             self.idle()
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -212,6 +213,32 @@ def test_a_person_and_a_script_give_the_same_word(server: Server, word: str) -> 
         read_until(connection, line + b"\r\n" + given.replace(b"\n", b"\r\n"))
         connection.sendall(b"\x1b[200~" + line + b"\x1b[201~\r")
         read_until(connection, line + b"\r\n" + given.replace(b"\n", b"\r\n"))
+
+
+def test_a_large_paste_is_run_whole_and_in_order(server: Server) -> None:
+    count = 500
+    lines = [f"systemstatus say {number:05} {'x' * 300}" for number in range(count)]
+    with telnet(server) as connection:
+        paste = threading.Thread(
+            target=connection.sendall, args=["\r".join(["systemstatus wait 0.5", *lines, ""]).encode()]
+        )
+        paste.start()
+        shown = b""
+        while shown.count(b"\r\n>") < count + 1:
+            shown += connection.recv(100_000)
+        paste.join()
+    answers = re.findall(rb"^(\d{5}) x{300}\r$", shown, re.MULTILINE)
+    assert [int(answer) for answer in answers] == list(range(count))
+    assert b"\a" not in shown
+    assert b"***" not in shown
+
+
+def test_control_c_reaches_a_command_over_a_large_paste(server: Server) -> None:
+    with telnet(server) as connection:
+        connection.sendall(b"systemstatus wait 100\r" + b"x" * 70_000 + b"\x03")
+        read_until(connection, b"cancelled")
+        connection.sendall(b"hostname\r")
+        read_until(connection, b"mycomputerhostname\r\n")
 
 
 def test_a_command_is_not_ended_by_a_blank_that_separates_no_words(server: Server) -> None:

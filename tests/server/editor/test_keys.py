@@ -118,7 +118,7 @@ def test_whatever_a_terminal_shows_is_given_as_it_was_typed() -> None:
     [
         ("hostname", "hostname"),
         ("a\rb\r\nc\r\0d\ne", "a\nb\nc\nd\ne"),
-        ("a\tb", "a b"),
+        ("a\tb", "a\tb"),
         ("\x1b[31mred\x1b[0m \x04\x7f\x1bd!", "red !"),
         ("cut short \x1b[1", "cut short "),
         ("", ""),
@@ -142,6 +142,5 @@ def test_no_input_gives_anything_but_keys(text: str) -> None:
     for key in keys_of(text):
         if isinstance(key, Paste):
             assert visible(key.text) == key.text
-            assert "\t" not in key.text
         else:
             assert visible(key) == key or key.startswith("alt-")

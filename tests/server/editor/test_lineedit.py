@@ -14,18 +14,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smanager.commands.line import last_word
+from smanager.server.editor.events import Complete, EndOfInput, Event, Interrupt, Line
 from smanager.server.editor.history import HISTORY_LIMIT, HISTORY_SIZE, SEARCH_LIMIT, History
 from smanager.server.editor.insertion import LISTED_WORDS
-from smanager.server.editor.lineedit import (
-    LINE_LIMIT,
-    PENDING_LIMIT,
-    Complete,
-    EndOfInput,
-    Event,
-    Interrupt,
-    Line,
-    LineEditor,
-)
+from smanager.server.editor.keys import PASTE_LIMIT
+from smanager.server.editor.lineedit import LINE_LIMIT, PENDING_LIMIT, LineEditor
 from smanager.server.editor.lineview import MAX_COLUMNS, MIN_COLUMNS
 from smanager.terminal.cells import cell_width, columnize, text_width
 
@@ -234,11 +227,12 @@ def test_control_c_is_not_typed_ahead_and_drops_what_is() -> None:
     assert editor.next_event() == Line("four")
 
 
-def test_what_is_typed_ahead_is_bounded_but_a_control_c_gets_through() -> None:
+def test_what_is_typed_ahead_has_a_limit_but_a_control_c_gets_through() -> None:
     editor = LineEditor()
-    editor.feed("x" * (PENDING_LIMIT + 1))
-    assert editor.take_output() == "\a"
-    editor.feed(f"y{CTRL_C}")
+    editor.feed("x" * (PENDING_LIMIT - 1))
+    assert editor.room == 1
+    editor.feed(f"xy{CTRL_C}")
+    assert editor.room == 0
     assert editor.next_event() == Interrupt()
     editor.start(">")
     assert editor.next_event() is None
@@ -247,13 +241,27 @@ def test_what_is_typed_ahead_is_bounded_but_a_control_c_gets_through() -> None:
 # Limits.
 
 
-def test_a_full_line_rings_and_stays() -> None:
+def test_a_full_line_rings_and_stays_and_is_not_run_without_what_it_has_no_room_for() -> None:
     terminal = Terminal(1000)
     terminal.press("x" * LINE_LIMIT)
     assert not terminal.rung
-    terminal.press("yy")
-    assert terminal.rung
     assert terminal.press(ENTER) == [Line("x" * LINE_LIMIT)]
+    terminal.press("x" * LINE_LIMIT + "yy")
+    assert terminal.rung
+    assert terminal.press(ENTER) == [Line("")]
+    assert terminal.shown()[-2:] == [f"*** the line has more than {LINE_LIMIT} characters, and is not run", ">"]
+    assert terminal.press(f"{UP}{BACKSPACE}{ENTER}") == [Line("x" * (LINE_LIMIT - 1))]
+
+
+@pytest.mark.parametrize(
+    "pasted", ["say 'a\nb'", 'say "a\nb', "a\nsay 'b\tc'\nd", "#" * PASTE_LIMIT + "\na", "say 'a\\\nb'"]
+)
+def test_a_paste_that_would_not_be_what_was_pasted_is_left_out_and_says_why(pasted: str) -> None:
+    terminal = Terminal()
+    assert terminal.press(f"x\x1b[200~{pasted}\x1b[201~") == []
+    assert terminal.rung
+    assert terminal.shown()[0].startswith("*** the paste is left out: ")
+    assert terminal.shown()[1:] == [">x"]
 
 
 def test_a_paste_that_does_not_fit_is_not_cut() -> None:
@@ -271,6 +279,11 @@ def test_a_paste_that_does_not_fit_is_not_cut() -> None:
         ("\n\none\n\n\ntwo\n\n", "<one; two>"),
         ("a\tb\x07\x1b[3mc", "<a bc>"),
         ("\n", "<>"),
+        ("say 'a;b'\nsay \"it's\"\n", "<say 'a;b'; say \"it's\">"),
+        ("say a \\\n  b\nc", "<say a   b; c>"),
+        ("say a\\\\\nb", "<say a\\\\; b>"),
+        ("\n# it's a comment\n  # another\nsay 'open", "<say 'open>"),
+        ("say a\\\n\n", "<say a>"),
     ],
 )
 def test_a_paste_is_one_insertion_that_runs_nothing(pasted: str, line: str) -> None:
