@@ -33,6 +33,7 @@ CANCEL = "$/cancelRequest"
 BEFORE_A_REQUEST = " \t\ufeff"
 """What may stand before a request and changes nothing: blanks, and the byte order mark of some editors and shells."""
 
+_BEGINNINGS = frozenset(f"{BEFORE_A_REQUEST}{{[")  # a line of commands is told by its first character
 _REQUEST = re.compile("[ \t\ufeff]*[{[]")
 _REQUEST_BYTES = re.compile(_REQUEST.pattern.replace("\ufeff", "\xef\xbb\xbf").encode("latin-1"))
 
@@ -210,7 +211,7 @@ class Carried:
 
 def is_request(line: str) -> bool:
     """Whether a line is a program's; no command begins like that."""
-    return _REQUEST.match(line) is not None
+    return line[:1] in _BEGINNINGS and _REQUEST.match(line) is not None
 
 
 def begins_request(line: bytes) -> bool:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyte
 import pytest
 
 from tests.conftest import SEED_SERVICE, Server, read_to_end, read_until, wait_for, write_service
@@ -239,6 +240,19 @@ def test_control_c_reaches_a_command_over_a_large_paste(server: Server) -> None:
         read_until(connection, b"cancelled")
         connection.sendall(b"hostname\r")
         read_until(connection, b"mycomputerhostname\r\n")
+
+
+def test_a_line_taller_than_the_window_that_the_client_reports_scrolls_within_it(server: Server) -> None:
+    screen = pyte.Screen(20, 4)
+    stream = pyte.ByteStream(screen)
+    digits = "".join(f"{number:03}." for number in range(50))
+    with telnet(server) as connection:
+        connection.sendall(IAC + SB + WINDOW_SIZE + bytes([0, 20, 0, 4]) + IAC + SE + digits.encode())
+        while screen.display[:3] != [digits[159:179], digits[179:199], digits[199:].ljust(20)]:
+            stream.feed(connection.recv(65536))
+        connection.sendall(b"\x01!")
+        while screen.display[:3] != [f">!{digits[:18]}", digits[18:38], digits[38:58]]:
+            stream.feed(connection.recv(65536))
 
 
 def test_a_command_is_not_ended_by_a_blank_that_separates_no_words(server: Server) -> None:
