@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from smanager.commands.arguments import bind
 from smanager.commands.line import (
     commands_of,
+    first_word,
     last_word,
     split_commands,
     split_words,
@@ -351,6 +352,14 @@ def test_a_line_is_split_at_each_semicolon_outside_quotes(line: str, pieces: lis
 )
 def test_a_comment_has_no_commands_and_a_byte_order_mark_is_none(line: str, commands: list[str]) -> None:
     assert commands_of(line) == commands
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", " \r\n "])
+@pytest.mark.parametrize("word", ["say", "'über", "a\u00a0b", "\u3000", "a\x0bb"])
+def test_a_line_begins_with_a_word_that_ascii_blanks_end(word: str, blank: str) -> None:
+    assert first_word(f"{blank}{word}{blank}b{blank}c ") == (word, f"b{blank}c ")
+    assert first_word(word) == first_word(word + blank) == (word, "")
+    assert first_word(blank) == ("", "")
 
 
 @given(st.text() | st.text(";'\"\\ ab"))
