@@ -26,15 +26,15 @@ from smanager.config.file import ConfigError, RootSettings, read_file
 from smanager.config.listener import with_passed
 from smanager.config.options import Config, default_state_directory
 from smanager.logs.manager_log import log_to_stderr, write_all
-from smanager.server.listeners import Listeners
+from smanager.server.listeners import Listeners, certificate_problems
 from smanager.server.modes.script_login import LOGIN_WORDS
 from smanager.shells import pages, reference
 from smanager.shells.root import Shells
 from smanager.supervision.catalogue import Catalogue
 from smanager.supervision.commands.registry import ABOUT_SERVICES, OWN_COMMANDS
 from smanager.supervision.manager import Manager
-from smanager.supervision.reload import IncompleteError
-from smanager.supervision.reports import Notice, Tell
+from smanager.supervision.reload import Elsewhere
+from smanager.supervision.reports import ChangeReport, Notice, Tell
 from smanager.supervision.storage import Storage, StorageError, UnwritableError
 from smanager.system import orphans, systemd
 from smanager.system.descriptors import open_standard_descriptors
@@ -54,15 +54,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = command_line.read(arguments)
         log = log_to_stderr(config.options.verbose)
         if config.options.check or config.options.docs:
-            page = check_page if config.options.check else docs_page
-            return asyncio.run(describe(new_manager(config, Storage(None)), page))
+            problems = certificate_problems(config.listeners) if config.options.check else []
+            page = partial(check_page, problems) if config.options.check else docs_page
+            return asyncio.run(describe(new_manager(config, Storage(None)), page)) or bool(problems)
         if config.options.console:
             from smanager.server import console  # readline is for a person at this terminal only
 
             return console.run(new_manager(config, Storage(config.root.state_dir)), log)
         return asyncio.run(serve(config, log.say))
     except (ConfigError, CommandError, StorageError, UsersError) as error:
-        print(f"smanager: {error}", file=sys.stderr)
+        for problem in error.problems if isinstance(error, ConfigError) else [error]:
+            print(f"smanager: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # during --check or --docs; in all other modes the manager handles the signal
         return 128 + signal.SIGINT
@@ -115,7 +117,7 @@ async def serve(config: Config, say: Callable[[str], None]) -> int:
     addresses = await listeners.open(passed)
     manager = new_manager(config, storage_for(config, re.sub("[:/]", "-", addresses[0]).strip("-")))
     identities = Identities(manager.roles, UsersFile(config.root.users_file), manager.audit)
-    manager.when_reloaded = partial(renew, manager, listeners, identities)
+    manager.look_elsewhere = partial(look_elsewhere, manager, listeners, identities)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         loop.add_signal_handler(number, manager.end.set)
@@ -136,6 +138,7 @@ async def serve(config: Config, say: Callable[[str], None]) -> int:
         say("stopping")
         systemd.notify("STOPPING=1")
         await listeners.close("SManager is stopping")
+        systemd.extend_timeout(manager.end_seconds)
     finally:
         await manager.finish()
         watchdog.cancel()
@@ -151,8 +154,6 @@ async def reload(manager: Manager) -> None:
     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
         await manager.reload(Caller(origin.SIGHUP), lambda report: log.info("reload: %s", report))
-    except IncompleteError as error:
-        log.error("reload: %s", error)
     except (ConfigError, CommandError) as error:
         log.error("reload: %s; everything is as it was", error)
     except Exception:
@@ -161,19 +162,27 @@ async def reload(manager: Manager) -> None:
         systemd.notify("READY=1")
 
 
-def renew(manager: Manager, listeners: Listeners, identities: Identities, tell: Tell) -> list[str]:
-    """Apply a reload to listeners and callers: read certificates again, end what callers have lost the right to.
+def look_elsewhere(manager: Manager, listeners: Listeners, identities: Identities) -> Elsewhere:
+    """What a reload means for listeners and callers: changed certificates, and rights that callers have lost."""
+    certificates, problems = listeners.changed_certificates()
+    try:
+        identities.file.users()
+    except UsersError as error:
+        problems.append(str(error))
 
-    Returns what could not be done.
-    """
-    for session in manager.sessions.all():
-        if session.caller and not identities.still_holds(session.caller):
-            tell(Notice(f"end the session of {session.caller}: the user has changed"))
-            session.farewell("your user has changed: log in again")
-            manager.audit.kicked(session.caller, Caller(origin.RELOAD))
-    manager.jobs.end_those(lambda job: not identities.still_holds(job.caller), "its user has changed")
-    manager.jobs.end_those(lambda job: not job.is_shown_to(job.caller), "it is not allowed any more")
-    return listeners.renew_certificates(lambda text: tell(Notice(text)))
+    def apply(tell: Tell) -> None:
+        for use in certificates.values():
+            use()
+        for session in manager.sessions.all():
+            if session.caller and not identities.still_holds(session.caller):
+                tell(Notice(f"end the session of {session.caller}: the user has changed"))
+                session.farewell("your user has changed: log in again")
+                manager.audit.kicked(session.caller, Caller(origin.RELOAD))
+        manager.jobs.end_those(lambda job: not identities.still_holds(job.caller), "its user has changed")
+        manager.jobs.end_those(lambda job: not job.is_shown_to(job.caller), "it is not allowed any more")
+
+    changes = [ChangeReport("change", f"listeners.{name}", "its certificates have changed") for name in certificates]
+    return Elsewhere(changes, problems, apply)
 
 
 async def describe(manager: Manager, page: Callable[[Catalogue], str]) -> int:
@@ -187,10 +196,11 @@ async def describe(manager: Manager, page: Callable[[Catalogue], str]) -> int:
     return 1 if any(True for _ in manager.catalogue.problems()) else 0
 
 
-def check_page(catalogue: Catalogue) -> str:
+def check_page(problems_elsewhere: Sequence[str], catalogue: Catalogue) -> str:
     """The help pages of all services, then the problems."""
     help_pages = [pages.service_help(service, service.commands) for service in catalogue.services.values()]
-    problems = [f"{file.path}: {problem}\n" for file, problem in catalogue.problems()]
+    problems = [f"{problem}\n" for problem in problems_elsewhere]
+    problems += [f"{file.path}: {problem}\n" for file, problem in catalogue.problems()]
     return "".join([*help_pages, *(problems or ["no problems found\n"])])
 
 

@@ -57,6 +57,8 @@ class SService:
         self._tell("alive")
 
     # The host sets or overrides these.
+    _mark: int = 0
+    _ends_descendants: bool = False
     _given: Mapping[str, Any] = {}
     _tell: Callable[..., object] = staticmethod(lambda what, value=None: None)
 

@@ -27,6 +27,10 @@ LONGEST_SPAN_DAYS = 36500  # limit of a token's life: the calendar ends in the y
 Action = Callable[[UsersFile, argparse.Namespace], None]
 
 
+def _path(text: str) -> Path:
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - a Path raises RuntimeError for the home of an unknown user
+
+
 def run(arguments: Sequence[str], configured: Callable[[Path | None], tuple[Path, set[str]]]) -> int:
     """Carry out a command line that begins with `user` or `token`; returns the exit status.
 
@@ -52,8 +56,8 @@ def run(arguments: Sequence[str], configured: Callable[[Path | None], tuple[Path
 
 def parser() -> argparse.ArgumentParser:
     files = argparse.ArgumentParser(add_help=False)
-    files.add_argument("--config", type=Path, metavar="FILE", help="the configuration, which may name a users' file")
-    files.add_argument("--users-file", type=Path, metavar="FILE", help="a users' file in place of the configured one")
+    files.add_argument("--config", type=_path, metavar="FILE", help="the configuration, which may name a users' file")
+    files.add_argument("--users-file", type=_path, metavar="FILE", help="a users' file in place of the configured one")
 
     def command(
         kinds: argparse._SubParsersAction[argparse.ArgumentParser], name: str, act: Action, about: str

@@ -26,6 +26,11 @@ class Caller:
         token = self.known_as.token if self.known_as and self.proof == "token" else None
         return None if token is None or token.expires is None else max(0.0, token.expires - time.time())
 
+    @property
+    def party(self) -> str:
+        """Whose share counts where callers share something: the user's, or without a user the network's."""
+        return f"{self.user} for {self.behalf}" if self.behalf else self.user or self.origin.network
+
     def __str__(self) -> str:
         user = f"{self.user} for {self.behalf}" if self.behalf else self.user
         return f"{user} from {self.origin}" if user else str(self.origin)

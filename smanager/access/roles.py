@@ -7,10 +7,10 @@ the same code answers for both.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from smanager.commands.globs import globbed
 from smanager.commands.record import Command
 from smanager.service import ADMIN, OPERATE, VIEW
 
@@ -106,7 +106,7 @@ class Permissions:
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    return any(globbed(name, pattern) for pattern in patterns)
 
 
 EVERYTHING = Permissions([BUILT_IN[ADMIN]], [Command("status", "")])

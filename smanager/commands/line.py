@@ -15,9 +15,8 @@ BLANKS = " \t\r\n"
 _FIRST_WORD = re.compile(r"[ \t\r\n]*([^ \t\r\n]*)[ \t\r\n]*")
 _QUOTED_OR_SEMICOLON = re.compile(r"""\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|;""", re.DOTALL)
 JSON, PROGRESS = "--json", "--progress"
-_OPTION = re.compile(
-    rf"^(?:(?![{BLANKS}]--[{BLANKS}]).)*?[{BLANKS}]({JSON}|{PROGRESS})(?![^{BLANKS}])", re.DOTALL
-)  # `--` ends the options
+_OPTION = re.compile(rf"(?<=[{BLANKS}])(?:{JSON}|{PROGRESS})(?![^{BLANKS}])")
+_END_OF_OPTIONS = re.compile(rf"[{BLANKS}]--[{BLANKS}]")
 _WORD = re.compile(r"""(?:\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|\\\Z|[^ \t\r\n'"\\])+""", re.DOTALL)
 _NEEDS_SHELL_SPLITTING = re.compile(r"""['"\\]|[^\S \t\r\n]""")  # other blanks do not separate words
 
@@ -44,14 +43,14 @@ def commands_of(line: str) -> list[str]:
 
 def without_options(text: str) -> tuple[str, set[str]]:
     """A command without `--json` and `--progress`, which every command takes, and those of the two that it had."""
-    options: set[str] = set()
-    while JSON in text or PROGRESS in text:
-        unquoted = _QUOTED_OR_SEMICOLON.sub(lambda match: "." * len(match.group()), text)
-        if (option := _OPTION.search(unquoted)) is None:
-            break
-        options.add(option[1])
-        text = text[: option.start(1)] + text[option.end(1) :]
-    return text, options
+    if JSON not in text and PROGRESS not in text:
+        return text, set()
+    unquoted = _QUOTED_OR_SEMICOLON.sub(lambda match: "." * len(match.group()), text)
+    end = found.start() if (found := _END_OF_OPTIONS.search(unquoted)) else len(text)
+    options = list(_OPTION.finditer(unquoted, 0, end))
+    borders = [0, *(border for option in options for border in option.span()), len(text)]
+    left = "".join(text[start:end] for start, end in zip(borders[::2], borders[1::2], strict=True))
+    return left, {option.group() for option in options}
 
 
 def without_ampersand(text: str) -> tuple[str, bool]:

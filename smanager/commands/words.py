@@ -10,6 +10,7 @@ from smanager.commands.line import split_words, words_with_places
 from smanager.commands.record import Parameter
 from smanager.commands.types import FALSE, TRUE, member_words
 
+FLAGS_LIMIT = 100  # characters of flags in one word: each is a call inside the one before
 _NUMBER = re.compile(r"-\.?\d")  # how a negative number begins; options have names, so none begins so
 
 
@@ -134,5 +135,5 @@ class Words:
             self.awaiting = None if has_value or is_flag(option) else option
         elif option := self.by_name.get(name := word[:2]):
             self.options.append(GivenOption(option, name, None if is_flag(option) else word[2:]))
-            return not is_flag(option) or self._add_option(f"-{word[2:]}")
+            return not is_flag(option) or (len(word) <= FLAGS_LIMIT and self._add_option(f"-{word[2:]}"))
         return option is not None

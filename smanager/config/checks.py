@@ -7,6 +7,7 @@ messages, the configuration reference and the man page follow from these records
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,10 +21,16 @@ T = TypeVar("T")
 
 LONGEST = 366 * 24 * 3600.0  # seconds; anything longer than a year is a slip of the finger
 HIGHEST_PORT = 65535
+STRING_LIMIT = 128 * 1024 - 1  # bytes of one argument or variable: MAX_ARG_STRLEN of Linux, which counts a NUL as well
+SHOWN = 200  # characters of a wrong value that a message shows
 
 
 class SettingsError(Exception):
-    """A setting that is wrong; the text names the key and the value, and says what would be right."""
+    """Settings that are wrong; the text of each problem names the key and the value, and says what would be right."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 class Key(NamedTuple):
@@ -56,16 +63,25 @@ def keys_of(*tables: type) -> dict[str, Key]:
 
 
 def checked(given: Mapping[str, object], keys: Mapping[str, Key]) -> dict[str, Any]:
-    """The values of a table, each checked. Raises SettingsError for the first that is wrong."""
-    values = {}
+    """The values of a table, each checked. Raises SettingsError, with all that is wrong."""
+    values, problems = {}, []
     for name, value in given.items():
         if name not in keys:
-            raise SettingsError(f"there is no setting {name!r}; {nearest(name, keys)}")
+            problems.append(f"there is no setting {name!r}; {nearest(name, keys)}")
+            continue
         try:
             values[name] = keys[name].check(value)
         except ValueError as error:
-            raise SettingsError(f"{name} is {value!r}, and should be {error}") from None
+            problems.append(f"{name} is {shown(value)}, and should be {error}")
+    if problems:
+        raise SettingsError(*problems)
     return values
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: its beginning."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -97,12 +113,32 @@ def text(value: object) -> str:
 
 
 def path(value: object) -> Path:
+    """A path, whose `~` is the home directory of the manager's user, and `~NAME` that of another."""
     with expected("a path"):
-        name = text(value)
+        written = Path(text(value))
     try:
-        return Path(name).expanduser()
-    except RuntimeError:  # the system does not know the user, or no home of the user
-        raise ValueError("a path without ~, for that user has no home directory") from None
+        return written.expanduser()
+    except RuntimeError:
+        raise ValueError("a path; there is no user whose home directory its ~ could be") from None
+
+
+def written_path(value: object) -> str:
+    """A path as text."""
+    return str(path(value))
+
+
+HIGHEST_ID = 2**32 - 2  # of a user or group; the next number means none (chown(2))
+
+
+def account(value: object) -> str:
+    """The name of a user or group, or a number, as text."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= HIGHEST_ID:
+        return str(value)
+    with expected("a name or a number"):
+        name = text(value)
+        if name.isdecimal() and not 0 <= int(name) <= HIGHEST_ID:
+            raise ValueError
+        return name
 
 
 def seconds(value: object) -> float:
@@ -122,8 +158,13 @@ def whole(least: int, most: int | None = None) -> Callable[[object], int]:
     """A check for whole numbers from `least` to `most`."""
 
     def check(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least or (most and value > most):
-            raise ValueError(f"a whole number from {least}" + (f" to {most}" if most else ""))
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or value < least
+            or (most is not None and value > most)
+        ):
+            raise ValueError(f"a whole number from {least}" + (f" to {most}" if most is not None else ""))
         return value
 
     return check
@@ -169,9 +210,16 @@ def table(what: str = "a table", of: type = object) -> Callable[[object], dict[s
     return check
 
 
+def fits(string: str) -> bool:
+    """Whether a program may be given a string, as an argument or as NAME=VALUE."""
+    return "\0" not in string and len(string.encode("utf-8", "surrogateescape")) <= STRING_LIMIT
+
+
 @expected('a list of words, such as ["sleep", "60"]')
 def words(value: object) -> tuple[str, ...]:
-    """A command line: at least one word."""
-    if command := list_of(text, "words")(value):
-        return command
-    raise ValueError
+    """A command line: a program, and arguments, which may be empty."""
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError
+    if not all(isinstance(word, str) and fits(word) for word in value):
+        raise ValueError
+    return (os.path.expanduser(text(value[0])), *value[1:])  # noqa: PTH111 - a Path would lose the ./ before a name

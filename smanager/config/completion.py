@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from shlex import quote
 
 from smanager.access import administration
+
+PATHS = ("FILE", "DIR", "PATH")
+"""What options call values that are paths."""
 
 BASH = """_smanager() {{
     local place=smanager choices= word
@@ -85,6 +87,6 @@ def _fish(parsers: list[argparse.ArgumentParser]) -> Iterator[str]:
             yield f"{line} -a {name} -d {quote(description)}"
         for action in options(parser):
             names = [f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in action.option_strings]
-            value = "" if action.nargs == 0 else "-r -F" if action.type is Path else "-x"
+            value = "" if action.nargs == 0 else "-r -F" if action.metavar in PATHS else "-x"
             choices = f"-a {quote(' '.join(action.choices))}" if action.choices else ""
             yield " ".join(filter(None, [line, *names, value, choices, "-d", quote(action.help or "")]))

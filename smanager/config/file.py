@@ -27,7 +27,26 @@ ROLE_EXAMPLE = 'such as allow = ["systemstatus.*", "status"] and deny = ["*.shut
 
 
 class ConfigError(Exception):
-    """A configuration that the manager cannot use; the text says what is wrong and what would be right."""
+    """A configuration that the manager cannot use; each problem's text says what is wrong and what would be right."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@contextmanager
+def collected(problems: list[str]) -> Iterator[None]:
+    """Add the problems of a ConfigError that ends the block to a list."""
+    try:
+        yield
+    except ConfigError as error:
+        problems += error.problems
+
+
+def refuse(problems: Sequence[str]) -> None:
+    """Raise ConfigError if there are problems."""
+    if problems:
+        raise ConfigError(*dict.fromkeys(problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,11 @@ class RootSettings:
         "services whose failure ends the manager, with exit status 1",
         [],
     )
+    shutdown_timeout: float | None = setting(
+        checks.some_seconds,
+        "seconds that all services together may take to stop when the manager ends; by default as many as their own "
+        "times to stop make along the longest chain of `needs` and `after`",
+    )
     users_file: Path = setting(checks.path, "file of the users who may log in", "smanager-users.json")
     audit: Need | None = setting(
         checks.one_of({need.value: need for need in Need}),
@@ -79,7 +103,7 @@ ROLE_KEYS = {
     "deny": Key(_commands, "commands that the role denies, whatever allows them", []),
 }
 
-RELOADED = ("services_dirs", "exit_on", "services", "roles")
+RELOADED = ("services_dirs", "exit_on", "shutdown_timeout", "services", "roles")
 """The keys that `reload` applies; the others count at the manager's start only."""
 
 TABLES = {
@@ -102,6 +126,7 @@ class ServicesConfig:
     settings: Mapping[str, Table] = field(default_factory=dict)
     """The tables of the services, by name, as they are written."""
     exit_on: tuple[str, ...] = ()
+    shutdown_timeout: float | None = None  # seconds; None: as long as the services' own times take
     path: Path | None = None  # the file that this was read from, if there is one
     roles: Mapping[str, Role] = field(default_factory=dict)
     at_start: Table = field(default_factory=dict)  # the keys that count at the manager's start only
@@ -121,8 +146,11 @@ class ConfigFile:
 
     @property
     def base(self) -> Path:
-        """The directory where the file's relative paths start."""
-        return self.path.resolve().parent if self.path else Path()
+        """The directory where the file's relative paths start: the file's own, or that of the link to the file.
+
+        A link that is switched from one version to the next, as Kubernetes switches `..data`, changes no path so.
+        """
+        return self.path.absolute().parent if self.path else Path()
 
     @property
     def settings(self) -> RootSettings:
@@ -145,17 +173,26 @@ class ConfigFile:
         try:
             yield
         except SettingsError as error:
-            raise ConfigError(f"{self.path}: [{name}] {error}") from None
+            raise ConfigError(*(f"{self.path}: [{name}] {problem}" for problem in error.problems)) from None
 
     def services(self, directories: Sequence[Path] | None) -> ServicesConfig:
         """What `reload` reads anew; `directories` replace those of the file. Raises ConfigError."""
         configured = [self.base / directory for directory in self.given.get("services_dirs", ())]
+        problems: list[str] = []
+        with collected(problems):
+            present = _require_directories(directories or configured or [default_services()])
+        with collected(problems):
+            settings = self._each("services", self._service)
+        with collected(problems):
+            roles = self._each("roles", _role)
+        refuse(problems)
         return ServicesConfig(
-            directories=tuple(map(_require_directory, directories or configured or [default_services()])),
-            settings=self._each("services", self._service),
+            directories=present,
+            settings=settings,
             exit_on=self.given.get("exit_on", ()),
+            shutdown_timeout=self.given.get("shutdown_timeout"),
             path=self.path,
-            roles=self._each("roles", _role),
+            roles=roles,
             at_start={key: value for key, value in self.given.items() if key not in RELOADED},
         )
 
@@ -166,23 +203,25 @@ class ConfigFile:
     def _each(self, kind: str, check: Callable[[str, Table], T]) -> dict[str, T]:
         """What `check` makes of each table of a kind. Raises ConfigError."""
         made = {}
+        problems: list[str] = []
         for name, given in self.given.get(kind, {}).items():
-            with self.table(f"{kind}.{name}"):
+            with collected(problems), self.table(f"{kind}.{name}"):
                 if not isinstance(given, dict):
                     raise SettingsError(f"is {given!r}, and should be a table")
                 made[name] = check(name, given)
+        refuse(problems)
         return made
 
     def _service(self, _: str, given: Table) -> dict[str, Any]:
         """Check a service's table; return it with a program's paths made absolute."""
         # Whether the service is a program turns out when its file is read.
+        checked(given, service.KEYS)
         settings_of({"program": ["-"], **given, "watchdog": 0}, is_program=True)
-        settings_of({"watchdog": given.get("watchdog", 0)}, is_program=False)
         resolved = dict(given)
         if "program" in given or "directory" in given:
-            resolved["directory"] = str(self.base / given.get("directory", ""))
+            resolved["directory"] = str(self.base / checks.path(given.get("directory", ".")))
         if "env_files" in given:
-            resolved["env_files"] = [str(self.base / file) for file in given["env_files"]]
+            resolved["env_files"] = [str(self.base / checks.path(file)) for file in given["env_files"]]
         return resolved
 
 
@@ -201,17 +240,20 @@ def read_file(path: Path | None) -> ConfigFile:
     if path is None:
         return ConfigFile(None, {})
     try:
-        written = tomllib.loads(path.read_text())
+        written = tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # an editor may begin it with a byte order mark
     except OSError as error:
         raise ConfigError(f"{path}: {in_words(error)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}: line {line} is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
     try:
         return ConfigFile(path, checked(written, ROOT_KEYS))
     except SettingsError as error:
         misplaced = [key for key in written if key in listener.KEYS and key not in ROOT_KEYS]
         hint = f" ({misplaced[0]} belongs in a listener's table, such as [listeners.lan])" if misplaced else ""
-        raise ConfigError(f"{path}: {error}{hint}") from None
+        raise ConfigError(*(f"{path}: {problem}{hint}" for problem in error.problems)) from None
 
 
 def default_services() -> Path:
@@ -220,8 +262,12 @@ def default_services() -> Path:
     return beside if beside.is_dir() and (ROOT / "smanager.py").is_file() else Path("services")
 
 
-def _require_directory(path: Path) -> Path:
-    if not path.is_dir():
-        problem = "is not a directory" if path.exists() else "does not exist"
-        raise ConfigError(f"the services directory {path} {problem}; make it, or name another with --services DIR")
-    return path.resolve()
+def _require_directories(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The directories, each once, as absolute paths; a link among them keeps its own. Raises ConfigError."""
+    problems = []
+    for path in paths:
+        if not path.is_dir():
+            problem = "is not a directory" if path.exists() else "does not exist"
+            problems.append(f"the services directory {path} {problem}; make it, or name another with --services DIR")
+    refuse(problems)
+    return tuple({path.resolve(): path.absolute() for path in paths}.values())

@@ -93,8 +93,8 @@ class ListenerSettings:
         checks.boolean, "whether other machines may connect without a login, or with a login but without TLS", False
     )
     permissions: int = setting(checks.octal, "permissions of the unix socket's file, as octal digits", "0600")
-    owner: str = setting(checks.text, "user who owns the unix socket's file; by default the manager's", unset="")
-    group: str = setting(checks.text, "group of the unix socket's file; by default the manager's", unset="")
+    owner: str = setting(checks.account, "user who owns the unix socket's file; by default the manager's", unset="")
+    group: str = setting(checks.account, "group of the unix socket's file; by default the manager's", unset="")
 
     @property
     def given_roles(self) -> tuple[str, ...]:

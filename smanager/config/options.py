@@ -10,8 +10,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from smanager import __version__
+from smanager.config import checks
 from smanager.config.checks import SettingsError, nearest
-from smanager.config.file import FILE_NAME, ROOT_KEYS, ConfigError, ConfigFile, RootSettings, ServicesConfig, read_file
+from smanager.config.file import (
+    FILE_NAME,
+    ROOT_KEYS,
+    ConfigError,
+    ConfigFile,
+    RootSettings,
+    ServicesConfig,
+    collected,
+    read_file,
+    refuse,
+)
 from smanager.config.listener import DEFAULT_NAME, ListenerSettings
 
 OVERRIDING = ("host", "port", "insecure", "max_sessions", "state_dir")
@@ -34,39 +45,58 @@ class Config:
 
 def read(arguments: Sequence[str] | None = None) -> Config:
     """Read the command line and the file. Exits with status 2 for wrong options; raises ConfigError."""
-    options = parser().parse_args(arguments)
+    return _config_of(parser().parse_args(arguments))
+
+
+def _config_of(options: argparse.Namespace) -> Config:
+    """The configuration of a run with these options. Raises ConfigError."""
     file = read_file(options.config)
     given = {name: value for name in OVERRIDING if (value := getattr(options, name)) is not None}
     root = replace(file.settings, **given)
+    problems: list[str] = []
+    with collected(problems):
+        listeners = _listeners(file, options, root, is_default=bool({"host", "port"} & {*file.given, *given}))
+    with collected(problems):
+        services = file.services(options.services)
+    refuse(problems)
+    return Config(
+        options=options,
+        root=root,
+        services=services,
+        listeners=tuple(listeners),
+        read_services=lambda: _config_of(options).services,
+    )
+
+
+def _listeners(
+    file: ConfigFile, options: argparse.Namespace, root: RootSettings, is_default: bool
+) -> list[ListenerSettings]:
+    """The file's listeners, that of `--unix`, and the default one if it is wanted or alone. Raises ConfigError."""
     listeners = file.listeners()
     if options.unix:
         listeners.append(ListenerSettings("--unix", unix=options.unix.absolute()))
-    if not listeners or {"host", "port"} & {*file.given, *given}:
+    if not listeners or is_default:
         default = ListenerSettings(
             DEFAULT_NAME, tcp=(root.host, root.port), insecure=root.insecure, max_sessions=root.max_sessions
         )
         listeners.insert(0, default)
     _check_listeners(listeners, file)
-    return Config(
-        options=options,
-        root=root,
-        services=file.services(options.services),
-        listeners=tuple(listeners),
-        read_services=lambda: read_file(options.config).services(options.services),
-    )
+    return listeners
 
 
 def _check_listeners(listeners: Sequence[ListenerSettings], file: ConfigFile) -> None:
     """Raise ConfigError if two listeners have one place, or one gives a role that does not exist."""
     names: dict[Path, str] = {}
+    problems: list[str] = []
     for listener in listeners:
-        with file.table(f"listeners.{listener.name}"):
+        with collected(problems), file.table(f"listeners.{listener.name}"):
             if unknown := [role for role in listener.roles or () if role not in file.role_names]:
                 raise SettingsError(f"there is no role {unknown[0]}; {nearest(unknown[0], file.role_names)}")
         if listener.unix:
             other = names.setdefault(listener.unix.absolute(), listener.name)
             if other != listener.name:
-                raise ConfigError(f"{listener.unix} is listened on twice, by {other} and {listener.name}")
+                problems.append(f"{listener.unix} is listened on twice, by {other} and {listener.name}")
+    refuse(problems)
 
 
 def default_state_directory(name: str) -> Path:
@@ -107,22 +137,22 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--config",
         metavar="FILE",
-        type=Path,
+        type=checks.path,
         help=f"the configuration (default: {FILE_NAME} here or beside smanager.py, if there is one)",
     )
     add(
         "--services",
         metavar="DIR",
-        type=Path,
+        type=checks.path,
         action="append",
         help="a directory of services files; may be repeated (default: `services` beside smanager.py or here)",
     )
     add("--host", help=_help("host"))
     add("--port", type=_number("port"), help=_help("port"))
-    add("--unix", metavar="PATH", type=Path, help="a unix socket to listen on as well")
+    add("--unix", metavar="PATH", type=checks.path, help="a unix socket to listen on as well")
     add("--insecure", action="store_const", const=True, help="allow other machines to connect to --host and --port")
     add("--max-sessions", metavar="N", type=_number("max_sessions"), help=_help("max_sessions"))
-    add("--state-dir", metavar="DIR", type=Path, help=_help("state_dir"))
+    add("--state-dir", metavar="DIR", type=checks.path, help=_help("state_dir"))
     add("--console", action="store_true", help="run a shell on this terminal or pipe, and open no port")
     add("--check", action="store_true", help="import and describe all services, and start none")
     add("--docs", action="store_true", help="print the reference of all commands, as Markdown")

@@ -33,8 +33,10 @@ class Invocation:
 
     arguments: Arguments
     caption: str  # the command's name in messages
+    caller: str  # whose share of the host's workers it takes
     sink: Sink
     as_data: bool  # whether the sink wants the returned value instead of text
+    columns: int = 0  # the width of the window that tables are fitted to; 0 without one
 
 
 class CommandRun:

@@ -34,10 +34,12 @@ class FrameKind(IntEnum):
     END = 5  # empty: stop every service and exit
     PING = 6  # JSON: the names of the services whose silence is to be measured
     # and about a call.
-    CALL = 7  # JSON: service, method, arguments, options, whether the caller wants the value instead of text
+    CALL = (
+        7  # JSON: caller, service, method, arguments, options, whether the caller wants the value, the window's width
+    )
     MORE = 8  # JSON: how many characters of output have been passed on
     CANCEL = 9  # empty
-    COMPLETE = 10  # JSON: service, command, text, line, begidx, endidx
+    COMPLETE = 10  # JSON: caller, service, command, text, line, begidx, endidx
     # From a host to the manager: about the host and its services,
     LOADED = 16  # JSON: a services file's path, and the services and problems in it
     READY = 17  # JSON: the service's name, and null
@@ -45,6 +47,7 @@ class FrameKind(IntEnum):
     HUNG = 19  # JSON: the service's name, and why it counts as hung
     ENDED = 20  # JSON: the service's name, why its life ended (null: as requested), whether that is a success
     LOG = 21  # JSON: the service's name (or null), and a line that it printed
+    READ = 31  # JSON: the service's name, and what identifies the contents of its program's env_files
     PONG = 22  # JSON: for each service of the PING, seconds since its last sign of life
     # and about a call.
     TEXT = 23  # text: a piece of a command's output

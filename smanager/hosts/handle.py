@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -14,10 +15,12 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any, Protocol, TypeVar, cast
 
-from smanager.commands.record import Failure
+from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
-from smanager.hosts.frames import Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
+from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
 from smanager.hosts.raw_output import RawOutput
+from smanager.system import lineage
+from smanager.system.patience import Patience
 from smanager.system.processes import exit_reason, signal_group
 
 T = TypeVar("T")
@@ -43,6 +46,7 @@ class Resident(Protocol):
     @property
     def watchdog(self) -> float: ...  # seconds of silence after which the service counts as hung; 0: no limit
     def ready(self) -> None: ...
+    def read(self, contents: object) -> None: ...
     def spawned(self, pid: int) -> None: ...
     def hangs(self, reason: str) -> None: ...
     def ended(self, reason: str | None, clean: bool, by_itself: bool = True) -> None: ...
@@ -54,19 +58,24 @@ class Host(asyncio.SubprocessProtocol):
     def __init__(
         self,
         name: str,
+        mark: int,
         residents: Mapping[str, Resident],
         log_line: Callable[[str | None, str], object],
         when_gone: Callable[[str, bool], object],
     ) -> None:
-        """`name` identifies the process in process lists. `residents` are the services in it, by name, at any time.
+        """`name` identifies the process in process lists, `mark` its descendants (see `system.lineage`). `residents`
+        are the services in it, by name, at any time.
 
         `log_line` is given each printed line, with the service's name, or None if the process itself printed it.
         `when_gone` is told why the process is gone, with its whole group, and whether that is a success.
         """
         self._loop = asyncio.get_running_loop()
-        self.exited: asyncio.Future[str] = self._loop.create_future()  # how the process ended
+        self.gone = False  # whether the process has ended
+        self.exited: asyncio.Future[str] = self._loop.create_future()
+        """How the process ended; done once nothing is left either of what its services have started."""
         self.ending = False  # whether the process has been asked to end
         self._name = name
+        self._mark = mark
         self._residents = residents
         self._log_line = log_line
         self._when_gone = when_gone
@@ -94,6 +103,7 @@ class Host(asyncio.SubprocessProtocol):
                 stderr=STDOUT,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
+                env={**os.environ, **lineage.variables(self._mark)},
             )
         except OSError:
             self._pair.close()
@@ -107,10 +117,6 @@ class Host(asyncio.SubprocessProtocol):
     def pid(self) -> int:
         return self._process.get_pid() if self._process else 0
 
-    @property
-    def gone(self) -> bool:
-        return self.exited.done()
-
     async def load(self, path: Path) -> dict[str, Any]:
         """What the loader finds in a services file. Raises HostError if the process ends or takes too long instead."""
         key = str(path)
@@ -118,7 +124,7 @@ class Host(asyncio.SubprocessProtocol):
             self._files[key] = self._loop.create_future()
             self.send(encode_data(FrameKind.LOAD, 0, key))
         loading = self._files[key]
-        await asyncio.wait((loading, self.exited), timeout=LOAD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await _any_done(Patience(LOAD_SECONDS), loading, self.exited)
         if loading.done():
             return loading.result()
         if self.gone:
@@ -132,7 +138,7 @@ class Host(asyncio.SubprocessProtocol):
     def stop(self, service: str) -> None:
         self.send(encode_data(FrameKind.STOP, 0, service))
 
-    def signal_program(self, service: str, number: signal.Signals) -> None:
+    def signal_program(self, service: str, number: int) -> None:
         """Send a signal to a service's program, through the host, which knows whether the program still runs."""
         self.send(encode_data(FrameKind.SIGNAL, 0, [service, number]))
 
@@ -149,28 +155,39 @@ class Host(asyncio.SubprocessProtocol):
         if self._process and not self.gone:
             signal_group(self.pid, number)
 
-    async def ping(self, services: Sequence[str], seconds: float) -> dict[str, float]:
+    async def ping(self, services: Sequence[str], patience: Patience) -> dict[str, float]:
         """How long each of the services has been silent, in seconds. Raises TimeoutError if no answer comes in time."""
         number = self._next_number()
-        pong = self._pings[number] = self._loop.create_future()
+        pong: asyncio.Future[dict[str, float]] = self._loop.create_future()
+        self._pings[number] = pong
         self.send(encode_data(FrameKind.PING, number, services))
         try:
-            return await asyncio.wait_for(pong, seconds)
+            if await _any_done(patience, pong):
+                return pong.result()
+            raise TimeoutError
         finally:
             self._pings.pop(number, None)
 
     def call(self, service: str, method: str, invocation: Invocation) -> Call:
+        """Run a method. Raises CommandError for arguments that are too large to send."""
         number = self._next_number()
+        values = [invocation.caller, service, method, *invocation.arguments, invocation.as_data, invocation.columns]
+        frame = encode_data(FrameKind.CALL, number, values)
+        if len(frame) > PAYLOAD_LIMIT:  # a megabyte of bytes that are not UTF-8 takes six
+            message = f"{invocation.caption}: arguments of {len(frame)} characters; at most {PAYLOAD_LIMIT}"
+            raise CommandError(message, Status.UNUSABLE)
         call = self._calls[number] = Call(number, invocation, self.send)
-        self.send(encode_data(FrameKind.CALL, number, [service, method, *invocation.arguments, invocation.as_data]))
+        self.send(frame)
         return call
 
-    async def complete(self, service: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
+    async def complete(
+        self, caller: str, service: str, command: str, text: str, line: str, begin: int, end: int
+    ) -> list[str]:
         """What a service's `complete_COMMAND` finds, paths if `command` is empty; cancelling ends the method too."""
         number = self._next_number()
         words: asyncio.Future[list[str]] = self._loop.create_future()
         self._completions[number] = words
-        self.send(encode_data(FrameKind.COMPLETE, number, [service, command, text, line, begin, end]))
+        self.send(encode_data(FrameKind.COMPLETE, number, [caller, service, command, text, line, begin, end]))
         try:
             return await words
         finally:
@@ -232,6 +249,9 @@ class Host(asyncio.SubprocessProtocol):
             case FrameKind.READY:
                 service, _ = frame.fields(str, object)
                 return partial(self._report, service, lambda resident: resident.ready())
+            case FrameKind.READ:
+                service, contents = frame.fields(str, list)
+                return partial(self._report, service, lambda resident: resident.read(contents))
             case FrameKind.SPAWNED:
                 service, pid = frame.fields(str, int)
                 if pid <= 1:  # signals will be sent to it
@@ -257,7 +277,7 @@ class Host(asyncio.SubprocessProtocol):
 
     def channel_lost(self) -> None:
         """Kill the process soon: without its channel it is of no use. Usually it has just ended."""
-        if not self.exited.done():
+        if not self.gone:
             self._loop.call_later(CHANNEL_GRACE, self.signal, signal.SIGKILL)
 
     # What follows is called by asyncio.
@@ -280,13 +300,28 @@ class Host(asyncio.SubprocessProtocol):
         died = f"its host died: {reason}"
         if self._channel:
             self._channel.abort()
-        self.exited.set_result(reason)
+        self.gone = True
         self._when_gone(died, status == 0)
         calls, self._calls = self._calls, {}
         for call in calls.values():
             call.end(Failure("stopped while it ran" if self.ending else died))
         for number in list(self._completions):
             self._answer(self._completions, number, [])
+        self.ending = True
+        self._clearing = self._loop.create_task(self._clear(reason))
+
+    async def _clear(self, reason: str) -> None:
+        """End what the services have started and left, wherever it has gone."""
+        left = []
+        try:
+            left = await asyncio.to_thread(lineage.end_now, self._mark)
+        except Exception as error:  # no descriptors or no threads are left, or whatever: the host is gone all the same
+            log.warning("%s: what is left of it cannot be looked for: %s", self._name, error)
+        if left:
+            log.error(
+                "%s: not ended within %g s by SIGKILL: %s", self._name, lineage.KILL_SECONDS, lineage.text_of(left)
+            )
+        self.exited.set_result(reason)
 
     def _read_the_rest(self) -> None:
         """Take in the frames that the host sent just before its end, which may still be in the socket."""
@@ -295,6 +330,16 @@ class Host(asyncio.SubprocessProtocol):
                 if not (data := self._pair.recv(LAST_READ_SIZE)):
                     break
                 self.received(data)
+
+
+async def _any_done(patience: Patience, *futures: asyncio.Future[Any]) -> bool:
+    """Wait until one of the futures is done; False if patience ends before."""
+    while True:
+        await asyncio.wait(futures, timeout=patience.step, return_when=asyncio.FIRST_COMPLETED)
+        if any(future.done() for future in futures):
+            return True
+        if not patience.lasts():
+            return False
 
 
 class _FrameReader(asyncio.BufferedProtocol):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from math import inf
 from pathlib import Path
 from signal import SIGABRT, SIGCONT, SIGKILL
 from time import monotonic
@@ -14,6 +16,8 @@ from typing import Any
 
 from smanager.hosts.guard import Guard
 from smanager.hosts.handle import Host, HostError, Resident
+from smanager.system import lineage
+from smanager.system.patience import Patience, is_late
 from smanager.system.processes import signal_group
 
 PING_SECONDS = 10.0  # how often a host is pinged, unless a service's watchdog asks for more
@@ -28,13 +32,17 @@ GROUP_POLL = 0.02  # seconds between two looks at such a group, whose end the sy
 class Slot:
     """A host's place: its process, while it runs, and the services that live in it."""
 
-    def __init__(self, key: str, log: Callable[[Slot, str | None, str], None], guard: Guard) -> None:
+    def __init__(
+        self, key: str, log: Callable[[Slot, str | None, str], None], guard: Guard, new_mark: Callable[[], int]
+    ) -> None:
+        """`new_mark` returns the mark of another host."""
         self.key = key
         self.host: Host | None = None
         self.shut = False  # whether services may no longer enter
         self.given_up_for = ""  # the service because of which the process is killed; the others are not to blame
         self._log = log
         self._guard = guard
+        self._new_mark = new_mark
         self._residents: dict[str, Resident] = {}
         self._entering: set[str] = set()  # residents that wait for a process
         self._visitors = 0
@@ -70,8 +78,10 @@ class Slot:
         return host
 
     async def leave(self, resident: Resident) -> None:
-        """Let a service leave; after the last one, return when the process and its group are gone."""
+        """Let a service leave; return when nothing is left of a process that is gone, or was the last one's."""
         self._residents.pop(resident.name, None)
+        if self.host and self.host.gone:
+            await asyncio.wait([self.host.exited])
         await self.close_if_empty()
 
     async def close_if_empty(self) -> None:
@@ -84,9 +94,9 @@ class Slot:
             return
         if not host.gone:
             host.end()
-            if not (await asyncio.wait([host.exited], timeout=EMPTY_SECONDS))[0]:
-                host.signal(SIGKILL)
-                await asyncio.wait([host.exited], timeout=GROUP_SECONDS)
+        if not (await asyncio.wait([host.exited], timeout=EMPTY_SECONDS))[0]:
+            host.signal(SIGKILL)
+            await asyncio.wait([host.exited], timeout=GROUP_SECONDS)
         if self.host is host:
             self.host = None
             deadline = monotonic() + GROUP_SECONDS
@@ -112,7 +122,7 @@ class Slot:
             if self.host is not None and self.host.ending:
                 await self.host.exited
             if self.host is None or self.host.gone:
-                host = Host(self.key, self._residents, partial(self._log, self), self._died)
+                host = Host(self.key, self._new_mark(), self._residents, partial(self._log, self), self._died)
                 await host.spawn()
                 self._guard.watch(host.pid)
                 self.given_up_for = ""
@@ -128,22 +138,29 @@ class Slot:
 
     async def _watch(self, host: Host) -> None:
         """Check again and again that the host, and each service with a watchdog, is alive."""
+        on_time_since = -inf  # the last moment at which this process was found to have been late
         while not host.gone:
             watched = {name: resident.watchdog for name, resident in self._residents.items() if resident.watchdog}
             interval = min([PING_SECONDS, *(seconds / PINGS_A_WATCHDOG for seconds in watched.values())])
+            began = monotonic()
             await asyncio.wait([host.exited], timeout=interval)
             if host.gone or host.ending:
                 return
-            patience = min([PONG_SECONDS, *watched.values()])
+            was_late = is_late(interval, monotonic() - began)
+            seconds = min([PONG_SECONDS, *watched.values()])
+            patience = Patience(seconds)
             try:
                 silences = await host.ping(list(watched), patience)
             except TimeoutError:
                 silences = {}
                 for name in [name for name in (watched or self._residents) if name in self._residents]:
-                    self._residents[name].hangs(f"its process has not answered for {patience:g} s")
+                    self._residents[name].hangs(f"its process has not answered for {seconds:g} s")
                 await self.abort("")
+            if was_late or patience.was_late:
+                on_time_since = monotonic()
             for name in [name for name in watched if name in self._residents]:
-                if (silence := silences.get(name, 0.0)) > watched[name]:
+                silence = min(silences.get(name, 0.0), monotonic() - on_time_since)  # before, it may have been paused
+                if silence > watched[name]:
                     self._residents[name].hangs(f"its run gave no sign of life for {silence:.1f} s")
 
     def _died(self, reason: str, clean: bool) -> None:
@@ -163,15 +180,20 @@ class Pool:
     def __init__(self, log: Callable[[Slot, str | None, str], None]) -> None:
         """`log` is given a slot, the service that printed a line there (None: the process itself), and the line."""
         self._log = log
-        self.guard = Guard()
+        self._mark = lineage.new_manager()
+        self._numbers = itertools.count()  # of all hosts
+        self.guard = Guard(self._mark)
         self._slots: dict[str, Slot] = {}
         self._shut = False
 
     def slot(self, key: str) -> Slot:
         if key not in self._slots:
-            self._slots[key] = Slot(key, self._log, self.guard)
+            self._slots[key] = Slot(key, self._log, self.guard, self._new_mark)
             self._slots[key].shut = self._shut
         return self._slots[key]
+
+    def _new_mark(self) -> int:
+        return lineage.of_host(self._mark, next(self._numbers))
 
     def pids(self) -> list[int]:
         """The process ids of all hosts; 0 for a slot without one."""

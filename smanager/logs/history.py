@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 LIVES_KEPT = 10  # lives kept for each service: enough to see whether the service ends again and again, and why
 LINES_KEPT = 1000  # lines of output kept for each service; its log file has more
@@ -36,15 +38,25 @@ class Feed:
         for follower in list(self._followers.values()):
             follower(line)
 
-    def last(self, count: int, is_wanted: Callable[[LogLine], bool] = lambda line: True) -> list[LogLine]:
-        """The last `count` of the wanted lines, the oldest first."""
-        return list(filter(is_wanted, self._kept))[-count:] if count > 0 else []
+    def latest(self) -> Iterator[LogLine]:
+        """The lines, the latest first."""
+        return reversed(self._kept)
+
+    def last(self, count: int) -> list[LogLine]:
+        """The last `count` lines, the oldest first."""
+        return list(self._kept)[-count:] if count > 0 else []
 
     def follow(self, follower: Callable[[LogLine], object]) -> Callable[[], object]:
         """Call `follower` with each new line until the function that this returns is called."""
         key = object()
         self._followers[key] = follower
         return partial(self._followers.pop, key, None)
+
+
+def last_of(feeds: Sequence[Feed], count: int, is_wanted: Callable[[LogLine], bool]) -> list[LogLine]:
+    """The last `count` of the wanted lines of some feeds, the oldest first; no older ones are looked at."""
+    latest = heapq.merge(*(feed.latest() for feed in feeds), key=lambda line: line.when, reverse=True)
+    return list(islice(filter(is_wanted, latest), max(count, 0)))[::-1]
 
 
 @dataclass(slots=True)

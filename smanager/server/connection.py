@@ -19,6 +19,8 @@ DRAIN_SECONDS = 1.0
 """How long a closing connection is still read: a close with unread bytes makes the kernel send a reset, and a
 client such as nc.openbsd then drops the reply that it has not read yet."""
 
+READ_SIZE = 8 * 1024  # bytes read in one turn of the loop: as telnet commands, they take 10 ms
+
 OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes of output that may wait for a client that does not read. Commands are paused long before; what still piles
 up is one page after another."""
@@ -68,6 +70,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         connection = transport.get_extra_info("socket")
+        with suppress(AttributeError):  # asyncio's transports have this attribute, but do not promise it
+            self.transport.max_size = READ_SIZE  # type: ignore[attr-defined]
         self.origin = origin_of(connection, transport.get_extra_info("peername"))
         # Telnet's urgent data has to stay in the stream, or half a command is lost (RFC 854, Synch).
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)

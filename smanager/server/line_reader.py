@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic
 
 from smanager.server.newlines import Newlines
 from smanager.server.rpc.errors import INVALID_REQUEST, RequestError
 from smanager.server.rpc.requests import begins_request, failure
 from smanager.server.session import Session
+from smanager.shells.interpreter import TURN_SECONDS
 
 LINE_LIMIT, REQUEST_LIMIT = 64 * 1024, 1024 * 1024
 """Bytes of a line of commands, and of a line that is a program's request or batch of requests."""
 
-LINES_A_TURN = 32  # lines run before other connections have their turn
+LINES_A_TURN = 32  # lines cut, and run if TURN_SECONDS suffice, before other connections have their turn
 
 
 def limit_of(line: bytes) -> int:
@@ -32,6 +34,8 @@ class LineReader:
     uncut: bytes = b""  # the bytes after the last line that was cut
     at_end: bool = False  # whether no more bytes will come, so that an unfinished line is the last line
     _cut: list[bytes] = field(default_factory=list)  # the next lines, the first one last
+    _is_working: bool = False
+    _is_due: bool = False  # whether the next lines are run in the next turn
     _skips: bool = False  # the rest of a request that is too long
     _newlines: Newlines = field(default_factory=Newlines)
 
@@ -55,11 +59,24 @@ class LineReader:
 
     def work(self) -> bool:
         """Run the lines that can run now; returns whether all lines so far are done."""
+        if self._is_working or self._is_due:  # a request that ended at once says so while its line is being run
+            return False
+        self._is_working = True
+        try:
+            return self._work()
+        finally:
+            self._is_working = False
+
+    def _work(self) -> bool:
         session, connection = self._session, self._session.connection
         if connection.finishing:  # the lines that are left will never run
             return True
         if not session.busy:
+            until = monotonic() + TURN_SECONDS
             for _ in range(LINES_A_TURN):
+                if monotonic() > until:
+                    self._go_on_soon()
+                    break
                 if not self._cut and not (self.uncut and self._cut_lines()):
                     connection.hold(False)
                     return True
@@ -71,10 +88,18 @@ class LineReader:
                 if connection.finishing or session.interpreter.ended:
                     return True
             else:
-                connection.loop.call_soon(self._proceed)
+                self._go_on_soon()
         # Some more is read while a command runs, for it may be a Ctrl-C or the end of the connection.
         connection.hold(len(self.uncut) > limit_of(self.uncut) and not self.at_end)
         return False
+
+    def _go_on_soon(self) -> None:
+        self._is_due = True
+        self._session.connection.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_due = False
+        self._proceed()
 
     def _cut_lines(self) -> bool:
         """Cut the next lines, a turn's worth of them; returns whether there was one."""

@@ -7,8 +7,9 @@ import logging
 import os
 import socket
 import ssl
+import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -58,7 +59,8 @@ class Listener:
     async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
         """Bind the address, or take systemd's sockets; returns the addresses of the sockets. Raises ConfigError."""
         settings = self.settings
-        self.renew_certificates()
+        if use := self.changed_certificates():
+            use()
         create = partial(
             asyncio.get_running_loop().create_server,
             lambda: Session(self).connection,
@@ -99,15 +101,18 @@ class Listener:
         except OSError as error:
             raise cannot_listen(self.settings, error) from None
 
-    def renew_certificates(self) -> bool:
-        """Read the certificates if they have changed; returns whether they have. Raises ConfigError."""
+    def changed_certificates(self) -> Callable[[], None] | None:
+        """What puts changed certificates into use for new connections; None without a change. Raises ConfigError."""
         tls = self.settings.tls
-        current = tls and fingerprint(tls)  # taken first, so that the next renewal notices a change during the read
+        current = tls and fingerprint(tls)  # taken first, so that the next look notices a change during the read
         if not tls or (self.tls and current == self._fingerprint):
-            return False
-        self.tls = context_of(self.settings.name, tls)
-        self._fingerprint = current
-        return True
+            return None
+        context = context_of(self.settings.name, tls)
+
+        def use() -> None:
+            self.tls, self._fingerprint = context, current
+
+        return use
 
     async def emptied(self) -> None:
         if self._sessions:
@@ -229,12 +234,12 @@ def context_of(name: str, tls: Tls) -> ssl.SSLContext:
 
 
 def fingerprint(tls: Tls) -> object:
-    """A value that changes when the files do; None if one of them is missing."""
+    """A value that changes with the contents of the files, and with who may use them; None if one cannot be read."""
     try:
-        states = [path.stat() for path in (tls.certificate, tls.key, tls.client_ca) if path]
+        files = [(path.stat(), path.read_bytes()) for path in (tls.certificate, tls.key, tls.client_ca) if path]
     except OSError:
         return None
-    return [(one.st_ino, one.st_mtime_ns, one.st_size, one.st_mode, one.st_uid) for one in states]
+    return [(zlib.crc32(data), status.st_mode, status.st_uid) for status, data in files]
 
 
 def require_own(listener: str, path: Path) -> None:

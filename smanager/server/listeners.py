@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from smanager.access.identities import Identities
-from smanager.config.file import ConfigError
+from smanager.config.file import ConfigError, collected
 from smanager.config.listener import ListenerSettings
-from smanager.server.listener import ACCEPTS_A_TURN, MOST_TURNED_AWAY, Listener
+from smanager.server.listener import ACCEPTS_A_TURN, MOST_TURNED_AWAY, Listener, context_of
 from smanager.server.session import Session
 from smanager.shells.root import Shells
 
@@ -60,16 +60,27 @@ class Listeners:
         for session in sessions:
             session.connection.abort()
 
-    def renew_certificates(self, tell: Callable[[str], object]) -> list[str]:
-        """Read changed certificates again for new connections; reports renewals to `tell`, and returns the problems."""
-        problems = []
+    def changed_certificates(self) -> tuple[dict[str, Callable[[], None]], list[str]]:
+        """By listener, what puts its changed certificates into use; and what is wrong with those of others."""
+        changed: dict[str, Callable[[], None]] = {}
+        problems: list[str] = []
         for listener in self._all:
             try:
-                if listener.renew_certificates():
-                    tell(f"[listeners.{listener.settings.name}] has new certificates")
+                if use := listener.changed_certificates():
+                    changed[listener.settings.name] = use
             except ConfigError as error:
-                problems.append(f"{error}; the previous certificates stay in use")
-        return problems
+                problems += error.problems
+        return changed, problems
+
+
+def certificate_problems(settings: Sequence[ListenerSettings]) -> list[str]:
+    """What is wrong with the certificates of listeners that are not open."""
+    problems: list[str] = []
+    for one in settings:
+        if one.tls:
+            with collected(problems):
+                context_of(one.name, one.tls)
+    return problems
 
 
 def budgets(settings: Sequence[ListenerSettings], available: int) -> list[int]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import grp
 import os
-import pwd
 import socket
 import stat
 from contextlib import suppress
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from smanager.config.file import ConfigError
 from smanager.config.listener import ListenerSettings
+from smanager.system.accounts import group_id, user_id
 from smanager.system.errors import in_words
 from smanager.system.lock import LockHeldError, lock
 
@@ -73,10 +72,10 @@ class UnixSocket:
 def ids_of(settings: ListenerSettings) -> tuple[int, int]:
     """The user id and group id for the file; -1 keeps the default. Raises ConfigError."""
     try:
-        owner = pwd.getpwnam(settings.owner).pw_uid if settings.owner else -1
-        return owner, grp.getgrnam(settings.group).gr_gid if settings.group else -1
-    except KeyError as error:
-        raise ConfigError(f"[listeners.{settings.name}] {error.args[0]}") from None
+        owner = user_id(settings.owner) if settings.owner else -1
+        return owner, group_id(settings.group) if settings.group else -1
+    except LookupError as error:
+        raise ConfigError(f"[listeners.{settings.name}] {error}") from None
 
 
 def locked(path: Path) -> int:

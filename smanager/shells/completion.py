@@ -24,7 +24,9 @@ async def by_record(
         if parameter.kind == "services":
             words = list(permitted(shell.dispatcher.manager.keepers, shell.requester.caller, command))
         elif parameter.kind == "path" and keeper:
-            return await keeper.complete("", text, text, 0, len(text))  # looked up where the service runs
+            return await keeper.complete(
+                shell.requester.caller.party, "", text, text, 0, len(text)
+            )  # looked up where the service runs
         elif parameter.kind == "line" and keeper is None:  # a command inside one of the manager's own
             inner = Words(command.parameters, behind_command(line)).line
             if inner or not text:  # else the text is an option's name

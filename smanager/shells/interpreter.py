@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from smanager.access.callers import Caller
@@ -21,11 +22,14 @@ from smanager.shells.root import Shells
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.running import INTERNAL_ERROR, OwnCall, Running
 
-COMMANDS_A_TURN = 32  # commands of one line that run before other sessions have their turn
-DETACHED_LIMIT = 16  # detached commands of one session at a time
+TURN_SECONDS = 0.01  # for which a session's commands run, one after another, before other sessions have their turn
+DETACHED_LIMIT = 64  # detached commands of one caller at a time, in all of the caller's sessions
 
 CAPTURE_LIMIT = 64 * 1024
 """Characters kept of a line's output for the command that runs the line: more than a window holds."""
+
+COMPLETED_LIMIT = 2000
+"""Characters of a line that is completed: commands may hold commands, and each looks at all that is behind it."""
 
 CANCEL_SECONDS = 1.0  # time for the last words of a cancelled line; a single command has a tenth of it
 
@@ -43,6 +47,7 @@ class Interpreter:
         "_detached",
         "_generation",
         "_idle",
+        "_is_due",
         "_json",
         "_path",
         "_paused",
@@ -69,6 +74,7 @@ class Interpreter:
         self._idle = idle
         self._requester = Requester(caller, self.output_of, abbreviates=person)
         self._paused = False
+        self._is_due = False  # whether the next commands run in the next turn of the loop
         self._detached: tuple[Running, ...] = ()
         # The next one last; a deque would take 600 bytes for each idle session.
         self._pending: list[str] = []
@@ -148,6 +154,8 @@ class Interpreter:
 
     async def complete(self, line: str) -> tuple[int, list[str]]:
         """Where the last word of `line`, the text left of the cursor, begins, and its possible completions."""
+        if len(line) > COMPLETED_LIMIT:
+            return len(line), []
         before = len(line) - len(split_commands(line)[-1])
         begin, words = await self._present_shell().completions(line[before:])
         return before + begin, words
@@ -166,14 +174,20 @@ class Interpreter:
 
     def _work(self) -> bool:
         """Run the commands that wait, up to one that takes time; returns whether all are done."""
-        for _ in range(COMMANDS_A_TURN):
-            if not self._pending or self.running is not None or self._paused or self.ended:
-                break
-            self._execute(self._pending.pop())
-        else:
-            asyncio.get_running_loop().call_soon(self._go_on)
+        if self._is_due:
             return False
+        until = monotonic() + TURN_SECONDS
+        while self._pending and self.running is None and not self._paused and not self.ended:
+            if monotonic() > until:
+                self._is_due = True
+                asyncio.get_running_loop().call_soon(self._go_on_in_turn)
+                return False
+            self._execute(self._pending.pop())
         return self.running is None and not self._paused and (self.ended or not self._pending)
+
+    def _go_on_in_turn(self) -> None:
+        self._is_due = False
+        self._go_on()
 
     def _go_on(self) -> None:
         if self.running is None and not self._paused and self._work():
@@ -188,7 +202,7 @@ class Interpreter:
         try:
             present = self._present_shell()
             if detached and self._shells.manager.jobs.detached_by(self._requester.caller) >= DETACHED_LIMIT:
-                raise CommandError(f"{DETACHED_LIMIT} commands of this session run detached; `jobs` lists them")
+                raise CommandError(f"{DETACHED_LIMIT} of your commands run detached; `jobs` lists them")
             shell = present if printer is self._printer else self._shell_at(self._path, printer)
             outcome = shell.onecmd(text)
         except CommandError as error:

@@ -47,15 +47,17 @@ def command_methods(service: Service, command: Command, name: str, caption: str)
 
     def run(shell: Shell, arg: str) -> Outcome:
         arguments = arguments_for(shell, command, caption, arg)
-        invocation = Invocation(arguments, caption, shell.results, shell.results.as_data)
-        return shell.dispatcher.call(service, command, invocation, shell.requester.caller)
+        caller = shell.requester.caller
+        results = shell.results
+        invocation = Invocation(arguments, caption, caller.party, results, results.as_data, results.columns)
+        return shell.dispatcher.call(service, command, invocation, caller)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
         keeper = shell.dispatcher.manager.keepers.get(service.name)
         words = await by_record(shell, command, keeper, text, line, begin)
         if command.completes and keeper:
             line = line[:begin] + text  # without quotes, as the stdlib's `cmd` passes lines
-            words += await keeper.complete(command.name, text, line, begin, len(line))
+            words += await keeper.complete(shell.requester.caller.party, command.name, text, line, begin, len(line))
         return words
 
     run.__doc__ = command.doc

@@ -33,6 +33,11 @@ class Printer:
         self._began = monotonic()
         self._notes: str | None = None  # while pages are drawn in place
 
+    @property
+    def columns(self) -> int:
+        """The width of the window; 0 without one."""
+        return self._stdout.columns
+
     def begin(self) -> None:
         """Another command runs."""
         self._began = monotonic()

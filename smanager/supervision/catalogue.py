@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from smanager.commands.record import Command, CommandError
 from smanager.config.checks import SettingsError, nearest
+from smanager.config.env_file import read_variables
 from smanager.config.file import ServicesConfig
 from smanager.config.service import ServiceSettings, settings_of
 from smanager.hosts.source import FileReport, ServiceDescription, services_files
@@ -37,8 +38,10 @@ class Service:
     commands: dict[str, Command] = field(default_factory=dict)
     state: State = State.STOPPED
     reason: str = ""
-    waits_for: Sequence[str] = ()  # services that have to be up before this one begins
+    waits_for: Mapping[str, str] = field(default_factory=dict)
+    """The services that have to be up before this one begins, each with why it is not coming."""
     fingerprint: object = None  # identifies the version of its file that its process has loaded
+    contents: object = None  # identifies what was in its `env_files` when its program was last started
     since: float = 0.0  # when the service entered its state, by the monotonic clock
     history: ServiceHistory = field(default_factory=ServiceHistory)
 
@@ -74,9 +77,19 @@ class Service:
         """The file of its class; None for a program that only the configuration knows."""
         return self.file.path if self.file.is_code else None
 
+    def env_file_problems(self) -> list[str]:
+        """What is wrong with the files of variables that its program would read now."""
+        problems = []
+        for path in self.settings.program.env_files if self.settings.program else ():
+            try:
+                read_variables(path)
+            except ValueError as error:
+                problems.append(str(error))
+        return problems
+
     def report_for(self, knows: Callable[[str], bool], still: bool = False) -> ServiceReport:
         """How the service is, for a requester who may know of the services for which `knows` is true."""
-        named = list(filter(knows, self.waits_for))
+        named = [f"{name}, {why}" if why else name for name, why in self.waits_for.items() if knows(name)]
         return ServiceReport(self.name, self.state, f"waits for {listed(named)}" if named else self.reason, still)
 
     @property
@@ -113,12 +126,6 @@ def configured_programs(services: ServicesConfig) -> FileReport:
     return FileReport(tuple(ServiceDescription(name, name, doc, is_program=True) for name, doc in docs.items()))
 
 
-def start_cycles(settings: Mapping[str, ServiceSettings]) -> dict[str, str]:
-    """The services that come after themselves and so can never start, each with the problem in words."""
-    paths = cycles({name: (*given.needs, *given.after) for name, given in settings.items()})
-    return {name: f"[services.{name}] dependency cycle: {' → '.join(path)}" for name, path in paths.items()}
-
-
 class Catalogue:
     """All services files by path, services by name, and toplevel commands by all their names."""
 
@@ -132,6 +139,10 @@ class Catalogue:
         self._words: frozenset[tuple[str, ...]] = frozenset()  # what callers may write: `service`, `service command`
         self.generation = 0
         """Changes whenever the services or their commands change."""
+
+    def empty(self, services: ServicesConfig) -> Catalogue:
+        """Another catalogue, for a configuration that is tried."""
+        return Catalogue(services, self._reserved)
 
     def has_command(self, *words: str) -> bool:
         """Whether these words name a service or a command, whatever a certain caller may see."""
@@ -180,8 +191,8 @@ class Catalogue:
                 self._check_name(service)
                 service.configure(description, self.configuration)
             except (CommandError, SettingsError) as error:
-                place = f"line {description.line}" if file.is_code else service.name
-                file.problems.append(f"{place}: {error}")
+                place = f"line {description.line}:" if file.is_code else f"[services.{service.name}]"
+                file.problems.append(f"{place} {error}")
             else:
                 file.services.append(service)
         file.adopted.set()
@@ -226,12 +237,23 @@ class Catalogue:
         for service in self.services.values():
             for name, problem in self._missing([*service.settings.needs, *service.settings.after]):
                 self._note(service.file, f"[services.{service.name}] waits for {name}: {problem}")
-        for name, problem in self.cycles().items():
-            self._note(self.services[name].file, problem)
+        told = set()
+        for name, path in self.cycles().items():
+            if frozenset(path) not in told:  # once for all services on the cycle
+                self._note(self.services[name].file, f"[services.{name}] dependency cycle: {' → '.join(path)}")
+            told.add(frozenset(path))
         return [problem for _, problem in self.problems() if problem not in before]
 
-    def cycles(self) -> dict[str, str]:
-        return start_cycles({name: service.settings for name, service in self.services.items()})
+    def check_env_files(self) -> None:
+        """Note what is wrong with the files of variables that programs would read now."""
+        for service in self.services.values():
+            for problem in service.env_file_problems():
+                self._note(service.file, f"[services.{service.name}] {problem}")
+
+    def cycles(self) -> dict[str, list[str]]:
+        """The services that come after themselves and so can never start, each with the path back to itself."""
+        settings = {name: service.settings for name, service in self.services.items()}
+        return cycles({name: (*given.needs, *given.after) for name, given in settings.items()})
 
     def _missing(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Each name that no service has, and what to say about it."""

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from smanager.access.callers import Caller
-from smanager.config.checks import SettingsError
-from smanager.config.file import ConfigError, ServicesConfig
+from smanager.config.file import ConfigError, refuse
 from smanager.hosts.handle import HostError
 from smanager.hosts.pool import Pool
 from smanager.hosts.source import FileReport, ReportError
-from smanager.supervision.catalogue import Catalogue, ServicesFile, configured_programs, settings_for
+from smanager.supervision.catalogue import Catalogue, ServicesFile, configured_programs
 from smanager.supervision.group import Group
 from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.states import State
@@ -96,8 +95,8 @@ class Discovery:
             if self.catalogue.services.get(keeper.name) is not keeper.service:
                 self.group.forget(keeper)
 
-    async def try_file(self, file: ServicesFile, wanted: ServicesConfig) -> None:
-        """Import a file in a host without services. Raises ConfigError if the file or its settings are wrong."""
+    async def try_file(self, file: ServicesFile) -> FileReport:
+        """What is in a file, imported in a host without services. Raises ConfigError if there are problems in it."""
         slot = self.pool.slot(f"try {file.path}")
         try:
             report = FileReport.from_data(await slot.load(file.path))
@@ -105,13 +104,8 @@ class Discovery:
             raise ConfigError(f"{file.path}: {error}") from None
         finally:
             await slot.close_if_empty()
-        for problem in report.problems:
-            raise ConfigError(f"{file.path}: {problem}")
-        for description in report.services:
-            try:
-                settings_for(description, wanted)
-            except SettingsError as error:
-                raise ConfigError(f"{file.path}: line {description.line}: {error}") from None
+        refuse([f"{file.path}: {problem}" for problem in report.problems])
+        return report
 
     async def _wait_for_earlier(self, file: ServicesFile) -> None:
         with suppress(TimeoutError):

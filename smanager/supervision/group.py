@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from smanager.access.callers import Caller
@@ -19,7 +21,7 @@ from smanager.supervision.catalogue import Catalogue, Service
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.order import Order
 from smanager.supervision.reports import ServiceReport, Tell
-from smanager.supervision.states import State
+from smanager.supervision.states import Prospect, State
 from smanager.supervision.storage import StoppedServices
 
 PROGRESS_SECONDS = 5.0  # how often a waiting requester is told how a service is
@@ -77,22 +79,30 @@ class Group:
         self.look_again()
         await asyncio.gather(*(with_progress(keeper, self._up(keeper, by), by, tell) for keeper in starting))
 
-    async def stop(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
-        """Stop these services, each once those among them that come after it are down."""
-        stopping = [with_progress(keeper, self.stop_one(keeper, keepers, by), by, tell) for keeper in keepers]
+    async def stop(self, keepers: Sequence[Keeper], by: Caller, tell: Tell, most: float = inf) -> None:
+        """Stop these services, each once those among them that come after it are down.
+
+        Each is killed after `most` seconds, if its own time to stop is longer.
+        """
+        stopping = [with_progress(keeper, self.stop_one(keeper, keepers, by, most), by, tell) for keeper in keepers]
         await asyncio.gather(*stopping)
 
-    async def stop_one(self, keeper: Keeper, among: Sequence[Keeper], by: Caller) -> None:
+    async def stop_one(self, keeper: Keeper, among: Sequence[Keeper], by: Caller, most: float = inf) -> None:
         """Stop one of several services; returns once it is down."""
         await asyncio.gather(*(other.down.wait() for other in self.order.stopped_before(keeper, among)))
         keeper.stop(str(by))
+        if keeper.stop_seconds > most:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(keeper.down.wait(), most)
+            keeper.kill()
         await keeper.down.wait()
 
     def look_again(self) -> None:
         """Let each waiting service begin if the services that it waits for are up now."""
         for keeper in self.order.start_order(keeper for keeper in self.keepers.values() if keeper.is_waiting):
             lacking = self.order.lacking(keeper.service)
-            keeper.wait_for(lacking, all(map(self.order.is_coming, lacking)))
+            reasons = {name: self.order.why_absent(name) for name in lacking}
+            keeper.wait_for(reasons, min(map(self.order.prospect, lacking), default=Prospect.SOON))
 
     async def _up(self, keeper: Keeper, by: Caller) -> None:
         while keeper.state is State.STOPPING:  # asked for a moment ago, and now the service is wanted again

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +19,8 @@ from smanager.hosts.pool import Slot
 from smanager.hosts.source import ReportError
 from smanager.logs.history import LAST_LINES, LifeRecord
 from smanager.supervision.catalogue import Service
-from smanager.supervision.states import Ending, Ends, Event, State, next_state
+from smanager.supervision.states import Ending, Ends, Event, Prospect, State, next_state
+from smanager.system.patience import Patience
 
 PROGRAM_SECONDS = 10.0
 """How much longer than `stop_timeout` a host may take to stop a program, which the host kills by itself by then."""
@@ -55,6 +56,7 @@ class Keeper:
         self.is_waiting = False
         """Whether the service waits for `wait_for` to let it begin."""
         self._settled = asyncio.Event()
+        self._prospect_of_others = Prospect.SOON  # of those that it waits for
         self._retired = False
         self._ends = Ends()
         self._loop = asyncio.get_running_loop()
@@ -81,9 +83,19 @@ class Keeper:
         return self.program_pid or (self.slot.pid if self.host and not self.service.is_program else 0)
 
     @property
-    def is_coming(self) -> bool:
-        """Whether the service is on its way to `running`: not if it waits for others that are not."""
-        return self.state.coming and not (self.service.waits_for and self._settled.is_set())
+    def prospect(self) -> Prospect:
+        """Whether the service will be up, which depends on those that it waits for."""
+        if not self.state.coming:
+            return Prospect.NONE
+        return min(self._prospect_of_others, Prospect.LATER if self._ends.early else Prospect.SOON)
+
+    @property
+    def stop_seconds(self) -> float:
+        """How long a stop may take until the service is killed."""
+        if not self.state.alive:
+            return 0.0
+        seconds = self.service.settings.stop_timeout
+        return seconds if self.service.is_program else 2 * seconds  # between `stop` and SIGKILL there is SIGTERM
 
     # Requests.
 
@@ -104,6 +116,14 @@ class Keeper:
         else:
             self.ended(None, clean=True)  # or else `_leave` is under way, and will find the service stopping
 
+    def kill(self) -> None:
+        """Kill a service that is being stopped, whatever its `stop_timeout`."""
+        if self.host and self.service.is_program:
+            self.host.signal_program(self.name, signal.SIGKILL)
+        elif self.host:
+            self.slot.given_up_for = self.name
+            self.host.signal(signal.SIGKILL)
+
     def call(self, command: Command, invocation: Invocation) -> Call:
         """Run one of the service's commands. Raises CommandError if the service is not running."""
         if self.state is not State.RUNNING or self.host is None:
@@ -112,16 +132,16 @@ class Keeper:
             raise CommandError(f"{invocation.caption}: {self.name} is about to be started again")
         return self.host.call(self.name, command.method, invocation)
 
-    async def complete(self, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
+    async def complete(self, caller: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
         """The service's completions for a command, or of a path without one; none after COMPLETION_SECONDS."""
         if self.state is State.RUNNING and self.host and not self.host.gone:
             with suppress(TimeoutError):
-                asking = self.host.complete(self.name, command, text, line, begin, end)
+                asking = self.host.complete(caller, self.name, command, text, line, begin, end)
                 return await asyncio.wait_for(asking, COMPLETION_SECONDS)
             log.warning("%s: no completions for %s within %g s", self.name, command or "a path", COMPLETION_SECONDS)
         return []
 
-    def send_signal(self, number: signal.Signals) -> bool:
+    def send_signal(self, number: int) -> bool:
         """Send a signal to the program, or to the service's host; False if there is no process."""
         if self.host is None or self.host.gone:
             return False
@@ -142,11 +162,15 @@ class Keeper:
         self._retired = True
         self.stop("the loss of its class")
 
-    def wait_for(self, names: Sequence[str], are_coming: bool) -> None:
-        """Wait for these services, all of which `are_coming` or not; without names, begin the life asked for."""
+    def wait_for(self, names: Mapping[str, str], prospect: Prospect) -> None:
+        """Wait for these services, which have this prospect together; without names, begin the life asked for.
+
+        With each name comes why that service is not on its way to running; empty if it is.
+        """
         self.service.waits_for = names
         self.service.reason = "waits for others" if names else ""
-        self._settled.clear() if are_coming else self._settled.set()
+        self._prospect_of_others = prospect
+        self._settled.set() if prospect is Prospect.NONE else self._settled.clear()
         if not names:
             self.is_waiting = False
             self._spawn(self._enter(self._life))
@@ -156,6 +180,9 @@ class Keeper:
     def ready(self) -> None:
         if self._take(Event.READY, "running", ""):
             self._life.ready = self._loop.time()
+
+    def read(self, contents: object) -> None:
+        self.service.contents = contents
 
     def spawned(self, pid: int) -> None:
         self.program_pid = pid
@@ -216,8 +243,16 @@ class Keeper:
         else:
             self.host = host
             host.start(service.name, service.source, service.title, service.given)
-            seconds = service.settings.start_timeout
-            self._set_timer(lambda: self.hangs(f"it was not ready within {seconds:g} s"), seconds)
+            self._await_ready(Patience(service.settings.start_timeout, self._loop.time))
+
+    def _await_ready(self, patience: Patience) -> None:
+        def look() -> None:
+            if patience.lasts():
+                self._await_ready(patience)
+            else:
+                self.hangs(f"it was not ready within {self.service.settings.start_timeout:g} s")
+
+        self._set_timer(look, patience.step)
 
     async def _end_life(self, host: Host) -> None:
         """Have the service run its `stop`, then send SIGTERM, then SIGKILL; a program's host does that by itself."""
@@ -235,15 +270,23 @@ class Keeper:
         host.signal(signal.SIGKILL)
 
     async def _is_over(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), seconds)
+        patience = Patience(seconds, self._loop.time)
+        while not self._over.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), patience.step)
+            if not patience.lasts():
+                break
         return self._over.is_set()
 
     async def _leave(self, ending: Ending) -> None:
         """Leave the host, and enter the state that the end of the life leads to."""
         # A program that will be started again needs no fresh host, and stays in its slot.
-        if self.service.source is not None or self.state is State.STOPPING:
+        if self.state is State.STOPPING:
             await self.slot.leave(self)
+        elif self.service.source is not None:
+            leaving = self.slot.leave(self)
+            # What is left of a dead host holds up the next life, not the report of this one's end.
+            self._spawn(leaving) if self.host and self.host.gone else await leaving
         self.host, self.program_pid = None, 0
         self._conclude(ending)
         if self.state.down:
@@ -260,7 +303,7 @@ class Keeper:
         if self.state is State.HUNG:
             ending = replace(ending, reason=f"hung: {self.service.reason}", clean=False)
         life.end = ending.reason or "it ended"
-        lived = now - (life.begun if life.ready is None else life.ready)
+        lived = 0.0 if life.ready is None else now - life.ready
         decision = self._ends.decide(self.service.settings.policy, lived, ending, self.chance())
         life.decision = decision.text
         text = f"{life.end}; {decision.text}"
@@ -287,7 +330,7 @@ class Keeper:
         self.is_waiting = self.is_waiting and state is State.STARTING
         service, now = self.service, self._loop.time()
         service.state, service.reason, service.since = state, reason, now
-        service.waits_for = ()
+        service.waits_for, self._prospect_of_others = {}, Prospect.SOON
         at_once = state is State.BACKOFF and self.attempt_at <= now
         self._settled.set() if state.settled and not at_once else self._settled.clear()
         self.down.set() if state.down else self.down.clear()

@@ -9,6 +9,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 
 from smanager.access.audit import Audit
@@ -24,7 +25,7 @@ from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
 from smanager.supervision.keeper import Keeper, log_error
-from smanager.supervision.reload import Reload
+from smanager.supervision.reload import Elsewhere, Reload
 from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.sessions import Jobs, Sessions
 from smanager.supervision.states import State
@@ -32,7 +33,9 @@ from smanager.supervision.storage import StoppedServices, Storage
 from smanager.terminal.text import visible
 
 READY_SECONDS = 5.0  # how long `begin` waits for the services to be ready
-STOP_SECONDS = 30.0  # how long all services together may take to stop before the remaining hosts are killed
+
+END_SECONDS = 30.0
+"""How much longer than the services' own times all hosts may take to end before the remaining ones are killed."""
 
 log = logging.getLogger("smanager")
 printed = logging.getLogger(SERVICES)
@@ -64,8 +67,8 @@ class Manager:
         """Set when the manager should end."""
         self.failed = ""
         """The service whose failure ends the manager."""
-        self.when_reloaded: Callable[[Tell], Sequence[str]] = lambda tell: ()
-        """Applies a reload elsewhere; returns what could not be applied."""
+        self.look_elsewhere: Callable[[], Elsewhere] = Elsewhere
+        """Finds what a reload changes outside of the supervision."""
         self.pool = make_pool(self._log_line)
         self._storage = storage
         self._log_files = LogFiles(storage.directory) if storage.directory else None
@@ -96,13 +99,24 @@ class Manager:
             late += [keeper.name for keeper in self.keepers.values() if keeper.state is State.STARTING]
             log.warning("not ready within %g s, continuing without: %s", READY_SECONDS, ", ".join(late))
 
+    @property
+    def end_seconds(self) -> float:
+        """How long the services may take to stop at the manager's end, by their own times and by `shutdown_timeout`."""
+        own = self.order.stop_seconds(list(self.keepers.values()))
+        return min(self._shutdown_timeout, own + END_SECONDS)
+
+    @property
+    def _shutdown_timeout(self) -> float:
+        return self.catalogue.configuration.shutdown_timeout or inf
+
     async def finish(self) -> None:
-        """Stop all services in their order; kill what is left after STOP_SECONDS."""
+        """Stop all services in their order; kill what is left after `end_seconds`."""
         self.pool.shut()
         everything = list(self.keepers.values())
-        stopping = asyncio.ensure_future(self._group.stop(everything, Caller(SHUTDOWN), ignore_report))
-        if not (await asyncio.wait([stopping], timeout=STOP_SECONDS))[0]:
-            log.warning("not all services have stopped within %g s; killing them", STOP_SECONDS)
+        seconds, most = self.end_seconds, self.order.most_for_each(everything, self._shutdown_timeout)
+        stopping = asyncio.ensure_future(self._group.stop(everything, Caller(SHUTDOWN), ignore_report, most))
+        if not (await asyncio.wait([stopping], timeout=seconds))[0]:
+            log.warning("not all services have stopped within %g s; killing them", seconds)
             self.pool.kill()
         await self.pool.close()
         if self._log_files:
@@ -116,6 +130,7 @@ class Manager:
         self.catalogue.list_files(self.catalogue.find_files())
         await asyncio.gather(*map(self._discovery.discover, self.catalogue.files.values()))
         self.catalogue.check_configuration()
+        self.catalogue.check_env_files()
         await self.pool.close_empty()
 
     # Requests.
@@ -154,11 +169,11 @@ class Manager:
     async def reload(self, by: Caller, tell: Tell, dry_run: bool = False) -> None:
         """Apply the changed configuration and files; a `dry_run` only reports what would change. See `Reload`."""
         if dry_run:
-            for change in (await self._reload.plan()).changes:
+            for change in (await self._reload.plan(self.look_elsewhere)).changes:
                 tell(change)
         else:
             async with self._changing:
-                await self._reload.apply(by, tell, self.when_reloaded)
+                await self._reload.apply(by, tell, self.look_elsewhere)
 
     def forward(self, number: signal.Signals) -> None:
         """Send a signal to all programs."""

@@ -6,17 +6,18 @@ Everything is compared, and each changed file imported once to try it, before th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smanager.access.callers import Caller
 from smanager.access.roles import Roles
-from smanager.commands.record import CommandError
-from smanager.config.checks import SettingsError
-from smanager.config.file import ConfigError, ServicesConfig
-from smanager.config.service import PROGRAM_KEYS, ServiceSettings
-from smanager.hosts.source import ServiceDescription, fingerprint
+from smanager.config.checks import SettingsError, checked
+from smanager.config.env_file import fingerprint as contents_of
+from smanager.config.file import ConfigError, ServicesConfig, collected, refuse
+from smanager.config.service import KEYS, PROGRAM_KEYS
+from smanager.hosts.source import FileReport, ServiceDescription, fingerprint
 from smanager.supervision.catalogue import (
     Catalogue,
     Service,
@@ -24,19 +25,24 @@ from smanager.supervision.catalogue import (
     configured_programs,
     given_settings,
     settings_for,
-    start_cycles,
 )
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.reports import ChangeReport, Notice, Tell, ignore_report
+from smanager.supervision.states import State
 
 RESTARTING_KEYS = frozenset({*PROGRAM_KEYS, "options", "limits", "host"})
 """Settings that a service reads at its start only; all others are looked up when they matter, and restart nothing."""
 
 
-class IncompleteError(CommandError):
-    """A reload that could not apply everything; the text says what is missing."""
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What a reload changes outside of the supervision, looked at and ready."""
+
+    changes: Sequence[ChangeReport] = ()
+    problems: Sequence[str] = ()  # nothing is changed if there are any
+    apply: Callable[[Tell], object] = lambda tell: None
 
 
 @dataclass(slots=True)
@@ -47,6 +53,7 @@ class Plan:
     files: dict[Path, ServicesFile]  # all that exist now
     changes: list[ChangeReport]
     loads: list[ServicesFile]  # the files among them to load: new, changed, or with problems that may be gone
+    elsewhere: Elsewhere = Elsewhere()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +66,51 @@ class Reload:
     roles: Roles
     read_services: Callable[[], ServicesConfig]  # reads the configuration anew; raises ConfigError
 
-    async def plan(self) -> Plan:
-        """What `apply` would change. Raises ConfigError and CommandError if it cannot be applied."""
-        wanted = self.read_services()
+    async def plan(self, look_elsewhere: Callable[[], Elsewhere]) -> Plan:
+        """What `apply` would change. Raises ConfigError, with all problems, and CommandError."""
+        elsewhere = look_elsewhere()
+        problems = [*elsewhere.problems]
+        try:
+            wanted = self.read_services()
+        except ConfigError as error:
+            raise ConfigError(*problems, *error.problems) from None
         plan = compare(self.catalogue, wanted, self.catalogue.find_files(wanted))
-        await asyncio.gather(*(self.discovery.try_file(file, wanted) for file in plan.loads))
-        plan.changes = list(map(self._unless_stopped, plan.changes))
+        plan.elsewhere = elsewhere
+        loaded: dict[Path, FileReport] = {}
+
+        async def load(file: ServicesFile) -> None:
+            with collected(problems):
+                loaded[file.path] = await self.discovery.try_file(file)
+
+        await asyncio.gather(*map(load, plan.loads))
+        trial = try_catalogue(self.catalogue, plan, loaded, problems)
+        plan.changes = [*map(self._unless_stopped, plan.changes), *elsewhere.changes]
         named = {change.name for change in plan.changes}
         plan.changes += [
             ChangeReport("restart", keeper.name, "it needs what is stopped, or shares its process")
             for keeper in self._interrupted(plan)
             if keeper.name not in named and keeper.service.file not in plan.loads and not keeper.state.down
         ]
+        starting = {change.name for change in plan.changes if change.verb in ("start", "restart")}
+        for service in trial.services.values():
+            if service.name in starting or service.file.path in loaded:
+                problems += [f"[services.{service.name}] {problem}" for problem in service.env_file_problems()]
+        refuse(problems)
         return plan
 
-    async def apply(self, by: Caller, tell: Tell, renew: Callable[[Tell], Sequence[str]]) -> None:
+    async def apply(self, by: Caller, tell: Tell, look_elsewhere: Callable[[], Elsewhere]) -> None:
         """Make all changes, restarting only what has to be; tell the requester of each.
 
-        `renew` applies what the configuration means elsewhere, and returns what it could not apply. Raises what `plan`
-        raises, and nothing has changed then; and IncompleteError after all other changes.
+        `look_elsewhere` finds what changes outside of the supervision. Raises what `plan` raises, and nothing has
+        changed then.
         """
-        plan = await self.plan()
+        plan = await self.plan(look_elsewhere)
         for change in plan.changes:
             tell(change)
         if self.roles.renew(plan.wanted.roles):
             tell(Notice("the roles have changed"))
             self.catalogue.publish()
-        problems = renew(tell)  # before what may take long: a caller who has lost a right has lost it now
+        plan.elsewhere.apply(tell)  # before what may take long: a caller who has lost a right has lost it now
         removed, named = self._keepers(plan, "remove"), self._keepers(plan, "restart")
         interrupted = self._interrupted(plan)
         again = [  # the services of loaded files start once these are discovered
@@ -101,8 +126,6 @@ class Reload:
             self.group.keep(service)
         await self.group.start([*again, *self._keepers(plan, "start")], by, tell)
         await self.discovery.start(plan.loads, by, tell)
-        if problems:
-            raise IncompleteError("; ".join(problems))
 
     def _unless_stopped(self, change: ChangeReport) -> ChangeReport:
         """A service that a requester stopped is changed, but not started."""
@@ -124,7 +147,7 @@ class Reload:
 
 
 def compare(catalogue: Catalogue, wanted: ServicesConfig, files: dict[Path, ServicesFile]) -> Plan:
-    """The changes to the wanted configuration and the present files. Raises ConfigError if the settings are wrong."""
+    """The changes to the wanted configuration and the present files; what is wrong with them is found later."""
     changes = list(_removals(catalogue, wanted, files))
     loads = []
     for file in files.values():
@@ -140,7 +163,6 @@ def compare(catalogue: Catalogue, wanted: ServicesConfig, files: dict[Path, Serv
         again = [file for file in files.values() if file.is_code and file.problems and file not in loads]
         loads += again
         changes += [ChangeReport("load", file.path.name, "it had problems") for file in again]
-    refuse_cycles(catalogue, wanted)
     known = [service.name for file in files.values() if not file.is_code for service in file.services]
     changes += [ChangeReport("start", name, "it is new") for name in wanted.programs if name not in known]
     return Plan(wanted, files, changes, loads)
@@ -164,40 +186,78 @@ def _removals(catalogue: Catalogue, wanted: ServicesConfig, files: dict[Path, Se
 
 def _setting_changes(service: Service, wanted: ServicesConfig) -> Iterator[ChangeReport]:
     old, new = service.given, given_settings(service.description, wanted)
-    keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-    if not keys or (not service.file.is_code and service.name not in wanted.programs):
+    if not service.file.is_code and service.name not in wanted.programs:
         return
-    settings = wanted_settings(service.description, wanted)
+    try:
+        settings = settings_for(service.description, wanted)
+    except SettingsError:
+        return  # a problem, which `try_catalogue` finds
+    keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    reasons = [f"other {', '.join(keys)}"] if keys else []
+    files = settings.program.env_files if settings.program else ()
+    is_outdated = service.contents not in (None, contents_of(files)) and service.state is not State.STOPPED
+    if is_outdated and "env_files" not in keys:
+        reasons.append("its env_files have changed")
     if settings.enabled != service.settings.enabled:
         verb, reason = ("start", "it is enabled") if settings.enabled else ("stop", "it is not enabled")
         yield ChangeReport(verb, service.name, reason)
-    else:
-        verb = "restart" if RESTARTING_KEYS & set(keys) else "change"
-        yield ChangeReport(verb, service.name, f"other {', '.join(keys)}")
+    elif reasons:
+        verb = "restart" if is_outdated or RESTARTING_KEYS & set(keys) else "change"
+        yield ChangeReport(verb, service.name, ", ".join(reasons))
 
 
 def _root_changes(before: ServicesConfig, wanted: ServicesConfig) -> Iterator[ChangeReport]:
-    if before.exit_on != wanted.exit_on:
-        yield ChangeReport("change", "exit_on", "it has changed")
+    for key in ("exit_on", "shutdown_timeout"):
+        if getattr(before, key) != getattr(wanted, key):
+            yield ChangeReport("change", key, "it has changed")
     for key in sorted({*before.at_start, *wanted.at_start}):
         if before.at_start.get(key) != wanted.at_start.get(key):
             yield ChangeReport("note", key, "it has changed, and counts from the manager's next start on")
 
 
-def wanted_settings(description: ServiceDescription, wanted: ServicesConfig) -> ServiceSettings:
-    """A service's settings with the wanted configuration. Raises ConfigError."""
-    try:
-        return settings_for(description, wanted)
-    except SettingsError as error:
-        raise ConfigError(f"{wanted.path}: [services.{description.name}] {error}") from None
+def try_catalogue(present: Catalogue, plan: Plan, loaded: Mapping[Path, FileReport], problems: list[str]) -> Catalogue:
+    """A catalogue as it will be after the plan; adds to `problems` what is wrong with it and has not been before.
+
+    A file to load that is not among the `loaded` ones counts with the services that it had.
+    """
+    reports = {path: loaded.get(path) or _known(file) for path, file in plan.files.items() if file.is_code}
+    wrong = _wrong_tables([one for report in reports.values() for one in report.services], plan.wanted)
+    for name, faults in wrong.items():
+        problems += [f"{plan.wanted.path}: [services.{name}] {fault}" for fault in faults]
+    settings = {name: given for name, given in plan.wanted.settings.items() if name not in wrong}
+    trial = present.empty(replace(plan.wanted, settings=settings))
+    trial.list_files({path: ServicesFile(path, file.is_code) for path, file in plan.files.items()})
+    for path, file in trial.files.items():
+        trial.adopt(file, reports[path] if file.is_code else configured_programs(trial.configuration))
+    if len(loaded) == len(plan.loads):  # else services could be missing because of these files
+        trial.check_configuration()
+    before = {(file.path, _without_hint(problem)) for file, problem in present.problems()}
+    problems += [
+        f"{file.path}: {problem}"
+        for file, problem in trial.problems()
+        if (file.path, _without_hint(problem)) not in before
+    ]
+    return trial
 
 
-def refuse_cycles(catalogue: Catalogue, wanted: ServicesConfig) -> None:
-    """Raise ConfigError if the wanted configuration brings a new dependency cycle."""
-    classes = [service.description for service in catalogue.services.values() if service.file.is_code]
-    descriptions = [*configured_programs(wanted).services, *classes]
-    settings = {description.name: wanted_settings(description, wanted) for description in descriptions}
-    known = catalogue.cycles()
-    for name, problem in start_cycles(settings).items():
-        if name not in known:
-            raise ConfigError(f"{wanted.path}: {problem}")
+def _wrong_tables(descriptions: Iterable[ServiceDescription], wanted: ServicesConfig) -> dict[str, Sequence[str]]:
+    """The services whose classes get wrong settings from the configuration, each with the problems."""
+    wrong: dict[str, Sequence[str]] = {}
+    for description in descriptions:
+        with suppress(SettingsError):
+            checked(description.given, KEYS)  # else the class is to blame, and `adopt` says so
+            try:
+                settings_for(description, wanted)
+            except SettingsError as error:
+                if description.name in wanted.settings:
+                    wrong[description.name] = error.problems
+    return wrong
+
+
+def _known(file: ServicesFile) -> FileReport:
+    return FileReport(tuple(service.description for service in file.services))
+
+
+def _without_hint(problem: str) -> str:
+    """What is wrong, without what would be right, which may name whatever else there is."""
+    return problem.partition("; ")[0]

@@ -121,7 +121,8 @@ class Jobs:
                 job.is_detached = True
 
     def detached_by(self, caller: Caller) -> int:
-        return sum(job.is_detached and job.caller is caller for job in self._jobs.values())
+        """How many commands of a caller, in whichever session, run detached."""
+        return sum(job.is_detached and job.caller.party == caller.party for job in self._jobs.values())
 
     def _remove(self, job: Job, failure: Failure | None) -> None:
         job.entry.end(None if failure is None else str(failure))

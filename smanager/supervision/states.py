@@ -4,14 +4,14 @@ A service is `stopped` until a requester wants it. From then on it is `starting`
 it needs, then it gets a process, in which its `start` runs. It is `running` once it is ready, and `hung` from the
 moment that it stops answering until its process has ended. When a life ends without having been asked to, the
 service's policy decides: the service is tried again, after a wait in `backoff` (no wait at all the first time);
-or it has `failed`, if the policy gives up on it; or it is `stopped`, if it was meant to end by itself. In every
-state `stop` leads to `stopped`, by way of `stopping` if a process has to end first.
+or it has `failed`, if the policy gives up on it; or it is `done`, if it may end by itself and the end was a success. In
+every state `stop` leads to `stopped`, by way of `stopping` if a process has to end first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 
 from smanager.config.service import Policy, Restart
 
@@ -23,6 +23,7 @@ class State(Enum):
     BACKOFF = "backoff"
     STOPPING = "stopping"
     FAILED = "failed"
+    DONE = "done"
     HUNG = "hung"
 
     @property
@@ -33,7 +34,12 @@ class State(Enum):
     @property
     def down(self) -> bool:
         """Whether the service has no process and will not get one by itself."""
-        return self in (State.STOPPED, State.FAILED)
+        return self in (State.STOPPED, State.FAILED, State.DONE)
+
+    @property
+    def up(self) -> bool:
+        """Whether the services that need this one may begin."""
+        return self in (State.RUNNING, State.DONE)
 
     @property
     def coming(self) -> bool:
@@ -51,13 +57,21 @@ class State(Enum):
         return self in (State.BACKOFF, State.FAILED, State.HUNG)
 
 
+class Prospect(IntEnum):
+    """Whether a service that is down will be up without another request; the lowest of several counts."""
+
+    NONE = 0
+    LATER = 1  # it is tried again after a failure
+    SOON = 2  # it is on its way, and has not failed on the way
+
+
 class Event(Enum):
     START = "start"  # a requester wants the service, or its backoff is over
     READY = "ready"  # its `start` has returned, or its probe has passed
     HANG = "hang"  # it has stopped answering
     FALL = "fall"  # its life has ended unasked, and it will be tried again
     GIVE_UP = "give up"  # its life has ended unasked, and its policy gives up
-    FINISH = "finish"  # its life has ended unasked, as it was meant to
+    FINISH = "finish"  # its life has ended unasked, and with success, as it may
     STOP = "stop"  # a requester wants it down
     END = "end"  # its life has ended as asked
 
@@ -68,12 +82,12 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.STARTING, Event.HANG): State.HUNG,
     (State.STARTING, Event.FALL): State.BACKOFF,
     (State.STARTING, Event.GIVE_UP): State.FAILED,
-    (State.STARTING, Event.FINISH): State.STOPPED,
+    (State.STARTING, Event.FINISH): State.DONE,
     (State.STARTING, Event.STOP): State.STOPPING,
     (State.RUNNING, Event.HANG): State.HUNG,
     (State.RUNNING, Event.FALL): State.BACKOFF,
     (State.RUNNING, Event.GIVE_UP): State.FAILED,
-    (State.RUNNING, Event.FINISH): State.STOPPED,
+    (State.RUNNING, Event.FINISH): State.DONE,
     (State.RUNNING, Event.STOP): State.STOPPING,
     (State.HUNG, Event.FALL): State.BACKOFF,
     (State.HUNG, Event.GIVE_UP): State.FAILED,
@@ -83,6 +97,8 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.STOPPING, Event.END): State.STOPPED,
     (State.FAILED, Event.START): State.STARTING,
     (State.FAILED, Event.STOP): State.STOPPED,
+    (State.DONE, Event.START): State.STARTING,
+    (State.DONE, Event.STOP): State.STOPPED,
 }
 
 
@@ -129,8 +145,8 @@ class Ends:
     def decide(self, policy: Policy, lived: float, ending: Ending, chance: float) -> Decision:
         """Decide what the unasked end of a life leads to.
 
-        `lived` is how many seconds the service was ready, or tried to get ready; `chance`, from 0 to 1, is the
-        place of the next attempt within the jitter.
+        `lived` is how many seconds the service was ready, 0 if it never was; `chance`, from 0 to 1, is the place of
+        the next attempt within the jitter.
         """
         if not ending.by_itself:
             return Decision(Event.FALL, "started again at once")

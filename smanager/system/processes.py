@@ -39,10 +39,16 @@ def exit_reason(status: int) -> str:
     """Say how a process ended, by its exit status or its negative signal: `exit status 3`, `killed by SIGKILL`."""
     if status >= 0:
         return f"exit status {status}"
+    return f"killed by {signal_name(-status)}"
+
+
+def signal_name(number: int) -> str:
+    """A signal's name; `SIGRTMIN+3` for a real-time one (signal(7)), and `signal 99` for none."""
     try:
-        return f"killed by {signal.Signals(-status).name}"
+        return signal.Signals(number).name
     except ValueError:
-        return f"killed by signal {-status}"
+        is_realtime = signal.SIGRTMIN < number < signal.SIGRTMAX
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if is_realtime else f"signal {number}"
 
 
 def set_limits(limits: Mapping[str, int]) -> None:
@@ -57,5 +63,5 @@ def set_limits(limits: Mapping[str, int]) -> None:
 def too_high(limits: Mapping[str, int]) -> str:
     """Why limits cannot be set: which exceed this process's own, and what those are."""
     own = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))[1] for name in limits}
-    exceeded = [f"{name} {hard}" for name, hard in own.items() if 0 <= hard < limits[name]]
+    exceeded = [f"{name} {hard}" for name, hard in own.items() if hard >= 0 and not 0 <= limits[name] <= hard]
     return "its limits cannot be set" + (f"; the maximum here is: {', '.join(exceeded)}" if exceeded else "")

@@ -8,6 +8,7 @@ import socket
 from contextlib import suppress
 
 FIRST_DESCRIPTOR = 3  # the first of the sockets that systemd passes
+EXTRA_SECONDS = 10.0  # for what has to be done beyond the time that systemd is asked for
 
 # Removed from the environment: services would inherit them and speak in the manager's name.
 _NOTIFY_SOCKET = os.environ.pop("NOTIFY_SOCKET", "")
@@ -24,6 +25,11 @@ def notify(*states: str) -> None:
         connection.setblocking(False)  # the manager does not wait for a systemd that does not read
         connection.connect("\0" + address[1:] if address[0] == "@" else address)
         connection.send("\n".join(states).encode())
+
+
+def extend_timeout(seconds: float) -> None:
+    """Ask systemd to wait that long, even beyond TimeoutStopSec, before it kills this process and all others."""
+    notify(f"EXTEND_TIMEOUT_USEC={round((seconds + EXTRA_SECONDS) * 1_000_000)}")
 
 
 def passed_sockets() -> dict[str, list[socket.socket]]:

@@ -20,6 +20,8 @@ _COLOURFUL = re.compile(
     r"xterm|screen|tmux|rxvt|linux|putty|konsole|alacritty|kitty|foot|wezterm|ghostty|vte|gnome|iterm|cygwin|.*color"
 )
 
+TYPO_LIMIT = 100  # characters of a word that is compared with known ones: a megabyte takes seconds
+
 CUT = " [cut]"  # marks a printed line that was too long, and goes on as the next
 
 
@@ -64,4 +66,4 @@ def resembling(word: str, known: Sequence[str], most: int) -> list[str]:
     """The known words that the user may have meant, the nearest first."""
     import difflib  # a mistake is seldom, and this takes memory in each process
 
-    return difflib.get_close_matches(word, known, most)
+    return difflib.get_close_matches(word, known, most) if len(word) <= TYPO_LIMIT else []

@@ -48,6 +48,11 @@ def test_a_users_file_that_others_may_have_touched_is_refused(users: Path, spoil
         UsersFile(users).users()
 
 
+def test_a_byte_order_mark_and_line_ends_of_windows_mean_nothing(users: Path) -> None:
+    users.write_bytes(b"\xef\xbb\xbf" + users.read_bytes().replace(b"\n", b"\r\n"))
+    assert list(UsersFile(users).users()) == ["anna"]
+
+
 def test_changes_at_the_same_time_are_all_kept(users: Path, tmp_path: Path) -> None:
     adding = [
         subprocess.Popen(

@@ -84,6 +84,15 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
         read_file(tmp_path / "none.toml")
 
 
+def test_a_byte_order_mark_and_line_ends_of_windows_mean_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "smanager.toml"
+    file.write_bytes(b"\xef\xbb\xbfport = 1\r\n[services.web]\r\nprogram = ['web']\r\n")
+    assert read_file(file).given["port"] == 1
+    file.write_bytes(b"port = 1\r\nhost = '\xe9'")
+    with pytest.raises(ConfigError, match=r"^/.*/smanager\.toml: line 2 is not UTF-8$"):
+        read_file(file)
+
+
 def test_the_example_shows_every_key_and_every_default() -> None:
     """A key stands at the beginning of its line, commented out or not; its default is its value or in its comment."""
     sections = re.split(r"^(?=\[)", EXAMPLE.read_text(), flags=re.MULTILINE)

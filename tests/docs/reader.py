@@ -54,6 +54,10 @@ VARIABLE = [
 """Patterns of what differs from run to run, and what stands for it in the comparison."""
 
 
+CERTIFY = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out cert.pem 2>/dev/null"
+"""Makes the files that an example names which stands before their making on the page."""
+
+
 def free_port() -> int:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
@@ -110,6 +114,8 @@ class Reader:
             path.write_text(self._as_here(block.text))
         if block.language == "toml" and not block.file:
             (self.directory / "example.toml").write_text(self._as_here(block.text))
+            if "cert.pem" in block.text:
+                self._run(CERTIFY)
             shown = self._run("smanager --config example.toml --check || echo it is wrong")
             assert "it is wrong" not in shown, shown
         elif block.language == "python" and not block.file:

@@ -25,7 +25,7 @@ class Recorder:
         self.taken: list[Any] = []
         self.sent: list[tuple[FrameKind, bytes]] = []
         self.ends: list[tuple[str, Failure | None]] = []
-        self.call = Call(NUMBER, Invocation(Arguments([], {}), "web check", self, as_data=False), self.send)
+        self.call = Call(NUMBER, Invocation(Arguments([], {}), "web check", "ann", self, as_data=False), self.send)
         self.call.ended = lambda failure: self.ends.append(("ended", failure))
         self.call.gone = lambda failure: self.ends.append(("gone", failure))
 

@@ -25,13 +25,16 @@ class House:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.lines: list[tuple[str | None, str]] = []
-        self.host = Host("host", {"web": self}, lambda service, line: self.lines.append((service, line)), self.died)
+        self.host = Host("host", 0, {"web": self}, lambda service, line: self.lines.append((service, line)), self.died)
 
     def died(self, reason: str, clean: bool) -> None:
         self.told.append(("died", reason, clean))
 
     def ready(self) -> None:
         self.told.append(("ready",))
+
+    def read(self, contents: object) -> None:
+        self.told.append(("read", contents))
 
     def spawned(self, pid: int) -> None:
         self.told.append(("spawned", pid))
@@ -70,11 +73,18 @@ def in_house(test: Callable[[House], Awaitable[None]]) -> Callable[[], None]:
 async def test_reports_go_to_the_resident_that_they_are_about(house: House) -> None:
     for name in ("web", "left"):
         house.host.received(encode_data(FrameKind.SPAWNED, 0, [name, 4711]))
+        house.host.received(encode_data(FrameKind.READ, 0, [name, [[3, 5]]]))
         house.host.received(encode_data(FrameKind.READY, 0, [name, None]))
         house.host.received(encode_data(FrameKind.HUNG, 0, [name, "silent"]))
         house.host.received(encode_data(FrameKind.ENDED, 0, [name, None, True]))
         house.host.received(encode_data(FrameKind.LOG, 0, [name, "a line"]))
-    assert house.told == [("spawned", 4711), ("ready",), ("hangs", "silent"), ("ended", None, True, True)]
+    assert house.told == [
+        ("spawned", 4711),
+        ("read", [[3, 5]]),
+        ("ready",),
+        ("hangs", "silent"),
+        ("ended", None, True, True),
+    ]
     assert house.lines == [("web", "a line"), ("left", "a line")]
 
 
@@ -108,7 +118,9 @@ async def test_a_call_takes_its_own_frames_until_its_last(house: House) -> None:
     ends: list[Failure | None] = []
     sinks = Sink(), Sink()
     for sink in sinks:
-        call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", sink, as_data=False))
+        call = house.host.call(
+            "web", "cmd_check", Invocation(Arguments([], {}), "web check", "ann", sink, as_data=False)
+        )
         call.ended = ends.append
     house.host.received(encode_text(FrameKind.TEXT, 1, "a") + encode_text(FrameKind.TEXT, 2, "b"))
     house.host.received(encode_failure(2, Failure("no", "OSError")) + encode_text(FrameKind.TEXT, 2, "late"))
@@ -121,7 +133,7 @@ async def test_a_call_takes_its_own_frames_until_its_last(house: House) -> None:
 @in_house
 async def test_a_result_that_cannot_be_decoded_leaves_its_call_to_be_ended_with_the_host(house: House) -> None:
     ends: list[Failure | None] = []
-    call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", Sink(), as_data=True))
+    call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", "ann", Sink(), as_data=True))
     call.ended = ends.append
     house.host.received(encode(FrameKind.VALUE, 1, b"{"))
     assert house.lines
@@ -135,7 +147,7 @@ def test_a_failure_of_who_takes_the_output_is_logged_and_the_next_frames_count(
     @in_house
     async def test(house: House) -> None:
         sink = Sink()
-        house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", sink, as_data=False))
+        house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", "ann", sink, as_data=False))
         with caplog.at_level(logging.ERROR, "smanager"):
             house.host.received(encode_text(FrameKind.TEXT, 1, "fail") + encode_text(FrameKind.TEXT, 1, "next"))
         assert sink.taken == ["next"]
@@ -147,7 +159,7 @@ def test_a_failure_of_who_takes_the_output_is_logged_and_the_next_frames_count(
 
 @in_house
 async def test_words_are_none_when_the_completer_has_failed(house: House) -> None:
-    asking = asyncio.ensure_future(house.host.complete("web", "check", "x", "check x", 6, 7))
+    asking = asyncio.ensure_future(house.host.complete("ann", "web", "check", "x", "check x", 6, 7))
     await asyncio.sleep(0)
     house.host.received(encode_failure(1, Failure("no", "AttributeError")))
     assert await asking == []
@@ -155,7 +167,7 @@ async def test_words_are_none_when_the_completer_has_failed(house: House) -> Non
 
 @in_house
 async def test_words_are_what_the_completer_has_found(house: House) -> None:
-    asking = asyncio.ensure_future(house.host.complete("web", "check", "x", "check x", 6, 7))
+    asking = asyncio.ensure_future(house.host.complete("ann", "web", "check", "x", "check x", 6, 7))
     await asyncio.sleep(0)
     house.host.received(encode_data(FrameKind.COMPLETIONS, 1, ["xa", "xb"]))
     assert await asking == ["xa", "xb"]

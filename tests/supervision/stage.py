@@ -1,11 +1,12 @@
 """A manager on a stage: its hosts are stand-ins, its time jumps, and a script says what happens to the services.
 
 A script is text, one event on a line: seconds, and then
-- a request to the manager: `start web`, `stop web`, `restart web`, `restart`, `reload`, `finish`;
+- a request to the manager: `start web`, `stop web`, `restart web`, `restart`, `reload`, `finish`, `finish within 9`;
 - a change of the configuration or of a services file: `set web restart=never`, `unset web`, `edit pair.py`;
 - what a service does: `web exits 3`, `web hangs`, `web dies` (its host is killed);
 - or how it behaves from then on: `web crashes` (a second after each time that it gets ready), `web sleeps 5` (before it
-  is ready), `web resists` (does not stop by itself), `web freezes` (nor does its host stop it), `web behaves`.
+  is ready), `web lingers 5` (when it is stopped), `web resists` (does not stop by itself), `web freezes` (nor does its
+  host stop it), `web behaves`.
 
 `play` returns the stage, which has the events of the services, and what the requester was told, each with its second.
 """
@@ -54,6 +55,7 @@ class Behaviour:
     """How a service behaves."""
 
     ready_after: float = READY_SECONDS
+    stopped_after: float = STOP_SECONDS
     crashes: bool = False
     resists: bool = False
     freezes: bool = False
@@ -96,13 +98,17 @@ class StandInHost:
         if name in self._programs and behaviour.resists:
             self._later(KILL_SECONDS, name, lambda name: self.life_ends(name, None, clean=True))
         elif not (behaviour.resists or behaviour.freezes):
-            self._later(STOP_SECONDS, name, lambda name: self.life_ends(name, None, clean=True))
+            self._later(behaviour.stopped_after, name, lambda name: self.life_ends(name, None, clean=True))
 
     def end(self) -> None:
         self.ending = True
         for name in self.services():
             self.stop(name)
         self._exit_if_empty()
+
+    def signal_program(self, name: str, number: int) -> None:
+        if number == SIGKILL and name in self.services():
+            self.life_ends(name, None, clean=True)
 
     def signal(self, number: int) -> None:
         if number == SIGKILL or (number == SIGTERM and not self.services()):
@@ -310,7 +316,9 @@ class Stage:
                 self._request(manager.restart_all(by, self._tell))
             case ["reload"]:
                 self._request(manager.reload(by, self._tell))
-            case ["finish"]:
+            case ["finish", *within]:
+                seconds = float(within[1]) if within else None
+                manager.catalogue.configuration = replace(self.wanted, shutdown_timeout=seconds)
                 self._request(manager.finish())
             case ["set", name, *settings]:
                 changed = {key: read(value) for key, value in (setting.split("=") for setting in settings)}
@@ -329,6 +337,8 @@ class Stage:
                 self.behaviours[name] = Behaviour(crashes=True)
             case [name, "sleeps", seconds]:
                 self.behaviours[name] = Behaviour(ready_after=float(seconds))
+            case [name, "lingers", seconds]:
+                self.behaviours[name] = Behaviour(stopped_after=float(seconds))
             case [name, "resists"]:
                 self.behaviours[name] = Behaviour(resists=True)
             case [name, "freezes"]:

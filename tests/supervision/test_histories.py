@@ -458,6 +458,274 @@ def test_a_service_does_not_wait_for_one_before_it_that_is_not_coming() -> None:
     )
 
 
+SERVER: dict[str, dict[str, object]] = {
+    "migrate": {"ready_when": {"done": True}},
+    "server": {"needs": ["migrate"]},
+}
+
+
+def test_a_need_that_is_to_end_is_met_by_its_success_and_by_nothing_before() -> None:
+    stage = play(
+        SERVER,
+        """
+        0 migrate sleeps 1000
+        100 migrate exits 1
+        101 migrate exits 0
+        103 server exits 1
+        """,
+        until=110,
+    )
+    assert stage.history() == lines(
+        """
+        0.00 migrate: started by the manager
+        0.00 server: started by the manager
+        100.00 migrate: exit status 1; started again at once
+        100.00 migrate: started again
+        101.00 migrate: exit status 0; restart is 'on-failure'
+        101.50 server: running
+        103.00 server: exit status 1; started again at once
+        103.00 server: started again
+        103.25 server: running
+        """
+    )
+    assert stage.manager.keepers["migrate"].service.condition == "done (exit status 0; restart is 'on-failure')"
+
+
+def test_a_need_that_is_done_is_not_started_with_those_that_need_it_but_by_its_own_start() -> None:
+    stage = play(
+        SERVER,
+        """
+        0 migrate sleeps 1000
+        1 migrate exits 0
+        2 stop server
+        3 start server
+        4 start migrate
+        5 migrate exits 0
+        6 restart migrate
+        7 migrate exits 0
+        8 stop migrate
+        9 start server
+        10 migrate exits 0
+        """,
+        until=12,
+    )
+    assert stage.history(since=2) == lines(
+        """
+        2.00 server: stopped by the console
+        2.25 server: stopped
+        3.00 server: started by the console
+        3.50 server: running
+        4.00 migrate: started by the console
+        5.00 migrate: exit status 0; restart is 'on-failure'
+        6.00 server: stopped by the console
+        6.25 server: stopped
+        6.25 migrate: stopped by the console
+        6.25 migrate: started by the console
+        6.25 server: started by the console
+        7.00 migrate: exit status 0; restart is 'on-failure'
+        7.50 server: running
+        8.00 server: stopped by the console
+        8.25 server: stopped
+        8.25 migrate: stopped by the console
+        9.00 migrate: started by the console
+        9.00 server: started by the console
+        10.00 migrate: exit status 0; restart is 'on-failure'
+        10.50 server: running
+        """
+    )
+
+
+@pytest.mark.parametrize("restart", ["on-failure", "never"])
+def test_a_need_that_ends_well_by_itself_stays_met(restart: str) -> None:
+    stage = play(
+        {"job": {"restart": restart}, "web": {"needs": ["job"]}},
+        """
+        1 job exits 0
+        2 web exits 1
+        3 stop web
+        4 start web
+        """,
+    )
+    assert stage.history(since=1) == lines(
+        f"""
+        1.00 job: exit status 0; restart is '{restart}'
+        2.00 web: exit status 1; started again at once
+        2.00 web: started again
+        2.25 web: running
+        3.00 web: stopped by the console
+        3.25 web: stopped
+        4.00 web: started by the console
+        4.50 web: running
+        """
+    )
+
+
+def test_a_need_that_fails_for_good_is_not_met() -> None:
+    stage = play(
+        {"migrate": {"ready_when": {"done": True}, "give_up_after": 1}, "server": {"needs": ["migrate"]}},
+        """
+        0 migrate sleeps 1000
+        100 migrate exits 1
+        """,
+        until=200,
+    )
+    assert stage.history(since=1) == "100.00 migrate: exit status 1; given up after 1 early end"
+    assert stage.manager.keepers["server"].service.report_for(lambda name: True).condition == (
+        "starting (waits for migrate, which has failed)"
+    )
+
+
+def test_a_neighbour_in_a_process_that_is_done_stays_done_when_the_process_is_restarted(pair: Classes) -> None:
+    jobs = {path: {**settings, "right": {"restart": "on-failure"}} for path, settings in pair.items()}
+    stage = play(
+        {"web": {"needs": ["right"]}},
+        """
+        1 right exits 0
+        2 restart left
+        """,
+        classes=jobs,
+    )
+    assert stage.history(since=1) == lines(
+        """
+        1.00 web: running
+        1.00 right: exit status 0; restart is 'on-failure'
+        2.00 left: stopped by the console
+        2.25 left: stopped
+        2.25 left: started by the console
+        2.75 left: running
+        """
+    )
+
+
+AGENT: dict[str, dict[str, object]] = {"agent": {}, "web": {"after": ["agent"]}}
+
+
+def test_a_service_waits_for_one_first_attempt_of_those_before_it_and_for_no_other() -> None:
+    stage = play(
+        AGENT,
+        """
+        0 agent sleeps 50
+        3 agent exits 1
+        4 web exits 1
+        5 restart web
+        9 agent exits 1
+        9.1 web exits 1
+        9.2 restart web
+        """,
+        until=12,
+    )
+    assert stage.history() == lines(
+        """
+        0.00 agent: started by the manager
+        0.00 web: started by the manager
+        3.00 agent: exit status 1; started again at once
+        3.00 agent: started again
+        3.25 web: running
+        4.00 web: exit status 1; started again at once
+        4.00 web: started again
+        4.25 web: running
+        5.00 web: stopped by the console
+        5.25 web: stopped
+        5.25 web: started by the console
+        5.50 web: running
+        9.00 agent: exit status 1; started again in 0.5 s
+        9.10 web: exit status 1; started again at once
+        9.10 web: started again
+        9.20 web: stopped by the console
+        9.45 web: stopped
+        9.45 web: started by the console
+        9.50 agent: started again
+        9.70 web: running
+        """
+    )
+
+
+def test_a_service_does_not_wait_for_one_before_it_that_hangs_in_its_start_again_and_again() -> None:
+    stage = play(
+        AGENT,
+        """
+        0 agent sleeps 300
+        100 restart web
+        """,
+        until=110,
+    )
+    assert stage.history() == lines(
+        """
+        0.00 agent: started by the manager
+        0.00 web: started by the manager
+        60.25 agent: hung: it was not ready within 60 s
+        60.50 web: running
+        60.50 agent: hung: it was not ready within 60 s; started again at once
+        60.50 agent: started again
+        100.00 web: stopped by the console
+        100.25 web: stopped
+        100.25 web: started by the console
+        100.50 web: running
+        """
+    )
+
+
+def test_a_service_does_not_wait_for_one_before_it_that_waits_for_one_in_a_crash_loop() -> None:
+    stage = play(
+        {"database": {}, "agent": {"needs": ["database"]}, "web": {"after": ["agent"]}},
+        """
+        0 database sleeps 50
+        3 database exits 1
+        """,
+        until=10,
+    )
+    assert stage.history(since=3) == lines(
+        """
+        3.00 database: exit status 1; started again at once
+        3.00 database: started again
+        3.25 web: running
+        """
+    )
+
+
+def test_services_that_fall_together_after_a_stable_life_start_in_their_order() -> None:
+    stage = play(
+        AGENT,
+        """
+        20 web exits 1
+        20 agent exits 1
+        """,
+    )
+    assert stage.history(since=20) == lines(
+        """
+        20.00 web: exit status 1; started again at once
+        20.00 agent: exit status 1; started again at once
+        20.00 web: started again
+        20.00 agent: started again
+        20.25 agent: running
+        20.50 web: running
+        """
+    )
+
+
+def test_a_start_waits_for_a_needed_service_that_is_tried_again_at_once() -> None:
+    stage = play(
+        CHAIN | {"database": {"enabled": False}},
+        """
+        1 database sleeps 50
+        1 start app
+        2 database behaves
+        2 database exits 1
+        """,
+    )
+    assert stage.reports == ["2.25 database: running", "2.50 app: running"]
+
+
+def test_a_service_that_never_gets_ready_is_given_up_however_long_it_tries() -> None:
+    stage = play({"web": {"give_up_after": 2}}, "0 web sleeps 300", until=200)
+    assert stage.history(since=100) == lines(
+        """
+        120.50 web: hung: it was not ready within 60 s
+        120.75 web: hung: it was not ready within 60 s; given up after 2 early ends in a row
+        """
+    )
+
+
 def test_a_stop_takes_along_what_needs_the_service_and_a_start_what_it_needs() -> None:
     stage = play(
         CHAIN,
@@ -514,6 +782,88 @@ def test_everything_stops_in_the_opposite_order_at_the_end() -> None:
         3.75 database: stopped
         """
     )
+
+
+SLOW_CHAIN = CHAIN | {"app": {"needs": ["database"], "stop_timeout": 60}}
+
+
+def test_at_the_end_each_service_has_its_own_time_before_those_that_it_needs_are_stopped() -> None:
+    stage = play(
+        SLOW_CHAIN,
+        """
+        1 app lingers 55
+        3 finish
+        """,
+    )
+    assert stage.history(since=3) == lines(
+        """
+        3.00 web: stopped by the manager's end
+        3.25 web: stopped
+        3.25 app: stopped by the manager's end
+        58.25 app: stopped
+        58.25 database: stopped by the manager's end
+        58.50 database: stopped
+        """
+    )
+
+
+@pytest.mark.parametrize("before", ["", "2.9 stop app"])
+def test_a_bound_on_the_end_cuts_the_longest_times_so_that_every_service_is_asked_to_stop(before: str) -> None:
+    stage = play(
+        SLOW_CHAIN,
+        f"""
+        1 app lingers 55
+        1 stop web
+        {before}
+        3 finish within 13
+        """,
+    )
+    assert stage.history(since=4) == lines(
+        """
+        11.00 app: stopped
+        11.00 database: stopped by the manager's end
+        11.25 database: stopped
+        """
+    )
+
+
+def test_a_bound_on_the_end_counts_for_services_that_share_a_process(pair: Classes) -> None:
+    stage = play(
+        {"database": {}},
+        """
+        0 left freezes
+        3 finish within 2
+        """,
+        classes={path: {**settings, "right": {"needs": ["left"]}} for path, settings in pair.items()},
+    )
+    assert stage.history(since=3) == lines(
+        """
+        3.00 database: stopped by the manager's end
+        3.00 right: stopped by the manager's end
+        3.25 right: stopped
+        3.25 database: stopped
+        3.25 left: stopped by the manager's end
+        4.25 left: stopped
+        """
+    )
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=6), st.integers(5, 100))
+def test_a_bound_on_the_end_holds_for_any_chain_and_none_is_killed_unasked(
+    chain: list[tuple[int, bool]], bound: int
+) -> None:
+    """Each in the chain has a time to stop, and takes all of it, or stops at once."""
+    programs = {
+        f"p{number}": {"stop_timeout": seconds, "needs": [f"p{number - 1}"] if number else []}
+        for number, (seconds, _) in enumerate(chain)
+    }
+    behaviours = "\n".join(f"5 p{number} lingers {time}" for number, (time, is_slow) in enumerate(chain) if is_slow)
+    stage = play(programs, f"{behaviours}\n6 finish within {bound}", until=400)
+    stopped = [f"p{number}: stopped by the manager's end" for number in reversed(range(len(chain)))]
+    assert [event.split(maxsplit=1)[1] for event in stage.events if "manager's end" in event] == stopped
+    assert "started again" not in stage.history()
+    assert all(keeper.state is State.STOPPED for keeper in stage.manager.keepers.values())
+    assert float(stage.events[-1].split()[0]) <= 6 + bound
 
 
 def test_services_on_a_dependency_cycle_never_start() -> None:
@@ -792,7 +1142,7 @@ def test_a_reload_that_disables_a_needed_service_has_the_others_wait() -> None:
     assert stage.reports == [
         "2.00 stop database: it is not enabled",
         "2.00 restart app: it needs what is stopped, or shares its process",
-        "2.50 app: starting (waits for database)",
+        "2.50 app: starting (waits for database, which is not enabled)",
         "5.00 start database: it is enabled",
         "5.25 database: running",
     ]
@@ -828,9 +1178,7 @@ def test_a_reload_with_a_dependency_cycle_changes_nothing() -> None:
         """,
     )
     assert stage.history(since=2) == ""
-    assert stage.reports == [
-        "2.00 smanager.toml: [services.database] dependency cycle: database → web → app → database"
-    ]
+    assert stage.reports == ["2.00 smanager.toml: [services.app] dependency cycle: app → database → web → app"]
 
 
 def test_a_reload_loads_a_changed_file_with_all_its_services(pair: Classes) -> None:
@@ -939,7 +1287,7 @@ def test_whatever_has_happened_each_service_is_in_the_end_as_it_should_be(steps:
             assert keeper.state.down, name
         elif keeper.state is State.STARTING:
             assert keeper.service.waits_for, name
-            assert not any(stage.manager.order.is_coming(other) for other in keeper.service.waits_for), name
+            assert not any(map(stage.manager.order.prospect, keeper.service.waits_for)), name
         else:
             assert keeper.state is State.RUNNING or keeper.state.down, name
 

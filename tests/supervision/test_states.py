@@ -12,11 +12,12 @@ from smanager.supervision.states import FIRST_BACKOFF, JITTER, Ending, Ends, Eve
 GRID = """
             start     ready    hang  fall     give-up  finish   stop      end
 stopped     starting  -        -     -        -        -        -         -
-starting    -         running  hung  backoff  failed   stopped  stopping  -
-running     -         -        hung  backoff  failed   stopped  stopping  -
+starting    -         running  hung  backoff  failed   done     stopping  -
+running     -         -        hung  backoff  failed   done     stopping  -
 backoff     starting  -        -     -        -        -        stopped   -
 stopping    -         -        -     -        -        -        -         stopped
 failed      starting  -        -     -        -        -        stopped   -
+done        starting  -        -     -        -        -        stopped   -
 hung        -         -        -     backoff  failed   -        stopping  -
 """
 
@@ -81,6 +82,11 @@ def test_a_service_is_never_started_twice(history: list[Event]) -> None:
 @given(histories)
 def test_a_service_runs_only_from_the_moment_that_it_is_ready(history: list[Event]) -> None:
     assert after([event for event in history if event is not Event.READY]) is not State.RUNNING
+
+
+@given(histories)
+def test_a_service_is_done_only_by_its_own_success(history: list[Event]) -> None:
+    assert after([event for event in history if event is not Event.FINISH]) is not State.DONE
 
 
 @given(histories)

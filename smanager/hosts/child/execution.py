@@ -37,7 +37,9 @@ class Execution:
     method: Callable[..., object]
     arguments: Sequence[Any]
     options: Mapping[str, Any] = field(default_factory=dict)
+    caller: str = ""  # whose share of the workers it takes
     as_data: bool = False  # whether the caller wants the returned value instead of text
+    columns: int = 0  # the width of the caller's window; 0 without one
     completes: bool = False  # whether the caller wants words for Tab
 
     def __post_init__(self) -> None:

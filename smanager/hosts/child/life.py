@@ -7,25 +7,48 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, wait
 from contextvars import copy_context
+from signal import SIGTERM
 from time import monotonic
 from typing import Any
 
+from smanager.config.service import SERVICE_KEYS
+from smanager.hosts.child import descendants
 from smanager.hosts.child.channel import Channel, current_service, service_output
 from smanager.hosts.child.errors import in_one_line, print_traceback
 from smanager.hosts.child.event_loop import run_in_loop, settle
 from smanager.hosts.frames import FrameKind, encode_data
 from smanager.service import Finished, SService
+from smanager.system import lineage
 from smanager.system.processes import set_limits
 
-REPORTS = {"ready": FrameKind.READY, "spawned": FrameKind.SPAWNED, "hung": FrameKind.HUNG}  # by what is told
+LEFTOVERS_SECONDS = 0.1  # how long the processes that a service has left behind have to end by themselves
+
+REPORTS = {  # by what is told
+    "ready": FrameKind.READY,
+    "read": FrameKind.READ,
+    "spawned": FrameKind.SPAWNED,
+    "hung": FrameKind.HUNG,
+}
 
 
 class Life:
     """A service's object, the thread that runs it, and the reports to the manager."""
 
-    def __init__(self, name: str, channel: Channel, forget: Callable[[Life], None]) -> None:
-        """`forget` is called when the life has ended, just before the manager is told."""
+    def __init__(
+        self,
+        name: str,
+        mark: int,
+        channel: Channel,
+        forget: Callable[[Life], None],
+        is_last: Callable[[], bool],
+    ) -> None:
+        """`forget` is called when the life has ended, just before the manager is told.
+
+        `mark` is for what the life starts; `is_last` says whether this is the host's only life.
+        """
         self.name = name
+        self._mark = mark
+        self._is_last = is_last
         self.service: SService | None = None  # once it has been made
         self.ended = threading.Event()
         self._channel = channel
@@ -55,9 +78,11 @@ class Life:
 
     def _live(self, make: Callable[[], SService]) -> None:
         current_service.set(self.name)
+        descendants.begins(self.name, self._mark)
         try:
             service = make()
             service._tell = self._told
+            service._mark = self._mark
             with self._lock:
                 if self._stopping:
                     return  # stopped before there was an object to stop
@@ -121,6 +146,7 @@ class Life:
 
     def end(self, reason: str | None, clean: bool = False) -> None:
         """Report, once, that the life has ended; `reason` is None if it was stopped on request."""
+        self._end_descendants()
         with self._lock:
             if self.ended.is_set() or (self._stopping and reason is not None):
                 return  # `_stop` will report it
@@ -129,6 +155,16 @@ class Life:
             self._forget(self)
             self._channel.send(encode_data(FrameKind.ENDED, 0, [self.name, reason, clean]))
             self.ended.set()
+
+    def _end_descendants(self) -> None:
+        """End what the service has started and left, if the host goes on; what is left of the last, the host ends."""
+        if self._is_last() or (self.service and self.service._ends_descendants):
+            return
+        try:
+            if left := lineage.end_now(self._mark, SIGTERM, LEFTOVERS_SECONDS):
+                print(f"not ended within {lineage.KILL_SECONDS:g} s by SIGKILL: {lineage.text_of(left)}")
+        except OSError as error:
+            print(f"what it has started cannot be looked for: {in_one_line(error)}")
 
     def _told(self, what: str, value: object = None) -> None:
         """Take what the service says about itself; after the life's end, it no longer counts."""
@@ -143,7 +179,7 @@ class Life:
 def make(service: type[SService], name: str, given: Mapping[str, Any]) -> SService:
     """Make a service's object, its name and settings first. Raises ValueError if its limits cannot be set."""
     if "program" not in given:  # a program's limits are set in the program's own process
-        set_limits(given.get("limits", {}))
+        set_limits(SERVICE_KEYS["limits"].check(given.get("limits", {})))
     made = service.__new__(service)
     made.name = name
     made.options = given.get("options", {})

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from signal import SIGKILL
 from subprocess import DEVNULL, Popen, TimeoutExpired
+from time import monotonic
 from typing import Any
 
 from smanager.config.service import Probe, ProgramSettings
+from smanager.hosts.child.patterns import NOTHING, PatternError, SimplePattern, pattern_for
+from smanager.hosts.child.spawn_errors import why_not_started
 from smanager.system.errors import in_words
+from smanager.system.patience import Patience, is_late
 from smanager.system.processes import exit_reason, signal_group
-
-CHECK_SECONDS = 5.0  # how long one check may take
-LINE_LIMIT = 8 * 1024  # characters of an unfinished line that are kept for matching
 
 
 class Watch:
@@ -34,9 +36,14 @@ class Watch:
         self._is_ready = threading.Event()
         self._over = threading.Event()
         self._printed_lately = False
-        self._line = ""
+        self._patterns: dict[str, SimplePattern] = {}  # those searched for, by the key that has them
+        self.command_group = 0  # of the last command that was run
 
     def begin(self) -> None:
+        """Raises OSError if a pattern takes a process, which the system cannot start."""
+        for key, probe in ("ready_when", self._ready_when), ("alive_when", self._alive_when):
+            if probe and probe.output:
+                self._patterns[key] = pattern_for(probe.output.pattern)
         if self._ready_when is None:
             self._become_ready()
         if self._alive_when or (self._ready_when and not self._ready_when.output):
@@ -45,17 +52,39 @@ class Watch:
     def end(self) -> None:
         self._over.set()
         self._is_ready.set()
+        for key in list(self._patterns):
+            self._forget(key)
 
     def printed(self, text: str) -> None:
-        if not any(probe and probe.output for probe in (self._ready_when, self._alive_when)):
-            return
-        *lines, self._line = (self._line + text).split("\n")
-        self._line = self._line[-LINE_LIMIT:]
-        for line in [*lines, self._line]:
-            if matches(self._ready_when, line) and not self._is_ready.is_set():
-                self._become_ready()
-            if matches(self._alive_when, line):
-                self._printed_lately = True
+        for key, pattern in list(self._patterns.items()):
+            if pattern.search(text):
+                self._found(key)
+
+    @property
+    def searching(self) -> Set[int]:
+        """What is readable when a search in the output has ended; until all have, no more output should be read."""
+        return NOTHING.union(*(pattern.searching for pattern in list(self._patterns.values())))
+
+    def searched(self, readable: Set[int]) -> None:
+        """Take the results of searches that have ended."""
+        for key, pattern in list(self._patterns.items()):
+            if pattern.searching & readable:
+                try:
+                    if pattern.result():
+                        self._found(key)
+                except PatternError as error:
+                    self._forget(key)
+                    self._hung(f"{key}: {error}")
+
+    def _found(self, key: str) -> None:
+        if key == "alive_when":
+            self._printed_lately = True
+        else:
+            self._forget(key)
+            self._become_ready()
+
+    def _forget(self, key: str) -> None:
+        self._patterns.pop(key).end()
 
     def _become_ready(self) -> None:
         self._is_ready.set()
@@ -73,7 +102,12 @@ class Watch:
             return
         self._is_ready.wait()
         failures = 0
-        while not self._over.wait(probe.interval):
+        while True:
+            began = monotonic()
+            if self._over.wait(probe.interval):
+                return
+            if is_late(probe.interval, monotonic() - began):  # the program may not have run either
+                continue
             reason = self._check(probe)
             failures = failures + 1 if reason else 0
             if failures >= max(1, probe.failures):
@@ -83,40 +117,58 @@ class Watch:
     def _check(self, probe: Probe) -> str:
         """What is wrong; empty if nothing is."""
         if probe.port:
-            return port_problem(probe.port)
+            return port_problem(probe.port, probe.timeout)
         if probe.command:
-            return command_problem(probe.command, self._popen_options)
+            return command_problem(probe.command, self._popen_options, probe.timeout, self._command_begins)
         printed, self._printed_lately = self._printed_lately, False
-        return "" if printed else "it printed no matching line"
+        # On a busy machine, a search in what it printed may still be under way.
+        return "" if printed or self.searching else "it printed no matching line"
+
+    def _command_begins(self, pid: int) -> None:
+        self.command_group = pid
 
 
-def matches(probe: Probe | None, line: str) -> bool:
-    return bool(probe and probe.output and probe.output.search(line))
-
-
-def port_problem(port: int) -> str:
+def port_problem(port: int, seconds: float) -> str:
     """Why no loopback address accepts connections on a port; empty if one does."""
     reason = ""
     for address in ("127.0.0.1", "::1"):
         try:
-            with socket.create_connection((address, port), CHECK_SECONDS):
-                return ""
+            connect(address, port, seconds)
+            return ""
         except OSError as error:
             reason = reason or f"port {port}: {in_words(error)}"
     return reason
 
 
-def command_problem(command: tuple[str, ...], popen_options: Mapping[str, Any]) -> str:
-    """Why a command does not exit with status 0; empty if it does."""
+def connect(address: str, port: int, seconds: float) -> None:
+    """Connect, and close the connection. Raises OSError."""
+    patience = Patience(seconds)
+    while True:
+        try:
+            socket.create_connection((address, port), patience.step).close()
+            return
+        except TimeoutError:
+            if not patience.lasts():
+                raise
+
+
+def command_problem(
+    command: tuple[str, ...], popen_options: Mapping[str, Any], seconds: float, began: Callable[[int], object]
+) -> str:
+    """Why a command does not exit with status 0 in time; empty if it does. `began` is told its process id."""
     try:
         process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, start_new_session=True, **popen_options)
     except OSError as error:
-        return f"{command[0]} cannot be run: {in_words(error)}"
+        return f"{command[0]} cannot be run: {why_not_started(error, command, popen_options)}"
+    began(process.pid)
     try:
-        status = process.wait(CHECK_SECONDS)
-        return f"{command[0]}: {exit_reason(status)}" if status else ""
-    except TimeoutExpired:
-        return f"{command[0]} did not end within {CHECK_SECONDS:g} s"
+        patience = Patience(seconds)
+        while True:
+            with suppress(TimeoutExpired):
+                status = process.wait(patience.step)
+                return f"{command[0]}: {exit_reason(status)}" if status else ""
+            if not patience.lasts():
+                return f"{command[0]} did not end within {seconds:g} s"
     finally:
         signal_group(process.pid, SIGKILL)  # with everything it has started
         process.wait()

@@ -9,30 +9,32 @@ closes, and the host ends too.
 from __future__ import annotations
 
 import faulthandler
+import itertools
 import os
 import queue
 import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 from smanager.commands.record import COMPLETER_PREFIX, Failure
+from smanager.hosts.child import descendants
 from smanager.hosts.child.channel import Channel, capture_output
 from smanager.hosts.child.errors import LoadError, failure_of, print_traceback
 from smanager.hosts.child.execution import Execution
-from smanager.hosts.child.life import Life, make
+from smanager.hosts.child.life import LEFTOVERS_SECONDS, Life, make
 from smanager.hosts.child.workers import Workers
-from smanager.hosts.frames import Frame, FrameError, FrameKind, encode_data, encode_failure
+from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameError, FrameKind, encode_data, encode_failure
 from smanager.hosts.source import fingerprint
 from smanager.service import SService
+from smanager.system import lineage
 from smanager.system.descriptors import open_standard_descriptors
 
 ORPHAN_SECONDS = 1.5  # how long services may take over their `stop` when the manager is gone and cannot end them
-LEFTOVERS_SECONDS = 0.1  # how long the processes that services have started then have to end by themselves
 LAST_SECONDS = 1.0  # how long threads that services have left running may delay the process's exit
 
 
@@ -42,6 +44,8 @@ def main(descriptor: int) -> None:
     faulthandler.enable()  # before sys.stderr becomes the channel: a fatal error must not need it
     pair = socket.socket(fileno=descriptor)
     pair.set_inheritable(False)
+    lineage.bear(lineage.own())
+    descendants.mark_what_services_start()
     channel = Channel(pair)
     output = capture_output(channel)
     host = HostProcess(channel)
@@ -57,6 +61,7 @@ class HostProcess:
         self._channel = channel
         self._imports: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # paths; None at the end
         self._lives: dict[str, Life] = {}
+        self._numbers = itertools.count()  # of all lives
         self._workers = Workers()
         self._orphaned = False
 
@@ -64,11 +69,9 @@ class HostProcess:
         """The main thread's part: import files on request, until the end."""
         while path := self._imports.get():
             self._report(path)
-        # Processes that the services have left behind are asked to end too; the manager, if it is there, kills them.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.killpg(0, signal.SIGTERM)
+        with suppress(OSError):  # no descriptors are left; the manager has some for this
+            lineage.end_now(lineage.own(), signal.SIGTERM, LEFTOVERS_SECONDS)
         if self._orphaned:
-            sleep(LEFTOVERS_SECONDS)
             self._kill()
 
     def serve(self) -> None:
@@ -126,7 +129,7 @@ class HostProcess:
             threading.Thread(target=self._end, name="end", daemon=True).start()
 
     def _call(self, frame: Frame) -> None:
-        name, method, *rest = frame.data()
+        caller, name, method, *rest = frame.data()
         life = self._lives.get(name)
         if life is None or (service := life.service) is None:
             self._channel.send(encode_failure(frame.number, Failure(f"{name} has not started yet, or has ended")))
@@ -134,14 +137,16 @@ class HostProcess:
         try:
             if frame.kind is FrameKind.COMPLETE:
                 completer = getattr(service, COMPLETER_PREFIX + method) if method else paths_for_tab
-                execution = Execution(self._channel, frame.number, name, completer, rest, completes=True)
+                execution = Execution(self._channel, frame.number, name, completer, rest, caller=caller, completes=True)
             else:
-                arguments, options, as_data = rest
+                arguments, options, as_data, columns = rest
                 if arguments or options:
                     owner: type = type(service)
                     arguments, options = reviver(owner, method)(arguments, options)
                 function = getattr(service, method)
-                execution = Execution(self._channel, frame.number, name, function, arguments, options, as_data)
+                execution = Execution(
+                    self._channel, frame.number, name, function, arguments, options, caller, as_data, columns
+                )
         except Exception as error:
             self._channel.send(encode_failure(frame.number, failure_of(error)))
         else:
@@ -153,10 +158,16 @@ class HostProcess:
         before = fingerprint(Path(path))
         classes = load(path)
         content = {"services": [], "problems": [str(classes)]} if isinstance(classes, LoadError) else report(classes)
-        self._channel.send(encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}]))
+        frame = encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}])
+        if len(frame) > PAYLOAD_LIMIT:
+            problem = f"the description of its services has {len(frame)} bytes, and should have at most {PAYLOAD_LIMIT}"
+            content = {"services": [], "problems": [problem]}
+            frame = encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}])
+        self._channel.send(frame)
 
     def _start(self, name: str, path: str | None, title: str, given: Mapping[str, Any]) -> None:
-        life = self._lives[name] = Life(name, self._channel, self._forget)
+        mark = lineage.of_life(lineage.own(), next(self._numbers))
+        life = self._lives[name] = Life(name, mark, self._channel, self._forget, lambda: len(self._lives) == 1)
         try:
             life.begin(lambda: make(self._class(path, title), name, given))
         except RuntimeError as error:  # the system has no threads left
@@ -192,9 +203,12 @@ class HostProcess:
         timer.start()
 
     def _kill(self) -> None:
-        """Kill this process, its group, and the services' programs."""
+        """Kill this process, its group, and all that its services have started."""
         for life in list(self._lives.values()):
             life.signal(signal.SIGKILL)
+        with suppress(OSError):  # likewise the guard
+            for process in lineage.look().descendants(lineage.own()):
+                lineage.send(process.target, signal.SIGKILL)
         os.killpg(0, signal.SIGKILL)
 
 

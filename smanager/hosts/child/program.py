@@ -5,34 +5,40 @@ from __future__ import annotations
 import codecs
 import os
 import pwd
-import shlex
 import subprocess
 import sys
 import threading
+from collections.abc import Generator, Mapping, Set
 from contextlib import suppress
 from functools import cache, partial
 from math import inf
-from pathlib import Path
-from signal import SIGCONT, SIGKILL, Signals
+from signal import SIGCONT, SIGKILL
 from time import monotonic
 from typing import Any
 
-from smanager.config.service import ProgramSettings, settings_of
+from smanager.config.env_file import fingerprint, read_variables
+from smanager.config.service import ProgramSettings, SignalTo, settings_of
+from smanager.hosts.child import descendants
 from smanager.hosts.child.probes import Watch
 from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
+from smanager.hosts.child.spawn_errors import script_problem, why_not_started
 from smanager.service import Finished, SService
+from smanager.system import lineage
+from smanager.system.accounts import group_id, user_of
+from smanager.system.lineage import Process
 from smanager.system.processes import exit_reason, set_limits, signal_group, too_high
 
 READ_SIZE = 16 * 1024  # bytes of output read at a time: some 200 lines, after which other programs have their turn
 LAST_OUTPUT_SECONDS = 0.2  # how long the output of an ended program is still read while another process holds its pipe
-POLL_SECONDS = 0.05  # between two looks at what cannot be waited for: a group, or a process without pidfd_open
-KILL_SECONDS = 5.0  # for a killed group to disappear; one that waits for a dead disk never does, and is left
+POLL_SECONDS = 0.05  # between two looks at a process that cannot be waited for, as there is no pidfd_open
+COMMAND_NOT_FOUND = 127  # exit status of env(1), which scripts are run by, and of shells
 
 
 class Program(SService):
     """An external program"""
 
     calls_ready = True
+    _ends_descendants = True
 
     def __init__(self) -> None:
         self._settings = settings_of(self._given, is_program=True)
@@ -40,6 +46,7 @@ class Program(SService):
         self._program = self._settings.program
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
+        self._kill_at = inf  # when what does not stop is killed, by the monotonic clock
         self._life: ScheduledTask | None = None
         self._watch: Watch | None = None
 
@@ -47,53 +54,89 @@ class Program(SService):
         """Spawn the program; the future is done when it has ended. Raises Finished if it cannot be spawned."""
         if self._stopping:
             return None
+        options: dict[str, Any] = {}
         try:
             with _making_scheduler:
                 self._scheduler = scheduler()
+            if files := self._program.env_files:
+                self._tell("read", fingerprint(files))  # first, so that a change during the read is noticed later
             options = popen_options(self._program)
-            process = self._process = subprocess.Popen(
-                self._program.program,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                bufsize=0,
-                start_new_session=True,
-                # Takes no lock between fork and exec, so that the other threads do not matter.
-                preexec_fn=partial(set_limits, self._settings.limits) if self._settings.limits else None,
-                **options,
-            )
+            options["env"].update(lineage.variables(self._mark))
+            with descendants.marked(self._mark):
+                process = self._process = subprocess.Popen(
+                    self._program.program,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    bufsize=0,
+                    start_new_session=True,
+                    # Takes no lock between fork and exec, so that the other threads do not matter.
+                    preexec_fn=partial(set_limits, self._settings.limits) if self._settings.limits else None,
+                    **options,
+                )
         except subprocess.SubprocessError:
             raise Finished(f"it cannot be started: {too_high(self._settings.limits)}", clean=False) from None
-        except (OSError, RuntimeError, LookupError, ValueError) as error:
-            raise Finished(f"it cannot be started: {type(error).__name__}: {error}", clean=False) from None
+        except OSError as error:
+            reason = why_not_started(error, self._program.program, options)
+            raise Finished(f"it cannot be started: {reason}", clean=False) from None
+        except (RuntimeError, LookupError, ValueError) as error:
+            raise Finished(f"it cannot be started: {error}", clean=False) from None
+        self._set_priority(process)
         self._tell("spawned", process.pid)
-        if self._program.ready_when or self._program.alive_when:
+        if not self._program.is_task and (self._program.ready_when or self._program.alive_when):
             self._watch = Watch(self._program, options, self.ready, partial(self._tell, "hung"))
-        self._life = ScheduledTask(self._attend(process))
+        self._life = ScheduledTask(self._attend(process, options))
         self._scheduler.wake(self._life)
         return self._life
 
+    def _set_priority(self, process: subprocess.Popen[bytes]) -> None:
+        """Give the program's group its priority, with the rights of this process. Raises Finished if it may not."""
+        if self._program.nice is None:
+            return
+        try:
+            os.setpriority(os.PRIO_PGRP, process.pid, self._program.nice)
+        except ProcessLookupError:
+            pass  # it has ended
+        except PermissionError:
+            self._signal(SIGKILL)
+            process.communicate()
+            least = os.getpriority(os.PRIO_PROCESS, 0)
+            raise Finished(f"it cannot be started: only root may set nice below {least}", clean=False) from None
+
     def stop(self) -> None:
+        self._kill_at = monotonic() + self._settings.stop_timeout
         self._stopping = True
         if self._life:  # else `run` has not spawned it yet, and will not
             self._scheduler.wake(self._life)
 
-    def _attend(self, process: subprocess.Popen[bytes]) -> Steps:
-        """Follow the program to its end. Raises Finished unless `stop` was called."""
+    def _attend(self, process: subprocess.Popen[bytes], options: Mapping[str, Any]) -> Steps:
+        """Follow the program, started with `options`, to its end. Raises Finished unless `stop` was called."""
         try:
-            self._watch.begin() if self._watch else self.ready()
+            if self._watch:
+                self._watch.begin()
+            elif not self._program.is_task:
+                self.ready()
             yield from self._follow(process)
         finally:
             if self._watch:
                 self._watch.end()
-            yield from self._end_group(process)
+            went_on = yield from self._end_rest(process)
         if not self._stopping:
             status = process.returncode
-            raise Finished(exit_reason(status), clean=status in self._program.success_codes)
+            clean = status in self._program.success_codes
+            problem = script_problem(self._program.program[0], options) if status == COMMAND_NOT_FOUND else ""
+            reason = "; ".join(filter(None, [exit_reason(status), problem]))
+            raise Finished(reason + (in_background(went_on) if clean else ""), clean)
 
     def _signal(self, number: int) -> None:
-        if self._process:
+        """Send a signal to the processes that `stop_signal_to` names; SIGKILL, which none can pass on, to all."""
+        if self._process is None:
+            return
+        if number == SIGKILL or self._program.stop_signal_to is SignalTo.GROUP:
             signal_group(self._process.pid, number)
+        else:
+            with suppress(PermissionError):  # it has changed its user
+                self._process.send_signal(number)
 
     def _follow(self, process: subprocess.Popen[bytes]) -> Steps:
         """Log what the process prints until it has ended; end it when `stop` is called."""
@@ -107,14 +150,17 @@ class Program(SService):
         told, deadline = False, inf
         while process.poll() is None:
             if self._stopping and not told:
-                self._signal(Signals[self._program.stop_signal])
-                self._signal(SIGCONT)  # a stopped process would not notice
-                told, deadline = True, monotonic() + self._settings.stop_timeout
+                self._signal(self._program.stop_signal)
+                signal_group(process.pid, SIGCONT)  # a stopped process would not notice
+                told, deadline = True, self._kill_at
             elif monotonic() >= deadline:
                 self._signal(SIGKILL)
                 deadline = inf
             next_look = deadline if end is not None else min(deadline, monotonic() + POLL_SECONDS)
-            ready = yield WaitFor(descriptors, next_look)
+            searching = self._watch.searching if self._watch else set()
+            ready = yield WaitFor(searching | descriptors - {output} if searching else descriptors, next_look)
+            if self._watch and searching & ready:
+                self._watch.searched(ready)
             if output in ready and not self._log(output, decoder):
                 descriptors = descriptors - {output}
         last = monotonic() + LAST_OUTPUT_SECONDS
@@ -134,20 +180,33 @@ class Program(SService):
             self._watch.printed(text)
         return bool(data)
 
-    def _end_group(self, process: subprocess.Popen[bytes]) -> Steps:
-        """End everything that the program has started, and return when its group is empty."""
-        deadline, killed = monotonic(), False
-        if self._stopping:
-            deadline += self._settings.stop_timeout
-            self._signal(Signals[self._program.stop_signal])  # it may have ended just before it was told to
-        while signal_group(process.pid, 0):
-            if not killed and monotonic() >= deadline:
-                self._signal(SIGKILL)
-                killed = True
-            elif monotonic() >= deadline + KILL_SECONDS:
-                print(f"process group {process.pid} is still there {KILL_SECONDS:g} s after it was killed")
-                return
-            yield WaitFor(until=monotonic() + POLL_SECONDS)
+    def _end_rest(self, process: subprocess.Popen[bytes]) -> Generator[WaitFor, Set[int], list[Process]]:
+        """End everything else that the life has started, whatever groups it has made.
+
+        Returns, when none is left, what went on after the program had ended.
+        """
+        left: list[Process] = []
+        first: list[Process] | None = None
+
+        def found(processes: list[Process]) -> None:
+            nonlocal left, first
+            left = processes
+            first = processes if first is None else first
+
+        deadline = self._kill_at if self._stopping else 0.0
+        yield from descendants.end_life(self._mark, process.pid, self._program.stop_signal, deadline, found)
+        if left:
+            print(f"not ended within {lineage.KILL_SECONDS:g} s by SIGKILL: {lineage.text_of(left)}")
+        # A probe's command, which may just run, is none of the program's own processes.
+        return [other for other in first or [] if not (self._watch and other.group == self._watch.command_group)]
+
+
+def in_background(processes: list[Process]) -> str:
+    """What to tell of processes that went on when their program ended well: that is how a daemon begins."""
+    if not processes:
+        return ""
+    remedy = "run it in the foreground, for which many programs have an option such as -f, --foreground or --nodaemon"
+    return f", but it went on in the background, and was ended there: {lineage.text_of(processes)}; {remedy}"
 
 
 _making_scheduler = threading.Lock()
@@ -160,38 +219,27 @@ def scheduler() -> Scheduler:
 
 
 def popen_options(settings: ProgramSettings) -> dict[str, Any]:
-    """How Popen runs a program and its probes. Raises LookupError for an unknown user, and what `environment` does."""
-    try:
-        user = pwd.getpwnam(settings.user) if settings.user else None
-    except KeyError:
-        raise LookupError(f"there is no user {settings.user}") from None
+    """How Popen runs a program and its probes. Raises LookupError for a user or group, and what `environment` does."""
+    user = user_of(settings.user) if settings.user else None
+    known = None if isinstance(user, int) else user
+    if user is not None and known is None and not settings.group:
+        raise LookupError(f"there is no user with number {user}, whose group it could have; give group as well")
+    group = group_id(settings.group) if settings.group else known and known.pw_gid
     return {
         "cwd": settings.directory or None,
-        "env": environment(settings, user),
-        "user": user.pw_uid if user else None,
-        "group": settings.group or (user.pw_gid if user else None),
-        "extra_groups": os.getgrouplist(settings.user, user.pw_gid) if user else None,
+        "env": environment(settings, known),
+        "user": known.pw_uid if known else user,
+        "group": group,
+        "extra_groups": os.getgrouplist(known.pw_name, known.pw_gid) if known else None if user is None else [],
         "umask": -1 if settings.umask is None else settings.umask,
     }
 
 
 def environment(settings: ProgramSettings, user: pwd.struct_passwd | None) -> dict[str, str]:
-    """The variables of the manager, the user, the files and the settings. Raises OSError and ValueError for a file."""
+    """The variables of the manager, the user, the files and the settings. Raises ValueError for a file."""
     variables = dict(os.environ)
     if user:
         variables.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
     for file in settings.env_files:
-        for number, line in enumerate(Path(file).read_text().splitlines(), start=1):
-            try:
-                words = shlex.split(line, comments=True)
-            except ValueError as error:
-                raise ValueError(f"{file}, line {number}: {str(error).lower()}") from None
-            if not words:
-                continue
-            if words[0] == "export":
-                del words[0]
-            name, equals, value = " ".join(words).partition("=")
-            if not equals or not name:
-                raise ValueError(f"{file}, line {number}: {line!r} should be NAME=VALUE")
-            variables[name] = value
+        variables.update(read_variables(file))
     return {**variables, **settings.environment}

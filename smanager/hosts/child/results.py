@@ -6,6 +6,8 @@ import dataclasses
 import json
 import math
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from contextvars import copy_context
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 from smanager.commands.jsonable import jsonable
@@ -29,11 +31,18 @@ class Piece(NamedTuple):
 DONE = Piece(FrameKind.RESULT, "")  # the last frame of a result that was sent in pieces
 
 
-def shown(result: object, as_data: bool) -> Piece | Iterator[Piece]:
-    """A result as callers get it, as text or `as_data`: the last frame if one holds it, else pieces as they come."""
+def shown(result: object, as_data: bool, columns: int) -> Piece | Iterator[Piece]:
+    """A result as callers get it, as text or `as_data`: the last frame if one holds it, else pieces as they come.
+
+    Tables are made here, because the manager has no time for a large one.
+    """
     is_whole = isinstance(result, Collection) or not isinstance(result, Iterable)  # and no stream, such as a generator
-    if (as_data and is_whole) or is_structured(result):
+    if as_data and (is_whole or is_structured(result)):
         text, whole, part = dumped(result), FrameKind.VALUE, FrameKind.DATA
+    elif is_structured(result):
+        from smanager.terminal.tables import page  # here, because few services return records
+
+        text, whole, part = page(json.loads(dumped(result)), columns), FrameKind.RESULT, FrameKind.TEXT
     elif isinstance(result, str | BYTES) or not isinstance(result, Iterable):
         text, whole, part = line(result), FrameKind.RESULT, FrameKind.TEXT
     else:
@@ -99,12 +108,20 @@ def cut(text: str, kind: FrameKind) -> Iterator[Piece]:
 
 
 async def in_thread(items: Iterator[Piece]) -> AsyncIterator[Piece]:
-    """What a plain iterator yields, awaited in a thread, because the event loop serves all of the host's commands."""
-    import asyncio
+    """What a plain iterator yields, awaited in a thread, because the event loop serves all of the host's commands.
 
-    end = object()
-    while (item := await asyncio.to_thread(next, items, end)) is not end:
-        yield cast("Piece", item)
+    It is a thread of its own: asyncio's few are for all callers together.
+    """
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    end, context, thread = object(), copy_context(), ThreadPoolExecutor(1)
+    loop, step = asyncio.get_running_loop(), partial(context.run, partial(next, items, end))
+    try:
+        while (item := await loop.run_in_executor(thread, step)) is not end:
+            yield cast("Piece", item)
+    finally:
+        thread.shutdown(wait=False)
 
 
 def line(result: object) -> str:

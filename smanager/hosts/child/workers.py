@@ -3,6 +3,9 @@
 A worker takes an execution, runs its method and sends what the method returns. One worker does nearly all the work.
 Another one is made only when commands have waited for a moment, because each thread that wakes for a command costs
 more than a short command. An `async` method is handed to the host's event loop.
+
+Each caller has a share of the workers. What is beyond a caller's share waits for the caller's own commands to end,
+while those of others go on.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import inspect
 import queue
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -18,9 +22,11 @@ from smanager.hosts.child.channel import current_service, service_output
 from smanager.hosts.child.event_loop import event_loop
 from smanager.hosts.child.execution import Cancelled, Execution
 from smanager.hosts.child.results import DONE, Piece, in_thread, shown, shown_each
+from smanager.hosts.child.shares import Shares
 
 MOST_WORKERS = 64  # plain commands that one host runs at a time, not counting those whose output is left unread
-MOST_WAITING = 4096  # commands that may wait for a worker; further ones are refused
+MOST_HELD = 512  # commands whose output is left unread, and that do not count for that; each takes a thread
+MOST_WAITING = 4096  # commands that may wait for their callers' others; further ones are refused
 PATIENCE = 0.005  # seconds for which commands wait for a busy worker before another one is made
 IDLE_SECONDS = 10.0  # after which an idle worker ends, unless it is the last
 
@@ -31,6 +37,11 @@ class Workers:
     def __init__(self) -> None:
         self._waiting: queue.SimpleQueue[Execution] = queue.SimpleQueue()
         self._executions: dict[int, Execution] = {}
+        self._running = Shares(MOST_WORKERS)
+        self._unread = Shares(MOST_HELD)
+        self._later = Shares(MOST_WAITING)
+        self._placed: dict[str, set[Execution]] = {}  # what runs, or waits for no more than a worker
+        self._beyond: dict[str, deque[Execution]] = {}  # what is beyond the callers' shares; who is next comes first
         self._lock = threading.Lock()
         self._count = 0
         self._held = 0  # workers that wait for their callers to read
@@ -38,26 +49,59 @@ class Workers:
 
     def put(self, execution: Execution) -> None:
         """Run a command, or refuse it if its turn would not come."""
-        if reason := self._busy():
+        caller = execution.caller
+        with self._lock:
+            has_place = self._running.may_take(caller) and caller not in self._beyond
+            reason = "" if has_place else self._busy(caller)
+            if not reason:
+                self._executions[execution.number] = execution
+                if has_place:
+                    self._begin(execution)
+                else:
+                    self._later.take(caller)
+                    self._beyond.setdefault(caller, deque()).append(execution)
+        if reason:
             execution.give_up(reason)
-            return
-        if self._waiting.empty():
-            self._progress = monotonic()
-        self._executions[execution.number] = execution
-        self._waiting.put(execution)
-        if not self._count:
+        elif not self._count:
             self.grow()
 
-    def _busy(self) -> str:
-        if self._waiting.qsize() >= MOST_WAITING:
-            return f"busy: {MOST_WAITING} commands are waiting already; try again later"
-        if self._all_taken and not self._waiting.empty():
-            with self._lock:
-                executions = self._executions.copy().values()
-                given_up = sum(execution.cancelled and execution.thread != 0 for execution in executions)
-            if given_up >= MOST_WORKERS:
-                return f"busy: {given_up} commands were cancelled and have not ended; `restart` ends them"
+    def _busy(self, caller: str) -> str:
+        """Why a caller's command cannot wait for the caller's others; the lock is held."""
+        if not self._later.may_take(caller):
+            waiting = len(self._beyond.get(caller, ()))
+            return f"busy: {f'{waiting} of your' if waiting else 'too many'} commands wait already; try again later"
+        mine = self._placed.get(caller, ())
+        if mine and all(execution.cancelled and execution.thread for execution in mine):
+            return f"busy: {len(mine)} of your commands were cancelled and have not ended; `restart` ends them"
         return ""
+
+    def _begin(self, execution: Execution) -> None:
+        """Hand a command to the workers; the lock is held."""
+        self._take_place(execution)
+        if self._waiting.empty():
+            self._progress = monotonic()
+        self._waiting.put(execution)
+
+    def _take_place(self, execution: Execution) -> None:
+        self._running.take(execution.caller)
+        self._placed.setdefault(execution.caller, set()).add(execution)
+
+    def _give_place(self, execution: Execution) -> None:
+        """A command may no longer take one of its caller's places: let others begin, one of each caller in turn."""
+        mine = self._placed.get(execution.caller, set())
+        if execution not in mine:
+            return
+        mine.remove(execution)
+        if not mine:
+            del self._placed[execution.caller]
+        self._running.give_back(execution.caller)
+        for caller in [caller for caller in self._beyond if self._running.may_take(caller)]:
+            if self._running.may_take(caller):
+                waiting = self._beyond.pop(caller)
+                self._later.give_back(caller)
+                self._begin(waiting.popleft())
+                if waiting:
+                    self._beyond[caller] = waiting  # behind the others
 
     @property
     def _all_taken(self) -> bool:
@@ -68,15 +112,21 @@ class Workers:
         """While a worker waits for its caller, another one may take its place."""
         try:
             with self._lock:
-                self._held += 1
-                execution.held = True
+                if self._unread.may_take(execution.caller):
+                    self._unread.take(execution.caller)
+                    self._held += 1
+                    execution.held = True
+                    self._give_place(execution)
             if not self._waiting.empty() and not self._all_taken:
                 self.grow()
             yield
         finally:
             with self._lock:
-                self._held -= execution.held
-                execution.held = False
+                if execution.held:
+                    self._unread.give_back(execution.caller)
+                    self._held -= 1
+                    execution.held = False
+                    self._take_place(execution)  # even beyond the share
 
     def patience(self) -> float | None:
         """Seconds until the waiting commands have waited long enough; None if another worker could not help."""
@@ -86,7 +136,11 @@ class Workers:
         with self._lock:
             self._count += 1
             self._progress = monotonic()
-        threading.Thread(target=self._work, name="commands", daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name="commands", daemon=True).start()
+        except RuntimeError:  # the system has no threads left; those that there are go on
+            with self._lock:
+                self._count -= 1
 
     def more(self, number: int, characters: int) -> None:
         if execution := self._executions.get(number):
@@ -138,6 +192,8 @@ class Workers:
 
     def _leave(self, execution: Execution) -> None:
         self._release(execution)
+        with self._lock:
+            self._give_place(execution)
         if not execution.is_handed_over:
             self._executions.pop(execution.number, None)
 
@@ -163,7 +219,7 @@ class Workers:
             if execution.completes:
                 execution.send_words(result)
                 return
-            last = shown(result, execution.as_data)
+            last = shown(result, execution.as_data, execution.columns)
             if not isinstance(last, Piece):
                 for piece in last:
                     execution.take(piece.room, self._holding(execution))
@@ -199,8 +255,10 @@ async def _await(execution: Execution, result: Awaitable[object] | AsyncIterator
         if execution.completes:
             execution.send_words(value)
             return
-        as_data = execution.as_data
-        last = shown_each(value, as_data) if isinstance(value, AsyncIterator) else shown(value, as_data)
+        if isinstance(value, AsyncIterator):
+            last: Piece | Iterator[Piece] | AsyncIterator[Piece] = shown_each(value, execution.as_data)
+        else:
+            last = shown(value, execution.as_data, execution.columns)
         if not isinstance(last, Piece):
             async for piece in last if isinstance(last, AsyncIterator) else in_thread(last):
                 await execution.take_in_loop(piece.room)

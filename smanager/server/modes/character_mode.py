@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import logging
 from collections.abc import Callable, Iterable
+from time import monotonic
 
 from smanager.server.editor.events import Complete, EndOfInput, Interrupt, Line
 from smanager.server.editor.lineedit import INTERRUPT, LineEditor
@@ -13,6 +14,7 @@ from smanager.server.editor.lineview import DEFAULT_ROWS
 from smanager.server.modes.person import DEFAULT_COLUMNS, Person, for_terminal
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent, TerminalType, WindowSize
+from smanager.shells.interpreter import TURN_SECONDS
 from smanager.terminal.text import coloured, has_colours, visible
 
 DUMB_TERMINALS = frozenset({"dumb", "emacs", "network", "unknown"})
@@ -40,6 +42,7 @@ class CharacterMode(Person):
         self._typed = ""
         self._asking = False
         self._working = False
+        self._is_due = False  # whether the next keys have their effect in the next turn
         self._marks_pastes = False
         self._has_colours = False
         self._progressing = False  # whether a progress line is shown, which the next output replaces
@@ -135,29 +138,38 @@ class CharacterMode(Person):
 
     def _work(self) -> None:
         """Act on the keys typed so far, some of them a turn."""
-        if self._working:
+        if self._working or self._is_due:
             return
         self._working = True
-        count = min(KEYS_A_TURN, self._editor.room) or self._typed.find(INTERRUPT) + 1
+        count = self._takes()
         keys, self._typed = self._typed[:count], self._typed[count:]
         self._editor.feed(keys)
-        while not self._connection.finishing and (event := self._editor.next_event()) is not None:
+        until = monotonic() + TURN_SECONDS
+        is_over = False
+        while not (self._connection.finishing or is_over) and (event := self._editor.next_event()) is not None:
             self._show_editing()
             if isinstance(event, Complete):
                 self._completing = asyncio.ensure_future(self._complete(event.line))
             else:
                 self._asking = False
                 self._act(event)
+            is_over = monotonic() > until
         self._working = False
         self._show_editing()
         self._connection.hold(len(self._typed) > TYPED_AHEAD and not self._ending)
-        if self._typed and self._editor.room:
+        if self._takes() or is_over:
+            self._is_due = True
             self._connection.loop.call_soon(self._go_on)
         elif self._ending and self._asking and not self._editor.completing:
             self.close()
 
+    def _takes(self) -> int:
+        """How many of the keys typed so far the line editor may have now: up to a Ctrl-C, if it has no more room."""
+        return min(KEYS_A_TURN, self._editor.room, len(self._typed)) or self._typed.find(INTERRUPT) + 1
+
     def _go_on(self) -> None:
-        if self._typed and not self._connection.finishing:
+        self._is_due = False
+        if not self._connection.finishing:
             self._work()
 
     def _act(self, event: Line | Interrupt | EndOfInput) -> None:

@@ -13,7 +13,7 @@ from smanager.access.roles import EVERYONE
 from smanager.commands.arguments import Arguments, schema
 from smanager.commands.record import Command
 from smanager.commands.signatures import describe, signature_of
-from smanager.server.rpc.errors import TOO_MUCH_OUTPUT, RequestError
+from smanager.server.rpc.errors import INVALID_PARAMS, TOO_MUCH_OUTPUT, RequestError
 from smanager.service import command
 from smanager.shells.interpreter import Interpreter, finished
 from smanager.shells.output import PlainOutput
@@ -25,6 +25,8 @@ OPENRPC = "1.3.2"  # the version of the OpenRPC specification that `rpc.discover
 OUTPUT_LIMIT = 16 * 1024 * 1024
 """Characters of output that one reply holds, since a reply is kept whole until its commands end; also the total of one
 connection's requests above which only the oldest of them goes on."""
+
+LINE_LIMIT = 64 * 1024  # characters of a line of commands, as many as a session may send
 
 Notify = Callable[[str, dict[str, Any]], None]
 """Sends the caller a notification before the answer: its name, and its parameters except the id."""
@@ -79,6 +81,12 @@ class Lines:
     is_read: asyncio.Event  # set while the program reads
     running: set[Running | Interpreter]  # what is paused while the program does not read
     _collected: list[Collected] = field(default_factory=list)  # the oldest first
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def turn(self) -> None:
+        """Wait for a turn of the loop in which no other request begins: each may take all of it."""
+        await self._turn.acquire()
+        asyncio.get_running_loop().call_soon(self._turn.release)
 
     async def collect(self, line: str, json: bool) -> dict[str, object]:
         """Run a line, and return its output and status. Raises RequestError if a reply cannot hold the output."""
@@ -122,7 +130,7 @@ class Lines:
 class ProtocolMethods:
     """One request for one of these methods; `_` in a method's name is the dot that programs see."""
 
-    _lines: Lines
+    lines: Lines
     _notify: Notify
 
     @command(role=EVERYONE)
@@ -134,21 +142,23 @@ class ProtocolMethods:
             stream: send the output as `$/item` notifications as it comes
             json: have each command answer in JSON
         """
+        if len(line) > LINE_LIMIT:
+            raise RequestError(INVALID_PARAMS, f"a line of {len(line)} characters; at most {LINE_LIMIT}")
         if stream:
-            return await self._lines.stream(line, json, self._notify)
-        return await self._lines.collect(line, json)
+            return await self.lines.stream(line, json, self._notify)
+        return await self.lines.collect(line, json)
 
     @command(role=EVERYONE)
     async def shell_complete(self, line: str) -> dict[str, object]:
         """Complete the last word of a line; returns the possible words, and where the word begins"""
-        interpreter = Interpreter(self._lines.shells, Collected(lambda: None), lambda: None, False, self._lines.caller)
+        interpreter = Interpreter(self.lines.shells, Collected(lambda: None), lambda: None, False, self.lines.caller)
         start, matches = await interpreter.complete(line)
         return {"start": start, "matches": matches}
 
     @command(role=EVERYONE)
     async def rpc_discover(self) -> dict[str, object]:
         """Describe all methods that the caller may call, as an OpenRPC document"""
-        view = self._lines.shells.view(self._lines.caller.permissions)
+        view = self.lines.shells.view(self.lines.caller.permissions)
         commands = {name: method.command for name, method in METHODS.items()}
         commands |= {name: own.command for name, own in view.own.items()}
         commands |= {name: command for name, (_, command) in view.toplevel.items()}
@@ -171,6 +181,7 @@ class ProtocolMethod:
 
     async def call(self, methods: ProtocolMethods, arguments: Arguments) -> Any:
         positions, options = self._signature.revive(*arguments)
+        await methods.lines.turn()
         return await getattr(methods, self._function)(*positions, **options)
 
 

@@ -15,11 +15,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from time import monotonic
 from typing import Any, NamedTuple
 
 from smanager.commands.jsonable import jsonable
-from smanager.server.rpc.errors import CANCELLED, INVALID_REQUEST, PARSE_ERROR, RequestError
+from smanager.server.rpc.errors import CANCELLED, INVALID_REQUEST, PARSE_ERROR, TOO_MUCH_OUTPUT, RequestError
 from smanager.server.rpc.methods import Methods, RunningMethod
+from smanager.server.rpc.protocol import OUTPUT_LIMIT
+from smanager.shells.interpreter import TURN_SECONDS
 
 RUNNING_LIMIT = 64  # requests of one connection that run at a time; further ones wait
 
@@ -28,7 +31,15 @@ WAITING_LIMIT = 64
 
 BATCH_LIMIT = 1000  # requests of one batch: decoded, a megabyte of requests takes 400 megabytes
 
+BRACKETS_LIMIT = 50_000  # lists and objects in one line: as many take 30 ms to decode
+
+BATCH_REPLY_LIMIT = OUTPUT_LIMIT
+"""Characters of the responses of one batch, which are kept until the last; further results become errors."""
+
 CANCEL = "$/cancelRequest"
+
+Response = dict[str, object] | None
+"""A response's members; None is the response to a notification."""
 
 BEFORE_A_REQUEST = " \t\ufeff"
 """What may stand before a request and changes nothing: blanks, and the byte order mark of some editors and shells."""
@@ -65,6 +76,8 @@ class Programs:
     _waiting: deque[Carried] = field(default_factory=deque)
     _open: int = 0  # brackets that the lines of an unfinished request have opened and not closed
     _in_batch: bool = False  # whether the unfinished request is a batch
+    _until: float = 0.0  # when this turn is over, by the monotonic clock
+    _is_due: bool = False  # whether the waiting requests go on in the next turn
 
     @property
     def busy(self) -> bool:
@@ -85,6 +98,7 @@ class Programs:
             self._open += _depth(line)
             return
         self._open = 0
+        self._until = monotonic() + TURN_SECONDS
         try:
             value = decoded(line)
         except RequestError as error:
@@ -126,17 +140,26 @@ class Programs:
 
     def _take_batch(self, values: list[object]) -> None:
         """Begin the requests of a batch, and send their responses together."""
-        responses: list[object] = []
+        responses: list[str] = []
+        left, room = len(values), BATCH_REPLY_LIMIT
 
-        def answer(one: object) -> None:
-            responses.append(one)
-            if len(responses) == len(values) and (sent := [one for one in responses if one is not None]):
-                self._send(sent)
+        def answer(one: Response) -> None:
+            nonlocal left, room
+            left -= 1
+            if one is not None:
+                encoded = encode(one)
+                if len(encoded) > room:
+                    message = f"the responses of a batch have at most {BATCH_REPLY_LIMIT} characters"
+                    encoded = encode(failure(RequestError(TOO_MUCH_OUTPUT, message), one["id"]))
+                room -= len(encoded)
+                responses.append(encoded)
+            if not left and responses:
+                self._reply(f"[{', '.join(responses)}]")
 
         for value in values:
             self._take(value, answer)
 
-    def _take(self, value: object, answer: Callable[[object], None]) -> None:
+    def _take(self, value: object, answer: Callable[[Response], None]) -> None:
         try:
             request = request_of(value)
         except RequestError as error:
@@ -146,11 +169,17 @@ class Programs:
             self._cancel_one(request.params)
             answer(response(request, None))
             return
-        carried = Carried(request, answer)
-        if len(self._running) < RUNNING_LIMIT:
-            self._begin(carried)
-        else:
-            self._waiting.append(carried)
+        self._waiting.append(Carried(request, answer))
+        if not self._is_due:
+            self._begin_some()
+
+    def _begin_some(self) -> None:
+        """Begin requests that wait, up to those that are too many or that this turn has no time for."""
+        while self._waiting and len(self._running) < RUNNING_LIMIT:
+            if monotonic() > self._until:
+                self._proceed_soon()
+                return
+            self._begin(self._waiting.popleft())
 
     def _begin(self, carried: Carried) -> None:
         self._running[carried] = None
@@ -171,13 +200,19 @@ class Programs:
             message = str(result) if isinstance(result, RequestError) else f"{carried.request.method}: cancelled"
             result = RequestError(CANCELLED, message)
         carried.answer(response(carried.request, result))
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._proceed)  # in the next turn: many may end at once
+        self._proceed_soon()
         self._idle()
 
+    def _proceed_soon(self) -> None:
+        """Go on in the next turn: many may end at once."""
+        if self._waiting and not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._proceed)
+
     def _proceed(self) -> None:
-        while self._waiting and len(self._running) < RUNNING_LIMIT:
-            self._begin(self._waiting.popleft())
+        self._is_due = False
+        self._until = monotonic() + TURN_SECONDS
+        self._begin_some()
         self._idle()
 
     def _cancel_one(self, params: object) -> None:
@@ -188,10 +223,10 @@ class Programs:
             if carried.request.is_answered and carried.request.identity == wanted:
                 carried.cancel()
 
-    def _send(self, response: object) -> None:
+    def _send(self, response: Response) -> None:
         """Send a response; None is the response to a notification."""
         if response is not None:
-            self._reply(json.dumps(response, default=jsonable))
+            self._reply(encode(response))
 
 
 @dataclass(slots=True, eq=False)
@@ -199,7 +234,7 @@ class Carried:
     """A request that runs, or waits to run."""
 
     request: Request
-    answer: Callable[[object], None]
+    answer: Callable[[Response], None]
     running: RunningMethod | None = None
     is_cancelled: bool = False
 
@@ -219,7 +254,7 @@ def begins_request(line: bytes) -> bool:
     return _REQUEST_BYTES.match(line) is not None
 
 
-def response(request: Request, result: object) -> dict[str, object] | None:
+def response(request: Request, result: object) -> Response:
     """The response with a result or a RequestError; None for a notification."""
     if not request.is_answered:
         return None
@@ -233,9 +268,15 @@ def failure(error: RequestError, identity: object) -> dict[str, object]:
     return {"jsonrpc": "2.0", "id": identity, "error": {"code": error.code, "message": str(error), **data}}
 
 
+def encode(response: object) -> str:
+    return json.dumps(response, default=jsonable)
+
+
 def decoded(line: str) -> Any:
     """A line's JSON value. Raises RequestError for anything else."""
     line = line.lstrip(BEFORE_A_REQUEST).rstrip()
+    if line.count("[") + line.count("{") > BRACKETS_LIMIT:
+        raise RequestError(INVALID_REQUEST, f"a request of more than {BRACKETS_LIMIT} lists and objects")
     try:
         return _decode(line)
     except json.JSONDecodeError as error:

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
-from smanager.logs.history import Feed, LogLine
+from smanager.logs.history import LINES_KEPT, Feed, LogLine, last_of
 from smanager.service import VIEW, command
 from smanager.supervision.commands.own import ALL_SERVICES, Listing, OwnCommands, Services
 from smanager.supervision.running import Endless
 
 SHOWN_LINES = 20  # lines shown by default: they fit a small window
+MOST_LINES = LINES_KEPT  # lines shown at most, all of which one service may have; its log file has more
 WAITING_LINES = 1000  # lines kept for a follower who does not read as fast; the feed keeps as many in any case
 
 
@@ -37,7 +38,7 @@ class LogCommands(OwnCommands):
         Args:
             services: names, patterns such as web*, or all
             follow: go on with the lines to come, until Ctrl-C
-            count: the number of lines
+            count: the number of lines, at most 1000
         """
         keepers = services.keepers
         lost = {keeper.name: self.manager.lost_lines[keeper.name] for keeper in keepers}
@@ -54,7 +55,7 @@ class LogCommands(OwnCommands):
         Args:
             services: names, patterns such as web*, or all
             follow: go on with the events to come, until Ctrl-C
-            count: the number of events
+            count: the number of events, at most 1000
         """
         return self._show([self.manager.events], services, follow, count)
 
@@ -67,8 +68,7 @@ class LogCommands(OwnCommands):
             return (names is None or line.service in names) and self.may_see(line.service)
 
         def last() -> list[LogLine]:
-            lines = (line for feed in feeds for line in feed.last(count, is_meant))
-            return sorted(lines, key=lambda line: line.when)[-count:]
+            return last_of(feeds, min(count, MOST_LINES), is_meant)
 
         return Endless(follow_feeds(feeds, last, is_meant)) if follow else Listing(last(), remark)
 

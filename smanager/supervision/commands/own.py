@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 from smanager.access.callers import Caller
 from smanager.commands.arguments import Arguments
+from smanager.commands.globs import Glob, is_glob
 from smanager.commands.record import Command, CommandError, Status
 from smanager.commands.signatures import SERVICES, Signature
 from smanager.supervision.keeper import Keeper
@@ -22,10 +21,11 @@ if TYPE_CHECKING:
 
 ALL = "all"
 
-NAME_LIMIT = 200
-"""Characters of a service's name or pattern: matching takes time that the caller must not choose."""
-
-_WILD = re.compile(r"[*?\[]")
+NAME_LIMIT = 200  # characters of a service's name or pattern
+MOST_NAMES = 1000  # services that a caller may name in one command: each is looked up
+PATTERNS_LIMIT = 500
+"""Characters of all patterns in one command. Each is compared with each character of each service's name, which for
+200 services may take 50 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,9 @@ class Selection:
         self, words: Sequence[str], command: Command, permitted: Mapping[str, Keeper], requester: Requester
     ) -> None:
         """Without words, the selection is the service in whose shell the command is given, or else all."""
+        if len(words) > MOST_NAMES:
+            message = f"{command.name}: {len(words)} services' names; at most {MOST_NAMES}"
+            raise CommandError(message, Status.UNUSABLE)
         self.permitted = permitted
         self._command = command
         self._abbreviates = requester.abbreviates
@@ -69,8 +72,11 @@ class Selection:
             raise CommandError(f"{name}: which service? usage: {name} SERVICE ..., or {ALL}", Status.UNUSABLE)
         return self.find(self.words or [ALL])
 
-    def find(self, words: Sequence[str]) -> list[Keeper]:
+    def find(self, words: Iterable[str]) -> list[Keeper]:
         """The services of these names and patterns, each once. Raises CommandError for an unknown name."""
+        words = dict.fromkeys(words)
+        if (given := sum(len(word) for word in words if is_glob(word))) > PATTERNS_LIMIT:
+            raise CommandError(f"patterns of {given} characters; at most {PATTERNS_LIMIT}", Status.UNUSABLE)
         return list({name: self.permitted[name] for word in words for name in self._names(word)}.values())
 
     def _names(self, word: str) -> Sequence[str]:
@@ -78,9 +84,8 @@ class Selection:
             raise CommandError(f"a service's name of {len(word)} characters; at most {NAME_LIMIT}", Status.UNUSABLE)
         if word == ALL:
             return list(self.permitted)
-        # fnmatch caches what it compiles, so it is asked about patterns only.
-        matches = fnmatch.filter(self.permitted, word) if _WILD.search(word) else [word]
-        names = [name for name in matches if name in self.permitted]
+        names = list(filter(Glob(word).matches, self.permitted)) if is_glob(word) else [word]
+        names = [name for name in names if name in self.permitted]
         if not names:
             known = ", ".join(self.permitted) or "none"
             raise CommandError(f"unknown service {word}; known: {known}", Status.UNUSABLE)

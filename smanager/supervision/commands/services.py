@@ -11,7 +11,7 @@ from datetime import timedelta
 from time import monotonic
 
 from smanager.commands.record import CommandError, Status
-from smanager.config.service import signal_name
+from smanager.config.service import signal_number
 from smanager.logs.history import LogLine
 from smanager.service import VIEW, command
 from smanager.supervision.commands.own import ALL_SERVICES, Listing, OwnCommands, Services
@@ -160,14 +160,15 @@ class ServiceCommands(OwnCommands):
     def cmd_signal(self, services: Services, signal: str) -> None:
         """send a signal to services
 
-        The signal goes to a service's program, or else to the process that the service lives in.
+        The signal goes to a service's program, there to the processes that `stop_signal_to` names, or else to the
+        process that the service lives in.
 
         Args:
             services: names, patterns such as web*, or all
             signal: its name, such as HUP
         """
         try:
-            number = signals.Signals[signal_name(signal)]
+            number = signal_number(signal)
         except ValueError as error:
             raise CommandError(f"signal: signal is {signal!r}, and should be {error}", Status.UNUSABLE) from None
         for keeper in services.keepers:
@@ -247,8 +248,8 @@ class ServiceCommands(OwnCommands):
 
 
 def require_running(keepers: Sequence[Keeper], problems: Sequence[str], tell: Tell) -> None:
-    """Report problems. Raises CommandError if there are any, or if not all services are running."""
+    """Report problems. Raises CommandError if there are any, or if not all services are up."""
     for problem in problems:
         tell(Notice(problem))
-    if problems or any(keeper.state is not State.RUNNING for keeper in keepers):
+    if problems or not all(keeper.state.up for keeper in keepers):
         raise CommandError("not everything is running; the lines above say why")

@@ -13,7 +13,7 @@ import pytest
 from smanager.hosts.child import workers as workers_module
 from smanager.hosts.child.event_loop import event_loop
 from smanager.hosts.child.execution import Execution
-from smanager.hosts.child.workers import Workers
+from smanager.hosts.child.workers import MOST_WORKERS, Workers
 from smanager.hosts.frames import WINDOW, FrameKind
 from tests.conftest import SECONDS, wait_for
 from tests.hosts.child.recorder import Recorder
@@ -30,9 +30,11 @@ class Commands:
         self.workers = Workers()
         self._numbers = itertools.count(1)
 
-    def begin(self, method: Callable[..., object], *arguments: object, as_data: bool = False) -> int:
+    def begin(
+        self, method: Callable[..., object], *arguments: object, caller: str = "ann", as_data: bool = False
+    ) -> int:
         number = next(self._numbers)
-        self.workers.put(Execution(self.channel, number, "web", method, arguments, as_data=as_data))
+        self.workers.put(Execution(self.channel, number, "web", method, arguments, caller=caller, as_data=as_data))
         return number
 
     def keep_up(self) -> None:
@@ -40,8 +42,10 @@ class Commands:
         while (patience := self.workers.patience()) is not None:
             self.workers.grow() if patience <= 0 else sleep(patience)
 
-    def run(self, method: Callable[..., object], *arguments: object) -> list[tuple[FrameKind, str]]:
-        number = self.begin(method, *arguments)
+    def run(
+        self, method: Callable[..., object], *arguments: object, caller: str = "ann"
+    ) -> list[tuple[FrameKind, str]]:
+        number = self.begin(method, *arguments, caller=caller)
         self.keep_up()
         self.channel.wait_for_end(number)
         return self.channel.sent(number)
@@ -106,6 +110,17 @@ def test_results_are_sent(commands: Commands) -> None:
     assert commands.channel.wait_for_end(commands.begin(len, "four", as_data=True)) == (FrameKind.VALUE, "4")
 
 
+def rows(number: int) -> list[dict[str, int]]:
+    return [{"row": row, "square": row * row} for row in range(number)]
+
+
+def test_a_table_is_made_where_its_records_are_in_pieces_if_it_is_large(commands: Commands) -> None:
+    assert commands.run(rows, 2) == [(FrameKind.RESULT, "row\tsquare\n0\t0\n1\t1\n")]
+    pieces = commands.run(rows, 8000)
+    assert {kind for kind, _ in pieces} == {FrameKind.TEXT, FrameKind.RESULT}
+    assert "".join(text for _, text in pieces).endswith("\n7999\t63984001\n")
+
+
 @pytest.mark.parametrize("method", [fail, fail_in_loop])
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit("no"), KeyboardInterrupt("no")])
 def test_any_exception_ends_only_its_command(
@@ -132,6 +147,7 @@ def test_a_worker_is_added_once_a_command_has_waited(commands: Commands, gate: G
 
 def test_no_worker_is_added_beyond_the_most(commands: Commands, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers_module, "MOST_WORKERS", 1)
+    commands = Commands()
     commands.begin(gate)
     wait_for(lambda: gate.entered == 1, "the first to run")
     commands.begin(len, "four")
@@ -141,14 +157,16 @@ def test_no_worker_is_added_beyond_the_most(commands: Commands, gate: Gate, monk
 def test_a_command_beyond_those_that_may_wait_is_refused(
     commands: Commands, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers_module, "MOST_WAITING", 2)
+    monkeypatch.setattr(workers_module, "MOST_WORKERS", 1)
+    monkeypatch.setattr(workers_module, "MOST_WAITING", 4)
+    commands = Commands()
     commands.begin(gate)
     wait_for(lambda: gate.entered == 1, "the first to run")
     waiting = [commands.begin(len, "four") for _ in range(2)]
     refused = commands.begin(len, "four")
     assert commands.channel.wait_for_end(refused) == (
         FrameKind.ERROR,
-        '["","busy: 2 commands are waiting already; try again later"]',
+        '["","busy: 2 of your commands wait already; try again later"]',
     )
     gate.is_open = True
     for number in waiting:
@@ -165,13 +183,14 @@ def test_commands_that_ignore_their_end_are_counted_and_said(
         released.wait(SECONDS)  # in C, where no exception arrives
 
     monkeypatch.setattr(workers_module, "MOST_WORKERS", 1)
+    commands = Commands()
     first = commands.begin(stuck)
     assert entered.wait(SECONDS)
     waiting = commands.begin(len, "four")
     commands.workers.cancel(first)
     assert commands.channel.wait_for_end(commands.begin(len, "four")) == (
         FrameKind.ERROR,
-        '["","busy: 1 commands were cancelled and have not ended; `restart` ends them"]',
+        '["","busy: 1 of your commands were cancelled and have not ended; `restart` ends them"]',
     )
     released.set()
     assert commands.channel.wait_for_end(first) == CANCELLED
@@ -233,6 +252,7 @@ def test_output_that_is_not_read_stops_at_the_window_and_holds_up_no_other(
         return sum(len(text) for _, text in commands.channel.sent(number))
 
     monkeypatch.setattr(workers_module, "MOST_WORKERS", 1)
+    commands = Commands()
     number = commands.begin(method)
     wait_for(lambda: sent() >= WINDOW, "a window's worth")
     assert commands.run(len, "four") == [(FrameKind.RESULT, "4\n")]
@@ -242,3 +262,70 @@ def test_output_that_is_not_read_stops_at_the_window_and_holds_up_no_other(
     wait_for(lambda: sent() >= before + 4000, "more")
     commands.workers.cancel(number)
     assert commands.channel.wait_for_end(number) == CANCELLED
+
+
+def test_a_caller_has_a_share_of_the_workers_and_others_go_on(commands: Commands, gate: Gate) -> None:
+    numbers = [commands.begin(gate) for _ in range(200)]
+    commands.keep_up()
+    share = MOST_WORKERS // 2
+    wait_for(lambda: gate.entered == share, "the caller's share")
+    assert commands.run(len, "four", caller="ben") == [(FrameKind.RESULT, "4\n")]
+    assert commands.run(double, 4, caller="ben") == [(FrameKind.RESULT, "8\n")]
+    more = [commands.begin(gate, caller="ben") for _ in range(200)]
+    commands.keep_up()
+    wait_for(lambda: gate.entered == share + share // 2, "the other caller's share")
+    assert commands.run(len, "four", caller="cid") == [(FrameKind.RESULT, "4\n")]
+    gate.is_open = True
+    for number in numbers + more:
+        assert commands.channel.wait_for_end(number) == (FrameKind.RESULT, "let go\n")
+    assert not commands.workers._placed
+    assert not commands.workers._beyond
+
+
+def test_cancelled_commands_that_have_not_ended_are_their_callers_alone(commands: Commands) -> None:
+    released = threading.Event()
+    stuck = [commands.begin(released.wait, SECONDS) for _ in range(MOST_WORKERS)]
+    commands.keep_up()
+    wait_for(lambda: sum(e.thread != 0 for e in commands.workers._executions.values()) == MOST_WORKERS // 2, "them")
+    for number in stuck:
+        commands.workers.cancel(number)
+    (refused,) = commands.run(len, "four")
+    assert refused == (
+        FrameKind.ERROR,
+        '["","busy: 32 of your commands were cancelled and have not ended; `restart` ends them"]',
+    )
+    assert commands.run(len, "four", caller="ben") == [(FrameKind.RESULT, "4\n")]
+    released.set()
+    for number in stuck:
+        assert commands.channel.wait_for_end(number) == CANCELLED
+    assert commands.run(len, "four") == [(FrameKind.RESULT, "4\n")]
+
+
+def test_plain_iterators_of_async_commands_do_not_wait_for_each_other(commands: Commands, gate: Gate) -> None:
+    async def slow() -> Iterator[str]:
+        return (gate() for _ in range(1))
+
+    numbers = [commands.begin(slow) for _ in range(40)]
+    wait_for(lambda: gate.entered == 40, "all of them")
+    gate.is_open = True
+    for number in numbers:
+        assert commands.channel.wait_for_end(number) == DONE
+
+
+def test_unread_output_takes_threads_up_to_a_limit(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "MOST_HELD", 4)
+    monkeypatch.setattr(workers_module, "MOST_WORKERS", 4)
+    commands = Commands()
+    numbers = [commands.begin(endless) for _ in range(10)]
+
+    def held() -> int:
+        commands.keep_up()
+        return sum(sum(len(text) for _, text in commands.channel.sent(number)) >= WINDOW for number in numbers)
+
+    wait_for(lambda: held() == 4, "two that are held, and two that keep their places")
+    assert commands.run(len, "four", caller="ben") == [(FrameKind.RESULT, "4\n")]
+    for number in numbers:
+        commands.workers.cancel(number)
+    for number in numbers:
+        assert commands.channel.wait_for_end(number) == CANCELLED
+    assert commands.run(len, "four") == [(FrameKind.RESULT, "4\n")]

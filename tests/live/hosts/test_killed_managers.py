@@ -120,3 +120,51 @@ def test_a_host_that_imports_for_ever_holds_up_no_stop(server: Server, services:
         host = int(server.wait_for_log(r"slow\.py: importing in (\d+)").group(1))
         assert server.stop() == 0
     assert not alive(host)
+
+
+def guards(server: Server) -> list[int]:
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    fields = [line.split(None, 2) for line in listed.splitlines()]
+    return [
+        int(pid) for pid, parent, args in fields if int(parent) == server.process.pid and args.startswith("/bin/sh")
+    ]
+
+
+HOLDING_PROGRAM = """
+import ctypes
+from smanager import Program
+
+
+class Holds(Program):
+    program = ["sh", "-c", "setsid sleep {mark} & exec sleep {mark}"]
+    def cmd_hold(self):
+        print("holds")
+        ctypes.PyDLL(None).sleep(60)
+"""
+
+
+@pytest.mark.parametrize("how", ["holds the interpreter", "with its hosts", "after its guard"])
+def test_programs_do_not_outlive_a_manager_whose_hosts_cannot_end_them(kept: Callable[..., Server], how: str) -> None:
+    daemon = f"(setsid sleep {MARK} </dev/null >/dev/null 2>&1 &); exec env -i sleep {MARK}"
+    server = kept(f"[services.daemon]\nprogram = {['sh', '-c', daemon]}", holds=HOLDING_PROGRAM.format(mark=MARK))
+    is_in(server, "holds", "running")
+    wait_for(lambda: len(sleepers()) == 4, "the programs")
+    hosts = server.children()
+    with server.connect() as connection:
+        if how == "after its guard":
+            (guard,) = guards(server)
+            os.kill(guard, signal.SIGKILL)
+            wait_for(lambda: guards(server) not in ([], [guard]), "another guard")
+        if how == "with its hosts":
+            os.kill(server.process.pid, signal.SIGSTOP)  # so that it does not see its hosts die
+            for host in hosts:
+                os.kill(host, signal.SIGKILL)
+        else:
+            connection.sendall(b"holds hold\n")
+            server.wait_for_log("holds: holds")
+        server.process.kill()
+        server.process.wait()
+    deadline = time.monotonic() + GONE_SECONDS + 1  # a busy machine is slow
+    while any(map(alive, hosts)) or sleepers():
+        assert time.monotonic() < deadline, subprocess.getoutput("ps -ef")
+        time.sleep(0.02)

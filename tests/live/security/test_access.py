@@ -144,7 +144,7 @@ def test_what_a_service_waits_for_is_named_to_those_only_who_may_know_it(kept: C
         """,
         box=SERVICE,
     )
-    wait_for(lambda: "box is starting (waits for hidden)" in server.ask("why box"), "the need")
+    wait_for(lambda: "box is starting (waits for hidden, which is not enabled)" in server.ask("why box"), "the need")
     lines = ["status box --json", "why box", "box open", "wait box running --timeout 0.1"]
     methods = [("status", []), ("why", [["box"]])]
     requests = [json.dumps({"jsonrpc": "2.0", "id": 1, "method": name, "params": given}) for name, given in methods]

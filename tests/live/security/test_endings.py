@@ -106,7 +106,7 @@ def test_a_hang_up_ends_what_programs_wait_for(network: Network) -> None:
             request = {"jsonrpc": "2.0", "id": number, "method": "shell.execute", "params": [line]}
             connection.sendall(json.dumps(request).encode() + b"\n")
         told = [json.loads(answers.readline())["result"] for _ in range(10)]
-        assert sum("of this session run detached" in one["output"] for one in told) == 9
+        assert sum("of your commands run detached" in one["output"] for one in told) == 9
         assert network.ask("default", "jobs").count("wait") == DETACHED_LIMIT
     wait_for(lambda: network.ask("default", "jobs") == "", "their end")
 
@@ -135,7 +135,7 @@ def test_a_session_on_a_token_is_over_with_it_whatever_it_does(network: Network)
 def test_detached_waits_are_few_and_end_with_their_session(network: Network) -> None:
     with network.connect("default") as connection:
         connection.sendall(b"wait box failed &\n" * (DETACHED_LIMIT + 1))
-        read_until(connection, b"*** 16 commands of this session run detached")
+        read_until(connection, b"*** 64 of your commands run detached")
         assert network.ask("default", "jobs").count("wait") == DETACHED_LIMIT
     wait_for(lambda: network.ask("default", "jobs") == "", "their end")
 

@@ -86,7 +86,10 @@ def test_the_file_of_a_unix_socket_is_whose_it_should_be(kept: Callable[..., Ser
     kept(
         '[listeners.plain]\nunix = "plain.sock"\n'
         f'[listeners.given]\nunix = "given.sock"\npermissions = "0660"\nowner = "nobody"\ngroup = "{group}"\n'
+        '[listeners.numbered]\nunix = "numbered.sock"\nowner = 4242\ngroup = "4243"\n'
     )
+    numbered = (directory / "numbered.sock").stat()
+    assert (numbered.st_uid, numbered.st_gid) == (4242, 4243)
     plain, given = ((directory / name).stat() for name in ("plain.sock", "given.sock"))
     assert (stat.S_IMODE(plain.st_mode), plain.st_uid) == (0o600, 0)
     assert (stat.S_IMODE(given.st_mode), given.st_uid != 0, given.st_gid) == (0o660, True, os.getgid())
@@ -105,11 +108,20 @@ def test_certificates_are_renewed_without_ending_a_session(network: Network, tmp
         before.sendall(b"box open\n")
         assert read_until(before, b"\n") == b"opened\n"
         shutil.copytree(renewed, network.directory, dirs_exist_ok=True)
-        network.ask("default", "reload")
+        change = "change listeners.tls: its certificates have changed\n"
+        assert network.ask("default", "reload --dry-run") == network.ask("default", "reload") == change
+        assert network.ask("default", "reload") == "nothing has changed\n"
         with network.connect("tls") as after:
-            assert certificate(after) != certificate(before)
+            renewed_one = certificate(after)
+            assert renewed_one != certificate(before)
         before.sendall(b"box close\n")
         assert read_until(before, b"\n") == b"closed\n"
+    (network.directory / "server.pem").write_text("no certificate")
+    for command in ("reload --dry-run", "reload"):
+        assert network.ask("default", command).startswith("*** reload: [listeners.tls] ")
+    with network.connect("tls") as still:
+        assert certificate(still) == renewed_one
+    shutil.copytree(renewed, network.directory, dirs_exist_ok=True)
 
 
 MODES = ("auto", "telnet", "raw", "json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import socket
 import struct
@@ -13,12 +14,15 @@ import pytest
 
 from tests.conftest import SECONDS, SEED_SERVICE, Server, read_to_end, read_until, wait_for
 from tests.live.checks import memory, still_serves
-from tests.live.clients import ACCEPT_OFFER, telnet
+from tests.live.clients import ACCEPT_OFFER, request, responses, telnet
 
 FLOOD = """
     def cmd_flood(self):
         while True:
             yield "x" * 10_000
+
+    def cmd_length(self, text: str):
+        return len(text)
 
     def cmd_escape(self): return "\\x1b[2J\\x07\\u202e"
 """
@@ -170,3 +174,52 @@ def test_a_flood_in_one_line_leaves_others_their_turns(hostile: Server) -> None:
         connection.sendall(b";help -s" * 8000 + b"\n")
         assert hostile.ask("hostname") == "mycomputerhostname\n"
         assert connection.recv(10).startswith(b"TOP:")
+
+
+def test_names_and_patterns_of_one_command_are_bounded(hostile: Server) -> None:
+    names, patterns = ["systemstatus"] * 1001, [f"*{number}*" for number in range(200)]
+    many, wild, all_right = responses(
+        hostile,
+        request("status", {"services": names}),
+        request("status", {"services": patterns}, 2),
+        request("status", {"services": names[1:]}, 3),
+    )
+    assert many["error"]["message"] == "status: 1001 services' names; at most 1000"
+    assert wild["error"]["message"].startswith("patterns of 890 characters; at most 500")
+    assert [status["name"] for status in all_right["result"]] == ["systemstatus"]
+    assert hostile.ask("services s*tem[a-z]tatu?") == "systemstatus  running\n"
+
+
+def test_thousands_of_requests_that_end_at_once_are_answered(hostile: Server) -> None:
+    answers = responses(hostile, *(request("whoami", [], number) for number in range(3000)))
+    assert [answer["id"] for answer in answers] == [*range(3000)]
+
+
+def test_bytes_that_grow_beyond_a_frame_end_no_service(hostile: Server) -> None:
+    asked = b'{"jsonrpc":"2.0","id":1,"method":"systemstatus.length","params":["' + b"\x80" * 900_000 + b'"]}\n'
+    error = json.loads(hostile.ask_bytes(asked))["error"]["message"]
+    assert error.startswith("systemstatus.length: arguments of 54")
+    assert error.endswith("; at most 4194304")
+    assert hostile.ask("status systemstatus --json").count('"restarts": 0')
+
+
+def test_a_line_of_a_program_is_as_long_as_anyone_elses(hostile: Server) -> None:
+    (answer,) = responses(hostile, request("shell.execute", {"line": "help;" * 20_000}))
+    assert answer["error"]["message"] == "a line of 100000 characters; at most 65536"
+    (nested,) = responses(hostile, request("shell.complete", {"line": "watch " * 20_000}))
+    assert nested["result"]["matches"] == []
+
+
+def test_thousands_of_options_and_flags_in_a_line_cost_no_more_than_their_length(hostile: Server) -> None:
+    assert hostile.ask("services" + " --json" * 9000 + "\n").startswith('{"services": ')
+    assert "unknown option" in hostile.ask(f"logs -{'f' * 60_000}\n")[:100]
+
+
+def test_of_all_lines_that_are_kept_a_caller_gets_as_many_as_of_one_service(kept: Callable[..., Server]) -> None:
+    server = kept(
+        "".join(
+            f"[services.chatty-{number}]\nprogram = ['sh', '-c', 'seq 800; exec sleep 1000']\n" for number in range(3)
+        )
+    )
+    wait_for(lambda: server.ask("logs -n 1").endswith(": 800\n") and server.find("\n.*: 800\n.*(?s:.)*: 800"), "lines")
+    assert server.ask("logs -n 100000000").count("\n") == 1000

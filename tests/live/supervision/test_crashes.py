@@ -13,6 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import (
     ROOT,
     SEED_SERVICE,
@@ -244,5 +246,52 @@ def test_success_codes_decide_what_is_a_failure(kept: Callable[..., Server]) -> 
     once = '[services.{0}]\nprogram = ["sh", "-c", "exit 2"]\nrestart = "on-failure"\ngive_up_after = 1\n'
     server = kept(once.format("bad") + once.format("good") + "success_codes = [0, 2]\n")
     is_in(server, "bad", "failed")
-    is_in(server, "good", "stopped")
-    assert "good  stopped (exit status 2; restart is 'on-failure')" in server.ask("services")
+    is_in(server, "good", "done")
+    assert "good  done (exit status 2; restart is 'on-failure')" in server.ask("services")
+
+
+STEADY = """
+from threading import Event
+from smanager import SService
+
+
+class Steady(SService):
+    watchdog = 1
+    beats = 0
+    over = Event()
+
+    def run(self):
+        while not self.over.wait(0.1):
+            self.alive()
+            self.beats += 1
+
+    def stop(self):
+        self.over.set()
+
+    def cmd_beats(self):
+        return self.beats
+"""
+
+
+@pytest.mark.parametrize("ahead", [0.0, 0.6], ids=["all at once", "with a ping under way"])
+def test_who_could_not_run_is_not_hung(kept: Callable[..., Server], ahead: float) -> None:
+    server = kept(
+        "[services.probed]\nprogram = ['sh', '-c', 'while sleep 0.1; do echo up; done']\n"
+        "alive_when = { output = 'up', interval = 0.5, failures = 1 }",
+        steady=STEADY,
+    )
+    is_in(server, "steady", "running")
+    is_in(server, "probed", "running")
+    program, hosts = pid_of(server, "probed"), server.children()
+    for pid in [program, *hosts]:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(ahead)
+    os.kill(server.process.pid, signal.SIGSTOP)
+    time.sleep(3)  # the pause itself
+    for pid in [server.process.pid, *hosts, program]:
+        os.kill(pid, signal.SIGCONT)
+    beats = int(server.ask("steady beats"))
+    wait_for(lambda: int(server.ask("steady beats")) >= beats + 20, "beats in more than the watchdog's time")
+    assert "hung" not in server.log
+    assert pid_of(server, "probed") == program
+    assert set(server.children()) == set(hosts)

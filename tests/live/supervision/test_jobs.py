@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Server, read_until, wait_for
+from smanager.hosts.child.workers import MOST_WORKERS
+from smanager.shells.interpreter import DETACHED_LIMIT
+from tests.conftest import Server, ask_unix, is_in, read_until, wait_for
 from tests.live.clients import at_a_terminal, request, reset, responses
 
 LONG = """
@@ -329,3 +332,54 @@ def test_watch_runs_a_command_again_and_again_until_ctrl_c(server: Server) -> No
         "*** watch: too few arguments: command missing; usage: watch [-n INTERVAL] command"
     )
     assert server.ask("watch -n 0 status").startswith("*** watch: interval is 0 s, and should be above 0")
+
+
+USED = """
+import time
+from smanager import SService
+
+
+class Used(SService):
+    def cmd_slow(self, word=""):
+        print("begun")
+        while True:
+            time.sleep(0.01)
+
+    def cmd_quick(self):
+        return "quick"
+
+    def complete_slow(self, text, line, begidx, endidx):
+        print("begun")
+        time.sleep(20)  # in C, where no cancelling arrives
+
+    async def cmd_in_loop(self):
+        return "in the loop"
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "params"), [("used.slow", []), ("shell.complete", {"line": "used slow x"})], ids=["calls", "Tab"]
+)
+def test_one_caller_leaves_workers_to_others(
+    kept: Callable[..., Server], directory: Path, method: str, params: object
+) -> None:
+    server = kept('[listeners.other]\nunix = "other.sock"\n[listeners.main]\ntcp = "127.0.0.1:0"', used=USED)
+    is_in(server, "used", "running")
+    with contextlib.ExitStack() as connections:
+        for _ in range(3):
+            connection = connections.enter_context(server.connect())
+            for number in range(64):
+                connection.sendall(json.dumps(request(method, params, number)).encode() + b"\n")
+        wait_for(lambda: server.log.count("used: begun\n") == MOST_WORKERS // 2, "the caller's share")
+        path = str(directory / "other.sock")
+        assert ask_unix(path, "used quick\n") == "quick\n"
+        assert ask_unix(path, "used in_loop\n") == "in the loop\n"
+    server.ask("restart used")
+
+
+def test_detached_commands_are_counted_in_all_sessions_of_their_caller(kept: Callable[..., Server]) -> None:
+    server = kept(used=USED)
+    is_in(server, "used", "running")
+    for _ in range(2):
+        server.ask("used slow &\n" * (DETACHED_LIMIT // 2))
+    assert server.ask("used slow &") == f"*** {DETACHED_LIMIT} of your commands run detached; `jobs` lists them\n"

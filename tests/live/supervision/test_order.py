@@ -39,6 +39,68 @@ def test_a_restart_of_everything_keeps_the_order_over_files(kept: Callable[..., 
         server.stop()
 
 
+ENDING = """
+shutdown_timeout = 2
+
+[services.database]
+program = ["sh", "-c", "trap ': >asked; exit' TERM; echo up; while :; do sleep 0.05; done"]
+ready_when = { output = "up" }
+
+[services.web]
+program = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"]
+needs = ["database"]
+ready_when = { output = "up" }
+stop_timeout = 3600
+
+[services.slow]
+needs = ["database"]
+stop_timeout = 3600
+"""
+
+SLOW = """
+import time
+from smanager import SService
+class Slow(SService):
+    def stop(self): time.sleep(3600)
+"""
+
+
+def test_a_bound_on_the_managers_end_kills_nothing_unasked(kept: Callable[..., Server]) -> None:
+    server = kept(ENDING, slow=SLOW)
+    for name in ("web", "slow"):
+        is_in(server, name, "running")
+    assert server.stop() == 0
+    assert Path("asked").exists()
+    assert "killing them" not in server.log
+
+
+MIGRATION = """
+[services.migrate]
+program = ["sh", "-c", "sleep 0.3; echo migrating; [ -e tried ] && touch migrated; touch tried; [ -e migrated ]"]
+ready_when = { done = true }
+
+[services.server]
+program = ["sh", "-c", "[ -e migrated ] && echo serving && exec sleep 3600"]
+needs = ["migrate"]
+ready_when = { output = "serving" }
+"""
+
+
+def test_a_migration_runs_before_its_server_until_it_succeeds(kept: Callable[..., Server]) -> None:
+    server = kept(MIGRATION)
+    assert server.ask("wait server running") == ""
+    assert "migrate  done (exit status 0; restart is 'on-failure')\n" in server.ask("services")
+    assert re.findall(r"\w+: (?:running|exit status .*)", server.ask("events -n 100")) == [
+        "migrate: exit status 1; started again at once",
+        "migrate: exit status 0; restart is 'on-failure'",
+        "server: running",
+    ]
+    assert server.ask("restart server") == "server: running\n"
+    assert server.ask("start migrate") == "migrate: done (exit status 0; restart is 'on-failure')\n"
+    assert server.ask("logs migrate").count("migrating") == 3
+    assert server.ask("wait migrate done") == ""
+
+
 def test_a_service_whose_need_is_down_waits_and_says_for_whom(kept: Callable[..., Server]) -> None:
     server = kept(CHAIN.replace('"sh", "-c", "sleep 0.3; echo up; exec sleep 3600"', '"false"'))
     wait_for(lambda: "starting (waits for database" in server.ask("services"), "the reason")
@@ -59,3 +121,30 @@ def test_a_dependency_cycle_is_an_error_in_the_configuration(kept: Callable[...,
     check = subprocess.run([*server.command[:2], "--check"], capture_output=True, text=True, timeout=20, check=False)
     assert check.returncode == 1
     assert "dependency cycle: " in check.stdout
+
+
+def test_a_missing_need_says_why_it_is_missing(kept: Callable[..., Server], directory: Path) -> None:
+    program = '[services.{}]\nprogram = ["sleep", "3600"]\n'
+    needs = {
+        "disabled": "which is not enabled",
+        "stopped": "which is stopped",
+        "failed": "which has failed",
+        "unknown": "which does not exist",
+    }
+    needy = {need: program.format(f"for-{need}") + f'needs = ["{need}"]\n' for need in needs}
+    late = needy.pop("stopped")
+    configuration = (
+        program.format("disabled")
+        + "enabled = false\n"
+        + program.format("stopped")
+        + '[services.failed]\nprogram = ["no-such-program"]\ngive_up_after = 1\n'
+        + "".join(needy.values())
+    )
+    server = kept(configuration)
+    is_in(server, "stopped", "running")
+    is_in(server, "failed", "failed")
+    server.ask("stop stopped")
+    (directory / "smanager.toml").write_text(configuration + late)
+    assert "for-stopped: starting (waits for stopped, which is stopped)" in server.ask("reload")
+    for need, reason in needs.items():
+        assert f"for-{need} is starting (waits for {need}, {reason})" in server.ask(f"why for-{need}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import SEED_SERVICE, Server, alive, is_in, read_until, wait_for, write_service
+from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, alive, is_in, read_until, wait_for, write_service
 from tests.live.checks import pid_of
 
 TWO = """
@@ -121,7 +124,7 @@ def test_what_needs_a_service_that_goes_stops_with_it_and_waits(two: Server) -> 
     assert two.ask("reload").splitlines() == [
         "stop one: it is not enabled",
         "restart two: it needs what is stopped, or shares its process",
-        "two: starting (waits for one)",
+        "two: starting (waits for one, which is not enabled)",
     ]
     assert not alive(pid)
     reconfigure(needy)
@@ -244,16 +247,168 @@ def test_the_keys_at_the_root_are_looked_at_too(two: Server) -> None:
     wait_for(lambda: two.process.poll() == 1, "the manager's end")
 
 
-def test_names_that_nobody_has_are_told(two: Server) -> None:
-    reconfigure('exit_on = ["tow"]' + TWO + 'after = ["oen"]\n[services.systemstauts]\nwatchdog = 5\n')
-    answer = two.ask("reload")
-    for problem in (
-        "exit_on: there is no service tow; did you mean two?",
-        "[services.two] waits for oen: there is no service oen; did you mean one?",
-        "[services.systemstauts] there is no service systemstauts; did you mean systemstatus?",
-    ):
-        assert problem in answer
-        assert problem in two.ask("services")
+WRONG = [
+    (
+        '[services."my app"]\nprogram = ["true"]',
+        "[services.my app] the service's name is 'my app'; should be one word ",
+    ),
+    ('[services.status]\nprogram = ["true"]', "[services.status] the name status is a command of the manager; "),
+    ('[services.systemstatus]\nprogram = ["true"]', "[services.systemstatus] program is for programs"),
+    (
+        "[services.systemstauts]\nlog_files = 5",
+        "[services.systemstauts] there is no service systemstauts; did you mean ",
+    ),
+    (
+        '[services.three]\nprogram = ["true"]\nneeds = ["tow"]',
+        "[services.three] waits for tow: there is no service tow; ",
+    ),
+    (
+        '[services.three]\nprogram = ["true"]\nafter = ["oen"]',
+        "[services.three] waits for oen: there is no service oen; ",
+    ),
+    ('[services.three]\nprogram = ["true"]\nwatchdog = 5', "[services.three] watchdog is for services with a class"),
+    ('[services.three]\nprogram = ["true"]\nenv_files = ["no.env"]', "no.env: no such file or directory"),
+    (
+        '[services.three]\nprogram = ["true"]\nenv_files = ["smanager.toml"]',
+        "smanager.toml: line 3 should be NAME=VALUE",
+    ),
+    ("[services.three]\nprogram = []\numask = 5", "[services.three] umask is 5, and should be "),
+    ('[listeners.lan]\nunix = "s"\nroles = ["none"]', "[listeners.lan] there is no role none; "),
+    ("[listeners.wan]\nmode = 5", "[listeners.wan] mode is 5, and should be "),
+    ("[roles.admin]", "[roles.admin] is a built-in role; "),
+]
+"""What is wrong with a configuration, and what is said of it."""
+
+
+def test_all_that_is_wrong_is_named_and_nothing_is_changed(unchanged: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(unchanged.directory)
+    pids = [pid_of(unchanged, name) for name in ("one", "two", "systemstatus")]
+    services = unchanged.ask("services")
+    mended = TWO + "\n[services.four]\nprogram = ['sleep', '3600']\n[roles.more]\nallow = ['one.*']\n"
+    for text, problem in WRONG:
+        reconfigure(f"exit_on = ['nine']\n{mended}{text}")
+        for command in ("reload --dry-run", "reload"):
+            answer = unchanged.ask(command)
+            assert answer.startswith("*** reload: ")
+            assert answer.count("\n") == 1
+            assert problem in answer
+            if text.startswith("[services") and "umask" not in text:  # else the tables themselves are wrong
+                assert "exit_on: there is no service nine" in answer
+    reconfigure(
+        TWO.partition("[services.two]")[2].replace("3600", "3601").join(["[services.two]\nneeds = ['one']", ""])
+    )
+    assert "[services.two] waits for one: there is no service one" in unchanged.ask("reload")
+    assert unchanged.ask("services") == services
+    assert [pid_of(unchanged, name) for name in ("one", "two", "systemstatus")] == pids
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("port = 70000\nprot = 5\n", ["port is 70000", "there is no setting 'prot'"]),
+        (
+            "services_dirs = ['none', 'nor']\n[services.a]\nwatchdog = 'x'\nlog_files = 0\n[services.b]\nneeds = 5\n"
+            "[roles.view]\n[listeners.a]\n[listeners.b]\nunix = 's'\n[listeners.c]\nunix = 's'\n",
+            [
+                "none does not exist",
+                "nor does not exist",
+                "[services.a] watchdog is 'x'",
+                "[services.a] log_files is 0",
+                "[services.b] needs is 5",
+                "[roles.view] is a built-in role",
+                "[listeners.a] has no address",
+            ],
+        ),
+        (
+            "[services.'my app']\nprogram = ['true']\n[services.kill]\nprogram = ['true']\n[services.b]\n"
+            "program = ['true']\nneeds = ['c']\nenv_files = ['no.env']\n"
+            "[listeners.lan]\ntcp = '127.0.0.1:0'\ntls = { certificate = 'broken.pem' }\n",
+            [
+                "the service's name is 'my app'",
+                "the name kill is a command",
+                "waits for c: there is no service c",
+                "no.env: no such file or directory",
+                "[listeners.lan] ",
+            ],
+        ),
+    ],
+)
+def test_a_check_names_all_that_is_wrong(directory: Path, text: str, problems: list[str]) -> None:
+    (directory / "broken.pem").touch(0o600)
+    reconfigure(text)
+    command = [sys.executable, str(ROOT / "smanager.py"), "--check"]
+    check = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert check.returncode == 1
+    assert [problem for problem in problems if problem not in check.stdout + check.stderr] == []
+
+
+def test_what_was_wrong_before_stops_nothing(kept: Callable[..., Server]) -> None:
+    server = kept(TWO + "needs = ['three']\n")
+    is_in(server, "one", "running")
+    reconfigure(TWO + "needs = ['three']\n[services.four]\nprogram = ['sleep', '3600']\n")
+    assert "start four: it is new" in server.ask("reload")
+
+
+def test_a_change_in_a_file_of_variables_is_a_change(kept: Callable[..., Server], directory: Path) -> None:
+    file = directory / "one.env"
+    file.write_text("A=1\n")
+    configuration = TWO.replace("[services.two]", 'env_files = ["one.env"]\n[services.two]')
+    server = kept(configuration)
+    is_in(server, "one", "running")
+    is_in(server, "two", "running")
+    pids = [pid_of(server, name) for name in ("one", "two")]
+    file.unlink()
+    file.write_text("A=1\n")  # another file with the same text
+    assert server.ask("reload") == "nothing has changed\n"
+    file.write_text("A=2\n")
+    assert server.ask("reload --dry-run") == "restart one: its env_files have changed\n"
+    assert server.ask("reload").splitlines() == ["restart one: its env_files have changed", "one: running"]
+    assert pid_of(server, "one") != pids[0]
+    assert pid_of(server, "two") == pids[1]
+    assert b"A=2\0" in Path(f"/proc/{pid_of(server, 'one')}/environ").read_bytes()
+    file.write_text("A=3\n")
+    server.ask("restart one")  # reads the file
+    assert server.ask("reload") == "nothing has changed\n"
+    pid = pid_of(server, "one")
+    file.write_text("A\n")
+    reconfigure(configuration + 'restart = "never"\n')
+    assert (
+        server.ask("reload")
+        == f"*** reload: [services.one] {file}: line 1 should be NAME=VALUE, or a comment after #\n"
+    )
+    assert pid_of(server, "one") == pid
+    file.write_text("A=4\n")
+    server.ask("stop one")
+    assert server.ask("reload") == "change two: other restart\n"
+
+
+def test_a_configuration_whose_link_is_switched_restarts_nothing(directory: Path, start: Callable[..., Server]) -> None:
+    """As Kubernetes mounts a ConfigMap: each file is a link through `..data`, which is switched to a new directory."""
+    service = "from smanager import SService\nclass Steady(SService): pass\n"
+    configuration = 'services_dirs = ["code"]\n[services.one]\nprogram = ["sleep", "3600"]\nenv_files = ["one.env"]\n'
+
+    def mount(version: str, configuration: str) -> None:
+        (directory / version / "code").mkdir(parents=True)
+        (directory / version / "smanager.toml").write_text(configuration)
+        (directory / version / "one.env").write_text("A=1")
+        (directory / version / "code" / "steady.py").write_text(service)
+        (directory / "..new").symlink_to(version)
+        (directory / "..new").rename(directory / "..data")
+
+    mount("..1", configuration)
+    for name in ("smanager.toml", "one.env", "code"):
+        (directory / name).symlink_to(f"..data/{name}")
+    server = start("--config", "smanager.toml")
+    is_in(server, "one", "running")
+    is_in(server, "steady", "running")
+    pids = [pid_of(server, name) for name in ("one", "steady")]
+    mount("..2", configuration)
+    shutil.rmtree("..1")
+    assert server.ask("reload") == "nothing has changed\n"
+    assert [pid_of(server, name) for name in ("one", "steady")] == pids
+    assert Path(f"/proc/{pids[0]}/cwd").resolve() == directory
+    mount("..3", configuration.replace("3600", "3601"))
+    assert server.ask("reload").splitlines()[0] == "restart one: other program"
 
 
 def test_a_configuration_that_comes_later_is_found(directory: Path, start: Callable[..., Server]) -> None:

@@ -53,3 +53,6 @@ def test_systemd_is_told_of_the_readiness_and_the_end(directory: Path) -> None:
         server.stop()
         while said[-1] != b"STOPPING=1":
             said.append(notified.recv(1000))
+        while not said[-1].startswith(b"EXTEND_TIMEOUT_USEC="):
+            said.append(notified.recv(1000))
+        assert int(said[-1].partition(b"=")[2]) >= 1_000_000

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smanager.server.rpc.errors import INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, RequestError
+from smanager.server.rpc import requests as requests_module
+from smanager.server.rpc.errors import (
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    TOO_MUCH_OUTPUT,
+    RequestError,
+)
 from smanager.server.rpc.methods import Methods
-from smanager.server.rpc.requests import Programs, Request, decoded, is_request, request_of
+from smanager.server.rpc.requests import BRACKETS_LIMIT, Programs, Request, decoded, is_request, request_of
+from smanager.shells.interpreter import TURN_SECONDS
 
 
 def parse(line: str) -> Request:
@@ -43,7 +52,8 @@ def test_a_request_is_given_as_it_stands(line: str) -> None:
         ("{hostname}", PARSE_ERROR, "not JSON: "),
         ("", PARSE_ERROR, "not JSON: "),
         ('{"jsonrpc": "2.0", "method": "x"} y', PARSE_ERROR, "not JSON: "),
-        ('{"a":' * 100_000, PARSE_ERROR, "not JSON: "),
+        ('{"a":' * 10_000, PARSE_ERROR, "not JSON: "),
+        ("[" + "[],{}," * (BRACKETS_LIMIT // 2) + "0]", INVALID_REQUEST, "a request of more than 50000 lists"),
         ('{"id": ' + "1" * 100_000 + "}", PARSE_ERROR, "not JSON: "),
         ("{}", INVALID_REQUEST, "not a request: method is missing"),
         ('{"jsonrpc": "2.0", "method": 1}', INVALID_REQUEST, "not a request: method is missing"),
@@ -80,6 +90,16 @@ class NoMethods:
         done(RequestError(METHOD_NOT_FOUND, f"there is no method {name}"))
 
 
+async def replies_to(line: str, methods: object) -> list[Any]:
+    """All replies to a line, once nothing more is to be done for it."""
+    replies: list[str] = []
+    programs = Programs(cast("Methods", methods), replies.append, lambda: None)
+    programs.receive(line)
+    while programs.busy:
+        await asyncio.sleep(0)
+    return [json.loads(reply) for reply in replies]
+
+
 texts = st.text(max_size=5) | st.sampled_from(["2.0", "jsonrpc", "method", "id", "params"])
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
@@ -95,9 +115,7 @@ requests = st.fixed_dictionaries(
 def test_whatever_comes_is_answered_with_its_id_where_one_can_be_read(found: object, cut: int) -> None:
     line = json.dumps(found)
     line = line[: len(line) - cut] if cut > 3 else line
-    replies: list[str] = []
-    Programs(cast("Methods", NoMethods()), replies.append, lambda: None).receive(line)
-    found_replies = [json.loads(reply) for reply in replies]
+    found_replies = asyncio.run(replies_to(line, NoMethods()))
     responses = [one for reply in found_replies for one in ([reply] if isinstance(reply, dict) else reply)]
     assert all(response["jsonrpc"] == "2.0" and "error" in response for response in responses)
     if cut <= 3:
@@ -149,3 +167,52 @@ def test_an_unfinished_request_ends_with_its_brackets_or_what_cannot_be_its_rest
 ) -> None:
     found = Replies(*lines)
     assert (len(found), found.commands) == (replies, commands)
+
+
+def batch(count: int) -> str:
+    return json.dumps([{"jsonrpc": "2.0", "id": number, "method": "x"} for number in range(count)])
+
+
+class Echo(NoMethods):
+    """Every method returns 100 characters at once, and takes as long as the clock is told."""
+
+    def __init__(self, tick: Callable[[], None] = lambda: None) -> None:
+        self.tick = tick
+
+    def begin(self, name: str, params: object, notify: object, done: Callable[[object], None]) -> None:
+        self.tick()
+        done("x" * 100)
+
+
+def test_the_responses_of_a_batch_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests_module, "BATCH_REPLY_LIMIT", 1000)
+    (replies,) = asyncio.run(replies_to(batch(100), Echo()))
+    assert [one["id"] for one in replies] == [*range(100)]
+    assert {one["result"] for one in replies[:5]} == {"x" * 100}
+    assert {one["error"]["code"] for one in replies[10:]} == {TOO_MUCH_OUTPUT}
+
+
+def test_others_have_their_turn_between_the_requests_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    begun: list[int] = []  # how many requests, at each turn of the loop
+
+    def tick() -> None:
+        nonlocal now
+        now += TURN_SECONDS
+        begun[-1] += 1
+
+    async def run() -> None:
+        monkeypatch.setattr(requests_module, "monotonic", lambda: now)
+        watching = asyncio.ensure_future(count_turns())
+        await replies_to(batch(20), Echo(tick))
+        watching.cancel()
+
+    async def count_turns() -> None:
+        while True:
+            begun.append(0)
+            await asyncio.sleep(0)
+
+    begun.append(0)
+    asyncio.run(run())
+    assert sum(begun) == 20
+    assert max(begun) <= 2
