@@ -342,6 +342,7 @@ def reason(error: Exception) -> str:
 # ---- The terminal: output made safe, telnet, an interactive session
 
 STDIN, STDOUT, STDERR = 0, 1, 2
+BLANKS = " \t\r\n"  # as SManager separates words; other blanks are letters of them
 KILLED = 128  # plus a signal's number: the exit status that shells give a program ended by that signal
 LEAVING_SIGNALS = signal.SIGTERM, signal.SIGHUP  # in a session, Ctrl-C is a key like any other
 
@@ -597,6 +598,7 @@ complete -c tshell -c tshell.py -f -a '(__tshell)'
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the client with the given arguments, by default those of the command line; return its exit status."""
+    open_standard_descriptors()
     options = parser().parse_args(arguments)
     leave_upon_signals()
     try:
@@ -614,6 +616,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return KILLED + signal.SIGINT
 
 
+def open_standard_descriptors() -> None:
+    """Open the null device for each standard stream that was closed at the start (`>&-`), before anything else.
+
+    Otherwise the socket would get the stream's number, and SManager its own output as commands.
+    """
+    for descriptor, name, mode in ((STDIN, "stdin", "r"), (STDOUT, "stdout", "w"), (STDERR, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: those below have been opened already
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))  # argparse prints to it
+
+
 def serve(client: Client, options: argparse.Namespace) -> int:
     """Run the command given as words, or else open a session or run the commands on stdin; return the exit status."""
     words: list[str] = options.command[options.command[:1] == ["--"] :]
@@ -626,7 +642,8 @@ def serve(client: Client, options: argparse.Namespace) -> int:
             Interaction(client, server).run()
         return 0
     with open(STDIN, encoding="utf-8-sig", errors="surrogateescape", closefd=False) as script:
-        commands = (line for line in map(str.strip, script) if line and not line.startswith("#"))
+        lines = (line.strip(BLANKS) for line in script)
+        commands = (line for line in lines if line and not line.startswith("#"))
         return run(client, commands, options, reports=bool(words))
 
 
@@ -785,7 +802,7 @@ def ssh_key_name() -> str:
     from pathlib import Path
 
     used = authorized = ""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: there is no home directory
         used = Path(os.environ.get("SSH_USER_AUTH", "")).read_text(errors="replace")
         authorized = Path("~/.ssh/authorized_keys").expanduser().read_text(errors="replace")
     if key := re.search(r"^publickey (\S+ (\S+))$", used, re.MULTILINE):

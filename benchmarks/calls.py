@@ -30,6 +30,7 @@ from smanager.access.users import Token, User, UsersFile
 from smanager.commands.arguments import bind
 from smanager.commands.signatures import describe
 from smanager.service import SService
+from smanager.system.descriptors import open_standard_descriptors
 
 TEXT, RPYC, SUPERVISORD = "text command", "rpyc", "supervisord"
 ANONYMOUS, WITHOUT_AUDIT = "anonymous", "without audit"
@@ -236,6 +237,7 @@ def binding() -> list[Row]:
 
 
 def main() -> int:
+    open_standard_descriptors()
     return report.print_table(
         (programs_and_people, authenticated, round_trips, streaming, cancelling, binding),
         (SMANAGER, TEXT, RPYC, SUPERVISORD, ANONYMOUS, WITHOUT_AUDIT),

@@ -15,9 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a script's pa
 
 from benchmarks import measures, report
 from benchmarks.servers import BenchmarkError
+from smanager.system.descriptors import open_standard_descriptors
 
 
 def main() -> int:
+    open_standard_descriptors()
     parser = argparse.ArgumentParser(description="Measure SManager beside two bare servers, in about 2 minutes.")
     parser.add_argument("--quick", action="store_true", help="short rounds: for a first look, not for results")
     parser.add_argument("--json", action="store_true", help="every round's figures, as JSON")

@@ -21,6 +21,7 @@ from benchmarks import procfs, report
 from benchmarks.report import SMANAGER, Row, Target
 from benchmarks.servers import Address, BenchmarkError, ask
 from benchmarks.supervisors import REPORT, Programs, Reports, smanager, supervising, supervisord, workplace
+from smanager.system.descriptors import open_standard_descriptors
 
 SUPERVISORD = "supervisord"
 KILLS = 40
@@ -203,6 +204,7 @@ def address_in(directory: Path) -> Address:
 
 
 def main() -> int:
+    open_standard_descriptors()
     return report.print_table(
         (restarts, host_restarts, many_programs, stops, status_under_flood), (SMANAGER, SUPERVISORD)
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from smanager.config.checks import Key
 from smanager.config.file import TABLES
+from smanager.system.descriptors import open_standard_descriptors
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -61,5 +62,6 @@ PAGES = {"commands.md": commands, "configuration.md": configuration}
 
 
 if __name__ == "__main__":
+    open_standard_descriptors()
     for file, page in PAGES.items():
         (REFERENCE / file).write_text(page())

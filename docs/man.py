@@ -18,6 +18,7 @@ from smanager.config import options
 from smanager.config.checks import Key
 from smanager.config.completion import all_parsers
 from smanager.config.file import TABLES
+from smanager.system.descriptors import open_standard_descriptors
 
 DIRECTORY = Path("build/man")
 
@@ -120,4 +121,5 @@ def _text(text: str | None) -> str:
 
 
 if __name__ == "__main__":
+    open_standard_descriptors()
     write(Path(sys.argv[1]) if len(sys.argv) > 1 else DIRECTORY)

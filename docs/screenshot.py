@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pyte.screens import Char
 
+from smanager.system.descriptors import open_standard_descriptors
 from tests.docs.markdown import blocks
 from tests.docs.reader import PROMPT, Reader
 
@@ -105,4 +106,5 @@ def colour_of(char: Char) -> str:
 
 
 if __name__ == "__main__":
+    open_standard_descriptors()
     PICTURE.write_text(svg(session()))

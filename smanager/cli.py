@@ -38,13 +38,14 @@ from smanager.supervision.reload import Elsewhere
 from smanager.supervision.reports import ChangeReport, Notice, Tell
 from smanager.supervision.storage import Storage, StorageError, UnwritableError
 from smanager.system import orphans, systemd
+from smanager.system.descriptors import open_standard_descriptors
 from smanager.system.errors import in_words
 from smanager.terminal.text import as_bytes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run SManager as its command line says; returns the exit status."""
-    replace_closed_streams()
+    open_standard_descriptors()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         if arguments[:1] in (["user"], ["token"]):
@@ -68,16 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:  # during --check or --docs; in all other modes the manager handles the signal
         return 128 + signal.SIGINT
-
-
-def replace_closed_streams() -> None:
-    """Open the null device for each standard stream that was closed at the start (`2>&-`).
-
-    Otherwise the next socket would get the stream's number, and with it all that is printed.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))  # gets the lowest free number
 
 
 def users_and_roles(config: Path | None) -> tuple[Path, set[str]]:
@@ -115,7 +106,7 @@ def storage_for(config: Config, name: str) -> Storage:
         return Storage(config.root.state_dir)
     try:
         return Storage(default_state_directory(name))
-    except UnwritableError as error:
+    except (UnwritableError, ConfigError) as error:
         logging.getLogger("smanager").warning("%s; logs and stops are kept in memory only", error)
         return Storage(None)
 

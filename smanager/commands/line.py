@@ -9,10 +9,14 @@ from contextlib import suppress
 
 from smanager.commands.record import CommandError, Status
 
+BLANKS = " \t\r\n"
+"""What separates words; other blanks, as in the name of a macOS screenshot, belong to them."""
+
+_FIRST_WORD = re.compile(r"[ \t\r\n]*([^ \t\r\n]*)[ \t\r\n]*")
 _QUOTED_OR_SEMICOLON = re.compile(r"""\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|;""", re.DOTALL)
 JSON, PROGRESS = "--json", "--progress"
-_OPTION = re.compile(rf"(?<=\s)(?:{JSON}|{PROGRESS})(?!\S)")
-_END_OF_OPTIONS = re.compile(r"\s--\s")
+_OPTION = re.compile(rf"(?<=[{BLANKS}])(?:{JSON}|{PROGRESS})(?![^{BLANKS}])")
+_END_OF_OPTIONS = re.compile(rf"[{BLANKS}]--[{BLANKS}]")
 _WORD = re.compile(r"""(?:\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|\\\Z|[^ \t\r\n'"\\])+""", re.DOTALL)
 _NEEDS_SHELL_SPLITTING = re.compile(r"""['"\\]|[^\S \t\r\n]""")  # other blanks do not separate words
 
@@ -25,6 +29,16 @@ def split_commands(line: str) -> list[str]:
             pieces.append(line[start : match.start()])
             start = match.end()
     return [*pieces, line[start:]]
+
+
+def commands_of(line: str) -> list[str]:
+    """The commands of a line; a comment, which begins with `#`, has none. A byte order mark before them is nothing."""
+    line = line.removeprefix("\ufeff")
+    if "#" in line and line.lstrip(BLANKS).startswith("#"):
+        return []
+    if ";" not in line:  # nearly every line
+        return [line] if line.strip(BLANKS) else []
+    return [command for command in split_commands(line) if command.strip(BLANKS)]
 
 
 def without_options(text: str) -> tuple[str, set[str]]:
@@ -41,10 +55,20 @@ def without_options(text: str) -> tuple[str, set[str]]:
 
 def without_ampersand(text: str) -> tuple[str, bool]:
     """A command without a trailing `&`, and whether it had one."""
-    rest = text.rstrip()
+    rest = text.rstrip(BLANKS)
     if rest.endswith(("\t&", " &")):
         return rest[:-1], True
     return text, False
+
+
+def first_word(line: str) -> tuple[str, str]:
+    """The first word of a line, still in its quotes, and the rest behind the blanks."""
+    if line.isascii() and line.isprintable():  # nearly every line; the pattern takes three times as long
+        word, _, rest = line.lstrip().partition(" ")
+        return word, rest.lstrip()
+    found = _FIRST_WORD.match(line)
+    assert found is not None  # it matches any text
+    return found[1], line[found.end() :]
 
 
 def last_word(line: str) -> tuple[int, str]:
@@ -64,7 +88,7 @@ def split_words(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError as error:
         reason = str(error).lower()
-        raise CommandError(f"{reason} in: {text.strip()}", Status.UNUSABLE) from None
+        raise CommandError(f"{reason} in: {text.strip(BLANKS)}", Status.UNUSABLE) from None
 
 
 def words_with_places(text: str) -> Iterator[tuple[int, str]]:

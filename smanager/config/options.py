@@ -15,6 +15,7 @@ from smanager.config.checks import SettingsError, nearest
 from smanager.config.file import (
     FILE_NAME,
     ROOT_KEYS,
+    ConfigError,
     ConfigFile,
     RootSettings,
     ServicesConfig,
@@ -100,10 +101,17 @@ def _check_listeners(listeners: Sequence[ListenerSettings], file: ConfigFile) ->
 
 
 def default_state_directory(name: str) -> Path:
-    """systemd's directory for the unit, or else one called `name` in the user's state directory (XDG)."""
+    """systemd's directory for the unit, or else one called `name` in the user's state directory (XDG).
+
+    Raises ConfigError for a user without a home directory.
+    """
     if given := os.environ.get("STATE_DIRECTORY"):
         return Path(given.partition(":")[0])
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    try:
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    except RuntimeError:  # as in a container that runs as a number: no HOME, and no entry in passwd
+        message = f"the user {os.getuid()} has no home directory for a state directory; name one with --state-dir DIR"
+        raise ConfigError(message) from None
     return Path(home) / "smanager" / name
 
 

@@ -91,7 +91,7 @@ class Console:
 
     def run(self) -> int:
         """Run lines until there are no more; returns the last command's exit status."""
-        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # it is a TextIOWrapper
+        sys.stdin.reconfigure(errors="surrogateescape", newline=None)  # type: ignore[union-attr]  # it is a TextIOWrapper
         if self._person:
             self._in_loop(self._interpreter.greet)
             self._set_up_terminal()
@@ -169,7 +169,7 @@ class Console:
                 self._loop.call_soon_threadsafe(self._cancel)
 
     def _feed(self, line: str) -> None:
-        if is_request(line):
+        if is_request(line) or self._programs.awaits(line):
             self._programs.receive(line)
         else:
             self._interpreter.feed(line)

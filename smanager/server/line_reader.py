@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 
+from smanager.server.newlines import Newlines
 from smanager.server.rpc.errors import INVALID_REQUEST, RequestError
-from smanager.server.rpc.requests import failure
+from smanager.server.rpc.requests import begins_request, failure
 from smanager.server.session import Session
 from smanager.shells.interpreter import TURN_SECONDS
 
@@ -20,7 +21,7 @@ LINES_A_TURN = 32  # lines cut, and run if TURN_SECONDS suffice, before other co
 
 def limit_of(line: bytes) -> int:
     """How many bytes a line with this beginning may have."""
-    return REQUEST_LIMIT if line.startswith((b"{", b"[")) else LINE_LIMIT
+    return REQUEST_LIMIT if begins_request(line) else LINE_LIMIT
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -36,8 +37,10 @@ class LineReader:
     _is_working: bool = False
     _is_due: bool = False  # whether the next lines are run in the next turn
     _skips: bool = False  # the rest of a request that is too long
+    _newlines: Newlines = field(default_factory=Newlines)
 
     def add(self, data: bytes) -> None:
+        data = self._newlines.unified(data)
         if self._skips:
             _, newline, data = data.partition(b"\n")
             self._skips = not newline
@@ -80,7 +83,7 @@ class LineReader:
                 line = self._cut.pop()
                 if len(line) > limit_of(line):
                     self._refuse(line)
-                elif not self._accept(line.removesuffix(b"\r").decode("utf-8", "surrogateescape")):
+                elif not self._accept(line.decode("utf-8", "surrogateescape")):
                     break
                 if connection.finishing or session.interpreter.ended:
                     return True

@@ -165,7 +165,8 @@ class Session:
 
     def accept(self, line: str) -> bool:
         """Run a line of commands, or a program's request; returns whether the next line may come."""
-        if not is_request(line) and not self.settings.only_programs:
+        is_theirs = is_request(line) or (self.programs is not None and self.programs.awaits(line))
+        if not is_theirs and not self.settings.only_programs:
             return self.interpreter.feed(line)
         programs = self._serve_programs()
         programs.receive(line)

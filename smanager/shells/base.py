@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TextIO, cast
 
-from smanager.commands.line import JSON, last_word
+from smanager.commands.line import BLANKS, JSON, first_word, last_word
 from smanager.commands.record import SHELLS_OWN, CommandError, Status
 from smanager.shells.printer import Printer
 from smanager.supervision.commands.own import Requester
@@ -72,7 +72,7 @@ class Shell(cmd.Cmd):
             return None
         run: Callable[[str], Outcome] | None = getattr(self, f"do_{name}", None)
         if run is None:
-            typed = line.split(None, 1)[0]
+            typed, _ = first_word(line)
             words = [self.here, typed] if self.here else [typed]
             self.dispatcher.unknown(self.requester.caller, " ".join(words), words)
             raise CommandError(self.unknown(typed), Status.UNUSABLE)
@@ -93,10 +93,10 @@ class Shell(cmd.Cmd):
 
     def parseline(self, line: str) -> tuple[str, str, str]:
         """Return a line's command in full, the rest, and the line."""
-        line = line.strip()
+        line = line.strip(BLANKS)
         if line.startswith("?"):
             line = f"help {line[1:]}"
-        name, arg, *_ = [*line.split(None, 1), "", ""]
+        name, arg = first_word(line)
         return self.full_name(name), arg, line
 
     def full_name(self, name: str) -> str:
@@ -156,7 +156,7 @@ class Shell(cmd.Cmd):
     async def completions(self, line: str) -> tuple[int, list[str]]:
         """Where the last word of `line`, the text left of the cursor, begins, and its possible completions."""
         begin, text = last_word(line)
-        if text.startswith("?") and not line[:begin].strip():  # `?`, which needs no blank behind it
+        if text.startswith("?") and not line[:begin].strip(BLANKS):  # `?`, which needs no blank behind it
             begin, text = begin + 1, text[1:]
         try:
             return begin, sorted(set(await self.words_for(text, line, begin)))
@@ -165,7 +165,7 @@ class Shell(cmd.Cmd):
 
     async def words_for(self, text: str, line: str, begin: int) -> Iterable[str]:
         """Completions of the last word of `line`, which begins at `begin` and is `text` without its quotes."""
-        if not line[:begin].strip():
+        if not line[:begin].strip(BLANKS):
             return self.completenames(text)
         name, _, _ = self.parseline(line)
         if not hasattr(self, f"do_{name}"):

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 from smanager.access.callers import Caller
-from smanager.commands.line import JSON, PROGRESS, split_commands, without_ampersand, without_options
+from smanager.commands.line import JSON, PROGRESS, commands_of, split_commands, without_ampersand, without_options
 from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import Call
 from smanager.shells.base import Enter, Leave, Quit, Shell
@@ -112,8 +112,7 @@ class Interpreter:
         """Run a line's commands after those before them; returns whether all are done already."""
         if not self.busy:
             self.status = Status.DONE
-        commands = split_commands(line) if ";" in line else [line]
-        self._pending[:0] = [command for command in commands[::-1] if command.strip()]
+        self._pending[:0] = commands_of(line)[::-1]
         return self._work()
 
     def announce(self, text: str) -> None:

@@ -15,7 +15,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smanager.commands.arguments import bind
-from smanager.commands.line import last_word, split_commands, split_words, without_ampersand, without_options
+from smanager.commands.line import (
+    commands_of,
+    first_word,
+    last_word,
+    split_commands,
+    split_words,
+    without_ampersand,
+    without_options,
+)
 from smanager.commands.record import (
     Command,
     CommandError,
@@ -327,6 +335,31 @@ def test_a_command_that_fails_has_another_status_than_one_that_was_not_called() 
 )
 def test_a_line_is_split_at_each_semicolon_outside_quotes(line: str, pieces: list[str]) -> None:
     assert split_commands(line) == pieces
+
+
+@pytest.mark.parametrize(
+    ("line", "commands"),
+    [
+        ("a;;b", ["a", "b"]),
+        ("  # a; b", []),
+        ("#", []),
+        ("a # b", ["a # b"]),
+        ("a;# b", ["a", "# b"]),
+        ("\ufeffa", ["a"]),
+        ("\ufeff# a", []),
+        (" \t", []),
+    ],
+)
+def test_a_comment_has_no_commands_and_a_byte_order_mark_is_none(line: str, commands: list[str]) -> None:
+    assert commands_of(line) == commands
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", " \r\n "])
+@pytest.mark.parametrize("word", ["say", "'über", "a\u00a0b", "\u3000", "a\x0bb"])
+def test_a_line_begins_with_a_word_that_ascii_blanks_end(word: str, blank: str) -> None:
+    assert first_word(f"{blank}{word}{blank}b{blank}c ") == (word, f"b{blank}c ")
+    assert first_word(word) == first_word(word + blank) == (word, "")
+    assert first_word(blank) == ("", "")
 
 
 @given(st.text() | st.text(";'\"\\ ab"))

@@ -79,6 +79,7 @@ def test_what_is_right_is_taken(check: Callable[[object], object], value: object
         (boolean, 1, "true or false"),
         (text, "", "text"),
         (path, "a\0b", "a path"),
+        (path, "~nosuchuser/a", "a path; there is no user whose home directory its ~ could be"),
         (seconds, 1e9, "a number of seconds"),
         (seconds, float("nan"), "a number of seconds"),
         (some_seconds, None, "a number of seconds above 0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,8 @@ def test_the_state_directory_is_systemds_or_the_users(monkeypatch: pytest.Monkey
     monkeypatch.delenv("STATE_DIRECTORY")
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert default_state_directory("x") == Path("/state/smanager/x")
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 54321)  # as in a container that runs as a number
+    with pytest.raises(ConfigError, match=r"^the user 54321 has no home directory .*; name one with --state-dir DIR$"):
+        default_state_directory("x")

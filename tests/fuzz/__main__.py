@@ -13,6 +13,7 @@ from functools import partial
 from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 
+from smanager.system.descriptors import open_standard_descriptors
 from tests.fuzz import CORPUS, DICTIONARY
 
 SECONDS_FOR_ONE = 10
@@ -24,6 +25,7 @@ SEED = 1
 
 def main() -> int:
     """Fuzz as many side by side as there are processors; returns 1 where any was found to fail."""
+    open_standard_descriptors()
     seconds, *names = sys.argv[1:]
     if not find_spec("atheris"):
         print("nothing is fuzzed: atheris is not installed, which there is for few Pythons and systems")

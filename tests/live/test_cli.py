@@ -230,3 +230,23 @@ class Typed(SService):
         "```text\ntyped go [--fast] where\ngo [--fast] where\n```\n\n"
         "Goes there\n\n- `where`: text: the place\n- `--fast`: flag: in a hurry\n"
     )
+
+
+HOMELESS = """
+import os, sys
+sys.path.insert(0, sys.argv.pop(1))
+os.environ.pop("HOME", None), os.environ.pop("XDG_STATE_HOME", None)
+os.getuid = lambda: 54321  # a user whom passwd does not have
+from smanager.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_user_without_a_home_directory_can_run_the_manager(services: Path, free_port: int) -> None:
+    command = [sys.executable, "-c", HOMELESS, str(ROOT), "--port", str(free_port), "--services", str(services)]
+    server = Server(command=command)
+    try:
+        assert server.ask("hostname") == "mycomputerhostname\n"
+        server.wait_for_log("the user 54321 has no home directory .*; logs and stops are kept in memory only$")
+    finally:
+        server.stop()

@@ -43,8 +43,16 @@ def test_a_command_prints_its_output_and_its_status_is_the_exit_status(
     assert (done.stdout, done.stderr, done.returncode) == (output, errors, status)
 
 
+@pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_the_server_never_gets_what_was_meant_for_a_closed_stream(stub: Stub, closing: str) -> None:
+    for words, status in (("two words", 0), ("partly", 1)):
+        shell = ["sh", "-c", f'exec "$@" {closing}', "sh", *CLIENT, "-p", str(stub.port), words]
+        assert subprocess.run(shell, stdin=subprocess.DEVNULL, timeout=SECONDS, check=False).returncode == status
+    assert stub.lines == [["two words"], ["partly"]]
+
+
 def test_a_script_runs_its_lines_one_by_one_over_one_connection(stub: Stub) -> None:
-    done = run("-p", stub.port, script=b"# a comment\n\n  hostname\r\nnonesuch\npartly\ntwo words")
+    done = run("-p", stub.port, script=b"\xef\xbb\xbf# a comment\n\n  hostname\r\nnonesuch\npartly\ntwo words")
     assert done.stdout == b"box\none\ntwo\ntwo\n"
     assert done.returncode == 2
     assert stub.lines == [["hostname", "nonesuch", "partly", "two words"]]

@@ -32,6 +32,7 @@ from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameError, FrameKind, e
 from smanager.hosts.source import fingerprint
 from smanager.service import SService
 from smanager.system import lineage
+from smanager.system.descriptors import open_standard_descriptors
 
 ORPHAN_SECONDS = 1.5  # how long services may take over their `stop` when the manager is gone and cannot end them
 LAST_SECONDS = 1.0  # how long threads that services have left running may delay the process's exit
@@ -39,6 +40,7 @@ LAST_SECONDS = 1.0  # how long threads that services have left running may delay
 
 def main(descriptor: int) -> None:
     """Serve the manager at the other end of this socket, until the manager asks for the end or is gone."""
+    open_standard_descriptors()
     faulthandler.enable()  # before sys.stderr becomes the channel: a fatal error must not need it
     pair = socket.socket(fileno=descriptor)
     pair.set_inheritable(False)
@@ -232,10 +234,10 @@ def reviver(owner: type, method: str) -> Callable[..., tuple[list[Any], dict[str
 def paths_for_tab(text: str, *ignored: object) -> list[str]:
     """The paths that begin with `text`, directories with a trailing slash; hidden ones only after a typed dot."""
     directory, _, begun = text.rpartition("/")
-    place = Path(f"{directory}/" if "/" in text else ".").expanduser()
     try:
+        place = Path(f"{directory}/" if "/" in text else ".").expanduser()
         entries = sorted(os.scandir(place), key=lambda entry: entry.name)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: `~` before the name of a user without a home directory
         return []
     return [
         f"{text.removesuffix(begun)}{entry.name}{'/' * entry.is_dir()}"

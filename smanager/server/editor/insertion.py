@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from smanager.commands.line import last_word
 from smanager.terminal.cells import columnize, common_length
+from smanager.terminal.text import visible
 
 LISTED_WORDS = 200
 """Words shown in a listing: about what a large window holds, so that the line stays in sight."""
@@ -14,7 +15,7 @@ LISTED_WORDS = 200
 
 def typeable(words: Iterable[str]) -> list[str]:
     """The words that a person could type."""
-    return [word for word in words if word.isprintable()]
+    return [word for word in words if visible(word) == word and not {"\t", "\n"} & {*word}]
 
 
 def insertion(typed: str, words: Sequence[str]) -> str:

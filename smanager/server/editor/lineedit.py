@@ -11,12 +11,13 @@ Its owner feeds it what was typed, asks for events until there are none, and sen
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from smanager.server.editor.events import Complete, EndOfInput, Event, Interrupt, Line
 from smanager.server.editor.history import History, Search
 from smanager.server.editor.insertion import insertion, typeable
 from smanager.server.editor.keys import Key, KeyDecoder, Paste
-from smanager.server.editor.lineview import LineView
+from smanager.server.editor.lineview import DEFAULT_ROWS, LineView
+from smanager.server.editor.paste import PasteError, one_line
 from smanager.terminal.cells import next_cell, previous_cell, word_end, word_start
 
 LINE_LIMIT = 4096
@@ -25,34 +26,7 @@ LINE_LIMIT = 4096
 PENDING_LIMIT = 65536
 """Characters kept that were typed ahead: a pasted script of a thousand lines or two."""
 
-_INTERRUPT = "\x03"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Enter was pressed."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupt:
-    """Ctrl-C was pressed; the line being typed, if any, is dropped."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndOfInput:
-    """Ctrl-D was pressed on an empty line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Complete:
-    """Tab was pressed, with `line` left of the cursor; the editor waits for `LineEditor.complete`."""
-
-    line: str
-
-
-Event = Line | Interrupt | EndOfInput | Complete
+INTERRUPT = "\x03"
 
 
 class LineEditor:
@@ -68,6 +42,7 @@ class LineEditor:
         "_cursor",
         "_decoder",
         "_history",
+        "_is_cut",
         "_killed",
         "_pending",
         "_prompt",
@@ -77,8 +52,8 @@ class LineEditor:
         "_view",
     )
 
-    def __init__(self, columns: int = 80) -> None:
-        self._view = LineView(columns)
+    def __init__(self, columns: int = 80, rows: int = DEFAULT_ROWS) -> None:
+        self._view = LineView(columns, rows)
         self._decoder = KeyDecoder()
         self._history = History()
         self._search: Search | None = None
@@ -86,6 +61,7 @@ class LineEditor:
         self._prompt = ""
         self._text = ""
         self._cursor = 0
+        self._is_cut = False  # whether characters were typed that the line has no room for
         self._killed = ""
         self._after_kill = False
         self._reading = False
@@ -98,6 +74,11 @@ class LineEditor:
         """Whether an answer to `Complete` is awaited."""
         return self._completing
 
+    @property
+    def room(self) -> int:
+        """How many characters may be typed ahead; with the others the owner waits, so that none is lost."""
+        return max(PENDING_LIMIT - len(self._pending), 0)
+
     def start(self, prompt: str) -> None:
         """Begin a new line behind `prompt` (printing characters only), at the left of an empty row."""
         self._prompt = prompt
@@ -107,13 +88,8 @@ class LineEditor:
         self._draw()
 
     def feed(self, text: str) -> None:
-        """Take what was typed. Characters beyond PENDING_LIMIT are lost, except a Ctrl-C."""
-        pending = self._pending + text
-        kept, lost = pending[:PENDING_LIMIT], pending[PENDING_LIMIT:]
-        if lost:
-            self._view.ring()
-            kept = kept[:-1] + _INTERRUPT if _INTERRUPT in lost else kept
-        self._pending = kept
+        """Take what was typed: no more than there is `room` for, unless it ends with a Ctrl-C, which makes room."""
+        self._pending += text
 
     def next_event(self) -> Event | None:
         """Work through what was typed, up to the next event for the owner; None if there is none."""
@@ -153,9 +129,9 @@ class LineEditor:
     def columns(self) -> int:
         return self._view.columns
 
-    def resize(self, columns: int) -> None:
-        """Lay the line out for a window of this width."""
-        self._view.resize(columns)
+    def resize(self, columns: int, rows: int = DEFAULT_ROWS) -> None:
+        """Lay the line out for a window of this size."""
+        self._view.resize(columns, rows)
         if self._reading:
             self._draw()
 
@@ -177,10 +153,10 @@ class LineEditor:
 
     def _find_interrupt(self) -> Interrupt | None:
         """A Ctrl-C is never typed ahead: it is meant for what runs now."""
-        _, interrupt, rest = self._pending.partition(_INTERRUPT)
+        _, interrupt, rest = self._pending.partition(INTERRUPT)
         if not interrupt:
             return None
-        self._decoder.take(_INTERRUPT)  # ends an unfinished escape sequence
+        self._decoder.take(INTERRUPT)  # ends an unfinished escape sequence
         self._pending = rest
         return self._drop_line()
 
@@ -189,8 +165,9 @@ class LineEditor:
             return None
         event = None
         if isinstance(key, Paste):
-            self._insert("; ".join(filter(None, key.text.split("\n"))))
+            self._paste(key.text)
         elif len(key) == 1:
+            self._is_cut = self._is_cut or len(self._text) == LINE_LIMIT
             self._insert(key)
         elif key in _BINDINGS:
             event = _BINDINGS[key](self)
@@ -222,6 +199,9 @@ class LineEditor:
     def _enter(self) -> Line:
         self._end_line()
         self._history.add(self._text)
+        if self._is_cut:
+            self._view.write(f"*** the line has more than {LINE_LIMIT} characters, and is not run\r\n")
+            return Line("")
         return Line(self._text)
 
     def _drop_line(self) -> Interrupt:
@@ -306,6 +286,7 @@ class LineEditor:
     def _set_line(self, text: str, cursor: int) -> None:
         self._text = text
         self._cursor = cursor
+        self._is_cut = False
 
     def _insert(self, text: str) -> None:
         self._replace(self._cursor, self._cursor, text)
@@ -316,6 +297,15 @@ class LineEditor:
             self._view.ring()
         else:
             self._set_line(line, start + len(text))
+
+    def _paste(self, pasted: str) -> None:
+        try:
+            text = one_line(self._text[: self._cursor], pasted, LINE_LIMIT - len(self._text))
+        except PasteError as error:
+            self._view.ring()
+            self.print_above(f"*** the paste is left out: {error}\r\n")
+        else:
+            self._insert(text)
 
     def _kill(self, start: int, stop: int) -> None:
         """Cut out text for Ctrl-Y to bring back; successive kills are joined as they stood in the line."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from smanager.server.editor.insertion import listing
-from smanager.terminal.cells import cell_width, common_length, text_width
+from smanager.terminal.cells import cells, combines, common_length, text_width
 
 MIN_COLUMNS = 10
 """Narrower windows are reported by mistake (some clients say 0 or 1), and would be unreadable."""
@@ -18,18 +18,24 @@ MAX_COLUMNS = 1000
 """No window is wider; a client that claims 65,535 must not get a listing padded to that width."""
 
 
+DEFAULT_ROWS, MIN_ROWS = 24, 2
+"""A window whose client reports no height, as a VT100's; and the least in which a line can be scrolled."""
+
+
 class LineView:
     """The line that a terminal shows, and the output that changes it.
 
     Text is laid out with a space wherever a wide character would not fit at the end of a row. So each row is full
     before the next begins, and a position on the screen is the width of the laid-out text before it, divided by the
-    columns of the window.
+    columns of the window. Of a line that is taller than the window, only the rows around the cursor are shown.
     """
 
-    __slots__ = ("_before_cursor", "_columns", "_output", "_rings", "_shown")
+    __slots__ = ("_before_cursor", "_columns", "_output", "_rings", "_rows", "_shown", "_top")
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, rows: int) -> None:
         self._columns = _clamp(columns)
+        self._rows = max(rows, MIN_ROWS)
+        self._top = 0  # the line's first row that is shown
         self._shown = ""
         self._before_cursor = ""
         self._output: list[str] = []
@@ -37,7 +43,7 @@ class LineView:
 
     def show(self, text: str, cursor: int) -> None:
         """Show `text`, with the cursor before `text[cursor]`."""
-        laid_out = self._lay_out(text)
+        laid_out, before_cursor = self._in_window(self._lay_out(text), self._lay_out(text[:cursor]))
         if laid_out != self._shown:
             same = _common_cells(laid_out, self._shown)
             self._move_cursor(laid_out[:same])
@@ -48,7 +54,7 @@ class LineView:
             if text_width(laid_out) < text_width(self._shown):
                 self._output.append("\x1b[J")
             self._shown = self._before_cursor = laid_out
-        self._move_cursor(self._lay_out(text[:cursor]))
+        self._move_cursor(before_cursor)
 
     def leave(self, ending: str = "") -> None:
         """Leave the line as it is, with `ending` behind it, and go to the row below."""
@@ -65,7 +71,7 @@ class LineView:
         """Erase the line, and go to where it began."""
         if not self._shown:
             return
-        row, _ = self._place(self._lay_out(self._before_cursor))
+        row = min(self._place(self._lay_out(self._before_cursor))[0], self._rows - 1)
         self._output.append(f"{_steps(-row, 'B', 'A')}\r\x1b[J")
         self._forget()
 
@@ -86,13 +92,14 @@ class LineView:
     def columns(self) -> int:
         return self._columns
 
-    def resize(self, columns: int) -> None:
-        """Erase the line in a window that now has `columns` columns.
+    def resize(self, columns: int, rows: int) -> None:
+        """Erase the line in a window that now has this size.
 
         The terminal is assumed to have wrapped its rows again before it reported the size, as tmux and VTE do; for a
         line of one row it makes no difference.
         """
         self._columns = _clamp(columns)
+        self._rows = max(rows, MIN_ROWS)
         self.wipe()
 
     def take_output(self) -> str:
@@ -108,14 +115,40 @@ class LineView:
         if text.isascii():
             return text
         laid_out, column = [], 0
-        for character in text:
-            width = cell_width(character)
+        for cell, width in cells(text):
             if column + width > self._columns:
                 laid_out.append(" ")
                 column = 0
-            laid_out.append(character)
+            laid_out.append(cell)
             column = (column + width) % self._columns
         return "".join(laid_out)
+
+    def _in_window(self, laid_out: str, before_cursor: str) -> tuple[str, str]:
+        """The part of a laid-out line that the window holds, and of what is before the cursor.
+
+        A row is left for the cursor behind a row that is full.
+        """
+        last_row, _ = self._place(laid_out)
+        if last_row < self._rows:
+            self._top = 0
+            return laid_out, before_cursor
+        cursor_row, _ = self._place(before_cursor)
+        height = self._rows - 1
+        self._top = min(max(self._top, cursor_row - height + 1), cursor_row)
+        start = self._row_start(laid_out, self._top)
+        stop = self._row_start(laid_out, self._top + height)
+        return laid_out[start:stop], before_cursor[start:]
+
+    def _row_start(self, laid_out: str, row: int) -> int:
+        """The index in a laid-out line at which a row begins, or the line's end."""
+        if laid_out.isascii():
+            return row * self._columns
+        index = width = 0
+        for cell, columns in cells(laid_out):
+            if width >= row * self._columns:
+                break
+            index, width = index + len(cell), width + columns
+        return index
 
     def _place(self, before: str) -> tuple[int, int]:
         """The row and column behind the laid-out text `before`."""
@@ -128,6 +161,7 @@ class LineView:
 
     def _forget(self) -> None:
         self._shown = self._before_cursor = ""
+        self._top = 0
 
 
 def _clamp(columns: int) -> int:
@@ -143,6 +177,6 @@ def _steps(count: int, forwards: str, backwards: str) -> str:
 def _common_cells(one: str, other: str) -> int:
     """The length of the beginning that two lines share, without a character that combines differently."""
     length = common_length(one, other)
-    while length and 0 in map(cell_width, one[length : length + 1] + other[length : length + 1]):
+    while length and any(length < len(text) and combines(text, length) for text in (one, other)):
         length -= 1
     return length

@@ -8,8 +8,9 @@ import logging
 from collections.abc import Callable, Iterable
 from time import monotonic
 
-from smanager.server.editor import lineedit
-from smanager.server.editor.lineedit import LineEditor
+from smanager.server.editor.events import Complete, EndOfInput, Interrupt, Line
+from smanager.server.editor.lineedit import INTERRUPT, LineEditor
+from smanager.server.editor.lineview import DEFAULT_ROWS
 from smanager.server.modes.person import DEFAULT_COLUMNS, Person, for_terminal
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent, TerminalType, WindowSize
@@ -62,7 +63,7 @@ class CharacterMode(Person):
             if isinstance(event, bytes):
                 self._typed += self._decoder.decode(event)
             elif isinstance(event, WindowSize):
-                self._editor.resize(event.columns or DEFAULT_COLUMNS)
+                self._editor.resize(event.columns or DEFAULT_COLUMNS, event.rows or DEFAULT_ROWS)
             elif isinstance(event, TerminalType):
                 if event.name in DUMB_TERMINALS:
                     self._codec.hand_back()
@@ -140,13 +141,14 @@ class CharacterMode(Person):
         if self._working or self._is_due:
             return
         self._working = True
-        keys, self._typed = self._typed[:KEYS_A_TURN], self._typed[KEYS_A_TURN:]
+        count = self._takes()
+        keys, self._typed = self._typed[:count], self._typed[count:]
         self._editor.feed(keys)
         until = monotonic() + TURN_SECONDS
         is_over = False
         while not (self._connection.finishing or is_over) and (event := self._editor.next_event()) is not None:
             self._show_editing()
-            if isinstance(event, lineedit.Complete):
+            if isinstance(event, Complete):
                 self._completing = asyncio.ensure_future(self._complete(event.line))
             else:
                 self._asking = False
@@ -155,23 +157,27 @@ class CharacterMode(Person):
         self._working = False
         self._show_editing()
         self._connection.hold(len(self._typed) > TYPED_AHEAD and not self._ending)
-        if self._typed or is_over:
+        if self._takes() or is_over:
             self._is_due = True
             self._connection.loop.call_soon(self._go_on)
         elif self._ending and self._asking and not self._editor.completing:
             self.close()
+
+    def _takes(self) -> int:
+        """How many of the keys typed so far the line editor may have now: up to a Ctrl-C, if it has no more room."""
+        return min(KEYS_A_TURN, self._editor.room, len(self._typed)) or self._typed.find(INTERRUPT) + 1
 
     def _go_on(self) -> None:
         self._is_due = False
         if not self._connection.finishing:
             self._work()
 
-    def _act(self, event: lineedit.Line | lineedit.Interrupt | lineedit.EndOfInput) -> None:
+    def _act(self, event: Line | Interrupt | EndOfInput) -> None:
         interpreter = self._session.interpreter
-        if isinstance(event, lineedit.Line):
+        if isinstance(event, Line):
             if self._session.accept(event.text):
                 self.idle()
-        elif isinstance(event, lineedit.EndOfInput):
+        elif isinstance(event, EndOfInput):
             interpreter.leave()
             self.idle()
         else:

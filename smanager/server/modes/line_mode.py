@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
 from smanager.server.line_reader import LineReader
@@ -11,7 +10,6 @@ from smanager.server.rpc.requests import is_request
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent
 
-_ENTER = re.compile(rb"\r[\n\0]?")
 _CTRL_D = "\x04"
 
 
@@ -21,7 +19,6 @@ class LineMode(Person):
     def __init__(self, session: Session, codec: TelnetCodec, choose: Callable[[], Person]) -> None:
         super().__init__(session, codec, choose)
         self._lines = LineReader(session, self._accept, self._work)
-        self._after_return = False
 
     def take(self, events: Iterable[TelnetEvent]) -> None:
         if self._codec.echoes:  # a late answer to the telnet offer
@@ -30,7 +27,7 @@ class LineMode(Person):
         for event in events:
             match event:
                 case bytes():
-                    self._lines.add(self._with_newlines(event))
+                    self._lines.add(event.replace(b"\0", b""))  # a NUL does nothing (RFC 854)
                 case Signal.INTERRUPT:
                     self.show("\r\n")  # after the ^C that the terminal shows
                     self._lines.drop()
@@ -67,14 +64,6 @@ class LineMode(Person):
     def goodbye(self) -> None:
         # nc.openbsd and ncat notice that the connection is closed only when they next send something.
         self.write("bye; if your client stays, press Enter\n")
-
-    def _with_newlines(self, data: bytes) -> bytes:
-        """The bytes with each form of Enter (CR LF, CR NUL, CR, LF) as a newline, also if the form was split between
-        two reads; other NULs are dropped (RFC 854)."""
-        after_return, self._after_return = self._after_return, data.endswith(b"\r")
-        if after_return and data[:1] in (b"\n", b"\0"):
-            data = data[1:]
-        return _ENTER.sub(b"\n", data).replace(b"\0", b"")
 
     def _accept(self, line: str) -> bool:
         if line == _CTRL_D:  # as inetutils sends it

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from smanager.access.secrets import SECRET_LIMIT
 from smanager.access.users import NAME_LIMIT
+from smanager.server.editor.keys import KeyDecoder, Paste
 from smanager.server.modes.early import LOGIN_SECONDS, MOST_TRIES, Login
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent, TerminalType, WindowSize, escape
+from smanager.terminal.text import as_bytes
 
 KEYS_A_TURN = 128  # bytes worked through before other connections have their turn
 
-_ENTER, _ERASE, _ERASE_LINE, _LEAVE = b"\r\n\0", b"\x7f\x08", b"\x15", b"\x03\x04"
+_LEAVE = ("ctrl-c", "ctrl-d")
 
 
 class PersonLogin(Login):
@@ -27,7 +30,9 @@ class PersonLogin(Login):
         self._terminal: dict[type, TelnetEvent] = {}  # the latest of each event about the client's terminal
         self._name = ""
         self._asks_password = False
-        self._typed = b""
+        self._typed = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._keys = KeyDecoder()  # so that a terminal's answers are no part of a name or a password
         self._ahead = bytearray()
         self._after_return = False
         self._limit_time()
@@ -74,30 +79,41 @@ class PersonLogin(Login):
         if self._ahead and self._checking is None:
             self._connection.loop.call_soon(self._work)
 
-    def _press(self, key: bytes) -> None:
-        after_return, self._after_return = self._after_return, key == b"\r"
-        if key in _ENTER:
-            if key == b"\r" or not after_return:
-                self._enter()
+    def _press(self, byte: bytes) -> None:
+        self._after_return = byte == b"\r"
+        for character in self._decoder.decode(byte):
+            is_stray = "\ud800" <= character <= "\udfff"  # a byte outside UTF-8, which a password may have
+            key = self._keys.take("\ufffd" if is_stray else character)
+            if isinstance(key, Paste):
+                self._type(key.text.replace("\n", ""))
+            elif key is not None and len(key) == 1:
+                self._type(character)
+            elif key is not None:
+                self._steer(key)
+
+    def _steer(self, key: str) -> None:
+        if key == "enter":
+            self._enter()
         elif key in _LEAVE:
             self._connection.finish()
-        elif key in _ERASE:
-            shorter = self._typed.decode("utf-8", "surrogateescape")[:-1].encode("utf-8", "surrogateescape")
+        elif key == "backspace":
             self._echo(b"\b \b" if self._typed else b"")
-            self._typed = shorter
-        elif key in _ERASE_LINE:
+            self._typed = self._typed[:-1]
+        elif key == "ctrl-u":
             self._echo(b"\b \b" * len(self._typed))
-            self._typed = b""
-        elif key >= b" " and len(self._typed) < (SECRET_LIMIT if self._asks_password else NAME_LIMIT):
-            self._typed += key
-            self._echo(key)
+            self._typed = ""
+
+    def _type(self, text: str) -> None:
+        if len(as_bytes(self._typed + text)) <= (SECRET_LIMIT if self._asks_password else NAME_LIMIT):
+            self._typed += text
+            self._echo(as_bytes(text))
 
     def _echo(self, text: bytes) -> None:
         if self._codec.echoes and not self._asks_password:
             self._show(text)
 
     def _enter(self) -> None:
-        text, self._typed = self._typed.decode("utf-8", "surrogateescape"), b""
+        text, self._typed = self._typed, ""
         if self._codec.echoes or self._asks_password:
             self._show(b"\r\n")
         if self._asks_password:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from smanager.server.line_reader import LineReader
 from smanager.server.rpc.errors import RequestError
-from smanager.server.rpc.requests import decoded
+from smanager.server.rpc.requests import begins_request, decoded
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent
 from smanager.shells.output import PlainOutput
@@ -56,7 +56,7 @@ class Script(PlainOutput):
 
     def _is_request(self, data: bytes) -> bool:
         """Whether the bytes are a program's, and so never telnet."""
-        return self._session.programs is not None or (self._lines.uncut or data).startswith((b"{", b"["))
+        return self._session.programs is not None or begins_request(self._lines.uncut or data)
 
     def end_of_input(self) -> None:
         self._lines.at_end = True
@@ -84,7 +84,7 @@ class Script(PlainOutput):
             connection.finish()
         elif session.programs is not None:
             connection.clear_timer()  # a program closes its connection itself
-        elif uncut.startswith((b"{", b"[")):
+        elif begins_request(uncut):
             connection.set_timer(QUIET_UNTERMINATED, self._end_if_whole)
         elif not uncut:
             connection.set_timer(IDLE_SECONDS, self._end_of_patience)

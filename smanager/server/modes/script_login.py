@@ -18,24 +18,26 @@ from smanager.access.secrets import SECRET_LIMIT
 from smanager.access.users import NAME_LIMIT
 from smanager.server.modes.early import LOGIN_SECONDS, MOST_TRIES, Login
 from smanager.server.modes.script import QUIET_UNTERMINATED
+from smanager.server.newlines import Newlines
 from smanager.server.rpc.errors import NOT_LOGGED_IN, RequestError
-from smanager.server.rpc.requests import decoded, failure, is_request, request_of, response
+from smanager.server.rpc.requests import BEFORE_A_REQUEST, decoded, failure, is_request, request_of, response
 from smanager.server.session import Session
 from smanager.terminal.text import visible
 
 LINE_LIMIT = 4 * SECRET_LIMIT  # bytes of the line by which a client logs in
 
 AUTH, AS, METHOD = b"auth ", b"as ", b'"auth"'
+_BEFORE_A_LINE = BEFORE_A_REQUEST.encode()
 LOGIN_WORDS = ("auth", "as")
 """Names that no service can have: the words by which a script logs in."""
 
 
 def is_login(data: bytes, is_all: bool = False) -> bool:
     """Whether a client's first bytes are a login, or may become one unless they are all."""
-    line, newline, _ = data.partition(b"\n")
+    line, newline, _ = data.lstrip(_BEFORE_A_LINE).partition(b"\n")
     if line.startswith((AUTH, AS)):
         return True
-    if line and not newline and not is_all and any(word.startswith(line) for word in (AUTH, AS)):
+    if data and not newline and not is_all and any(word.startswith(line) for word in (AUTH, AS)):
         return True
     with suppress(RequestError):
         if line.startswith(b"{") and METHOD in line:
@@ -51,11 +53,12 @@ class ScriptLogin(Login):
         super().__init__(session)
         self._go_on = go_on
         self._data = b""
+        self._newlines = Newlines()
         self._at_end = False
         self._connection.set_timer(LOGIN_SECONDS, self._connection.finish)
 
     def receive(self, data: bytes) -> None:
-        self._data += data
+        self._data += self._newlines.unified(data)
         if self._session.caller and b"\n" not in self._data:
             self._connection.set_timer(QUIET_UNTERMINATED, self.end_of_input)  # it may be a command's beginning
         self._work()
@@ -75,7 +78,7 @@ class ScriptLogin(Login):
                 self._end("log in first with a line: auth TOKEN")
             elif newline or (self._at_end and line):
                 self._data = rest
-                self._take(line.removesuffix(b"\r").decode("utf-8", "surrogateescape"))
+                self._take(line.decode("utf-8", "surrogateescape").lstrip(BEFORE_A_REQUEST))
             else:
                 if self._at_end:
                     self._connection.finish()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,6 +41,20 @@ CANCEL = "$/cancelRequest"
 Response = dict[str, object] | None
 """A response's members; None is the response to a notification."""
 
+BEFORE_A_REQUEST = " \t\ufeff"
+"""What may stand before a request and changes nothing: blanks, and the byte order mark of some editors and shells."""
+
+_BEGINNINGS = frozenset(f"{BEFORE_A_REQUEST}{{[")  # a line of commands is told by its first character
+_REQUEST = re.compile("[ \t\ufeff]*[{[]")
+_REQUEST_BYTES = re.compile(_REQUEST.pattern.replace("\ufeff", "\xef\xbb\xbf").encode("latin-1"))
+
+_JSON_LINE = re.compile(r'\s*(["{}\[\],:]|-?\d|(true|false|null)\b|\Z)')  # how a line of JSON begins
+_JSON_STRING = re.compile(r'"(?:\\.|[^"\\])*"')
+
+
+class UnfinishedError(RequestError):
+    """A line that ends in the middle of a request."""
+
 
 class Request(NamedTuple):
     """A valid request."""
@@ -59,6 +74,8 @@ class Programs:
     _idle: Callable[[], None]  # is called at each request's end
     _running: dict[Carried, None] = field(default_factory=dict)  # the oldest first
     _waiting: deque[Carried] = field(default_factory=deque)
+    _open: int = 0  # brackets that the lines of an unfinished request have opened and not closed
+    _in_batch: bool = False  # whether the unfinished request is a batch
     _until: float = 0.0  # when this turn is over, by the monotonic clock
     _is_due: bool = False  # whether the waiting requests go on in the next turn
 
@@ -77,10 +94,16 @@ class Programs:
 
     def receive(self, line: str) -> None:
         """Begin a line's requests; the answers come later."""
+        if self.awaits(line):
+            self._open += _depth(line)
+            return
+        self._open = 0
         self._until = monotonic() + TURN_SECONDS
         try:
             value = decoded(line)
         except RequestError as error:
+            if isinstance(error, UnfinishedError):
+                self._open, self._in_batch = _depth(line), line.lstrip(BEFORE_A_REQUEST).startswith("[")
             self._send(failure(error, None))
             return
         if not isinstance(value, list):
@@ -91,6 +114,15 @@ class Programs:
             self._send(failure(RequestError(INVALID_REQUEST, f"a batch of more than {BATCH_LIMIT} requests"), None))
         else:
             self._take_batch(value)
+
+    def awaits(self, line: str) -> bool:
+        """Whether a line belongs to an unfinished request, as pretty-printed JSON has it.
+
+        A command ends such a request, and so does another request, for which the program awaits an answer.
+        """
+        if self._open <= 0 or not _JSON_LINE.match(line):
+            return False
+        return self._in_batch or not is_request(line) or not _is_whole(line)
 
     def cancel(self) -> None:
         """End all requests; the program no longer waits."""
@@ -214,7 +246,12 @@ class Carried:
 
 def is_request(line: str) -> bool:
     """Whether a line is a program's; no command begins like that."""
-    return line.startswith(("{", "["))
+    return line[:1] in _BEGINNINGS and _REQUEST.match(line) is not None
+
+
+def begins_request(line: bytes) -> bool:
+    """The same for bytes that may be a line's beginning."""
+    return _REQUEST_BYTES.match(line) is not None
 
 
 def response(request: Request, result: object) -> Response:
@@ -237,10 +274,15 @@ def encode(response: object) -> str:
 
 def decoded(line: str) -> Any:
     """A line's JSON value. Raises RequestError for anything else."""
+    line = line.lstrip(BEFORE_A_REQUEST).rstrip()
     if line.count("[") + line.count("{") > BRACKETS_LIMIT:
         raise RequestError(INVALID_REQUEST, f"a request of more than {BRACKETS_LIMIT} lists and objects")
     try:
         return _decode(line)
+    except json.JSONDecodeError as error:
+        if error.pos >= len(line) and _depth(line) > 0:
+            raise UnfinishedError(PARSE_ERROR, "not JSON: a request should be one line, and this one goes on") from None
+        raise RequestError(PARSE_ERROR, f"not JSON: {error}") from None
     except (ValueError, RecursionError) as error:
         raise RequestError(PARSE_ERROR, f"not JSON: {error}") from None
 
@@ -256,6 +298,20 @@ def request_of(value: object) -> Request:
         message = 'not a JSON-RPC 2.0 request: jsonrpc should be "2.0"'
         raise RequestError(INVALID_REQUEST, message, identity=identity)
     return Request(value["method"], value.get("params"), identity, "id" in value)
+
+
+def _is_whole(line: str) -> bool:
+    try:
+        request_of(decoded(line))
+    except RequestError:
+        return False
+    return True
+
+
+def _depth(line: str) -> int:
+    """How many brackets a line opens, less those that it closes."""
+    line = _JSON_STRING.sub("", line)
+    return line.count("{") + line.count("[") - line.count("}") - line.count("]")
 
 
 def _refuse(constant: str) -> None:

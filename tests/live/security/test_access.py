@@ -281,6 +281,17 @@ def test_a_person_logs_in_without_the_password_being_shown(network: Network) -> 
         person.expect("by password; roles: view\r\n")
 
 
+def test_keys_and_answers_of_the_terminal_are_no_part_of_a_login(network: Network) -> None:
+    noise = "\x1b]11;rgb:0/0/0\x1b\\\x1b[A\x1bP>|XTerm(390)\x1b\\\x1b[M !!"
+    with network.connect("locked") as connection:
+        person = Telnet(connection)
+        person.expect("login: ")
+        person.type(f"{noise}vie{noise}weér\x7f\x7fr\r")
+        assert person.expect("password: ").startswith("vieweér\b \b\b \br\r\n")
+        person.type(f"{PASSWORD[:2]}{noise}{PASSWORD[2:]}{noise}\r")
+        person.expect("\r\n>")
+
+
 def test_a_person_logs_in_in_line_mode_too(network: Network) -> None:
     with network.connect("locked") as connection:
         connection.sendall(b"\xff\xfe\x01\xff\xfe\x03")  # who edits lines itself, and shows them
@@ -312,6 +323,13 @@ def test_three_tries_end_a_connection(network: Network) -> None:
             person.log_in("nobody", "wrong")
             person.expect("login incorrect\r\n")
         assert person.is_closed()
+
+
+@pytest.mark.parametrize("line", ["auth {}\rbox open\r", "\ufeffauth {}\r\n# a comment\r\nbox open\r\n"])
+def test_a_login_may_have_what_editors_leave_in_a_script(network: Network, line: str) -> None:
+    with network.connect("locked") as connection:
+        connection.sendall(line.format(TOKENS["operator"]).encode())
+        assert read_until(connection, b"\n") == b"opened\n"
 
 
 def test_a_token_that_is_revoked_is_none_and_a_changed_user_has_to_log_in_again(network: Network) -> None:

@@ -75,3 +75,12 @@ def test_a_console_without_stderr_answers(services: Path) -> None:
     script = f"echo hostname | {sys.executable} {ROOT / 'smanager.py'} --console --services {services} 2>&-"
     result = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=SECONDS, check=True)
     assert result.stdout == "mycomputerhostname\n"
+
+
+def test_the_marks_that_editors_leave_in_a_script_change_nothing_on_the_console(services: Path) -> None:
+    script = b'\xef\xbb\xbf# a comment\r\nhostname\rhostname\r\n{\n  "method": 1\n}\nhostname'
+    command = [sys.executable, str(ROOT / "smanager.py"), "--console", "--services", str(services)]
+    result = subprocess.run(command, input=script, capture_output=True, timeout=SECONDS, check=True)
+    first, second, error, third = result.stdout.splitlines()
+    assert {first, second, third} == {b"mycomputerhostname"}
+    assert b"a request should be one line" in error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
+
+import pytest
 
 from tests.conftest import Server, read_to_end, read_until
 
@@ -62,3 +65,37 @@ def test_a_reply_survives_input_that_is_not_read(server: Server) -> None:
     with server.connect() as connection:
         connection.sendall(b"systemstatus big 100000\nquit\n" + b"hostname\n" * 50_000)
         assert len(read_to_end(connection)) == 100_001
+
+
+@pytest.mark.parametrize(
+    ("script", "answer"),
+    [
+        (b"systemstatus say a\rsystemstatus say b\r", b"a\nb\n"),
+        (b"systemstatus say a\r\0systemstatus say b\r\n", b"a\nb\n"),
+        (b"\xef\xbb\xbfhostname\n", b"mycomputerhostname\n"),
+        (b"\xef\xbb\xbf# a comment\r\n  # another; hostname\r\nhostname\r\n", b"mycomputerhostname\n"),
+        (b"# nothing else\n", b""),
+    ],
+)
+def test_the_marks_that_editors_leave_in_a_script_change_nothing(server: Server, script: bytes, answer: bytes) -> None:
+    assert server.ask_bytes(script) == answer
+    with server.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in script:
+            connection.sendall(bytes([byte]))
+        connection.shutdown(socket.SHUT_WR)
+        assert read_to_end(connection) == answer
+
+
+@pytest.mark.parametrize("before", ["", "\ufeff", " ", "\t", "\ufeff  "])
+def test_a_request_may_have_blanks_or_a_mark_before_it(server: Server, before: str) -> None:
+    request = {"jsonrpc": "2.0", "id": 1, "method": "shell.execute", "params": ["systemstatus say a"]}
+    [answer] = server.ask(before + json.dumps(request) + "\n").splitlines()
+    assert json.loads(answer)["result"] == {"output": "a\n", "status": 0}
+
+
+def test_pretty_printed_requests_run_nothing(server: Server) -> None:
+    request = {"jsonrpc": "2.0", "id": 1, "method": "shell.execute", "params": ["systemstatus say a"]}
+    [answer] = server.ask(json.dumps([request, request], indent=2)).splitlines()
+    message = "not JSON: a request should be one line, and this one goes on"
+    assert json.loads(answer)["error"]["message"] == message

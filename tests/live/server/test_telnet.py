@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyte
 import pytest
 
 from tests.conftest import SEED_SERVICE, Server, read_to_end, read_until, wait_for, write_service
@@ -193,3 +195,80 @@ def test_a_dumb_terminal_is_given_its_line_editing_back(server: Server) -> None:
         read_until(connection, TERMINAL_TYPE_SEND)
         connection.sendall(TERMINAL_IS_DUMB)
         read_until(connection, IAC + WONT + ECHO + IAC + WONT + SUPPRESS_GO_AHEAD)
+
+
+# What is typed is what a command is given.
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["a\u00a0b", "\u3000", "\u202f", "\u200d\u200c", "\ue000", "\U0001fadd", "'at\u202f1 AM'", "'\u00a0'", "\u2028"],
+    ids=ascii,
+)
+def test_a_person_and_a_script_give_the_same_word(server: Server, word: str) -> None:
+    line = f"systemstatus say {word} {word} --".encode()
+    given = server.ask_bytes(line)
+    assert given.decode() == f"{word} {word}\n".replace("'", "")
+    with telnet(server) as connection:
+        connection.sendall(line + b"\r")
+        read_until(connection, line + b"\r\n" + given.replace(b"\n", b"\r\n"))
+        connection.sendall(b"\x1b[200~" + line + b"\x1b[201~\r")
+        read_until(connection, line + b"\r\n" + given.replace(b"\n", b"\r\n"))
+
+
+def test_a_large_paste_is_run_whole_and_in_order(server: Server) -> None:
+    count = 500
+    lines = [f"systemstatus say {number:05} {'x' * 300}" for number in range(count)]
+    with telnet(server) as connection:
+        paste = threading.Thread(
+            target=connection.sendall, args=["\r".join(["systemstatus wait 0.5", *lines, ""]).encode()]
+        )
+        paste.start()
+        shown = b""
+        while shown.count(b"\r\n>") < count + 1:
+            shown += connection.recv(100_000)
+        paste.join()
+    answers = re.findall(rb"^(\d{5}) x{300}\r$", shown, re.MULTILINE)
+    assert [int(answer) for answer in answers] == list(range(count))
+    assert b"\a" not in shown
+    assert b"***" not in shown
+
+
+def test_control_c_reaches_a_command_over_a_large_paste(server: Server) -> None:
+    with telnet(server) as connection:
+        connection.sendall(b"systemstatus wait 100\r" + b"x" * 70_000 + b"\x03")
+        read_until(connection, b"cancelled")
+        connection.sendall(b"hostname\r")
+        read_until(connection, b"mycomputerhostname\r\n")
+
+
+def test_a_line_taller_than_the_window_that_the_client_reports_scrolls_within_it(server: Server) -> None:
+    screen = pyte.Screen(20, 4)
+    stream = pyte.ByteStream(screen)
+    digits = "".join(f"{number:03}." for number in range(50))
+    with telnet(server) as connection:
+        connection.sendall(IAC + SB + WINDOW_SIZE + bytes([0, 20, 0, 4]) + IAC + SE + digits.encode())
+        while screen.display[:3] != [digits[159:179], digits[179:199], digits[199:].ljust(20)]:
+            stream.feed(connection.recv(65536))
+        connection.sendall(b"\x01!")
+        while screen.display[:3] != [f">!{digits[:18]}", digits[18:38], digits[38:58]]:
+            stream.feed(connection.recv(65536))
+
+
+def test_a_command_is_not_ended_by_a_blank_that_separates_no_words(server: Server) -> None:
+    for line in ("hostname\u00a0", "\u3000hostname", "systemstatus\u00a0say a"):
+        assert server.ask(f"{line}\n").startswith(f"*** unknown command: {line.split(' ')[0]}; ")
+
+
+def test_the_name_of_a_macos_screenshot_is_completed_and_pasted(kept: Callable[..., Server]) -> None:
+    service = "from pathlib import Path\nfrom smanager import SService\n\nclass Shots(SService):\n"
+    server = kept(shots=f"{service}    def cmd_show(self, file: Path): return file.read_text()\n")
+    file = Path("Screenshot 2026-11-28 at 4.00.00\u202fAM.png")
+    file.write_text("a picture")
+    with telnet(server) as connection:
+        connection.sendall(f"shots show {Path.cwd()}/Scr\t".encode())
+        read_until(connection, f"'{file.absolute()}' ".encode())
+        connection.sendall(b"\r")
+        read_until(connection, b"\r\na picture\r\n")
+        connection.sendall(f"shots show '{file.absolute()}'\r".encode())
+        read_until(connection, b"\r\na picture\r\n")

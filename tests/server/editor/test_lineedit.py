@@ -14,18 +14,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smanager.commands.line import last_word
+from smanager.server.editor.events import Complete, EndOfInput, Event, Interrupt, Line
 from smanager.server.editor.history import HISTORY_LIMIT, HISTORY_SIZE, SEARCH_LIMIT, History
 from smanager.server.editor.insertion import LISTED_WORDS
-from smanager.server.editor.lineedit import (
-    LINE_LIMIT,
-    PENDING_LIMIT,
-    Complete,
-    EndOfInput,
-    Event,
-    Interrupt,
-    Line,
-    LineEditor,
-)
+from smanager.server.editor.keys import PASTE_LIMIT
+from smanager.server.editor.lineedit import LINE_LIMIT, PENDING_LIMIT, LineEditor
 from smanager.server.editor.lineview import MAX_COLUMNS, MIN_COLUMNS
 from smanager.terminal.cells import cell_width, columnize, text_width
 
@@ -48,7 +41,7 @@ class Terminal:
 
     def __init__(self, columns: int = 80, rows: int = 100, prompt: str = ">") -> None:
         self.prompt = prompt
-        self.editor = LineEditor(columns)
+        self.editor = LineEditor(columns, rows)
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.Stream(self.screen)
         self.rung = False
@@ -234,11 +227,12 @@ def test_control_c_is_not_typed_ahead_and_drops_what_is() -> None:
     assert editor.next_event() == Line("four")
 
 
-def test_what_is_typed_ahead_is_bounded_but_a_control_c_gets_through() -> None:
+def test_what_is_typed_ahead_has_a_limit_but_a_control_c_gets_through() -> None:
     editor = LineEditor()
-    editor.feed("x" * (PENDING_LIMIT + 1))
-    assert editor.take_output() == "\a"
-    editor.feed(f"y{CTRL_C}")
+    editor.feed("x" * (PENDING_LIMIT - 1))
+    assert editor.room == 1
+    editor.feed(f"xy{CTRL_C}")
+    assert editor.room == 0
     assert editor.next_event() == Interrupt()
     editor.start(">")
     assert editor.next_event() is None
@@ -247,13 +241,27 @@ def test_what_is_typed_ahead_is_bounded_but_a_control_c_gets_through() -> None:
 # Limits.
 
 
-def test_a_full_line_rings_and_stays() -> None:
+def test_a_full_line_rings_and_stays_and_is_not_run_without_what_it_has_no_room_for() -> None:
     terminal = Terminal(1000)
     terminal.press("x" * LINE_LIMIT)
     assert not terminal.rung
-    terminal.press("yy")
-    assert terminal.rung
     assert terminal.press(ENTER) == [Line("x" * LINE_LIMIT)]
+    terminal.press("x" * LINE_LIMIT + "yy")
+    assert terminal.rung
+    assert terminal.press(ENTER) == [Line("")]
+    assert terminal.shown()[-2:] == [f"*** the line has more than {LINE_LIMIT} characters, and is not run", ">"]
+    assert terminal.press(f"{UP}{BACKSPACE}{ENTER}") == [Line("x" * (LINE_LIMIT - 1))]
+
+
+@pytest.mark.parametrize(
+    "pasted", ["say 'a\nb'", 'say "a\nb', "a\nsay 'b\tc'\nd", "#" * PASTE_LIMIT + "\na", "say 'a\\\nb'"]
+)
+def test_a_paste_that_would_not_be_what_was_pasted_is_left_out_and_says_why(pasted: str) -> None:
+    terminal = Terminal()
+    assert terminal.press(f"x\x1b[200~{pasted}\x1b[201~") == []
+    assert terminal.rung
+    assert terminal.shown()[0].startswith("*** the paste is left out: ")
+    assert terminal.shown()[1:] == [">x"]
 
 
 def test_a_paste_that_does_not_fit_is_not_cut() -> None:
@@ -271,6 +279,11 @@ def test_a_paste_that_does_not_fit_is_not_cut() -> None:
         ("\n\none\n\n\ntwo\n\n", "<one; two>"),
         ("a\tb\x07\x1b[3mc", "<a bc>"),
         ("\n", "<>"),
+        ("say 'a;b'\nsay \"it's\"\n", "<say 'a;b'; say \"it's\">"),
+        ("say a \\\n  b\nc", "<say a   b; c>"),
+        ("say a\\\\\nb", "<say a\\\\; b>"),
+        ("\n# it's a comment\n  # another\nsay 'open", "<say 'open>"),
+        ("say a\\\n\n", "<say a>"),
     ],
 )
 def test_a_paste_is_one_insertion_that_runs_nothing(pasted: str, line: str) -> None:
@@ -488,6 +501,17 @@ def test_characters_are_as_wide_as_terminals_draw_them(character: str, width: in
     assert cell_width(character) == width
 
 
+def test_an_emoji_sequence_is_erased_at_once_and_wraps_whole() -> None:
+    family = "👨\u200d👩\u200d👧"
+    editor = LineEditor(10)
+    editor.start(">")
+    editor.feed(f"12345678{family}")
+    editor.next_event()
+    assert editor.take_output() == f">12345678 {family}"
+    editor.feed("\x7f\r")
+    assert editor.next_event() == Line("12345678")
+
+
 # The screen.
 
 
@@ -622,6 +646,42 @@ def test_a_line_of_one_row_is_untouched_by_a_resize() -> None:
     terminal.refresh()
     assert terminal.shown() == [">one"]
     assert terminal.cursor() == (3, 0)
+
+
+def test_a_line_taller_than_the_window_scrolls_within_it() -> None:
+    terminal = Terminal(10, rows=4)
+    terminal.press("".join(f"{number:03}." for number in range(20)))
+    assert (terminal.shown(), terminal.cursor()) == ([".015.016.0", "17.018.019", "."], (1, 2))
+    terminal.press(CTRL_A)
+    assert (terminal.shown(), terminal.cursor()) == ([">000.001.0", "02.003.004", ".005.006.0"], (1, 0))
+    terminal.press(f"x{BACKSPACE}{RIGHT * 30}")
+    assert (terminal.shown(), terminal.cursor()) == (["02.003.004", ".005.006.0", "07.008.009"], (1, 2))
+    (line,) = terminal.press(ENTER)
+    assert line == Line("".join(f"{number:03}." for number in range(20)))
+
+
+@given(
+    st.integers(10, 20),
+    st.integers(2, 6),
+    st.lists(
+        st.text(st.sampled_from("ab日"), max_size=60) | st.sampled_from([LEFT * 25, RIGHT * 25, CTRL_A, CTRL_E, CTRL_K])
+    ),
+)
+def test_a_window_shows_the_rows_around_the_cursor(columns: int, rows: int, keys: list[str]) -> None:
+    terminal = Terminal(columns, rows)
+    for key in keys:
+        terminal.press(key)
+        column, row = terminal.cursor()
+        text, cursor = terminal.editor._text, terminal.editor._cursor
+        whole = wrapped(f">{text}", columns)
+        expected_column, line_row = place(f">{text[:cursor]}", columns)
+        if len(whole) <= rows:
+            assert (column, row) == (expected_column, line_row)
+            assert terminal.shown() == trimmed(whole)
+        else:
+            assert column == expected_column
+            top = line_row - row
+            assert terminal.shown() == trimmed(whole[top : top + rows - 1])
 
 
 # Whatever comes.

@@ -20,7 +20,7 @@ from smanager.server.rpc.errors import (
     RequestError,
 )
 from smanager.server.rpc.methods import Methods
-from smanager.server.rpc.requests import BRACKETS_LIMIT, Programs, Request, decoded, request_of
+from smanager.server.rpc.requests import BRACKETS_LIMIT, Programs, Request, decoded, is_request, request_of
 from smanager.shells.interpreter import TURN_SECONDS
 
 
@@ -34,11 +34,12 @@ def parse(line: str) -> Request:
         '{"jsonrpc": "2.0", "id": 1, "method": "shell.execute", "params": {"line": "help"}}',
         '{"jsonrpc":"2.0","id":"a","method":"shell.execute","params":["help"]}',
         '{"jsonrpc": "2.0", "method": "shell.execute"}',
+        '\ufeff{"jsonrpc": "2.0", "method": "x"}',
         ' {"jsonrpc": "2.0", "id": null, "method": "", "more": []} \r\n',
     ],
 )
 def test_a_request_is_given_as_it_stands(line: str) -> None:
-    written = json.loads(line)
+    written = json.loads(line.removeprefix("\ufeff"))
     expected = (written["method"], written.get("params"), written.get("id"), "id" in written)
     assert parse(line) == expected
 
@@ -46,7 +47,8 @@ def test_a_request_is_given_as_it_stands(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
-        ("{", PARSE_ERROR, "not JSON: "),
+        ("{", PARSE_ERROR, "not JSON: a request should be one line, and this one goes on"),
+        ('[{"id": 1,', PARSE_ERROR, "not JSON: a request should be one line, and this one goes on"),
         ("{hostname}", PARSE_ERROR, "not JSON: "),
         ("", PARSE_ERROR, "not JSON: "),
         ('{"jsonrpc": "2.0", "method": "x"} y', PARSE_ERROR, "not JSON: "),
@@ -121,6 +123,50 @@ def test_whatever_comes_is_answered_with_its_id_where_one_can_be_read(found: obj
         identities = [one["id"] for one in asked if isinstance(one, dict) and "id" in one]
         readable = [one for one in identities if isinstance(one, str | int | float) and not isinstance(one, bool)]
         assert [response["id"] for response in responses if response["id"] is not None] == readable
+
+
+class Replies(list[str]):
+    """The replies to lines, of which those that are commands are kept."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__()
+        programs = Programs(cast("Methods", NoMethods()), self.append, lambda: None)
+        self.commands = []
+        for line in lines:
+            if is_request(line) or programs.awaits(line):
+                programs.receive(line)
+            elif line.strip():
+                self.commands.append(line)
+
+
+@given(requests | st.lists(requests, min_size=1, max_size=3), st.none() | st.integers(0, 4) | st.just("\t"))
+def test_pretty_printed_json_has_one_error_and_none_of_its_lines_is_run(
+    found: object, indent: int | str | None
+) -> None:
+    lines = json.dumps(found, indent=indent).splitlines()
+    replies = Replies(*lines, "hostname")
+    assert replies.commands == ["hostname"]
+    if len(lines) > 1:
+        assert [json.loads(reply)["error"]["code"] for reply in replies] == [PARSE_ERROR]
+
+
+@pytest.mark.parametrize(
+    ("lines", "replies", "commands"),
+    [
+        (["{", '"method": "stop"', "}", '"hostname"'], 1, ['"hostname"']),
+        (["{", '"a": "}"', '"stop"'], 1, []),
+        (["[", "{}", "]", "hostname"], 1, ["hostname"]),
+        (['{"jsonrpc": "2.0", "method": "x", "id": 1', '{"jsonrpc": "2.0", "method": "x", "id": 2}'], 2, []),
+        (["{", "hostname", '"hostname"'], 1, ["hostname"]),
+        (["{", "", "  null,", "hostname"], 1, ["hostname"]),
+        (["{wrong", '"hostname"'], 1, ['"hostname"']),
+    ],
+)
+def test_an_unfinished_request_ends_with_its_brackets_or_what_cannot_be_its_rest(
+    lines: list[str], replies: int, commands: list[str]
+) -> None:
+    found = Replies(*lines)
+    assert (len(found), found.commands) == (replies, commands)
 
 
 def batch(count: int) -> str:
