@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from smanager.system import lineage
 from smanager.system.lineage import KILL_SECONDS, Look, Process, covers, end_all, of_host, of_life
+from tests.conftest import wait_for
 
 MANAGER = lineage.new_manager()
 HOST, OTHER_HOST = of_host(MANAGER, 0), of_host(MANAGER, 1)
@@ -132,8 +132,7 @@ def test_a_real_process_is_found_and_ended_wherever_it_is(environment: dict[str,
         f"os.execve({sys.executable!r}, ['python', '-c', {daemon!r}], {environment!r})"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-    (found,) = lineage.look().descendants(LIFE)
-    assert found.pid != os.getpid()
+    wait_for(lambda: len(lineage.look().descendants(LIFE)) == 1, "the one that is left of three")
     assert lineage.end_now(LIFE, SIGTERM, 1.0) == []
     assert lineage.look().descendants(MANAGER) == []
 
