@@ -44,6 +44,7 @@ LIMIT = re.compile(rb"^Max realtime timeout +(\d+)", re.MULTILINE)
 HAS_PROC = Path("/proc/self/environ").exists()  # elsewhere, only a process's own group can be told
 
 KERNEL_THREAD = 0x00200000  # PF_KTHREAD, in the flags in /proc/PID/stat
+LISTINGS = 10  # lists of processes in a look: each but the first is of the few that are new, and takes a moment
 READ_SIZE = 32 * 1024  # bytes read of a file in /proc; where an environment is longer, the limit still tells
 
 
@@ -150,10 +151,16 @@ def group(pid: int) -> list[Process]:
 
 def look() -> Look:
     """Look at all processes; this takes some 20 µs for each. Raises OSError if this process has no descriptors left."""
-    names = os.listdir("/proc") if HAS_PROC else []  # noqa: PTH208 - there may be thousands, and none is used as a path
-    # The youngest first: those are the likeliest to be gone in a moment, with a child in their place.
-    pids = sorted((int(name) for name in names if name.isdecimal()), reverse=True)
-    return Look(process for pid in pids if (process := _process(pid)))
+    processes: list[Process] = []
+    known: set[int] = set()
+    for _ in range(LISTINGS):
+        # A process may end before it is looked at, and leave a child that the list does not have.
+        if not (new := _pids() - known):
+            break
+        known |= new
+        # The youngest first: those are the likeliest to be gone in a moment.
+        processes += filter(None, map(_process, sorted(new, reverse=True)))
+    return Look(processes)
 
 
 def end_all(
@@ -199,6 +206,11 @@ def end_now(mark: int, number: int = SIGKILL, seconds: float = 0.0) -> list[Proc
     for pause in end_all(find, number, monotonic() + seconds):
         sleep(pause)
     return left
+
+
+def _pids() -> set[int]:
+    names = os.listdir("/proc") if HAS_PROC else []  # noqa: PTH208 - there may be thousands, and none is used as a path
+    return {int(name) for name in names if name.isdecimal()}
 
 
 def _process(pid: int) -> Process | None:

@@ -137,6 +137,13 @@ def test_a_real_process_is_found_and_ended_wherever_it_is(environment: dict[str,
     assert lineage.look().descendants(MANAGER) == []
 
 
+def test_a_look_finds_what_a_process_forks_that_ends_before_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = [{10}, {11}, {12}, {12}]
+    monkeypatch.setattr(lineage, "_pids", lambda: lists.pop(0))
+    monkeypatch.setattr(lineage, "_process", lambda pid: process(pid, 1, LIFE) if pid == 12 else None)
+    assert [found.pid for found in lineage.look().descendants(LIFE)] == [12]
+
+
 def test_a_message_names_the_first_few() -> None:
     assert lineage.text_of([process(10), process(11)]) == "process-10 (10), process-11 (11)"
     assert lineage.text_of(map(process, range(10, 99))).endswith("process-14 (14), …")
