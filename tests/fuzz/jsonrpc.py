@@ -35,11 +35,14 @@ async def serve(lines: list[str]) -> None:
     methods = Unhurried()
     programs = Programs(cast("Methods", methods), replies.append, lambda: None)
     for line in lines:
+        is_rest = programs.awaits(line)  # of a request that goes over several lines, which was answered with its first
         programs.receive(line)
-        wanted += expected(line)  # from the same depth, on which the decoder's limit depends
+        if not is_rest:
+            wanted += expected(line)  # from the same depth, on which the decoder's limit depends
     while programs.busy:
-        methods.running.pop()(None)
-        await asyncio.sleep(0)  # the next that waits is begun
+        if methods.running:
+            methods.running.pop()(None)
+        await asyncio.sleep(0)  # the next that waits is begun, if this turn had no time left for it
     assert not any("\n" in reply for reply in replies)
     found = [one for reply in map(json.loads, replies) for one in (reply if isinstance(reply, list) else [reply])]
     assert all(one["jsonrpc"] == "2.0" and ("result" in one) != ("error" in one) for one in found)
