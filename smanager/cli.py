@@ -118,6 +118,7 @@ async def serve(config: Config, say: Callable[[str], None]) -> int:
     addresses = await listeners.open(passed)
     manager = new_manager(config, storage_for(config, re.sub("[:/]", "-", addresses[0]).strip("-")))
     identities = Identities(manager.roles, UsersFile(config.root.users_file), manager.audit)
+    manager.pool.when_grown = listeners.share_out
     manager.look_elsewhere = partial(look_elsewhere, manager, listeners, identities)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):

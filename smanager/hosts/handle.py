@@ -19,7 +19,7 @@ from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
 from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
 from smanager.hosts.raw_output import RawOutput
-from smanager.system import lineage
+from smanager.system import lineage, open_files
 from smanager.system.patience import Patience
 from smanager.system.processes import exit_reason, signal_group
 
@@ -93,7 +93,8 @@ class Host(asyncio.SubprocessProtocol):
         """Start the process. Raises OSError if the system cannot."""
         self._pair, theirs = socket.socketpair()
         self._pair.setblocking(False)
-        program = [sys.executable, str(Path(__file__).parent / "child"), str(theirs.fileno()), self._name]
+        child = str(Path(__file__).parent / "child")
+        program = [sys.executable, child, str(theirs.fileno()), self._name, str(open_files.GIVEN)]
         try:
             await self._loop.subprocess_exec(
                 lambda: self,

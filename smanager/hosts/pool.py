@@ -192,12 +192,15 @@ class Pool:
         self._numbers = itertools.count()  # of all hosts
         self.guard = Guard(self._mark)
         self._slots: dict[str, Slot] = {}
+        self.when_grown: Callable[[int], object] = lambda slots: None
+        """Called with the number of slots when there is one more. None ever goes: its service may come back."""
         self._shut = False
 
     def slot(self, key: str) -> Slot:
         if key not in self._slots:
             self._slots[key] = Slot(key, self._log, self.guard, self._new_mark)
             self._slots[key].shut = self._shut
+            self.when_grown(len(self._slots))
         return self._slots[key]
 
     def _new_mark(self) -> int:

@@ -45,10 +45,10 @@ class Listener:
     """An address to connect to, and its sessions."""
 
     settings: ListenerSettings
-    _most_sessions: int
     _turned_away: set[Session]  # connections beyond the limits of all listeners
     shells: Shells = field(init=False)
     identities: Identities = field(init=False)
+    most_sessions: int = field(init=False)  # as configured, or fewer where there are few descriptors
     tls: Handshakes | None = None  # None for plain text
     _fingerprint: object = None  # of the files that `tls` was read from
     _sessions: set[Session] = field(default_factory=set)
@@ -138,7 +138,7 @@ class Listener:
             log.info("%s: not allowed at %s", session.peer, self.settings.place)
             session.connection.abort()
             return False
-        if len(self._sessions) >= self._most_sessions:
+        if len(self._sessions) >= self.most_sessions:
             if not self._giving_way:
                 self._turn_away(session)
                 return False

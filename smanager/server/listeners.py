@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,9 +14,10 @@ from smanager.config.listener import ListenerSettings
 from smanager.server.listener import ACCEPTS_A_TURN, MOST_TURNED_AWAY, Listener, context_of
 from smanager.server.session import Session
 from smanager.shells.root import Shells
+from smanager.system.open_files import raise_limit
 
-RESERVED_DESCRIPTORS = 96  # file descriptors kept for hosts, their pipes, and files
-UNLIMITED = 1_000_000  # descriptors counted on if the system sets no limit
+RESERVED_DESCRIPTORS = 96  # file descriptors kept for files, and for the first hosts
+DESCRIPTORS_A_HOST = 4  # its socket pair, its output and its end, and one more while it is started
 
 FAREWELL_SECONDS = 1.5
 """How long clients may take to read their last words when the server ends; a drain takes one second."""
@@ -29,10 +29,18 @@ class Listeners:
     """The configured listeners."""
 
     def __init__(self, settings: Sequence[ListenerSettings]) -> None:
-        others = RESERVED_DESCRIPTORS + MOST_TURNED_AWAY + ACCEPTS_A_TURN * len(settings)
-        shares = budgets(settings, descriptors() - others)
+        self._settings = settings
+        self._descriptors = raise_limit()
         turned_away: set[Session] = set()
-        self._all = [Listener(one, share, turned_away) for one, share in zip(settings, shares, strict=True)]
+        self._all = [Listener(one, turned_away) for one in settings]
+        self.share_out(hosts=0)
+
+    def share_out(self, hosts: int) -> None:
+        """Let each listener have as many sessions as the limit on open files allows beside so many hosts."""
+        others = RESERVED_DESCRIPTORS + DESCRIPTORS_A_HOST * hosts + MOST_TURNED_AWAY + ACCEPTS_A_TURN * len(self._all)
+        shares = budgets(self._settings, self._descriptors - others)
+        for listener, share in zip(self._all, shares, strict=True):
+            listener.most_sessions = share
 
     async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
         """Bind all or none; returns their addresses. `passed` are systemd's sockets by name. Raises ConfigError."""
@@ -46,6 +54,9 @@ class Listeners:
     async def serve(self, shells: Shells, identities: Identities) -> None:
         """Accept clients. Raises ConfigError if another process has begun to listen meanwhile."""
         for listener in self._all:
+            if listener.most_sessions < (wanted := listener.settings.max_sessions):
+                message = "%s: max_sessions is %d; the limit on open files allows %d here (see ulimit -n)"
+                log.warning(message, listener.settings.place, wanted, listener.most_sessions)
             await listener.serve(shells, identities)
 
     async def close(self, message: str) -> None:
@@ -89,16 +100,4 @@ def budgets(settings: Sequence[ListenerSettings], available: int) -> list[int]:
     for index, one in sorted(enumerate(settings), key=lambda pair: pair[1].max_sessions):
         fair = (available - sum(shares.values())) // (len(settings) - len(shares))
         shares[index] = max(1, min(one.max_sessions, fair))
-        if shares[index] < one.max_sessions:
-            message = "%s: max_sessions is %d; the limit on open files allows %d here (see ulimit -n)"
-            log.warning(message, one.place, one.max_sessions, shares[index])
     return [shares[index] for index in range(len(settings))]
-
-
-def descriptors() -> int:
-    """Raise this process's limit on open files as far as possible, and return it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # macOS: the hard limit is infinite, but cannot be set
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        soft = hard
-    return soft if soft != resource.RLIM_INFINITY else UNLIMITED

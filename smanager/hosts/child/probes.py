@@ -20,6 +20,7 @@ from smanager.config.service import Probe, ProgramSettings
 from smanager.hosts.child.channel import service_output
 from smanager.hosts.child.patterns import NOTHING, PatternError, SimplePattern, pattern_for
 from smanager.hosts.child.spawn_errors import why_not_started
+from smanager.system import open_files
 from smanager.system.errors import in_words
 from smanager.system.patience import Patience, is_late
 from smanager.system.processes import exit_reason, signal_group
@@ -167,7 +168,15 @@ def command_problem(
 ) -> str:
     """Why a command does not exit with status 0 in time; empty if it does. `began` is told its process id."""
     try:
-        process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, start_new_session=True, **popen_options)
+        process = Popen(
+            command,
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=PIPE,
+            start_new_session=True,
+            preexec_fn=open_files.lowering(),
+            **popen_options,
+        )
     except OSError as error:
         return f"{command[0]} cannot be run: {why_not_started(error, command, popen_options)}"
     began(process.pid)

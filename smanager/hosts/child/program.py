@@ -8,7 +8,7 @@ import pwd
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Mapping, Set
+from collections.abc import Callable, Generator, Mapping, Set
 from contextlib import suppress
 from functools import cache, partial
 from math import inf
@@ -23,7 +23,7 @@ from smanager.hosts.child.probes import Watch
 from smanager.hosts.child.scheduler import ScheduledTask, Scheduler, Steps, WaitFor
 from smanager.hosts.child.spawn_errors import script_problem, why_not_started
 from smanager.service import Finished, SService
-from smanager.system import lineage
+from smanager.system import lineage, open_files
 from smanager.system.accounts import group_id, user_of
 from smanager.system.lineage import Process
 from smanager.system.processes import exit_reason, set_limits, signal_group, too_high
@@ -70,8 +70,7 @@ class Program(SService):
                     stderr=subprocess.STDOUT,
                     bufsize=0,
                     start_new_session=True,
-                    # Takes no lock between fork and exec, so that the other threads do not matter.
-                    preexec_fn=partial(set_limits, self._settings.limits) if self._settings.limits else None,
+                    preexec_fn=self._limited(),
                     **options,
                 )
         except subprocess.SubprocessError:
@@ -81,6 +80,8 @@ class Program(SService):
             raise Finished(f"it cannot be started: {reason}", clean=False) from None
         except (RuntimeError, LookupError, ValueError) as error:
             raise Finished(f"it cannot be started: {error}", clean=False) from None
+        assert process.stdout is not None  # it is a pipe
+        open_files.keep_room(newest=process.stdout.fileno())
         self._set_priority(process)
         self._tell("spawned", process.pid)
         if not self._program.is_task and (self._program.ready_when or self._program.alive_when):
@@ -88,6 +89,19 @@ class Program(SService):
         self._life = ScheduledTask(self._attend(process, options))
         self._scheduler.wake(self._life)
         return self._life
+
+    def _limited(self) -> Callable[[], None] | None:
+        """What limits the program, between fork and exec; None, which is faster, if there is nothing to limit."""
+        lower, limits = open_files.lowering(), self._settings.limits
+        if not limits:
+            return lower
+
+        def limit() -> None:  # takes no lock, so that other threads do not matter
+            if lower:
+                lower()
+            set_limits(limits)
+
+        return limit
 
     def _set_priority(self, process: subprocess.Popen[bytes]) -> None:
         """Give the program's group its priority, with the rights of this process. Raises Finished if it may not."""

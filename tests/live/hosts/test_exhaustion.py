@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,32 @@ def test_where_no_process_may_be_made_the_reason_is_told_and_it_is_tried_again(d
         )
         server.process.send_signal(signal.SIGWINCH)
         is_in(server, "systemstatus", "running")
+    finally:
+        server.stop()
+
+
+def started_with(soft: int, directory: Path, configuration: str) -> Server:
+    """A manager in this directory that was started with this limit on open files."""
+    (directory / "smanager.toml").write_text(configuration)
+    command = f"ulimit -S -n {soft} && exec {sys.executable} {ROOT / 'smanager.py'} --port 0 --services services"
+    return Server(command=["sh", "-c", command])
+
+
+def test_what_the_manager_starts_has_the_limit_on_open_files_that_the_manager_was_started_with(directory: Path) -> None:
+    limits = SERVICES.replace("class Steady", "import resource\n\n\nclass Steady") + (
+        "    def cmd_limit(self): return resource.getrlimit(resource.RLIMIT_NOFILE)[0]\n"
+    )
+    (directory / "services" / "steady.py").write_text(limits)
+    program = 'program = ["sh", "-c", "ulimit -S -n > $0.limit; exec sleep 3600", "{0}"]\n'
+    probe = 'ready_when = { command = ["sh", "-c", "ulimit -S -n > probe.limit"] }\n'
+    many = "".join(f"[services.p{number}]\n{program.format(number)}" for number in range(60))  # need more than 100
+    server = started_with(100, directory, f"{many}[services.last]\n{program.format('last')}{probe}after = ['p59']\n")
+    try:
+        for number in range(60):
+            is_in(server, f"p{number}", "running")
+        is_in(server, "last", "running")
+        assert {path.read_text() for path in directory.glob("*.limit")} == {"100\n"}
+        assert server.ask("neighbour limit") == "100\n"
     finally:
         server.stop()
 
