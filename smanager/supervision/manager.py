@@ -30,7 +30,7 @@ from smanager.supervision.reload import Elsewhere, Reload
 from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.sessions import Jobs, Sessions
 from smanager.supervision.states import State
-from smanager.supervision.storage import StoppedServices, Storage
+from smanager.supervision.storage import LOOK_SECONDS, StoppedServices, Storage, StorageError
 from smanager.terminal.text import visible
 
 READY_SECONDS = 5.0  # how long `begin` waits for the services to be ready
@@ -72,6 +72,7 @@ class Manager:
         """Finds what a reload changes outside of the supervision."""
         self.pool = make_pool(self._log_line)
         self._storage = storage
+        self._keeping: asyncio.Task[None] | None = None
         self._log_files = LogFiles(storage.directory) if storage.directory else None
         self.lost_lines = self._log_files.lost if self._log_files else Counter[str]()
         """By service, the number of lines missing from its log file, which could not take them, or not fast enough."""
@@ -88,6 +89,8 @@ class Manager:
     async def begin(self, by: Caller) -> None:
         """Find and start all services; returns once they are up, after READY_SECONDS, or when `end` is set."""
         self.audit.started(by)
+        if self._storage.directory:
+            self._keeping = asyncio.create_task(self._keep_storage(), name="storage")
         self.pool.guard.begin()
         self.catalogue.list_files(self.catalogue.find_files())
         starting = asyncio.create_task(self._start_all(by), name="start")
@@ -99,6 +102,23 @@ class Manager:
             late = [file.path.name for file in self.catalogue.files.values() if not file.adopted.is_set()]
             late += [keeper.name for keeper in self.keepers.values() if keeper.state is State.STARTING]
             log.warning("not ready within %g s, continuing without: %s", READY_SECONDS, ", ".join(late))
+
+    async def _keep_storage(self) -> None:
+        """Make the state directory again whenever it was deleted, and tell of it."""
+        told = ""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                if not self._storage.is_gone():
+                    continue
+                self._storage.make_again()
+                problem = await self._stopped.write_again()
+                log.warning("the state directory %s was deleted, and is made again", self._storage.directory)
+            except (OSError, StorageError) as error:
+                problem = str(error)
+            if problem and problem != told:
+                log.error("%s", problem)
+            told = problem
 
     @property
     def end_seconds(self) -> float:
@@ -117,6 +137,8 @@ class Manager:
     async def finish(self) -> None:
         """Stop all services in their order; kill what is left after `end_seconds`."""
         self.pool.shut()
+        if self._keeping:
+            self._keeping.cancel()
         everything = list(self.keepers.values())
         seconds, most = self.end_seconds, self.order.most_for_each(everything, self._shutdown_timeout)
         stopping = asyncio.ensure_future(self._group.stop(everything, Caller(SHUTDOWN), ignore_report, most))

@@ -12,7 +12,11 @@ from pathlib import Path
 
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
-from smanager.system.lock import LockHeldError, lock
+from smanager.system.lock import LockHeldError, is_at, lock
+
+LOCK_FILE = "lock"
+LOOK_SECONDS = 3.0
+"""How often to look whether the directory was deleted: for so long, another manager may take its place."""
 
 STOPPED_FILE = "stopped.json"
 FORMAT = 1
@@ -36,6 +40,16 @@ class Storage:
         self.directory = directory
         self._lock = _locked(directory) if directory else -1
 
+    def is_gone(self) -> bool:
+        """Whether the directory, or the lock in it, was deleted. Raises OSError."""
+        return self.directory is not None and not is_at(self.directory / LOCK_FILE, self._lock)
+
+    def make_again(self) -> None:
+        """Make and lock the directory again. Raises StorageError as a new one does."""
+        if self.directory:
+            held, self._lock = self._lock, _locked(self.directory)
+            os.close(held)
+
     def close(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
@@ -43,7 +57,7 @@ class Storage:
 
 def _locked(directory: Path) -> int:
     """A descriptor that holds the directory's lock while it is open."""
-    path = directory / "lock"
+    path = directory / LOCK_FILE
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = lock(path)
@@ -69,7 +83,8 @@ class StoppedServices:
     def __init__(self, directory: Path | None) -> None:
         """Read the file in the state directory; without a directory, keep the names in memory only."""
         self._file = StoppedFile(directory / STOPPED_FILE) if directory else None
-        self._names = self._written = self._file.read() if self._file else set()
+        self._names: set[str] = self._file.read() if self._file else set()
+        self._written = self._names
         self._writing = asyncio.Lock()
 
     def __contains__(self, name: str) -> bool:
@@ -80,6 +95,11 @@ class StoppedServices:
 
     def remove(self, names: Iterable[str]) -> None:
         self._names = self._names.difference(names)
+
+    async def write_again(self) -> str:
+        """Write the file, which was deleted; return the problem, if there is one."""
+        self._written = set()
+        return await self.write()
 
     async def write(self) -> str:
         """Write what has changed to the file; return the problem, if there is one."""

@@ -20,18 +20,34 @@ def lock(path: Path, wait: float = 0.0, owner: int = -1) -> int:
     Blocks for at most `wait` seconds. The file belongs to the user id `owner`, or by default to its creator, and is
     never reached through a symbolic link. Raises LockHeldError, and OSError if the file cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + wait
-    try:
-        os.fchown(descriptor, owner, -1)
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchown(descriptor, owner, -1)
+            _wait_for_lock(descriptor, path, deadline)
+            if is_at(path, descriptor):
                 return descriptor
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise LockHeldError(f"{path}: another process holds this lock") from None
-                time.sleep(RETRY_SECONDS)
-    except BaseException:
-        os.close(descriptor)
-        raise
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # the file was deleted meanwhile, and another one is what others lock
+
+
+def is_at(path: Path, descriptor: int) -> bool:
+    """Whether a path still leads to an open file. Raises OSError."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _wait_for_lock(descriptor: int, path: Path, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise LockHeldError(f"{path}: another process holds this lock") from None
+            time.sleep(RETRY_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from smanager.system.lock import LockHeldError, lock
+from smanager.system.lock import LockHeldError, is_at, lock
 
 
 def test_one_holds_it_until_its_descriptor_is_closed(tmp_path: Path) -> None:
@@ -20,6 +21,26 @@ def test_one_holds_it_until_its_descriptor_is_closed(tmp_path: Path) -> None:
     os.close(holder)
     os.close(lock(path))
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_is_deleted_before_it_is_locked_is_not_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lock"
+    locked: list[int] = []
+
+    def delete_first(descriptor: int, how: int) -> None:
+        if not locked:
+            path.unlink()
+        locked.append(descriptor)
+        flock(descriptor, how)
+
+    flock = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", delete_first)
+    descriptor = lock(path)
+    assert is_at(path, descriptor)
+    os.close(descriptor)
+    assert len(locked) == 2
 
 
 def test_a_lock_is_waited_for(tmp_path: Path) -> None:

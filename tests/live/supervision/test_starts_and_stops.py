@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import resource
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -100,8 +101,8 @@ def test_what_is_stopped_stays_stopped_over_a_restart_of_the_manager(kept: Calla
     assert re.search(r"^steady +running$", kept().ask("services"), re.MULTILINE)
 
 
-def test_a_second_manager_on_the_same_state_is_refused_in_one_line(kept: Callable[..., Server]) -> None:
-    server = kept(steady=SERVICES)
+def second_manager(server: Server) -> str:
+    """The last words of another manager that is started on the same state directory."""
     second = subprocess.run(
         [*server.command[:2], "--port", "0", "--services", "services", "--state-dir", "state"],
         capture_output=True,
@@ -110,9 +111,26 @@ def test_a_second_manager_on_the_same_state_is_refused_in_one_line(kept: Callabl
         check=False,
     )
     assert second.returncode == 1
-    assert second.stderr.splitlines()[-1].startswith(
+    return second.stderr.splitlines()[-1]
+
+
+def test_a_second_manager_on_the_same_state_is_refused_in_one_line(kept: Callable[..., Server]) -> None:
+    server = kept(steady=SERVICES)
+    assert second_manager(server).startswith(
         f"smanager: the state directory state is in use by another manager, process {server.process.pid}; "
     )
+
+
+@pytest.mark.parametrize("lost", ["state", "state/lock"])
+def test_a_state_directory_that_was_deleted_is_made_again(kept: Callable[..., Server], lost: str) -> None:
+    server = kept(steady=SERVICES)
+    server.ask("stop steady")
+    path = Path(lost)
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    server.wait_for_log("the state directory state was deleted, and is made again")
+    assert "is in use by another manager" in second_manager(server)
+    server.stop()
+    assert re.search(r"^steady +stopped \(by a user, earlier\)$", kept().ask("services"), re.MULTILINE)
 
 
 def test_a_service_whose_failure_ends_the_manager_does(kept: Callable[..., Server]) -> None:
