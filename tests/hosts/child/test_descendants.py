@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import suppress
 from signal import SIGTERM
 
@@ -49,3 +51,67 @@ def test_without_descriptors_the_group_is_all_that_is_seen(looks: list[Look], mo
     for _ in end_life(1, 2**30, SIGTERM, 0.0, found.append):
         pass
     assert found == [[]]
+
+
+SPAWNS_AT_ONCE = """
+import os, re, subprocess, sys, threading
+from smanager.hosts.child import descendants
+from smanager.hosts.child.channel import current_service
+from smanager.system import lineage
+
+descendants.mark_what_services_start()
+HOST = lineage.of_host(lineage.new_manager(), 1)
+SHOW = ["cat", "/proc/self/limits"]
+
+
+def popen():
+    return subprocess.run(SHOW, env={}, capture_output=True).stdout
+
+def in_a_pipe(spawn):
+    reader, writer = os.pipe()
+    spawned = spawn(writer)
+    os.close(writer)
+    with open(reader, "rb") as output:
+        text = output.read()
+    os.waitpid(spawned, 0)
+    return text
+
+def fork(writer):
+    if not (pid := os.fork()):
+        os.dup2(writer, 1)
+        os.execvpe("cat", SHOW, {})
+    return pid
+
+def posix_spawn(writer):
+    return os.posix_spawnp("cat", SHOW, {}, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)])
+
+def program(mark):
+    with descendants.marked(mark):
+        return popen()
+
+def spawns(name, mark, way):
+    current_service.set(name)
+    ways = {"popen": popen, "program": lambda: program(mark), "fork": lambda: in_a_pipe(fork),
+            "posix_spawn": lambda: in_a_pipe(posix_spawn)}
+    for _ in range(100):
+        if int(re.search(rb"realtime timeout +(\\d+)", ways[way]())[1]) != mark:
+            print(f"a process that {way} has made bears another life's mark")
+
+sys.setswitchinterval(1e-6)
+threads = []
+for number, way in enumerate(sys.argv[1:], 1):
+    name, mark = f"service-{number}", lineage.of_life(HOST, number)
+    descendants.begins(name, mark)
+    threads.append(threading.Thread(target=spawns, args=(name, mark, way)))
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.skipif(not lineage.HAS_PROC, reason="the mark is read in /proc")
+def test_services_that_spawn_at_once_each_mark_their_own() -> None:
+    ways = ["popen", "popen", "fork", "posix_spawn", "program"]
+    spawning = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SPAWNS_AT_ONCE, *ways], capture_output=True, text=True, timeout=60
+    )
+    assert (spawning.stdout, spawning.stderr) == ("", "")
