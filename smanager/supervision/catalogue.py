@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from smanager.config.checks import SettingsError, nearest
 from smanager.config.env_file import read_variables
 from smanager.config.file import ServicesConfig
 from smanager.config.service import ServiceSettings, settings_of
-from smanager.hosts.source import FileReport, ServiceDescription, services_files
+from smanager.hosts.source import FileReport, ReportError, ServiceDescription, services_files, why_untrusted
 from smanager.logs.history import ServiceHistory
 from smanager.supervision.graph import cycles
 from smanager.supervision.reports import ServiceReport
@@ -222,6 +222,17 @@ class Catalogue:
                 same = "" if other.name == name else f" as {other.name}, and - and _ are one"
                 where = f"{other.file.path}{line}{same}"
                 raise CommandError(f"the name {name} is used in {where}; give the class another `name`")
+
+    async def read(
+        self, file: ServicesFile, load: Callable[[Path], Awaitable[Mapping[str, Any]]], services: ServicesConfig
+    ) -> FileReport:
+        """What a host finds in a file that can be trusted: `load` has the host import it.
+
+        Raises ReportError, and what `load` raises.
+        """
+        if not services.allow_writable and (problem := why_untrusted(file.path)):
+            raise ReportError(f"{problem}, and allow_writable accepts it")
+        return FileReport.from_data(await load(file.path))
 
     # Problems.
 
