@@ -12,14 +12,14 @@ import json
 import math
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
 from smanager.commands.jsonable import jsonable
-from smanager.server.rpc.errors import CANCELLED, INVALID_REQUEST, PARSE_ERROR, TOO_MUCH_OUTPUT, RequestError
+from smanager.server.rpc.errors import CANCELLED, FAILED, INVALID_REQUEST, PARSE_ERROR, TOO_MUCH_OUTPUT, RequestError
 from smanager.server.rpc.methods import Methods, RunningMethod
 from smanager.server.rpc.protocol import OUTPUT_LIMIT
 from smanager.shells.interpreter import TURN_SECONDS
@@ -147,7 +147,7 @@ class Programs:
             nonlocal left, room
             left -= 1
             if one is not None:
-                encoded = encode(one)
+                encoded = encoded_answer(one)
                 if len(encoded) > room:
                     message = f"the responses of a batch have at most {BATCH_REPLY_LIMIT} characters"
                     encoded = encode(failure(RequestError(TOO_MUCH_OUTPUT, message), one["id"]))
@@ -192,7 +192,7 @@ class Programs:
 
     def _notify(self, request: Request, name: str, params: dict[str, Any]) -> None:
         if request.is_answered:
-            self._send({"jsonrpc": "2.0", "method": name, "params": {"id": request.identity, **params}})
+            self._reply(encode({"jsonrpc": "2.0", "method": name, "params": {"id": request.identity, **params}}))
 
     def _ended(self, carried: Carried, result: object) -> None:
         del self._running[carried]
@@ -226,7 +226,7 @@ class Programs:
     def _send(self, response: Response) -> None:
         """Send a response; None is the response to a notification."""
         if response is not None:
-            self._reply(encode(response))
+            self._reply(encoded_answer(response))
 
 
 @dataclass(slots=True, eq=False)
@@ -270,6 +270,14 @@ def failure(error: RequestError, identity: object) -> dict[str, object]:
 
 def encode(response: object) -> str:
     return json.dumps(response, default=jsonable)
+
+
+def encoded_answer(response: Mapping[str, object]) -> str:
+    """A response as JSON; one that has no JSON is an error, because each request has an answer."""
+    try:
+        return encode(response)
+    except (ValueError, RecursionError) as error:
+        return encode(failure(RequestError(FAILED, f"its result cannot be sent as JSON: {error}"), response["id"]))
 
 
 def decoded(line: str) -> Any:
