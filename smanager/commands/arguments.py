@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from smanager.commands.record import Command, CommandError, Parameter, Status
-from smanager.commands.types import type_of
+from smanager.commands.types import NONE, type_of
 from smanager.commands.words import Words, flags, given_as, is_flag, usage
 from smanager.terminal.text import resembling
 
@@ -96,10 +96,14 @@ def placed(positions: Sequence[Parameter], words: Sequence[str]) -> dict[str, An
 
 def read(parameter: Parameter, word: str) -> Any:
     """The value that a word is for a parameter. Raises ValueError."""
+    may_be_none = parameter.nullable and not parameter.several
     try:
         return type_of(parameter).read(word)
     except ValueError as error:
-        raise ValueError(f"{given_as(parameter)[-1]}: {word!r:.{SHOWN_LIMIT}} should be {error}") from None
+        if may_be_none and word.lower() in NONE:
+            return None
+        also = f", or {NONE[0]}" if may_be_none else ""
+        raise ValueError(f"{given_as(parameter)[-1]}: {word!r:.{SHOWN_LIMIT}} should be {error}{also}") from None
 
 
 def accept(command: Command, caption: str, given: object) -> Arguments:

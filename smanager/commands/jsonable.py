@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Collection, Mapping
 from enum import Enum
@@ -36,3 +37,18 @@ def jsonable(value: object) -> Any:
     if hasattr(value, "__float__"):  # Decimal, Fraction
         return jsonable(float(value))
     return str(value)
+
+
+def _refuse(constant: str) -> None:
+    """Python would accept NaN and Infinity, and send them back."""
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(value := float(number)):
+        raise ValueError(f"{number} is too large for a number")
+    return value
+
+
+from_json = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode  # `loads` would make one each time
+"""The value of a JSON text. Raises ValueError or RecursionError."""

@@ -54,7 +54,7 @@ class Parameter:
     """One parameter of a command."""
 
     name: str
-    kind: str = "text"  # one of `types.TYPES`, or `choice` or `member`
+    kind: str = "text"  # one of `types.TYPES`, or `choice`, `member` or `json`
     annotated: bool = True  # whether the method states the type; an unannotated parameter is text
     required: bool = True
     rest: bool = False  # whether the parameter takes all remaining words (`*args`)
@@ -67,6 +67,7 @@ class Parameter:
     choices: tuple[Any, ...] = ()  # the values of a `choice`
     members: Mapping[str, str] = field(default_factory=dict)
     """The names of an enum's members, with their values as text."""
+    schema: Mapping[str, Any] = field(default_factory=dict)  # the JSON Schema of a `json`'s values
     default: Any = None
     """As JSON, for help and schemas; an omitted argument is not passed, so the method's own default counts."""
     doc: str = ""
@@ -126,6 +127,14 @@ def command_methods(owner: type) -> Iterator[str]:
     names: dict[str, None] = {}
     for base in reversed(owner.__mro__):
         names.update(dict.fromkeys(vars(base)))
-    callables = [name for name in names if callable(getattr(owner, name, None))]
-    yield from (name for name in callables if name.startswith(PREFIX) and name != PREFIX)
-    yield from (name for name in callables if name.startswith(TOPLEVEL_PREFIX) and name != TOPLEVEL_PREFIX)
+    yield from (name for name in names if _is_command(owner, name, PREFIX))
+    yield from (name for name in names if _is_command(owner, name, TOPLEVEL_PREFIX))
+
+
+def _is_command(owner: type, name: str, prefix: str) -> bool:
+    if not name.startswith(prefix) or name == prefix:
+        return False
+    try:
+        return callable(getattr(owner, name, None))
+    except Exception:  # a descriptor's, which `describe` meets as well
+        return True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from smanager.commands.line import split_words, words_with_places
 from smanager.commands.record import Parameter
-from smanager.commands.types import FALSE, TRUE, member_words
+from smanager.commands.types import FALSE, TRUE, choice_word, member_words
 
 FLAGS_LIMIT = 100  # characters of flags in one word: each is a call inside the one before
 _NUMBER = re.compile(r"-\.?\d")  # how a negative number begins; options have names, so none begins so
@@ -46,7 +47,7 @@ def given_as(parameter: Parameter) -> list[str]:
 def words_of(parameter: Parameter) -> list[str]:
     """All words that a parameter accepts, if they can be listed."""
     if parameter.kind == "choice":
-        return list(map(str, parameter.choices))
+        return list(map(choice_word, parameter.choices))
     if parameter.kind == "member":
         return member_words(parameter.members)
     return [TRUE[0], FALSE[0]] if parameter.kind == "bool" else []
@@ -63,7 +64,7 @@ def _shape(parameter: Parameter) -> str:
     if parameter.kind == "services":
         value = "SERVICE"
     elif parameter.kind in ("choice", "member"):
-        value = f"{{{','.join(words_of(parameter))}}}"
+        value = f"{{{','.join(map(shlex.quote, words_of(parameter)))}}}"  # choices with blanks are typed in quotes
     if is_flag(parameter):
         shape = names[0] if isinstance(parameter.default, bool) else " | ".join(names)
     elif parameter.option:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 
 from smanager.commands.record import SHELLS_OWN, Command, Parameter
+from smanager.commands.shapes import wording
 from smanager.commands.types import FALSE, TRUE
 from smanager.commands.words import given_as, is_flag, usage, words_of
 from smanager.shells.view import View
@@ -79,7 +80,8 @@ def parameter_help(parameter: Parameter) -> str:
     if is_flag(parameter):
         return ": ".join(filter(None, ["flag", parameter.doc]))
     words = words_of(parameter)
-    kind = ("one of " if words else "") + (", ".join(words) or KIND_NAMES.get(parameter.kind, parameter.kind))
+    named = wording(parameter.schema) if parameter.kind == "json" else KIND_NAMES.get(parameter.kind, parameter.kind)
+    kind = f"one of {', '.join(words)}" if words else named
     is_list = parameter.several and parameter.kind != "services"
     facts = [("list of " if is_list else "") + kind] if parameter.annotated else []
     if not parameter.required and parameter.default not in (None, "", []):

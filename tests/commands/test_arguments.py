@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smanager.commands.arguments import accept, bind
+from smanager.commands.docstrings import parameter_docs, without_parameters
 from smanager.commands.jsonable import jsonable
 from smanager.commands.record import CommandError
-from smanager.commands.signatures import describe, parameter_docs, signature_of, without_parameters
+from smanager.commands.signatures import describe, signature_of
 from smanager.service import SService
 from smanager.shells.pages import command_help
 
@@ -165,7 +166,7 @@ def bound(method: str, words: str) -> tuple[list[Any], dict[str, Any]]:
         ("maybe", "3 x", ([3, "x"], {})),
         ("rest", "1 2 3", ([1, 2, 3], {})),
         ("rest", "1", ([1], {})),
-        ("unknown", "a b", (["a", "b"], {})),
+        ("unknown", "a '{\"b\": 2}'", (["a", {"b": 2}], {})),
         ("told", "-- --seconds", (["--seconds"], {})),
         ("told", "a --seconds 90", (["a"], {"seconds": timedelta(seconds=90)})),
     ],

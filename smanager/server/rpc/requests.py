@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
-from smanager.commands.jsonable import jsonable
+from smanager.commands.jsonable import from_json, jsonable
 from smanager.server.rpc.errors import CANCELLED, FAILED, INVALID_REQUEST, PARSE_ERROR, TOO_MUCH_OUTPUT, RequestError
 from smanager.server.rpc.methods import Methods, RunningMethod
 from smanager.server.rpc.protocol import OUTPUT_LIMIT
@@ -286,7 +285,7 @@ def decoded(line: str) -> Any:
     if line.count("[") + line.count("{") > BRACKETS_LIMIT:
         raise RequestError(INVALID_REQUEST, f"a request of more than {BRACKETS_LIMIT} lists and objects")
     try:
-        return _decode(line)
+        return from_json(line)
     except json.JSONDecodeError as error:
         if error.pos >= len(line) and _depth(line) > 0:
             raise UnfinishedError(PARSE_ERROR, "not JSON: a request should be one line, and this one goes on") from None
@@ -320,17 +319,3 @@ def _depth(line: str) -> int:
     """How many brackets a line opens, less those that it closes."""
     line = _JSON_STRING.sub("", line)
     return line.count("{") + line.count("[") - line.count("}") - line.count("]")
-
-
-def _refuse(constant: str) -> None:
-    """Python would accept NaN and Infinity, and send them back."""
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _finite(number: str) -> float:
-    if math.isinf(value := float(number)):
-        raise ValueError(f"{number} is too large for a number")
-    return value
-
-
-_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode  # `loads` would make one for each line
