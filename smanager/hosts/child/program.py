@@ -26,6 +26,7 @@ from smanager.service import Finished, SService
 from smanager.system import lineage, open_files
 from smanager.system.accounts import group_id, user_of
 from smanager.system.lineage import Process
+from smanager.system.patience import Patience
 from smanager.system.processes import exit_reason, set_limits, signal_group, too_high
 
 READ_SIZE = 16 * 1024  # bytes of output read at a time: some 200 lines, after which other programs have their turn
@@ -161,22 +162,27 @@ class Program(SService):
             end = os.pidfd_open(process.pid)  # readable once the process has ended
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         descriptors = {output} if end is None else {output, end}
-        told, deadline = False, inf
+        patience: Patience | None = None  # with the program, once it has been told to stop
+        until = inf
         while process.poll() is None:
-            if self._stopping and not told:
+            if self._stopping and patience is None:
                 self._signal(self._program.stop_signal)
                 signal_group(process.pid, SIGCONT)  # a stopped process would not notice
-                told, deadline = True, self._kill_at
-            elif monotonic() >= deadline:
-                self._signal(SIGKILL)
-                deadline = inf
-            next_look = deadline if end is not None else min(deadline, monotonic() + POLL_SECONDS)
+                patience = Patience(self._kill_at - monotonic())
+                until = monotonic() + patience.step
+            elif patience and monotonic() >= until:
+                until = monotonic() + patience.step if patience.lasts() else inf
+                if until == inf:
+                    self._signal(SIGKILL)
+            next_look = until if end is not None else min(until, monotonic() + POLL_SECONDS)
             searching = self._watch.searching if self._watch else set()
             ready = yield WaitFor(searching | descriptors - {output} if searching else descriptors, next_look)
             if self._watch and searching & ready:
                 self._watch.searched(ready)
             if output in ready and not self._log(output, decoder):
                 descriptors = descriptors - {output}
+        if patience:
+            self._kill_at = monotonic() + patience.left
         last = monotonic() + LAST_OUTPUT_SECONDS
         while output in descriptors and monotonic() < last and (yield WaitFor({output}, last)):
             if not self._log(output, decoder):
