@@ -91,6 +91,12 @@ class RootSettings:
         checks.path, "file of the audit journal; by default audit.jsonl in the state directory"
     )
     audit_syslog: bool = setting(checks.boolean, "whether the audit journal goes to syslog as well", False)
+    allow_writable: bool = setting(
+        checks.boolean,
+        "whether code and configuration may be files that other users may write to; for this file itself, only the "
+        "option --allow-writable counts",
+        False,
+    )
     services: Table = setting(checks.table("tables such as [services.web]"), "settings of services", {})
     listeners: Table = setting(checks.table("tables such as [listeners.lan]"), "more addresses to listen on", {})
     roles: Table = setting(checks.table("tables such as [roles.operator]"), "roles besides the built-in ones", {})
@@ -104,7 +110,7 @@ ROLE_KEYS = {
     "deny": Key(_commands, "commands that the role denies, whatever allows them", []),
 }
 
-RELOADED = ("services_dirs", "exit_on", "shutdown_timeout", "services", "roles")
+RELOADED = ("services_dirs", "exit_on", "shutdown_timeout", "allow_writable", "services", "roles")
 """The keys that `reload` applies; the others count at the manager's start only."""
 
 TABLES = {
@@ -130,12 +136,19 @@ class ServicesConfig:
     shutdown_timeout: float | None = None  # seconds; None: as long as the services' own times take
     path: Path | None = None  # the file that this was read from, if there is one
     roles: Mapping[str, Role] = field(default_factory=dict)
+    allow_writable: bool = False  # whether other users may write to services files
     at_start: Table = field(default_factory=dict)  # the keys that count at the manager's start only
 
     @property
     def programs(self) -> dict[str, Table]:
         """The services without a class."""
         return {name: given for name, given in self.settings.items() if "program" in given}
+
+    @property
+    def env_files(self) -> list[tuple[Path, str]]:
+        """The files of variables that the file names, each with the user of its program; empty: the manager's."""
+        tables = self.settings.values()
+        return [(Path(file), given.get("user", "")) for given in tables for file in given.get("env_files", ())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +190,7 @@ class ConfigFile:
         except SettingsError as error:
             raise ConfigError(*(f"{self.path}: [{name}] {problem}" for problem in error.problems)) from None
 
-    def services(self, directories: Sequence[Path] | None) -> ServicesConfig:
+    def services(self, directories: Sequence[Path] | None, allow_writable: bool = False) -> ServicesConfig:
         """What `reload` reads anew; `directories` replace those of the file. Raises ConfigError."""
         configured = [self.base / directory for directory in self.given.get("services_dirs", ())]
         problems: list[str] = []
@@ -195,6 +208,7 @@ class ConfigFile:
             shutdown_timeout=self.given.get("shutdown_timeout"),
             path=self.path,
             roles=roles,
+            allow_writable=allow_writable,
             at_start={key: value for key, value in self.given.items() if key not in RELOADED},
         )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,9 +25,11 @@ from smanager.config.file import (
     refuse,
 )
 from smanager.config.listener import DEFAULT_NAME, ListenerSettings
+from smanager.system.accounts import user_id
+from smanager.system.trust import why_untrusted
 from smanager.terminal.text import one_spelling
 
-OVERRIDING = ("host", "port", "insecure", "max_sessions", "state_dir")
+OVERRIDING = ("host", "port", "insecure", "max_sessions", "state_dir", "allow_writable")
 """The options that replace keys of the file."""
 
 SHELLS = ("bash", "zsh", "fish")
@@ -58,8 +61,9 @@ def _config_of(options: argparse.Namespace) -> Config:
     with collected(problems):
         listeners = _listeners(file, options, root, is_default=bool({"host", "port"} & {*file.given, *given}))
     with collected(problems):
-        services = file.services(options.services)
+        services = file.services(options.services, root.allow_writable)
     refuse(problems)
+    refuse(_untrusted(file, options, services, listeners))
     return Config(
         options=options,
         root=root,
@@ -67,6 +71,22 @@ def _config_of(options: argparse.Namespace) -> Config:
         listeners=tuple(listeners),
         read_services=lambda: _config_of(options).services,
     )
+
+
+def _untrusted(
+    file: ConfigFile, options: argparse.Namespace, services: ServicesConfig, listeners: Iterable[ListenerSettings]
+) -> list[str]:
+    """Why the configuration, and what it names, cannot be trusted; services files are looked at when they are read."""
+    # What stands in a file cannot make the file itself trusted.
+    paths = [file.path] if file.path and not options.allow_writable else []
+    problems = []
+    if not services.allow_writable:
+        paths += [*services.directories, *(path for one in listeners if one.tls for path in one.tls.paths)]
+        for path, user in services.env_files:
+            with suppress(LookupError):  # of a user who does not exist, the program's start tells
+                problems.append(why_untrusted(path, user_id(user) if user else 0))
+    problems = [*map(why_untrusted, paths), *problems]
+    return [f"{problem}, and --allow-writable accepts it" for problem in problems if problem]
 
 
 def _listeners(
@@ -154,6 +174,7 @@ def parser() -> argparse.ArgumentParser:
     add("--insecure", action="store_const", const=True, help="allow other machines to connect to --host and --port")
     add("--max-sessions", metavar="N", type=_number("max_sessions"), help=_help("max_sessions"))
     add("--state-dir", metavar="DIR", type=checks.path, help=_help("state_dir"))
+    add("--allow-writable", action="store_const", const=True, help=_help("allow_writable"))
     add("--console", action="store_true", help="run a shell on this terminal or pipe, and open no port")
     add("--check", action="store_true", help="import and describe all services, and start none")
     add("--docs", action="store_true", help="print the reference of all commands, as Markdown")

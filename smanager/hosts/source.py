@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from smanager.commands.record import Command
+from smanager.system import trust
 
 _TYPES = {"name": str, "title": str, "doc": str, "line": int, "commands": list, "is_program": bool, "given": dict}
 
@@ -71,6 +72,12 @@ def fingerprint(path: Path) -> list[object]:
             if file.is_file():  # a pipe would never end
                 prints.append([str(file), zlib.crc32(file.read_bytes())])  # a list, as JSON returns it
     return prints
+
+
+def why_untrusted(path: Path) -> str:
+    """Why a services file, or what it may import from beside it, cannot be trusted; see `trust.why_untrusted`."""
+    beside = path.rglob("*") if path.is_dir() else [*path.parent.glob("_*.py"), path.parent / "__pycache__"]
+    return next(filter(None, map(trust.why_untrusted, [path, *beside])), "")
 
 
 def services_files(directory: Path) -> list[Path]:

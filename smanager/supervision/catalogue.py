@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from smanager.access.roles import BUILT_IN
 from smanager.commands.record import Command, CommandError
 from smanager.config.checks import SettingsError, nearest
 from smanager.config.env_file import read_variables
 from smanager.config.file import ServicesConfig
 from smanager.config.service import ServiceSettings, settings_of
-from smanager.hosts.source import FileReport, ServiceDescription, services_files
+from smanager.hosts.source import FileReport, ReportError, ServiceDescription, services_files, why_untrusted
 from smanager.logs.history import ServiceHistory
 from smanager.supervision.graph import cycles
 from smanager.supervision.reports import ServiceReport
@@ -223,6 +224,17 @@ class Catalogue:
                 where = f"{other.file.path}{line}{same}"
                 raise CommandError(f"the name {name} is used in {where}; give the class another `name`")
 
+    async def read(
+        self, file: ServicesFile, load: Callable[[Path], Awaitable[Mapping[str, Any]]], services: ServicesConfig
+    ) -> FileReport:
+        """What a host finds in a file that can be trusted: `load` has the host import it.
+
+        Raises ReportError, and what `load` raises.
+        """
+        if not services.allow_writable and (problem := why_untrusted(file.path)):
+            raise ReportError(f"{problem}, and allow_writable accepts it")
+        return FileReport.from_data(await load(file.path))
+
     # Problems.
 
     def problems(self) -> Iterator[tuple[ServicesFile, str]]:
@@ -240,6 +252,13 @@ class Catalogue:
         for service in self.services.values():
             for name, problem in self._missing([*service.settings.needs, *service.settings.after]):
                 self._note(service.file, f"[services.{service.name}] waits for {name}: {problem}")
+        roles = {*BUILT_IN, *map(one_spelling, self.configuration.roles)}
+        for service in self.services.values():
+            for role in service.settings.roles:
+                if one_spelling(role) not in roles:
+                    self._note(
+                        service.file, f"[services.{service.name}] there is no role {role}; {nearest(role, roles)}"
+                    )
         told = set()
         for name, path in self.cycles().items():
             if frozenset(path) not in told:  # once for all services on the cycle

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from smanager.access.callers import Caller
-from smanager.config.file import ConfigError, refuse
+from smanager.config.file import ConfigError, ServicesConfig, refuse
 from smanager.hosts.handle import HostError
 from smanager.hosts.pool import Pool
 from smanager.hosts.source import FileReport, ReportError
@@ -37,7 +37,8 @@ class Discovery:
         """Have the catalogue know the contents of a file, or why the file does not load."""
         try:
             if file.is_code:
-                report = FileReport.from_data(await self.pool.slot(str(file.path)).load(file.path))
+                load = self.pool.slot(str(file.path)).load
+                report = await self.catalogue.read(file, load, self.catalogue.configuration)
                 await self._wait_for_earlier(file)
             else:
                 report = configured_programs(self.catalogue.configuration)
@@ -95,11 +96,11 @@ class Discovery:
             if self.catalogue.services.get(keeper.name) is not keeper.service:
                 self.group.forget(keeper)
 
-    async def try_file(self, file: ServicesFile) -> FileReport:
+    async def try_file(self, file: ServicesFile, services: ServicesConfig) -> FileReport:
         """What is in a file, imported in a host without services. Raises ConfigError if there are problems in it."""
         slot = self.pool.slot(f"try {file.path}")
         try:
-            report = FileReport.from_data(await slot.load(file.path))
+            report = await self.catalogue.read(file, slot.load, services)
         except (OSError, HostError, ReportError) as error:
             raise ConfigError(f"{file.path}: {error}") from None
         finally:

@@ -16,7 +16,6 @@ from typing import Any
 from smanager.access.callers import Caller
 from smanager.hosts.handle import Host, HostError
 from smanager.hosts.pool import Pool
-from smanager.hosts.source import FileReport
 from smanager.supervision.catalogue import Catalogue, Service
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.order import Order
@@ -118,7 +117,7 @@ class Group:
     async def _load(self, service: Service, host: Host) -> None:
         """Take in a service's file from a new host; see `keeper.Load`."""
         file = service.file
-        report = FileReport.from_data(await host.load(file.path))
+        report = await self.catalogue.read(file, host.load, self.catalogue.configuration)
         service.fingerprint = report.fingerprint
         if report.problems and not report.services:
             self.catalogue.cannot_load(file, "; ".join(report.problems), report.fingerprint)

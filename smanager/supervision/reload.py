@@ -81,7 +81,7 @@ class Reload:
 
         async def load(file: ServicesFile) -> None:
             with collected(problems):
-                loaded[file.path] = await self.discovery.try_file(file)
+                loaded[file.path] = await self.discovery.try_file(file, wanted)
 
         await asyncio.gather(*map(load, plan.loads))
         trial = try_catalogue(self.catalogue, plan, loaded, problems)
@@ -209,7 +209,7 @@ def _setting_changes(service: Service, wanted: ServicesConfig) -> Iterator[Chang
 
 
 def _root_changes(before: ServicesConfig, wanted: ServicesConfig) -> Iterator[ChangeReport]:
-    for key in ("exit_on", "shutdown_timeout"):
+    for key in ("exit_on", "shutdown_timeout", "allow_writable"):
         if getattr(before, key) != getattr(wanted, key):
             yield ChangeReport("change", key, "it has changed")
     for key in sorted({*before.at_start, *wanted.at_start}):
