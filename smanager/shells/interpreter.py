@@ -26,7 +26,7 @@ DETACHED_LIMIT = 64  # detached commands of one caller at a time, in all of the 
 CAPTURE_LIMIT = 64 * 1024
 """Characters kept of a line's output for the command that runs the line: more than a window holds."""
 
-COMPLETED_LIMIT = 2000
+COMPLETED_LIMIT = 1000
 """Characters of a line that is completed: commands may hold commands, and each looks at all that is behind it."""
 
 CANCEL_SECONDS = 1.0  # time for the last words of a cancelled line; a single command has a tenth of it
@@ -155,7 +155,10 @@ class Interpreter:
         if len(line) > COMPLETED_LIMIT:
             return len(line), []
         before = len(line) - len(split_commands(line)[-1])
-        begin, words = await self._present_shell().completions(line[before:])
+        try:
+            begin, words = await self._present_shell().completions(line[before:])
+        except RecursionError:  # hundreds of commands within each other
+            return len(line), []
         return before + begin, words
 
     async def output_of(self, line: str) -> Any:
