@@ -22,7 +22,7 @@ from smanager.access.roles import Roles
 from smanager.access.users import UsersError, UsersFile
 from smanager.commands.record import SHELLS_OWN, CommandError
 from smanager.config import options as command_line
-from smanager.config.file import ConfigError, RootSettings, read_file
+from smanager.config.file import ConfigError, RootSettings, read_file, refuse
 from smanager.config.listener import with_passed
 from smanager.config.options import Config, default_state_directory
 from smanager.logs.manager_log import log_to_stderr, write_all
@@ -56,10 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return administration.run(arguments, users_and_roles)
         config = command_line.read(arguments)
         log = log_to_stderr(config.options.verbose)
-        if config.options.check or config.options.docs:
-            problems = certificate_problems(config.listeners) if config.options.check else []
-            page = partial(check_page, problems) if config.options.check else docs_page
+        if config.options.check:
+            problems = [*config.services.problems, *certificate_problems(config.listeners)]
+            page = partial(check_page, problems)
             return asyncio.run(describe(new_manager(config, Storage(None)), page)) or bool(problems)
+        refuse(config.services.problems)
+        if config.options.docs:
+            return asyncio.run(describe(new_manager(config, Storage(None)), docs_page))
         if config.options.console:
             from smanager.server import console  # readline is for a person at this terminal only
 
@@ -76,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def users_and_roles(config: Path | None) -> tuple[Path, set[str]]:
     """The users' file and the names of the roles in a configuration. Raises ConfigError."""
     file = read_file(config)
+    refuse(file.problems)
     return file.settings.users_file, file.role_names
 
 
