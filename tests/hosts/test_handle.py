@@ -16,6 +16,7 @@ from smanager.hosts.call import Invocation
 from smanager.hosts.frames import FrameKind, encode, encode_data, encode_failure, encode_text
 from smanager.hosts.handle import Host
 from smanager.hosts.inquiries import Inquiry
+from smanager.system.outbox import Outbox
 
 ANN = Caller(CONSOLE, "ann")
 
@@ -31,7 +32,7 @@ class House:
         self.lines: list[tuple[str | None, str]] = []
         self.asked: list[Inquiry] = []
         log, answer = lambda service, line: self.lines.append((service, line)), lambda: self.asked.append
-        self.host = Host("host", 0, {"web": self}, log, answer, self.died)
+        self.host = Host("host", 0, Outbox(), {"web": self}, log, answer, self.died)
 
     def died(self, reason: str, clean: bool) -> None:
         self.told.append(("died", reason, clean))
@@ -126,7 +127,9 @@ async def test_a_call_takes_its_own_frames_until_its_last(house: House) -> None:
     ends: list[Failure | None] = []
     sinks = Sink(), Sink()
     for sink in sinks:
-        call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, sink, as_data=False))
+        call = house.host.call(
+            "web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, "", sink, as_data=False)
+        )
         call.ended = ends.append
     house.host.received(encode_text(FrameKind.TEXT, 1, "a") + encode_text(FrameKind.TEXT, 2, "b"))
     house.host.received(encode_failure(2, Failure("no", "OSError")) + encode_text(FrameKind.TEXT, 2, "late"))
@@ -154,7 +157,7 @@ def test_a_frame_that_cannot_be_taken_ends_its_call_and_nothing_else(frame: byte
     async def test(house: House) -> None:
         ends: list[list[Failure | None]] = [[], []]
         for its_ends in ends:
-            invocation = Invocation(Arguments([], {}), "web check", ANN, Sink(), as_data=True)
+            invocation = Invocation(Arguments([], {}), "web check", ANN, "", Sink(), as_data=True)
             call = house.host.call("web", "cmd_check", invocation)
             call.ended = its_ends.append
         house.host.received(frame)
