@@ -56,9 +56,8 @@ def values_of(parameters: Sequence[Parameter], words: Words) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for option, name, text in words.options:
         if is_flag(option):
-            if text is not None:
-                raise ValueError(f"{name}: ignored explicit argument {text!r}")
-            values[option.name] = flags(option)[name]
+            given = True if text is None else read(option, text)
+            values[option.name] = None if given is None else given is flags(option)[name]
         elif text is None:
             raise ValueError(f"{name}: expected one argument")
         elif option.several:
@@ -139,6 +138,7 @@ def by_position(parameters: Sequence[Parameter], given: list[Any]) -> dict[str, 
 
 def by_name(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
     known = {parameter.name: parameter for parameter in parameters}
+    given = {f"{name}_" if name not in known and f"{name}_" in known else name: given[name] for name in given}
     for name in given.keys() - known.keys():
         near = resembling(name, list(known), 1)
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"

@@ -25,6 +25,7 @@ from smanager.commands.record import (
     Parameter,
     command_name,
 )
+from smanager.commands.words import spelled
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has no text of its own
 
@@ -82,8 +83,8 @@ def describe(owner: type, method: str, name: str = "") -> Command:
     function = getattr(owner, method)
     signature = signature_of(owner, method)
     for parameter in signature.parameters if method.startswith((PREFIX, TOPLEVEL_PREFIX)) else ():
-        if parameter.option and f"--{parameter.name}" in (JSON, PROGRESS):
-            raise CommandError(f"--{parameter.name} is an option of every command; choose another name")
+        if parameter.option and (option := f"--{spelled(parameter.name)}") in (JSON, PROGRESS):
+            raise CommandError(f"{option} is an option of every command; choose another name")
     return Command(
         name,
         without_parameters(doc_of(owner, method)),

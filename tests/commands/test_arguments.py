@@ -61,6 +61,10 @@ class Typed(SService):
         sure: bool | None = None,
     ) -> None: ...
 
+    def cmd_kept(
+        self, in_: str, *, from_: str = "", class_: str = "", to_: int = 0, to: int = 0, from_x: bool = True
+    ) -> None: ...
+
     def cmd_mixed(self, a: str, b: str = "bb", *rest: str, n: int = 1, f: float = 0.0, deep: bool = False) -> None: ...
 
     def cmd_lists(self, sources: list[str], target: str, *, maybe: bool | None = None) -> None: ...
@@ -138,6 +142,11 @@ def bound(method: str, words: str) -> tuple[list[Any], dict[str, Any]]:
         ("options", "--dry_run --level=-1", ([], {"dry_run": True, "level": -1})),
         ("options", "--tags a --tags b --sure", ([], {"tags": ["a", "b"], "sure": True})),
         ("options", "--no-sure", ([], {"sure": False})),
+        ("options", "--dry-run=true --no-wait=yes", ([], {"dry_run": True, "wait": False})),
+        ("options", "--dry-run=off --no-wait=false", ([], {"dry_run": False, "wait": True})),
+        ("options", "--wait --no-dry-run --sure=none", ([], {"wait": True, "dry_run": False, "sure": None})),
+        ("kept", "--from a --class b --to_ 1 --to 2 x", (["x"], {"from_": "a", "class_": "b", "to_": 1, "to": 2})),
+        ("kept", "--from_=a --no-from-x y", (["y"], {"from_": "a", "from_x": False})),
         ("mixed", "a --n 2 b", (["a", "b"], {"n": 2})),
         ("mixed", "--n 2 a --deep b c --f -1e5 d", (["a", "b", "c", "d"], {"n": 2, "deep": True, "f": -1e5})),
         ("mixed", "-1e5 -.5", (["-1e5", "-.5"], {})),
@@ -185,7 +194,7 @@ def test_words_become_what_the_annotations_say(method: str, words: str, expected
         ("numbers", "1 2 no 4", "too many arguments: 4"),
         ("numbers", "-1e", "count: '-1e' should be a whole number"),
         ("mixed", "a --n --deep", "--n: expected one argument"),
-        ("mixed", "a --deep=true", "--deep: ignored explicit argument 'true'"),
+        ("mixed", "a --deep=maybe", "--deep: 'maybe' should be one of true, yes, on, 1, false, no, off, 0"),
         ("lists", "a", "too few arguments: target missing; usage: lists [--maybe | --no-maybe] sources [sources ...] "),
         ("lists", "--maybe false", "too few arguments: target missing"),
         ("sure", "", "too few arguments: --force/--no-force missing; usage: sure --force | --no-force ["),
@@ -223,6 +232,8 @@ def test_what_does_not_fit_is_said_by_parameter_value_and_remedy(method: str, wo
         ("maybe", [None], ([None], {})),
         ("named", {"one": "ONE", "two": None, "three": [], "mode": None}, (["ONE", None, []], {"mode": None})),
         ("maybe", {"note": "x"}, ([], {"note": "x"})),
+        ("kept", {"in": "x", "from": "a", "class_": "b"}, (["x"], {"from_": "a", "class_": "b"})),
+        ("numbers", [5.0], ([5], {})),
     ],
 )
 def test_a_programs_values_are_arguments(method: str, params: object, expected: object) -> None:
@@ -310,6 +321,9 @@ def page(method: str) -> str:
 
 
 def test_help_shows_each_parameter_with_its_type_default_and_line() -> None:
+    assert page("kept").startswith(
+        "usage: typed kept [--from FROM] [--class CLASS] [--to TO] [--to TO] [--no-from-x] in\n"
+    )
     assert page("told") == (
         "usage: typed told [--seconds SECONDS] outlet\n"
         "\n"
