@@ -150,6 +150,8 @@ def shown_default(value: object) -> Any:
             return list(map(shown_default, value))
         if isinstance(value, set | frozenset):
             return sorted(map(shown_default, value), key=str)
-        return json.loads(_ADDRESS.sub("", json.dumps(jsonable(value))))
+        plain = jsonable(value, lambda other: _ADDRESS.sub("", str(other)))
+        json.dumps(plain)
+        return plain
     except Exception:  # its own code raises, or it is too deep or too large
         return f"<{type(value).__name__}>"
