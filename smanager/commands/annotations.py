@@ -183,7 +183,7 @@ class Annotations:
         )
 
     def _class(self, annotation: type) -> Typed:
-        if issubclass(annotation, Enum):
+        if issubclass(annotation, Enum) and annotation.__members__:
             members = {name: str(item.value) for name, item in annotation.__members__.items()}
             return Typed(Parameter("", kind="member", members=members), annotation.__members__.__getitem__)
         if dataclasses.is_dataclass(annotation):

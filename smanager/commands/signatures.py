@@ -27,6 +27,7 @@ from smanager.commands.record import (
 )
 from smanager.commands.words import spelled
 
+DEFAULT_LIMIT = 1000  # characters of a default as JSON: no more would be read, and all is sent to the manager
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has no text of its own
 
 
@@ -141,17 +142,20 @@ def _parameter(declared: inspect.Parameter, annotations: Annotations, doc: str) 
 
 def shown_default(value: object) -> Any:
     """A default as JSON, for help: of a kind that JSON lacks, a word that is the same in each process."""
-    if isinstance(value, str):
-        return str(value)
+    try:
+        plain = _plain(value)
+        if len(json.dumps(plain)) <= DEFAULT_LIMIT:
+            return plain
+    except Exception:  # its own code raises, or it is too deep or too large for JSON
+        pass
+    return f"<{type(value).__name__}>"
+
+
+def _plain(value: object) -> Any:
     if isinstance(value, Enum):
         return value.name
-    try:
-        if isinstance(value, list | tuple):
-            return list(map(shown_default, value))
-        if isinstance(value, set | frozenset):
-            return sorted(map(shown_default, value), key=str)
-        plain = jsonable(value, lambda other: _ADDRESS.sub("", str(other)))
-        json.dumps(plain)
-        return plain
-    except Exception:  # its own code raises, or it is too deep or too large
-        return f"<{type(value).__name__}>"
+    if isinstance(value, list | tuple):
+        return list(map(_plain, value))
+    if isinstance(value, set | frozenset):
+        return sorted(map(_plain, value), key=str)
+    return jsonable(value, lambda other: _ADDRESS.sub("", str(other)))

@@ -13,6 +13,7 @@ from smanager.commands.types import FALSE, TRUE, choice_word, member_words
 
 FLAGS_LIMIT = 100  # characters of flags in one word: each is a call inside the one before
 _PREFIXES = {True: "--", False: "--no-"}  # of flags, by what they say
+_MISREAD = re.compile(r"""[\s'"\\;,]""")
 _NUMBER = re.compile(r"-\.?\d")  # how a negative number begins; options have names, so none begins so
 
 
@@ -56,6 +57,13 @@ def _names(parameter: Parameter) -> list[str]:
     return list(dict.fromkeys([name.replace("_", "-"), name, parameter.name]))
 
 
+def quoted(word: str) -> str:
+    """A word as callers may type it: in quotes only if it would be misread without them."""
+    if word and not _MISREAD.search(word):
+        return word
+    return shlex.quote(word) if word.isprintable() else repr(word)
+
+
 def words_of(parameter: Parameter) -> list[str]:
     """All words that a parameter accepts, if they can be listed."""
     if parameter.kind == "choice":
@@ -76,7 +84,7 @@ def _shape(parameter: Parameter) -> str:
     if parameter.kind == "services":
         value = "SERVICE"
     elif parameter.kind in ("choice", "member"):
-        value = f"{{{','.join(map(shlex.quote, words_of(parameter)))}}}"  # choices with blanks are typed in quotes
+        value = f"{{{','.join(map(quoted, words_of(parameter)))}}}"  # choices with blanks are typed in quotes
     if is_flag(parameter):
         shape = names[0] if isinstance(parameter.default, bool) else " | ".join(names)
     elif parameter.option:

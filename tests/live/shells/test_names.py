@@ -20,6 +20,9 @@ from smanager import SService, command
 class Über(SService):
     def cmd_größe(self, maß="1"): return f"größe {maß}"
     def cmd_plain(self, *words): return "|".join(words)
+    def complete_plain(self, text, line, begidx, endidx):  # as for the stdlib's `cmd`
+        if text.startswith("?"): return [f"{text} {line!r} {begidx} {endidx}"]
+        return [word + " " for word in ("alpha", "alpine", "beta") if word.startswith(text)]
     def toplevel_cmd_äußern(self): return "geäußert"
     @command(aliases=["日本"])
     def cmd_sharp(self): return "sharp"
@@ -107,6 +110,23 @@ def test_what_tab_inserts_can_be_run(server: Server, typed: str, output: str | N
     line = typed[: found["start"]] + insertion(typed, words)
     answer = server.ask(line)
     assert answer == output if output else not answer.startswith("***")
+
+
+@pytest.mark.parametrize(
+    ("typed", "matches"),
+    [
+        ("über plain al", ["alpha", "alpine"]),
+        ("über plain alph", ["alpha"]),
+        ("  'über'   plain x 'be", ["beta"]),
+        ("über  plain  a ?", ["? 'plain  a ?' 9 10"]),
+        ("  über plain ?x", ["?x 'plain ?x' 6 8"]),
+    ],
+)
+def test_a_completer_is_asked_and_understood_as_the_stdlib_does(server: Server, typed: str, matches: list[str]) -> None:
+    with server.connect() as connection:
+        program = Program(connection)
+        program.send(request("shell.complete", {"line": typed}))
+        assert program.answer()["result"]["matches"] == matches
 
 
 @pytest.mark.parametrize("line", ["'über größe", 'über "größe', "don't"])
