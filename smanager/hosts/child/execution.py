@@ -41,6 +41,7 @@ class Execution:
     as_data: bool = False  # whether the caller wants the returned value instead of text
     columns: int = 0  # the width of the caller's window; 0 without one
     completes: bool = False  # whether the caller wants words for Tab
+    name: str = ""  # the method's, as the manager knows it
 
     def __post_init__(self) -> None:
         self.cancelled = False
