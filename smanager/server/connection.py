@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ from smanager.server.handshakes import Handshakes
 from smanager.server.peers import origin_of
 from smanager.server.tls import TlsCodec
 from smanager.server.watches import STALL_SECONDS, watch_for_hang_up, watch_for_stall
+from smanager.system.outbox import Outbox, Stage
 
 DRAIN_SECONDS = 1.0
 """How long a closing connection is still read: a close with unread bytes makes the kernel send a reset, and a
@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
     """A connection and its transport."""
 
     _owner: ConnectionOwner
+    _outbox: Outbox
     transport: asyncio.Transport = field(init=False)
     origin: Origin = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -62,7 +63,6 @@ class Connection(asyncio.Protocol):
     _early: bytes = b""
     _is_open: bool = False
     _at_end: bool = False
-    _receiving: bool = False
     _is_held: bool = False
     _stall_watch: asyncio.Task[None] | None = None
     _hang_up_watch: asyncio.Task[None] | None = None
@@ -78,9 +78,6 @@ class Connection(asyncio.Protocol):
         with suppress(AttributeError):  # asyncio's transports have this attribute, but do not promise it
             self.transport.max_size = READ_SIZE  # type: ignore[attr-defined]
         self.origin = origin_of(connection, transport.get_extra_info("peername"))
-        # Telnet's urgent data has to stay in the stream, or half a command is lost (RFC 854, Synch).
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._handshakes = self._owner.arrived()
         if self.finishing:
             return
@@ -99,13 +96,7 @@ class Connection(asyncio.Protocol):
             self.hold(True)  # until its turn comes
             self._handshakes.enter(self)
         else:
-            self._receive(data)
-
-    def _receive(self, text: bytes) -> None:
-        self._receiving = True
-        self._owner.received(text)
-        self._receiving = False
-        self.flush()
+            self._owner.received(data)
 
     def eof_received(self) -> bool:
         if self.finishing:
@@ -161,7 +152,7 @@ class Connection(asyncio.Protocol):
             self.clear_timer()
             self._open()
         if text and not self.finishing:
-            self._receive(text)
+            self._owner.received(text)
         if tls.at_end and not self.finishing:
             self._end()
 
@@ -201,14 +192,18 @@ class Connection(asyncio.Protocol):
         """Send bytes, in one write with all others of this turn of the loop (Nagle would delay a second write)."""
         if self.finishing:
             return
-        if not self._outgoing and not self._receiving:
-            self.loop.call_soon(self.flush)
+        if not self._outgoing:
+            self._outbox.at_end(Stage.OUTPUT, self._flush)
         self._outgoing.append(data)
         self.waiting += len(data)
         if self.waiting > OUTPUT_LIMIT and len(self._outgoing) > 1:  # one piece alone is one command's output
-            self.flush()
+            self._outbox.empty()
 
     def flush(self) -> None:
+        """Send what waits now: that shows whether the client reads."""
+        self._outbox.empty()
+
+    def _flush(self) -> None:
         if not self._outgoing:
             return
         data = b"".join(self._outgoing)
@@ -261,7 +256,10 @@ class Connection(asyncio.Protocol):
             return
         self.finishing = True
         self.clear_timer()
-        self.flush()
+        self._outbox.at_end(Stage.OUTPUT, self._finish)
+
+    def _finish(self) -> None:
+        self._flush()
         if self._tls:
             self._tls.close()
             self._write(self._tls.take_output())
