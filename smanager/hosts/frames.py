@@ -17,6 +17,7 @@ from smanager.commands.record import Failure
 from smanager.terminal.text import as_bytes
 
 to_json = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make an encoder for each frame
+_from_json = json.JSONDecoder().decode  # `loads` would look for the encoding
 
 _HEADER = struct.Struct("!IBI")
 PAYLOAD_LIMIT = 4 * 1024 * 1024  # bytes; a larger payload counts as garbage. Text travels in far smaller pieces
@@ -86,7 +87,7 @@ class Frame(NamedTuple):
     def data(self) -> Any:
         """The payload's JSON. Raises FrameError if the payload is not JSON."""
         try:
-            return json.loads(self.payload)
+            return _from_json(self.payload.decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
             raise FrameError(f"{self.kind.name} frame without JSON: {error}") from None
 

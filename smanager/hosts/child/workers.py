@@ -10,15 +10,20 @@ import inspect
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING
 
 from smanager.hosts.child.channel import Channel, current_service, service_output
 from smanager.hosts.child.crew import Crew
-from smanager.hosts.child.event_loop import event_loop
+from smanager.hosts.child.event_loop import give_to_loop
 from smanager.hosts.child.execution import Cancelled, Execution
 from smanager.hosts.child.places import Places
 from smanager.hosts.child.questions import current_caller
 from smanager.hosts.child.results import DONE, Piece, in_thread, shown, shown_each
 from smanager.service import CommandCaller
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Workers:
@@ -81,13 +86,13 @@ class Workers:
         execution.cancel()
         with self._lock:
             if execution.is_handed_over:
-                event_loop().call_soon_threadsafe(lambda: execution.task and execution.task.cancel())
+                give_to_loop(lambda _: execution.task and execution.task.cancel())
             elif execution.thread and not execution.held:  # one that is held notices by itself
                 _raise_in(execution.thread, Cancelled)
 
     def _run(self, execution: Execution) -> None:
         try:
-            self._run_here(execution)
+            Context().run(self._run_here, execution)  # what it sets there is not the next one's, nor the reader's
         except Cancelled:  # it came at the last moment, outside the method
             self._leave(execution)
             execution.give_up("cancelled")
@@ -151,8 +156,8 @@ class Workers:
             execution.fail(error)
 
     def _hand_over(self, execution: Execution, result: Awaitable[object] | AsyncIterator[object]) -> None:
-        def begin() -> None:
-            execution.task = loop.create_task(_await(execution, result))
+        def begin(loop: asyncio.AbstractEventLoop) -> None:
+            execution.task = loop.create_task(_await(execution, result), context=context)
             execution.task.add_done_callback(finished)
             if execution.cancelled:
                 execution.task.cancel()
@@ -164,8 +169,8 @@ class Workers:
 
         self._release(execution)  # first: a Cancelled in the import of asyncio would leave half of it
         execution.is_handed_over = True
-        loop = event_loop()
-        loop.call_soon_threadsafe(begin)
+        context = copy_context()
+        give_to_loop(begin)
 
 
 async def _await(execution: Execution, result: Awaitable[object] | AsyncIterator[object]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import ContextVar
 from time import sleep
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from smanager.hosts.child import crew as crew_module
 from smanager.hosts.child import places as places_module
 from smanager.hosts.child import workers as workers_module
-from smanager.hosts.child.event_loop import event_loop
+from smanager.hosts.child.event_loop import give_to_loop
 from smanager.hosts.child.execution import Execution
 from smanager.hosts.child.places import MOST_WORKERS
 from smanager.hosts.child.reading import PATIENCE
@@ -247,18 +248,38 @@ def test_a_command_that_is_cancelled_while_the_event_loop_is_made_leaves_the_loo
     begun: list[bool] = []
     made: list[bool] = []
 
-    def slow_event_loop() -> asyncio.AbstractEventLoop:
+    def give_slowly(deed: Callable[[asyncio.AbstractEventLoop], object]) -> None:
         if not begun:
             begun.append(True)
             commands.workers.cancel(1)
             for _ in range(1000):
                 pass  # a Cancelled would be raised here
             made.append(True)
-        return event_loop()
+        give_to_loop(deed)
 
-    monkeypatch.setattr(workers_module, "event_loop", slow_event_loop)
+    monkeypatch.setattr(workers_module, "give_to_loop", give_slowly)
     assert commands.run(wait_in_loop) == [CANCELLED]
     assert made
+
+
+remembered: ContextVar[str] = ContextVar("remembered", default="nothing")
+
+
+def remember() -> str:
+    before = remembered.get()
+    remembered.set("the last command")
+    return before
+
+
+async def remember_in_loop() -> str:
+    return remember()
+
+
+@pytest.mark.parametrize("method", [remember, remember_in_loop])
+def test_context_variables_that_a_command_sets_are_not_the_next_ones(
+    commands: Commands, method: Callable[..., object]
+) -> None:
+    assert [commands.run(method) for _ in range(3)] == [[(FrameKind.RESULT, "nothing\n")]] * 3
 
 
 @pytest.mark.parametrize("method", [endless, endless_in_loop])
