@@ -57,7 +57,13 @@ class Places:
         if not mine:
             del self._placed[execution.caller]
         self._running.give_back(execution.caller)
-        return [self._enter_next(caller) for caller in list(self._beyond) if self._running.may_take(caller)]
+        begin = []
+        for caller in list(self._beyond):
+            if self._running.is_full:  # as soon as one has begun, usually: there may be thousands of callers
+                break
+            if self._running.may_take(caller):
+                begin.append(self._enter_next(caller))
+        return begin
 
     def hold(self, execution: Execution) -> list[Execution]:
         """Let a command that waits for its caller to read give up its place, if there is room; returns the same."""

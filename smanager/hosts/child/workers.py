@@ -137,7 +137,7 @@ class Workers:
         current_caller.set(CommandCaller(execution.caller, execution.number))
         try:
             result = execution.method(*execution.arguments, **execution.options)
-            if inspect.isawaitable(result) or isinstance(result, AsyncIterator):
+            if type(result) is not str and (inspect.isawaitable(result) or isinstance(result, AsyncIterator)):
                 self._hand_over(execution, result)
                 return
             if execution.completes:
