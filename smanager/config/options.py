@@ -6,9 +6,9 @@ import argparse
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from smanager import __version__
 from smanager.config import checks
@@ -35,8 +35,7 @@ OVERRIDING = ("host", "port", "insecure", "max_sessions", "state_dir", "allow_wr
 SHELLS = ("bash", "zsh", "fish")
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """The configuration of one run of the manager."""
 
     options: argparse.Namespace

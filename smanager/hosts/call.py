@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from smanager.access.callers import Caller
 from smanager.commands.arguments import Arguments
@@ -28,8 +27,7 @@ class Sink(Protocol):
     def progress(self, done: float, total: float | None, text: str) -> object: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """How a caller runs a command."""
 
     arguments: Arguments

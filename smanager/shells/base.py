@@ -10,8 +10,7 @@ from __future__ import annotations
 import cmd
 import io
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import TextIO, cast
+from typing import NamedTuple, TextIO, cast
 
 from smanager.commands.line import BLANKS, JSON, first_word, last_word
 from smanager.commands.record import SHELLS_OWN, CommandError, Status
@@ -25,8 +24,7 @@ ALTERNATIVES = 3
 """Names offered for an unknown one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Enter:
+class Enter(NamedTuple):
     """Go on in the shell of this service."""
 
     service: str

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,7 @@ def peer(network: Network, user: str) -> int:
         pytest.skip("only root can be somebody else")
     name = SYSTEM_USERS.get(user, user)
     with UsersFile(network.directory / "smanager-users.json").changed() as users:
-        users[name] = replace(users[user], name=name)
+        users[name] = users[user]._replace(name=name)
     for place in [network.directory, *network.directory.parents]:
         if place.stat().st_uid == 0 and place != Path("/"):
             place.chmod(place.stat().st_mode | 0o011)
@@ -203,7 +202,7 @@ def test_a_lesser_token_is_denied_what_its_user_is(network: Network) -> None:
     network.ask("default", "reload")
     with UsersFile(network.directory / "smanager-users.json").changed() as users:
         token = Token(hash_token("smt_lesser"), None, ("operate",))
-        users["operator"] = replace(users["operator"], roles=("operate", "nosecret"), token=token)
+        users["operator"] = users["operator"]._replace(roles=("operate", "nosecret"), token=token)
     assert network.ask("locked", "hidden secret", token="smt_lesser").startswith("*** unknown command: hidden")
     assert network.ask("locked", "box open; whoami", token="smt_lesser").endswith("; roles: operate\n")
 
@@ -350,7 +349,7 @@ def test_a_session_ends_with_its_token(network: Network) -> None:
     with network.connect("locked") as connection:
         with file.changed() as users:
             expires = time.time() + 2
-            users["viewer"] = replace(users["viewer"], token=Token(hash_token("smt_short"), expires))
+            users["viewer"] = users["viewer"]._replace(token=Token(hash_token("smt_short"), expires))
         connection.sendall(b"auth smt_short\nwait box failed\nstatus\n")
         wait_for(lambda: "wait" in network.ask("default", "jobs"), "the command")
         wait_for(lambda: time.time() > expires, "the token's end")
