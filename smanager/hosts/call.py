@@ -33,6 +33,7 @@ class Invocation(NamedTuple):
     arguments: Arguments
     caption: str  # the command's name in messages
     caller: Caller
+    described: str  # for the journal
     sink: Sink
     as_data: bool  # whether the sink wants the returned value instead of text
     columns: int = 0  # the width of the window that tables are fitted to; 0 without one
