@@ -258,13 +258,13 @@ def test_a_program_logs_in_by_a_method(network: Network) -> None:
     assert refused["error"] == {"code": -32002, "message": "the login is not valid"}
 
 
-def test_the_system_says_who_a_peer_is_and_a_certificate_who_a_client(network: Network) -> None:
-    (who,) = network.call("local", {"method": "whoami"})  # the tests' own user, or else root
+def test_the_system_says_who_a_peer_is_and_a_certificate_who_a_client(shared_network: Network) -> None:
+    (who,) = shared_network.call("local", {"method": "whoami"})  # the tests' own user, or else root
     assert (who["result"]["user"], who["result"]["proof"]) == ("root", "peer")
-    (who,) = network.call("tls", {"method": "whoami"}, certificate="viewer")
+    (who,) = shared_network.call("tls", {"method": "whoami"}, certificate="viewer")
     assert (who["result"]["user"], who["result"]["proof"]) == ("viewer", "certificate")
     with pytest.raises((OSError, ValueError)):
-        network.call("tls", {"method": "whoami"}, certificate="expired")
+        shared_network.call("tls", {"method": "whoami"}, certificate="expired")
 
 
 def test_a_person_logs_in_without_the_password_being_shown(network: Network) -> None:
@@ -280,9 +280,9 @@ def test_a_person_logs_in_without_the_password_being_shown(network: Network) -> 
         person.expect("by password; roles: view\r\n")
 
 
-def test_keys_and_answers_of_the_terminal_are_no_part_of_a_login(network: Network) -> None:
+def test_keys_and_answers_of_the_terminal_are_no_part_of_a_login(shared_network: Network) -> None:
     noise = "\x1b]11;rgb:0/0/0\x1b\\\x1b[A\x1bP>|XTerm(390)\x1b\\\x1b[M !!"
-    with network.connect("locked") as connection:
+    with shared_network.connect("locked") as connection:
         person = Telnet(connection)
         person.expect("login: ")
         person.type(f"{noise}vie{noise}weér\x7f\x7fr\r")
@@ -325,8 +325,8 @@ def test_three_tries_end_a_connection(network: Network) -> None:
 
 
 @pytest.mark.parametrize("line", ["auth {}\rbox open\r", "\ufeffauth {}\r\n# a comment\r\nbox open\r\n"])
-def test_a_login_may_have_what_editors_leave_in_a_script(network: Network, line: str) -> None:
-    with network.connect("locked") as connection:
+def test_a_login_may_have_what_editors_leave_in_a_script(shared_network: Network, line: str) -> None:
+    with shared_network.connect("locked") as connection:
         connection.sendall(line.format(TOKENS["operator"]).encode())
         assert read_until(connection, b"\n") == b"opened\n"
 
