@@ -75,6 +75,7 @@ class Reload:
             wanted = self.read_services()
         except ConfigError as error:
             raise ConfigError(*problems, *error.problems) from None
+        problems += wanted.problems
         plan = compare(self.catalogue, wanted, self.catalogue.find_files(wanted))
         plan.elsewhere = elsewhere
         loaded: dict[Path, FileReport] = {}
