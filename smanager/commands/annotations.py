@@ -9,7 +9,6 @@ import typing
 from collections import abc
 from collections.abc import AsyncIterable, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from pathlib import Path
@@ -62,7 +61,7 @@ class Typed(NamedTuple):
         return self.revive(checked(self.parameter, value))
 
     def called(self, name: str) -> Typed:
-        return Typed(replace(self.parameter, name=name), self.revive)
+        return Typed(self.parameter._replace(name=name), self.revive)
 
     def in_one_word(self) -> Typed:
         """The same for an item of a list, which is one word: JSON, where that would take several, or may be null."""
@@ -132,8 +131,8 @@ class Annotations:
             return Typed(Parameter("", kind="services", several=True), list)
         parameter, revive = self.read(annotation)
         if LINE in marks:
-            parameter = replace(parameter, kind="line")
-        return Typed(replace(parameter, secret=parameter.secret or SECRET in marks), revive)
+            parameter = parameter._replace(kind="line")
+        return Typed(parameter._replace(secret=parameter.secret or SECRET in marks), revive)
 
     def _union(self, arguments: Sequence[object]) -> Typed:
         others = [argument for argument in arguments if argument is not type(None)]
@@ -144,7 +143,7 @@ class Annotations:
             parameter, revive = _any_of(sorted(map(self.read, others), key=_is_text))
         if not nullable:
             return Typed(parameter, revive)
-        return Typed(replace(parameter, nullable=True), lambda value: None if value is None else revive(value))
+        return Typed(parameter._replace(nullable=True), lambda value: None if value is None else revive(value))
 
     def _literal(self, annotation: object, arguments: Sequence[object]) -> Typed:
         choices = tuple(choice for choice in arguments if choice is not None)
@@ -157,7 +156,7 @@ class Annotations:
 
     def _list(self, make: Callable[[list[Any]], Any], annotation: object) -> Typed:
         item = self.read(annotation).in_one_word()
-        return Typed(replace(item.parameter, several=True), lambda values: make(list(map(item.revive, values))))
+        return Typed(item.parameter._replace(several=True), lambda values: make(list(map(item.revive, values))))
 
     def _tuple(self, arguments: Sequence[object]) -> Typed:
         items = [self.read(argument) for argument in arguments]

@@ -6,9 +6,8 @@ import inspect
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from smanager.commands.annotations import SERVICES as SERVICES
 from smanager.commands.annotations import Annotations, Revive, Typed, schema_of
@@ -31,8 +30,7 @@ DEFAULT_LIMIT = 1000  # characters of a default as JSON: no more would be read, 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has no text of its own
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """A method's parameters as callers meet them, and the way to its arguments."""
 
     parameters: tuple[Parameter, ...]
@@ -116,7 +114,7 @@ def _with_short_forms(parameters: Sequence[Parameter], short: Mapping[str, str])
         raise CommandError(f"short names {min(unknown)}, which is not an option; options are keyword-only parameters")
     if len(set(short.values())) < len(short):
         raise CommandError(f"short gives one letter to two options: {dict(short)}")
-    return tuple(replace(parameter, short=short.get(parameter.name, "")) for parameter in parameters)
+    return tuple(parameter._replace(short=short.get(parameter.name, "")) for parameter in parameters)
 
 
 def _parameter(declared: inspect.Parameter, annotations: Annotations, doc: str) -> Typed:
@@ -127,8 +125,7 @@ def _parameter(declared: inspect.Parameter, annotations: Annotations, doc: str) 
         typed = annotations.read(declared.annotation)
         typed = typed.in_one_word() if rest else typed
     given = declared.default is not declared.empty
-    described = replace(
-        typed.parameter,
+    described = typed.parameter._replace(
         name=declared.name,
         required=not given and not rest,
         rest=rest,

@@ -10,12 +10,11 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from smanager.commands.jsonable import from_json
 from smanager.commands.record import Parameter
@@ -29,8 +28,7 @@ _SPAN = re.compile(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?", 
 _SPAN_UNITS = (86400.0, 3600.0, 60.0, 1.0)
 
 
-@dataclass(frozen=True)
-class ParameterType:
+class ParameterType(NamedTuple):
     """One type. `read` and `accept` raise ValueError, whose text says what would be right."""
 
     read: Callable[[str], Any]  # from a word to a JSON value
