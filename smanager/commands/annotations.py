@@ -18,7 +18,7 @@ from smanager.commands.arguments import checked, schema
 from smanager.commands.callables import names_of
 from smanager.commands.record import Parameter
 from smanager.commands.shapes import conforms
-from smanager.commands.types import TYPES
+from smanager.commands.types import TYPES, type_of
 from smanager.service import LINE, SECRET
 
 _KINDS: dict[object, str] = {
@@ -106,7 +106,7 @@ class Annotations:
             return self._literal(annotation, arguments)
         kind = origin or annotation
         if not isinstance(kind, Hashable):
-            return self._unsupported(annotation)
+            return self.unsupported(annotation)
         if kind is tuple and arguments and arguments[1:] != (...,):
             return self._tuple(arguments)
         if kind in _LISTS:
@@ -120,10 +120,11 @@ class Annotations:
             return Typed(Parameter("", kind=kind), TYPES[kind].revive)
         if isinstance(annotation, type):
             return self._class(annotation)
-        return self._unsupported(annotation)
+        return self.unsupported(annotation)
 
-    def _unsupported(self, annotation: object) -> Typed:
-        self.problems.append(f"its annotation {inspect.formatannotation(annotation)!r} is not a supported type")
+    def unsupported(self, annotation: object) -> Typed:
+        written = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+        self.problems.append(f"its annotation {written!r} is not a supported type")
         return Typed(Parameter(""), str)
 
     def _annotated(self, annotation: object, *marks: object) -> Typed:
@@ -148,7 +149,7 @@ class Annotations:
     def _literal(self, annotation: object, arguments: Sequence[object]) -> Typed:
         choices = tuple(choice for choice in arguments if choice is not None)
         if not choices or not all(isinstance(choice, str | int) and not isinstance(choice, Enum) for choice in choices):
-            return self._unsupported(annotation)
+            return self.unsupported(annotation)
         return Typed(
             Parameter("", kind="choice", choices=choices, nullable=None in arguments),
             lambda value: value,
@@ -173,9 +174,9 @@ class Annotations:
 
     def _mapping(self, key: object, value: object) -> Typed:
         name, item = self.read(key), self.read(value)
-        if name.parameter.kind not in TYPES:
-            return self._unsupported(dict[key, value])  # type: ignore[valid-type]  # read at run time
-        read_name = TYPES[name.parameter.kind].read
+        if name.parameter.several or name.parameter.kind == "json":
+            return self.unsupported(dict[key, value])  # type: ignore[valid-type]  # read at run time
+        read_name = type_of(name.parameter).read
         return Typed(
             _as_json({"type": "object", "additionalProperties": schema(item.parameter)}),
             lambda given: {name.revive(read_name(key)): item.of(value) for key, value in given.items()},
@@ -200,7 +201,7 @@ class Annotations:
             return self._record(annotation, hints, [name for name in hints if name not in annotation._field_defaults])
         if typing.is_typeddict(annotation):
             return self._record(annotation, inspect.get_annotations(annotation), annotation.__required_keys__)  # type: ignore[attr-defined]
-        return self._unsupported(annotation)
+        return self.unsupported(annotation)
 
     def _record(self, made: type, hints: Mapping[str, Any], required: typing.Iterable[str]) -> Typed:
         """A class whose objects are made of named fields, as a JSON object."""

@@ -122,7 +122,7 @@ def _parameter(declared: inspect.Parameter, annotations: Annotations, doc: str) 
     if declared.annotation is declared.empty:
         typed = Typed(Parameter("", annotated=False), str)
     else:
-        typed = annotations.read(declared.annotation)
+        typed = _typed(declared.annotation, annotations)
         typed = typed.in_one_word() if rest else typed
     given = declared.default is not declared.empty
     described = typed.parameter._replace(
@@ -135,6 +135,13 @@ def _parameter(declared: inspect.Parameter, annotations: Annotations, doc: str) 
         doc=doc,
     )
     return Typed(described, typed.revive)
+
+
+def _typed(annotation: object, annotations: Annotations) -> Typed:
+    try:
+        return annotations.read(annotation)
+    except RecursionError:  # an alias that has itself in it
+        return annotations.unsupported(annotation)
 
 
 def shown_default(value: object) -> Any:

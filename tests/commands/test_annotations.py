@@ -8,6 +8,7 @@ from collections import abc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache, partial
 from pathlib import Path
 from typing import (  # noqa: UP035  # as authors write them
     Annotated,
@@ -64,6 +65,7 @@ class Options(TypedDict):
 class Given(SService):
     def cmd_dict(self, value: dict[str, int]) -> None: ...
     def cmd_mapping(self, value: Mapping[int, list[float]]) -> None: ...
+    def cmd_by_colour(self, value: dict[Colour, int]) -> None: ...
     def cmd_any_dict(self, value: dict) -> None: ...  # type: ignore[type-arg]
     def cmd_pair(self, value: tuple[int, str]) -> None: ...
     def cmd_tuple(self, value: tuple[int, ...]) -> None: ...
@@ -102,6 +104,15 @@ class Unsupported(SService):
     def cmd_field(self, value: list[Odd]) -> None: ...
     def cmd_member(self, value: Literal[Colour.RED]) -> None: ...
     def cmd_nothing(self, value: Literal[None]) -> None: ...
+    def cmd_endless(self, value: Endless) -> None: ...
+    def cmd_none(self, value: None) -> None: ...
+    def cmd_empty(self, value: Empty) -> None: ...
+
+
+Endless = dict[str, "Endless"]
+
+
+class Empty(enum.Enum): ...
 
 
 @dataclass
@@ -110,20 +121,25 @@ class Odd:
     unknown: NoSuchType  # type: ignore[name-defined]  # noqa: F821
 
 
+COMMANDS = {data["name"]: Command.from_data(json.loads(json.dumps(data))) for data in described(Given)[0]["commands"]}
+"""The records as the manager has them."""
+
+signature = cache(partial(signature_of, Given))
+
+
 def command(name: str) -> Command:
-    """The record as the manager has it."""
-    (data,) = [data for data in described(Given)[0]["commands"] if data["name"] == name]
-    return Command.from_data(json.loads(json.dumps(data)))
+    return COMMANDS[name]
 
 
 def received(name: str, bound: tuple[list[Any], dict[str, Any]]) -> Any:
-    positions, _ = signature_of(Given, f"cmd_{name}").revive(*json.loads(json.dumps(bound)))
+    positions, _ = signature(f"cmd_{name}").revive(*json.loads(json.dumps(bound)))
     return positions if name == "rest" else positions[0]
 
 
 CASES: list[tuple[str, str, list[Any], Any]] = [
     ("dict", """'{"a": 1, "b": 2.0}'""", [{"a": 1, "b": 2.0}], {"a": 1, "b": 2}),
     ("mapping", """'{"1": [2]}'""", [{"1": [2]}], {1: [2.0]}),
+    ("by_colour", "'{\"red\": 1}'", [{"RED": 1}], {Colour.RED: 1}),
     ("any_dict", "'{\"a\": [null]}'", [{"a": [None]}], {"a": [None]}),
     ("pair", """'[1, "a"]'""", [[1, "a"]], (1, "a")),
     ("tuple", "1 2 3", [[1, 2.0, 3]], (1, 2, 3)),
@@ -245,15 +261,16 @@ def test_what_is_not_supported_is_named_and_text() -> None:
         "field: its annotation 'bytearray' is not a supported type",
         "member: its annotation 'Literal[<Colour.RED: 1>]' is not a supported type",
         "nothing: its annotation 'Literal[None]' is not a supported type",
+        "endless: its annotation 'Endless' is not a supported type",
+        "none: its annotation 'None' is not a supported type",
+        "empty: its annotation 'tests.commands.test_annotations.Empty' is not a supported type",
     ]
 
 
 def test_all_supported_types_have_no_problem_and_a_help_text() -> None:
-    data, problems = described(Given)
-    assert problems == []
-    for one in data["commands"]:
-        (parameter,) = command(one["name"]).parameters
-        assert parameter_help(parameter)
+    assert described(Given)[1] == []
+    for record in COMMANDS.values():
+        assert parameter_help(record.parameters[0])
 
 
 json_values = st.recursive(
@@ -263,7 +280,7 @@ json_values = st.recursive(
 )
 
 
-@given(st.sampled_from([one["name"] for one in described(Given)[0]["commands"]]), json_values)
+@given(st.sampled_from(list(COMMANDS)), json_values)
 def test_any_value_is_accepted_or_refused_and_what_is_accepted_is_received(name: str, value: Any) -> None:
     record = command(name)
     try:
@@ -273,7 +290,7 @@ def test_any_value_is_accepted_or_refused_and_what_is_accepted_is_received(name:
     try:
         received(name, bound)
     except ValueError:  # by what the schema cannot say
-        assert name in ("point", "mapping", "node")
+        assert name in ("point", "mapping", "node", "by_colour")
 
 
 @given(json_values)
