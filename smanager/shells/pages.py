@@ -81,7 +81,10 @@ def parameter_help(parameter: Parameter) -> str:
     if is_flag(parameter):
         return ": ".join(filter(None, ["flag", parameter.doc]))
     words = words_of(parameter)
-    named = wording(parameter.schema) if parameter.kind == "json" else KIND_NAMES.get(parameter.kind, parameter.kind)
+    named = KIND_NAMES.get(parameter.kind, parameter.kind)
+    if parameter.kind == "json":
+        shape = wording(parameter.schema)
+        named = f"JSON {shape}" if shape.startswith(("{", "[")) else shape
     kind = f"one of {', '.join(map(quoted, words))}" if words else named
     is_list = parameter.several and parameter.kind != "services"
     facts = [("list of " if is_list else "") + kind] if parameter.annotated else []

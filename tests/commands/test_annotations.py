@@ -269,6 +269,8 @@ def test_what_is_not_supported_is_named_and_text() -> None:
 
 def test_all_supported_types_have_no_problem_and_a_help_text() -> None:
     assert described(Given)[1] == []
+    assert parameter_help(command("pair").parameters[0]) == "JSON [int, text]"
+    assert parameter_help(command("either").parameters[0]) == "int or text"
     for record in COMMANDS.values():
         assert parameter_help(record.parameters[0])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -116,13 +116,10 @@ class Execution:
 
     def fail(self, error: BaseException) -> None:
         """Send the exception that its method has raised, and log its traceback."""
-        try:
+        with suppress(BaseException):  # the service may have put anything in the place of stdout
             print(f"{getattr(self.method, '__name__', 'a command')} failed:")
             print_traceback(error)
-        except Exception:  # the service may have put anything in the place of stdout
-            pass
-        finally:
-            self.channel.send(encode_failure(self.number, failure_of(error)))
+        self.channel.send(encode_failure(self.number, failure_of(error)))
 
     def give_up(self, reason: str) -> None:
         """Say that its method did not run, or did not run to its end."""

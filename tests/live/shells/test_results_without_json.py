@@ -42,7 +42,7 @@ class Odd(SService):
         finally: sys.stdout = stdout
     def cmd_closed(self):
         class Closed:
-            def write(self, text): raise ValueError("closed")
+            def write(self, text): raise SystemExit
         stdout, sys.stdout = sys.stdout, Closed()
         def back(): sys.stdout = stdout
         import threading
