@@ -20,8 +20,10 @@ def signature_on_object(owner: type, name: str) -> inspect.Signature:
     home = getattr(kept, "__objclass__", None)
     if isinstance(home, type) and not issubclass(owner, home):
         raise CommandError(f"a method of {home.__name__} cannot be called on a service")
-    # Built-ins, partial objects and callable objects are no descriptors: they are called without `self`.
-    takes_self = hasattr(type(kept), "__get__") and not isinstance(kept, staticmethod | classmethod)
+    # Built-ins and callable objects are no descriptors: they are called without `self`. Partial objects are methods
+    # from Python 3.14 on; before, their `__get__` only warns of that.
+    no_method = (staticmethod, classmethod, *([functools.partial] if sys.version_info < (3, 14) else []))
+    takes_self = hasattr(type(kept), "__get__") and not isinstance(kept, no_method)
     if takes_self and isinstance(inspect.getattr_static(called, "__call__", None), FunctionType):
         called = inspect.unwrap(called)  # an object that is a descriptor too, which `signature` takes for a built-in
         called = called if isinstance(called, FunctionType) else called.__call__

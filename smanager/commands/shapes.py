@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time
 from itertools import chain, repeat
 from typing import Any
 
 Schema = Mapping[str, Any]
 
 _CLASSES: Mapping[str, type] = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
+_FORMATS: Mapping[str | None, Callable[[str], object]] = {
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "date-time": datetime.fromisoformat,
+}
 _WORDS = {"string": "text", "integer": "int", "number": "float", "boolean": "bool", "null": "none"}
 
 
@@ -20,6 +26,8 @@ def conforms(value: object, schema: Schema) -> bool:
         return any(equal(value, allowed) for allowed in schema["enum"])
     if "type" in schema and not any(_is(value, kind) for kind in _kinds(schema)):
         return False
+    if isinstance(value, str):
+        return _has_format(value, schema.get("format"))
     if isinstance(value, dict):
         return _has_members(value, schema)
     return not isinstance(value, list) or _has_items(value, schema)
@@ -67,6 +75,15 @@ def _is(value: object, kind: str) -> bool:
     if kind == "number":
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, _CLASSES[kind])
+
+
+def _has_format(value: str, name: str | None) -> bool:
+    try:
+        if read := _FORMATS.get(name):
+            read(value)
+        return True
+    except ValueError:
+        return False
 
 
 def _has_members(value: dict[str, Any], schema: Schema) -> bool:
