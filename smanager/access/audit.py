@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import socket
-import stat
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -27,6 +26,7 @@ from smanager.access.origin import Origin
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError
 from smanager.system.errors import in_words
+from smanager.system.private import opened
 
 FILE = "audit.jsonl"
 FILE_LIMIT = 20 * 1024 * 1024  # bytes at which the file is rotated
@@ -210,10 +210,9 @@ class Audit:
             return True
 
     def _open(self, path: Path) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        file = os.open(path, flags, 0o600)
+        file = opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077:
+        if status.st_mode & 0o077:
             os.close(file)
             raise OSError(errno.EPERM, "it should be a file that only its owner may read and write")
         self._file, self._size = file, status.st_size

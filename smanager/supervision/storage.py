@@ -13,13 +13,17 @@ from pathlib import Path
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
 from smanager.system.lock import LockHeldError, is_at, lock
+from smanager.system.private import contents, make_directory
 
 LOCK_FILE = "lock"
 LOOK_SECONDS = 3.0
 """How often to look whether the directory was deleted: for so long, another manager may take its place."""
 
+HOLDER_LIMIT = 100  # bytes of the lock file, which holds a process id
+
 STOPPED_FILE = "stopped.json"
 FORMAT = 1
+SIZE_LIMIT = 1024 * 1024  # bytes of the file: some ten thousand services
 
 log = logging.getLogger("smanager")
 
@@ -59,10 +63,12 @@ def _locked(directory: Path) -> int:
     """A descriptor that holds the directory's lock while it is open."""
     path = directory / LOCK_FILE
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory, may_be_link=True)
         descriptor = lock(path)
     except LockHeldError:
-        holder = path.read_text(errors="replace").strip() or "unknown"
+        holder = "unknown"
+        with suppress(OSError):
+            holder = contents(path, HOLDER_LIMIT).decode(errors="replace").strip() or holder
         raise StorageError(
             f"the state directory {directory} is in use by another manager, process {holder}; "
             "stop that one, or name another directory with --state-dir DIR"
@@ -151,7 +157,7 @@ class StoppedFile:
 def _names_in(path: Path) -> set[str]:
     """The names in a file. Raises OSError, and ValueError if the file is damaged."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(contents(path, SIZE_LIMIT))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
     names = content.get("stopped") if isinstance(content, dict) and content.get("format") == FORMAT else None
