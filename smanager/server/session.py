@@ -6,7 +6,6 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from enum import Enum
-from time import monotonic
 from typing import Protocol
 
 from smanager.access.callers import Caller
@@ -21,6 +20,7 @@ from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.output import Output
 from smanager.shells.root import Shells
+from smanager.system.moments import Moment
 
 ONE_WRITE = 64 * 1024  # bytes of a program's replies that are sent in one write
 
@@ -70,7 +70,7 @@ class Session:
     output: Output = field(init=False)
     phase: Phase = Phase.CONNECTING
     number: int = 0
-    since: float = field(default_factory=monotonic)
+    since: Moment = field(default_factory=Moment)
     caller: Caller | None = None
     programs: Programs | None = None
     _protocol_check: ProtocolCheck | None = field(default_factory=ProtocolCheck)

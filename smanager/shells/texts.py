@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from itertools import chain, groupby
 from typing import Any
 
 from smanager.commands.jsonable import jsonable
-from smanager.logs.history import LogLine
+from smanager.logs.history import LifeRecord, LogLine
 from smanager.supervision.commands.logs import LinesLeftOut
 from smanager.supervision.commands.manager import PlannedStep
-from smanager.supervision.commands.services import Explanation, PastLife, ServiceList, ServiceStatus
+from smanager.supervision.commands.services import Explanation, ServiceList, ServiceStatus
 from smanager.supervision.commands.sessions import Identity, JobFacts, SessionFacts
 from smanager.supervision.reports import ChangeReport, Notice, ServiceReport
 from smanager.terminal.tables import page, table
 from smanager.terminal.wording import clock_text, duration_text
+
+FOLDED = 3  # lives in a row, that began and ended alike, from which on they are one line
 
 
 def text_of(value: Any, columns: int) -> str:
@@ -59,14 +63,14 @@ def _row(record: Any) -> dict[str, Any]:
         case ServiceStatus():
             return _status(record)
         case JobFacts():
-            since = duration_text(record.since)
+            since = duration_text(record.age)
             return {"ID": record.id, "COMMAND": record.command, "FROM": record.from_, "SINCE": since}
         case SessionFacts():
             return {
                 "ID": record.id,
                 "USER": record.user or "-",
                 "FROM": record.from_,
-                "SINCE": duration_text(record.since),
+                "SINCE": duration_text(record.age),
                 "KIND": record.kind,
                 "DOING": record.doing or "-",
             }
@@ -75,25 +79,43 @@ def _row(record: Any) -> dict[str, Any]:
 
 def _explanation(why: Explanation) -> str:
     reason = f" ({why.reason})" if why.reason else ""
-    since = "" if why.since is None else f", for {duration_text(why.since)}"
+    since = ""
+    if why.since is not None and why.age is not None:
+        since = f" since {clock_text(why.since)}, for {duration_text(why.age)}"
     lines = [f"{why.name} is {why.state.value}{reason}{since}"]
     if why.next_attempt is not None:
         lines.append(f"  the next attempt is made in {duration_text(why.next_attempt)}")
-    for life in why.lives[::-1]:
-        lines += _life(life)
-    if why.last_printed is not None:
-        lines.append(f"  the last lines before its end at {clock_text(why.last_printed)}:")
-        lines += [f"    {line}" for line in why.last_lines]
+    for _, alike in groupby(why.lives[::-1], lambda life: (life.asked_by, life.end)):
+        lives = list(alike)
+        lines += [_lives(lives)] if len(lives) >= FOLDED else chain.from_iterable(map(_life, lives))
+    if why.last_lines:
+        lines.append("  the last lines before its end:")
+        lines += [f"    {clock_text(line.when)} {line.text}" for line in why.last_lines]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _life(life: PastLife) -> list[str]:
+def _life(life: LifeRecord) -> list[str]:
     ready = "" if life.ready_after is None else f", ready after {duration_text(life.ready_after)}"
     begun = f"  {clock_text(life.when)}: started by {life.asked_by}{ready}"
-    if life.ended_after is None:
+    if life.end is None:
         return [begun]
-    end = f"    ended after {duration_text(life.ended_after)}: {life.end}"
-    return [begun, f"{end}; {life.decision}" if life.decision else end]
+    if life.ended_after is None:
+        return [begun, f"    {life.end}"]
+    ended = f"    {clock_text(life.when + life.ended_after)}: ended after {duration_text(life.ended_after)}"
+    return [begun, f"{ended}: {_end(life)}"]
+
+
+def _lives(lives: Sequence[LifeRecord]) -> str:
+    """Lives that began and ended alike, the last first."""
+    times = sorted(life.ended_after for life in lives if life.ended_after is not None)
+    spans = [duration_text(seconds) for seconds in dict.fromkeys(times[:1] + times[-1:])]
+    lasted = f", ended after {' to '.join(dict.fromkeys(spans))}" if spans else ""
+    when = f"{clock_text(lives[-1].when)} to {clock_text(lives[0].when)}"
+    return f"  {when}: {len(lives)} lives, started by {lives[0].asked_by}{lasted}: {_end(lives[0])}"
+
+
+def _end(life: LifeRecord) -> str:
+    return f"{life.end}; {life.decision}" if life.decision else f"{life.end}"
 
 
 def _status(status: ServiceStatus) -> dict[str, Any]:
@@ -102,7 +124,7 @@ def _status(status: ServiceStatus) -> dict[str, Any]:
         "NAME": status.name,
         "STATE": status.state.value,
         "PID": str(status.pid or "-"),
-        "SINCE": "-" if status.since is None else duration_text(status.since),
+        "SINCE": "-" if status.age is None else duration_text(status.age),
         "RESTARTS": str(status.restarts),
         "CPU": "-" if status.cpu is None else f"{status.cpu:.1f} s{shared}",
         "MEMORY": "-" if status.memory is None else f"{status.memory / 1024**2:.1f} MiB{shared}",

@@ -20,6 +20,7 @@ from smanager.supervision.graph import cycles
 from smanager.supervision.reports import ServiceReport
 from smanager.supervision.states import State
 from smanager.system.errors import in_words
+from smanager.system.moments import Moment
 from smanager.terminal.text import one_spelling
 from smanager.terminal.wording import listed
 
@@ -43,7 +44,7 @@ class Service:
     """The services that have to be up before this one begins, each with why it is not coming."""
     fingerprint: object = None  # identifies the version of its file that its process has loaded
     contents: object = None  # identifies what was in its `env_files` when its program was last started
-    since: float = 0.0  # when the service entered its state, by the monotonic clock
+    since: Moment | None = None  # when the service entered its state
     history: ServiceHistory = field(default_factory=ServiceHistory)
 
     def configure(self, description: ServiceDescription, services: ServicesConfig) -> None:

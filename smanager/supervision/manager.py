@@ -18,9 +18,10 @@ from smanager.access.origin import SHUTDOWN
 from smanager.access.roles import Roles
 from smanager.config.file import ServicesConfig
 from smanager.hosts.pool import Pool, Slot
-from smanager.logs.history import EVENTS_KEPT, Feed, LogLine, SharedLine
+from smanager.logs.history import LogLine, SharedLine
 from smanager.logs.logfiles import LogFiles
 from smanager.logs.manager_log import SERVICES
+from smanager.logs.past import Past
 from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
@@ -63,7 +64,8 @@ class Manager:
         self.audit = audit
         self.jobs = Jobs()
         self.sessions = Sessions()
-        self.events = Feed(EVENTS_KEPT)
+        self._past = Past(storage.directory)
+        self.events = self._past.events
         self.end = asyncio.Event()
         """Set when the manager should end."""
         self.failed = ""
@@ -77,7 +79,7 @@ class Manager:
         self.lost_lines = self._log_files.lost if self._log_files else Counter[str]()
         """By service, the number of lines missing from its log file, which could not take them, or not fast enough."""
         self._stopped = StoppedServices(storage.directory)
-        self._group = Group(catalogue, self.pool, self._stopped, self._happened, chance)
+        self._group = Group(catalogue, self.pool, self._stopped, self._past, self._happened, chance)
         self.keepers = self._group.keepers
         self.order = self._group.order
         self._discovery = Discovery(catalogue, self.pool, self._group)
@@ -112,6 +114,7 @@ class Manager:
                 if not self._storage.is_gone():
                     continue
                 self._storage.make_again()
+                self._past.write_again()
                 problem = await self._stopped.write_again()
                 log.warning("the state directory %s was deleted, and is made again", self._storage.directory)
             except (OSError, StorageError) as error:
@@ -146,6 +149,7 @@ class Manager:
             log.warning("not all services have stopped within %g s; killing them", seconds)
             self.pool.kill()
         await self.pool.close()
+        await self._past.close()
         if self._log_files:
             await asyncio.to_thread(self._log_files.close)
         self.audit.stopped()
@@ -215,7 +219,7 @@ class Manager:
 
     def _happened(self, keeper: Keeper, text: str) -> None:
         """An event of a service: record it, and end the manager if the service may not fail."""
-        self.events.add(LogLine(time.time(), keeper.name, text))
+        self._past.add(LogLine(time.time(), keeper.name, text), keeper.life)
         log.log(logging.WARNING if keeper.state.serious else logging.DEBUG, "%s: %s", keeper.name, text)
         if keeper.state is State.FAILED and keeper.name in self.catalogue.configuration.exit_on:
             self.failed = keeper.name

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from time import monotonic
 from typing import Protocol
 
 from smanager.access.audit import Entry
@@ -15,6 +14,7 @@ from smanager.access.origin import Origin
 from smanager.commands.record import Command, CommandError, Failure
 from smanager.supervision.catalogue import Service
 from smanager.supervision.running import Running
+from smanager.system.moments import Moment
 
 
 class Present(Protocol):
@@ -23,7 +23,7 @@ class Present(Protocol):
     number: int
     peer: Origin
     caller: Caller | None  # None before a login
-    since: float  # by the monotonic clock
+    since: Moment
 
     @property
     def kind(self) -> str:
@@ -63,7 +63,7 @@ class Job:
     service: Service | None  # None for one of the manager's own commands
     caller: Caller
     entry: Entry
-    since: float = field(default_factory=monotonic)
+    since: Moment = field(default_factory=Moment)
     timer: asyncio.TimerHandle | None = None
     is_detached: bool = False
 

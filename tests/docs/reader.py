@@ -46,7 +46,7 @@ VARIABLE = [
     (r"\b\d+%", "SHARE"),
     (r"\b(10000|10001|8080)\b", r"PORT\1"),
     (r"(?<=127\.0\.0\.1:)\d{4,5}\b", "PORT"),
-    (r'"(pid|cpu|memory|since|seconds)": [\d.]+', r'"\1": NUMBER'),
+    (r'"(pid|cpu|memory|since|age|seconds)": [\d.]+', r'"\1": NUMBER'),
     (r"(?<= )\d{2,7}(?=  |\t)", "PID"),
     (r"\bsmt_\S+", "TOKEN"),
     (r"[ \t]+", " "),

@@ -152,6 +152,9 @@ class Program(SService):
             with suppress(PermissionError):  # it has changed its user
                 self._process.send_signal(number)
 
+    def _note_kill(self) -> None:
+        self._killed = f"killed, because it did not stop within {self._settings.stop_timeout:g} s"
+
     def _follow(self, process: subprocess.Popen[bytes]) -> Steps:
         """Log what the process prints until it has ended; end it when `stop` is called."""
         assert process.stdout is not None  # it is a pipe
@@ -168,6 +171,7 @@ class Program(SService):
                 signal_group(process.pid, SIGCONT)  # a stopped process would not notice
                 told, deadline = True, self._kill_at
             elif monotonic() >= deadline:
+                self._note_kill()
                 self._signal(SIGKILL)
                 deadline = inf
             next_look = deadline if end is not None else min(deadline, monotonic() + POLL_SECONDS)
@@ -206,6 +210,8 @@ class Program(SService):
             nonlocal left, first
             left = processes
             first = processes if first is None else first
+            if processes and self._stopping and monotonic() >= deadline:
+                self._note_kill()
 
         deadline = self._kill_at if self._stopping else 0.0
         yield from descendants.end_life(self._mark, process.pid, self._program.stop_signal, deadline, found)

@@ -12,7 +12,7 @@ from time import monotonic
 
 from smanager.commands.record import CommandError, Status
 from smanager.config.service import signal_number
-from smanager.logs.history import LogLine
+from smanager.logs.history import LifeRecord, LogLine
 from smanager.service import VIEW, command
 from smanager.supervision.commands.own import ALL_SERVICES, Listing, OwnCommands, Services
 from smanager.supervision.group import PROGRESS_SECONDS
@@ -40,7 +40,8 @@ class ServiceStatus:
     state: State
     reason: str
     pid: int | None
-    since: float | None
+    since: float | None  # when it entered its state, in seconds since the epoch
+    age: float | None  # how long ago that was
     restarts: int
     cpu: float | None
     memory: int | None
@@ -48,26 +49,13 @@ class ServiceStatus:
     last_end: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class PastLife:
-    """One life of a service."""
-
-    when: float  # the start, by the wall clock
-    asked_by: str
-    ready_after: float | None
-    ended_after: float | None
-    end: str | None
-    decision: str | None  # what the end led to
-
-
 @dataclass(frozen=True)
 class Explanation(ServiceStatus):
     """Why a service is as it is."""
 
     next_attempt: float | None  # seconds until then, in backoff
-    lives: list[PastLife]
-    last_lines: list[str]  # printed before the last end
-    last_printed: float | None  # the time of the last of these, by the wall clock
+    lives: list[LifeRecord]  # the oldest first
+    last_lines: list[LogLine]  # printed before the last end
 
 
 class ServiceCommands(OwnCommands):
@@ -190,7 +178,8 @@ class ServiceCommands(OwnCommands):
             state=service.state,
             reason=self._report(keeper).reason,
             pid=keeper.pid or None,
-            since=round(monotonic() - service.since, 3) if service.since else None,
+            since=service.since.when if service.since else None,
+            age=service.since.age if service.since else None,
             restarts=service.history.restarts,
             cpu=used.cpu if used else None,
             memory=used.memory if used else None,
@@ -199,25 +188,12 @@ class ServiceCommands(OwnCommands):
         )
 
     def _explanation(self, keeper: Keeper) -> Explanation:
-        lives = keeper.service.history.lives
-        kept: list[LogLine] = next((life.last_lines for life in reversed(lives) if life.ended is not None), [])
-        last_lines = list(filter(self.may_see_line, kept))
+        history = keeper.service.history
         return Explanation(
             **vars(self._status(keeper)),
             next_attempt=max(0.0, keeper.attempt_at - monotonic()) if keeper.state is State.BACKOFF else None,
-            lives=[
-                PastLife(
-                    life.when,
-                    life.asked_by,
-                    ready_after=None if life.ready is None else life.ready - life.begun,
-                    ended_after=None if life.ended is None else life.ended - life.begun,
-                    end=life.end or None,
-                    decision=life.decision or None,
-                )
-                for life in lives
-            ],
-            last_lines=[line.text for line in last_lines],
-            last_printed=last_lines[-1].when if last_lines else None,
+            lives=list(history.lives),
+            last_lines=list(filter(self.may_see_line, history.last_lines)),
         )
 
     async def _wait(

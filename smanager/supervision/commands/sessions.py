@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import monotonic
 
 from smanager.access.callers import Caller
 from smanager.access.roles import EVERYONE
@@ -20,7 +19,8 @@ class JobFacts:
     id: int
     command: str
     from_: str
-    since: float  # seconds
+    since: float  # when it began, in seconds since the epoch
+    age: float  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class SessionFacts:
     id: int
     user: str | None
     from_: str
-    since: float  # seconds
+    since: float  # when it began, in seconds since the epoch
+    age: float  # seconds
     kind: str
     doing: str | None
 
@@ -52,7 +53,7 @@ class JobCommands(OwnCommands):
         For each: its number, for `cancel`, who gave it, and for how long it has been running.
         """
         return [
-            JobFacts(job.number, job.running.caption, str(job.caller), round(monotonic() - job.since, 3))
+            JobFacts(job.number, job.running.caption, str(job.caller), job.since.when, job.since.age)
             for job in self.manager.jobs.shown_to(self.caller)
         ]
 
@@ -123,7 +124,8 @@ def facts(session: Present, shown: set[str]) -> SessionFacts:
         if caller
         else None,
         from_=str(session.peer),
-        since=round(monotonic() - session.since, 3),
+        since=session.since.when,
+        age=session.since.age,
         kind=session.kind if caller else "not logged in",
         doing=(doing if doing in shown or not doing else "a command") or None,
     )

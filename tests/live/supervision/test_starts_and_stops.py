@@ -71,6 +71,45 @@ def test_a_stop_that_hangs_ends_in_a_kill_of_the_whole_group(kept: Callable[...,
     assert not alive(host)
 
 
+KILLED = {
+    "program": "[services.web]\nprogram = ['sh', '-c', 'trap \"\" TERM; while :; do sleep 0.1; done']\n",
+    "child of a program": "[services.web]\nprogram = ['sh', '-c', 'trap \"\" TERM; (while :; do sleep 0.1; done) & "
+    "trap - TERM; exec sleep 100']\n",
+    "class": "[services.web]\n",
+}
+
+
+@pytest.mark.parametrize("what", KILLED)
+def test_a_stop_that_needed_a_kill_says_so_everywhere(kept: Callable[..., Server], what: str) -> None:
+    services = {"web": STUBBORN.replace("class Stubborn", "class Web")} if what == "class" else {}
+    server = kept(f"{KILLED[what]}stop_timeout = 0.3\n", **services)
+    is_in(server, "web", "running")
+    reason = r"(killed|ended by SIGTERM), because it did not stop within 0\.3 s"
+    assert re.fullmatch(rf"web: stopped \(by 127\.0\.0\.1:\d+; {reason}\)\n", server.ask("stop web"))
+    assert re.search(rf"ended after .*: stopped by 127\.0\.0\.1:\d+; {reason}\n", server.ask("why web"))
+    assert re.search(rf"web: stopped; {reason}\n", server.ask("events web"))
+    assert re.search(rf"\tstopped by 127\.0\.0\.1:\d+; {reason}\n", server.ask("status web"))
+
+
+def test_why_and_events_remember_over_a_restart_of_the_manager_with_who_and_when(kept: Callable[..., Server]) -> None:
+    server = kept(SLEEPER)
+    server.ask("stop sleeper")
+    server.ask("start sleeper")
+    lives, events = server.ask("why sleeper").splitlines()[1:], server.ask("events").splitlines()
+    server.stop()
+    server = kept(SLEEPER)
+    assert server.ask("events -n 1000").splitlines()[: len(events)] == events
+    begun, before, end, *earlier = server.ask("why sleeper").splitlines()[1:]
+    assert "started by the manager, ready" in begun
+    assert re.search(": ended after .*: stopped by the manager's end$", end)
+    assert [before, *earlier] == lives
+    assert re.search("\tstopped by the manager's end\n", server.ask("status"))
+    server.process.kill()
+    server.process.wait()
+    server = kept(SLEEPER)
+    assert server.ask("status").endswith("\tended with the manager, which did not stop it\n")
+
+
 def test_the_last_word_on_a_service_counts(kept: Callable[..., Server]) -> None:
     server = kept(SLOW_STOP)
     is_in(server, "slow", "running")
