@@ -32,6 +32,14 @@ class Enter:
     service: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the person, and go on after a yes."""
+
+    question: str
+    then: Callable[[], Running | None]
+
+
 class Leave:
     """Go up one level; from the root, end the session."""
 
@@ -42,7 +50,7 @@ class Quit:
 
 _NO_INPUT = io.StringIO()  # shells are handed their lines, and must never read one
 
-Outcome = Running | Enter | Leave | Quit | None
+Outcome = Running | Ask | Enter | Leave | Quit | None
 
 
 class Shell(cmd.Cmd):

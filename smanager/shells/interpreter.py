@@ -14,7 +14,7 @@ from smanager.access.callers import Caller
 from smanager.commands.line import JSON, PROGRESS, commands_of, split_commands, without_ampersand, without_options
 from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import Call
-from smanager.shells.base import Enter, Leave, Quit, Shell
+from smanager.shells.base import Ask, Enter, Leave, Outcome, Quit, Shell
 from smanager.shells.output import Output, PlainOutput
 from smanager.shells.pages import SEPARATOR, banner
 from smanager.shells.printer import JsonPrinter, Printer
@@ -31,6 +31,8 @@ CAPTURE_LIMIT = 64 * 1024
 COMPLETED_LIMIT = 2000
 """Characters of a line that is completed: commands may hold commands, and each looks at all that is behind it."""
 
+YES = ("y", "yes")
+
 CANCEL_SECONDS = 1.0  # time for the last words of a cancelled line; a single command has a tenth of it
 
 log = logging.getLogger("smanager")
@@ -44,6 +46,7 @@ class Interpreter:
     """
 
     __slots__ = (
+        "_asked",
         "_detached",
         "_generation",
         "_idle",
@@ -73,6 +76,7 @@ class Interpreter:
         """Whether each command answers in JSON without `--json`."""
         self._idle = idle
         self._requester = Requester(caller, self.output_of, abbreviates=person)
+        self._asked: tuple[Ask, bool] | None = None  # before a command, and whether it will run detached
         self._paused = False
         self._is_due = False  # whether the next commands run in the next turn of the loop
         self._detached: tuple[Running, ...] = ()
@@ -88,7 +92,7 @@ class Interpreter:
 
     @property
     def prompt(self) -> str:
-        return self._present_shell().prompt
+        return f"{self._asked[0].question} [y/N] " if self._asked else self._present_shell().prompt
 
     @property
     def is_person(self) -> bool:
@@ -102,14 +106,20 @@ class Interpreter:
     @property
     def busy(self) -> bool:
         """Whether a command runs or waits."""
-        return self.running is not None or bool(self._pending)
+        return self.running is not None or (bool(self._pending) and self._asked is None)
 
     def greet(self) -> None:
         """Print the banner that a person reads on connecting."""
         self._stdout.write(banner(self._shells.view(self._requester.caller.permissions)))
 
     def feed(self, line: str) -> bool:
-        """Run a line's commands after those before them; returns whether all are done already."""
+        """Run a line's commands after those before them; returns whether all are done already.
+
+        After a question, the line is the answer.
+        """
+        if self._asked:
+            self._answer(line)
+            return self._work()
         if not self.busy:
             self.status = Status.DONE
         self._pending[:0] = commands_of(line)[::-1]
@@ -122,6 +132,7 @@ class Interpreter:
     def cancel(self) -> None:
         """Give up the command that runs, and those that wait."""
         self._pending.clear()
+        self._asked = None
         if self.running:
             self.running.cancel()
 
@@ -147,14 +158,18 @@ class Interpreter:
         return [*([self.running] if self.running else []), *self._detached]
 
     def leave(self) -> None:
-        """Go up one level, as `exit` does."""
+        """Go up one level, as `exit` does; after a question, this is a no."""
+        if self._asked:
+            self._answer("")
+            self._work()
+            return
         if self._path is None:
             self.ended = True
         self.go_to(None)
 
     async def complete(self, line: str) -> tuple[int, list[str]]:
         """Where the last word of `line`, the text left of the cursor, begins, and its possible completions."""
-        if len(line) > COMPLETED_LIMIT:
+        if len(line) > COMPLETED_LIMIT or self._asked:
             return len(line), []
         before = len(line) - len(split_commands(line)[-1])
         begin, words = await self._present_shell().completions(line[before:])
@@ -177,13 +192,13 @@ class Interpreter:
         if self._is_due:
             return False
         until = monotonic() + TURN_SECONDS
-        while self._pending and self.running is None and not self._paused and not self.ended:
+        while self._pending and not (self.running or self._asked or self._paused or self.ended):
             if monotonic() > until:
                 self._is_due = True
                 asyncio.get_running_loop().call_soon(self._go_on_in_turn)
                 return False
             self._execute(self._pending.pop())
-        return self.running is None and not self._paused and (self.ended or not self._pending)
+        return not (self.running or self._paused or (self._pending and not self._asked and not self.ended))
 
     def _go_on_in_turn(self) -> None:
         self._is_due = False
@@ -199,21 +214,40 @@ class Interpreter:
         shows_progress = PROGRESS in options
         self._json = JsonPrinter(self._stdout, shows_progress) if JSON in options or self.always_json else None
         printer = self._json or (Printer(self._stdout, shows_progress) if shows_progress else self._printer)
-        try:
+
+        def begin() -> Outcome:
             present = self._present_shell()
             if detached and self._shells.manager.jobs.detached_by(self._requester.caller) >= DETACHED_LIMIT:
                 raise CommandError(f"{DETACHED_LIMIT} of your commands run detached; `jobs` lists them")
             shell = present if printer is self._printer else self._shell_at(self._path, printer)
-            outcome = shell.onecmd(text)
+            return shell.onecmd(text)
+
+        self._run(begin, detached)
+
+    def _answer(self, line: str) -> None:
+        assert self._asked
+        (asked, detached), self._asked = self._asked, None
+        if line.strip().lower() in YES:
+            self._run(asked.then, detached)
+        else:
+            self._stdout.write("nothing was done\n")
+            self._close()
+
+    def _run(self, begin: Callable[[], Outcome], detached: bool) -> None:
+        """Run a command, up to its end or until it takes time."""
+        try:
+            outcome = begin()
         except CommandError as error:
             self._fail(str(error), error.status)
         except Exception:
-            log.exception("internal error in the command %r", text)
+            log.exception("internal error in a command")
             self._fail(INTERNAL_ERROR, Status.FAILED)
         else:
             match outcome:
                 case None:
                     self._close()
+                case Ask():
+                    self._asked = outcome, detached
                 case Enter():
                     self.go_to(outcome.service)
                 case Leave():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from smanager.access.audit import WRONG_ARGUMENTS
 from smanager.commands.arguments import Arguments, bind
 from smanager.commands.record import COMPLETER_PREFIX, Command, CommandError
 from smanager.hosts.call import Invocation
-from smanager.shells.base import Outcome, Shell
+from smanager.shells.base import Ask, Outcome, Shell
 from smanager.shells.completion import by_record
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand
@@ -29,7 +30,9 @@ def own_methods(own: OwnCommand) -> dict[str, object]:
 
     def run(shell: Shell, arg: str) -> Outcome:
         arguments = arguments_for(shell, command, command.name, arg)
-        return shell.dispatcher.run(own, arguments, shell.requester, shell.results)
+        begin = partial(shell.dispatcher.run, own, arguments, shell.requester, shell.results)
+        question = own.question(shell.dispatcher.manager, shell.requester, arguments)
+        return Ask(question, begin) if question else begin()
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
         words = await by_record(shell, command, None, text, line, begin)

@@ -57,12 +57,12 @@ class ManagerCommands(OwnCommands):
         """restart services
 
         Restarts the named services with those that need them or share their processes. Without names, restarts all
-        services, and finds services files that are new or gone.
+        services, and finds services files that are new or gone; a person is asked first.
 
         Args:
             services: names, patterns such as web*, or all
         """
-        may_restart_all = self.caller.permissions.allow_named(EVERYTHING_AT_ONCE, ADMIN)
+        may_restart_all = self._may_restart_all
         if not may_restart_all and (not services.words or ALL in services.words):
             raise CommandError("restart: only an admin may restart all services; name some", Status.UNUSABLE)
         if not services.words:
@@ -71,6 +71,16 @@ class ManagerCommands(OwnCommands):
         unloaded = {word: file for word, file in files.items() if file}
         keepers = services.find([word for word in services.words if word not in unloaded])
         return Work(lambda tell: self._restart(keepers, list(unloaded.values()), tell))
+
+    def question_restart(self, services: Services = ALL_SERVICES) -> str:
+        if services.words or not self._may_restart_all:
+            return ""
+        count = len({*self.manager.wanted(), *(one for one in self.manager.keepers.values() if not one.state.down)})
+        return f"restart {count} services?" if count > 1 else ""
+
+    @property
+    def _may_restart_all(self) -> bool:
+        return self.caller.permissions.allow_named(EVERYTHING_AT_ONCE, ADMIN)
 
     async def _restart(self, keepers: Sequence[Keeper], unloaded: Sequence[ServicesFile], tell: Tell) -> None:
         """Restart services, and try files again of which nothing could be loaded."""

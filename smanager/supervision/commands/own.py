@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 ALL = "all"
 
+QUESTION_PREFIX = "question_"
+"""A method `question_NAME` takes what `cmd_NAME` takes, and returns what a person is asked first."""
+
 NAME_LIMIT = 200  # characters of a service's name or pattern
 MOST_NAMES = 1000  # services that a caller may name in one command: each is looked up
 PATTERNS_LIMIT = 500
@@ -157,11 +160,21 @@ class OwnCommand:
 
     def call(self, manager: Manager, requester: Requester, arguments: Arguments) -> object:
         """Call the method with JSON values. Returns a `running.Lasting` if the command takes time."""
+        return self._called(self.command.method, manager, requester, arguments)
+
+    def question(self, manager: Manager, requester: Requester, arguments: Arguments) -> str:
+        """What a person is asked before the command begins; empty for nothing. A script is asked nothing."""
+        method = QUESTION_PREFIX + self.command.name
+        if not requester.abbreviates or not hasattr(self.owner, method):
+            return ""
+        return str(self._called(method, manager, requester, arguments))
+
+    def _called(self, method: str, manager: Manager, requester: Requester, arguments: Arguments) -> object:
         _, revived = self.signature.revive((), arguments.by_name(self.command.parameters))
         if parameter := self.command.about_services:
             keepers = permitted(manager.keepers, requester.caller, self.command)
             revived[parameter.name] = Selection(revived.get(parameter.name, ()), self.command, keepers, requester)
-        return getattr(self.owner(manager, requester, self.command), self.command.method)(**revived)
+        return getattr(self.owner(manager, requester, self.command), method)(**revived)
 
 
 class Listing(list[Any]):
