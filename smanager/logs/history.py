@@ -32,6 +32,11 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class EventLine(LogLine):
+    """An event of a service."""
+
+
+@dataclass(frozen=True, slots=True)
 class SharedLine(LogLine):
     """A line of a process that has had several services, where nothing shows which of them printed it."""
 

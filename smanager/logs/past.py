@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from smanager.logs.history import EVENTS_KEPT, LIVES_KEPT, Feed, LifeRecord, LogLine
+from smanager.logs.history import EVENTS_KEPT, LIVES_KEPT, EventLine, Feed, LifeRecord, LogLine
 from smanager.logs.manager_log import LAST_SECONDS
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
@@ -52,7 +52,7 @@ class Past:
             del self._lives[next(iter(self._lives))]
         return lives
 
-    def add(self, event: LogLine, life: LifeRecord) -> None:
+    def add(self, event: EventLine, life: LifeRecord) -> None:
         """Remember an event of a service, and the life that it is in."""
         self.events.add(event)
         if self._path:
@@ -95,7 +95,7 @@ class Past:
             self._limit = max(FILE_LIMIT, 2 * self._size) if anew else self._limit
 
     def _everything(self) -> Iterator[str]:
-        for event in reversed([*self.events.latest()]):
+        for event in self.events.last(EVENTS_KEPT):
             yield _line(service=event.service, **_facts(event))
         for service, lives in self._lives.items():
             for life in lives:
@@ -120,7 +120,7 @@ class Past:
         try:
             facts = json.loads(line)
             if "text" in facts:
-                self.events.add(LogLine(facts["when"], facts["service"], facts["text"]))
+                self.events.add(EventLine(facts["when"], facts["service"], facts["text"]))
             if "life" in facts:
                 self._take_in(facts["service"], LifeRecord(**facts["life"]))
         except (ValueError, TypeError, KeyError, RecursionError):

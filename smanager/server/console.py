@@ -76,7 +76,7 @@ class Console:
         self._loop = loop
         self._log = log
         self._person = sys.stdin.isatty() and sys.stdout.isatty()
-        self._has_colours = has_colours(os.environ.get("TERM", ""))
+        self.has_colours = self._person and has_colours(os.environ.get("TERM", ""))
         self._done = threading.Event()
         self._broken: OSError | None = None  # why output has failed
         self._matches: list[str] = []
@@ -111,11 +111,15 @@ class Console:
 
     def write(self, text: str) -> None:
         """Print text: made safe for a terminal, unchanged for a pipe."""
-        self._end_progress()
         if self._person:
             text = visible(text)
-            text = self._above_prompt(coloured(text) if self._has_colours else text)
-        self._put(text)
+            text = coloured(text) if self.has_colours else text
+        self.paint(text)
+
+    def paint(self, text: str) -> None:
+        """Print text that is safe for a terminal."""
+        self._end_progress()
+        self._put(self._above_prompt(text) if self._person else text)
 
     def _put(self, text: str) -> None:
         data = memoryview(as_bytes(text))

@@ -110,7 +110,7 @@ class Interpreter:
 
     def greet(self) -> None:
         """Print the banner that a person reads on connecting."""
-        self._stdout.write(banner(self._shells.view(self._requester.caller.permissions)))
+        self._printer.prose(banner(self._shells.view(self._requester.caller.permissions)))
 
     def feed(self, line: str) -> bool:
         """Run a line's commands after those before them; returns whether all are done already.
@@ -181,7 +181,7 @@ class Interpreter:
         Returns the output: as values where the command that asks answers in JSON, else as text.
         """
         as_data = self._json is not None
-        output = await captured(self._shells, self._requester.caller, line, self._path, as_data)
+        output = await captured(self._shells, self._requester.caller, line, self._path, as_data, self._stdout.columns)
         if not as_data:
             return output
         values = [json.loads(document) for document in output.splitlines()]
@@ -294,17 +294,14 @@ class Interpreter:
     def _fail(self, message: str, status: Status) -> None:
         self.status = max(self.status, status)
         message = " ".join(message.splitlines())
-        if self._json:
-            self._json.fail(message)
-        else:
-            self._stdout.write(f"*** {message}\n")
+        (self._json or self._printer).complain(message)
         self._close()
 
     def _close(self) -> None:
         if self._json:
             self._json.close()
         if self.is_person:
-            self._stdout.write(SEPARATOR)
+            self._printer.prose(SEPARATOR)
 
     def _present_shell(self) -> Shell:
         """The shell, made anew if the catalogue has changed."""
@@ -324,19 +321,24 @@ class Interpreter:
 
 
 class _Capture(PlainOutput):
-    """Keeps a line's output."""
+    """Keeps a line's output, made for a window of this width; 0 for none."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: int) -> None:
         self.text = ""
+        self._columns = columns
+
+    @property
+    def columns(self) -> int:
+        return self._columns
 
     def write(self, text: str) -> None:
         self.text = (self.text + text)[:CAPTURE_LIMIT]
 
 
-async def captured(shells: Shells, caller: Caller, line: str, path: str | None, as_data: bool) -> str:
+async def captured(shells: Shells, caller: Caller, line: str, path: str | None, as_data: bool, columns: int = 0) -> str:
     """Run a line as a script's, and return its output; cancelling ends the line's commands, and returns as well."""
     done = asyncio.Event()
-    capture = _Capture()
+    capture = _Capture(columns)
     interpreter = Interpreter(shells, capture, done.set, person=False, caller=caller)
     interpreter.always_json = as_data
     interpreter.go_to(path)

@@ -11,6 +11,7 @@ from smanager.commands.words import given_as, is_flag, usage, words_of
 from smanager.shells.view import View
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand
+from smanager.terminal.prose import reflowed
 
 WIDTH = 50
 SERVICE_WIDTH = 40
@@ -53,18 +54,18 @@ def summary(view: View) -> str:
     return "".join(" ".join(line) + "\n" for line in lines)
 
 
-def service_help(service: Service, shown: Mapping[str, Command]) -> str:
+def service_help(service: Service, shown: Mapping[str, Command], columns: int = 0) -> str:
     """A service and its commands that the caller may run."""
     commands = {"help": "Print the help dialogue for this service"}
     commands |= {name: command.summary for name, command in shown.items() if not command.hidden}
-    doc = f"{service.doc}\n" if service.doc else ""
+    doc = f"{reflowed(service.doc, columns)}\n" if service.doc else ""
     heading = f"{SERVICE_SEPARATOR}{service.title}\n{doc}{SERVICE_SEPARATOR}"
     return heading + "".join(_entry(name, text) for name, text in commands.items()) + "\n"
 
 
-def command_help(caption: str, command: Command) -> str:
+def command_help(caption: str, command: Command, columns: int = 0) -> str:
     """One command: its usage, its docstring, and its parameters."""
-    doc = f"\n{command.doc}\n" if command.doc else ""
+    doc = f"\n{reflowed(command.doc, columns)}\n" if command.doc else ""
     others = [name for name in (command.name, *command.aliases) if name != caption.split()[-1]]
     doc += f"\nalso called: {', '.join(others)}\n" if others else ""
     told = {", ".join(given_as(parameter)): parameter_help(parameter) for parameter in command.parameters}
@@ -101,9 +102,9 @@ def _default_word(kind: str, value: object) -> str:
     return str(value).lower() if kind == "member" else str(value)
 
 
-def own_help(name: str, own: Mapping[str, OwnCommand], shell: object) -> str:
+def own_help(name: str, own: Mapping[str, OwnCommand], shell: object, columns: int = 0) -> str:
     """The page of one of the manager's own commands, or of the shell's."""
-    return command_help(name, own[name].command) if name in own else f"{_doc(shell, name)}\n"
+    return command_help(name, own[name].command, columns) if name in own else f"{_doc(shell, name)}\n"
 
 
 def _own_names(view: View) -> list[str]:

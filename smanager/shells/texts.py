@@ -8,14 +8,30 @@ from itertools import chain, groupby
 from typing import Any
 
 from smanager.commands.jsonable import jsonable
-from smanager.logs.history import LifeRecord, LogLine
+from smanager.logs.history import EventLine, LifeRecord, LogLine
 from smanager.supervision.commands.logs import LinesLeftOut
 from smanager.supervision.commands.manager import PlannedStep
 from smanager.supervision.commands.services import Explanation, ServiceList, ServiceStatus
 from smanager.supervision.commands.sessions import Identity, JobFacts, SessionFacts
 from smanager.supervision.reports import ChangeReport, Notice, ServiceReport
+from smanager.supervision.states import State
+from smanager.terminal.prose import wrapped
 from smanager.terminal.tables import page, table
+from smanager.terminal.text import GREEN, RED, YELLOW, coloured, in_colour, visible
 from smanager.terminal.wording import clock_text, duration_text
+
+COLOURS = {
+    State.RUNNING: GREEN,
+    State.DONE: GREEN,
+    State.STARTING: YELLOW,
+    State.STOPPING: YELLOW,
+    State.BACKOFF: RED,
+    State.FAILED: RED,
+    State.HUNG: RED,
+}
+
+WHOLE = 3
+"""The first columns of a table of services, which are never cut or left out: NAME, STATE, PID."""
 
 FOLDED = 3  # lives in a row, that began and ended alike, from which on they are one line
 
@@ -26,16 +42,47 @@ def text_of(value: Any, columns: int) -> str:
         remark = getattr(value, "remark", "")
         return _list(value, columns) + (f"*** {remark}\n" if remark else "")
     own = _text(value)
-    return page(jsonable(value) if dataclasses.is_dataclass(value) else value, columns) if own is None else own
+    if own is None:
+        return page(jsonable(value) if dataclasses.is_dataclass(value) else value, columns)
+    return in_window(value, own, columns)
 
 
 def _list(values: list[Any], columns: int) -> str:
     if not values:
         return ""
-    texts = [text for text in map(_text, values) if text is not None]
+    own = [(value, text) for value in values if (text := _text(value)) is not None]
+    texts = [in_window(value, text, columns) for value, text in own]
     if texts:
         return ("\n" if isinstance(values[0], Explanation) else "").join(texts)
-    return table(list(map(_row, values)), columns) if dataclasses.is_dataclass(values[0]) else page(values, columns)
+    if not dataclasses.is_dataclass(values[0]):
+        return page(values, columns)
+    return table(list(map(_row, values)), columns, WHOLE if isinstance(values[0], ServiceStatus) else 0)
+
+
+def in_window(record: object, text: str, columns: int) -> str:
+    """A record's text in a window; what services have printed stays as it is."""
+    is_printed = isinstance(record, LogLine) and not isinstance(record, EventLine)
+    return text if is_printed else wrapped(text, columns)
+
+
+def painted(value: Any, columns: int) -> str:
+    """A result as text that is safe for a terminal with colours; empty where nothing in it has a colour."""
+    if isinstance(value, ServiceReport):
+        return in_state_colour(text_of(value, columns), value.state)
+    if not isinstance(value, list) or not value or not isinstance(value[0], ServiceStatus):
+        return ""
+    if isinstance(value[0], Explanation):
+        return "\n".join(in_state_colour(visible(text_of(why, columns)), why.state) for why in value)
+    lines = text_of(value, columns).splitlines(keepends=True)
+    rows = [in_state_colour(line, status.state) for line, status in zip(lines[1:], value, strict=False)]
+    return "".join([lines[0], *rows, *map(coloured, lines[len(value) + 1 :])])
+
+
+def in_state_colour(text: str, state: State) -> str:
+    """Text with the first mention of a state, after a blank, in the state's colour."""
+    before, word, after = text.partition(f" {state.value}")
+    colour = COLOURS.get(state)
+    return f"{before} {in_colour(state.value, colour)}{after}" if word and colour else text
 
 
 def _text(record: object) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from smanager.logs import past
-from smanager.logs.history import EVENTS_KEPT, LIVES_KEPT, LifeRecord, LogLine
+from smanager.logs.history import EVENTS_KEPT, LIVES_KEPT, EventLine, LifeRecord
 from smanager.logs.past import FILE, SERVICES_KEPT, UNKNOWN_END, Past
 
 
@@ -29,13 +29,13 @@ def write(directory: Path | None, record: Callable[[Past], object]) -> Past:
 def begin(lived: Past, service: str = "web", when: float = 1.0) -> LifeRecord:
     life = LifeRecord(when, "anna")
     lived.lives_of(service).append(life)
-    lived.add(LogLine(when, service, "started by anna"), life)
+    lived.add(EventLine(when, service, "started by anna"), life)
     return life
 
 
 def end(lived: Past, life: LifeRecord, service: str = "web") -> None:
     life.ready_after, life.ended_after, life.end, life.decision = 0.5, 2.0, "exit status 1", "given up"
-    lived.add(LogLine(life.when + 2.0, service, "exit status 1; given up"), life)
+    lived.add(EventLine(life.when + 2.0, service, "exit status 1; given up"), life)
 
 
 def texts(lived: Past) -> list[str]:

@@ -262,9 +262,9 @@ def test_a_failure_is_a_document_with_the_text_before_it() -> None:
     output = Plain()
     printer = JsonPrinter(output)
     printer.write("half\n")
-    printer.fail("box fill: no room")
+    printer.complain("box fill: no room")
     printer.close()
-    JsonPrinter(output).fail("unknown")
+    JsonPrinter(output).complain("unknown")
     assert documents(output) == [{"error": "box fill: no room", "output": "half\n"}, {"error": "unknown"}]
 
 

@@ -49,9 +49,9 @@ def test_a_script_and_a_person_who_restarts_one_service_are_not_asked(two: Serve
     assert sorted(two.ask("restart").splitlines()) == ["neighbour: running", "steady: running"]
     with two.connect() as connection:
         person = Person(connection)
-        assert person.type("restart steady").endswith(f"steady: running\n{SEPARATOR}")
+        assert "steady: running\n" in person.type("restart steady")
         person.type("steady", "steady>")
-        assert person.type("restart", "steady>").endswith(f"steady: running\n{SEPARATOR}")
+        assert "steady: running\n" in person.type("restart", "steady>")
 
 
 @pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["Ctrl-C", "Ctrl-D"])
