@@ -158,7 +158,8 @@ async def reload(manager: Manager) -> None:
     log = logging.getLogger("smanager")
     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
-        await manager.reload(Caller(origin.SIGHUP), lambda report: log.info("reload: %s", report))
+        for problem in await manager.reload(Caller(origin.SIGHUP), lambda report: log.info("reload: %s", report)):
+            log.error("reload: %s", problem)
     except (ConfigError, CommandError) as error:
         log.error("reload: %s; everything is as it was", error)
     except Exception:

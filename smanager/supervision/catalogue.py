@@ -241,9 +241,9 @@ class Catalogue:
     def problems(self) -> Iterator[tuple[ServicesFile, str]]:
         return ((file, problem) for file in self.files.values() for problem in file.problems)
 
-    def check_configuration(self) -> list[str]:
+    def check_configuration(self) -> list[tuple[ServicesFile, str]]:
         """Note what the configuration gets wrong, once all files are known; return the newly noted problems."""
-        before = [problem for _, problem in self.problems()]
+        before = list(self.problems())
         configuration = self.configuration
         if configuration.path and (file := self.files.get(configuration.path)):
             for name, problem in self._missing(configuration.settings):
@@ -265,7 +265,7 @@ class Catalogue:
             if frozenset(path) not in told:  # once for all services on the cycle
                 self._note(self.services[name].file, f"[services.{name}] dependency cycle: {' → '.join(path)}")
             told.add(frozenset(path))
-        return [problem for _, problem in self.problems() if problem not in before]
+        return [noted for noted in self.problems() if noted not in before]
 
     def check_env_files(self) -> None:
         """Note what is wrong with the files of variables that programs would read now."""

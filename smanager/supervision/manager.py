@@ -197,14 +197,15 @@ class Manager:
         async with self._changing:
             await self._discovery.start([file], by, tell)
 
-    async def reload(self, by: Caller, tell: Tell, dry_run: bool = False) -> None:
-        """Apply the changed configuration and files; a `dry_run` only reports what would change. See `Reload`."""
+    async def reload(self, by: Caller, tell: Tell, dry_run: bool = False) -> list[str]:
+        """Apply the changed configuration and files; a `dry_run` only reports what would change. See `Reload.apply`."""
         if dry_run:
-            for change in (await self._reload.plan(self.look_elsewhere)).changes:
+            plan = await self._reload.plan(self.look_elsewhere)
+            for change in plan.changes:
                 tell(change)
-        else:
-            async with self._changing:
-                await self._reload.apply(by, tell, self.look_elsewhere)
+            return plan.problems
+        async with self._changing:
+            return await self._reload.apply(by, tell, self.look_elsewhere)
 
     def forward(self, number: signal.Signals) -> None:
         """Send a signal to all programs."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from smanager.access.callers import Caller
 from smanager.access.roles import Roles
 from smanager.config.checks import SettingsError, checked
 from smanager.config.env_file import fingerprint as contents_of
-from smanager.config.file import ConfigError, ServicesConfig, collected, refuse
+from smanager.config.file import ConfigError, ServicesConfig, refuse
 from smanager.config.service import KEYS, PROGRAM_KEYS
 from smanager.hosts.source import FileReport, ServiceDescription, fingerprint
 from smanager.supervision.catalogue import (
@@ -55,6 +55,16 @@ class Plan:
     changes: list[ChangeReport]
     loads: list[ServicesFile]  # the files among them to load: new, changed, or with problems that may be gone
     elsewhere: Elsewhere = Elsewhere()
+    problems: list[str] = field(default_factory=list)  # of files that had no service before, and so take none away
+
+    def drop_loads(self, trial: Catalogue) -> None:
+        """Load no file anew that has the same problems as before, and tell of none that cannot be loaded."""
+        for file in [file for file in self.loads if file.path in self.files and not has_changed(file)]:
+            tried = trial.files[file.path]
+            if [*map(_without_hint, tried.problems)] == [*map(_without_hint, file.problems)]:
+                self.loads.remove(file)
+        names = {file.path.name for file in self.loads if trial.files[file.path].services}
+        self.changes = [change for change in self.changes if change.verb != "load" or change.name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +87,8 @@ class Reload:
             raise ConfigError(*problems, *error.problems) from None
         plan = compare(self.catalogue, wanted, self.catalogue.find_files(wanted))
         plan.elsewhere = elsewhere
-        loaded: dict[Path, FileReport] = {}
-
-        async def load(file: ServicesFile) -> None:
-            with collected(problems):
-                loaded[file.path] = await self.discovery.try_file(file, wanted)
-
-        await asyncio.gather(*map(load, plan.loads))
+        reports = await asyncio.gather(*(self.discovery.try_file(file, wanted) for file in plan.loads))
+        loaded = {file.path: report for file, report in zip(plan.loads, reports, strict=True)}
         trial = try_catalogue(self.catalogue, plan, loaded, problems)
         plan.changes = [*map(self._unless_stopped, plan.changes), *elsewhere.changes]
         named = {change.name for change in plan.changes}
@@ -96,14 +101,14 @@ class Reload:
         for service in trial.services.values():
             if service.name in starting or service.file.path in loaded:
                 problems += [f"[services.{service.name}] {problem}" for problem in service.env_file_problems()]
-        refuse(problems)
+        refuse([*plan.problems, *problems] if problems else [])
         return plan
 
-    async def apply(self, by: Caller, tell: Tell, look_elsewhere: Callable[[], Elsewhere]) -> None:
+    async def apply(self, by: Caller, tell: Tell, look_elsewhere: Callable[[], Elsewhere]) -> list[str]:
         """Make all changes, restarting only what has to be; tell the requester of each.
 
         `look_elsewhere` finds what changes outside of the supervision. Raises what `plan` raises, and nothing has
-        changed then.
+        changed then. Returns the problems of files that cannot be loaded, and hold up no others.
         """
         plan = await self.plan(look_elsewhere)
         for change in plan.changes:
@@ -128,6 +133,7 @@ class Reload:
         await self.group.start([*again, *self._keepers(plan, "start")], by, tell)
         await self.discovery.start(plan.loads, by, tell)
         warn_of_patterns(self.catalogue, self.roles, tell)
+        return plan.problems
 
     def _unless_stopped(self, change: ChangeReport) -> ChangeReport:
         """A service that a requester stopped is changed, but not started."""
@@ -220,7 +226,7 @@ def _root_changes(before: ServicesConfig, wanted: ServicesConfig) -> Iterator[Ch
 def try_catalogue(present: Catalogue, plan: Plan, loaded: Mapping[Path, FileReport], problems: list[str]) -> Catalogue:
     """A catalogue as it will be after the plan; adds to `problems` what is wrong with it and has not been before.
 
-    A file to load that is not among the `loaded` ones counts with the services that it had.
+    The plan gets the problems of files that had no service before, and loses the loads that would change nothing.
     """
     reports = {path: loaded.get(path) or _known(file) for path, file in plan.files.items() if file.is_code}
     wrong = _wrong_tables([one for report in reports.values() for one in report.services], plan.wanted)
@@ -231,14 +237,13 @@ def try_catalogue(present: Catalogue, plan: Plan, loaded: Mapping[Path, FileRepo
     trial.list_files({path: ServicesFile(path, file.is_code) for path, file in plan.files.items()})
     for path, file in trial.files.items():
         trial.adopt(file, reports[path] if file.is_code else configured_programs(trial.configuration))
-    if len(loaded) == len(plan.loads):  # else services could be missing because of these files
-        trial.check_configuration()
+    trial.check_configuration()
     before = {(file.path, _without_hint(problem)) for file, problem in present.problems()}
-    problems += [
-        f"{file.path}: {problem}"
-        for file, problem in trial.problems()
-        if (file.path, _without_hint(problem)) not in before
-    ]
+    for file, problem in trial.problems():
+        if (file.path, _without_hint(problem)) not in before:
+            takes_none_away = file.is_code and not plan.files[file.path].services
+            (plan.problems if takes_none_away else problems).append(f"{file.path}: {problem}")
+    plan.drop_loads(trial)
     return trial
 
 

@@ -89,18 +89,19 @@ class ManagerCommands(OwnCommands):
             await self.manager.load(file, self.caller, tell)
         may_see_problems = self.caller.permissions.know_all(self.manager.keepers)
         files = dict.fromkeys([*unloaded, *(keeper.service.file for keeper in keepers)]) if may_see_problems else ()
-        require_running(keepers, [f"{file.path.name}: {problem}" for file in files for problem in file.problems], tell)
+        require_running(keepers, [f"{file.path}: {problem}" for file in files for problem in file.problems], tell)
 
     async def _restart_all(self, tell: Tell) -> None:
         await self.manager.restart_all(self.caller, tell)
-        problems = [f"{file.path.name}: {problem}" for file, problem in self.manager.catalogue.problems()]
+        problems = [f"{file.path}: {problem}" for file, problem in self.manager.catalogue.problems()]
         require_running(self.manager.wanted(), problems, tell)
 
     @command(role=ADMIN)
     def cmd_reload(self, *, dry_run: bool = False) -> Work:
         """apply changed files and configuration
 
-        Restarts only the services that have changed. Changes nothing where a file or the configuration is wrong.
+        Restarts only the services that have changed. Changes nothing where the configuration or a file of present
+        services is wrong; a file that is new, or had no service before, holds up nothing else.
 
         Args:
             dry_run: only show what would be done
@@ -113,7 +114,8 @@ class ManagerCommands(OwnCommands):
                 reports.append(report)
                 tell(report)
 
-            await self.manager.reload(self.caller, tell_and_count, dry_run)
+            if problems := await self.manager.reload(self.caller, tell_and_count, dry_run):
+                raise CommandError("; ".join(problems))
             if not reports:
                 tell(Notice("nothing has changed"))
 

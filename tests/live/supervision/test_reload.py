@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, alive, is_in, read_until, wait_for, write_service
 from tests.live.checks import pid_of
+from tests.live.clients import smanager
 
 TWO = """
 [services.one]
@@ -444,3 +445,33 @@ def test_a_reload_in_the_middle_of_a_transition_ends_where_it_should(
         is_in(server, "three", "running")
         assert re.findall(r"^\w+", server.ask("services"), re.MULTILINE) == ["one", "three"]
         assert not server.find("Traceback|internal error")
+
+
+BROKEN = {
+    "cannot be imported": "import no_such_module\n",
+    "has an unknown annotation": "from smanager import SService\nclass Bad(SService):\n"
+    "    def cmd_a(self, x: 'Nonsense'): pass\n",
+    "has a wrong setting": "from smanager import SService\nclass Bad(SService):\n    restart = 'sometimes'\n",
+    "needs what is missing": "from smanager import SService\nclass Bad(SService):\n    needs = ['goodd']\n",
+}
+GOOD = "from smanager import SService\nclass {}(SService): pass\n"
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_file_with_problems_is_named_alike_everywhere_and_blocks_no_other(
+    kept: Callable[..., Server], directory: Path, kind: str
+) -> None:
+    server = kept()
+    write_service(directory / "services", BROKEN[kind], "bad.py")
+    write_service(directory / "services", GOOD.format("Good"), "good.py")
+    *done, refusal = server.ask("reload").splitlines()
+    assert "good: running" in done
+    problem = refusal.removeprefix("*** reload: ")
+    assert problem.startswith(f"{directory / 'services' / 'bad.py'}: ")
+    assert problem in server.ask("services").splitlines()
+    write_service(directory / "services", GOOD.format("More"), "more.py")
+    assert server.ask("reload") == "load more.py: it is new\nmore: running\n", "what was wrong before blocks nothing"
+    server.stop()
+    assert kept().find(re.escape(problem))
+    check = smanager("--check", "--services", str(directory / "services"), cwd=directory)
+    assert problem in check.stdout.splitlines()
