@@ -6,9 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from smanager.commands.line import split_words, words_with_places
+from smanager.commands.line import BLANKS, split_words, words_with_places
 from smanager.commands.record import Parameter
 from smanager.commands.types import FALSE, TRUE, member_words
+
+HELP = ("--help", "-h")
+"""Options of every command that has none of its own by these names."""
 
 FLAGS_LIMIT = 100  # characters of flags in one word: each is a call inside the one before
 _NUMBER = re.compile(r"-\.?\d")  # how a negative number begins; options have names, so none begins so
@@ -99,6 +102,8 @@ class Words:
         """The option whose value would be the next word."""
         self.takes_options = bool(self.by_name) or not self._has_line
         """Whether the next word may be an option; a `--` without options before a `Line` is part of its text."""
+        self.asks_help = text.strip(BLANKS) in HELP and not self.by_name.get(text.strip(BLANKS))
+        """Whether help is asked for, in place of what the command does."""
         self.line = ""
         """The text of a `Line` parameter, also among the positions."""
         if not self._has_line:
@@ -120,6 +125,8 @@ class Words:
             self.options[-1] = self.options[-1]._replace(value=word)
         elif self.takes_options and word == "--":
             self.takes_options = False
+        elif self.takes_options and word in HELP and word not in self.by_name:
+            self.asks_help = True
         elif not (self.takes_options and self._add_option(word)):
             self.positions.append(word)
             if self._has_line:

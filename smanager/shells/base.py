@@ -15,6 +15,7 @@ from typing import TextIO, cast
 
 from smanager.commands.line import BLANKS, JSON, first_word, last_word
 from smanager.commands.record import SHELLS_OWN, CommandError, Status
+from smanager.commands.words import HELP
 from smanager.shells.printer import Printer
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.dispatch import Dispatcher
@@ -78,6 +79,8 @@ class Shell(cmd.Cmd):
         name, arg, line = self.parseline(line)
         if not line:
             return None
+        if name in SHELLS_OWN and arg in HELP:
+            name, arg = "help", name
         run: Callable[[str], Outcome] | None = getattr(self, f"do_{name}", None)
         if run is None:
             typed, _ = first_word(line)

@@ -8,9 +8,11 @@ from functools import partial
 from smanager.access.audit import WRONG_ARGUMENTS
 from smanager.commands.arguments import Arguments, bind
 from smanager.commands.record import COMPLETER_PREFIX, Command, CommandError
+from smanager.commands.words import Words
 from smanager.hosts.call import Invocation
 from smanager.shells.base import Ask, Outcome, Shell
 from smanager.shells.completion import by_record
+from smanager.shells.pages import command_help
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand
 
@@ -24,11 +26,21 @@ def arguments_for(shell: Shell, command: Command, caption: str, arg: str) -> Arg
         raise
 
 
+def shows_help(shell: Shell, command: Command, caption: str, arg: str) -> bool:
+    """Show a command's page if the text behind the command asks for help; returns whether it does."""
+    if "-h" not in arg or not Words(command.parameters, arg).asks_help:
+        return False
+    shell.results.prose(command_help(caption, command, shell.results.columns))
+    return True
+
+
 def own_methods(own: OwnCommand) -> dict[str, object]:
     """The `do_` and the `complete_` method of one of the manager's own commands."""
     command = own.command
 
     def run(shell: Shell, arg: str) -> Outcome:
+        if shows_help(shell, command, command.name, arg):
+            return None
         arguments = arguments_for(shell, command, command.name, arg)
         begin = partial(shell.dispatcher.run, own, arguments, shell.requester, shell.results)
         question = own.question(shell.dispatcher.manager, shell.requester, arguments)
@@ -49,6 +61,8 @@ def command_methods(service: Service, command: Command, name: str, caption: str)
     """The `do_` and the `complete_` method of a service's command; `caption` is what messages call the command."""
 
     def run(shell: Shell, arg: str) -> Outcome:
+        if shows_help(shell, command, caption, arg):
+            return None
         arguments = arguments_for(shell, command, caption, arg)
         caller = shell.requester.caller
         results = shell.results

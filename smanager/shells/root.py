@@ -5,6 +5,7 @@ from __future__ import annotations
 from smanager.access.roles import Permissions
 from smanager.commands.line import split_words
 from smanager.commands.record import CommandError, Status
+from smanager.commands.words import HELP
 from smanager.shells import pages
 from smanager.shells.base import Enter, Leave, Outcome, Shell
 from smanager.shells.completion import behind_command
@@ -46,6 +47,9 @@ class ServiceShell(Shell):
         raise CommandError(f"{self.here} has no command {name}; nearest: {alternatives}", Status.UNUSABLE)
 
     def unknown(self, name: str) -> str:
+        view = self.view
+        if name in (*view.services, *view.called_toplevel, *view.own):
+            return f"{self.here} has no command {name}, but the top level has: type it there, where `exit` leads"
         return f"{self.here} has no command {name}; {self.hint(name)}`{self.here} help` lists the commands"
 
 
@@ -167,7 +171,7 @@ def entrance_methods(service: str) -> dict[str, object]:
     def enter_or_run(shell: RootShell, arg: str) -> Outcome:
         if not arg:
             return Enter(service)
-        outcome = shell.child(service).onecmd(arg)
+        outcome = shell.child(service).onecmd("help" if arg in HELP else arg)
         return None if isinstance(outcome, Leave) else outcome  # the service was not entered
 
     async def complete(shell: RootShell, text: str, line: str, begin: int, end: int) -> list[str]:

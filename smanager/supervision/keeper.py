@@ -133,7 +133,8 @@ class Keeper:
     def call(self, command: Command, invocation: Invocation) -> Call:
         """Run one of the service's commands. Raises CommandError if the service is not running."""
         if self.state is not State.RUNNING or self.host is None:
-            raise CommandError(f"{invocation.caption}: {self.name} is {self.service.condition}")
+            remedy = f"; `start {self.name}` starts it" if self.state.down else ""
+            raise CommandError(f"{invocation.caption}: {self.name} is {self.service.condition}{remedy}")
         if self.host.gone or self.host.ending:  # a moment ago
             raise CommandError(f"{invocation.caption}: {self.name} is about to be started again")
         return self.host.call(self.name, command.method, invocation)

@@ -158,6 +158,9 @@ class ServiceCommands(OwnCommands):
         try:
             number = signal_number(signal)
         except ValueError as error:
+            if not services.words:  # the only word is a service's name
+                example = f"signal {signal} HUP"
+                raise CommandError(f"signal: which signal? such as: {example}", Status.UNUSABLE) from None
             raise CommandError(f"signal: signal is {signal!r}, and should be {error}", Status.UNUSABLE) from None
         for keeper in services.keepers:
             if not keeper.send_signal(number):
