@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,7 +63,7 @@ def _config_of(options: argparse.Namespace) -> Config:
     with collected(problems):
         services = file.services(options.services, root.allow_writable)
     refuse(problems)
-    refuse(_untrusted(file, options, services, listeners))
+    refuse(_untrusted(file, options, services))
     return Config(
         options=options,
         root=root,
@@ -73,15 +73,13 @@ def _config_of(options: argparse.Namespace) -> Config:
     )
 
 
-def _untrusted(
-    file: ConfigFile, options: argparse.Namespace, services: ServicesConfig, listeners: Iterable[ListenerSettings]
-) -> list[str]:
+def _untrusted(file: ConfigFile, options: argparse.Namespace, services: ServicesConfig) -> list[str]:
     """Why the configuration, and what it names, cannot be trusted; services files are looked at when they are read."""
     # What stands in a file cannot make the file itself trusted.
     paths = [file.path] if file.path and not options.allow_writable else []
     problems = []
     if not services.allow_writable:
-        paths += [*services.directories, *(path for one in listeners if one.tls for path in one.tls.paths)]
+        paths += services.directories
         for path, user in services.env_files:
             with suppress(LookupError):  # of a user who does not exist, the program's start tells
                 problems.append(why_untrusted(path, user_id(user) if user else 0))
