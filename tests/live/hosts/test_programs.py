@@ -129,7 +129,7 @@ BAD = [
     ),
     (
         'program = ["true"]\ndirectory = "missing"',
-        "it cannot be started: its directory /.*/missing: no such file or directory",
+        "it cannot be started: the setting directory, /.*/missing: no such file or directory",
     ),
     ('program = ["true"]\nuser = "no-such-user"', "it cannot be started: there is no user "),
     (

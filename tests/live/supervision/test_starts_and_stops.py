@@ -57,7 +57,8 @@ def test_one_of_two_in_a_process_is_stopped_and_the_other_goes_on(kept: Callable
     server = kept(steady=SERVICES)
     pid = server.ask("neighbour pid")
     assert re.fullmatch(r"steady: stopped \(by 127\.0\.0\.1:\d+\)\n", server.ask("stop steady"))
-    assert re.fullmatch(r"\*\*\* steady pid: steady is stopped \(by 127\.0\.0\.1:\d+\)\n", server.ask("steady pid"))
+    refused = r"\*\*\* steady pid: steady is stopped \(by 127\.0\.0\.1:\d+\); `start steady` starts it\n"
+    assert re.fullmatch(refused, server.ask("steady pid"))
     assert server.ask("neighbour pid") == pid
     assert server.ask("start steady") == "steady: running\n"
     assert server.ask("steady pid") == pid
