@@ -99,6 +99,11 @@ class Interpreter:
         return self._requester.abbreviates
 
     @property
+    def draws(self) -> bool:
+        """Whether the command that runs draws pages in place: any key ends it."""
+        return self.running is not None and self._printer.draws
+
+    @property
     def doing(self) -> str:
         """The command that runs, if one does."""
         return self.running.caption if self.running else ""
@@ -267,10 +272,10 @@ class Interpreter:
             running.cancel()
             self._fail("this command goes on until you have seen enough, and cannot be detached", Status.UNUSABLE)
             return
-        self._shells.manager.jobs.detach(running)
+        number = self._shells.manager.jobs.detach(running)
         if isinstance(running, Call):
             running.is_quiet = True
-        self._stdout.write(f"{running.caption}: begun\n")
+        self._stdout.write(f"{running.caption}: begun as job {number}\n")
         self._close()
 
         def announce(failure: Failure | None) -> None:

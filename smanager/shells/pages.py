@@ -19,6 +19,8 @@ SERVICE_WIDTH = 40
 KIND_NAMES = {"timedelta": "time span", "services": "services", "line": "the rest of the line"}
 """Kinds of parameters that help calls otherwise."""
 
+FOR_SHELL = "For the shell"
+
 STARS = "*" * WIDTH + "\n"
 SEPARATOR = "-" * WIDTH + "\n"
 SERVICE_SEPARATOR = "-" * SERVICE_WIDTH + "\n"
@@ -33,6 +35,10 @@ def banner(view: View) -> str:
 def root_help(view: View, shell: object) -> str:
     """Everything that can be called from the root, whose shell this is."""
     own = {name: _doc(shell, name).partition("\n")[0] for name in _own_names(view)}
+    groups: dict[str, dict[str, str]] = {}
+    for name, text in own.items():
+        heading = view.own[name].owner.heading if name in view.own else FOR_SHELL if name in SHELLS_OWN[1:] else ""
+        groups.setdefault(heading or "Commands", {})[name] = text
     toplevel = {name: command.summary for name, (_, command) in view.toplevel.items() if not command.hidden}
     services = {name: service.summary for name, service in view.services.items()}
     for file, problem in view.problems():
@@ -42,7 +48,7 @@ def root_help(view: View, shell: object) -> str:
     sections = [
         f"Toplevel exposed commands:\n{_entries(toplevel)}{SEPARATOR}" if toplevel else "",
         f"Services:\n{_entries(services)}",
-        f"Commands:\n{_entries(own)}",
+        *(f"{heading}:\n{_entries(entries)}" for heading, entries in groups.items()),
     ]
     return heading + "".join(sections) + "\n"
 

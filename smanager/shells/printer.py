@@ -9,7 +9,7 @@ from typing import Any
 from smanager.commands.jsonable import jsonable
 from smanager.shells.output import Output
 from smanager.shells.texts import painted, text_of
-from smanager.supervision.commands.manager import Screen
+from smanager.supervision.commands.screens import Screen
 from smanager.terminal.cells import cut
 from smanager.terminal.prose import wrapped
 from smanager.terminal.tables import CUT
@@ -77,7 +77,13 @@ class Printer:
             return
         self._notes = self._notes or ""
         heading = f"every {value.interval:g} s: {value.command}\n\n" if self._stdout.columns else ""
-        self._stdout.redraw(f"{heading}{value.output}{self._notes if heading else ''}")
+        output = value.output if isinstance(value.output, str) else text_of(value.output, self._stdout.columns)
+        self._stdout.redraw(f"{heading}{output}{self._notes if heading else ''}")
+
+    @property
+    def draws(self) -> bool:
+        """Whether pages are being drawn in place."""
+        return self._notes is not None
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         """How far a command is."""

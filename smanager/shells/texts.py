@@ -9,10 +9,12 @@ from typing import Any
 
 from smanager.commands.jsonable import jsonable
 from smanager.logs.history import EventLine, LifeRecord, LogLine
+from smanager.supervision.commands.changes import PlannedStep
+from smanager.supervision.commands.journal import JournalEntry
 from smanager.supervision.commands.logs import LinesLeftOut
-from smanager.supervision.commands.manager import PlannedStep
-from smanager.supervision.commands.services import Explanation, ServiceList, ServiceStatus
+from smanager.supervision.commands.screens import ServiceLoad
 from smanager.supervision.commands.sessions import Identity, JobFacts, SessionFacts
+from smanager.supervision.commands.status import Explanation, ServiceList, ServiceStatus
 from smanager.supervision.reports import ChangeReport, Notice, ServiceReport
 from smanager.supervision.states import State
 from smanager.terminal.prose import wrapped
@@ -39,8 +41,9 @@ FOLDED = 3  # lives in a row, that began and ended alike, from which on they are
 def text_of(value: Any, columns: int) -> str:
     """A result as text, in a window of this width; 0 for none."""
     if isinstance(value, list):
-        remark = getattr(value, "remark", "")
-        return _list(value, columns) + (f"*** {remark}\n" if remark else "")
+        remark, empty = getattr(value, "remark", ""), getattr(value, "empty", "")
+        text = _list(value, columns) or (f"{empty}\n" if empty and columns else "")
+        return text + (f"*** {remark}\n" if remark else "")
     own = _text(value)
     if own is None:
         return page(jsonable(value) if dataclasses.is_dataclass(value) else value, columns)
@@ -56,7 +59,7 @@ def _list(values: list[Any], columns: int) -> str:
         return ("\n" if isinstance(values[0], Explanation) else "").join(texts)
     if not dataclasses.is_dataclass(values[0]):
         return page(values, columns)
-    return table(list(map(_row, values)), columns, WHOLE if isinstance(values[0], ServiceStatus) else 0)
+    return table(list(map(_row, values)), columns, WHOLE if isinstance(values[0], ServiceStatus | ServiceLoad) else 0)
 
 
 def in_window(record: object, text: str, columns: int) -> str:
@@ -98,6 +101,10 @@ def _text(record: object) -> str | None:
             return "".join(f"{line}\n" for line in [*lines, *problems])
         case Explanation():
             return _explanation(record)
+        case JournalEntry(when, event, user, from_, facts):
+            who = f" {user or 'anonymous'} from {from_}:" if from_ else ""
+            told = " ".join(f"{name}={value}" for name, value in facts.items())
+            return f"{when}{who} {event} {told}".rstrip() + "\n"
         case Identity(user, from_, proof, for_, roles):
             proof, behalf = f", by {proof}" if proof else "", f", claims to act for {for_}" if for_ else ""
             return f"{user or 'anonymous'} from {from_}{proof}{behalf}; roles: {', '.join(roles) or 'none'}\n"
@@ -112,6 +119,15 @@ def _row(record: Any) -> dict[str, Any]:
         case JobFacts():
             since = duration_text(record.age)
             return {"ID": record.id, "COMMAND": record.command, "FROM": record.from_, "SINCE": since}
+        case ServiceLoad():
+            shared = " shared" if record.shared else ""
+            return {
+                "NAME": record.name,
+                "STATE": record.state.value,
+                "PID": str(record.pid or "-"),
+                "CPU": "-" if record.cpu is None else f"{record.cpu:.1f}%{shared}",
+                "MEMORY": _memory(record.memory, shared),
+            }
         case SessionFacts():
             return {
                 "ID": record.id,
@@ -174,6 +190,10 @@ def _status(status: ServiceStatus) -> dict[str, Any]:
         "SINCE": "-" if status.age is None else duration_text(status.age),
         "RESTARTS": str(status.restarts),
         "CPU": "-" if status.cpu is None else f"{status.cpu:.1f} s{shared}",
-        "MEMORY": "-" if status.memory is None else f"{status.memory / 1024**2:.1f} MiB{shared}",
+        "MEMORY": _memory(status.memory, shared),
         "LAST END": status.last_end or "-",
     }
+
+
+def _memory(memory: int | None, shared: str) -> str:
+    return "-" if memory is None else f"{memory / 1024**2:.1f} MiB{shared}"

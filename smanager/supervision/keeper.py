@@ -87,6 +87,11 @@ class Keeper:
         return self.program_pid or (self.slot.pid if self.host and not self.service.is_program else 0)
 
     @property
+    def shares_process(self) -> bool:
+        """Whether other services live in the service's process."""
+        return len(self.slot.residents) > 1 and not self.service.is_program
+
+    @property
     def prospect(self) -> Prospect:
         """Whether the service will be up, which depends on those that it waits for."""
         if not self.state.coming:

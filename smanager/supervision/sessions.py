@@ -114,11 +114,11 @@ class Jobs:
         """End the manager's own commands of a session that has ended: they have no other requester."""
         self.end_those(lambda job: job.caller is caller and job.service is None, "its session has ended")
 
-    def detach(self, running: Running) -> None:
-        """Let a command run while its session gives others."""
-        for job in self._jobs.values():
-            if job.running is running:
-                job.is_detached = True
+    def detach(self, running: Running) -> int:
+        """Let a command run while its session gives others; returns the job's number."""
+        job = next(job for job in self._jobs.values() if job.running is running)
+        job.is_detached = True
+        return job.number
 
     def detached_by(self, caller: Caller) -> int:
         """How many commands of a caller, in whichever session, run detached."""

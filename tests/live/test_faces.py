@@ -167,7 +167,7 @@ def test_the_roles_say_who_may_run_what(shells: Shells) -> None:
         document = asyncio.run(discovered(shells, caller_with(shells, roles)))
         return {name for name in document if not name.startswith(("shell.", "rpc."))}
 
-    looking = {"plan", "watch", "services", "status", "why", "wait", "logs", "events", "jobs", "whoami"}
+    looking = {"plan", "watch", "services", "status", "why", "wait", "logs", "events", "top", "jobs", "whoami"}
     operating = {"restart", "start", "stop", "signal", "cancel", "who", "broadcast", "box.open"}
     assert allowed() == {"whoami"}
     assert allowed("view") == looking | {"box.look"}

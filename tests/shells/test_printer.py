@@ -14,10 +14,10 @@ from smanager.shells.output import PlainOutput
 from smanager.shells.printer import NOTES_LIMIT, TEXT_LIMIT, JsonPrinter, Printer, bar
 from smanager.shells.texts import text_of
 from smanager.supervision.commands.logs import LinesLeftOut
-from smanager.supervision.commands.manager import Screen
 from smanager.supervision.commands.own import Listing
-from smanager.supervision.commands.services import Explanation, ServiceList, ServiceStatus
+from smanager.supervision.commands.screens import Screen
 from smanager.supervision.commands.sessions import Identity, JobFacts, SessionFacts
+from smanager.supervision.commands.status import Explanation, ServiceList, ServiceStatus
 from smanager.supervision.reports import Notice
 from smanager.supervision.states import State
 

@@ -60,7 +60,9 @@ class CharacterMode(Person):
             self._hand_over(events)
             return
         for event in events:
-            if isinstance(event, bytes):
+            if self._session.interpreter.draws and not isinstance(event, WindowSize | TerminalType):
+                self._session.interrupt()
+            elif isinstance(event, bytes):
                 self._typed += self._decoder.decode(event)
             elif isinstance(event, WindowSize):
                 self._editor.resize(event.columns or DEFAULT_COLUMNS, event.rows or DEFAULT_ROWS)

@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Literal
+from collections.abc import Sequence
 
 from smanager.access.roles import EVERYTHING_AT_ONCE
 from smanager.commands.record import CommandError, Status
-from smanager.service import ADMIN, VIEW, Line, Secret, command
+from smanager.service import ADMIN, command
 from smanager.supervision.catalogue import ServicesFile
 from smanager.supervision.commands.own import ALL, ALL_SERVICES, OwnCommands, Services
 from smanager.supervision.commands.services import require_running
 from smanager.supervision.keeper import Keeper
-from smanager.supervision.reports import Notice, Report, Tell
-from smanager.supervision.running import Endless, Work
-from smanager.supervision.states import State
-
-SHORTEST_INTERVAL = 0.1
-"""Seconds between two runs of `watch`; more often is more than a person sees, and would keep a core busy."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """What a command would do to a service."""
-
-    verb: str
-    service: str
-    state: State
-
-    def __str__(self) -> str:
-        return f"{self.verb} {self.service}, which is {self.state.value}"
-
-
-@dataclass(frozen=True, slots=True)
-class Screen:
-    """The output of one run of a command that is run again and again."""
-
-    command: str
-    interval: float  # seconds
-    output: Any
+from smanager.supervision.reports import Tell
+from smanager.supervision.running import Work
 
 
 class ManagerCommands(OwnCommands):
@@ -95,64 +66,3 @@ class ManagerCommands(OwnCommands):
         await self.manager.restart_all(self.caller, tell)
         problems = [f"{file.path}: {problem}" for file, problem in self.manager.catalogue.problems()]
         require_running(self.manager.wanted(), problems, tell)
-
-    @command(role=ADMIN)
-    def cmd_reload(self, *, dry_run: bool = False) -> Work:
-        """apply changed files and configuration
-
-        Restarts only the services that have changed. Changes nothing where the configuration or a file of present
-        services is wrong; a file that is new, or had no service before, holds up nothing else.
-
-        Args:
-            dry_run: only show what would be done
-        """
-
-        async def reload(tell: Tell) -> None:
-            reports: list[Report] = []
-
-            def tell_and_count(report: Report) -> None:
-                reports.append(report)
-                tell(report)
-
-            if problems := await self.manager.reload(self.caller, tell_and_count, dry_run):
-                raise CommandError("; ".join(problems))
-            if not reports:
-                tell(Notice("nothing has changed"))
-
-        return Work(reload)
-
-    @command(role=VIEW)
-    def cmd_plan(self, verb: Literal["stop", "restart"], services: Services) -> list[PlannedStep]:
-        """show what stop or restart would do
-
-        Args:
-            verb: the command
-            services: names, patterns such as web*, or all
-        """
-        order = self.manager.order
-        keepers = order.sharing(services.keepers) if verb == "restart" else services.keepers
-        affected = [keeper for keeper in order.stopped_with(keepers) if keeper.name in services.permitted]
-        return [PlannedStep(verb, keeper.name, keeper.state) for keeper in affected]
-
-    @command(role=VIEW, short={"interval": "n"})
-    def cmd_watch(self, command: Secret[Line], *, interval: timedelta = timedelta(seconds=2)) -> Endless:
-        """run a command again and again
-
-        Shows the output in place until Ctrl-C.
-
-        Args:
-            command: the command line
-            interval: time between two runs
-        """
-        seconds = interval.total_seconds()
-        if seconds <= 0:
-            raise CommandError(f"watch: interval is {seconds:g} s, and should be above 0", Status.UNUSABLE)
-        if command.split()[:1] == [self.command.name]:
-            raise CommandError("watch: cannot watch itself", Status.UNUSABLE)
-        return Endless(self._watch(command, max(seconds, SHORTEST_INTERVAL)))
-
-    async def _watch(self, line: str, seconds: float) -> AsyncGenerator[Screen, None]:
-        task = asyncio.current_task()
-        while not (task and task.cancelling()):
-            yield Screen(line, seconds, await self.requester.run_line(line))
-            await asyncio.sleep(seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from smanager.access.callers import Caller
 from smanager.access.roles import pattern_in_one_spelling
@@ -20,6 +20,9 @@ from smanager.terminal.text import begins, one_spelling
 
 if TYPE_CHECKING:
     from smanager.supervision.manager import Manager
+
+FOR_SERVICES, FOR_LOOKING, FOR_SESSIONS = "For services", "For looking", "For sessions"
+"""Headings of the help page."""
 
 ALL = "all"
 
@@ -124,6 +127,9 @@ ALL_SERVICES: Any = ()
 class OwnCommands:
     """Commands about one subject; a new object of the class serves each request."""
 
+    heading: ClassVar[str] = ""
+    """What their group is called on the help page; empty for the seed's own group."""
+
     manager: Manager
     requester: Requester
     command: Command
@@ -139,6 +145,10 @@ class OwnCommands:
     def may_see_line(self, line: LogLine) -> bool:
         """Whether the caller may run this command on all services that a line may be about."""
         return all(map(self.may_see, line.services))
+
+    def report(self, keeper: Keeper, still: bool = False) -> ServiceReport:
+        """How a service is, as far as the caller may know."""
+        return keeper.service.report_for(self.caller.permissions.know, still)
 
     def discreet(self, tell: Tell) -> Tell:
         """`tell`, without the services that others draw in and the caller may not know."""
@@ -178,8 +188,9 @@ class OwnCommand:
 
 
 class Listing(list[Any]):
-    """Records, with a remark that people read below them."""
+    """Records, with a remark below them, and what people read where there are none."""
 
-    def __init__(self, records: Sequence[Any], remark: str = "") -> None:
+    def __init__(self, records: Sequence[Any], remark: str = "", empty: str = "") -> None:
         super().__init__(records)
         self.remark = remark
+        self.empty = empty

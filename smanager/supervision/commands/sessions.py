@@ -8,7 +8,7 @@ from smanager.access.callers import Caller
 from smanager.access.roles import EVERYONE
 from smanager.commands.record import CommandError
 from smanager.service import ADMIN, VIEW, Line, command
-from smanager.supervision.commands.own import OwnCommands
+from smanager.supervision.commands.own import FOR_SESSIONS, Listing, OwnCommands
 from smanager.supervision.sessions import Present
 
 MESSAGE_LIMIT = 1000  # characters of a broadcast
@@ -46,16 +46,19 @@ class SessionFacts:
 class JobCommands(OwnCommands):
     """Commands that run"""
 
+    heading = FOR_SESSIONS
+
     @command(role=VIEW)
     def cmd_jobs(self) -> list[JobFacts]:
         """list the commands that run
 
         For each: its number, for `cancel`, who gave it, and for how long it has been running.
         """
-        return [
+        jobs = [
             JobFacts(job.number, job.running.caption, str(job.caller), job.since.when, job.since.age)
             for job in self.manager.jobs.shown_to(self.caller)
         ]
+        return Listing(jobs, empty="no commands run")
 
     @command()
     def cmd_cancel(self, job: int) -> None:
@@ -69,6 +72,8 @@ class JobCommands(OwnCommands):
 
 class SessionCommands(OwnCommands):
     """Sessions"""
+
+    heading = FOR_SESSIONS
 
     @command()
     def cmd_who(self) -> list[SessionFacts]:

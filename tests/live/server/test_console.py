@@ -123,7 +123,7 @@ def test_the_end_of_what_goes_on_by_itself_is_announced_above_the_line_being_typ
     console: pexpect.spawn[str],
 ) -> None:
     console.sendline("systemstatus nap &")
-    console.expect_exact("systemstatus nap: begun\r\n")
+    console.expect(r"systemstatus nap: begun as job \d+\r\n")
     console.send("host")
     console.expect_exact("systemstatus nap: done\r\n>host")
     console.send("name\r")
