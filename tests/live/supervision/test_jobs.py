@@ -374,7 +374,7 @@ def test_one_caller_leaves_workers_to_others(
             connection = connections.enter_context(server.connect())
             for number in range(64):
                 connection.sendall(json.dumps(request(method, params, number)).encode() + b"\n")
-        wait_for(lambda: server.log.count("used: begun as job ") == MOST_WORKERS // 2, "the caller's share")
+        wait_for(lambda: server.log.count("used: begun\n") == MOST_WORKERS // 2, "the caller's share")
         path = str(directory / "other.sock")
         assert ask_unix(path, "used quick\n") == "quick\n"
         assert ask_unix(path, "used in_loop\n") == "in the loop\n"
