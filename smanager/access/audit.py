@@ -25,8 +25,8 @@ from smanager.access.origin import Origin
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError
 from smanager.system.errors import in_words
+from smanager.system.outbox import Outbox, Stage
 from smanager.system.private import opened
-from smanager.system.turn import Stage, Turn
 
 FILE = "audit.jsonl"
 FILE_LIMIT = 20 * 1024 * 1024  # bytes at which the file is rotated
@@ -78,9 +78,9 @@ class Entry:
 class Audit:
     """Writes the journal."""
 
-    def __init__(self, turn: Turn, path: Path | None, need: Need = Need.OFF, syslog: bool = False) -> None:
+    def __init__(self, outbox: Outbox, path: Path | None, need: Need = Need.OFF, syslog: bool = False) -> None:
         """Without a path, nothing is written. Raises OSError if the journal is required and cannot be written."""
-        self._turn = turn
+        self._outbox = outbox
         self._path = path if need is not Need.OFF else None
         self._need = need
         self._file = -1
@@ -159,7 +159,7 @@ class Audit:
         if self._path is None:
             return
         if not self._lines:
-            self._turn.at_end(Stage.JOURNAL, self._flush)
+            self._outbox.at_end(Stage.JOURNAL, self._flush)
         now = time.time()
         second = int(now)
         if second != self._second:  # a manager may write thousands of lines a second

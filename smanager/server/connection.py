@@ -16,7 +16,7 @@ from smanager.server.handshakes import Handshakes
 from smanager.server.peers import origin_of
 from smanager.server.tls import TlsCodec
 from smanager.server.watches import STALL_SECONDS, watch_for_hang_up, watch_for_stall
-from smanager.system.turn import Stage, Turn
+from smanager.system.outbox import Outbox, Stage
 
 DRAIN_SECONDS = 1.0
 """How long a closing connection is still read: a close with unread bytes makes the kernel send a reset, and a
@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
     """A connection and its transport."""
 
     _owner: ConnectionOwner
-    _turn: Turn
+    _outbox: Outbox
     transport: asyncio.Transport = field(init=False)
     origin: Origin = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -197,15 +197,15 @@ class Connection(asyncio.Protocol):
         if self.finishing:
             return
         if not self._outgoing:
-            self._turn.at_end(Stage.OUTPUT, self._flush)
+            self._outbox.at_end(Stage.OUTPUT, self._flush)
         self._outgoing.append(data)
         self.waiting += len(data)
         if self.waiting > OUTPUT_LIMIT and len(self._outgoing) > 1:  # one piece alone is one command's output
-            self._turn.end()
+            self._outbox.empty()
 
     def flush(self) -> None:
         """Send what waits now: that shows whether the client reads."""
-        self._turn.end()
+        self._outbox.empty()
 
     def _flush(self) -> None:
         if not self._outgoing:
@@ -260,7 +260,7 @@ class Connection(asyncio.Protocol):
             return
         self.finishing = True
         self.clear_timer()
-        self._turn.at_end(Stage.OUTPUT, self._finish)
+        self._outbox.at_end(Stage.OUTPUT, self._finish)
 
     def _finish(self) -> None:
         self._flush()

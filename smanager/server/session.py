@@ -21,6 +21,7 @@ from smanager.shells.interpreter import Interpreter
 from smanager.shells.output import Output
 from smanager.shells.root import Shells
 from smanager.system.moments import Moment
+from smanager.system.turns import Turns
 
 ONE_WRITE = 64 * 1024  # bytes of a program's replies that are sent in one write
 
@@ -77,7 +78,7 @@ class Session:
     _expiry: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
-        self.connection = Connection(self, self._registry.shells.manager.turn)
+        self.connection = Connection(self, self._registry.shells.manager.outbox)
 
     def arrived(self) -> Handshakes | None:
         self.peer = self.connection.origin
@@ -129,6 +130,15 @@ class Session:
             self._expiry.cancel()
 
     @property
+    def turns(self) -> Turns:
+        return self._registry.shells.turns
+
+    @property
+    def party(self) -> str:
+        """Whose turn it is when the session's commands run."""
+        return self.caller.party if self.caller else self.peer.network
+
+    @property
     def settings(self) -> ListenerSettings:
         return self._registry.settings
 
@@ -175,7 +185,8 @@ class Session:
     def _serve_programs(self) -> Programs:
         if self.programs is None:
             assert self.caller
-            self.programs = Programs(Methods(self._registry.shells, self.caller), self._reply, self.idle)
+            methods = Methods(self._registry.shells, self.caller)
+            self.programs = Programs(methods, self.turns, self.party, self._reply, self.idle)
         return self.programs
 
     @property

@@ -57,6 +57,10 @@ class Plan:
     elsewhere: Elsewhere = Elsewhere()
     problems: list[str] = field(default_factory=list)  # of files that had no service before, and so take none away
 
+    def problems_of(self, file: ServicesFile, refusing: list[str]) -> list[str]:
+        """Where the problems of a file belong: to the `refusing` ones, unless no service comes from it at present."""
+        return refusing if not file.is_code or self.files[file.path].services else self.problems
+
     def drop_loads(self, trial: Catalogue) -> None:
         """Load no file anew that has the same problems as before, and tell of none that cannot be loaded."""
         for file in [file for file in self.loads if file.path in self.files and not has_changed(file)]:
@@ -85,6 +89,7 @@ class Reload:
             wanted = self.read_services()
         except ConfigError as error:
             raise ConfigError(*problems, *error.problems) from None
+        problems += wanted.problems
         plan = compare(self.catalogue, wanted, self.catalogue.find_files(wanted))
         plan.elsewhere = elsewhere
         reports = await asyncio.gather(*(self.discovery.try_file(file, wanted) for file in plan.loads))
@@ -100,7 +105,8 @@ class Reload:
         starting = {change.name for change in plan.changes if change.verb in ("start", "restart")}
         for service in trial.services.values():
             if service.name in starting or service.file.path in loaded:
-                problems += [f"[services.{service.name}] {problem}" for problem in service.env_file_problems()]
+                found = [f"[services.{service.name}] {problem}" for problem in service.env_file_problems()]
+                plan.problems_of(service.file, problems).extend(found)
         refuse([*plan.problems, *problems] if problems else [])
         return plan
 
@@ -241,8 +247,7 @@ def try_catalogue(present: Catalogue, plan: Plan, loaded: Mapping[Path, FileRepo
     before = {(file.path, _without_hint(problem)) for file, problem in present.problems()}
     for file, problem in trial.problems():
         if (file.path, _without_hint(problem)) not in before:
-            takes_none_away = file.is_code and not plan.files[file.path].services
-            (plan.problems if takes_none_away else problems).append(f"{file.path}: {problem}")
+            plan.problems_of(file, problems).append(f"{file.path}: {problem}")
     plan.drop_loads(trial)
     return trial
 

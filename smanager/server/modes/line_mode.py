@@ -26,7 +26,7 @@ class LineMode(Person):
             return
         for event in events:
             match event:
-                case bytes() if self._session.interpreter.draws:
+                case bytes() if self.draws:
                     self._session.interrupt()
                 case bytes():
                     self._lines.add(event.replace(b"\0", b""))  # a NUL does nothing (RFC 854)
