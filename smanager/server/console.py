@@ -102,6 +102,7 @@ class Console:
                 self._end_of_input()
             except KeyboardInterrupt:
                 print("^C")
+                self._in_loop(self._cancel)  # a question is given up
             else:
                 self._wait_for(partial(self._feed, line))
         if self._broken and self._broken.errno != errno.EPIPE:  # EPIPE: the reader has seen enough

@@ -50,7 +50,7 @@ class ServiceShell(Shell):
     def unknown(self, name: str) -> str:
         view = self.view
         if name in (*view.services, *view.called_toplevel, *view.own):
-            return f"{self.here} has no command {name}, but the top level has: type it there, where `exit` leads"
+            return f"{self.here} has no command {name}, but the top level has; inside {self.here}, `exit` first"
         return f"{self.here} has no command {name}; {self.hint(name)}`{self.here} help` lists the commands"
 
 

@@ -82,8 +82,8 @@ def test_an_option_of_its_own_and_what_is_quoted_by_dashes_are_no_question(serve
         ("signal HUP", "signal: which service? usage: signal SERVICE ..., or all"),
         ("signal web NONE", "signal: signal is 'NONE', and should be "),
         ("box hello", "opened"),
-        ("box kill", "box has no command kill, but the top level has: type it there, where `exit` leads"),
-        ("box web", "box has no command web, but the top level has: "),
+        ("box kill", "box has no command kill, but the top level has; inside box, `exit` first"),
+        ("box web", "box has no command web, but the top level has; "),
         ("box nonsense", "box has no command nonsense; `box help` lists the commands"),
     ],
 )
