@@ -70,8 +70,6 @@ def in_window(record: object, text: str, columns: int) -> str:
 
 def painted(value: Any, columns: int) -> str:
     """A result as text that is safe for a terminal with colours; empty where nothing in it has a colour."""
-    if isinstance(value, ServiceReport):
-        return in_state_colour(text_of(value, columns), value.state)
     if not isinstance(value, list) or not value or not isinstance(value[0], ServiceStatus):
         return ""
     if isinstance(value[0], Explanation):

@@ -98,7 +98,6 @@ def test_states_are_coloured_where_the_terminal_has_colours(window: Callable[...
     assert re.search(r"length  \x1b\[32mrunning\x1b\[39m  \d", rows)
     assert re.search(r"gone                 \x1b\[31mfailed\x1b\[39m   -", rows)
     assert "gone is \x1b[31mfailed\x1b[39m (exit" in session.type("why gone")
-    assert "length: \x1b[32mrunning\x1b[39m\n" in session.type("start a-service-of-length")
     assert "\x1b" not in window(80).type("status")
     assert "\x1b" not in server.ask("status")
 
