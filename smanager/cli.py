@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import re
@@ -144,6 +145,7 @@ async def serve(config: Config, say: Callable[[str], None]) -> int:
         if not manager.end.is_set():
             await listeners.serve(Shells(manager), identities)
             say(f"listening on {', '.join(addresses)}")
+            gc.freeze()  # what the start has made stays: no collection need look at it
             systemd.notify("READY=1", f"STATUS=listening on {', '.join(addresses)}")
         await manager.end.wait()
         await asyncio.sleep(0)  # so that the answer to `kill` leaves first

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -79,9 +78,6 @@ class Connection(asyncio.Protocol):
         with suppress(AttributeError):  # asyncio's transports have this attribute, but do not promise it
             self.transport.max_size = READ_SIZE  # type: ignore[attr-defined]
         self.origin = origin_of(connection, transport.get_extra_info("peername"))
-        # Telnet's urgent data has to stay in the stream, or half a command is lost (RFC 854, Synch).
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._handshakes = self._owner.arrived()
         if self.finishing:
             return

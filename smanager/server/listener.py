@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import zlib
+from asyncio.trsock import TransportSocket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ class Listener:
             if settings.unix:
                 self._unix = UnixSocket(settings)
                 self._servers = [await create(sock=self._unix.socket)]
+                set_options(self._unix.socket)
                 return [str(settings.unix)]
             if settings.tcp:
                 host, port = settings.tcp
@@ -85,7 +87,10 @@ class Listener:
         if not self._servers:
             known = ", ".join(passed) or "none"
             raise ConfigError(f"{settings.place}: systemd has passed no socket of this name; it passed: {known}")
-        names = [connection.getsockname() for server in self._servers for connection in server.sockets]
+        sockets = [connection for server in self._servers for connection in server.sockets]
+        for connection in sockets:
+            set_options(connection)
+        names = [connection.getsockname() for connection in sockets]
         require_safe(settings, [name[0] for name in names if isinstance(name, tuple)])
         return [address_text(*name[:2]) if isinstance(name, tuple) else str(name) for name in names]
 
@@ -164,15 +169,13 @@ class Listener:
                 return caller
             permissions = self.identities.roles.permissions(roles)
             return None if settings.login else Caller(origin, origin.user, permissions, "peer")
-        certificate = session.connection.certificate
-        names = names_in(certificate)
-        if caller := self.identities.named(names, origin, roles, "certificate"):
-            return caller
-        if not settings.login:
-            return self.identities.anonymous(origin, roles)
-        if certificate:
-            self.identities.unknown(origin, names[0] if names else "")
-        return None
+        if certificate := session.connection.certificate:
+            names = names_in(certificate)
+            if caller := self.identities.named(names, origin, roles, "certificate"):
+                return caller
+            if settings.login:
+                self.identities.unknown(origin, names[0] if names else "")
+        return None if settings.login else self.identities.anonymous(origin, roles)
 
     def settled(self, session: Session) -> None:
         """The session no longer gives way to others."""
@@ -199,6 +202,13 @@ class Listener:
             session.connection.finish()
         else:
             session.connection.abort()
+
+
+def set_options(listening: socket.socket | TransportSocket) -> None:
+    """Set what the kernel gives to each connection as well (tcp(7))."""
+    # Telnet's urgent data has to stay in the stream, or half a command is lost (RFC 854, Synch).
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def cannot_listen(settings: ListenerSettings, error: OSError) -> ConfigError:
