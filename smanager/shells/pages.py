@@ -19,7 +19,7 @@ SERVICE_WIDTH = 40
 KIND_NAMES = {"timedelta": "time span", "services": "services", "line": "the rest of the line"}
 """Kinds of parameters that help calls otherwise."""
 
-FOR_SHELL = "For the shell"
+FOR_SHELL = "Shell"
 
 STARS = "*" * WIDTH + "\n"
 SEPARATOR = "-" * WIDTH + "\n"

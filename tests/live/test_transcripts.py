@@ -55,12 +55,12 @@ def test_help_lists_the_seeds_commands_first_and_ends_as_the_seeds(person: Perso
         else:
             heading = line
             groups[heading] = []
-    assert list(groups) == ["For services:", "For looking:", "For sessions:", "For the shell:"]
+    assert list(groups) == ["Supervision:", "Looking:", "Sessions:", "Shell:"]
     assert sorted(name for group in groups.values() for name in group) == sorted(
         {*OWN_COMMANDS, "exit", "quit"} - {"kill", "restart"}
     )
-    assert groups["For services:"] == ["start", "stop", "wait", "signal", "reload", "plan"]
-    assert groups["For the shell:"] == ["exit", "quit"]
+    assert groups["Supervision:"] == ["start", "stop", "wait", "signal", "reload", "plan"]
+    assert groups["Shell:"] == ["exit", "quit"]
 
 
 def test_a_script_reads_the_same_without_banner_prompt_and_separator(seed_server: Server) -> None:

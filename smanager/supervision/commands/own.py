@@ -21,7 +21,7 @@ from smanager.terminal.text import begins, one_spelling
 if TYPE_CHECKING:
     from smanager.supervision.manager import Manager
 
-FOR_SERVICES, FOR_LOOKING, FOR_SESSIONS = "For services", "For looking", "For sessions"
+FOR_SERVICES, FOR_LOOKING, FOR_SESSIONS = "Supervision", "Looking", "Sessions"
 """Headings of the help page."""
 
 ALL = "all"
