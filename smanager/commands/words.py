@@ -94,6 +94,7 @@ class Words:
         """Raises CommandError for a quotation that is not closed."""
         self.by_name = {name: option for option in parameters if option.option for name in option_names(option)}
         self._has_line = any(parameter.kind == "line" for parameter in parameters)
+        self._takes_any_words = any(parameter.rest and parameter.kind == "text" for parameter in parameters)
         self.options: list[GivenOption] = []
         self.positions: list[str] = []
         self.unknown: list[str] = []
@@ -125,7 +126,7 @@ class Words:
             self.options[-1] = self.options[-1]._replace(value=word)
         elif self.takes_options and word == "--":
             self.takes_options = False
-        elif self.takes_options and word in HELP and word not in self.by_name:
+        elif self.takes_options and word in HELP and word not in self.by_name and self._may_ask_help():
             self.asks_help = True
         elif not (self.takes_options and self._add_option(word)):
             self.positions.append(word)
@@ -133,6 +134,10 @@ class Words:
                 self.takes_options = False
             elif is_optionlike and self.takes_options and self.by_name:
                 self.unknown.append(word)
+
+    def _may_ask_help(self) -> bool:
+        """Whether the next word may ask for help: behind others, it may be one of a command's many words of text."""
+        return not self._takes_any_words or bool(self.by_name) or not self.positions
 
     def _add_option(self, word: str) -> bool:
         """Take a word such as `--count`, `--count=5`, `-n5` or `-fn5`; returns whether it begins with an option."""

@@ -104,10 +104,10 @@ def test_tab_completes_one_match_and_lists_several(window: Window) -> None:
     window.press("Tab")
     window.shows(
         ">systemstatus",
-        "broadcast  help       logs       restart    status     watch",
-        "cancel     hostname   plan       services   stop       who",
-        "events     jobs       quit       signal     uptime     whoami",
-        "exit       kick       reload     start      wait       why",
+        "audit      exit       kick       reload     start      uptime     whoami",
+        "broadcast  help       logs       restart    status     wait       why",
+        "cancel     hostname   plan       services   stop       watch",
+        "events     jobs       quit       signal     top        who",
         ">systemstatus",
     )
     window.type("up")

@@ -31,6 +31,7 @@ class Box(SService):
         """
         return f"opened {place}"
 
+    def cmd_echo(self, *words): return " ".join(words)
     def cmd_shut(self): return "shut"
     def cmd_say(self, text: Line): return text
     def cmd_own(self, *, help: bool = False): return f"own {help}"
@@ -58,6 +59,7 @@ def server(shared: Callable[..., Server]) -> Server:
         ("box open --help", "help box open"),
         ("box open here -h", "help box open"),
         ("box shut -h", "help box shut"),
+        ("stop web --help", "help stop"),
         ("box say --help", "help box say"),
         ("hello --help", "help hello"),
     ],
@@ -71,6 +73,9 @@ def test_every_command_has_help_as_an_option(server: Server, line: str, page: st
 
 def test_an_option_of_its_own_and_what_is_quoted_by_dashes_are_no_question(server: Server) -> None:
     assert server.ask("box own --help") == "own True\n"
+    assert server.ask("box echo a -h") == "a -h\n"
+    assert server.ask("box echo -- -h") == "-h\n"
+    assert server.ask("box echo -h") == server.ask("help box echo")
     assert server.ask("box open -- --help") == "opened --help\n"
     assert server.ask("box say a --help") == "a --help\n"
 
