@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from smanager.commands.record import Command, CommandError
@@ -318,7 +318,7 @@ class Keeper:
             self._take(Event.END, f"stopped; {killed}" if killed else "stopped", reason)
             return
         if self.state is State.HUNG:
-            ending = replace(ending, reason=f"hung: {self.service.reason}", clean=False)
+            ending = ending._replace(reason=f"hung: {self.service.reason}", clean=False)
         life.end = ending.reason or "it ended"
         lived = 0.0 if life.ready_after is None else life.ended_after - life.ready_after
         decision = self._ends.decide(self.service.settings.policy, lived, ending, self.chance())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from smanager.access.callers import Caller
 from smanager.access.roles import pattern_in_one_spelling
@@ -36,8 +36,7 @@ PATTERNS_LIMIT = 500
 200 services may take 50 ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Requester:
+class Requester(NamedTuple):
     """Who gives a command, and where."""
 
     caller: Caller
@@ -160,8 +159,7 @@ class OwnCommands:
         return tell_if_known
 
 
-@dataclass(frozen=True, slots=True)
-class OwnCommand:
+class OwnCommand(NamedTuple):
     """One of the commands, and where its method is."""
 
     command: Command

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from smanager.commands.record import CommandError, Status
 from smanager.service import VIEW, Line, Secret, command
@@ -24,8 +24,7 @@ SHORTEST_INTERVAL = 0.1
 """Seconds between two runs of `watch`; more often is more than a person sees, and would keep a core busy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+class Screen(NamedTuple):
     """The output of one run of a command that is run again and again."""
 
     command: str
