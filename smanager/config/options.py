@@ -6,9 +6,9 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from smanager import __version__
 from smanager.config import checks
@@ -34,8 +34,7 @@ OVERRIDING = ("host", "port", "insecure", "max_sessions", "state_dir", "allow_wr
 SHELLS = ("bash", "zsh", "fish")
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """The configuration of one run of the manager."""
 
     options: argparse.Namespace
@@ -68,7 +67,7 @@ def _config_of(options: argparse.Namespace) -> Config:
     return Config(
         options=options,
         root=root,
-        services=replace(services, problems=tuple(file.problems)),
+        services=services._replace(problems=tuple(file.problems)),
         listeners=tuple(listeners),
         read_services=lambda: _config_of(options).services,
     )
