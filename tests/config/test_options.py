@@ -84,3 +84,20 @@ def test_the_state_directory_is_systemds_or_the_users(monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "getuid", lambda: 54321)  # as in a container that runs as a number
     with pytest.raises(ConfigError, match=r"^the user 54321 has no home directory .*; name one with --state-dir DIR$"):
         default_state_directory("x")
+
+
+@pytest.mark.parametrize("name", ["services", "smanager.toml", "web.env"])
+def test_what_others_may_write_to_is_refused_unless_that_is_allowed(directory: Path, name: str) -> None:
+    configuration = '[services.web]\nprogram = ["web"]\nenv_files = ["web.env"]\n'
+    (directory / "web.env").touch()
+    configured(directory, configuration)
+    (directory / name).chmod(0o757)
+    with pytest.raises(ConfigError, match=f"^other users may write to .*{name}; `chmod o-w .*{name}` fixes that"):
+        configured(directory, configuration)
+    configured(directory, configuration, "--allow-writable")
+    allowed = f"allow_writable = true\n{configuration}"
+    if name == "smanager.toml":  # what stands in a file cannot make the file trusted
+        with pytest.raises(ConfigError):
+            configured(directory, allowed)
+    else:
+        configured(directory, allowed)
