@@ -596,8 +596,11 @@ complete -c tshell -c tshell.py -f -a '(__tshell)'
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the client with the given arguments, by default those of the command line; return its exit status."""
+def main(arguments: Sequence[str] | None = None, client: Client | None = None, name: str = "tshell") -> int:
+    """Run the client with the given arguments, by default those of the command line; return its exit status.
+
+    `client` is used in place of the one that the options describe, and `name` begins messages: see `smanager attach`.
+    """
     open_standard_descriptors()
     options = parser().parse_args(arguments)
     leave_upon_signals()
@@ -607,10 +610,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.words is not None:
             write(STDOUT, "".join(f"{word}\n" for word in completions(options.words)))
         else:
-            return serve(client_for(options), options)
+            return serve(client or client_for(options), options)
         return 0
     except (CallError, OSError) as error:
-        write(STDERR, f"tshell: {error}\n")
+        write(STDERR, f"{name}: {error}\n")
         return FAILED if isinstance(error, CallError) else NO_SERVER
     except KeyboardInterrupt:
         return KILLED + signal.SIGINT

@@ -110,8 +110,8 @@ ROLE_KEYS = {
     "deny": Key(_commands, "commands that the role denies, whatever allows them", []),
 }
 
-RELOADED = ("services_dirs", "exit_on", "shutdown_timeout", "allow_writable", "services", "roles")
-"""The keys that `reload` applies; the others count at the manager's start only."""
+AT_START = ("state_dir", "users_file", "audit", "audit_file", "audit_syslog")
+"""The keys that count at the manager's start only; `reload` applies all others."""
 
 TABLES = {
     "": ROOT_KEYS,
@@ -127,7 +127,7 @@ TABLES = {
 
 @dataclass(frozen=True, slots=True)
 class ServicesConfig:
-    """Which services there are and how they are kept up: what `reload` reads anew."""
+    """Which services there are, how they are kept up, and where they are served: what `reload` reads anew."""
 
     directories: tuple[Path, ...]
     settings: Mapping[str, Table] = field(default_factory=dict)
@@ -137,6 +137,7 @@ class ServicesConfig:
     path: Path | None = None  # the file that this was read from, if there is one
     roles: Mapping[str, Role] = field(default_factory=dict)
     allow_writable: bool = False  # whether other users may write to services files
+    listeners: tuple[ListenerSettings, ...] = ()
     at_start: Table = field(default_factory=dict)  # the keys that count at the manager's start only
 
     @property
@@ -195,7 +196,7 @@ class ConfigFile:
         configured = [self.base / directory for directory in self.given.get("services_dirs", ())]
         problems: list[str] = []
         with collected(problems):
-            present = _require_directories(directories or configured or [default_services()])
+            present = self._present(directories or configured)
         with collected(problems):
             settings = self._each("services", self._service)
         with collected(problems):
@@ -209,8 +210,18 @@ class ConfigFile:
             path=self.path,
             roles=roles,
             allow_writable=allow_writable,
-            at_start={key: value for key, value in self.given.items() if key not in RELOADED},
+            at_start={key: value for key, value in self.given.items() if key in AT_START},
         )
+
+    def _present(self, named: Sequence[Path]) -> tuple[Path, ...]:
+        """The services directories; where none is named, programs can do without. Raises ConfigError."""
+        if named or (default := default_services()).is_dir():
+            return _require_directories(named or [default])
+        return () if self._has_programs else _require_directories([default])
+
+    @property
+    def _has_programs(self) -> bool:
+        return any(isinstance(given, dict) and "program" in given for given in self.given.get("services", {}).values())
 
     def listeners(self) -> list[ListenerSettings]:
         """The tables of listeners, checked. Raises ConfigError."""
@@ -261,9 +272,15 @@ def _role(name: str, given: Table) -> Role:
         raise SettingsError(f"is {given!r}, and should have lists {ROLE_EXAMPLE}") from None
 
 
+def find_file(path: Path | None) -> Path | None:
+    """The file at `path`, or else the one here or beside smanager.py, if there is one; absolute, for messages."""
+    path = path or next((path for path in (Path(FILE_NAME), ROOT / FILE_NAME) if path.is_file()), None)
+    return path and path.absolute()
+
+
 def read_file(path: Path | None) -> ConfigFile:
     """Read the configuration at `path`, or else the one here or beside smanager.py. Raises ConfigError."""
-    path = path or next((path for path in (Path(FILE_NAME), ROOT / FILE_NAME) if path.is_file()), None)
+    path = find_file(path)
     if path is None:
         return ConfigFile(None, {})
     try:
@@ -286,13 +303,13 @@ def read_file(path: Path | None) -> ConfigFile:
 def default_services() -> Path:
     """`services` beside smanager.py, where the manager runs from its checkout; else in the working directory."""
     beside = ROOT / "services"
-    return beside if beside.is_dir() and (ROOT / "smanager.py").is_file() else Path("services")
+    return beside if beside.is_dir() and (ROOT / "smanager.py").is_file() else Path("services").absolute()
 
 
 def _require_directories(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The directories, each once, as absolute paths; a link among them keeps its own. Raises ConfigError."""
     problems = []
-    for path in paths:
+    for path in map(Path.absolute, paths):
         if not path.is_dir():
             problem = "is not a directory" if path.exists() else "does not exist"
             problems.append(f"the services directory {path} {problem}; make it, or name another with --services DIR")

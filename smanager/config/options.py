@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +20,13 @@ from smanager.config.file import (
     RootSettings,
     ServicesConfig,
     collected,
+    default_services,
+    find_file,
     read_file,
     refuse,
 )
 from smanager.config.listener import DEFAULT_NAME, ListenerSettings
+from smanager.config.place import Place, place_of, systemds_directory
 from smanager.system.accounts import user_id
 from smanager.system.trust import why_untrusted
 from smanager.terminal.text import one_spelling
@@ -43,45 +45,66 @@ class Config:
     """The options as given: of these, `console`, `check`, `docs` and `verbose` count only here."""
     root: RootSettings  # what stands in the file outside of tables, or is replaced by an option
     services: ServicesConfig
-    listeners: tuple[ListenerSettings, ...]
+    place: Place
     read_services: Callable[[], ServicesConfig]  # reads the services' part anew; raises ConfigError
 
+    @property
+    def state_dir(self) -> Path | None:
+        """The state directory that is configured or systemd's; None for the one in the configuration's place."""
+        return self.root.state_dir or systemds_directory()
 
-def read(arguments: Sequence[str] | None = None) -> Config:
-    """Read the command line and the file. Exits with status 2 for wrong options; raises ConfigError."""
-    return _config_of(parser().parse_args(arguments))
+
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line. Exits with status 2 for wrong options."""
+    made = parser()
+    options = made.parse_args(arguments)
+    if word := next(iter(options.words), ""):
+        if options.console or options.check or options.docs:
+            made.error(f"{word} is a command for the manager that runs: give it alone")
+        if "/" in word and Path(word).is_dir():
+            made.error(f"{word} is a directory; `--services {word}` starts a manager with it")
+    return options
 
 
-def _config_of(options: argparse.Namespace) -> Config:
+def whereabouts(options: argparse.Namespace) -> tuple[Place, Path | None]:
+    """The place of the configuration and its configured state directory, even if the configuration is wrong."""
+    path, state_dir = find_file(options.config), options.state_dir
+    if path and not state_dir:
+        with suppress(ConfigError):
+            state_dir = read_file(path).settings.state_dir
+    return place_of(path, options.services or [default_services()]), state_dir or systemds_directory()
+
+
+def config_of(options: argparse.Namespace) -> Config:
     """The configuration of a run with these options. Raises ConfigError."""
     file = read_file(options.config)
     given = {name: value for name in OVERRIDING if (value := getattr(options, name)) is not None}
     root = replace(file.settings, **given)
+    root = replace(root, state_dir=root.state_dir and root.state_dir.absolute())
+    listeners: list[ListenerSettings] = []
     problems: list[str] = []
     with collected(problems):
         listeners = _listeners(file, options, root, is_default=bool({"host", "port"} & {*file.given, *given}))
     with collected(problems):
-        services = file.services(options.services, root.allow_writable)
+        services = replace(file.services(options.services, root.allow_writable), listeners=tuple(listeners))
     refuse(problems)
-    refuse(_untrusted(file, options, services, listeners))
+    refuse(_untrusted(file, options, services))
     return Config(
         options=options,
         root=root,
         services=services,
-        listeners=tuple(listeners),
-        read_services=lambda: _config_of(options).services,
+        place=place_of(file.path, services.directories),
+        read_services=lambda: config_of(options).services,
     )
 
 
-def _untrusted(
-    file: ConfigFile, options: argparse.Namespace, services: ServicesConfig, listeners: Iterable[ListenerSettings]
-) -> list[str]:
+def _untrusted(file: ConfigFile, options: argparse.Namespace, services: ServicesConfig) -> list[str]:
     """Why the configuration, and what it names, cannot be trusted; services files are looked at when they are read."""
     # What stands in a file cannot make the file itself trusted.
     paths = [file.path] if file.path and not options.allow_writable else []
     problems = []
     if not services.allow_writable:
-        paths += [*services.directories, *(path for one in listeners if one.tls for path in one.tls.paths)]
+        paths += [*services.directories, *(path for one in services.listeners if one.tls for path in one.tls.paths)]
         for path, user in services.env_files:
             with suppress(LookupError):  # of a user who does not exist, the program's start tells
                 problems.append(why_untrusted(path, user_id(user) if user else 0))
@@ -120,21 +143,6 @@ def _check_listeners(listeners: Sequence[ListenerSettings], file: ConfigFile) ->
     refuse(problems)
 
 
-def default_state_directory(name: str) -> Path:
-    """systemd's directory for the unit, or else one called `name` in the user's state directory (XDG).
-
-    Raises ConfigError for a user without a home directory.
-    """
-    if given := os.environ.get("STATE_DIRECTORY"):
-        return Path(given.partition(":")[0])
-    try:
-        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    except RuntimeError:  # as in a container that runs as a number: no HOME, and no entry in passwd
-        message = f"the user {os.getuid()} has no home directory for a state directory; name one with --state-dir DIR"
-        raise ConfigError(message) from None
-    return Path(home) / "smanager" / name
-
-
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; `--help` lists the options\n")
@@ -152,7 +160,10 @@ def parser() -> argparse.ArgumentParser:
     options = _Parser(
         prog="smanager",
         description="Keep services running, and give people, scripts and programs limited access to them.",
-        epilog="`smanager user` and `smanager token` edit the users who may log in; each has its own `--help`.",
+        usage="smanager [options] [attach | COMMAND ...]",
+        epilog="`smanager attach` opens the shell of the manager that runs, and `smanager COMMAND` runs one command of "
+        "it, with the exit status of tshell. `smanager user` and `smanager token` edit the users who may log in; each "
+        "has its own `--help`.",
     )
     add = options.add_argument
     add(
@@ -179,8 +190,10 @@ def parser() -> argparse.ArgumentParser:
     add("--check", action="store_true", help="import and describe all services, and start none")
     add("--docs", action="store_true", help="print the reference of all commands, as Markdown")
     add("--complete", choices=SHELLS, action=_Complete, help="print a completion script for this shell")
+    add("--json", action="store_true", help="print the answer to a command as JSON")
     add("-v", "--verbose", action="store_true", help="log more")
     add("--version", action="version", version=f"smanager {__version__}")
+    add("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="`attach`, or a command for the manager that runs")
     return options
 
 

@@ -43,7 +43,7 @@ def test_ready_is_one_line_on_stderr(server: Server) -> None:
         ),
         (["--port", "70000"], 2, "argument --port: '70000' should be a whole number from 0 to 65535"),
         (["--max-sessions", "0"], 2, "argument --max-sessions: '0' should be a whole number from 1"),
-        (["--prot", "1"], 2, "unrecognized arguments: --prot 1"),
+        (["--prot", "1"], 2, "unrecognized arguments: --prot"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(arguments: list[str], status: int, message: str) -> None:
@@ -126,7 +126,7 @@ def test_services_are_found_in_the_working_directory_by_an_installed_command(ser
             sys.executable,
             "-c",
             "import pathlib; from smanager.config import file, options; "
-            "file.ROOT = pathlib.Path('/'); print(options.read([]).services)",
+            "file.ROOT = pathlib.Path('/'); print(options.config_of(options.parsed([])).services)",
         ],
         capture_output=True,
         text=True,
