@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from smanager import __version__
+from smanager.commands.option_parser import OptionParser
 from smanager.config import checks
 from smanager.config.checks import SettingsError, nearest
 from smanager.config.file import (
@@ -143,11 +144,6 @@ def _check_listeners(listeners: Sequence[ListenerSettings], file: ConfigFile) ->
     refuse(problems)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; `--help` lists the options\n")
-
-
 class _Complete(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, namespace: object, shell: Any, option: object = None) -> None:
         from smanager.config.completion import script  # the manager does not need it
@@ -157,7 +153,7 @@ class _Complete(argparse.Action):
 
 
 def parser() -> argparse.ArgumentParser:
-    options = _Parser(
+    options = OptionParser(
         prog="smanager",
         description="Keep services running, and give people, scripts and programs limited access to them.",
         usage="smanager [options] [attach | COMMAND ...]",

@@ -248,7 +248,7 @@ def test_restarting_all_at_once_is_for_admins(network: Network) -> None:
 
 
 def test_a_token_has_no_role_that_its_user_has_not(network: Network) -> None:
-    command = [sys.executable, str(ROOT / "smanager.py"), "token", "viewer", "--roles", "admin"]
+    command = [sys.executable, str(ROOT / "smanager.py"), "token", "add", "viewer", "--roles", "admin"]
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=network.directory
     )
