@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smanager.service import Line, Progress, Secret, SService, command
+from smanager.service import Line, ManagerError, Progress, Secret, SService, command
 
 if TYPE_CHECKING:
     from smanager.hosts.child.program import Program
 
-__all__ = ["Line", "Program", "Progress", "SService", "Secret", "command"]
+__all__ = ["Line", "ManagerError", "Program", "Progress", "SService", "Secret", "command"]
 __version__ = "0.1.0"
 
 

@@ -30,6 +30,7 @@ from smanager.logs.manager_log import log_to_stderr, write_all
 from smanager.server.listeners import Listeners, certificate_problems
 from smanager.server.modes.script_login import LOGIN_WORDS
 from smanager.server.renewal import look_elsewhere
+from smanager.server.rpc.services import ServiceAnswers
 from smanager.shells import pages, reference
 from smanager.shells.root import Shells
 from smanager.supervision.catalogue import Catalogue
@@ -105,7 +106,9 @@ def users_and_roles(config: Path | None) -> tuple[Path, set[str]]:
 def new_manager(config: Config, storage: Storage) -> Manager:
     catalogue = Catalogue(config.services, [*SHELLS_OWN, *OWN_COMMANDS, *LOGIN_WORDS])
     roles = Roles(config.services.roles, [own.command for own in OWN_COMMANDS.values()])
-    return Manager(catalogue, storage, config.read_services, audit_for(config.root, storage), roles)
+    manager = Manager(catalogue, storage, config.read_services, audit_for(config.root, storage), roles)
+    manager.pool.answer = ServiceAnswers(Shells(manager)).begin
+    return manager
 
 
 def audit_for(root: RootSettings, storage: Storage) -> Audit:

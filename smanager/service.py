@@ -2,10 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+
+class ManagerError(Exception):
+    """The manager refuses what a service asks, or the command that it asked for has failed; the text says why."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        """`code` is the error's code in JSON-RPC; 0 if the manager has not answered."""
+        super().__init__(message)
+        self.code = code
+
+
+class CommandCaller(NamedTuple):
+    """Who gave the command that runs."""
+
+    name: str
+    """The user, or without a login where the caller is."""
+    call: int
+    """Identifies the call, as long as it runs."""
+
+
+class ManagerClient:
+    """What a service may ask the manager: every command, by its name and with the results that programs get.
+
+    The service's own permissions are those of the `roles` in its settings; by default it has none. Parameters are
+    given all by position or all by name, and are JSON values. All methods raise ManagerError if the command fails.
+    """
+
+    def call(self, method: str, /, *arguments: object, **options: object) -> Any:
+        """Run a command, such as `call("status", services=["web*"])` or `call("web.visitors")`; return its result."""
+        raise ManagerError("a service can ask the manager once it has been started")
+
+    def stream(self, method: str, /, *arguments: object, **options: object) -> Iterator[Any]:
+        """Run a command; iterate over what it yields. The stream ends when the service is told to stop."""
+        raise ManagerError("a service can ask the manager once it has been started")
+
+    async def call_async(self, method: str, /, *arguments: object, **options: object) -> Any:
+        """`call` for `async` methods."""
+        return self.call(method, *arguments, **options)
+
+    def stream_async(self, method: str, /, *arguments: object, **options: object) -> AsyncIterator[Any]:
+        """`stream` for `async` methods."""
+        raise ManagerError("a service can ask the manager once it has been started")
+
+    def events(self, *services: str) -> Iterator[Any]:
+        """Iterate over what happens to services from now on: to these, or to all that the service may see."""
+        return self.stream("events", services=services, follow=True, count=0)
+
+    def events_async(self, *services: str) -> AsyncIterator[Any]:
+        """`events` for `async` methods."""
+        return self.stream_async("events", services=services, follow=True, count=0)
+
+    def as_caller(self, caller: CommandCaller) -> ManagerClient:
+        """The manager as this caller may use it, while the caller's command runs."""
+        return self
+
+    @property
+    def caller(self) -> CommandCaller | None:
+        """Who gave the command that runs here; None outside of commands."""
+        return None
 
 
 class SService:
@@ -33,6 +92,12 @@ class SService:
     options: Mapping[str, Any] = {}
     """The service's `options` from the configuration."""
 
+    roles: Sequence[str] = ()
+    """Roles that decide what the service may ask the manager."""
+
+    manager: ManagerClient = ManagerClient()
+    """What the service may ask the manager."""
+
     calls_ready: bool = False
     """Whether the service calls `ready` when it is ready; otherwise it is ready when `start` has returned."""
 
@@ -47,6 +112,11 @@ class SService:
 
     def stop(self) -> object:
         """End the service: release what it holds, and let `run` return. Called in another thread than `run`."""
+
+    @property
+    def caller(self) -> CommandCaller | None:
+        """Who gave the command that runs here; None outside of commands."""
+        return self.manager.caller
 
     def ready(self) -> None:
         """Report that the service is ready; a service with `calls_ready` has to call this."""

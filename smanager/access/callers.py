@@ -19,6 +19,7 @@ class Caller:
     permissions: Permissions = EVERYTHING
     proof: str = ""  # how the user was identified: `password`, `token`, `certificate` or `peer`; empty without a user
     behalf: str = ""  # for whom the account of a relay claims to act, such as the owner of an ssh key
+    depth: int = 0  # how many services have called one another to give this command
     known_as: User | None = None  # the user's record at the login
 
     def expires_in(self) -> float | None:

@@ -22,6 +22,7 @@ class OriginKind(Enum):
     SHUTDOWN = "the manager's end"
     RELOAD = "a reload"
     SIGHUP = "SIGHUP"
+    SERVICE = "a service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Origin:
     host: str = ""  # the IP address of a TCP client; empty if the client was gone before the system could tell
     port: int = 0
     user: str = ""  # the system's user at the other end of a unix socket; empty if the system does not tell
+    service: str = ""  # the service that asks
+    behalf: str = ""  # where the caller is for whom the service acts; empty if it acts for itself
     process: int = 0  # the process id at the other end of a unix socket; 0 if the system does not tell
 
     @property
@@ -44,11 +47,15 @@ class Origin:
         """What failures and sessions are counted by: an IPv4 address, an IPv6 network, or a unix socket's user."""
         if self.host:
             return _network(self.host)
+        if self.service:
+            return f"service {self.service}"
         return f"{self.kind.value}, user {self.user}" if self.user else self.kind.value
 
     def __str__(self) -> str:
         if self.host:
             return address_text(self.host, self.port)
+        if self.service:
+            return f"{self.network} for {self.behalf}" if self.behalf else self.network
         return f"{self.network}, process {self.process}" if self.process else self.kind.value
 
 

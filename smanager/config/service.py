@@ -206,6 +206,11 @@ class ServiceSettings:
         _names, "services whose first attempt to start comes before this one, if they are started", []
     )
     needs: tuple[str, ...] = setting(_names, "services that have to be running, or done, before this one can start", [])
+    roles: tuple[str, ...] = setting(
+        checks.list_of(checks.text, 'a list of roles such as ["view"]'),
+        "roles that decide what the service may ask the manager through `self.manager`",
+        [],
+    )
     options: Mapping[str, Any] = setting(checks.table(), "values for the service itself, as `self.options`", {})
     limits: Mapping[str, int] = setting(
         _limits, "resource limits of the service's process, by their names in setrlimit(2), such as `nofile`", {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from smanager.access.callers import Caller
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Failure
 from smanager.hosts.frames import WINDOW, Frame, FrameError, FrameKind, encode, encode_data
@@ -33,7 +34,7 @@ class Invocation:
 
     arguments: Arguments
     caption: str  # the command's name in messages
-    caller: str  # whose share of the host's workers it takes
+    caller: Caller
     sink: Sink
     as_data: bool  # whether the sink wants the returned value instead of text
     columns: int = 0  # the width of the window that tables are fitted to; 0 without one
@@ -63,11 +64,25 @@ def ignore(failure: Failure | None) -> None:
 class Call(CommandRun):
     """A command that runs in a host: passes on what it returns, reports its end, and can cancel it."""
 
-    __slots__ = ("_cancelled", "_data", "_number", "_paused", "_send", "_sink", "_unread", "caption", "is_quiet")
+    __slots__ = (
+        "_cancelled",
+        "_data",
+        "_number",
+        "_paused",
+        "_send",
+        "_sink",
+        "_unread",
+        "caller",
+        "caption",
+        "is_quiet",
+        "service",
+    )
 
-    def __init__(self, number: int, invocation: Invocation, send: Callable[[bytes], object]) -> None:
+    def __init__(self, number: int, service: str, invocation: Invocation, send: Callable[[bytes], object]) -> None:
         super().__init__()
         self.caption = invocation.caption
+        self.service = service
+        self.caller = invocation.caller
         self.is_quiet = False  # whether the caller ignores the command's progress
         self._number = number
         self._sink = invocation.sink

@@ -40,6 +40,10 @@ class FrameKind(IntEnum):
     MORE = 8  # JSON: how many characters of output have been passed on
     CANCEL = 9  # empty
     COMPLETE = 10  # JSON: caller, service, command, text, line, begidx, endidx
+    # and about what a service has asked.
+    ANSWER = 11  # text: the JSON of the result; the question is answered
+    REFUSAL = 12  # JSON: the code of the error in JSON-RPC, and its message; the question is answered
+    PART = 13  # text: the JSON of an item of a stream
     # From a host to the manager: about the host and its services,
     LOADED = 16  # JSON: a services file's path, and the services and problems in it
     READY = 17  # JSON: the service's name, and null
@@ -58,6 +62,10 @@ class FrameKind(IntEnum):
     VALUE = 28  # JSON: a command's whole result; the command is done
     ERROR = 29  # JSON: the exception's type ("" if the method raised none) and its message; the command has failed
     COMPLETIONS = 30  # JSON: words
+    # and about what a service asks; the number is the question's.
+    ASK = 32  # JSON: the service's name, the call in which it asks (0: none), whether for its caller, method, params
+    UNASK = 33  # empty: the service no longer waits
+    TAKEN = 34  # JSON: a list of how many characters of items the service has taken
 
 
 class FrameError(Exception):

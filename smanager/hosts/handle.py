@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar, cast
 from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
 from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
+from smanager.hosts.inquiries import Answerer, Inquiries
 from smanager.hosts.raw_output import RawOutput
 from smanager.system import lineage, open_files
 from smanager.system.patience import Patience
@@ -61,12 +62,14 @@ class Host(asyncio.SubprocessProtocol):
         mark: int,
         residents: Mapping[str, Resident],
         log_line: Callable[[str | None, str], object],
+        answer: Callable[[], Answerer],
         when_gone: Callable[[str, bool], object],
     ) -> None:
         """`name` identifies the process in process lists, `mark` its descendants (see `system.lineage`). `residents`
         are the services in it, by name, at any time.
 
         `log_line` is given each printed line, with the service's name, or None if the process itself printed it.
+        `answer` returns what answers the inquiries of services.
         `when_gone` is told why the process is gone, with its whole group, and whether that is a success.
         """
         self._loop = asyncio.get_running_loop()
@@ -85,6 +88,7 @@ class Host(asyncio.SubprocessProtocol):
         self._files: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._pings: dict[int, asyncio.Future[dict[str, float]]] = {}
         self._calls: dict[int, Call] = {}
+        self._inquiries = Inquiries(self.send, answer)
         self._completions: dict[int, asyncio.Future[list[str]]] = {}
         self._number = 0
         self._outgoing: list[bytes] = []
@@ -172,12 +176,19 @@ class Host(asyncio.SubprocessProtocol):
     def call(self, service: str, method: str, invocation: Invocation) -> Call:
         """Run a method. Raises CommandError for arguments that are too large to send."""
         number = self._next_number()
-        values = [invocation.caller, service, method, *invocation.arguments, invocation.as_data, invocation.columns]
+        values = [
+            invocation.caller.party,
+            service,
+            method,
+            *invocation.arguments,
+            invocation.as_data,
+            invocation.columns,
+        ]
         frame = encode_data(FrameKind.CALL, number, values)
         if len(frame) > PAYLOAD_LIMIT:  # a megabyte of bytes that are not UTF-8 takes six
             message = f"{invocation.caption}: arguments of {len(frame)} characters; at most {PAYLOAD_LIMIT}"
             raise CommandError(message, Status.UNUSABLE)
-        call = self._calls[number] = Call(number, invocation, self.send)
+        call = self._calls[number] = Call(number, service, invocation, self.send)
         self.send(frame)
         return call
 
@@ -237,6 +248,7 @@ class Host(asyncio.SubprocessProtocol):
             carry_out = call.decoded(frame)
             if kind in END_KINDS:
                 del self._calls[number]
+                self._inquiries.end(lambda inquiry: inquiry.within is call and inquiry.for_caller)
             return carry_out
         match kind:
             case FrameKind.COMPLETIONS:
@@ -261,15 +273,27 @@ class Host(asyncio.SubprocessProtocol):
             case FrameKind.HUNG:
                 service, reason = frame.fields(str, str)
                 return partial(self._report, service, lambda resident: resident.hangs(reason))
+            case FrameKind.ASK:
+                return self._inquiries.begin(frame, self._calls)
+            case FrameKind.TAKEN:
+                return self._inquiries.taken(frame)
+            case FrameKind.UNASK:
+                return partial(self._inquiries.end_one, number)
             case FrameKind.ENDED:
-                service, reason, clean = frame.fields(str, str | None, bool)
-                return partial(self._report, service, lambda resident: resident.ended(reason, clean))
+                return partial(self._life_ended, *frame.fields(str, str | None, bool))
         raise FrameError(f"a host may not send a {kind.name} frame")
 
     def _report(self, service: str, tell: Callable[[Resident], None]) -> None:
         """Tell a service's resident something; one that has left hears nothing."""
         if resident := self._residents.get(service):
             tell(resident)
+
+    def _life_ended(self, service: str, reason: str | None, clean: bool) -> None:
+        """End what the life leaves behind if the host goes on: its commands, and what it has asked."""
+        self._inquiries.end(lambda inquiry: inquiry.service == service)
+        for call in [call for call in self._calls.values() if call.service == service]:
+            call.cancel("stopped while it ran")
+        self._report(service, lambda resident: resident.ended(reason, clean))
 
     @staticmethod
     def _answer(questions: Mapping[Any, asyncio.Future[T]], key: object, answer: T) -> None:
@@ -303,6 +327,7 @@ class Host(asyncio.SubprocessProtocol):
             self._channel.abort()
         self.gone = True
         self._when_gone(died, status == 0)
+        self._inquiries.end()
         calls, self._calls = self._calls, {}
         for call in calls.values():
             call.end(Failure("stopped while it ran" if self.ending else died))

@@ -16,6 +16,7 @@ from typing import Any
 
 from smanager.hosts.guard import Guard
 from smanager.hosts.handle import Host, HostError, Resident
+from smanager.hosts.inquiries import REFUSED, Answerer, Inquiry
 from smanager.system import lineage
 from smanager.system.patience import Patience, is_late
 from smanager.system.processes import signal_group
@@ -33,9 +34,14 @@ class Slot:
     """A host's place: its process, while it runs, and the services that live in it."""
 
     def __init__(
-        self, key: str, log: Callable[[Slot, str | None, str], None], guard: Guard, new_mark: Callable[[], int]
+        self,
+        key: str,
+        log: Callable[[Slot, str | None, str], None],
+        guard: Guard,
+        new_mark: Callable[[], int],
+        answer: Callable[[], Answerer],
     ) -> None:
-        """`new_mark` returns the mark of another host."""
+        """`new_mark` returns the mark of another host, `answer` what answers the inquiries of services."""
         self.key = key
         self.host: Host | None = None
         self.shut = False  # whether services may no longer enter
@@ -43,6 +49,7 @@ class Slot:
         self._log = log
         self._guard = guard
         self._new_mark = new_mark
+        self._answer = answer
         self._residents: dict[str, Resident] = {}
         self._inhabitants: dict[str, None] = {}  # all that have lived in the present process, the first first
         self._entering: set[str] = set()  # residents that wait for a process
@@ -129,7 +136,8 @@ class Slot:
             if self.host is not None and self.host.ending:
                 await self.host.exited
             if self.host is None or self.host.gone:
-                host = Host(self.key, self._new_mark(), self._residents, partial(self._log, self), self._died)
+                log = partial(self._log, self)
+                host = Host(self.key, self._new_mark(), self._residents, log, self._answer, self._died)
                 self._inhabitants = {}
                 await host.spawn()
                 self._guard.watch(host.pid)
@@ -182,6 +190,10 @@ class Slot:
                 resident.ended("its process was ended because of another service in it", clean=False, by_itself=False)
 
 
+def _refuse(inquiry: Inquiry) -> None:
+    inquiry.refuse(REFUSED, f"{inquiry.method}: the manager has not begun to answer services yet")
+
+
 class Pool:
     """All slots, each made when it is first needed."""
 
@@ -194,11 +206,13 @@ class Pool:
         self._slots: dict[str, Slot] = {}
         self.when_grown: Callable[[int], object] = lambda slots: None
         """Called with the number of slots when there is one more. None ever goes: its service may come back."""
+        self.answer: Answerer = _refuse
+        """Answers the inquiries of services."""
         self._shut = False
 
     def slot(self, key: str) -> Slot:
         if key not in self._slots:
-            self._slots[key] = Slot(key, self._log, self.guard, self._new_mark)
+            self._slots[key] = Slot(key, self._log, self.guard, self._new_mark, lambda: self.answer)
             self._slots[key].shut = self._shut
             self.when_grown(len(self._slots))
         return self._slots[key]

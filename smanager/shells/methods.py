@@ -49,7 +49,7 @@ def command_methods(service: Service, command: Command, name: str, caption: str)
         arguments = arguments_for(shell, command, caption, arg)
         caller = shell.requester.caller
         results = shell.results
-        invocation = Invocation(arguments, caption, caller.party, results, results.as_data, results.columns)
+        invocation = Invocation(arguments, caption, caller, results, results.as_data, results.columns)
         return shell.dispatcher.call(service, command, invocation, caller)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:

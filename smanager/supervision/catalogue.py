@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from smanager.access.roles import BUILT_IN
 from smanager.commands.record import Command, CommandError
 from smanager.config.checks import SettingsError, nearest
 from smanager.config.env_file import read_variables
@@ -251,6 +252,13 @@ class Catalogue:
         for service in self.services.values():
             for name, problem in self._missing([*service.settings.needs, *service.settings.after]):
                 self._note(service.file, f"[services.{service.name}] waits for {name}: {problem}")
+        roles = {*BUILT_IN, *map(one_spelling, self.configuration.roles)}
+        for service in self.services.values():
+            for role in service.settings.roles:
+                if one_spelling(role) not in roles:
+                    self._note(
+                        service.file, f"[services.{service.name}] there is no role {role}; {nearest(role, roles)}"
+                    )
         told = set()
         for name, path in self.cycles().items():
             if frozenset(path) not in told:  # once for all services on the cycle

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from smanager.access.callers import Caller
+from smanager.access.origin import CONSOLE
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Failure
 from smanager.hosts import call as call_module
@@ -15,6 +17,7 @@ from smanager.hosts.call import CALL_KINDS, VALUE_LIMIT, Call, Invocation
 from smanager.hosts.frames import WINDOW, Frame, FrameDecoder, FrameError, FrameKind
 
 NUMBER = 7
+ANN = Caller(CONSOLE, "ann")
 QUARTER = "x" * (WINDOW // 4)
 
 
@@ -25,7 +28,7 @@ class Recorder:
         self.taken: list[Any] = []
         self.sent: list[tuple[FrameKind, bytes]] = []
         self.ends: list[tuple[str, Failure | None]] = []
-        self.call = Call(NUMBER, Invocation(Arguments([], {}), "web check", "ann", self, as_data=False), self.send)
+        self.call = Call(NUMBER, "web", Invocation(Arguments([], {}), "web check", ANN, self, as_data=False), self.send)
         self.call.ended = lambda failure: self.ends.append(("ended", failure))
         self.call.gone = lambda failure: self.ends.append(("gone", failure))
 

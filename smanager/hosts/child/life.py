@@ -17,7 +17,7 @@ from smanager.hosts.child.channel import Channel, current_service, service_outpu
 from smanager.hosts.child.errors import in_one_line, print_traceback
 from smanager.hosts.child.event_loop import run_in_loop, settle
 from smanager.hosts.frames import FrameKind, encode_data
-from smanager.service import Finished, SService
+from smanager.service import Finished, ManagerClient, SService
 from smanager.system import lineage
 from smanager.system.processes import set_limits
 
@@ -176,13 +176,14 @@ class Life:
                 self._channel.send(encode_data(REPORTS[what], 0, [self.name, value]))
 
 
-def make(service: type[SService], name: str, given: Mapping[str, Any]) -> SService:
+def make(service: type[SService], name: str, given: Mapping[str, Any], manager: ManagerClient) -> SService:
     """Make a service's object, its name and settings first. Raises ValueError if its limits cannot be set."""
     if "program" not in given:  # a program's limits are set in the program's own process
         set_limits(SERVICE_KEYS["limits"].check(given.get("limits", {})))
     made = service.__new__(service)
     made.name = name
     made.options = given.get("options", {})
+    made.manager = manager
     made._given = given
     made.__init__()  # type: ignore[misc]  # the only way to call it last
     return made

@@ -27,6 +27,7 @@ from smanager.hosts.child.channel import Channel, capture_output
 from smanager.hosts.child.errors import LoadError, failure_of, print_traceback
 from smanager.hosts.child.execution import Execution
 from smanager.hosts.child.life import LEFTOVERS_SECONDS, Life, make
+from smanager.hosts.child.questions import ClientInHost, Questions
 from smanager.hosts.child.workers import Workers
 from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameError, FrameKind, encode_data, encode_failure
 from smanager.hosts.source import fingerprint
@@ -63,6 +64,7 @@ class HostProcess:
         self._lives: dict[str, Life] = {}
         self._numbers = itertools.count()  # of all lives
         self._workers = Workers()
+        self._questions = Questions(channel)
         self._orphaned = False
 
     def work(self) -> None:
@@ -108,8 +110,11 @@ class HostProcess:
             self._call(frame)
         elif kind is FrameKind.CANCEL:
             self._workers.cancel(frame.number)
+            self._questions.end(lambda question: question.call == frame.number)  # a thread that waits meets nothing
         elif kind is FrameKind.MORE:
             self._workers.more(frame.number, frame.data())
+        elif kind in (FrameKind.PART, FrameKind.ANSWER, FrameKind.REFUSAL):
+            self._questions.deliver(frame)
         elif kind is FrameKind.PING:
             lives = dict(self._lives)  # a copy, because lives end in threads of their own
             silences = {name: lives[name].silent for name in frame.data() if name in lives}
@@ -120,7 +125,7 @@ class HostProcess:
             self._start(*frame.data())
         elif kind is FrameKind.STOP:
             if life := self._lives.get(frame.data()):
-                life.stop()
+                self._stop(life)
         elif kind is FrameKind.SIGNAL:
             name, number = frame.data()
             if life := self._lives.get(name):
@@ -169,7 +174,8 @@ class HostProcess:
         mark = lineage.of_life(lineage.own(), next(self._numbers))
         life = self._lives[name] = Life(name, mark, self._channel, self._forget, lambda: len(self._lives) == 1)
         try:
-            life.begin(lambda: make(self._class(path, title), name, given))
+            manager = ClientInHost(self._questions, name)
+            life.begin(lambda: make(self._class(path, title), name, given, manager))
         except RuntimeError as error:  # the system has no threads left
             life.end(str(error))
 
@@ -187,11 +193,16 @@ class HostProcess:
         if self._lives.get(life.name) is life:
             del self._lives[life.name]
 
+    def _stop(self, life: Life) -> None:
+        life.stop()
+        # Its `run` may wait for the manager. Its commands may end as they like.
+        self._questions.end(lambda question: question.service == life.name and not question.call)
+
     def _end(self) -> None:
         """Stop the services side by side, then let the interpreter exit normally."""
         lives = list(self._lives.values())
         for life in lives:
-            life.stop()
+            self._stop(life)
         for life in lives:
             life.ended.wait()
         self._kill_after(LAST_SECONDS)

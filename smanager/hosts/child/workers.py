@@ -21,8 +21,10 @@ from time import monotonic
 from smanager.hosts.child.channel import current_service, service_output
 from smanager.hosts.child.event_loop import event_loop
 from smanager.hosts.child.execution import Cancelled, Execution
+from smanager.hosts.child.questions import current_caller
 from smanager.hosts.child.results import DONE, Piece, in_thread, shown, shown_each
 from smanager.hosts.child.shares import Shares
+from smanager.service import CommandCaller
 
 MOST_WORKERS = 64  # plain commands that one host runs at a time, not counting those whose output is left unread
 MOST_HELD = 512  # commands whose output is left unread, and that do not count for that; each takes a thread
@@ -211,6 +213,7 @@ class Workers:
 
     def _carry_out(self, execution: Execution) -> None:
         current_service.set(execution.service)
+        current_caller.set(CommandCaller(execution.caller, execution.number))
         try:
             result = execution.method(*execution.arguments, **execution.options)
             if inspect.isawaitable(result) or isinstance(result, AsyncIterator):

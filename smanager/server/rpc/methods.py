@@ -85,7 +85,7 @@ class Methods:
             return self._begin_protocol(method, params, notify, done)
         else:
             service, command = self._command(name)
-            invocation = Invocation(accepted(command, name, params), name, caller.party, sink, as_data=True)
+            invocation = Invocation(accepted(command, name, params), name, caller, sink, as_data=True)
             running = self._dispatcher.call(service, command, invocation, caller)
             failure_type = "HostError"
         if running is None:

@@ -1,0 +1,182 @@
+"""What services ask the manager: the questions on their way, and how threads and tasks wait for the answers."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import queue
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from smanager.hosts.child.channel import Channel
+from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameKind, encode, encode_data
+from smanager.service import CommandCaller, ManagerClient, ManagerError
+
+if TYPE_CHECKING:
+    import asyncio
+
+Deliver = Callable[[Frame | None], object]
+"""Takes the frames of an answer, or ENDED."""
+
+current_caller: ContextVar[CommandCaller | None] = ContextVar("current_caller", default=None)
+"""Who gave the command that runs here; None outside of commands."""
+
+ENDED = None  # what is delivered in place of a frame when the service, or the command that asked, is to end
+
+
+class Question(NamedTuple):
+    """A question that waits for its answer."""
+
+    service: str
+    call: int  # the call in which the service asks; 0 outside of commands
+    deliver: Deliver
+
+
+class Questions:
+    """The questions of all services of a host."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._numbers = itertools.count(1)
+        self._open: dict[int, Question] = {}
+
+    def begin(self, question: Question, for_caller: bool, method: str, params: object) -> int:
+        """Ask; return the question's number. Raises ManagerError for parameters that cannot be sent."""
+        number = next(self._numbers)
+        try:
+            frame = encode_data(FrameKind.ASK, number, [question.service, question.call, for_caller, method, params])
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ManagerError(f"{method}: parameters should be JSON: {error}") from None
+        if len(frame) > PAYLOAD_LIMIT:
+            raise ManagerError(f"{method}: parameters of {len(frame)} bytes; at most {PAYLOAD_LIMIT}")
+        self._open[number] = question
+        self._channel.send(frame)
+        return number
+
+    def deliver(self, frame: Frame) -> None:
+        """Take a frame from the manager."""
+        if question := self._open.get(frame.number):
+            question.deliver(frame)
+
+    def taken(self, number: int, characters: int) -> None:
+        """An item of so many characters was taken: the manager may send more."""
+        self._channel.send(encode_data(FrameKind.TAKEN, number, [characters]))
+
+    def close(self, number: int, is_answered: bool) -> None:
+        """Nobody waits for the answer any more."""
+        if self._open.pop(number, None) and not is_answered:
+            self._channel.send(encode(FrameKind.UNASK, number))
+
+    def end(self, are_over: Callable[[Question], bool]) -> None:
+        """End the wait for the answers to some questions."""
+        for question in list(self._open.values()):
+            if are_over(question):
+                question.deliver(ENDED)
+
+
+class ClientInHost(ManagerClient):
+    """The manager as a service's object sees it from its host."""
+
+    def __init__(self, questions: Questions, service: str, acting_for: CommandCaller | None = None) -> None:
+        self._questions = questions
+        self._service = service
+        self._acting_for = acting_for
+
+    @property
+    def caller(self) -> CommandCaller | None:
+        return current_caller.get()
+
+    def as_caller(self, caller: CommandCaller) -> ClientInHost:
+        return ClientInHost(self._questions, self._service, caller)
+
+    def call(self, method: str, /, *arguments: object, **options: object) -> Any:
+        frames = queue.SimpleQueue[Frame | None]()
+        with self._ask(frames.put, method, arguments, options) as answer:
+            while not answer.is_complete:
+                answer.take(frames.get())
+            return answer.result()
+
+    def stream(self, method: str, /, *arguments: object, **options: object) -> Iterator[Any]:
+        frames = queue.SimpleQueue[Frame | None]()
+        with self._ask(frames.put, method, arguments, options) as answer:
+            while not answer.is_complete:
+                yield from answer.take(frames.get())
+
+    async def call_async(self, method: str, /, *arguments: object, **options: object) -> Any:
+        frames, put = _queue_in_loop()
+        with self._ask(put, method, arguments, options) as answer:
+            while not answer.is_complete:
+                answer.take(await frames.get())
+            return answer.result()
+
+    async def stream_async(self, method: str, /, *arguments: object, **options: object) -> AsyncIterator[Any]:
+        frames, put = _queue_in_loop()
+        with self._ask(put, method, arguments, options) as answer:
+            while not answer.is_complete:
+                for item in answer.take(await frames.get()):
+                    yield item
+
+    @contextmanager
+    def _ask(
+        self, deliver: Deliver, method: str, arguments: tuple[object, ...], options: dict[str, object]
+    ) -> Iterator[Answer]:
+        if arguments and options:
+            raise TypeError("pass parameters all by position or all by name")
+        within = self._acting_for or current_caller.get()
+        question = Question(self._service, within.call if within else 0, deliver)
+        number = self._questions.begin(question, self._acting_for is not None, method, options or arguments)
+        answer = Answer(method, partial(self._questions.taken, number))
+        try:
+            yield answer
+        finally:
+            self._questions.close(number, answer.is_complete)
+
+
+class Answer:
+    """What has come so far of an answer."""
+
+    def __init__(self, method: str, taken: Callable[[int], object]) -> None:
+        """`taken` is told how many characters of items the service has taken."""
+        self.is_complete = False
+        self._method = method
+        self._taken = taken
+        self._result: Any = None
+        self._has_result = False
+
+    def take(self, frame: Frame | None) -> list[Any]:
+        """The items in a frame. Raises ManagerError if the answer is an error."""
+        if frame is ENDED:
+            self.is_complete = True
+            return []
+        value = json.loads(frame.payload)
+        if frame.kind is FrameKind.PART:
+            self._taken(len(frame.payload))
+            return [value]
+        self.is_complete = True
+        if frame.kind is FrameKind.REFUSAL:
+            code, message = value
+            raise ManagerError(message, code)
+        self._result, self._has_result = value, True
+        return []
+
+    def result(self) -> Any:
+        """The result. Raises ManagerError if the service or its command was told to end meanwhile."""
+        if not self._has_result:
+            raise ManagerError(f"{self._method}: not answered before the service, or the command that asked, was ended")
+        return self._result
+
+
+def _queue_in_loop() -> tuple[asyncio.Queue[Frame | None], Deliver]:
+    """A queue in the running event loop, and how another thread puts something into it."""
+    import asyncio  # here, because plain methods do not need it
+
+    loop, frames = asyncio.get_running_loop(), asyncio.Queue[Frame | None]()
+
+    def put(frame: Frame | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits there
+            loop.call_soon_threadsafe(frames.put_nowait, frame)
+
+    return frames, put

@@ -1,0 +1,85 @@
+"""Services as callers: what they ask the manager is answered as a program's requests are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from smanager.access.callers import Caller
+from smanager.access.origin import Origin, OriginKind
+from smanager.hosts.inquiries import Inquiry, InquiryWork
+from smanager.server.rpc.errors import FAILED, RequestError
+from smanager.server.rpc.methods import Done, Methods, RunningMethod
+from smanager.server.rpc.protocol import Notify
+from smanager.server.rpc.requests import encode
+from smanager.shells.root import Shells
+
+DEEPEST = 8  # commands that may wait for one another; more are taken for a cycle, each round of which takes a worker
+
+
+class ServiceAnswers:
+    """Answers the inquiries of all services."""
+
+    def __init__(self, shells: Shells) -> None:
+        self._shells = shells
+
+    def begin(self, inquiry: Inquiry) -> InquiryWork | None:
+        try:
+            caller = self._caller(inquiry)
+        except RequestError as error:
+            inquiry.refuse(error.code, str(error))
+            return None
+        answer = _Answering(Methods(self._shells, caller))
+        answer.running = answer.methods.begin(inquiry.method, inquiry.params, _notifier(inquiry), _finisher(inquiry))
+        return answer
+
+    def _caller(self, inquiry: Inquiry) -> Caller:
+        """Whose permissions count. Raises RequestError for a service without any, and for a cycle of calls."""
+        name, outer = inquiry.service, inquiry.within.caller if inquiry.within else None
+        depth = outer.depth + 1 if outer else 0
+        if depth > DEEPEST:
+            raise RequestError(FAILED, f"{inquiry.method}: {DEEPEST} commands wait for one another; is there a cycle?")
+        if inquiry.for_caller:
+            assert outer is not None  # or else the inquiry would have been refused
+            origin = Origin(OriginKind.SERVICE, service=name, behalf=str(outer.origin))
+            return replace(outer, origin=origin, depth=depth)
+        manager = self._shells.dispatcher.manager
+        service = manager.catalogue.services.get(name)
+        if service is None or not service.settings.roles:
+            example = f'such as roles = ["view"] in [services.{name}]'
+            raise RequestError(FAILED, f"{inquiry.method}: {name} may ask for nothing; give it roles, {example}")
+        permissions = manager.roles.permissions(service.settings.roles)
+        return Caller(Origin(OriginKind.SERVICE, service=name), permissions=permissions, depth=depth)
+
+
+class _Answering:
+    """One inquiry that is being answered."""
+
+    def __init__(self, methods: Methods) -> None:
+        self.methods = methods
+        self.running: RunningMethod | None = None
+        self.pause = methods.pause
+        self.resume = methods.resume
+
+    def cancel(self) -> None:
+        self.methods.resume()  # or its end would be held back
+        if self.running:
+            self.running.cancel()
+
+
+def _notifier(inquiry: Inquiry) -> Notify:
+    def notify(name: str, params: dict[str, Any]) -> None:
+        if name == "$/item":
+            inquiry.item(encode(params["value"]))
+
+    return notify
+
+
+def _finisher(inquiry: Inquiry) -> Done:
+    def done(result: object) -> None:
+        if isinstance(result, RequestError):
+            inquiry.refuse(result.code, str(result))
+        else:
+            inquiry.answer(encode(result))
+
+    return done
