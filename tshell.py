@@ -30,6 +30,10 @@ import sys
 import termios
 import tty
 
+match sys.version_info:  # tshell needs Python 3.11 or newer; before 3.10, this line is the error that says so
+    case version if version < (3, 11):
+        sys.exit(f"tshell needs Python 3.11 or newer, and this is Python {version[0]}.{version[1]}")
+
 TYPE_CHECKING = False  # importing typing for its constant would cost a tenth of the start-up time
 if TYPE_CHECKING:
     import ssl
