@@ -165,7 +165,7 @@ class ConfigFile:
 
         A link that is switched from one version to the next, as Kubernetes switches `..data`, changes no path so.
         """
-        return self.path.absolute().parent if self.path else Path()
+        return self.path.parent if self.path else here()
 
     @property
     def settings(self) -> RootSettings:
@@ -217,7 +217,13 @@ class ConfigFile:
         """The services directories; where none is named, programs can do without. Raises ConfigError."""
         if named or (default := default_services()).is_dir():
             return _require_directories(named or [default])
-        return () if self._has_programs else _require_directories([default])
+        if self._has_programs:
+            return ()
+        file = self.path or default.with_name(FILE_NAME)
+        raise ConfigError(
+            f"there is no services directory {default}, and no program in {file}; make either, or name a directory "
+            "with --services DIR"
+        )
 
     @property
     def _has_programs(self) -> bool:
@@ -272,10 +278,18 @@ def _role(name: str, given: Table) -> Role:
         raise SettingsError(f"is {given!r}, and should have lists {ROLE_EXAMPLE}") from None
 
 
+def here() -> Path:
+    """The working directory, where relative paths start, so that messages show whole paths. Raises ConfigError."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise ConfigError(f"the working directory cannot be used: {in_words(error)}; change to another one") from None
+
+
 def find_file(path: Path | None) -> Path | None:
     """The file at `path`, or else the one here or beside smanager.py, if there is one; absolute, for messages."""
     path = path or next((path for path in (Path(FILE_NAME), ROOT / FILE_NAME) if path.is_file()), None)
-    return path and path.absolute()
+    return path and here() / path
 
 
 def read_file(path: Path | None) -> ConfigFile:
@@ -303,15 +317,15 @@ def read_file(path: Path | None) -> ConfigFile:
 def default_services() -> Path:
     """`services` beside smanager.py, where the manager runs from its checkout; else in the working directory."""
     beside = ROOT / "services"
-    return beside if beside.is_dir() and (ROOT / "smanager.py").is_file() else Path("services").absolute()
+    return beside if beside.is_dir() and (ROOT / "smanager.py").is_file() else here() / "services"
 
 
 def _require_directories(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The directories, each once, as absolute paths; a link among them keeps its own. Raises ConfigError."""
     problems = []
-    for path in map(Path.absolute, paths):
+    for path in paths:
         if not path.is_dir():
             problem = "is not a directory" if path.exists() else "does not exist"
             problems.append(f"the services directory {path} {problem}; make it, or name another with --services DIR")
     refuse(problems)
-    return tuple({path.resolve(): path.absolute() for path in paths}.values())
+    return tuple({path.resolve(): path for path in paths}.values())

@@ -23,6 +23,7 @@ from smanager.config.file import (
     collected,
     default_services,
     find_file,
+    here,
     read_file,
     refuse,
 )
@@ -81,7 +82,6 @@ def config_of(options: argparse.Namespace) -> Config:
     file = read_file(options.config)
     given = {name: value for name in OVERRIDING if (value := getattr(options, name)) is not None}
     root = replace(file.settings, **given)
-    root = replace(root, state_dir=root.state_dir and root.state_dir.absolute())
     listeners: list[ListenerSettings] = []
     problems: list[str] = []
     with collected(problems):
@@ -119,7 +119,7 @@ def _listeners(
     """The file's listeners, that of `--unix`, and the default one if it is wanted or alone. Raises ConfigError."""
     listeners = file.listeners()
     if options.unix:
-        listeners.append(ListenerSettings("--unix", unix=options.unix.absolute()))
+        listeners.append(ListenerSettings("--unix", unix=options.unix))
     if not listeners or is_default:
         default = ListenerSettings(
             DEFAULT_NAME, tcp=(root.host, root.port), insecure=root.insecure, max_sessions=root.max_sessions
@@ -138,7 +138,7 @@ def _check_listeners(listeners: Sequence[ListenerSettings], file: ConfigFile) ->
             if unknown := [role for role in listener.roles or () if one_spelling(role) not in file.role_names]:
                 raise SettingsError(f"there is no role {unknown[0]}; {nearest(unknown[0], file.role_names)}")
         if listener.unix:
-            other = names.setdefault(listener.unix.absolute(), listener.name)
+            other = names.setdefault(listener.unix, listener.name)
             if other != listener.name:
                 problems.append(f"{listener.unix} is listened on twice, by {other} and {listener.name}")
     refuse(problems)
@@ -165,22 +165,22 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--config",
         metavar="FILE",
-        type=checks.path,
+        type=_path,
         help=f"the configuration (default: {FILE_NAME} here or beside smanager.py, if there is one)",
     )
     add(
         "--services",
         metavar="DIR",
-        type=checks.path,
+        type=_path,
         action="append",
         help="a directory of services files; may be repeated (default: `services` beside smanager.py or here)",
     )
     add("--host", help=_help("host"))
     add("--port", type=_number("port"), help=_help("port"))
-    add("--unix", metavar="PATH", type=checks.path, help="a unix socket to listen on as well")
+    add("--unix", metavar="PATH", type=_path, help="a unix socket to listen on as well")
     add("--insecure", action="store_const", const=True, help="allow other machines to connect to --host and --port")
     add("--max-sessions", metavar="N", type=_number("max_sessions"), help=_help("max_sessions"))
-    add("--state-dir", metavar="DIR", type=checks.path, help=_help("state_dir"))
+    add("--state-dir", metavar="DIR", type=_path, help=_help("state_dir"))
     add("--allow-writable", action="store_const", const=True, help=_help("allow_writable"))
     add("--console", action="store_true", help="run a shell on this terminal or pipe, and open no port")
     add("--check", action="store_true", help="import and describe all services, and start none")
@@ -197,6 +197,15 @@ def _help(name: str) -> str:
     """The help of an option that replaces a key of the file."""
     key = ROOT_KEYS[name]
     return key.meaning if key.default is None else f"{key.meaning} (default: {key.default})"
+
+
+def _path(text: str) -> Path:
+    """An option's path; raises ConfigError if the working directory, where a relative one starts, is gone."""
+    try:
+        path = checks.path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} should be {error}") from None
+    return path if path.is_absolute() else here() / path
 
 
 def _number(name: str) -> Callable[[str], int]:

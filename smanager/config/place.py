@@ -56,7 +56,7 @@ def place_of(file: Path | None, services: Sequence[Path]) -> Place:
     if file:
         return Place(file.parent.resolve() / file.name, file)
     directory = services[0].resolve()
-    return Place(directory.with_name(FILE_NAME) if directory.name == "services" else directory, services[0].absolute())
+    return Place(directory.with_name(FILE_NAME) if directory.name == "services" else directory, services[0])
 
 
 def state_home() -> Path:

@@ -137,6 +137,68 @@ def test_services_are_found_in_the_working_directory_by_an_installed_command(ser
     assert str(services) in result.stdout
 
 
+INSTALLED = """
+import pathlib, sys
+from smanager import cli
+from smanager.config import file
+file.ROOT = pathlib.Path("/nowhere")  # as in site-packages, where neither `services` nor smanager.py is
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def installed(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The installed command, run in a directory."""
+    return subprocess.run(
+        [sys.executable, "-c", INSTALLED, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+PROGRAM = '[services.web]\nprogram = ["sleep", "3600"]\n'
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere", "beside a file called services"])
+def test_programs_need_no_services_directory(tmp_path: Path, where: str) -> None:
+    directory = tmp_path / "empty" if where == "elsewhere" else tmp_path
+    directory.mkdir(exist_ok=True)
+    if "file" in where:
+        (tmp_path / "services").touch()  # as /etc/services is
+    (tmp_path / "smanager.toml").write_text(PROGRAM)
+    result = installed(directory, "--check", "--config", str(tmp_path / "smanager.toml"))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "web\nRuns sleep 3600\n" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "there is no services directory {0}/services, and no program in {0}/smanager.toml; make either, or "),
+        (["--services", "more"], "the services directory {0}/more does not exist; "),
+        (["--config", "more.toml"], "{0}/more.toml: no such file or directory"),
+        (["--config", "wrong.toml"], "{0}/wrong.toml: there is no setting 'prot'; "),
+    ],
+)
+def test_what_is_missing_is_named_by_its_whole_path(tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "wrong.toml").write_text("prot = 1")
+    result = installed(tmp_path, "--check", *arguments)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"smanager: {message.format(tmp_path)}")
+
+
+def test_a_working_directory_that_was_deleted_is_said_in_one_line(tmp_path: Path) -> None:
+    command = f'rmdir "$PWD"; exec {sys.executable} {ROOT / "smanager.py"} --check --config x'
+    result = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=SECONDS, check=False, cwd=tmp_path
+    )
+    message = "smanager: the working directory cannot be used: no such file or directory; change to another one\n"
+    assert (result.returncode, result.stderr) == (1, message)
+
+
 def test_check_describes_all_and_starts_nothing(services: Path) -> None:
     write_service(services, SEED_SERVICE + f"\n    def start(self): open({str(services / 'started')!r}, 'w')\n")
     result = smanager("--check", "--services", services)
