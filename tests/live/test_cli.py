@@ -208,9 +208,9 @@ def test_check_describes_all_and_starts_nothing(services: Path) -> None:
     assert not (services / "started").exists()
 
 
-def test_the_example_of_a_configuration_has_every_key_and_no_problem() -> None:
+def test_the_example_of_a_configuration_has_every_key_and_no_problem(services: Path) -> None:
     path = ROOT / "examples" / "smanager.toml"
-    result = smanager("--check", "--config", path, "--services", ROOT / "services")
+    result = smanager("--check", "--config", path, "--services", services)
     assert (result.returncode, result.stderr) == (0, "")
     keys = set(re.findall(r"^(?:# )?(\w+) = ", path.read_text(), re.MULTILINE))
     root = ROOT_KEYS.keys() - {"services", "listeners", "roles"}
