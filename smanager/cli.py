@@ -41,6 +41,7 @@ from smanager.supervision.storage import RunningError, Storage, StorageError, Un
 from smanager.system import orphans, systemd
 from smanager.system.descriptors import open_standard_descriptors
 from smanager.system.errors import in_words
+from smanager.system.turn import Turn
 from smanager.terminal.text import as_bytes
 
 log = logging.getLogger("smanager")
@@ -106,19 +107,21 @@ def users_and_roles(config: Path | None) -> tuple[Path, set[str]]:
 def new_manager(config: Config, storage: Storage) -> Manager:
     catalogue = Catalogue(config.services, [*SHELLS_OWN, *OWN_COMMANDS, *LOGIN_WORDS])
     roles = Roles(config.services.roles, [own.command for own in OWN_COMMANDS.values()])
-    manager = Manager(catalogue, storage, config.read_services, audit_for(config.root, storage), roles)
+    turn = Turn()
+    audit = audit_for(config.root, storage, turn)
+    manager = Manager(catalogue, storage, config.read_services, turn, audit, roles)
     manager.pool.answer = ServiceAnswers(Shells(manager)).begin
     return manager
 
 
-def audit_for(root: RootSettings, storage: Storage) -> Audit:
+def audit_for(root: RootSettings, storage: Storage, turn: Turn) -> Audit:
     """The audit journal, as configured. Raises ConfigError if it is required and cannot be written."""
     file = root.audit_file or (storage.directory and storage.directory / audit.FILE)
     need = root.audit or (Need.ON if file else Need.OFF)
     if need is not Need.OFF and file is None:
         raise ConfigError("the audit journal has no place; name an audit_file, or a --state-dir")
     try:
-        return Audit(file, need, root.audit_syslog)
+        return Audit(turn, file, need, root.audit_syslog)
     except OSError as error:
         raise ConfigError(f"{file}: the audit journal cannot be written: {in_words(error)}") from None
 

@@ -6,7 +6,6 @@ value in them can pass for another line.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import json
 import logging
@@ -27,6 +26,7 @@ from smanager.access.origin import Origin
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError
 from smanager.system.errors import in_words
+from smanager.system.turn import Stage, Turn
 
 FILE = "audit.jsonl"
 FILE_LIMIT = 20 * 1024 * 1024  # bytes at which the file is rotated
@@ -71,15 +71,16 @@ class Entry:
     def end(self, error: str | None) -> None:
         """Record the command's end, once; `error` says why it failed, if it did."""
         if self._number:
-            self._audit.end(self._number, monotonic() - self._began, "done" if error is None else error)
+            self._audit.end(self._number, monotonic() - self._began, error)
             self._number = 0
 
 
 class Audit:
     """Writes the journal."""
 
-    def __init__(self, path: Path | None, need: Need = Need.OFF, syslog: bool = False) -> None:
+    def __init__(self, turn: Turn, path: Path | None, need: Need = Need.OFF, syslog: bool = False) -> None:
         """Without a path, nothing is written. Raises OSError if the journal is required and cannot be written."""
+        self._turn = turn
         self._path = path if need is not Need.OFF else None
         self._need = need
         self._file = -1
@@ -105,7 +106,7 @@ class Audit:
 
     def refused(self, caller: Caller, name: str, reason: str) -> None:
         """A command is refused, for one of the reasons above."""
-        self._write("refused", f'{_who(caller)},"name":{_json(cut(name))},"reason":{_json(reason)}')
+        self._add("refused", f'{_who(caller)},"name":{_json(cut(name))},"reason":{_json(reason)}')
 
     def kicked(self, caller: Caller, by: Caller) -> None:
         """A caller has ended another caller's session."""
@@ -119,8 +120,10 @@ class Audit:
         """The manager is about to end."""
         self._write("manager stopped")
 
-    def begin(self, caller: Caller, name: str, arguments: object, may_be_lost: bool = False) -> Entry:
-        """Record a command before it runs.
+    def begin(self, caller: Caller, name: str, facts: str, may_be_lost: bool = False, at_once: bool = False) -> Entry:
+        """Record a command before it runs: at the end of this turn, before what the command sends, or `at_once`.
+
+        `facts` are those of `described`.
 
         Raises CommandError if the journal is required and cannot be written, unless the line `may_be_lost`.
         """
@@ -128,25 +131,29 @@ class Audit:
             return Entry(self, 0)
         self._number += 1
         entry = Entry(self, self._number)
-        facts = f'"id":{self._number},{_who(caller)},"name":{_json(name)},"arguments":{bounded(arguments)}'
-        if not self._write("command", facts) and self._need is Need.REQUIRED and not may_be_lost:
+        self._add("command", f'"id":{self._number},{_who(caller)},{facts}')
+        if self._need is not Need.REQUIRED and not at_once:
+            return entry
+        if not self._flush() and self._need is Need.REQUIRED and not may_be_lost:
             raise CommandError(f"{name}: the audit journal cannot be written, and commands do not run without it")
         return entry
 
-    def end(self, number: int, seconds: float, outcome: str) -> None:
-        """Record a command's end, with the next line or at the end of this turn of the event loop."""
-        self._add("end", f'"id":{number},"seconds":{seconds:.6f},"outcome":{_json(cut(outcome))}')
-        if len(self._lines) == 1:
-            asyncio.get_running_loop().call_soon(self._flush)
+    def end(self, number: int, seconds: float, error: str | None) -> None:
+        """Record a command's end."""
+        outcome = '"done"' if error is None else _json(cut(error))
+        self._add("end", f'"id":{number},"seconds":{seconds:.6f},"outcome":{outcome}')
 
-    def _write(self, event: str, facts: str = "") -> bool:
-        """Write a line, whose facts are the members of a JSON object; returns whether that worked."""
+    def _write(self, event: str, facts: str = "") -> None:
+        """Write a line at once."""
         self._add(event, facts)
-        return self._flush()
+        self._flush()
 
     def _add(self, event: str, facts: str) -> None:
+        """Write a line, whose facts are the members of a JSON object, with all others of this turn."""
         if self._path is None:
             return
+        if not self._lines:
+            self._turn.at_end(Stage.JOURNAL, self._flush)
         now = time.time()
         second = int(now)
         if second != self._second:  # a manager may write thousands of lines a second
@@ -247,6 +254,11 @@ class Syslog:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def described(name: str, arguments: object) -> str:
+    """A command as the journal has it; `arguments` are those of `without_secrets`."""
+    return f'"name":{_json(name)},"arguments":{bounded(arguments)}'
 
 
 def without_secrets(command: Command, arguments: Arguments) -> dict[str, Any]:

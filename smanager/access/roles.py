@@ -65,6 +65,7 @@ class Permissions:
     def __init__(self, roles: Sequence[Role], about_services: Sequence[Command] = ()) -> None:
         """`about_services` are the manager's own commands on services: a caller who may run none does not know them."""
         self._answers: dict[tuple[str, ...], bool] = {}
+        self._of_services: dict[tuple[object, ...], bool] = {}  # the answers about services' commands, by what counts
         self._about_services = about_services
         self.renew(roles)
 
@@ -73,6 +74,7 @@ class Permissions:
         self.roles = tuple(role.name for role in roles if role.name)
         self._roles = list(map(_in_one_spelling, roles))
         self._answers.clear()
+        self._of_services.clear()
 
     def allow(self, command: Command) -> bool:
         """Whether the caller may run one of the manager's own commands on any service."""
@@ -104,11 +106,14 @@ class Permissions:
 
     def allow_command(self, service: str, command: Command) -> bool:
         """Whether the caller may run a service's command."""
-        names = (command.name, *command.aliases)
-        dotted = tuple(f"{service}.{name}" for name in names)
-        if command.toplevel:
-            dotted += names
-        return self._ask(dotted, command.role, takes_patterns=command.role == OPERATE)
+        key = (service, command.name, command.role, command.toplevel, command.aliases)
+        if (answer := self._of_services.get(key)) is None:
+            names = (command.name, *command.aliases)
+            dotted = tuple(f"{service}.{name}" for name in names)
+            if command.toplevel:
+                dotted += names
+            answer = self._of_services[key] = self._ask(dotted, command.role, takes_patterns=command.role == OPERATE)
+        return answer
 
     def _ask(self, names: tuple[str, ...], role: str, takes_patterns: bool) -> bool:
         """Whether roles grant a command of these names that asks for a role.

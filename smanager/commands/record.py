@@ -106,6 +106,10 @@ class Command:
         """The parameter that names services, if there is one: permissions may then be for some services only."""
         return next((parameter for parameter in self.parameters if parameter.kind == "services"), None)
 
+    @property
+    def has_secrets(self) -> bool:
+        return any(parameter.secret for parameter in self.parameters)
+
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Command:
         """The record from the data that `dataclasses.asdict` made of it."""

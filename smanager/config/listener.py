@@ -63,10 +63,6 @@ class Tls:
         """The same files, with relative paths starting at `base`."""
         return Tls(base / self.certificate, self.key and base / self.key, self.client_ca and base / self.client_ca)
 
-    @property
-    def paths(self) -> list[Path]:
-        return [path for path in (self.certificate, self.key, self.client_ca) if path]
-
 
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:

@@ -105,7 +105,7 @@ def _untrusted(file: ConfigFile, options: argparse.Namespace, services: Services
     paths = [file.path] if file.path and not options.allow_writable else []
     problems = []
     if not services.allow_writable:
-        paths += [*services.directories, *(path for one in services.listeners if one.tls for path in one.tls.paths)]
+        paths += services.directories
         for path, user in services.env_files:
             with suppress(LookupError):  # of a user who does not exist, the program's start tells
                 problems.append(why_untrusted(path, user_id(user) if user else 0))

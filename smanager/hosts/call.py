@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from smanager.access.callers import Caller
 from smanager.commands.arguments import Arguments
@@ -28,13 +27,13 @@ class Sink(Protocol):
     def progress(self, done: float, total: float | None, text: str) -> object: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """How a caller runs a command."""
 
     arguments: Arguments
     caption: str  # the command's name in messages
     caller: Caller
+    described: str  # for the journal
     sink: Sink
     as_data: bool  # whether the sink wants the returned value instead of text
     columns: int = 0  # the width of the window that tables are fitted to; 0 without one

@@ -23,6 +23,7 @@ from smanager.hosts.raw_output import RawOutput
 from smanager.system import lineage, open_files
 from smanager.system.patience import Patience
 from smanager.system.processes import exit_reason, signal_group
+from smanager.system.turn import Stage, Turn
 
 T = TypeVar("T")
 
@@ -60,6 +61,7 @@ class Host(asyncio.SubprocessProtocol):
         self,
         name: str,
         mark: int,
+        turn: Turn,
         residents: Mapping[str, Resident],
         log_line: Callable[[str | None, str], object],
         answer: Callable[[], Answerer],
@@ -79,6 +81,7 @@ class Host(asyncio.SubprocessProtocol):
         self.ending = False  # whether the process has been asked to end
         self._name = name
         self._mark = mark
+        self._turn = turn
         self._residents = residents
         self._log_line = log_line
         self._when_gone = when_gone
@@ -214,7 +217,7 @@ class Host(asyncio.SubprocessProtocol):
     def send(self, frame: bytes) -> None:
         """Send a frame with all others of this turn of the loop: one system call serves many sessions."""
         if not self._outgoing:
-            self._loop.call_soon(self._flush)
+            self._turn.at_end(Stage.FRAMES, self._flush)
         self._outgoing.append(frame)
 
     def _flush(self) -> None:

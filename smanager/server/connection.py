@@ -16,6 +16,7 @@ from smanager.server.handshakes import Handshakes
 from smanager.server.peers import origin_of
 from smanager.server.tls import TlsCodec
 from smanager.server.watches import STALL_SECONDS, watch_for_hang_up, watch_for_stall
+from smanager.system.turn import Stage, Turn
 
 DRAIN_SECONDS = 1.0
 """How long a closing connection is still read: a close with unread bytes makes the kernel send a reset, and a
@@ -52,6 +53,7 @@ class Connection(asyncio.Protocol):
     """A connection and its transport."""
 
     _owner: ConnectionOwner
+    _turn: Turn
     transport: asyncio.Transport = field(init=False)
     origin: Origin = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -62,7 +64,6 @@ class Connection(asyncio.Protocol):
     _early: bytes = b""
     _is_open: bool = False
     _at_end: bool = False
-    _receiving: bool = False
     _is_held: bool = False
     _stall_watch: asyncio.Task[None] | None = None
     _hang_up_watch: asyncio.Task[None] | None = None
@@ -99,13 +100,7 @@ class Connection(asyncio.Protocol):
             self.hold(True)  # until its turn comes
             self._handshakes.enter(self)
         else:
-            self._receive(data)
-
-    def _receive(self, text: bytes) -> None:
-        self._receiving = True
-        self._owner.received(text)
-        self._receiving = False
-        self.flush()
+            self._owner.received(data)
 
     def eof_received(self) -> bool:
         if self.finishing:
@@ -161,7 +156,7 @@ class Connection(asyncio.Protocol):
             self.clear_timer()
             self._open()
         if text and not self.finishing:
-            self._receive(text)
+            self._owner.received(text)
         if tls.at_end and not self.finishing:
             self._end()
 
@@ -201,14 +196,18 @@ class Connection(asyncio.Protocol):
         """Send bytes, in one write with all others of this turn of the loop (Nagle would delay a second write)."""
         if self.finishing:
             return
-        if not self._outgoing and not self._receiving:
-            self.loop.call_soon(self.flush)
+        if not self._outgoing:
+            self._turn.at_end(Stage.OUTPUT, self._flush)
         self._outgoing.append(data)
         self.waiting += len(data)
         if self.waiting > OUTPUT_LIMIT and len(self._outgoing) > 1:  # one piece alone is one command's output
-            self.flush()
+            self._turn.end()
 
     def flush(self) -> None:
+        """Send what waits now: that shows whether the client reads."""
+        self._turn.end()
+
+    def _flush(self) -> None:
         if not self._outgoing:
             return
         data = b"".join(self._outgoing)
@@ -261,7 +260,10 @@ class Connection(asyncio.Protocol):
             return
         self.finishing = True
         self.clear_timer()
-        self.flush()
+        self._turn.at_end(Stage.OUTPUT, self._finish)
+
+    def _finish(self) -> None:
+        self._flush()
         if self._tls:
             self._tls.close()
             self._write(self._tls.take_output())

@@ -78,7 +78,7 @@ class Session:
     _expiry: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
-        self.connection = Connection(self)
+        self.connection = Connection(self, self._registry.shells.manager.turn)
 
     def arrived(self) -> Handshakes | None:
         self.peer = self.connection.origin

@@ -11,8 +11,9 @@ import cmd
 import io
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TextIO, cast
+from typing import Protocol, TextIO, cast
 
+from smanager.access.audit import described
 from smanager.commands.line import BLANKS, JSON, first_word, last_word
 from smanager.commands.record import SHELLS_OWN, CommandError, Status
 from smanager.shells.printer import Printer
@@ -20,6 +21,9 @@ from smanager.supervision.commands.own import Requester
 from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.running import Running
 from smanager.terminal.text import begins, one_spelling, resembling
+
+PLANS_KEPT = 256  # lines of a shell class whose meaning is remembered: more than the scripts of a box send
+PLANNED_LINE = 256  # characters of such a line
 
 ALTERNATIVES = 3
 """Names offered for an unknown one."""
@@ -40,15 +44,46 @@ class Quit:
     """End the session."""
 
 
+class LinePlan(Protocol):
+    """What a line means, once that has been found out."""
+
+    def run(self, shell: Shell) -> Outcome:
+        """Run the line again. Whether the caller may do that is asked each time."""
+
+
 _NO_INPUT = io.StringIO()  # shells are handed their lines, and must never read one
 
 Outcome = Running | Enter | Leave | Quit | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWordPlan:
+    """One of the shell's own commands."""
+
+    method: str
+    arg: str
+    caption: str
+    described: str  # for the journal
+
+    def run(self, shell: Shell) -> Outcome:
+        entry = shell.dispatcher.manager.audit.begin(
+            shell.requester.caller, self.caption, self.described, may_be_lost=True
+        )
+        try:
+            outcome: Outcome = getattr(shell, self.method)(self.arg)
+        except CommandError as error:
+            entry.end(str(error))
+            raise
+        entry.end(None)
+        return outcome
 
 
 class Shell(cmd.Cmd):
     """Serves people and scripts alike, but only a person may cut names short."""
 
     prompt = ">"
+    plans: dict[str, LinePlan] = {}  # noqa: RUF012 - each shell class that callers meet has its own
+    """What scripts' lines mean, by the lines; a shell class lasts as long as that holds."""
     unlisted: frozenset[str] = frozenset()  # commands that no list shows: hidden ones, and aliases
     in_full: frozenset[str] = frozenset()  # commands that are never abbreviated
     forbidden: frozenset[str] = frozenset()
@@ -60,6 +95,8 @@ class Shell(cmd.Cmd):
         self.results = results
         self.requester = requester
 
+        self.plan: LinePlan | None = None
+
     @property
     def here(self) -> str:
         """The service that the shell is in; empty at the root."""
@@ -67,6 +104,20 @@ class Shell(cmd.Cmd):
 
     def onecmd(self, line: str) -> Outcome:  # type: ignore[override]  # the stdlib's loop expects a bool
         """Run one command. Raises CommandError for an unknown command or wrong arguments."""
+        is_script = not self.requester.abbreviates
+        if is_script and (plan := self.plans.get(line)):
+            self.plan = plan
+            return plan.run(self)
+        self.plan = None
+        outcome = self._run(line)
+        if is_script and self.plan and len(line) <= PLANNED_LINE:
+            if len(self.plans) >= PLANS_KEPT:
+                self.plans.clear()  # whoever sends so many different lines gains nothing by plans
+            self.plans[line] = self.plan
+        return outcome
+
+    def _run(self, line: str) -> Outcome:
+        """Find out what a line means, and run it; `plan` is then what it means, if that may be remembered."""
         name, arg, line = self.parseline(line)
         if not line:
             return None
@@ -76,19 +127,17 @@ class Shell(cmd.Cmd):
             words = [self.here, typed] if self.here else [typed]
             self.dispatcher.unknown(self.requester.caller, " ".join(words), words)
             raise CommandError(self.unknown(typed), Status.UNUSABLE)
-        return self._journaled(name, arg, run) if name in SHELLS_OWN else run(arg)
-
-    def _journaled(self, name: str, arg: str, run: Callable[[str], Outcome]) -> Outcome:
-        """Run one of the shell's own commands; the rest of its line may hold a command's secrets."""
-        audit = self.dispatcher.manager.audit
+        if name not in SHELLS_OWN:
+            return run(arg)
         caption = f"{self.here} {name}".lstrip()
-        entry = audit.begin(self.requester.caller, caption, " ".join(arg.split()[:1]), may_be_lost=True)
-        try:
-            outcome = run(arg)
-        except CommandError as error:
-            entry.end(str(error))
-            raise
-        entry.end(None)
+        words = arg.split()  # after the first, there may be a command's secrets
+        plan = OwnWordPlan(f"do_{name}", arg, caption, described(caption, " ".join(words[:1])))
+        return self.follow(plan, has_secrets=len(words) > 1)
+
+    def follow(self, plan: LinePlan, has_secrets: bool) -> Outcome:
+        """Run what a line means, and remember the meaning unless it has secrets."""
+        outcome = plan.run(self)
+        self.plan = None if has_secrets else plan
         return outcome
 
     def parseline(self, line: str) -> tuple[str, str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from smanager.access.audit import WRONG_ARGUMENTS
+from smanager.access.audit import WRONG_ARGUMENTS, described, without_secrets
 from smanager.commands.arguments import Arguments, bind
 from smanager.commands.record import COMPLETER_PREFIX, Command, CommandError
 from smanager.hosts.call import Invocation
@@ -23,13 +24,42 @@ def arguments_for(shell: Shell, command: Command, caption: str, arg: str) -> Arg
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class OwnPlan:
+    """One of the manager's own commands, with arguments."""
+
+    own: OwnCommand
+    arguments: Arguments
+
+    def run(self, shell: Shell) -> Outcome:
+        return shell.dispatcher.run(self.own, self.arguments, shell.requester, shell.results)
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """A service's command, with arguments."""
+
+    service: Service
+    command: Command
+    caption: str  # what messages call the command
+    arguments: Arguments
+    described: str  # for the journal
+
+    def run(self, shell: Shell) -> Outcome:
+        caller, results = shell.requester.caller, shell.results
+        invocation = Invocation(
+            self.arguments, self.caption, caller, self.described, results, results.as_data, results.columns
+        )
+        return shell.dispatcher.call(self.service, self.command, invocation, caller)
+
+
 def own_methods(own: OwnCommand) -> dict[str, object]:
     """The `do_` and the `complete_` method of one of the manager's own commands."""
     command = own.command
 
     def run(shell: Shell, arg: str) -> Outcome:
         arguments = arguments_for(shell, command, command.name, arg)
-        return shell.dispatcher.run(own, arguments, shell.requester, shell.results)
+        return shell.follow(OwnPlan(own, arguments), command.has_secrets)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
         words = await by_record(shell, command, None, text, line, begin)
@@ -47,10 +77,8 @@ def command_methods(service: Service, command: Command, name: str, caption: str)
 
     def run(shell: Shell, arg: str) -> Outcome:
         arguments = arguments_for(shell, command, caption, arg)
-        caller = shell.requester.caller
-        results = shell.results
-        invocation = Invocation(arguments, caption, caller, results, results.as_data, results.columns)
-        return shell.dispatcher.call(service, command, invocation, caller)
+        facts = described(caption, without_secrets(command, arguments))
+        return shell.follow(ServicePlan(service, command, caption, arguments, facts), command.has_secrets)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
         keeper = shell.dispatcher.manager.keepers.get(service.name)

@@ -8,7 +8,7 @@ from smanager.commands.record import CommandError, Status
 from smanager.shells import pages
 from smanager.shells.base import Enter, Leave, Outcome, Shell
 from smanager.shells.completion import behind_command
-from smanager.shells.methods import adapted, own_methods
+from smanager.shells.methods import ServicePlan, adapted, own_methods
 from smanager.shells.printer import Printer
 from smanager.shells.view import View
 from smanager.supervision.catalogue import Service
@@ -145,7 +145,7 @@ def root_shell(view: View) -> type[RootShell]:
     own = own_shell(Shell, view, root_only=False)
     shells = {name: service_shell(service, view, own) for name, service in view.services.items()}
     attributes = adapted(own, view.called_toplevel)
-    attributes |= {"view": view, "service_shells": shells, "names_page": pages.summary(view)}
+    attributes |= {"plans": {}, "view": view, "service_shells": shells, "names_page": pages.summary(view)}
     for name in shells:
         attributes |= entrance_methods(name)
     return type("RootShell", (RootShell, own_shell(own, view, root_only=True)), attributes)
@@ -155,7 +155,7 @@ def service_shell(service: Service, view: View, own: type[Shell]) -> type[Servic
     """Adapt a service: the shell class below `own` whose `do_` methods run the commands that a view shows."""
     called = {name: (service, command) for name, command in view.called[service.name].items()}
     attributes = adapted(own, called, f"{service.name} ")
-    attributes |= {"service": service, "view": view, "prompt": f"{service.name}>"}
+    attributes |= {"plans": {}, "service": service, "view": view, "prompt": f"{service.name}>"}
     return type(f"{service.title}Shell", (ServiceShell, own), attributes)
 
 
@@ -165,7 +165,10 @@ def entrance_methods(service: str) -> dict[str, object]:
     def enter_or_run(shell: RootShell, arg: str) -> Outcome:
         if not arg:
             return Enter(service)
-        outcome = shell.child(service).onecmd(arg)
+        child = shell.child(service)
+        outcome = child.onecmd(arg)
+        if isinstance(child.plan, ServicePlan):  # any other plan means something else at the root
+            shell.plan = child.plan
         return None if isinstance(outcome, Leave) else outcome  # the service was not entered
 
     async def complete(shell: RootShell, text: str, line: str, begin: int, end: int) -> list[str]:

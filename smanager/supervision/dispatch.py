@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, without_secrets
+from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, described, without_secrets
 from smanager.access.callers import Caller
+from smanager.access.roles import EVERYONE
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError, Status
 from smanager.hosts.call import Call, Invocation, Sink
+from smanager.service import VIEW
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand, Requester
 from smanager.supervision.manager import Manager
@@ -29,7 +31,7 @@ class Dispatcher:
             self._refuse(caller, caption)
         if (keeper := manager.keepers.get(service.name)) is None:
             raise CommandError(f"{caption}: {service.name} is gone")
-        entry = manager.audit.begin(caller, caption, without_secrets(command, invocation.arguments))
+        entry = manager.audit.begin(caller, caption, invocation.described)
         try:
             manager.jobs.refuse_second(service, command, caption)
             call = keeper.call(command, invocation)
@@ -45,8 +47,9 @@ class Dispatcher:
         name = f"{requester.here} {command.name}" if requester.here else command.name
         if not caller.permissions.show(command):
             self._refuse(caller, name)
-        given = without_secrets(command, arguments)
-        entry = manager.audit.begin(caller, name, given, may_be_lost=command.without_journal)
+        facts = described(name, without_secrets(command, arguments))
+        changes = command.role not in (VIEW, EVERYONE)
+        entry = manager.audit.begin(caller, name, facts, may_be_lost=command.without_journal, at_once=changes)
         try:
             result = own.call(manager, requester, arguments)
         except Exception as error:

@@ -31,6 +31,7 @@ from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.sessions import Jobs, Sessions
 from smanager.supervision.states import State
 from smanager.supervision.storage import LOOK_SECONDS, StoppedServices, Storage, StorageError
+from smanager.system.turn import Turn
 from smanager.terminal.text import visible
 
 READY_SECONDS = 5.0  # how long `begin` waits for the services to be ready
@@ -50,9 +51,10 @@ class Manager:
         catalogue: Catalogue,
         storage: Storage,
         read_services: Callable[[], ServicesConfig],
+        turn: Turn,
         audit: Audit,
         roles: Roles,
-        make_pool: Callable[[Callable[[Slot, str | None, str], None]], Pool] = Pool,
+        make_pool: Callable[[Turn, Callable[[Slot, str | None, str], None]], Pool] = Pool,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`read_services` reads the configuration anew, and raises ConfigError; `make_pool` makes the pool of hosts,
@@ -60,6 +62,7 @@ class Manager:
         """
         self.catalogue = catalogue
         self.roles = roles
+        self.turn = turn
         self.audit = audit
         self.jobs = Jobs()
         self.sessions = Sessions()
@@ -70,7 +73,7 @@ class Manager:
         """The service whose failure ends the manager."""
         self.look_elsewhere: LookElsewhere = nothing_elsewhere
         """Finds what a reload changes outside of the supervision."""
-        self.pool = make_pool(self._log_line)
+        self.pool = make_pool(turn, self._log_line)
         self._storage = storage
         self._keeping: asyncio.Task[None] | None = None
         self._log_files = LogFiles(storage.directory) if storage.directory else None

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smanager.access.audit import ARGUMENTS_LIMIT, TEXT_LIMIT, Audit, Need, bounded
+from smanager.access.audit import ARGUMENTS_LIMIT, TEXT_LIMIT, Audit, Need, bounded, described
 from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE, Origin, OriginKind
+from smanager.system.turn import Turn
 
 ANY_TEXT = st.text(st.characters(), max_size=30) | st.sampled_from(
     ['"', "\\", '","event":"login', "\n{}", "\ud800", "é\x7f"]
@@ -24,7 +25,7 @@ def journal(folder: Path, *tell: Any) -> list[dict[str, Any]]:
     path.unlink(missing_ok=True)
 
     async def write() -> None:
-        audit = Audit(path, Need.ON)
+        audit = Audit(Turn(), path, Need.ON)
         for each in tell:
             each(audit)
         await asyncio.sleep(0)
@@ -40,9 +41,10 @@ def journal(folder: Path, *tell: Any) -> list[dict[str, Any]]:
 
 def test_a_command_is_written_before_it_runs_and_when_it_has_ended(tmp_path: Path) -> None:
     caller = Caller(Origin(OriginKind.TCP, "127.0.0.1", 4000), "ann", behalf="bob")
+    facts = described("web restart", {"how": ["now", 1, None]})
     begun, ended, refused = journal(
         tmp_path,
-        lambda audit: audit.begin(caller, "web restart", {"how": ["now", 1, None]}).end("it broke"),
+        lambda audit: audit.begin(caller, "web restart", facts).end("it broke"),
         lambda audit: audit.refused(Caller(CONSOLE), "wbe", "no such command"),
     )
     assert list(begun) == ["when", "event", "id", "user", "from", "claims_for", "name", "arguments"]
@@ -77,7 +79,7 @@ def test_no_value_passes_for_another_line_or_another_fact(
         lambda audit: audit.failure(CONSOLE, user, behalf),
         lambda audit: audit.refused(caller, name, "not allowed"),
         lambda audit: audit.kicked(caller, caller),
-        lambda audit: audit.begin(caller, name, arguments).end(name),
+        lambda audit: audit.begin(caller, name, described(name, arguments)).end(name),
         lambda audit: audit.started(caller),
         lambda audit: audit.stopped(),
     )

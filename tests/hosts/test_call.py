@@ -28,7 +28,9 @@ class Recorder:
         self.taken: list[Any] = []
         self.sent: list[tuple[FrameKind, bytes]] = []
         self.ends: list[tuple[str, Failure | None]] = []
-        self.call = Call(NUMBER, "web", Invocation(Arguments([], {}), "web check", ANN, self, as_data=False), self.send)
+        self.call = Call(
+            NUMBER, "web", Invocation(Arguments([], {}), "web check", ANN, "", self, as_data=False), self.send
+        )
         self.call.ended = lambda failure: self.ends.append(("ended", failure))
         self.call.gone = lambda failure: self.ends.append(("gone", failure))
 

@@ -17,6 +17,7 @@ from smanager.hosts.call import Invocation
 from smanager.hosts.frames import FrameKind, encode, encode_data, encode_failure, encode_text
 from smanager.hosts.handle import Host
 from smanager.hosts.inquiries import Inquiry
+from smanager.system.turn import Turn
 
 ANN = Caller(CONSOLE, "ann")
 
@@ -32,7 +33,7 @@ class House:
         self.lines: list[tuple[str | None, str]] = []
         self.asked: list[Inquiry] = []
         log, answer = lambda service, line: self.lines.append((service, line)), lambda: self.asked.append
-        self.host = Host("host", 0, {"web": self}, log, answer, self.died)
+        self.host = Host("host", 0, Turn(), {"web": self}, log, answer, self.died)
 
     def died(self, reason: str, clean: bool) -> None:
         self.told.append(("died", reason, clean))
@@ -125,7 +126,9 @@ async def test_a_call_takes_its_own_frames_until_its_last(house: House) -> None:
     ends: list[Failure | None] = []
     sinks = Sink(), Sink()
     for sink in sinks:
-        call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, sink, as_data=False))
+        call = house.host.call(
+            "web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, "", sink, as_data=False)
+        )
         call.ended = ends.append
     house.host.received(encode_text(FrameKind.TEXT, 1, "a") + encode_text(FrameKind.TEXT, 2, "b"))
     house.host.received(encode_failure(2, Failure("no", "OSError")) + encode_text(FrameKind.TEXT, 2, "late"))
@@ -138,7 +141,9 @@ async def test_a_call_takes_its_own_frames_until_its_last(house: House) -> None:
 @in_house
 async def test_a_result_that_cannot_be_decoded_leaves_its_call_to_be_ended_with_the_host(house: House) -> None:
     ends: list[Failure | None] = []
-    call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, Sink(), as_data=True))
+    call = house.host.call(
+        "web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, "", Sink(), as_data=True)
+    )
     call.ended = ends.append
     house.host.received(encode(FrameKind.VALUE, 1, b"{"))
     assert house.lines
@@ -152,7 +157,7 @@ def test_a_failure_of_who_takes_the_output_is_logged_and_the_next_frames_count(
     @in_house
     async def test(house: House) -> None:
         sink = Sink()
-        house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, sink, as_data=False))
+        house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, "", sink, as_data=False))
         with caplog.at_level(logging.ERROR, "smanager"):
             house.host.received(encode_text(FrameKind.TEXT, 1, "fail") + encode_text(FrameKind.TEXT, 1, "next"))
         assert sink.taken == ["next"]

@@ -25,7 +25,7 @@ class Desk:
         self.done: list[str] = []
         self.sent: list[Frame] = []
         self.inquiries = Inquiries(lambda data: self.sent.extend(FrameDecoder().receive(data)), lambda: self.take)
-        check = Invocation(Arguments([], {}), "web check", Caller(CONSOLE), self, as_data=True)
+        check = Invocation(Arguments([], {}), "web check", Caller(CONSOLE), "", self, as_data=True)
         self.call = Call(3, "web", check, print)
 
     def take(self, inquiry: Inquiry) -> Desk:

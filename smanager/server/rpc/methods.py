@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from smanager.access.audit import WRONG_ARGUMENTS
+from smanager.access.audit import WRONG_ARGUMENTS, described, without_secrets
 from smanager.access.callers import Caller
 from smanager.commands.record import Command, CommandError, Failure
 from smanager.config.file import ConfigError
@@ -85,7 +85,9 @@ class Methods:
             return self._begin_protocol(method, params, notify, done)
         else:
             service, command = self._command(name)
-            invocation = Invocation(accepted(command, name, params), name, caller, sink, as_data=True)
+            arguments = accepted(command, name, params)
+            facts = described(name, without_secrets(command, arguments))
+            invocation = Invocation(arguments, name, caller, facts, sink, as_data=True)
             running = self._dispatcher.call(service, command, invocation, caller)
             failure_type = "HostError"
         if running is None:

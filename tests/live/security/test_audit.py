@@ -6,7 +6,9 @@ import json
 import os
 import re
 import resource
+import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,7 +19,7 @@ import pytest
 
 from smanager.access.audit import SYSLOG_SOCKET
 from smanager.system.lock import lock
-from tests.conftest import SECONDS, Server, read_until, wait_for
+from tests.conftest import ROOT, SECONDS, Server, alive, configure, is_in, read_until, wait_for
 from tests.live.security.clients import Telnet
 from tests.live.security.conftest import SERVICE, TOKENS, Network
 
@@ -183,3 +185,56 @@ def test_certificates_that_let_nobody_in_are_written_down(network: Network) -> N
         assert b"log in first" in read_until(connection, b"\n")
     failed = [one for one in network.audit() if one["event"] == "login failed"]
     assert [(one["user"], one["proof"]) for one in failed][1:] == [("viewer", "certificate: of no user")]
+
+
+TIMES = "before", "after"
+MARKER = """
+from pathlib import Path
+from smanager import SService
+
+
+class Marker(SService):
+    def cmd_mark(self, name):
+        Path(name).touch()
+        return name
+
+
+class Other(SService):
+    pass
+"""
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("where", [f"{when}-{what}" for what in ("journal", "frames", "output") for when in TIMES])
+def test_whenever_the_manager_dies_what_was_done_is_written_and_what_was_told_is_done(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, where: str, number: int
+) -> None:
+    options = configure(directory, "", {"marker": MARKER})
+    dying = [sys.executable, "-m", "tests.live.security.killed_manager", where, str(number), "--port", "0", *options]
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    server = Server(command=dying)
+    is_in(server, "marker", "running")
+    hosts = server.children()
+    (directory / "armed").touch()
+    clients = [server.connect() for _ in range(6)]
+    for index, client in enumerate(clients):
+        client.sendall(f"marker mark done-{index}\n".encode() if index else b"stop other\n")
+    answers = [what_comes(client) for client in clients]
+    assert server.process.wait(SECONDS) == -signal.SIGKILL
+    wait_for(lambda: not any(map(alive, hosts)), "the end of the hosts")
+    lines = map(json.loads, (directory / "state" / "audit.jsonl").read_text().splitlines())
+    written = [one["arguments"] for one in lines if one["event"] == "command" and one["name"] != "status"]
+    for index, answer in enumerate(answers):
+        is_done = (directory / f"done-{index}").exists() if index else (directory / "state" / "stopped.json").exists()
+        arguments = {"name": f"done-{index}"} if index else {"services": ["other"]}
+        assert not is_done or arguments in written
+        assert not answer or is_done
+
+
+def what_comes(connection: socket.socket) -> bytes:
+    """What a connection brings until its end, which may be a reset."""
+    received = b""
+    with suppress(ConnectionError):
+        while piece := connection.recv(4096):
+            received += piece
+    return received
