@@ -216,14 +216,14 @@ class Client:
             if context:
                 server = context.wrap_socket(server, server_hostname=self._address[0])
         except (OSError, ValueError) as error:
-            remedy = "does that port speak TLS, and does --ca name its authority?"
-            raise ConnectionError(f"no TLS with SManager at {self.name} ({reason(error)}); {remedy}") from error
+            problem = f"no TLS with SManager at {self.name} ({reason(error)}); {tls_remedy(error)}"
+            raise ConnectionError(problem) from error
         server.settimeout(None)
         return server
 
     def lost(self, why: str) -> ConnectionError:
         """The error to raise when the connection is lost, or the server is not an SManager."""
-        hint = "" if self._tls_files or self._unix else "; or does it need --tls?"
+        hint = "" if self._tls_files or self._unix else "; does it need --tls, or its `allow` keep you out?"
         return ConnectionError(f"lost SManager at {self.name} ({why}); its log may say why{hint}")
 
     def _dial(self) -> socket.socket:
@@ -331,6 +331,17 @@ def tls_context(ca: str, cert: str, key: str) -> ssl.SSLContext:
         remedy = "--ca, --cert and --key should name PEM files; --cert's file may hold the key too"
         raise ConnectionError(f"{files}: {reason(error)}; {remedy}") from error
     return context
+
+
+def tls_remedy(error: Exception) -> str:
+    """What may be right after an error in a TLS handshake."""
+    import ssl
+
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "--ca should name its authority, and -H a name that is in its certificate"
+    if isinstance(error, ConnectionError | ssl.SSLEOFError):  # it has hung up without a word
+        return "does that port speak TLS, and does its `allow` let this machine in? its log may say why"
+    return "does that port speak TLS?"
 
 
 def is_loopback(address: str) -> bool:

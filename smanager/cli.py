@@ -27,7 +27,7 @@ from smanager.config.listener import ListenerSettings
 from smanager.config.options import Config
 from smanager.config.place import earlier_directories, own_listener
 from smanager.logs.manager_log import log_to_stderr, write_all
-from smanager.server.listeners import Listeners, certificate_problems
+from smanager.server.listeners import Listeners, problems_of
 from smanager.server.modes.script_login import LOGIN_WORDS
 from smanager.server.renewal import look_elsewhere
 from smanager.server.rpc.services import ServiceAnswers
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = command_line.config_of(options)
         lines = log_to_stderr(options.verbose)
         if options.check or options.docs:
-            problems = certificate_problems(config.services.listeners) if options.check else []
+            problems = problems_of(config.services.listeners) if options.check else []
             page = partial(check_page, problems) if options.check else docs_page
             return asyncio.run(describe(new_manager(config, Storage(None)), page)) or bool(problems)
         manager = new_manager(config, storage_for(config))

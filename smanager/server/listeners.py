@@ -14,6 +14,7 @@ from smanager.config.file import ConfigError, collected
 from smanager.config.listener import ListenerSettings, with_passed
 from smanager.server.listener import ACCEPTS_A_TURN, MOST_TURNED_AWAY, Listener, context_of
 from smanager.server.session import Session
+from smanager.server.unixsocket import ids_of
 from smanager.shells.root import Shells
 from smanager.supervision.reports import ChangeReport, Notice, Tell
 from smanager.system.open_files import raise_limit
@@ -210,10 +211,12 @@ def kept_and_new(
     return [sockets.get(one.socket) or make(one) for one in wanted]
 
 
-def certificate_problems(settings: Sequence[ListenerSettings]) -> list[str]:
-    """What is wrong with the certificates of listeners that are not open."""
+def problems_of(settings: Sequence[ListenerSettings]) -> list[str]:
+    """What is wrong with the certificates and accounts of listeners that are not open."""
     problems: list[str] = []
     for one in settings:
+        with collected(problems):
+            ids_of(one)
         if one.tls:
             with collected(problems):
                 context_of(one.name, one.tls)

@@ -9,7 +9,7 @@ import stat
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from smanager.config.file import ConfigError
+from smanager.config.file import ConfigError, refuse
 from smanager.config.listener import ListenerSettings
 from smanager.system.accounts import group_id, user_id
 from smanager.system.errors import in_words
@@ -86,12 +86,16 @@ class UnixSocket:
 
 
 def ids_of(settings: ListenerSettings) -> tuple[int, int]:
-    """The user id and group id for the file; -1 keeps the default. Raises ConfigError."""
-    try:
-        owner = user_id(settings.owner) if settings.owner else -1
-        return owner, group_id(settings.group) if settings.group else -1
-    except LookupError as error:
-        raise ConfigError(f"[listeners.{settings.name}] {error}") from None
+    """The user id and group id for the file; -1 keeps the default. Raises ConfigError, with all that is wrong."""
+    ids, problems = [], []
+    for name, given, id_of in (("owner", settings.owner, user_id), ("group", settings.group, group_id)):
+        try:
+            ids.append(id_of(given) if given else -1)
+        except LookupError as error:
+            problems.append(f"[listeners.{settings.name}] {name}: {error}")
+    refuse(problems)
+    owner, group = ids
+    return owner, group
 
 
 def locked(path: Path) -> int:

@@ -63,7 +63,14 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], status: int, me
         ),
         ('[listeners.a]\nunix = "s"\n[listeners.b]\nunix = "s"', "s is listened on twice, by a and b"),
         ('[listeners.a]\nunix = "none/s"', "none/.s.lock: no such file or directory; create the directory first"),
-        ('[listeners.a]\nunix = "s"\ngroup = "nosuchgroup"', "[listeners.a] "),
+        (
+            '[listeners.a]\nunix = "s"\ngroup = "nosuchgroup"',
+            "[listeners.a] group: there is no group nosuchgroup; `getent group` lists the groups",
+        ),
+        (
+            '[listeners.a]\nunix = "s"\nowner = "nosuchuser"',
+            "[listeners.a] owner: there is no user nosuchuser; `getent passwd` lists the users",
+        ),
     ],
 )
 def test_what_is_wrong_with_listeners_is_said_in_one_line(
@@ -74,6 +81,9 @@ def test_what_is_wrong_with_listeners_is_said_in_one_line(
     assert (result.returncode, result.stdout) == (1, "")
     assert message in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
+    if "getent" in message:  # which can be known without listening
+        check = smanager("--check", "--config", str(tmp_path / "smanager.toml"), "--services", str(services))
+        assert (check.returncode, message in check.stdout) == (1, True)
 
 
 def test_a_port_that_is_taken_is_said_in_one_line() -> None:
