@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import shlex
 import signal
@@ -22,7 +23,7 @@ from smanager.access.roles import Roles
 from smanager.access.users import UsersError, UsersFile
 from smanager.commands.record import SHELLS_OWN, CommandError
 from smanager.config import options as command_line
-from smanager.config.file import ConfigError, RootSettings, read_file
+from smanager.config.file import ConfigError, RootSettings, read_file, refuse
 from smanager.config.listener import ListenerSettings
 from smanager.config.options import Config
 from smanager.config.place import earlier_directories, own_listener
@@ -41,7 +42,7 @@ from smanager.supervision.storage import RunningError, Storage, StorageError, Un
 from smanager.system import orphans, systemd
 from smanager.system.descriptors import open_standard_descriptors
 from smanager.system.errors import in_words
-from smanager.system.turn import Turn
+from smanager.system.outbox import Outbox
 from smanager.terminal.text import as_bytes
 
 log = logging.getLogger("smanager")
@@ -61,10 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return attach(options)
         config = command_line.config_of(options)
         lines = log_to_stderr(options.verbose)
-        if options.check or options.docs:
-            problems = problems_of(config.services.listeners) if options.check else []
-            page = partial(check_page, problems) if options.check else docs_page
+        if options.check:
+            problems = [*config.services.problems, *problems_of(config.services.listeners)]
+            page = partial(check_page, problems)
             return asyncio.run(describe(new_manager(config, Storage(None)), page)) or bool(problems)
+        refuse(config.services.problems)
+        if options.docs:
+            return asyncio.run(describe(new_manager(config, Storage(None)), docs_page))
         manager = new_manager(config, storage_for(config))
         if options.console:
             from smanager.server import console  # readline is for a person at this terminal only
@@ -101,27 +105,28 @@ def to_type(options: argparse.Namespace, *words: str) -> str:
 def users_and_roles(config: Path | None) -> tuple[Path, set[str]]:
     """The users' file and the names of the roles in a configuration. Raises ConfigError."""
     file = read_file(config)
+    refuse(file.problems)
     return file.settings.users_file, file.role_names
 
 
 def new_manager(config: Config, storage: Storage) -> Manager:
     catalogue = Catalogue(config.services, [*SHELLS_OWN, *OWN_COMMANDS, *LOGIN_WORDS])
     roles = Roles(config.services.roles, [own.command for own in OWN_COMMANDS.values()])
-    turn = Turn()
-    audit = audit_for(config.root, storage, turn)
-    manager = Manager(catalogue, storage, config.read_services, turn, audit, roles)
+    outbox = Outbox()
+    audit = audit_for(config.root, storage, outbox)
+    manager = Manager(catalogue, storage, config.read_services, outbox, audit, roles)
     manager.pool.answer = ServiceAnswers(Shells(manager)).begin
     return manager
 
 
-def audit_for(root: RootSettings, storage: Storage, turn: Turn) -> Audit:
+def audit_for(root: RootSettings, storage: Storage, outbox: Outbox) -> Audit:
     """The audit journal, as configured. Raises ConfigError if it is required and cannot be written."""
     file = root.audit_file or (storage.directory and storage.directory / audit.FILE)
     need = root.audit or (Need.ON if file else Need.OFF)
     if need is not Need.OFF and file is None:
         raise ConfigError("the audit journal has no place; name an audit_file, or a --state-dir")
     try:
-        return Audit(turn, file, need, root.audit_syslog)
+        return Audit(outbox, file, need, root.audit_syslog)
     except OSError as error:
         raise ConfigError(f"{file}: the audit journal cannot be written: {in_words(error)}") from None
 
@@ -179,6 +184,7 @@ async def serve(config: Config, manager: Manager, say: Callable[[str], None]) ->
         if not manager.end.is_set():
             await listeners.serve(Shells(manager), identities)
             say(f"listening on {listeners.addresses}")
+            gc.freeze()  # what the start has made stays: no collection need look at it
             systemd.notify("READY=1", f"STATUS=listening on {listeners.addresses}")
         await manager.end.wait()
         await asyncio.sleep(0)  # so that the answer to `kill` leaves first

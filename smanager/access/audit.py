@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import socket
-import stat
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,7 +25,8 @@ from smanager.access.origin import Origin
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError
 from smanager.system.errors import in_words
-from smanager.system.turn import Stage, Turn
+from smanager.system.outbox import Outbox, Stage
+from smanager.system.private import opened
 
 FILE = "audit.jsonl"
 FILE_LIMIT = 20 * 1024 * 1024  # bytes at which the file is rotated
@@ -78,9 +78,9 @@ class Entry:
 class Audit:
     """Writes the journal."""
 
-    def __init__(self, turn: Turn, path: Path | None, need: Need = Need.OFF, syslog: bool = False) -> None:
+    def __init__(self, outbox: Outbox, path: Path | None, need: Need = Need.OFF, syslog: bool = False) -> None:
         """Without a path, nothing is written. Raises OSError if the journal is required and cannot be written."""
-        self._turn = turn
+        self._outbox = outbox
         self._path = path if need is not Need.OFF else None
         self._need = need
         self._file = -1
@@ -153,7 +153,7 @@ class Audit:
         if self._path is None:
             return
         if not self._lines:
-            self._turn.at_end(Stage.JOURNAL, self._flush)
+            self._outbox.at_end(Stage.JOURNAL, self._flush)
         now = time.time()
         second = int(now)
         if second != self._second:  # a manager may write thousands of lines a second
@@ -217,10 +217,9 @@ class Audit:
             return True
 
     def _open(self, path: Path) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        file = os.open(path, flags, 0o600)
+        file = opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077:
+        if status.st_mode & 0o077:
             os.close(file)
             raise OSError(errno.EPERM, "it should be a file that only its owner may read and write")
         self._file, self._size = file, status.st_size

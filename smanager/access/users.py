@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
 from smanager.system.lock import LockHeldError, lock
+from smanager.system.private import opened
 
 FORMAT = 1
 SIZE_LIMIT = 4 * 1024 * 1024  # bytes of the file: some ten thousand users
@@ -100,22 +100,15 @@ class UsersFile:
     def _opened(self) -> Iterator[tuple[int, os.stat_result]]:
         """The open file, if other users can neither read nor write it. Raises UsersError and FileNotFoundError."""
         try:
-            # Opened without blocking, for the path could name a pipe.
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = opened(self.path, owner=self._owner)
         except FileNotFoundError:
             raise
         except OSError as error:
-            reason = "it is a symbolic link" if self.path.is_symlink() else in_words(error)
-            what = f"a regular file with mode 0600 that belongs to user id {self._owner}"
-            raise UsersError(f"{self.path}: {reason}; it should be {what}") from None
+            raise UsersError(f"{self.path}: {in_words(error)}") from None
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise UsersError(f"{self.path}: not a regular file, and should be one")
             if status.st_mode & 0o077:
                 raise UsersError(f"{self.path}: other users may read or write it; `chmod 600 {self.path}` fixes that")
-            if status.st_uid not in (0, self._owner):
-                raise UsersError(f"{self.path}: belongs to user id {status.st_uid}, and should belong to {self._owner}")
             if status.st_size > SIZE_LIMIT:
                 raise UsersError(f"{self.path}: has {status.st_size} bytes, and should have at most {SIZE_LIMIT}")
             yield descriptor, status

@@ -28,9 +28,11 @@ SHOWN = 200  # characters of a wrong value that a message shows
 class SettingsError(Exception):
     """Settings that are wrong; the text of each problem names the key and the value, and says what would be right."""
 
-    def __init__(self, *problems: str) -> None:
+    def __init__(self, *problems: str, rest: dict[str, Any] | None = None) -> None:
+        """`rest` are the values of the table that are right."""
         super().__init__("; ".join(problems))
         self.problems = problems
+        self.rest = rest or {}
 
 
 class Key(NamedTuple):
@@ -74,7 +76,7 @@ def checked(given: Mapping[str, object], keys: Mapping[str, Key]) -> dict[str, A
         except ValueError as error:
             problems.append(f"{name} is {shown(value)}, and should be {error}")
     if problems:
-        raise SettingsError(*problems)
+        raise SettingsError(*problems, rest=values)
     return values
 
 

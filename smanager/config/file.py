@@ -139,6 +139,8 @@ class ServicesConfig:
     allow_writable: bool = False  # whether other users may write to services files
     listeners: tuple[ListenerSettings, ...] = ()
     at_start: Table = field(default_factory=dict)  # the keys that count at the manager's start only
+    problems: tuple[str, ...] = ()
+    """What is wrong with the configuration: then only what else is wrong with the rest of it is still found out."""
 
     @property
     def programs(self) -> dict[str, Table]:
@@ -154,10 +156,11 @@ class ServicesConfig:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A file's keys and values, the tables unchecked; empty if there is no file."""
+    """A file's keys and values, the tables unchecked until they are asked for; empty if there is no file."""
 
     path: Path | None
     given: Table
+    problems: list[str] = field(default_factory=list)  # all that is wrong with what has been asked for
 
     @property
     def base(self) -> Path:
@@ -185,25 +188,21 @@ class ConfigFile:
 
     @contextmanager
     def table(self, name: str) -> Iterator[None]:
-        """Add the place to any SettingsError of the block, which makes it a ConfigError."""
+        """Note the problems of a SettingsError that ends the block, with their place."""
         try:
             yield
         except SettingsError as error:
-            raise ConfigError(*(f"{self.path}: [{name}] {problem}" for problem in error.problems)) from None
+            self.problems.extend(f"{self.path}: [{name}] {problem}" for problem in error.problems)
 
     def services(self, directories: Sequence[Path] | None, allow_writable: bool = False) -> ServicesConfig:
-        """What `reload` reads anew; `directories` replace those of the file. Raises ConfigError."""
+        """What `reload` reads anew; `directories` replace those of the file. Raises ConfigError if one is missing."""
         configured = [self.base / directory for directory in self.given.get("services_dirs", ())]
-        problems: list[str] = []
-        with collected(problems):
-            present = self._present(directories or configured)
-        with collected(problems):
-            settings = self._each("services", self._service)
-        with collected(problems):
-            roles = self._roles()
-        refuse(problems)
+        settings = self._each("services", self._service)
+        for name, given in self.given.get("services", {}).items():  # others may need a service whose table is wrong
+            settings.setdefault(name, {"program": ["-"]} if isinstance(given, dict) and "program" in given else {})
+        roles = self._roles()
         return ServicesConfig(
-            directories=present,
+            directories=self._present(directories or configured),
             settings=settings,
             exit_on=self.given.get("exit_on", ()),
             shutdown_timeout=self.given.get("shutdown_timeout"),
@@ -230,7 +229,7 @@ class ConfigFile:
         return any(isinstance(given, dict) and "program" in given for given in self.given.get("services", {}).values())
 
     def listeners(self) -> list[ListenerSettings]:
-        """The tables of listeners, checked. Raises ConfigError."""
+        """The tables of listeners that are right."""
         return [*self._each("listeners", lambda name, given: listener_of(name, given, self.base)).values()]
 
     def _roles(self) -> dict[str, Role]:
@@ -245,15 +244,13 @@ class ConfigFile:
         return roles
 
     def _each(self, kind: str, check: Callable[[str, Table], T]) -> dict[str, T]:
-        """What `check` makes of each table of a kind. Raises ConfigError."""
+        """What `check` makes of each table of a kind that is right."""
         made = {}
-        problems: list[str] = []
         for name, given in self.given.get(kind, {}).items():
-            with collected(problems), self.table(f"{kind}.{name}"):
+            with self.table(f"{kind}.{name}"):
                 if not isinstance(given, dict):
                     raise SettingsError(f"is {given!r}, and should be a table")
                 made[name] = check(name, given)
-        refuse(problems)
         return made
 
     def _service(self, _: str, given: Table) -> dict[str, Any]:
@@ -293,7 +290,10 @@ def find_file(path: Path | None) -> Path | None:
 
 
 def read_file(path: Path | None) -> ConfigFile:
-    """Read the configuration at `path`, or else the one here or beside smanager.py. Raises ConfigError."""
+    """Read the configuration at `path`, or else the one here or beside smanager.py.
+
+    Raises ConfigError if it cannot be read, or is not TOML.
+    """
     path = find_file(path)
     if path is None:
         return ConfigFile(None, {})
@@ -311,7 +311,7 @@ def read_file(path: Path | None) -> ConfigFile:
     except SettingsError as error:
         misplaced = [key for key in written if key in listener.KEYS and key not in ROOT_KEYS]
         hint = f" ({misplaced[0]} belongs in a listener's table, such as [listeners.lan])" if misplaced else ""
-        raise ConfigError(*(f"{path}: {problem}{hint}" for problem in error.problems)) from None
+        return ConfigFile(path, error.rest, [f"{path}: {problem}{hint}" for problem in error.problems])
 
 
 def default_services() -> Path:

@@ -20,7 +20,6 @@ from smanager.config.file import (
     ConfigFile,
     RootSettings,
     ServicesConfig,
-    collected,
     default_services,
     find_file,
     here,
@@ -78,22 +77,23 @@ def whereabouts(options: argparse.Namespace) -> tuple[Place, Path | None]:
 
 
 def config_of(options: argparse.Namespace) -> Config:
-    """The configuration of a run with these options. Raises ConfigError."""
+    """The configuration of a run with these options; what is wrong with it is in `services.problems`.
+
+    Raises ConfigError, with all that is wrong so far, if the rest cannot be used either.
+    """
     file = read_file(options.config)
     given = {name: value for name in OVERRIDING if (value := getattr(options, name)) is not None}
     root = replace(file.settings, **given)
-    listeners: list[ListenerSettings] = []
-    problems: list[str] = []
-    with collected(problems):
-        listeners = _listeners(file, options, root, is_default=bool({"host", "port"} & {*file.given, *given}))
-    with collected(problems):
-        services = replace(file.services(options.services, root.allow_writable), listeners=tuple(listeners))
-    refuse(problems)
-    refuse(_untrusted(file, options, services))
+    listeners = _listeners(file, options, root, is_default=bool({"host", "port"} & {*file.given, *given}))
+    try:
+        services = file.services(options.services, root.allow_writable)
+        refuse(_untrusted(file, options, services))
+    except ConfigError as error:
+        raise ConfigError(*file.problems, *error.problems) from None
     return Config(
         options=options,
         root=root,
-        services=services,
+        services=replace(services, listeners=tuple(listeners), problems=tuple(file.problems)),
         place=place_of(file.path, services.directories),
         read_services=lambda: config_of(options).services,
     )
@@ -116,7 +116,7 @@ def _untrusted(file: ConfigFile, options: argparse.Namespace, services: Services
 def _listeners(
     file: ConfigFile, options: argparse.Namespace, root: RootSettings, is_default: bool
 ) -> list[ListenerSettings]:
-    """The file's listeners, that of `--unix`, and the default one if it is wanted or alone. Raises ConfigError."""
+    """The file's listeners, that of `--unix`, and the default one if it is wanted or alone."""
     listeners = file.listeners()
     if options.unix:
         listeners.append(ListenerSettings("--unix", unix=options.unix))
@@ -130,18 +130,16 @@ def _listeners(
 
 
 def _check_listeners(listeners: Sequence[ListenerSettings], file: ConfigFile) -> None:
-    """Raise ConfigError if two listeners have one place, or one gives a role that does not exist."""
+    """Note if two listeners have one place, or one gives a role that does not exist."""
     names: dict[Path, str] = {}
-    problems: list[str] = []
     for listener in listeners:
-        with collected(problems), file.table(f"listeners.{listener.name}"):
+        with file.table(f"listeners.{listener.name}"):
             if unknown := [role for role in listener.roles or () if one_spelling(role) not in file.role_names]:
                 raise SettingsError(f"there is no role {unknown[0]}; {nearest(unknown[0], file.role_names)}")
         if listener.unix:
             other = names.setdefault(listener.unix, listener.name)
             if other != listener.name:
-                problems.append(f"{listener.unix} is listened on twice, by {other} and {listener.name}")
-    refuse(problems)
+                file.problems.append(f"{listener.unix} is listened on twice, by {other} and {listener.name}")
 
 
 class _Complete(argparse.Action):

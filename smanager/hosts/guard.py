@@ -18,6 +18,9 @@ from smanager.system import lineage
 
 GRACE_SECONDS = 1.7  # for hosts to end by themselves: a moment longer than they give their services (ORPHAN_SECONDS)
 ROUNDS = 50  # looks for what is left: processes may fork meanwhile, and one that waits for a dead disk never ends
+ROUNDS_WITHOUT = 3
+"""The last looks, which find nothing: a process may fork after one has listed all, and end before its turn comes."""
+
 AGAIN_SECONDS = 0.5  # between two starts of a guard, if it ends again and again
 
 SHELL = "/bin/sh"
@@ -42,12 +45,13 @@ for host in $hosts; do kill -s CONT -- "-$host"; done
 sleep {GRACE_SECONDS}
 for host in $hosts; do kill -s KILL -- "-$host"; done
 round=0
-while [ $round -lt {ROUNDS} ]; do
-    found=$(grep -lE "$1" /proc/[0-9]*/environ /proc/[0-9]*/limits)
-    [ -n "$found" ] || exit 0
-    for file in $found; do
+without=0
+while [ $round -lt {ROUNDS} ] && [ $without -lt {ROUNDS_WITHOUT} ]; do
+    without=$((without + 1))
+    for file in $(grep -lE "$1" /proc/[0-9]*/environ /proc/[0-9]*/limits); do
         pid=${{file#/proc/}}
         kill -s KILL "${{pid%%/*}}"
+        without=0
     done
     round=$((round + 1))
     sleep 0.01

@@ -21,9 +21,9 @@ from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameDecoder, FrameError
 from smanager.hosts.inquiries import Answerer, Inquiries
 from smanager.hosts.raw_output import RawOutput
 from smanager.system import lineage, open_files
+from smanager.system.outbox import Outbox, Stage
 from smanager.system.patience import Patience
 from smanager.system.processes import exit_reason, signal_group
-from smanager.system.turn import Stage, Turn
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Host(asyncio.SubprocessProtocol):
         self,
         name: str,
         mark: int,
-        turn: Turn,
+        outbox: Outbox,
         residents: Mapping[str, Resident],
         log_line: Callable[[str | None, str], object],
         answer: Callable[[], Answerer],
@@ -81,7 +81,7 @@ class Host(asyncio.SubprocessProtocol):
         self.ending = False  # whether the process has been asked to end
         self._name = name
         self._mark = mark
-        self._turn = turn
+        self._outbox = outbox
         self._residents = residents
         self._log_line = log_line
         self._when_gone = when_gone
@@ -217,7 +217,7 @@ class Host(asyncio.SubprocessProtocol):
     def send(self, frame: bytes) -> None:
         """Send a frame with all others of this turn of the loop: one system call serves many sessions."""
         if not self._outgoing:
-            self._turn.at_end(Stage.FRAMES, self._flush)
+            self._outbox.at_end(Stage.FRAMES, self._flush)
         self._outgoing.append(frame)
 
     def _flush(self) -> None:

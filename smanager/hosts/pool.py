@@ -18,9 +18,9 @@ from smanager.hosts.guard import Guard
 from smanager.hosts.handle import Host, HostError, Resident
 from smanager.hosts.inquiries import REFUSED, Answerer, Inquiry
 from smanager.system import lineage
+from smanager.system.outbox import Outbox
 from smanager.system.patience import Patience, is_late
 from smanager.system.processes import signal_group
-from smanager.system.turn import Turn
 
 PING_SECONDS = 10.0  # how often a host is pinged, unless a service's watchdog asks for more
 PONG_SECONDS = 20.0  # how long a host may take to answer; a busy box swaps for seconds, and waiting costs nothing
@@ -37,7 +37,7 @@ class Slot:
     def __init__(
         self,
         key: str,
-        turn: Turn,
+        outbox: Outbox,
         log: Callable[[Slot, str | None, str], None],
         guard: Guard,
         new_mark: Callable[[], int],
@@ -45,7 +45,7 @@ class Slot:
     ) -> None:
         """`new_mark` returns the mark of another host, `answer` what answers the inquiries of services."""
         self.key = key
-        self._turn = turn
+        self._outbox = outbox
         self.host: Host | None = None
         self.shut = False  # whether services may no longer enter
         self.given_up_for = ""  # the service because of which the process is killed; the others are not to blame
@@ -140,7 +140,7 @@ class Slot:
                 await self.host.exited
             if self.host is None or self.host.gone:
                 log = partial(self._log, self)
-                host = Host(self.key, self._new_mark(), self._turn, self._residents, log, self._answer, self._died)
+                host = Host(self.key, self._new_mark(), self._outbox, self._residents, log, self._answer, self._died)
                 self._inhabitants = {}
                 await host.spawn()
                 self._guard.watch(host.pid)
@@ -200,9 +200,9 @@ def _refuse(inquiry: Inquiry) -> None:
 class Pool:
     """All slots, each made when it is first needed."""
 
-    def __init__(self, turn: Turn, log: Callable[[Slot, str | None, str], None]) -> None:
+    def __init__(self, outbox: Outbox, log: Callable[[Slot, str | None, str], None]) -> None:
         """`log` is given a slot, the service that printed a line there (None: the process itself), and the line."""
-        self._turn = turn
+        self._outbox = outbox
         self._log = log
         self._mark = lineage.new_manager()
         self._numbers = itertools.count()  # of all hosts
@@ -216,7 +216,7 @@ class Pool:
 
     def slot(self, key: str) -> Slot:
         if key not in self._slots:
-            self._slots[key] = Slot(key, self._turn, self._log, self.guard, self._new_mark, lambda: self.answer)
+            self._slots[key] = Slot(key, self._outbox, self._log, self.guard, self._new_mark, lambda: self.answer)
             self._slots[key].shut = self._shut
             self.when_grown(len(self._slots))
         return self._slots[key]

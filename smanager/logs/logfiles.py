@@ -14,6 +14,8 @@ from pathlib import Path
 
 from smanager.logs.history import LogLine
 from smanager.logs.manager_log import LAST_SECONDS
+from smanager.system.errors import in_words
+from smanager.system.private import make_directory, opened
 from smanager.terminal.wording import clock_text
 
 WAITING_LINES = 10_000  # lines that may wait for a slow disk; later ones are dropped and counted
@@ -21,6 +23,8 @@ WAITING_LINES = 10_000  # lines that may wait for a slow disk; later ones are dr
 MOST_OPEN = 32  # files open at a time; opening one costs far less than a descriptor for each service that ever printed
 
 DIRECTORY = "logs"
+
+log = logging.getLogger("smanager")
 
 
 class LogFiles:
@@ -56,7 +60,9 @@ class LogFiles:
                 file = self._file(line.service)
                 file.maxBytes, file.backupCount = most_bytes, most_files
                 file.emit(logging.makeLogRecord({"msg": f"{clock_text(line.when)} {line.text}"}))
-            except OSError:  # no directory, no descriptor, no room
+            except OSError as error:  # no directory, no descriptor, no room
+                if not self.lost[line.service]:
+                    log.error("%s.log: lines are lost: %s", self._directory / line.service, in_words(error))
                 self.lost[line.service] += 1
 
     def _file(self, service: str) -> _File:
@@ -87,10 +93,10 @@ class _File(RotatingFileHandler):
             return False
 
     def _open(self) -> TextIOWrapper:
-        """Open the file, never through a link, for its owner only if it is new, whatever the umask."""
+        """Open the file as one of the manager's own."""
         path = Path(self.baseFilename)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        make_directory(path.parent)
+        descriptor = opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         return open(descriptor, "a", encoding=self.encoding, errors=self.errors)  # noqa: PTH123 - kept open
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name

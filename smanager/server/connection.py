@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,7 +15,7 @@ from smanager.server.handshakes import Handshakes
 from smanager.server.peers import origin_of
 from smanager.server.tls import TlsCodec
 from smanager.server.watches import STALL_SECONDS, watch_for_hang_up, watch_for_stall
-from smanager.system.turn import Stage, Turn
+from smanager.system.outbox import Outbox, Stage
 
 DRAIN_SECONDS = 1.0
 """How long a closing connection is still read: a close with unread bytes makes the kernel send a reset, and a
@@ -53,7 +52,7 @@ class Connection(asyncio.Protocol):
     """A connection and its transport."""
 
     _owner: ConnectionOwner
-    _turn: Turn
+    _outbox: Outbox
     transport: asyncio.Transport = field(init=False)
     origin: Origin = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -79,9 +78,6 @@ class Connection(asyncio.Protocol):
         with suppress(AttributeError):  # asyncio's transports have this attribute, but do not promise it
             self.transport.max_size = READ_SIZE  # type: ignore[attr-defined]
         self.origin = origin_of(connection, transport.get_extra_info("peername"))
-        # Telnet's urgent data has to stay in the stream, or half a command is lost (RFC 854, Synch).
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._handshakes = self._owner.arrived()
         if self.finishing:
             return
@@ -197,15 +193,15 @@ class Connection(asyncio.Protocol):
         if self.finishing:
             return
         if not self._outgoing:
-            self._turn.at_end(Stage.OUTPUT, self._flush)
+            self._outbox.at_end(Stage.OUTPUT, self._flush)
         self._outgoing.append(data)
         self.waiting += len(data)
         if self.waiting > OUTPUT_LIMIT and len(self._outgoing) > 1:  # one piece alone is one command's output
-            self._turn.end()
+            self._outbox.empty()
 
     def flush(self) -> None:
         """Send what waits now: that shows whether the client reads."""
-        self._turn.end()
+        self._outbox.empty()
 
     def _flush(self) -> None:
         if not self._outgoing:
@@ -260,7 +256,7 @@ class Connection(asyncio.Protocol):
             return
         self.finishing = True
         self.clear_timer()
-        self._turn.at_end(Stage.OUTPUT, self._finish)
+        self._outbox.at_end(Stage.OUTPUT, self._finish)
 
     def _finish(self) -> None:
         self._flush()

@@ -92,7 +92,7 @@ class Console:
         shells, caller = Shells(manager), Caller(CONSOLE)
         self._interpreter = self._in_loop(lambda: Interpreter(shells, self, self._idle, self._person, caller))
         methods = self._in_loop(lambda: Methods(shells, caller))
-        self._programs = Programs(methods, lambda line: self.write(f"{line}\n"), self._idle)
+        self._programs = Programs(methods, shells.turns, caller.party, lambda line: self.write(f"{line}\n"), self._idle)
 
     def run(self) -> int:
         """Run lines until there are no more; returns the last command's exit status."""

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import monotonic
 
 from smanager.server.newlines import Newlines
 from smanager.server.rpc.errors import INVALID_REQUEST, RequestError
 from smanager.server.rpc.requests import begins_request, failure
 from smanager.server.session import Session
-from smanager.shells.interpreter import TURN_SECONDS
 
 LINE_LIMIT, REQUEST_LIMIT = 64 * 1024, 1024 * 1024
 """Bytes of a line of commands, and of a line that is a program's request or batch of requests."""
 
-LINES_A_TURN = 32  # lines cut, and run if TURN_SECONDS suffice, before other connections have their turn
+LINES_A_TURN = 32  # lines cut, and run if the turn is not over, before other connections have their turn
 
 
 def limit_of(line: bytes) -> int:
@@ -35,7 +33,7 @@ class LineReader:
     at_end: bool = False  # whether no more bytes will come, so that an unfinished line is the last line
     _cut: list[bytes] = field(default_factory=list)  # the next lines, the first one last
     _is_working: bool = False
-    _is_due: bool = False  # whether the next lines are run in the next turn
+    _is_due: bool = False  # whether the next lines are run in a later turn
     _skips: bool = False  # the rest of a request that is too long
     _newlines: Newlines = field(default_factory=Newlines)
 
@@ -72,10 +70,10 @@ class LineReader:
         if connection.finishing:  # the lines that are left will never run
             return True
         if not session.busy:
-            until = monotonic() + TURN_SECONDS
+            turns = session.turns
             for _ in range(LINES_A_TURN):
-                if monotonic() > until:
-                    self._go_on_soon()
+                if turns.is_over():
+                    self._go_on_later()
                     break
                 if not self._cut and not (self.uncut and self._cut_lines()):
                     connection.hold(False)
@@ -88,14 +86,14 @@ class LineReader:
                 if connection.finishing or session.interpreter.ended:
                     return True
             else:
-                self._go_on_soon()
+                self._go_on_later()
         # Some more is read while a command runs, for it may be a Ctrl-C or the end of the connection.
         connection.hold(len(self.uncut) > limit_of(self.uncut) and not self.at_end)
         return False
 
-    def _go_on_soon(self) -> None:
+    def _go_on_later(self) -> None:
         self._is_due = True
-        self._session.connection.loop.call_soon(self._go_on)
+        self._session.turns.later(self._session.party, self._go_on)
 
     def _go_on(self) -> None:
         self._is_due = False

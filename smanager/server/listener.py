@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import zlib
+from asyncio.trsock import TransportSocket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,6 +85,9 @@ class Listener:
         if not self._servers:
             known = ", ".join(passed) or "none"
             raise ConfigError(f"{settings.place}: systemd has passed no socket of this name; it passed: {known}")
+        for server in self._servers:
+            for connection in server.sockets:
+                set_options(connection)
         require_safe(settings, self._hosts)
 
     async def check(self) -> None:
@@ -225,15 +229,13 @@ class Listener:
                 return caller
             permissions = self.identities.roles.permissions(roles)
             return None if settings.login else Caller(origin, origin.user, permissions, "peer")
-        certificate = session.connection.certificate
-        names = names_in(certificate)
-        if caller := self.identities.named(names, origin, roles, "certificate"):
-            return caller
-        if not settings.login:
-            return self.identities.anonymous(origin, roles)
-        if certificate:
-            self.identities.unknown(origin, names[0] if names else "")
-        return None
+        if certificate := session.connection.certificate:
+            names = names_in(certificate)
+            if caller := self.identities.named(names, origin, roles, "certificate"):
+                return caller
+            if settings.login:
+                self.identities.unknown(origin, names[0] if names else "")
+        return None if settings.login else self.identities.anonymous(origin, roles)
 
     def settled(self, session: Session) -> None:
         """The session no longer gives way to others."""
@@ -262,6 +264,13 @@ class Listener:
             session.connection.finish()
         else:
             session.connection.abort()
+
+
+def set_options(listening: socket.socket | TransportSocket) -> None:
+    """Set what the kernel gives to each connection as well (tcp(7))."""
+    # Telnet's urgent data has to stay in the stream, or half a command is lost (RFC 854, Synch).
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def cannot_listen(settings: ListenerSettings, error: OSError) -> ConfigError:

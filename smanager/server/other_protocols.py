@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-FIRST_LIMIT = 64 * 1024  # bytes kept of a first line that has not ended yet; URLs may be long
-FIRST_LINES = 32  # lines looked at, of those that come together with the first one; `Host:` is among the first few
+FIRST_LIMIT = 64 * 1024  # bytes kept of a line that has not ended yet; URLs may be long
+FIRST_LINES = 32  # lines looked at, in whatever pieces they come; `Host:` is among the first few of a request
 BEGINNING = 16  # bytes by which a protocol with a beginning of its own has shown
 
 _IAC = b"\xff"  # what a telnet client begins with (RFC 854), and no other
@@ -35,9 +35,10 @@ _HTTP = re.compile(rb"^Host[ \t]*:|[ \t](?:HTTP|RTSP|SIP|ICAP)/\d\.\d[ \t]*$", r
 
 @dataclass(slots=True)
 class ProtocolCheck:
-    """Looks at a connection's bytes until the first line that is not blank has ended."""
+    """Looks at a connection's first lines; blank ones before them do not count."""
 
-    _data: bytearray = field(default_factory=bytearray)
+    _data: bytearray = field(default_factory=bytearray)  # of a line that has not ended
+    _left: int = FIRST_LINES
     is_done: bool = False
 
     def protocol_of(self, data: bytes) -> str:
@@ -49,19 +50,21 @@ class ProtocolCheck:
         return protocol
 
     def _protocol_of(self, data: bytes) -> str:
-        is_beginning = len(self._data) < BEGINNING
+        is_first = self._left == FIRST_LINES
+        is_beginning = is_first and len(self._data) < BEGINNING
         self._data += data
-        if self._data[:1].isspace() and (blank := _BLANK.match(self._data)):
+        if is_first and self._data[:1].isspace() and (blank := _BLANK.match(self._data)):
             del self._data[: blank.end()]
-        if self._data.startswith(_IAC):
+        if is_first and self._data.startswith(_IAC):
             self.is_done = True
             return ""
         if is_beginning and (begun := _BEGINNING.match(self._data)):
             return begun.lastgroup or ""
         if self._data == b"\r" or not _ENTER.search(self._data, max(0, len(self._data) - len(data))):
             return ""
-        self.is_done = True
-        lines = _ENTER.sub(b"\n", self._data)
-        if lines.count(b"\n") >= FIRST_LINES:
-            lines = b"\n".join(lines.split(b"\n", FIRST_LINES)[:FIRST_LINES])
-        return "HTTP" if _HTTP.search(lines) else ""
+        lines = _ENTER.sub(b"\n", self._data).split(b"\n", self._left)
+        is_http = _HTTP.search(b"\n".join(lines[: self._left]))
+        self._left -= len(lines) - 1
+        self.is_done = not self._left or self._data.startswith((b"{", b"["))  # a program's lines may be long
+        self._data = bytearray(lines[-1])
+        return "HTTP" if is_http else ""

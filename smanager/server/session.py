@@ -21,6 +21,7 @@ from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.output import Output
 from smanager.shells.root import Shells
+from smanager.system.turns import Turns
 
 ONE_WRITE = 64 * 1024  # bytes of a program's replies that are sent in one write
 
@@ -78,7 +79,7 @@ class Session:
     _expiry: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
-        self.connection = Connection(self, self._registry.shells.manager.turn)
+        self.connection = Connection(self, self._registry.shells.manager.outbox)
 
     def arrived(self) -> Handshakes | None:
         self.peer = self.connection.origin
@@ -130,6 +131,15 @@ class Session:
         if self._expiry:
             self._expiry.cancel()
 
+    @property
+    def turns(self) -> Turns:
+        return self._registry.shells.turns
+
+    @property
+    def party(self) -> str:
+        """Whose turn it is when the session's commands run."""
+        return self.caller.party if self.caller else self.peer.network
+
     async def by_password(self, name: str, password: str) -> Caller | None:
         settings = self.settings
         return await self._registry.identities.by_password(
@@ -173,7 +183,8 @@ class Session:
     def _serve_programs(self) -> Programs:
         if self.programs is None:
             assert self.caller
-            self.programs = Programs(Methods(self._registry.shells, self.caller), self._reply, self.idle)
+            methods = Methods(self._registry.shells, self.caller)
+            self.programs = Programs(methods, self.turns, self.party, self._reply, self.idle)
         return self.programs
 
     @property

@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
 from smanager.access.callers import Caller
@@ -22,13 +21,12 @@ from smanager.shells.root import Shells
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.running import INTERNAL_ERROR, OwnCall, Running
 
-TURN_SECONDS = 0.01  # for which a session's commands run, one after another, before other sessions have their turn
 DETACHED_LIMIT = 64  # detached commands of one caller at a time, in all of the caller's sessions
 
 CAPTURE_LIMIT = 64 * 1024
 """Characters kept of a line's output for the command that runs the line: more than a window holds."""
 
-COMPLETED_LIMIT = 2000
+COMPLETED_LIMIT = 1000
 """Characters of a line that is completed: commands may hold commands, and each looks at all that is behind it."""
 
 CANCEL_SECONDS = 1.0  # time for the last words of a cancelled line; a single command has a tenth of it
@@ -74,7 +72,7 @@ class Interpreter:
         self._idle = idle
         self._requester = Requester(caller, self.output_of, abbreviates=person)
         self._paused = False
-        self._is_due = False  # whether the next commands run in the next turn of the loop
+        self._is_due = False  # whether the next commands run in a later turn of the loop
         self._detached: tuple[Running, ...] = ()
         # The next one last; a deque would take 600 bytes for each idle session.
         self._pending: list[str] = []
@@ -157,7 +155,10 @@ class Interpreter:
         if len(line) > COMPLETED_LIMIT:
             return len(line), []
         before = len(line) - len(split_commands(line)[-1])
-        begin, words = await self._present_shell().completions(line[before:])
+        try:
+            begin, words = await self._present_shell().completions(line[before:])
+        except RecursionError:  # hundreds of commands within each other
+            return len(line), []
         return before + begin, words
 
     async def output_of(self, line: str) -> Any:
@@ -176,11 +177,11 @@ class Interpreter:
         """Run the commands that wait, up to one that takes time; returns whether all are done."""
         if self._is_due:
             return False
-        until = monotonic() + TURN_SECONDS
+        turns = self._shells.turns
         while self._pending and self.running is None and not self._paused and not self.ended:
-            if monotonic() > until:
+            if turns.is_over():
                 self._is_due = True
-                asyncio.get_running_loop().call_soon(self._go_on_in_turn)
+                turns.later(self._requester.caller.party, self._go_on_in_turn)
                 return False
             self._execute(self._pending.pop())
         return self.running is None and not self._paused and (self.ended or not self._pending)

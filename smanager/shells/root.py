@@ -16,6 +16,7 @@ from smanager.supervision.commands.own import Requester
 from smanager.supervision.commands.registry import OWN_COMMANDS
 from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.manager import Manager
+from smanager.system.turns import Turns
 
 
 class ServiceShell(Shell):
@@ -108,6 +109,7 @@ class Shells:
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
         self.dispatcher = Dispatcher(manager)
+        self.turns = Turns()
         self._generation = -1
         self._roots: dict[Permissions, type[RootShell]] = {}
 

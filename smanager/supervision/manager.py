@@ -31,7 +31,7 @@ from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.sessions import Jobs, Sessions
 from smanager.supervision.states import State
 from smanager.supervision.storage import LOOK_SECONDS, StoppedServices, Storage, StorageError
-from smanager.system.turn import Turn
+from smanager.system.outbox import Outbox
 from smanager.terminal.text import visible
 
 READY_SECONDS = 5.0  # how long `begin` waits for the services to be ready
@@ -51,10 +51,10 @@ class Manager:
         catalogue: Catalogue,
         storage: Storage,
         read_services: Callable[[], ServicesConfig],
-        turn: Turn,
+        outbox: Outbox,
         audit: Audit,
         roles: Roles,
-        make_pool: Callable[[Turn, Callable[[Slot, str | None, str], None]], Pool] = Pool,
+        make_pool: Callable[[Outbox, Callable[[Slot, str | None, str], None]], Pool] = Pool,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`read_services` reads the configuration anew, and raises ConfigError; `make_pool` makes the pool of hosts,
@@ -62,7 +62,7 @@ class Manager:
         """
         self.catalogue = catalogue
         self.roles = roles
-        self.turn = turn
+        self.outbox = outbox
         self.audit = audit
         self.jobs = Jobs()
         self.sessions = Sessions()
@@ -73,7 +73,7 @@ class Manager:
         """The service whose failure ends the manager."""
         self.look_elsewhere: LookElsewhere = nothing_elsewhere
         """Finds what a reload changes outside of the supervision."""
-        self.pool = make_pool(turn, self._log_line)
+        self.pool = make_pool(outbox, self._log_line)
         self._storage = storage
         self._keeping: asyncio.Task[None] | None = None
         self._log_files = LogFiles(storage.directory) if storage.directory else None

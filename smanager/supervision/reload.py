@@ -89,7 +89,7 @@ class Reload:
             raise
 
     async def _plan(self, wanted: ServicesConfig, elsewhere: Elsewhere) -> Plan:
-        problems = [*elsewhere.problems]
+        problems = [*wanted.problems, *elsewhere.problems]
         plan = compare(self.catalogue, wanted, self.catalogue.find_files(wanted))
         plan.elsewhere = elsewhere
         loaded: dict[Path, FileReport] = {}

@@ -15,13 +15,17 @@ from pathlib import Path
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
 from smanager.system.lock import LockHeldError, is_at, lock
+from smanager.system.private import contents, make_directory
 
 LOCK_FILE = "lock"
 LOOK_SECONDS = 3.0
 """How often to look whether the directory was deleted: for so long, another manager may take its place."""
 
+HOLDER_LIMIT = 5000  # bytes of the lock file, which holds a process id and a path: at most 4096 bytes (PATH_MAX)
+
 STOPPED_FILE = "stopped.json"
 FORMAT = 1
+SIZE_LIMIT = 1024 * 1024  # bytes of the file: some ten thousand services
 
 log = logging.getLogger("smanager")
 
@@ -82,10 +86,12 @@ class Storage:
         """A descriptor that holds a directory's lock while it is open; the file tells who has it, and the state."""
         path = one / LOCK_FILE
         try:
-            one.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(one, may_be_link=True)
             descriptor = lock(path)
         except LockHeldError:
-            holder = Holder.of(one)
+            holder = None
+            with suppress(OSError):
+                holder = Holder.of(one)
             process = f"process {holder.process}" if holder else "unknown"
             if one == self._place:
                 raise RunningError(process) from None
@@ -114,8 +120,8 @@ class Holder:
     def of(directory: Path) -> Holder | None:
         """What the lock file says; None if there is none, or it says nothing. Raises OSError if it cannot be read."""
         with suppress(FileNotFoundError, NotADirectoryError):
-            written = (directory / LOCK_FILE).read_text(errors="surrogateescape")
-            process, _, state = written.rstrip("\n").partition("\n")
+            written = contents(directory / LOCK_FILE, HOLDER_LIMIT, directory.stat().st_uid)
+            process, _, state = os.fsdecode(written).rstrip("\n").partition("\n")
             return Holder(process, Path(state) if state else directory) if process else None
         return None
 
@@ -215,7 +221,7 @@ class StoppedFile:
 def _names_in(path: Path) -> set[str]:
     """The names in a file. Raises OSError, and ValueError if the file is damaged."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(contents(path, SIZE_LIMIT))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
     names = content.get("stopped") if isinstance(content, dict) and content.get("format") == FORMAT else None

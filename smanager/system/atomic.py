@@ -23,13 +23,14 @@ def replacing(path: Path, owner: int = -1, last: Path | None = None) -> Iterator
     try:
         with os.fdopen(descriptor, "w") as file:
             os.fchown(descriptor, owner, -1)
+            os.fchmod(descriptor, 0o600)  # whatever the umask
             yield file
             file.flush()
             os.fsync(descriptor)
         if last:
             last.unlink(missing_ok=True)
             with suppress(OSError):  # there may be no old file yet, and some file systems have no links
-                last.hardlink_to(path)
+                os.link(path, last, follow_symlinks=False)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

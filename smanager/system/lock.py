@@ -7,6 +7,8 @@ import os
 import time
 from pathlib import Path
 
+from smanager.system.private import opened
+
 RETRY_SECONDS = 0.05  # how often a process that waits for a lock tries again
 
 
@@ -14,17 +16,18 @@ class LockHeldError(Exception):
     """Another process holds the lock."""
 
 
-def lock(path: Path, wait: float = 0.0, owner: int = -1) -> int:
+def lock(path: Path, wait: float = 0.0, owner: int | None = None) -> int:
     """Lock a file, which is made if it is missing; return the descriptor that holds the lock while it is open.
 
-    Blocks for at most `wait` seconds. The file belongs to the user id `owner`, or by default to its creator, and is
-    never reached through a symbolic link. Raises LockHeldError, and OSError if the file cannot be opened.
+    Blocks for at most `wait` seconds. The file belongs to the user id `owner`, by default this process's, and is
+    opened as `opened` does. Raises LockHeldError, and OSError if the file cannot be opened.
     """
     deadline = time.monotonic() + wait
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = opened(path, os.O_RDWR | os.O_CREAT, owner)
         try:
-            os.fchown(descriptor, owner, -1)
+            if owner is not None:
+                os.fchown(descriptor, owner, -1)
             _wait_for_lock(descriptor, path, deadline)
             if is_at(path, descriptor):
                 return descriptor

@@ -29,7 +29,9 @@ class Patience:
         self.step = max(SHORTEST_STEP, min(STEP_SECONDS, seconds / STEPS))
         self.was_late = False
         """Whether this process could not run at some time of the wait."""
-        self._seconds = self._left = seconds
+        self.left = seconds
+        """Seconds of the wait that are left, as of the last look."""
+        self._seconds = seconds
         self._clock = clock
         self._looked = clock()
 
@@ -37,9 +39,9 @@ class Patience:
         """Whether to wait for another step."""
         now = self._clock()
         passed, self._looked = now - self._looked, now
-        self._left -= min(passed, self.step)
+        self.left -= min(passed, self.step)
         if is_late(self.step, passed):
             self.was_late = True
-            self._left = max(self._left, min(self._seconds, SECOND_LOOK_SECONDS))
+            self.left = max(self.left, min(self._seconds, SECOND_LOOK_SECONDS))
             return True
-        return self._left > self.step / 10  # a timer may go off a little early
+        return self.left > self.step / 10  # a timer may go off a little early

@@ -60,8 +60,16 @@ def set_limits(limits: Mapping[str, int]) -> None:
             raise ValueError(too_high(limits)) from None
 
 
+def exceeded(limits: Mapping[str, int]) -> dict[str, int]:
+    """This process's own hard limits that others are above; only root, and not in every container, may raise them."""
+    own = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))[1] for name in limits}
+    return {name: hard for name, hard in own.items() if hard >= 0 and not 0 <= limits[name] <= hard}
+
+
 def too_high(limits: Mapping[str, int]) -> str:
     """Why limits cannot be set: which exceed this process's own, and what those are."""
-    own = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))[1] for name in limits}
-    exceeded = [f"{name} {hard}" for name, hard in own.items() if hard >= 0 and not 0 <= limits[name] <= hard]
-    return "its limits cannot be set" + (f"; the maximum here is: {', '.join(exceeded)}" if exceeded else "")
+    facts = [
+        f"{name} is {'unlimited' if limits[name] < 0 else limits[name]}, and should be at most {hard}"
+        for name, hard in exceeded(limits).items()
+    ]
+    return f"its limits cannot be set{': ' if facts else ''}{'; '.join(facts)}"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from smanager.access.audit import ARGUMENTS_LIMIT, TEXT_LIMIT, Audit, Need, bounded, described
 from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE, Origin, OriginKind
-from smanager.system.turn import Turn
+from smanager.system.outbox import Outbox
 
 ANY_TEXT = st.text(st.characters(), max_size=30) | st.sampled_from(
     ['"', "\\", '","event":"login', "\n{}", "\ud800", "é\x7f"]
@@ -25,7 +25,7 @@ def journal(folder: Path, *tell: Any) -> list[dict[str, Any]]:
     path.unlink(missing_ok=True)
 
     async def write() -> None:
-        audit = Audit(Turn(), path, Need.ON)
+        audit = Audit(Outbox(), path, Need.ON)
         for each in tell:
             each(audit)
         await asyncio.sleep(0)

@@ -20,7 +20,7 @@ from smanager.access.origin import Origin, OriginKind
 from smanager.access.roles import Roles
 from smanager.access.throttle import MOST_FAILURES
 from smanager.access.users import User, UsersFile
-from smanager.system.turn import Turn
+from smanager.system.outbox import Outbox
 
 PASSWORD = "anna's own"
 
@@ -36,7 +36,7 @@ def identities(tmp_path: Path) -> Identities:
     file = UsersFile(tmp_path / "users.json")
     with file.changed() as users:
         users["anna"] = User("anna", ("view",), quick_hash(PASSWORD))
-    return Identities(Roles({}, ()), file, Audit(Turn(), None))
+    return Identities(Roles({}, ()), file, Audit(Outbox(), None))
 
 
 @pytest.fixture

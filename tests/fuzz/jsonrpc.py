@@ -11,6 +11,7 @@ from typing import Any, cast
 from smanager.server.rpc.errors import RequestError
 from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.requests import Programs, decoded
+from smanager.system.turns import Turns
 
 
 class Unhurried:
@@ -33,7 +34,7 @@ async def serve(lines: list[str]) -> None:
     replies: list[str] = []
     wanted: list[object] = []
     methods = Unhurried()
-    programs = Programs(cast("Methods", methods), replies.append, lambda: None)
+    programs = Programs(cast("Methods", methods), Turns(), "anna", replies.append, lambda: None)
     for line in lines:
         is_rest = programs.awaits(line)  # of a request that goes over several lines, which was answered with its first
         programs.receive(line)

@@ -17,7 +17,7 @@ from smanager.hosts.call import Invocation
 from smanager.hosts.frames import FrameKind, encode, encode_data, encode_failure, encode_text
 from smanager.hosts.handle import Host
 from smanager.hosts.inquiries import Inquiry
-from smanager.system.turn import Turn
+from smanager.system.outbox import Outbox
 
 ANN = Caller(CONSOLE, "ann")
 
@@ -33,7 +33,7 @@ class House:
         self.lines: list[tuple[str | None, str]] = []
         self.asked: list[Inquiry] = []
         log, answer = lambda service, line: self.lines.append((service, line)), lambda: self.asked.append
-        self.host = Host("host", 0, Turn(), {"web": self}, log, answer, self.died)
+        self.host = Host("host", 0, Outbox(), {"web": self}, log, answer, self.died)
 
     def died(self, reason: str, clean: bool) -> None:
         self.told.append(("died", reason, clean))

@@ -52,16 +52,34 @@ def test_others_cannot_read_a_log_whatever_the_umask(write: Write, tmp_path: Pat
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
-def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
-    target = tmp_path / "target"
-    target.write_text("")
+def plant_file_link(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "web.log").symlink_to(target)
+    (tmp_path / "logs" / "web.log").symlink_to(tmp_path / "target" / "web.log")
+
+
+def plant_directory_link(tmp_path: Path) -> None:
+    (tmp_path / "logs").symlink_to("target")
+
+
+def plant_pipe(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    os.mkfifo(tmp_path / "logs" / "web.log")
+
+
+@pytest.mark.parametrize("plant", [plant_file_link, plant_directory_link, plant_pipe])
+def test_what_is_planted_is_neither_followed_nor_waited_for(
+    tmp_path: Path, plant: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "target").mkdir()
+    plant(tmp_path)
     files = LogFiles(tmp_path)
     files.add(LogLine(1.0, "web", "line"), 1_000_000, 1)
-    wait_for(lambda: files.lost["web"], "a lost line")
+    files.add(LogLine(1.0, "web", "line"), 1_000_000, 1)
+    wait_for(lambda: files.lost["web"] == 2, "two lost lines")
     files.close()
-    assert target.read_text() == ""
+    assert [*(tmp_path / "target").iterdir()] == []
+    assert len(caplog.messages) == 1
+    assert "web.log: lines are lost: it is " in caplog.text
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs procfs")

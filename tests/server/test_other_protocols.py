@@ -61,7 +61,9 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: box\r\n\r\n"
 )
 def test_first_lines_show_their_protocol_in_whatever_pieces_they_come(data: bytes, protocol: str) -> None:
     for pieces in cuts(data[-2000:]):
-        assert protocol_of(pieces) == (protocol, True)
+        found, is_done = protocol_of(pieces)
+        assert found == protocol
+        assert is_done or not protocol
 
 
 @pytest.mark.parametrize(
@@ -72,15 +74,28 @@ def test_what_comes_together_with_a_request_is_refused_with_it(before: bytes) ->
         assert protocol_of([before + request]) == ("HTTP", True)
 
 
-def test_a_long_script_may_have_any_lines_later() -> None:
+@pytest.mark.parametrize("before", [[b"help\n"], [b"he", b"lp\r", b"\nhelp\r\n"], [b"x\n"] * (FIRST_LINES - 1)])
+def test_a_request_after_earlier_pieces_is_refused(before: list[bytes]) -> None:
+    for request in ([REQUEST], [b"Ho", b"st: box\n"], [b"m / HTT", b"P/1.1\r", b"\n"], [b"\r\n", REQUEST]):
+        if len(before) + len(request) <= FIRST_LINES:
+            assert protocol_of([*before, *request]) == ("HTTP", True)
+
+
+def test_later_lines_may_be_anything() -> None:
     assert protocol_of([b"help\n" * FIRST_LINES + REQUEST]) == ("", True)
-    assert protocol_of([b"help\n", REQUEST]) == ("", True)
+    assert protocol_of([b"help\n"] * FIRST_LINES + [REQUEST]) == ("", True)
+    assert protocol_of([b"help\n", b"\xff\xfd\x01say \0\x02\x01\n", b"\x16\x03\n", b"*2\n"]) == ("", False)
+
+
+@pytest.mark.parametrize("begin", [b"{}\n", b"[\n"])
+def test_a_programs_later_lines_are_not_looked_at(begin: bytes) -> None:
+    assert protocol_of([begin, REQUEST]) == ("", True)
 
 
 def test_tls_shows_at_once() -> None:
     assert protocol_of([b"\x16\x03\x01\x02\x00"]) == ("TLS", True)
     assert protocol_of([b"\x16", b"\x03\x01"]) == ("TLS", True)
-    assert protocol_of([b"hel", b"\x16\x03\x01\n"]) == ("", True)
+    assert protocol_of([b"hel", b"\x16\x03\x01\n"]) == ("", False)
 
 
 def test_blank_lines_are_not_kept() -> None:

@@ -34,7 +34,7 @@ from smanager.supervision.catalogue import Catalogue
 from smanager.supervision.manager import Manager
 from smanager.supervision.reports import Report
 from smanager.supervision.storage import Storage
-from smanager.system.turn import Turn
+from smanager.system.outbox import Outbox
 from tests.supervision.clock import run
 
 SPAWN_SECONDS = 0.25
@@ -272,15 +272,15 @@ class Stage:
         given = {name: {"program": [name], **settings} for name, settings in programs.items()}
         self.wanted = ServicesConfig(directories, given, path=CONFIGURATION)
         self.pool = StandInPool(self)
-        turn = Turn()
+        outbox = Outbox()
         self.manager = Manager(
             Catalogue(self.wanted, reserved=()),
             Storage(None),
             lambda: self.wanted,
-            turn,
-            Audit(turn, None),
+            outbox,
+            Audit(outbox, None),
             Roles({}, own=()),
-            make_pool=lambda turn, log: cast("Pool", self.pool),
+            make_pool=lambda outbox, log: cast("Pool", self.pool),
             chance=lambda: chance,
         )
         self.manager.events.follow(lambda event: self._happened(event.service, event.text))

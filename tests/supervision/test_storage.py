@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from smanager.supervision.storage import (
+    SIZE_LIMIT,
     STOPPED_FILE,
     StoppedFile,
     StoppedServices,
@@ -43,6 +46,17 @@ def test_a_directory_that_cannot_be_made_is_reported_in_one_line(tmp_path: Path)
     assert issubclass(UnwritableError, StorageError)
 
 
+def test_another_users_directory_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "state"
+    directory.mkdir()
+    if os.geteuid() == 0:
+        os.chown(directory, 65534, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    with pytest.raises(UnwritableError, match=r"it belongs to user id \d+, and should belong to \d+; name"):
+        Storage(directory)
+
+
 def test_without_a_directory_nothing_is_locked() -> None:
     storage = Storage(None)
     assert storage.directory is None
@@ -71,6 +85,26 @@ def test_a_torn_or_foreign_file_is_set_aside_and_the_last_good_one_counts(file: 
     assert file.read() == {"before"}
     assert file.path.with_name(f"{STOPPED_FILE}.bad").read_text() == torn
     assert file.read() == {"before"}
+
+
+def link_to_another(path: Path) -> None:
+    path.with_name("planted").write_text('{"format": 1, "stopped": ["planted"]}')
+    path.symlink_to("planted")
+
+
+def oversized(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(SIZE_LIMIT + 1)
+
+
+@pytest.mark.parametrize("plant", [link_to_another, os.mkfifo, Path.mkdir, oversized])
+def test_what_is_planted_in_the_files_place_is_set_aside(file: StoppedFile, plant: Callable[[Path], object]) -> None:
+    file.write({"before"})
+    file.write({"after"})
+    file.path.unlink()
+    plant(file.path)
+    assert file.read() == {"before"}
+    assert file.path.with_name(f"{STOPPED_FILE}.bad").lstat()
 
 
 def test_a_removed_file_means_that_nothing_is_stopped(file: StoppedFile) -> None:

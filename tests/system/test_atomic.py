@@ -61,6 +61,26 @@ def test_a_link_in_the_way_is_replaced_and_not_followed(path: Path, tmp_path: Pa
     assert (path.read_text(), victim.read_text()) == ("new", "precious")
 
 
+def test_the_last_file_is_never_another_one_that_a_link_names(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("precious")
+    path.unlink()
+    path.symlink_to("victim")
+    with replacing(path, last=tmp_path / "last") as file:
+        file.write("new")
+    assert (tmp_path / "victim").stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("umask", [0, 0o777], ids=oct)
+def test_the_umask_means_nothing(path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with replacing(path) as file:
+            file.write("new")
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_the_file_and_its_directory_are_on_the_disk_in_order(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: steps.append(Path(f"/proc/self/fd/{descriptor}").readlink()))

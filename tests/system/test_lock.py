@@ -62,6 +62,6 @@ def test_the_wait_has_an_end_and_no_descriptor_is_left(tmp_path: Path) -> None:
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(OSError, match="it is a symbolic link, and should not be one"):
         lock(tmp_path / "lock")
     assert not (tmp_path / "elsewhere").exists()

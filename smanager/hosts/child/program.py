@@ -8,7 +8,7 @@ import pwd
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping, Set
+from collections.abc import Generator, Mapping, Set
 from contextlib import suppress
 from functools import cache, partial
 from math import inf
@@ -26,7 +26,8 @@ from smanager.service import Finished, SService
 from smanager.system import lineage, open_files
 from smanager.system.accounts import group_id, user_of
 from smanager.system.lineage import Process
-from smanager.system.processes import exit_reason, set_limits, signal_group, too_high
+from smanager.system.patience import Patience
+from smanager.system.processes import exceeded, exit_reason, set_limits, signal_group, too_high
 
 READ_SIZE = 16 * 1024  # bytes of output read at a time: some 200 lines, after which other programs have their turn
 LAST_OUTPUT_SECONDS = 0.2  # how long the output of an ended program is still read while another process holds its pipe
@@ -70,8 +71,7 @@ class Program(SService):
                     stderr=subprocess.STDOUT,
                     bufsize=0,
                     start_new_session=True,
-                    preexec_fn=self._limited(),
-                    **options,
+                    **self._limited(options),
                 )
         except subprocess.SubprocessError:
             raise Finished(f"it cannot be started: {too_high(self._settings.limits)}", clean=False) from None
@@ -90,18 +90,25 @@ class Program(SService):
         self._scheduler.wake(self._life)
         return self._life
 
-    def _limited(self) -> Callable[[], None] | None:
-        """What limits the program, between fork and exec; None, which is faster, if there is nothing to limit."""
+    def _limited(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Popen's options with what limits the program between fork and exec; without it, if it can be, for speed."""
         lower, limits = open_files.lowering(), self._settings.limits
         if not limits:
-            return lower
+            return {**options, "preexec_fn": lower}
+        # Popen becomes another user before it limits, but only root may raise a limit.
+        user = options["user"] if exceeded(limits) and os.geteuid() == 0 else None
 
         def limit() -> None:  # takes no lock, so that other threads do not matter
             if lower:
                 lower()
             set_limits(limits)
+            if user is not None:
+                os.setgroups(options["extra_groups"])
+                os.setgid(options["group"])
+                os.setuid(user)
 
-        return limit
+        as_root = {} if user is None else dict.fromkeys(("user", "group", "extra_groups"))
+        return {**options, **as_root, "preexec_fn": limit}
 
     def _set_priority(self, process: subprocess.Popen[bytes]) -> None:
         """Give the program's group its priority, with the rights of this process. Raises Finished if it may not."""
@@ -161,22 +168,27 @@ class Program(SService):
             end = os.pidfd_open(process.pid)  # readable once the process has ended
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         descriptors = {output} if end is None else {output, end}
-        told, deadline = False, inf
+        patience: Patience | None = None  # with the program, once it has been told to stop
+        until = inf
         while process.poll() is None:
-            if self._stopping and not told:
+            if self._stopping and patience is None:
                 self._signal(self._program.stop_signal)
                 signal_group(process.pid, SIGCONT)  # a stopped process would not notice
-                told, deadline = True, self._kill_at
-            elif monotonic() >= deadline:
-                self._signal(SIGKILL)
-                deadline = inf
-            next_look = deadline if end is not None else min(deadline, monotonic() + POLL_SECONDS)
+                patience = Patience(self._kill_at - monotonic())
+                until = monotonic() + patience.step
+            elif patience and monotonic() >= until:
+                until = monotonic() + patience.step if patience.lasts() else inf
+                if until == inf:
+                    self._signal(SIGKILL)
+            next_look = until if end is not None else min(until, monotonic() + POLL_SECONDS)
             searching = self._watch.searching if self._watch else set()
             ready = yield WaitFor(searching | descriptors - {output} if searching else descriptors, next_look)
             if self._watch and searching & ready:
                 self._watch.searched(ready)
             if output in ready and not self._log(output, decoder):
                 descriptors = descriptors - {output}
+        if patience:
+            self._kill_at = monotonic() + patience.left
         last = monotonic() + LAST_OUTPUT_SECONDS
         while output in descriptors and monotonic() < last and (yield WaitFor({output}, last)):
             if not self._log(output, decoder):

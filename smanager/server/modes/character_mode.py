@@ -6,7 +6,6 @@ import asyncio
 import codecs
 import logging
 from collections.abc import Callable, Iterable
-from time import monotonic
 
 from smanager.server.editor.events import Complete, EndOfInput, Interrupt, Line
 from smanager.server.editor.lineedit import INTERRUPT, LineEditor
@@ -14,7 +13,6 @@ from smanager.server.editor.lineview import DEFAULT_ROWS
 from smanager.server.modes.person import DEFAULT_COLUMNS, Person, for_terminal
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent, TerminalType, WindowSize
-from smanager.shells.interpreter import TURN_SECONDS
 from smanager.terminal.text import coloured, has_colours, visible
 
 DUMB_TERMINALS = frozenset({"dumb", "emacs", "network", "unknown"})
@@ -144,8 +142,8 @@ class CharacterMode(Person):
         count = self._takes()
         keys, self._typed = self._typed[:count], self._typed[count:]
         self._editor.feed(keys)
-        until = monotonic() + TURN_SECONDS
-        is_over = False
+        turns = self._session.turns
+        is_over = turns.is_over()
         while not (self._connection.finishing or is_over) and (event := self._editor.next_event()) is not None:
             self._show_editing()
             if isinstance(event, Complete):
@@ -153,13 +151,13 @@ class CharacterMode(Person):
             else:
                 self._asking = False
                 self._act(event)
-            is_over = monotonic() > until
+            is_over = turns.is_over()
         self._working = False
         self._show_editing()
         self._connection.hold(len(self._typed) > TYPED_AHEAD and not self._ending)
         if self._takes() or is_over:
             self._is_due = True
-            self._connection.loop.call_soon(self._go_on)
+            turns.later(self._session.party, self._go_on)
         elif self._ending and self._asking and not self._editor.completing:
             self.close()
 

@@ -81,12 +81,10 @@ class Lines:
     is_read: asyncio.Event  # set while the program reads
     running: set[Running | Interpreter]  # what is paused while the program does not read
     _collected: list[Collected] = field(default_factory=list)  # the oldest first
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def turn(self) -> None:
-        """Wait for a turn of the loop in which no other request begins: each may take all of it."""
-        await self._turn.acquire()
-        asyncio.get_running_loop().call_soon(self._turn.release)
+        """Wait for a turn of the loop that has time for a request."""
+        await self.shells.turns.come(self.caller.party)
 
     async def collect(self, line: str, json: bool) -> dict[str, object]:
         """Run a line, and return its output and status. Raises RequestError if a reply cannot hold the output."""

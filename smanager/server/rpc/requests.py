@@ -7,7 +7,6 @@ request's id, `$/item` and `$/progress`. `$/cancelRequest` ends a request, as in
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import re
@@ -15,14 +14,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from time import monotonic
 from typing import Any, NamedTuple
 
 from smanager.commands.jsonable import jsonable
 from smanager.server.rpc.errors import CANCELLED, INVALID_REQUEST, PARSE_ERROR, TOO_MUCH_OUTPUT, RequestError
 from smanager.server.rpc.methods import Methods, RunningMethod
 from smanager.server.rpc.protocol import OUTPUT_LIMIT
-from smanager.shells.interpreter import TURN_SECONDS
+from smanager.system.turns import Turns
 
 RUNNING_LIMIT = 64  # requests of one connection that run at a time; further ones wait
 
@@ -70,14 +68,15 @@ class Programs:
     """The requests of one connection."""
 
     _methods: Methods
+    _turns: Turns
+    _party: str  # whose turn it is when the requests begin
     _reply: Callable[[str], None]  # takes the answers as lines without their newline
     _idle: Callable[[], None]  # is called at each request's end
     _running: dict[Carried, None] = field(default_factory=dict)  # the oldest first
     _waiting: deque[Carried] = field(default_factory=deque)
     _open: int = 0  # brackets that the lines of an unfinished request have opened and not closed
     _in_batch: bool = False  # whether the unfinished request is a batch
-    _until: float = 0.0  # when this turn is over, by the monotonic clock
-    _is_due: bool = False  # whether the waiting requests go on in the next turn
+    _is_due: bool = False  # whether the waiting requests go on in a later turn
 
     @property
     def busy(self) -> bool:
@@ -98,7 +97,6 @@ class Programs:
             self._open += _depth(line)
             return
         self._open = 0
-        self._until = monotonic() + TURN_SECONDS
         try:
             value = decoded(line)
         except RequestError as error:
@@ -176,8 +174,8 @@ class Programs:
     def _begin_some(self) -> None:
         """Begin requests that wait, up to those that are too many or that this turn has no time for."""
         while self._waiting and len(self._running) < RUNNING_LIMIT:
-            if monotonic() > self._until:
-                self._proceed_soon()
+            if self._turns.is_over():
+                self._proceed_later()
                 return
             self._begin(self._waiting.popleft())
 
@@ -200,18 +198,17 @@ class Programs:
             message = str(result) if isinstance(result, RequestError) else f"{carried.request.method}: cancelled"
             result = RequestError(CANCELLED, message)
         carried.answer(response(carried.request, result))
-        self._proceed_soon()
+        self._proceed_later()
         self._idle()
 
-    def _proceed_soon(self) -> None:
-        """Go on in the next turn: many may end at once."""
+    def _proceed_later(self) -> None:
+        """Go on in a later turn: many may end at once."""
         if self._waiting and not self._is_due:
             self._is_due = True
-            asyncio.get_running_loop().call_soon(self._proceed)
+            self._turns.later(self._party, self._proceed)
 
     def _proceed(self) -> None:
         self._is_due = False
-        self._until = monotonic() + TURN_SECONDS
         self._begin_some()
         self._idle()
 

@@ -134,7 +134,7 @@ BAD = [
     ('program = ["true"]\nuser = "no-such-user"', "it cannot be started: there is no user "),
     (
         'program = ["true"]\nlimits = { nofile = 1_000_000_000_000 }',
-        "it cannot be started: its limits cannot be set; ",
+        "it cannot be started: its limits cannot be set: ",
     ),
     ('program = ["true"]\ngroup = "no-such-group"', "it cannot be started: there is no group no-such-group"),
     (

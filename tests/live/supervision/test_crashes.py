@@ -295,3 +295,21 @@ def test_who_could_not_run_is_not_hung(kept: Callable[..., Server], ahead: float
     assert "hung" not in server.log
     assert pid_of(server, "probed") == program
     assert set(server.children()) == set(hosts)
+
+
+def test_a_pause_takes_nothing_of_a_programs_time_to_stop(kept: Callable[..., Server]) -> None:
+    script = 'trap "echo stopping; sleep 0.7; echo stopped; exit" TERM; echo up; while :; do sleep 0.02; done'
+    server = kept(
+        f"[services.orderly]\nprogram = ['sh', '-c', '{script}']\n"
+        "stop_timeout = 1.2\nready_when = { output = 'up' }\n"
+    )
+    is_in(server, "orderly", "running")
+    everyone = [pid_of(server, "orderly"), *server.children(), server.process.pid]
+    server.ask("stop orderly &")
+    server.wait_for_log("stopping")
+    for pid in everyone:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(1.5)  # the pause itself
+    for pid in reversed(everyone):
+        os.kill(pid, signal.SIGCONT)
+    server.wait_for_log("orderly: stopped")

@@ -76,6 +76,13 @@ class Shell:
         self.greet = lambda: output.write("banner\n")
 
 
+class Endless:
+    """A turn of the loop that is never over."""
+
+    def is_over(self) -> bool:
+        return False
+
+
 @dataclass
 class Client:
     """A session as far as its first modes use it."""
@@ -89,6 +96,7 @@ class Client:
     busy: bool = False
     mode: Any = None
     interpreter: Any = None
+    turns: Endless = field(default_factory=Endless)
 
     def interpret(self, output: Output, person: bool) -> None:
         self.person = person

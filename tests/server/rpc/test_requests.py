@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import pytest
@@ -21,7 +21,7 @@ from smanager.server.rpc.errors import (
 )
 from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.requests import BRACKETS_LIMIT, Programs, Request, decoded, is_request, request_of
-from smanager.shells.interpreter import TURN_SECONDS
+from smanager.system.turns import TURN_SECONDS, Turns
 
 
 def parse(line: str) -> Request:
@@ -90,10 +90,10 @@ class NoMethods:
         done(RequestError(METHOD_NOT_FOUND, f"there is no method {name}"))
 
 
-async def replies_to(line: str, methods: object) -> list[Any]:
+async def replies_to(line: str, methods: object, turns: Turns | None = None) -> list[Any]:
     """All replies to a line, once nothing more is to be done for it."""
     replies: list[str] = []
-    programs = Programs(cast("Methods", methods), replies.append, lambda: None)
+    programs = Programs(cast("Methods", methods), turns or Turns(), "anna", replies.append, lambda: None)
     programs.receive(line)
     while programs.busy:
         await asyncio.sleep(0)
@@ -130,8 +130,11 @@ class Replies(list[str]):
 
     def __init__(self, *lines: str) -> None:
         super().__init__()
-        programs = Programs(cast("Methods", NoMethods()), self.append, lambda: None)
-        self.commands = []
+        self.commands: list[str] = []
+        asyncio.run(self._take(lines))
+
+    async def _take(self, lines: Iterable[str]) -> None:
+        programs = Programs(cast("Methods", NoMethods()), Turns(), "anna", self.append, lambda: None)
         for line in lines:
             if is_request(line) or programs.awaits(line):
                 programs.receive(line)
@@ -192,7 +195,7 @@ def test_the_responses_of_a_batch_are_kept_up_to_a_limit(monkeypatch: pytest.Mon
     assert {one["error"]["code"] for one in replies[10:]} == {TOO_MUCH_OUTPUT}
 
 
-def test_others_have_their_turn_between_the_requests_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_others_have_their_turn_between_the_requests_of_a_batch() -> None:
     now = 0.0
     begun: list[int] = []  # how many requests, at each turn of the loop
 
@@ -202,9 +205,8 @@ def test_others_have_their_turn_between_the_requests_of_a_batch(monkeypatch: pyt
         begun[-1] += 1
 
     async def run() -> None:
-        monkeypatch.setattr(requests_module, "monotonic", lambda: now)
         watching = asyncio.ensure_future(count_turns())
-        await replies_to(batch(20), Echo(tick))
+        await replies_to(batch(20), Echo(tick), Turns(lambda: now))
         watching.cancel()
 
     async def count_turns() -> None:

@@ -20,8 +20,8 @@ class Stage(IntEnum):
     OUTPUT = 2
 
 
-class Turn:
-    """Knows the end of each turn of an event loop."""
+class Outbox:
+    """What leaves at the end of a turn of the event loop."""
 
     def __init__(self, call_soon: Callable[[Leave], object] | None = None) -> None:
         """`call_soon` is the event loop's; by default that of the running one."""
@@ -34,10 +34,10 @@ class Turn:
         self._stages[stage].append(leave)
         if not self._is_due:
             self._is_due = True
-            (self._call_soon or asyncio.get_running_loop().call_soon)(self.end)
+            (self._call_soon or asyncio.get_running_loop().call_soon)(self.empty)
 
-    def end(self) -> None:
-        """Let all leave now, also what comes to pass meanwhile."""
+    def empty(self) -> None:
+        """Let all leave now, and what comes to pass meanwhile."""
         self._is_due = False
         while waiting := next(filter(None, self._stages), None):
             leaving = waiting[:]

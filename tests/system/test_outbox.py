@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smanager.system.turn import Stage, Turn
+from smanager.system.outbox import Outbox, Stage
 
 
 class Loop:
@@ -27,9 +27,9 @@ class Loop:
 @given(st.lists(st.sampled_from(Stage), max_size=20))
 def test_stages_leave_in_order_and_each_in_the_order_of_its_members(stages: list[Stage]) -> None:
     loop, left = Loop(), list[tuple[Stage, int]]()
-    turn = Turn(loop.due.append)
+    outbox = Outbox(loop.due.append)
     for number, stage in enumerate(stages):
-        turn.at_end(stage, partial(left.append, (stage, number)))
+        outbox.at_end(stage, partial(left.append, (stage, number)))
     assert len(loop.due) == bool(stages)
     assert left == []
     loop.go_on()
@@ -39,14 +39,14 @@ def test_stages_leave_in_order_and_each_in_the_order_of_its_members(stages: list
 
 def test_what_comes_to_pass_meanwhile_leaves_too_the_journal_first() -> None:
     loop, left = Loop(), list[str]()
-    turn = Turn(loop.due.append)
+    outbox = Outbox(loop.due.append)
 
     def frames() -> None:
         left.append("frames")
-        turn.at_end(Stage.OUTPUT, lambda: left.append("output"))
-        turn.at_end(Stage.JOURNAL, lambda: left.append("journal"))
+        outbox.at_end(Stage.OUTPUT, lambda: left.append("output"))
+        outbox.at_end(Stage.JOURNAL, lambda: left.append("journal"))
 
-    turn.at_end(Stage.FRAMES, frames)
+    outbox.at_end(Stage.FRAMES, frames)
     loop.go_on()
     assert left == ["frames", "journal", "output"]
     loop.go_on()
@@ -55,11 +55,11 @@ def test_what_comes_to_pass_meanwhile_leaves_too_the_journal_first() -> None:
 
 def test_the_end_may_come_early_and_the_next_turn_ends_again() -> None:
     loop, left = Loop(), list[int]()
-    turn = Turn(loop.due.append)
-    turn.at_end(Stage.OUTPUT, lambda: left.append(1))
-    turn.end()
+    outbox = Outbox(loop.due.append)
+    outbox.at_end(Stage.OUTPUT, lambda: left.append(1))
+    outbox.empty()
     assert left == [1]
-    turn.at_end(Stage.OUTPUT, lambda: left.append(2))
+    outbox.at_end(Stage.OUTPUT, lambda: left.append(2))
     loop.go_on()
     loop.go_on()
     assert left == [1, 2]
@@ -67,9 +67,9 @@ def test_the_end_may_come_early_and_the_next_turn_ends_again() -> None:
 
 def test_a_fault_keeps_nothing_else_back(caplog: pytest.LogCaptureFixture) -> None:
     loop, left = Loop(), list[str]()
-    turn = Turn(loop.due.append)
-    turn.at_end(Stage.JOURNAL, lambda: 1 / 0)
-    turn.at_end(Stage.OUTPUT, lambda: left.append("output"))
+    outbox = Outbox(loop.due.append)
+    outbox.at_end(Stage.JOURNAL, lambda: 1 / 0)
+    outbox.at_end(Stage.OUTPUT, lambda: left.append("output"))
     loop.go_on()
     assert left == ["output"]
     assert "ZeroDivisionError" in caplog.text
