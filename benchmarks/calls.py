@@ -15,15 +15,15 @@ import sys
 import time
 import timeit
 import xmlrpc.client
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a script's path has only its own directory
 
 from benchmarks import procfs, report, servers
 from benchmarks.load import Generator, Load, conversations
-from benchmarks.report import SMANAGER, Row, Target
-from benchmarks.servers import BenchmarkError, ask, running
+from benchmarks.report import SMANAGER, Figures, Row, Target
+from benchmarks.servers import BenchmarkError, Server, ask, running
 from benchmarks.supervisors import environment, supervising, workplace
 from smanager.access.secrets import hash_token
 from smanager.access.users import Token, User, UsersFile
@@ -79,16 +79,31 @@ class Typed(SService):
 
 
 def programs_and_people() -> list[Row]:
-    """A call over JSON-RPC and the same command as a line, in turns, on 32 connections each."""
-    rates: dict[str, list[float]] = {SMANAGER: [], TEXT: []}
-    with Generator() as generator, running(servers.SMANAGER) as server:
-        contenders = {SMANAGER: PING, TEXT: b"calls ping\n"}
-        replies = {name: ask(server.address, request) for name, request in contenders.items()}
+    """A call over JSON-RPC and the same command as a line."""
+    requests = {SMANAGER: PING, TEXT: b"calls ping\n"}
+    return [
+        Row("a JSON-RPC call on 32 connections, calls/s", in_turns(requests, 32), Target("≥", 0.7, TEXT)),
+        Row("a JSON-RPC call on 256 connections, calls/s", in_turns(requests, 256), Target("≥", 0.9, TEXT)),
+    ]
+
+
+def async_commands() -> list[Row]:
+    """An `async` command, and the same command as a plain method."""
+    requests = {SMANAGER: b"calls aping\n", TEXT: b"calls ping\n"}
+    rates = in_turns(requests, 256)
+    return [Row("an `async` command on 256 connections, calls/s", rates, Target("≥", 0.9, TEXT))]
+
+
+def in_turns(requests: Mapping[str, bytes], clients: int) -> Figures:
+    """The replies per second of one manager to each request, in turns of one round each."""
+    rates: Figures = {name: [] for name in requests}
+    with Generator() as generator, servers.smanager() as server:
+        replies = {name: ask(server.address, request) for name, request in requests.items()}
         for _ in range(ROUNDS):
-            for name, request in contenders.items():
-                load = Load(server.address, request, replies[name], 32)
+            for name, request in requests.items():
+                load = Load(server.address, request, replies[name], clients)
                 rates[name].append(generator.run(conversations, load, SECONDS).rate)
-    return [Row("a JSON-RPC call on 32 connections, calls/s", rates, Target("≥", 0.7, TEXT))]
+    return rates
 
 
 def authenticated() -> list[Row]:
@@ -121,20 +136,28 @@ def authenticated() -> list[Row]:
 
 def round_trips() -> list[Row]:
     """One caller on one connection, who sends each request after the previous answer."""
-    rates: dict[str, list[float]] = {SMANAGER: [], RPYC: [], SUPERVISORD: []}
-    with running(servers.SMANAGER) as server, rpyc() as rpyc_rate, xml_rpc() as state:
+    rates: Figures = {SMANAGER: [], TEXT: [], RPYC: [], SUPERVISORD: []}
+    with servers.smanager() as server, rpyc() as rpyc_rate, xml_rpc() as state:
         for _ in range(ROUNDS):
-            with socket.create_connection(server.address) as connection:
-                answers = connection.makefile("rb")
-
-                def call(connection: socket.socket = connection, answers: object = answers) -> None:
-                    connection.sendall(PING)
-                    answers.readline()  # type: ignore[attr-defined]  # bound early, because of the loop
-
-                rates[SMANAGER].append(per_second(call))
+            rates[SMANAGER].append(one_caller(server, PING))
+            rates[TEXT].append(one_caller(server, b"calls ping\n"))
             rates[RPYC].append(rpyc_rate())
             rates[SUPERVISORD].append(per_second(state))
-    return [Row("round trips of one caller (JSON-RPC; rpyc; XML-RPC), calls/s", rates)]
+    return [
+        Row("round trips of one caller (JSON-RPC; a line; rpyc; XML-RPC), calls/s", rates),
+        Row("– as lines", {SMANAGER: rates[TEXT], RPYC: rates[RPYC]}, Target("≥", 1, RPYC)),
+    ]
+
+
+def one_caller(server: Server, request: bytes) -> float:
+    """The round trips per second of a request whose answer is one line."""
+    with socket.create_connection(server.address) as connection, connection.makefile("rb") as answers:
+
+        def call() -> None:
+            connection.sendall(request)
+            answers.readline()
+
+        return per_second(call)
 
 
 def per_second(call: Callable[[], object]) -> float:
@@ -162,8 +185,7 @@ def rpyc() -> Iterator[Callable[[], float]]:
 
 @contextlib.contextmanager
 def xml_rpc() -> Iterator[Callable[[], object]]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = servers.free_port()
     with workplace() as directory:
         (directory / "supervisord.conf").write_text(SUPERVISORD_CONFIGURATION.format(port=port))
         command = [str(environment() / "bin" / "supervisord"), "-c", "supervisord.conf"]
@@ -184,7 +206,7 @@ def xml_rpc() -> Iterator[Callable[[], object]]:
 def streaming() -> list[Row]:
     """Many results of one command to one reader, and the growth in memory of the manager and its hosts."""
     rates, grown = [], []
-    with running(servers.SMANAGER) as server:
+    with servers.smanager() as server:
         ask(server.address, b"calls stream 1000\n")
         for _ in range(ROUNDS):
             processes = procfs.family(server.pid)
@@ -208,7 +230,7 @@ def streaming() -> list[Row]:
 def cancelling() -> list[Row]:
     """From Ctrl-C on a plain command that prints nothing to the next telnet prompt."""
     waits = []
-    with running(servers.SMANAGER) as server, socket.create_connection(server.address) as connection:
+    with servers.smanager() as server, socket.create_connection(server.address) as connection:
         connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
         read_until(connection, b"\r\n>")
         for _ in range(20):
@@ -239,7 +261,7 @@ def binding() -> list[Row]:
 def main() -> int:
     open_standard_descriptors()
     return report.print_table(
-        (programs_and_people, authenticated, round_trips, streaming, cancelling, binding),
+        (programs_and_people, async_commands, authenticated, round_trips, streaming, cancelling, binding),
         (SMANAGER, TEXT, RPYC, SUPERVISORD, ANONYMOUS, WITHOUT_AUDIT),
     )
 

@@ -159,13 +159,14 @@ class Generator:
         self._pool.submit(int).result()  # the first task forks all workers
 
     def run(self, drive: Callable[[Load, float, float], array[float]], load: Load, seconds: float) -> Round:
-        """Drive the load, by `conversations` or `one_shots`, for `seconds` from all workers.
+        """Drive the load, by `conversations` or `one_shots`, for `seconds` from all workers; one client, from one.
 
         Raises BenchmarkError if a reply is not the expected one, or if none comes.
         """
-        share = dataclasses.replace(load, clients=load.clients // WORKERS)
+        workers = min(WORKERS, load.clients)
+        share = dataclasses.replace(load, clients=load.clients // workers)
         begin = clock() + LEAD
-        tasks = [self._pool.submit(drive, share, begin, begin + seconds) for _ in range(WORKERS)]
+        tasks = [self._pool.submit(drive, share, begin, begin + seconds) for _ in range(workers)]
         done = [task.result(LEAD + seconds + GRACE) for task in tasks]
         latencies = sorted(itertools.chain(*done))
         if not latencies:

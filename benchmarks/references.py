@@ -1,6 +1,7 @@
-"""The two reference servers beside SManager, each minimal and well made.
+"""The reference servers beside SManager, each minimal and well made.
 
 `references.py asyncio` echoes lines from one event loop: close to the most that a Python server can do on one core.
+`references.py cmd` hands each line to a bare `cmd.Cmd` from one event loop: the least that a shell on sockets costs.
 `references.py threads` is what the stdlib suggests for a shell on sockets, done right: a `cmd.Cmd` in one thread per
 connection, one flush per command, and TCP_NODELAY. Neither sends a banner or a prompt, which scripts do not get from
 SManager either. Each reports on stderr where it listens.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import cmd
 import contextlib
+import io
 import socket
 import sys
 import threading
@@ -24,11 +26,14 @@ def announce(listener: socket.socket) -> None:
     print(f"listening on {host}:{port}", file=sys.stderr, flush=True)
 
 
-class LineEcho(asyncio.Protocol):
-    """Echoes each complete line."""
+class Lines(asyncio.Protocol):
+    """Splits what comes into lines, and writes the answer to each."""
 
     def __init__(self) -> None:
         self._partial = b""
+
+    def answer(self, line: bytes) -> bytes:
+        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -37,11 +42,33 @@ class LineEcho(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
-            self._transport.write(line + b"\n")
+            self._transport.write(self.answer(line))
 
 
-async def serve_with_asyncio() -> None:
-    server = await asyncio.get_running_loop().create_server(LineEcho, HOST, 0, backlog=BACKLOG)
+class LineEcho(Lines):
+    def answer(self, line: bytes) -> bytes:
+        return line + b"\n"
+
+
+class CmdLines(Lines):
+    """A `cmd.Cmd` for each connection, whose output is one write per line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shell = PingShell(stdout=io.StringIO())
+
+    def answer(self, line: bytes) -> bytes:
+        self._shell.onecmd(line.decode())
+        output = self._shell.stdout
+        assert isinstance(output, io.StringIO)
+        answer = output.getvalue()
+        output.seek(0)
+        output.truncate()
+        return answer.encode()
+
+
+async def serve_with_asyncio(protocol: type[Lines]) -> None:
+    server = await asyncio.get_running_loop().create_server(protocol, HOST, 0, backlog=BACKLOG)
     announce(server.sockets[0])
     await server.serve_forever()
 
@@ -80,8 +107,10 @@ def serve_with_threads() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["asyncio"]:
-        asyncio.run(serve_with_asyncio())
+        asyncio.run(serve_with_asyncio(LineEcho))
+    elif sys.argv[1:] == ["cmd"]:
+        asyncio.run(serve_with_asyncio(CmdLines))
     elif sys.argv[1:] == ["threads"]:
         serve_with_threads()
     else:
-        sys.exit("usage: references.py asyncio|threads")
+        sys.exit("usage: references.py asyncio|cmd|threads")

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import platform
 import statistics
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.servers import BenchmarkError
 
-SMANAGER, ASYNCIO, THREADS = "SManager", "asyncio echo", "thread server"
-COLUMNS = (SMANAGER, ASYNCIO, THREADS)
+SMANAGER, ASYNCIO, CMD, THREADS, REDIS = "SManager", "asyncio echo", "asyncio Cmd", "thread server", "Redis"
+COLUMNS = (SMANAGER, ASYNCIO, CMD, THREADS, REDIS)
+
+Figures = dict[str, list[float]]
+"""The figures of the rounds, by the servers\' names."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Where SManager's median should be: at least or at most `limit`, in the row's unit or, with `beside`, as a
     multiple of that server's median."""
 
@@ -31,29 +32,28 @@ class Target:
     def __str__(self) -> str:
         return f"{self.sign} {self.limit:g}" + (f" × {self.beside}" if self.beside else "")
 
+    def compared(self, figures: Figures) -> float | None:
+        """What to compare with the limit: SManager's median, or its ratio to the reference's if that was measured."""
+        own = statistics.median(figures[SMANAGER])
+        if self.beside is None:
+            return own
+        return own / statistics.median(figures[self.beside]) if figures.get(self.beside) else None
 
-@dataclasses.dataclass(frozen=True, slots=True)
+    def reached(self, figures: Figures) -> bool | None:
+        """Whether the target is reached; None if the reference was not measured."""
+        compared = self.compared(figures)
+        if compared is None:
+            return None
+        return compared >= self.limit if self.sign == "≥" else compared <= self.limit
+
+
 class Row:
     """One measure: for each server the figures of its rounds, which alternate with the other servers'."""
 
-    measure: str
-    figures: dict[str, list[float]]
-    target: Target | None = None
-
-    def compared(self) -> float:
-        """The figure to compare with the target's limit: SManager's median, or its ratio to the reference's."""
-        own = statistics.median(self.figures[SMANAGER])
-        if self.target is None or self.target.beside is None:
-            return own
-        return own / statistics.median(self.figures[self.target.beside])
-
-    def reached(self) -> bool | None:
-        """Whether the target is reached; None without a target."""
-        if self.target is None:
-            return None
-        if self.target.sign == "≥":
-            return self.compared() >= self.target.limit
-        return self.compared() <= self.target.limit
+    def __init__(self, measure: str, figures: Figures, *targets: Target) -> None:
+        self.measure = measure
+        self.figures = figures
+        self.targets = targets
 
 
 def machine() -> str:
@@ -94,9 +94,10 @@ def markdown(rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> str:
     ]
     for row in rows:
         cells = [_cell(row.figures.get(column, [])) for column in columns]
-        ratio = f"{row.compared():.2f}" if row.target and row.target.beside else "–"
-        reached = {True: "yes", False: "**no**", None: "–"}[row.reached()]
-        lines.append(f"| {' | '.join([row.measure, *cells, ratio, str(row.target or '–'), reached])} |")
+        ratios = [_ratio(target, row.figures) for target in row.targets]
+        reached = [{True: "yes", False: "**no**", None: "–"}[target.reached(row.figures)] for target in row.targets]
+        verdicts = [", ".join(texts) or "–" for texts in (ratios, map(str, row.targets), reached)]
+        lines.append(f"| {' | '.join([row.measure, *cells, *verdicts])} |")
     return "\n".join(lines)
 
 
@@ -106,12 +107,22 @@ def as_json(rows: Iterable[Row]) -> list[dict[str, object]]:
         {
             "measure": row.measure,
             "figures": row.figures,
-            "target": str(row.target) if row.target else None,
-            "compared": row.compared(),
-            "reached": row.reached(),
+            "targets": [
+                {
+                    "target": str(target),
+                    "compared": target.compared(row.figures),
+                    "reached": target.reached(row.figures),
+                }
+                for target in row.targets
+            ],
         }
         for row in rows
     ]
+
+
+def _ratio(target: Target, figures: Figures) -> str:
+    compared = target.compared(figures)
+    return "–" if target.beside is None or compared is None else f"{compared:.2f}"
 
 
 def _cell(figures: list[float]) -> str:

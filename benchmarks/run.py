@@ -1,4 +1,6 @@
-"""Measures SManager's speed: `python3 benchmarks/run.py` prints a table with two reference servers beside it.
+"""Measures SManager's speed: `python3 benchmarks/run.py` prints a table with reference servers beside it.
+
+SManager runs as it ships: with a state directory, and so with the audit journal.
 
 All servers run on this machine's loopback interface and take turns. Compare the ratios within a run: a busy or slow
 machine changes the figures far more than the ratios. Linux only, because of /proc.
@@ -20,7 +22,7 @@ from smanager.system.descriptors import open_standard_descriptors
 
 def main() -> int:
     open_standard_descriptors()
-    parser = argparse.ArgumentParser(description="Measure SManager beside two bare servers, in about 2 minutes.")
+    parser = argparse.ArgumentParser(description="Measure SManager beside bare servers, in about 8 minutes.")
     parser.add_argument("--quick", action="store_true", help="short rounds: for a first look, not for results")
     parser.add_argument("--json", action="store_true", help="every round's figures, as JSON")
     arguments = parser.parse_args()

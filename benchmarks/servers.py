@@ -8,9 +8,11 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 
 SMANAGER = [sys.executable, str(HERE.parent / "smanager.py"), "--port", "0", "--services", str(HERE / "services")]
 ASYNCIO_ECHO = [sys.executable, str(HERE / "references.py"), "asyncio"]
+ASYNCIO_CMD = [sys.executable, str(HERE / "references.py"), "cmd"]
 THREAD_SERVER = [sys.executable, str(HERE / "references.py"), "threads"]
 
 READY = re.compile(r"listening on ([\d.]+):(\d+)$")
@@ -70,6 +73,49 @@ def running(command: list[str]) -> Iterator[Server]:
             drain.join(STOP_DEADLINE)
 
 
+@contextlib.contextmanager
+def smanager(*options: str) -> Iterator[Server]:
+    """Run SManager as it ships: with a state directory, and so with the audit journal, and users' stops and logs."""
+    with (
+        tempfile.TemporaryDirectory(prefix="benchmark-") as state,
+        running([*SMANAGER, "--state-dir", state, *options]) as server,
+    ):
+        yield server
+
+
+@contextlib.contextmanager
+def redis() -> Iterator[Server]:
+    """Run Redis, without persistence."""
+    address = ("127.0.0.1", free_port())
+    options = ["--bind", address[0], "--port", str(address[1]), "--save", "", "--appendonly", "no"]
+    with subprocess.Popen(["redis-server", *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+            await_listening(address)
+            yield Server(process.pid, address)
+        finally:
+            stop(process)
+
+
+def free_port() -> int:
+    """A port for a server that cannot pick one itself."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def await_listening(address: Address) -> None:
+    """Wait until a server accepts connections. Raises BenchmarkError if it does not within START_DEADLINE."""
+    deadline = time.monotonic() + START_DEADLINE
+    while True:
+        try:
+            socket.create_connection(address, ANSWER_DEADLINE).close()
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"nothing listens at {address[0]}:{address[1]}: {error}") from None
+            time.sleep(0.02)
+
+
 def address_from(log: IO[str]) -> Address:
     line = "nothing"
     for line in log:
@@ -84,7 +130,7 @@ def read_to_end(log: IO[str]) -> None:
         pass
 
 
-def stop(process: subprocess.Popen[str]) -> None:
+def stop(process: subprocess.Popen[Any]) -> None:
     process.terminate()
     try:
         process.wait(STOP_DEADLINE)

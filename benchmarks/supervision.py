@@ -138,7 +138,7 @@ def many_programs() -> list[Row]:
                 reports.close()
     return [
         Row(f"exec until {MANY} programs run, ms", times, Target("≤", 1.0, SUPERVISORD)),
-        Row("– memory of its own processes, shared memory counted once, MB", memory, Target("≤", 1.5, SUPERVISORD)),
+        Row("– memory of its own processes, shared memory counted once, MB", memory, Target("≤", 1.2, SUPERVISORD)),
         Row(f"– CPU when idle for {IDLE_SECONDS:g} s, %", idle, Target("≤", 0.5)),
     ]
 

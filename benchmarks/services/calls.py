@@ -12,6 +12,9 @@ class Calls(SService):
     def cmd_ping(self) -> str:
         return "pong"
 
+    async def cmd_aping(self) -> str:
+        return "pong"
+
     def cmd_stream(self, count: int) -> Iterator[str]:
         for number in range(count):
             yield f"line {number}"

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -139,12 +138,12 @@ def change_password(file: UsersFile, options: argparse.Namespace) -> None:
     find(file, options.name)
     password = hash_password(new_password(options.name))
     with file.changed() as users:
-        users[options.name] = replace(find(file, options.name), password=password)
+        users[options.name] = find(file, options.name)._replace(password=password)
 
 
 def change_roles(file: UsersFile, options: argparse.Namespace) -> None:
     with file.changed() as users:
-        users[options.name] = replace(find(file, options.name), roles=options.roles)
+        users[options.name] = find(file, options.name)._replace(roles=options.roles)
 
 
 def remove(file: UsersFile, options: argparse.Namespace) -> None:
@@ -191,7 +190,7 @@ def revoke_token(file: UsersFile, options: argparse.Namespace) -> None:
     with file.changed() as users:
         if not (user := find(file, options.name)).token:
             raise UsersError(f"{options.name} has no token; `smanager token list` shows who has one")
-        users[options.name] = replace(user, token=None)
+        users[options.name] = user._replace(token=None)
 
 
 def add_token(file: UsersFile, options: argparse.Namespace) -> None:
@@ -205,7 +204,7 @@ def add_token(file: UsersFile, options: argparse.Namespace) -> None:
         if more := [role for role in options.roles or () if not covers(user.roles, role)]:
             raise UsersError(f"{name} does not have the roles {', '.join(more)}; a token has only roles of its user")
         had_one = user.token is not None
-        users[name] = replace(user, token=Token(hash_token(token), expires, None if is_new else options.roles))
+        users[name] = user._replace(token=Token(hash_token(token), expires, None if is_new else options.roles))
     if is_new:
         say(f"added user {name}, with the roles {', '.join(user.roles)}")
     if had_one:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from smanager.access.origin import Origin
 from smanager.access.roles import EVERYTHING, Permissions
 from smanager.access.users import User
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The source of a command."""
 
     origin: Origin

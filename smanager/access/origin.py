@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import NamedTuple
 
 NETWORK_BITS = 64  # the part of an IPv6 address that names a network; one client has the whole network (RFC 6177)
 
@@ -25,8 +25,7 @@ class OriginKind(Enum):
     SERVICE = "a service"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """One place that commands come from; `str` gives the text for people and the audit journal."""
 
     kind: OriginKind

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from smanager.commands.globs import globbed
 from smanager.commands.record import Command
@@ -20,8 +20,7 @@ EVERYTHING_AT_ONCE = "restart all"  # the name by which a role may be allowed to
 EVERYONE = "everyone"  # the role of commands that every caller may run, such as `whoami`
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(NamedTuple):
     """What a role allows and denies, by names and patterns (`systemstatus.*`, `restart web*`)."""
 
     name: str

@@ -7,11 +7,11 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from smanager.commands.jsonable import jsonable
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
 from smanager.system.lock import LockHeldError, lock
@@ -27,8 +27,7 @@ class UsersError(Exception):
     """The users' file cannot be used; the text says why, and what would be right."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A token as stored."""
 
     hash: str
@@ -39,8 +38,7 @@ class Token:
         return self.expires is not None and self.expires <= time.time()
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(NamedTuple):
     """A user who may log in."""
 
     name: str
@@ -116,7 +114,7 @@ class UsersFile:
             os.close(descriptor)
 
     def _write(self, users: Users) -> None:
-        records = {name: asdict(user) for name, user in users.items()}
+        records = {name: jsonable(user) for name, user in users.items()}
         for record in records.values():
             del record["name"]
         with replacing(self.path, self._owner) as file:

@@ -8,9 +8,9 @@ record travels to the manager as data; the manager's own in the manager itself. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from smanager.service import OPERATE
 
@@ -38,8 +38,7 @@ class CommandError(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why a command that ran did not succeed."""
 
     message: str  # one line, without the command's name
@@ -49,8 +48,7 @@ class Failure:
         return ": ".join(filter(None, (self.type, self.message)))
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter of a command."""
 
     name: str
@@ -65,15 +63,14 @@ class Parameter:
     nullable: bool = False
     secret: bool = False  # whether the audit journal leaves out the value
     choices: tuple[Any, ...] = ()  # the values of a `choice`
-    members: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, str] = MappingProxyType({})
     """The names of an enum's members, with their values as text."""
     default: Any = None
     """As JSON, for help and schemas; an omitted argument is not passed, so the method's own default counts."""
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """What callers may know of a method: everything but its code."""
 
     name: str
@@ -81,7 +78,7 @@ class Command:
     parameters: tuple[Parameter, ...] = ()
     toplevel: bool = False
     completes: bool = False  # whether the class has a `complete_NAME` method for the command's words
-    returns: Mapping[str, Any] = field(default_factory=dict)  # the result's JSON Schema
+    returns: Mapping[str, Any] = MappingProxyType({})  # the result's JSON Schema
     # From `service.command`, which says what they mean:
     timeout: float | None = None
     exclusive: bool = False
@@ -112,7 +109,7 @@ class Command:
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Command:
-        """The record from the data that `dataclasses.asdict` made of it."""
+        """The record from the data that `jsonable` made of it."""
         parameters = tuple(Parameter(**{**given, "choices": tuple(given["choices"])}) for given in data["parameters"])
         return cls(**{**data, "parameters": parameters, "aliases": tuple(data["aliases"])})
 

@@ -8,11 +8,10 @@ import re
 import types
 import typing
 from collections.abc import AsyncIterable, Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from smanager.commands.jsonable import jsonable
 from smanager.commands.line import JSON, PROGRESS
@@ -47,8 +46,7 @@ SERVICES = "smanager: names of services"
 Revive = Callable[[Any], Any]
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """A method's parameters as callers meet them, and the way to its arguments."""
 
     parameters: tuple[Parameter, ...]
@@ -124,7 +122,7 @@ def _with_short_forms(parameters: Sequence[Parameter], short: Mapping[str, str])
         raise CommandError(f"short names {min(unknown)}, which is not an option; options are keyword-only parameters")
     if len(set(short.values())) < len(short):
         raise CommandError(f"short gives one letter to two options: {dict(short)}")
-    return tuple(replace(parameter, short=short.get(parameter.name, "")) for parameter in parameters)
+    return tuple(parameter._replace(short=short.get(parameter.name, "")) for parameter in parameters)
 
 
 class _Names:
@@ -153,8 +151,7 @@ def _parameter(declared: inspect.Parameter, names: _Names, doc: str) -> tuple[Pa
     typed, revive = _typed(declared.annotation, names)
     rest = declared.kind is declared.VAR_POSITIONAL
     given = declared.default is not declared.empty
-    return replace(
-        typed,
+    return typed._replace(
         name=declared.name,
         required=not given and not rest,
         rest=rest,
@@ -180,17 +177,17 @@ def _typed(annotation: object, names: _Names) -> tuple[Parameter, Revive]:
             return Parameter("", kind="services", several=True), list
         typed, revive = _typed(arguments[0], names)
         if LINE in arguments[1:]:
-            typed = replace(typed, kind="line")
-        return replace(typed, secret=typed.secret or SECRET in arguments[1:]), revive
+            typed = typed._replace(kind="line")
+        return typed._replace(secret=typed.secret or SECRET in arguments[1:]), revive
     if origin in (typing.Union, types.UnionType):
         others = [argument for argument in arguments if argument is not type(None)]
         if len(others) < len(arguments) and len(others) == 1:
             typed, revive = _typed(others[0], names)
-            return replace(typed, nullable=True), lambda value: None if value is None else revive(value)
+            return typed._replace(nullable=True), lambda value: None if value is None else revive(value)
     if annotation is list or origin is list:
         typed, revive = _typed(arguments[0] if arguments else str, names)
         if not typed.several:
-            return replace(typed, several=True), lambda values: list(map(revive, values))
+            return typed._replace(several=True), lambda values: list(map(revive, values))
     choices = tuple(choice for choice in arguments if choice is not None)
     if origin is typing.Literal and choices and all(isinstance(choice, str | int | bool) for choice in choices):
         return Parameter("", kind="choice", choices=choices, nullable=None in arguments), lambda value: value

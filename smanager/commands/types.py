@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from smanager.commands.record import Parameter
 
@@ -25,8 +24,7 @@ _SPAN = re.compile(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?", 
 _SPAN_UNITS = (86400.0, 3600.0, 60.0, 1.0)
 
 
-@dataclass(frozen=True)
-class ParameterType:
+class ParameterType(NamedTuple):
     """One type. `read` and `accept` raise ValueError, whose text says what would be right."""
 
     read: Callable[[str], Any]  # from a word to a JSON value

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 from smanager.access.audit import Need
 from smanager.access.roles import BUILT_IN, EVERYONE, Role
@@ -125,20 +126,19 @@ TABLES = {
 """All tables of the file with their keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServicesConfig:
+class ServicesConfig(NamedTuple):
     """Which services there are, how they are kept up, and where they are served: what `reload` reads anew."""
 
     directories: tuple[Path, ...]
-    settings: Mapping[str, Table] = field(default_factory=dict)
+    settings: Mapping[str, Table] = MappingProxyType({})
     """The tables of the services, by name, as they are written."""
     exit_on: tuple[str, ...] = ()
     shutdown_timeout: float | None = None  # seconds; None: as long as the services' own times take
     path: Path | None = None  # the file that this was read from, if there is one
-    roles: Mapping[str, Role] = field(default_factory=dict)
+    roles: Mapping[str, Role] = MappingProxyType({})
     allow_writable: bool = False  # whether other users may write to services files
     listeners: tuple[ListenerSettings, ...] = ()
-    at_start: Table = field(default_factory=dict)  # the keys that count at the manager's start only
+    at_start: Table = MappingProxyType({})  # the keys that count at the manager's start only
     problems: tuple[str, ...] = ()
     """What is wrong with the configuration: then only what else is wrong with the rest of it is still found out."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from smanager import __version__
 from smanager.commands.option_parser import OptionParser
@@ -38,8 +38,7 @@ OVERRIDING = ("host", "port", "insecure", "max_sessions", "state_dir", "allow_wr
 SHELLS = ("bash", "zsh", "fish")
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """The configuration of one run of the manager."""
 
     options: argparse.Namespace
@@ -93,7 +92,7 @@ def config_of(options: argparse.Namespace) -> Config:
     return Config(
         options=options,
         root=root,
-        services=replace(services, listeners=tuple(listeners), problems=tuple(file.problems)),
+        services=services._replace(listeners=tuple(listeners), problems=tuple(file.problems)),
         place=place_of(file.path, services.directories),
         read_services=lambda: config_of(options).services,
     )

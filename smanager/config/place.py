@@ -13,8 +13,8 @@ import pwd
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from smanager.access.origin import address_text
 from smanager.config.file import FILE_NAME, ConfigError
@@ -28,8 +28,7 @@ EARLIER_HOSTS = {"": "0.0.0.0", "localhost": "127.0.0.1"}
 """How a state directory that was named after an address spelled a configured host."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Which configuration it is."""
 
     path: Path  # of the file, which need not exist, or of a services directory

@@ -9,9 +9,9 @@ import os
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from smanager.commands.record import Command
 from smanager.system import trust
@@ -23,8 +23,7 @@ class ReportError(ValueError):
     """A malformed report; the text is one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceDescription:
+class ServiceDescription(NamedTuple):
     """A service as its class, or the configuration, describes it."""
 
     name: str
@@ -33,7 +32,7 @@ class ServiceDescription:
     line: int = 0  # where the class begins; 0 if unknown
     commands: tuple[Command, ...] = ()
     is_program: bool = False
-    given: Mapping[str, Any] = field(default_factory=dict)  # settings, as the class gives them
+    given: Mapping[str, Any] = MappingProxyType({})  # settings, as the class gives them
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> ServiceDescription:
@@ -45,8 +44,7 @@ class ServiceDescription:
         return cls(**{**{key: data[key] for key in _TYPES}, "commands": commands})
 
 
-@dataclass(frozen=True, slots=True)
-class FileReport:
+class FileReport(NamedTuple):
     """What is in a services file."""
 
     services: tuple[ServiceDescription, ...]

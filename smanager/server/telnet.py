@@ -9,8 +9,8 @@ together, which hands line editing back to the client.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
 EOF, SUSP, ABORT, BREAK, INTERRUPT_PROCESS, ABORT_OUTPUT, ARE_YOU_THERE, ERASE_CHARACTER, ERASE_LINE = (
@@ -37,14 +37,12 @@ class Signal(Enum):
     ARE_YOU_THERE = "are you there"
 
 
-@dataclass(frozen=True, slots=True)
-class WindowSize:
+class WindowSize(NamedTuple):
     columns: int
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalType:
+class TerminalType(NamedTuple):
     name: str
 
 

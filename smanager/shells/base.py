@@ -11,7 +11,7 @@ import cmd
 import io
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol, TextIO, cast
+from typing import NamedTuple, Protocol, TextIO, cast
 
 from smanager.access.audit import described
 from smanager.commands.line import BLANKS, JSON, first_word, last_word
@@ -29,8 +29,7 @@ ALTERNATIVES = 3
 """Names offered for an unknown one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Enter:
+class Enter(NamedTuple):
     """Go on in the shell of this service."""
 
     service: str

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import takewhile
+from typing import NamedTuple
 
 from smanager.access.callers import Caller
 from smanager.config.file import ConfigError, ServicesConfig, refuse
@@ -25,8 +25,7 @@ ORDER_SECONDS = 2.0
 log = logging.getLogger("smanager")
 
 
-@dataclass(frozen=True, slots=True)
-class Discovery:
+class Discovery(NamedTuple):
     """Has files imported by the hosts that their services will live in."""
 
     catalogue: Catalogue

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from smanager.commands.record import Command, CommandError
@@ -301,7 +301,7 @@ class Keeper:
             self._take(Event.END, "stopped", self.service.reason)
             return
         if self.state is State.HUNG:
-            ending = replace(ending, reason=f"hung: {self.service.reason}", clean=False)
+            ending = ending._replace(reason=f"hung: {self.service.reason}", clean=False)
         life.end = ending.reason or "it ended"
         lived = 0.0 if life.ready is None else now - life.ready
         decision = self._ends.decide(self.service.settings.policy, lived, ending, self.chance())

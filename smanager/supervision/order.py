@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 from smanager.supervision.catalogue import Catalogue, Service
 from smanager.supervision.graph import reachable
@@ -16,8 +16,7 @@ HALVINGS = 20
 """How often a time is halved to find the longest that fits: until it is known to a millionth."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """Answers questions about the present services and settings."""
 
     catalogue: Catalogue

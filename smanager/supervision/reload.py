@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from smanager.access.callers import Caller
 from smanager.access.roles import Roles
@@ -37,8 +38,7 @@ RESTARTING_KEYS = frozenset({*PROGRAM_KEYS, "options", "limits", "host"})
 """Settings that a service reads at its start only; all others are looked up when they matter, and restart nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Elsewhere(NamedTuple):
     """What a reload changes outside of the supervision, looked at and ready, to be applied or dropped."""
 
     changes: Sequence[ChangeReport] = ()
@@ -62,7 +62,7 @@ class Plan:
     files: dict[Path, ServicesFile]  # all that exist now
     changes: list[ChangeReport]
     loads: list[ServicesFile]  # the files among them to load: new, changed, or with problems that may be gone
-    elsewhere: Elsewhere = Elsewhere()
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ def try_catalogue(present: Catalogue, plan: Plan, loaded: Mapping[Path, FileRepo
     for name, faults in wrong.items():
         problems += [f"{plan.wanted.path}: [services.{name}] {fault}" for fault in faults]
     settings = {name: given for name, given in plan.wanted.settings.items() if name not in wrong}
-    trial = present.empty(replace(plan.wanted, settings=settings))
+    trial = present.empty(plan.wanted._replace(settings=settings))
     trial.list_files({path: ServicesFile(path, file.is_code) for path, file in plan.files.items()})
     for path, file in trial.files.items():
         trial.adopt(file, reports[path] if file.is_code else configured_programs(trial.configuration))

@@ -6,8 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from smanager.commands.record import CommandError, Failure
 from smanager.config.file import ConfigError
@@ -42,8 +41,7 @@ class Work:
         self.task.result()
 
 
-@dataclass(frozen=True, slots=True)
-class Endless:
+class Endless(NamedTuple):
     """A stream that goes on until its requester has seen enough: being cancelled is its normal end."""
 
     items: AsyncGenerator[Any, None]

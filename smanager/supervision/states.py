@@ -10,8 +10,8 @@ every state `stop` leads to `stopped`, by way of `stopping` if a process has to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import NamedTuple
 
 from smanager.config.service import Policy, Restart
 
@@ -117,8 +117,7 @@ MOST_DOUBLINGS = 32
 """More doublings reach every sensible `longest_backoff`, and in the end overflow a float."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a life ended."""
 
     reason: str | None  # None if it ended as asked, or returned by itself
@@ -127,8 +126,7 @@ class Ending:
     """False if its process was ended because of another service: that is not counted against this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What the unasked end of a life leads to."""
 
     event: Event

@@ -9,8 +9,8 @@ import os
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
@@ -109,8 +109,7 @@ class Storage:
         return descriptor
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """Who has, or has had, the lock of a directory."""
 
     process: str

@@ -47,14 +47,17 @@ def contents(path: Path, most: int, owner: int | None = None) -> bytes:
 def make_directory(path: Path, may_be_link: bool = False) -> None:
     """Make a directory, if it is missing, and those above it; new ones have mode 0700.
 
-    It has to belong to this process's user or to root. Raises OSError.
+    It has to belong to this process's user or to root, and so has a link to it. Raises OSError.
     """
     for directory in reversed([one for one in (path, *path.parents) if not one.exists()]):
         with suppress(FileExistsError):  # another process has just made it
             directory.mkdir(mode=0o700)
-    status = path.stat() if may_be_link else path.lstat()
+    status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
-        raise OSError(errno.ELOOP, NOT_A_LINK, str(path))
+        if not may_be_link:
+            raise OSError(errno.ELOOP, NOT_A_LINK, str(path))
+        require_owner(path, status)
+        status = path.stat()
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     require_owner(path, status)

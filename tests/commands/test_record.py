@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 import shlex
@@ -15,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smanager.commands.arguments import bind
+from smanager.commands.jsonable import jsonable
 from smanager.commands.line import (
     commands_of,
     first_word,
@@ -207,7 +207,7 @@ def test_an_alias_that_is_another_commands_name_is_a_problem_and_no_alias() -> N
         def cmd_other(self) -> None: ...
 
     data, problems = described(Aliased)
-    assert [record["aliases"] for record in data["commands"]] == [("spare", "free"), ()]
+    assert [record["aliases"] for record in data["commands"]] == [["spare", "free"], []]
     assert [problem.partition(": ")[2] for problem in problems] == [
         f"cmd_{method}: its alias {alias} is the name of another command; choose another alias"
         for method, alias in [("one", "help"), ("one", "other"), ("other", "spare")]
@@ -225,30 +225,31 @@ def test_a_service_may_choose_its_name() -> None:
 
 
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
-commands = st.builds(
-    Command,
-    name=names,
-    doc=st.text(),
-    parameters=st.lists(
-        st.builds(
-            Parameter,
-            name=names,
-            annotated=st.booleans(),
-            option=st.booleans(),
-            choices=st.lists(st.text() | st.integers() | st.booleans()).map(tuple),
-            members=st.dictionaries(names, st.text()),
-            default=st.none() | st.text() | st.integers() | st.lists(st.text()),
-            doc=st.text(),
-        )
-    ).map(tuple),
-    toplevel=st.booleans(),
-    completes=st.booleans(),
+descriptions: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "name": names,
+        "annotated": st.booleans(),
+        "option": st.booleans(),
+        "choices": st.lists(st.text() | st.integers() | st.booleans()).map(tuple),
+        "members": st.dictionaries(names, st.text()),
+        "default": st.none() | st.text() | st.integers() | st.lists(st.text()),
+        "doc": st.text(),
+    }
+)
+command_data: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "name": names,
+        "doc": st.text(),
+        "parameters": st.lists(descriptions.map(lambda given: Parameter(**given))).map(tuple),
+        "toplevel": st.booleans(),
+        "completes": st.booleans(),
+    }
 )
 
 
-@given(commands)
+@given(command_data.map(lambda given: Command(**given)))
 def test_a_command_survives_its_way_to_the_manager(command: Command) -> None:
-    data: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(command)))
+    data: dict[str, Any] = json.loads(json.dumps(jsonable(command)))
     assert Command.from_data(data) == command
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smanager.commands.jsonable import jsonable
 from smanager.commands.record import Command, Parameter
 from smanager.hosts.source import FileReport, ReportError, ServiceDescription
 
@@ -19,7 +19,7 @@ SERVICE: dict[str, Any] = {
     "title": "Web",
     "doc": "Serves pages",
     "line": 5,
-    "commands": [dataclasses.asdict(COMMAND)],
+    "commands": [jsonable(COMMAND)],
     "is_program": False,
     "given": {"watchdog": 5},
 }

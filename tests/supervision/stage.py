@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 from typing import Any, cast
@@ -321,17 +321,17 @@ class Stage:
                 self._request(manager.reload(by, self._tell))
             case ["finish", *within]:
                 seconds = float(within[1]) if within else None
-                manager.catalogue.configuration = replace(self.wanted, shutdown_timeout=seconds)
+                manager.catalogue.configuration = self.wanted._replace(shutdown_timeout=seconds)
                 self._request(manager.finish())
             case ["set", name, *settings]:
                 changed = {key: read(value) for key, value in (setting.split("=") for setting in settings)}
                 new = {} if any(name in settings for settings in self._classes.values()) else {"program": [name]}
                 given = {**self.wanted.settings.get(name, new), **changed}
-                self.wanted = replace(self.wanted, settings={**self.wanted.settings, name: given})
+                self.wanted = self.wanted._replace(settings={**self.wanted.settings, name: given})
                 self.behaviours.setdefault(name, Behaviour())
             case ["unset", name]:
                 left = {other: given for other, given in self.wanted.settings.items() if other != name}
-                self.wanted = replace(self.wanted, settings=left)
+                self.wanted = self.wanted._replace(settings=left)
             case ["edit", name]:
                 for path in self._classes:
                     if path.name == name:

@@ -111,6 +111,15 @@ def test_another_users_directory_is_not_used(tmp_path: Path) -> None:
         make_directory(tmp_path / "theirs")
 
 
+@as_root
+def test_a_link_that_another_user_has_made_is_never_followed(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    os.chown(tmp_path / "link", NOBODY, -1, follow_symlinks=False)
+    with pytest.raises(PermissionError, match=f"it belongs to user id {NOBODY}, and should belong to 0"):
+        make_directory(tmp_path / "link", may_be_link=True)
+
+
 def test_a_file_in_a_directorys_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below"):

@@ -44,7 +44,7 @@ def test_a_token_is_sent_first(tmp_path: Path) -> None:
 def test_a_token_may_come_from_a_file(tmp_path: Path, given_by: str) -> None:
     file = tmp_path / "token"
     file.touch(mode=0o600)
-    file.write_text("smt_x\n")
+    file.write_bytes(b"\xef\xbb\xbfsmt_x\r\n")  # as some editors write it
     options = ["--token-file", str(file)] if given_by == "option" else []
     environment = {"SMANAGER_TOKEN_FILE" if given_by == "environment" else "_": str(file)}
     lines, _ = lines_of(*options, "hostname", environment=environment, home=tmp_path)

@@ -20,7 +20,7 @@ from smanager.terminal.text import CUT, as_bytes
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
-READ_SIZE = 256 * 1024  # bytes of frames read at a time
+READ_SIZE = 64 * 1024  # bytes of frames read at a time
 LINE_LIMIT = 8 * 1024  # characters of one printed line; a longer line is cut here, and continues as the next
 
 current_service: ContextVar[str | None] = ContextVar("current_service", default=None)
@@ -34,6 +34,7 @@ class Channel:
         self._socket = pair
         self._lock = threading.Lock()
         self._decoder = FrameDecoder()
+        self._received = memoryview(bytearray(READ_SIZE))
         self._poll = select.poll()
         self._poll.register(pair, select.POLLIN)
         self.is_forked = False  # whether a service forked this process: its frames would mix with its parent's
@@ -42,19 +43,25 @@ class Channel:
         """Send one whole frame; does nothing if the manager is gone, which `receive` reports."""
         if self.is_forked:
             os._exit(1)  # it has returned from the method that forked it into code that is the parent's alone
-        with suppress(OSError), self._lock:
-            self._socket.sendall(frame)
+        try:
+            with self._lock:
+                self._socket.sendall(frame)
+        except OSError:
+            pass
 
     def wait(self, seconds: float) -> bool:
         """Whether anything arrives within so many seconds."""
         return bool(self._poll.poll(seconds * 1000))
 
     def receive(self) -> Iterator[Frame] | None:
-        """Wait for the next frames; None when the manager is gone."""
-        data = b""
-        with suppress(OSError):
-            data = self._socket.recv(READ_SIZE)
-        return self._decoder.receive(data) if data else None
+        """Wait for the next frames; None when the manager is gone. Take them all before the next call."""
+        if self.is_forked:
+            os._exit(1)  # likewise
+        try:
+            size = self._socket.recv_into(self._received)
+        except OSError:
+            return None
+        return self._decoder.receive(self._received[:size]) if size else None
 
 
 class ServiceOutput(io.TextIOBase):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Awaitable
+from collections import deque
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _loops: list[asyncio.AbstractEventLoop] = []  # empty until the first use
 _making = threading.Lock()
+_given: deque[Callable[[asyncio.AbstractEventLoop], object]] = deque()  # a deque's methods need no lock
+_is_waking = threading.Event()  # set while the loop is about to look at what it was given
 
 
 def event_loop() -> asyncio.AbstractEventLoop:
@@ -27,6 +30,21 @@ def event_loop() -> asyncio.AbstractEventLoop:
             threading.Thread(target=loop.run_forever, name="event loop", daemon=True).start()
             _loops.append(loop)
         return _loops[0]
+
+
+def give_to_loop(deed: Callable[[asyncio.AbstractEventLoop], object]) -> None:
+    """Have the event loop do something; all that is given before the loop wakes takes one wake-up."""
+    loop = event_loop()
+    _given.append(deed)
+    if not _is_waking.is_set():
+        _is_waking.set()
+        loop.call_soon_threadsafe(_do_what_was_given, loop)
+
+
+def _do_what_was_given(loop: asyncio.AbstractEventLoop) -> None:
+    _is_waking.clear()  # first: what is given from now on wakes the loop again
+    for _ in range(len(_given)):
+        _given.popleft()(loop)
 
 
 def run_in_loop(awaitable: Awaitable[Any]) -> Future[Any]:

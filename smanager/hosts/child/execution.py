@@ -41,6 +41,7 @@ class Execution:
     as_data: bool = False  # whether the caller wants the returned value instead of text
     columns: int = 0  # the width of the caller's window; 0 without one
     completes: bool = False  # whether the caller wants words for Tab
+    name: str = ""  # the method's, as the manager knows it
 
     def __post_init__(self) -> None:
         self.cancelled = False
@@ -51,8 +52,7 @@ class Execution:
         self._room = WINDOW
         self._progress_sent = 0.0
         self._late_progress: str | None = None
-        self._changed = threading.Condition()
-        self._wake: Callable[[], object] | None = None  # wakes the event loop's task, while it waits for room
+        self._wake: Callable[[], object] | None = None  # wakes what waits for room
 
     def grant(self, characters: int) -> None:
         """Make room: the manager has passed on this many characters."""
@@ -66,9 +66,13 @@ class Execution:
     def take(self, characters: int, waiting: AbstractContextManager[object]) -> None:
         """Take room for output, waiting inside `waiting` until there is some. Raises Cancelled if it was cancelled."""
         if self._room <= 0 and not self.cancelled:
-            with waiting, self._changed:
+            changed = threading.Event()
+            self._wake = changed.set  # before the room is looked at: what makes room wakes after it
+            with waiting:
                 while self._room <= 0 and not self.cancelled:
-                    self._changed.wait()
+                    changed.wait()
+                    changed.clear()
+            self._wake = None
         self._room -= characters
         if self.cancelled:
             raise Cancelled
@@ -88,8 +92,6 @@ class Execution:
             raise asyncio.CancelledError
 
     def _notify(self) -> None:
-        with self._changed:
-            self._changed.notify()
         if wake := self._wake:
             wake()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.machinery
 import importlib.util
 import inspect
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from smanager.commands.jsonable import jsonable
 from smanager.commands.record import SHELLS_OWN, Command, CommandError, command_methods
 from smanager.commands.signatures import describe, signature_of
 from smanager.config.service import CLASS_KEYS, PROGRAM_KEYS
@@ -108,7 +108,7 @@ def described(service: type[SService]) -> tuple[dict[str, Any], list[str]]:
         "title": service.__name__,
         "doc": inspect.cleandoc(service.__dict__.get("__doc__") or ""),
         "line": line_of(service),
-        "commands": [dataclasses.asdict(command) for command in with_free_aliases(commands, complain)],
+        "commands": [jsonable(command) for command in with_free_aliases(commands, complain)],
         "is_program": is_program,
         "given": given_by(service, is_program),
     }
@@ -127,7 +127,7 @@ def with_free_aliases(commands: Sequence[Command], complain: Callable[[str, obje
             else:
                 free.append(alias)
                 taken.add(alias)
-        kept.append(dataclasses.replace(command, aliases=tuple(free)))
+        kept.append(command._replace(aliases=tuple(free)))
     return kept
 
 

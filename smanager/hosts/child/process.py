@@ -1,8 +1,8 @@
 """The host's side: a process that runs services and their commands.
 
-The main thread imports the services files, since much code expects to be imported there. Another thread reads the
-manager's frames and never blocks on anything else. Plain methods run in worker threads, `async` ones in one event
-loop, each service's `start` and `run` in a thread of its own. When the manager ends, however it does, the socket pair
+The main thread imports the services files, since much code expects to be imported there. Others take turns at reading
+the manager's frames, and run plain methods. `async` ones run in one event loop, each service's `start` and `run` in a
+thread of its own. When the manager ends, however it does, the socket pair
 closes, and the host ends too.
 """
 
@@ -50,7 +50,7 @@ def main(descriptor: int) -> None:
     channel = Channel(pair)
     output = capture_output(channel)
     host = HostProcess(channel)
-    threading.Thread(target=host.serve, name="control", daemon=True).start()
+    threading.Thread(target=host.serve, name="commands", daemon=True).start()
     host.work()
     output.end_lines()
 
@@ -63,8 +63,8 @@ class HostProcess:
         self._imports: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # paths; None at the end
         self._lives: dict[str, Life] = {}
         self._numbers = itertools.count()  # of all lives
-        self._workers = Workers()
-        self._questions = Questions(channel)
+        self._workers = Workers(channel, self._receive, self.serve)
+        self._questions = Questions(channel, self._workers.relieve)
         self._orphaned = False
 
     def work(self) -> None:
@@ -77,32 +77,29 @@ class HostProcess:
             self._kill()
 
     def serve(self) -> None:
-        """Carry out the manager's frames until the manager is gone; whatever goes wrong here, no process is left."""
+        """A thread's part in reading the manager's frames and running commands, until the manager is gone.
+
+        Whatever goes wrong here, no process is left.
+        """
         try:
-            self._serve()
-            self._orphaned = True
-            self._kill_after(ORPHAN_SECONDS)
-            self._end()
+            self._workers.work()
         except BaseException as error:
             print_traceback(error)
             self._kill()
 
-    def _serve(self) -> None:
+    def _receive(self) -> bool:
+        """Carry out what the manager has sent; if the manager is gone, end, and return False."""
         try:
-            while (received := self._channel.receive()) is not None:
+            if (received := self._channel.receive()) is not None:
                 for frame in received:
                     self._accept(frame)
-                self._wait()
+                return True
         except FrameError as error:
             print(f"the manager sent garbage: {error}")
-
-    def _wait(self) -> None:
-        """Wait for frames; meanwhile add workers if the present ones do not keep up."""
-        while (patience := self._workers.patience()) is not None:
-            if patience <= 0:
-                self._workers.grow()
-            elif self._channel.wait(patience):
-                return
+        self._orphaned = True
+        self._kill_after(ORPHAN_SECONDS)
+        self._end()
+        return False
 
     def _accept(self, frame: Frame) -> None:
         kind = frame.kind
@@ -142,7 +139,9 @@ class HostProcess:
         try:
             if frame.kind is FrameKind.COMPLETE:
                 completer = getattr(service, COMPLETER_PREFIX + method) if method else paths_for_tab
-                execution = Execution(self._channel, frame.number, name, completer, rest, caller=caller, completes=True)
+                execution = Execution(
+                    self._channel, frame.number, name, completer, rest, caller=caller, completes=True, name=method
+                )
             else:
                 arguments, options, as_data, columns = rest
                 if arguments or options:
@@ -150,7 +149,16 @@ class HostProcess:
                     arguments, options = reviver(owner, method)(arguments, options)
                 function = getattr(service, method)
                 execution = Execution(
-                    self._channel, frame.number, name, function, arguments, options, caller, as_data, columns
+                    self._channel,
+                    frame.number,
+                    name,
+                    function,
+                    arguments,
+                    options,
+                    caller,
+                    as_data,
+                    columns,
+                    name=method,
                 )
         except Exception as error:
             self._channel.send(encode_failure(frame.number, failure_of(error)))

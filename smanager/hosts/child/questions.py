@@ -38,8 +38,10 @@ class Question(NamedTuple):
 class Questions:
     """The questions of all services of a host."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, relieve: Callable[[], object]) -> None:
+        """`relieve` is called in a thread that begins to wait for an answer."""
         self._channel = channel
+        self._relieve = relieve
         self._numbers = itertools.count(1)
         self._open: dict[int, Question] = {}
 
@@ -55,6 +57,11 @@ class Questions:
         self._open[number] = question
         self._channel.send(frame)
         return number
+
+    def next(self, frames: queue.SimpleQueue[Frame | None]) -> Frame | None:
+        """Wait for a question's next frame."""
+        self._relieve()
+        return frames.get()
 
     def deliver(self, frame: Frame) -> None:
         """Take a frame from the manager."""
@@ -96,14 +103,14 @@ class ClientInHost(ManagerClient):
         frames = queue.SimpleQueue[Frame | None]()
         with self._ask(frames.put, method, arguments, options) as answer:
             while not answer.is_complete:
-                answer.take(frames.get())
+                answer.take(self._questions.next(frames))
             return answer.result()
 
     def stream(self, method: str, /, *arguments: object, **options: object) -> Iterator[Any]:
         frames = queue.SimpleQueue[Frame | None]()
         with self._ask(frames.put, method, arguments, options) as answer:
             while not answer.is_complete:
-                yield from answer.take(frames.get())
+                yield from answer.take(self._questions.next(frames))
 
     async def call_async(self, method: str, /, *arguments: object, **options: object) -> Any:
         frames, put = _queue_in_loop()

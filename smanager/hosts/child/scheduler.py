@@ -14,14 +14,13 @@ from collections.abc import Callable, Collection, Generator, Set
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 from time import monotonic
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class WaitFor:
+class WaitFor(NamedTuple):
     """What a generator waits for: one of the descriptors to be readable, or a moment of the monotonic clock."""
 
     descriptors: Collection[int] = ()

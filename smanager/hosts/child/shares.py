@@ -17,6 +17,10 @@ class Shares:
         self._free = places
         self._taken: Counter[str] = Counter()
 
+    @property
+    def is_full(self) -> bool:
+        return self._free <= 0
+
     def may_take(self, caller: str) -> bool:
         return self._taken[caller] < self._free
 

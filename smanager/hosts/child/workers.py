@@ -1,148 +1,79 @@
-"""Runs commands inside a host: worker threads, results as they come, cancelling.
+"""Runs commands inside a host: results as they come, cancelling.
 
-A worker takes an execution, runs its method and sends what the method returns. One worker does nearly all the work.
-Another one is made only when commands have waited for a moment, because each thread that wakes for a command costs
-more than a short command. An `async` method is handed to the host's event loop.
-
-Each caller has a share of the workers. What is beyond a caller's share waits for the caller's own commands to end,
-while those of others go on.
+A thread of the crew takes an execution, runs its method and sends what the method returns. An `async` method is handed
+to the host's event loop.
 """
 
 from __future__ import annotations
 
 import inspect
-import queue
 import threading
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from time import monotonic
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING
 
-from smanager.hosts.child.channel import current_service, service_output
-from smanager.hosts.child.event_loop import event_loop
+from smanager.hosts.child.channel import Channel, current_service, service_output
+from smanager.hosts.child.crew import Crew
+from smanager.hosts.child.event_loop import give_to_loop
 from smanager.hosts.child.execution import Cancelled, Execution
+from smanager.hosts.child.places import Places
 from smanager.hosts.child.questions import current_caller
 from smanager.hosts.child.results import DONE, Piece, in_thread, shown, shown_each
-from smanager.hosts.child.shares import Shares
 from smanager.service import CommandCaller
 
-MOST_WORKERS = 64  # plain commands that one host runs at a time, not counting those whose output is left unread
-MOST_HELD = 512  # commands whose output is left unread, and that do not count for that; each takes a thread
-MOST_WAITING = 4096  # commands that may wait for their callers' others; further ones are refused
-PATIENCE = 0.005  # seconds for which commands wait for a busy worker before another one is made
-IDLE_SECONDS = 10.0  # after which an idle worker ends, unless it is the last
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Workers:
-    """The threads that run plain methods, and all executions that wait or run."""
+    """All executions that wait or run, and the threads for those of plain methods."""
 
-    def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[Execution] = queue.SimpleQueue()
+    def __init__(self, channel: Channel, receive: Callable[[], bool], serve: Callable[[], object]) -> None:
+        """`receive` and `serve` are the crew's."""
         self._executions: dict[int, Execution] = {}
-        self._running = Shares(MOST_WORKERS)
-        self._unread = Shares(MOST_HELD)
-        self._later = Shares(MOST_WAITING)
-        self._placed: dict[str, set[Execution]] = {}  # what runs, or waits for no more than a worker
-        self._beyond: dict[str, deque[Execution]] = {}  # what is beyond the callers' shares; who is next comes first
-        self._lock = threading.Lock()
-        self._count = 0
-        self._held = 0  # workers that wait for their callers to read
-        self._progress = 0.0  # when an execution was last taken, or a worker made
+        self._places = Places()
+        self._crew = Crew(channel, receive, self._run, serve)
+        self._lock = self._crew.lock
+
+    def work(self) -> None:
+        """A thread's part; the first thread that does this reads."""
+        self._crew.work()
+
+    def relieve(self) -> None:
+        """Called in a thread that begins to wait for the manager: it may be the one that reads."""
+        self._crew.relieve()
 
     def put(self, execution: Execution) -> None:
         """Run a command, or refuse it if its turn would not come."""
-        caller = execution.caller
         with self._lock:
-            has_place = self._running.may_take(caller) and caller not in self._beyond
-            reason = "" if has_place else self._busy(caller)
-            if not reason:
+            if not (reason := self._places.refusal(execution.caller)):
                 self._executions[execution.number] = execution
-                if has_place:
-                    self._begin(execution)
-                else:
-                    self._later.take(caller)
-                    self._beyond.setdefault(caller, deque()).append(execution)
+                if self._places.enter(execution):
+                    self._crew.begin(execution)
         if reason:
             execution.give_up(reason)
-        elif not self._count:
-            self.grow()
+        elif self._crew.is_new:
+            self._crew.grow()
 
-    def _busy(self, caller: str) -> str:
-        """Why a caller's command cannot wait for the caller's others; the lock is held."""
-        if not self._later.may_take(caller):
-            waiting = len(self._beyond.get(caller, ()))
-            return f"busy: {f'{waiting} of your' if waiting else 'too many'} commands wait already; try again later"
-        mine = self._placed.get(caller, ())
-        if mine and all(execution.cancelled and execution.thread for execution in mine):
-            return f"busy: {len(mine)} of your commands were cancelled and have not ended; `restart` ends them"
-        return ""
-
-    def _begin(self, execution: Execution) -> None:
-        """Hand a command to the workers; the lock is held."""
-        self._take_place(execution)
-        if self._waiting.empty():
-            self._progress = monotonic()
-        self._waiting.put(execution)
-
-    def _take_place(self, execution: Execution) -> None:
-        self._running.take(execution.caller)
-        self._placed.setdefault(execution.caller, set()).add(execution)
-
-    def _give_place(self, execution: Execution) -> None:
-        """A command may no longer take one of its caller's places: let others begin, one of each caller in turn."""
-        mine = self._placed.get(execution.caller, set())
-        if execution not in mine:
-            return
-        mine.remove(execution)
-        if not mine:
-            del self._placed[execution.caller]
-        self._running.give_back(execution.caller)
-        for caller in [caller for caller in self._beyond if self._running.may_take(caller)]:
-            if self._running.may_take(caller):
-                waiting = self._beyond.pop(caller)
-                self._later.give_back(caller)
-                self._begin(waiting.popleft())
-                if waiting:
-                    self._beyond[caller] = waiting  # behind the others
-
-    @property
-    def _all_taken(self) -> bool:
-        return self._count - self._held >= MOST_WORKERS
+    def _begin(self, executions: Iterable[Execution]) -> None:
+        for execution in executions:
+            self._crew.begin(execution)
 
     @contextmanager
     def _holding(self, execution: Execution) -> Iterator[None]:
         """While a worker waits for its caller, another one may take its place."""
+        self._crew.relieve()
         try:
             with self._lock:
-                if self._unread.may_take(execution.caller):
-                    self._unread.take(execution.caller)
-                    self._held += 1
-                    execution.held = True
-                    self._give_place(execution)
-            if not self._waiting.empty() and not self._all_taken:
-                self.grow()
+                self._begin(self._places.hold(execution))
+                self._crew.held += execution.held
+            self._crew.replace()
             yield
         finally:
             with self._lock:
-                if execution.held:
-                    self._unread.give_back(execution.caller)
-                    self._held -= 1
-                    execution.held = False
-                    self._take_place(execution)  # even beyond the share
-
-    def patience(self) -> float | None:
-        """Seconds until the waiting commands have waited long enough; None if another worker could not help."""
-        return None if self._waiting.empty() or self._all_taken else self._progress + PATIENCE - monotonic()
-
-    def grow(self) -> None:
-        with self._lock:
-            self._count += 1
-            self._progress = monotonic()
-        try:
-            threading.Thread(target=self._work, name="commands", daemon=True).start()
-        except RuntimeError:  # the system has no threads left; those that there are go on
-            with self._lock:
-                self._count -= 1
+                self._crew.held -= execution.held
+                self._places.resume(execution)
 
     def more(self, number: int, characters: int) -> None:
         if execution := self._executions.get(number):
@@ -155,28 +86,18 @@ class Workers:
         execution.cancel()
         with self._lock:
             if execution.is_handed_over:
-                event_loop().call_soon_threadsafe(lambda: execution.task and execution.task.cancel())
+                give_to_loop(lambda _: execution.task and execution.task.cancel())
             elif execution.thread and not execution.held:  # one that is held notices by itself
                 _raise_in(execution.thread, Cancelled)
 
-    def _work(self) -> None:
-        while True:
-            try:
-                execution = self._waiting.get(timeout=IDLE_SECONDS)
-            except queue.Empty:
-                with self._lock:
-                    if self._count > 1:
-                        self._count -= 1
-                        return
-                continue
-            self._progress = monotonic()
-            try:
-                self._run(execution)
-            except Cancelled:  # it came at the last moment, outside the method
-                self._leave(execution)
-                execution.give_up("cancelled")
-
     def _run(self, execution: Execution) -> None:
+        try:
+            Context().run(self._run_here, execution)  # what it sets there is not the next one's, nor the reader's
+        except Cancelled:  # it came at the last moment, outside the method
+            self._leave(execution)
+            execution.give_up("cancelled")
+
+    def _run_here(self, execution: Execution) -> None:
         """Run one command in this thread; a Cancelled that arrives late is taken back before the next command."""
         try:
             with self._lock:
@@ -195,7 +116,7 @@ class Workers:
     def _leave(self, execution: Execution) -> None:
         self._release(execution)
         with self._lock:
-            self._give_place(execution)
+            self._begin(self._places.leave(execution))
         if not execution.is_handed_over:
             self._executions.pop(execution.number, None)
 
@@ -216,7 +137,7 @@ class Workers:
         current_caller.set(CommandCaller(execution.caller, execution.number))
         try:
             result = execution.method(*execution.arguments, **execution.options)
-            if inspect.isawaitable(result) or isinstance(result, AsyncIterator):
+            if type(result) is not str and (inspect.isawaitable(result) or isinstance(result, AsyncIterator)):
                 self._hand_over(execution, result)
                 return
             if execution.completes:
@@ -235,8 +156,8 @@ class Workers:
             execution.fail(error)
 
     def _hand_over(self, execution: Execution, result: Awaitable[object] | AsyncIterator[object]) -> None:
-        def begin() -> None:
-            execution.task = loop.create_task(_await(execution, result))
+        def begin(loop: asyncio.AbstractEventLoop) -> None:
+            execution.task = loop.create_task(_await(execution, result), context=context)
             execution.task.add_done_callback(finished)
             if execution.cancelled:
                 execution.task.cancel()
@@ -248,8 +169,8 @@ class Workers:
 
         self._release(execution)  # first: a Cancelled in the import of asyncio would leave half of it
         execution.is_handed_over = True
-        loop = event_loop()
-        loop.call_soon_threadsafe(begin)
+        context = copy_context()
+        give_to_loop(begin)
 
 
 async def _await(execution: Execution, result: Awaitable[object] | AsyncIterator[object]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 from smanager.access.callers import Caller
 from smanager.access.origin import OriginKind
@@ -99,7 +98,7 @@ class ScriptLogin(Login):
     def _claim(self, caller: Caller, behalf: str) -> None:
         """Note for whom the client claims to act, if its account may claim that; if not, go on without the claim."""
         if caller.origin.user in self._session.settings.relays:
-            self._session.admit(replace(caller, behalf=behalf))
+            self._session.admit(caller._replace(behalf=behalf))
         else:
             self._session.disbelieve(caller, behalf)
 
@@ -147,5 +146,5 @@ class ScriptLogin(Login):
         self._checking = None
         if caller and not self._connection.finishing:
             before = self._session.caller
-            self._session.admit(replace(caller, behalf=before.behalf) if before else caller)
+            self._session.admit(caller._replace(behalf=before.behalf) if before else caller)
         self._work()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from smanager.access.callers import Caller
@@ -42,7 +41,7 @@ class ServiceAnswers:
         if inquiry.for_caller:
             assert outer is not None  # or else the inquiry would have been refused
             origin = Origin(OriginKind.SERVICE, service=name, behalf=str(outer.origin))
-            return replace(outer, origin=origin, depth=depth)
+            return outer._replace(origin=origin, depth=depth)
         manager = self._shells.dispatcher.manager
         service = manager.catalogue.services.get(name)
         if service is None or not service.settings.roles:

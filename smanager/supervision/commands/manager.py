@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from smanager.access.roles import EVERYTHING_AT_ONCE
 from smanager.commands.record import CommandError, Status
@@ -35,8 +35,7 @@ class PlannedStep:
         return f"{self.verb} {self.service}, which is {self.state.value}"
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+class Screen(NamedTuple):
     """The output of one run of a command that is run again and again."""
 
     command: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from smanager.access.callers import Caller
 from smanager.access.roles import pattern_in_one_spelling
@@ -30,8 +30,7 @@ PATTERNS_LIMIT = 500
 200 services may take 50 ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Requester:
+class Requester(NamedTuple):
     """Who gives a command, and where."""
 
     caller: Caller
@@ -147,8 +146,7 @@ class OwnCommands:
         return tell_if_known
 
 
-@dataclass(frozen=True, slots=True)
-class OwnCommand:
+class OwnCommand(NamedTuple):
     """One of the commands, and where its method is."""
 
     command: Command

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,7 @@ def peer(network: Network, user: str) -> int:
         pytest.skip("only root can be somebody else")
     name = SYSTEM_USERS.get(user, user)
     with UsersFile(network.directory / "smanager-users.json").changed() as users:
-        users[name] = replace(users[user], name=name)
+        users[name] = users[user]._replace(name=name)
     for place in [network.directory, *network.directory.parents]:
         if place.stat().st_uid == 0 and place != Path("/"):
             place.chmod(place.stat().st_mode | 0o011)
@@ -203,7 +202,7 @@ def test_a_lesser_token_is_denied_what_its_user_is(network: Network) -> None:
     network.ask("default", "reload")
     with UsersFile(network.directory / "smanager-users.json").changed() as users:
         token = Token(hash_token("smt_lesser"), None, ("operate",))
-        users["operator"] = replace(users["operator"], roles=("operate", "nosecret"), token=token)
+        users["operator"] = users["operator"]._replace(roles=("operate", "nosecret"), token=token)
     assert network.ask("locked", "hidden secret", token="smt_lesser").startswith("*** unknown command: hidden")
     assert network.ask("locked", "box open; whoami", token="smt_lesser").endswith("; roles: operate\n")
 
@@ -259,13 +258,13 @@ def test_a_program_logs_in_by_a_method(network: Network) -> None:
     assert refused["error"] == {"code": -32002, "message": "the login is not valid"}
 
 
-def test_the_system_says_who_a_peer_is_and_a_certificate_who_a_client(network: Network) -> None:
-    (who,) = network.call("local", {"method": "whoami"})  # the tests' own user, or else root
+def test_the_system_says_who_a_peer_is_and_a_certificate_who_a_client(shared_network: Network) -> None:
+    (who,) = shared_network.call("local", {"method": "whoami"})  # the tests' own user, or else root
     assert (who["result"]["user"], who["result"]["proof"]) == ("root", "peer")
-    (who,) = network.call("tls", {"method": "whoami"}, certificate="viewer")
+    (who,) = shared_network.call("tls", {"method": "whoami"}, certificate="viewer")
     assert (who["result"]["user"], who["result"]["proof"]) == ("viewer", "certificate")
     with pytest.raises((OSError, ValueError)):
-        network.call("tls", {"method": "whoami"}, certificate="expired")
+        shared_network.call("tls", {"method": "whoami"}, certificate="expired")
 
 
 def test_a_person_logs_in_without_the_password_being_shown(network: Network) -> None:
@@ -281,9 +280,9 @@ def test_a_person_logs_in_without_the_password_being_shown(network: Network) -> 
         person.expect("by password; roles: view\r\n")
 
 
-def test_keys_and_answers_of_the_terminal_are_no_part_of_a_login(network: Network) -> None:
+def test_keys_and_answers_of_the_terminal_are_no_part_of_a_login(shared_network: Network) -> None:
     noise = "\x1b]11;rgb:0/0/0\x1b\\\x1b[A\x1bP>|XTerm(390)\x1b\\\x1b[M !!"
-    with network.connect("locked") as connection:
+    with shared_network.connect("locked") as connection:
         person = Telnet(connection)
         person.expect("login: ")
         person.type(f"{noise}vie{noise}weér\x7f\x7fr\r")
@@ -326,8 +325,8 @@ def test_three_tries_end_a_connection(network: Network) -> None:
 
 
 @pytest.mark.parametrize("line", ["auth {}\rbox open\r", "\ufeffauth {}\r\n# a comment\r\nbox open\r\n"])
-def test_a_login_may_have_what_editors_leave_in_a_script(network: Network, line: str) -> None:
-    with network.connect("locked") as connection:
+def test_a_login_may_have_what_editors_leave_in_a_script(shared_network: Network, line: str) -> None:
+    with shared_network.connect("locked") as connection:
         connection.sendall(line.format(TOKENS["operator"]).encode())
         assert read_until(connection, b"\n") == b"opened\n"
 
@@ -350,7 +349,7 @@ def test_a_session_ends_with_its_token(network: Network) -> None:
     with network.connect("locked") as connection:
         with file.changed() as users:
             expires = time.time() + 2
-            users["viewer"] = replace(users["viewer"], token=Token(hash_token("smt_short"), expires))
+            users["viewer"] = users["viewer"]._replace(token=Token(hash_token("smt_short"), expires))
         connection.sendall(b"auth smt_short\nwait box failed\nstatus\n")
         wait_for(lambda: "wait" in network.ask("default", "jobs"), "the command")
         wait_for(lambda: time.time() > expires, "the token's end")

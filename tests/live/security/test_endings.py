@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 
@@ -126,7 +125,7 @@ def test_what_runs_ends_with_the_right_to_it(network: Network) -> None:
 def test_a_session_on_a_token_is_over_with_it_whatever_it_does(network: Network) -> None:
     with UsersFile(network.directory / "smanager-users.json").changed() as users:
         token = Token(hash_token("smt_short"), time.time() + 2)
-        users["operator"] = replace(users["operator"], token=token)
+        users["operator"] = users["operator"]._replace(token=token)
     with network.connect("locked") as connection:
         connection.sendall(b"auth smt_short\nwatch -n 0.2 box open\n")
         read_until(connection, b"opened\n")

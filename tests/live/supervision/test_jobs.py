@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from smanager.hosts.child.workers import MOST_WORKERS
+from smanager.hosts.child.places import MOST_WORKERS
 from smanager.shells.interpreter import DETACHED_LIMIT
 from tests.conftest import Server, ask_unix, is_in, read_until, wait_for
 from tests.live.clients import at_a_terminal, request, reset, responses

@@ -195,7 +195,8 @@ def test_the_responses_of_a_batch_are_kept_up_to_a_limit(monkeypatch: pytest.Mon
     assert {one["error"]["code"] for one in replies[10:]} == {TOO_MUCH_OUTPUT}
 
 
-def test_others_have_their_turn_between_the_requests_of_a_batch() -> None:
+@pytest.mark.parametrize("connections", [1, 5])
+def test_others_have_their_turn_between_the_requests_of_batches(connections: int) -> None:
     now = 0.0
     begun: list[int] = []  # how many requests, at each turn of the loop
 
@@ -206,7 +207,8 @@ def test_others_have_their_turn_between_the_requests_of_a_batch() -> None:
 
     async def run() -> None:
         watching = asyncio.ensure_future(count_turns())
-        await replies_to(batch(20), Echo(tick), Turns(lambda: now))
+        turns = Turns(lambda: now)
+        await asyncio.gather(*(replies_to(batch(20), Echo(tick), turns) for _ in range(connections)))
         watching.cancel()
 
     async def count_turns() -> None:
@@ -216,5 +218,5 @@ def test_others_have_their_turn_between_the_requests_of_a_batch() -> None:
 
     begun.append(0)
     asyncio.run(run())
-    assert sum(begun) == 20
+    assert sum(begun) == 20 * connections
     assert max(begun) <= 2
