@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from smanager.config.file import ConfigError
 from smanager.config.listener import ListenerSettings
 from smanager.config.options import Config, config_of, parsed
 
@@ -69,3 +70,29 @@ def test_services_are_read_anew(directory: Path) -> None:
 def test_listeners_that_do_not_go_together(directory: Path, text: str, message: str) -> None:
     (problem,) = configured(directory, text).services.problems
     assert re.search(message, problem)
+
+
+def test_the_state_directory_is_the_configured_one_or_systemds(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert configured(directory, "").state_dir is None  # then the one in the configuration's place
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/smanager:/other")
+    assert configured(directory, "").state_dir == Path("/var/lib/smanager")
+    assert configured(directory, "", "--state-dir", "x").state_dir == directory / "x"
+
+
+@pytest.mark.parametrize("name", ["services", "smanager.toml", "web.env"])
+def test_what_others_may_write_to_is_refused_unless_that_is_allowed(directory: Path, name: str) -> None:
+    configuration = '[services.web]\nprogram = ["web"]\nenv_files = ["web.env"]\n'
+    (directory / "web.env").touch()
+    configured(directory, configuration)
+    (directory / name).chmod(0o757)
+    with pytest.raises(ConfigError, match=f"^other users may write to .*{name}; `chmod o-w .*{name}` fixes that"):
+        configured(directory, configuration)
+    configured(directory, configuration, "--allow-writable")
+    allowed = f"allow_writable = true\n{configuration}"
+    if name == "smanager.toml":  # what stands in a file cannot make the file trusted
+        with pytest.raises(ConfigError):
+            configured(directory, allowed)
+    else:
+        configured(directory, allowed)
