@@ -22,6 +22,7 @@ from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE
 from smanager.logs.manager_log import LogQueue
 from smanager.server.editor.insertion import insertion, listing, typeable
+from smanager.server.listeners import Listeners
 from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
@@ -44,24 +45,28 @@ class Ended(BaseException):
     """The process was told to end (SIGTERM, SIGHUP)."""
 
 
-def run(manager: Manager, log: LogQueue) -> int:
+def run(manager: Manager, log: LogQueue, listen: Callable[[], Coroutine[Any, Any, Listeners]]) -> int:
     """Run the manager with a session on standard input and output; returns the last command's exit status.
 
-    On a terminal, lines of `log` go above the line that is being typed.
+    On a terminal, lines of `log` go above the line that is being typed. `listen` opens the socket of `smanager attach`.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="event loop", daemon=True)
     thread.start()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
+    listeners: Listeners | None = None
     try:
         _await(loop, manager.begin(Caller(CONSOLE)))
+        listeners = _await(loop, listen())
         return Console(manager, loop, log).run()
     except (Ended, KeyboardInterrupt):
         return 0
     finally:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)  # the process is ending already
+        if listeners:
+            _await(loop, listeners.close("SManager is stopping"))
         _await(loop, manager.finish())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

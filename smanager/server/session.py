@@ -66,6 +66,7 @@ class Session:
     _registry: Registry
     connection: Connection = field(init=False)
     peer: Origin = field(init=False)
+    settings: ListenerSettings = field(init=False)  # its listener's when it began
     mode: Mode = field(init=False)  # from the phase IDENTIFYING on
     interpreter: Interpreter = field(init=False)  # in the phase SERVING, as is `output`
     output: Output = field(init=False)
@@ -82,6 +83,7 @@ class Session:
 
     def arrived(self) -> Handshakes | None:
         self.peer = self.connection.origin
+        self.settings = self._registry.settings
         return self._registry.tls if self._registry.arrived(self) else None
 
     def opened(self) -> None:
@@ -137,10 +139,6 @@ class Session:
     def party(self) -> str:
         """Whose turn it is when the session's commands run."""
         return self.caller.party if self.caller else self.peer.network
-
-    @property
-    def settings(self) -> ListenerSettings:
-        return self._registry.settings
 
     async def by_password(self, name: str, password: str) -> Caller | None:
         settings = self.settings

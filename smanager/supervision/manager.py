@@ -27,7 +27,7 @@ from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
 from smanager.supervision.keeper import Keeper, log_error
 from smanager.supervision.patterns import warn_of_patterns
-from smanager.supervision.reload import Elsewhere, Reload
+from smanager.supervision.reload import LookElsewhere, Reload, nothing_elsewhere
 from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.sessions import Jobs, Sessions
 from smanager.supervision.states import State
@@ -73,7 +73,7 @@ class Manager:
         """Set when the manager should end."""
         self.failed = ""
         """The service whose failure ends the manager."""
-        self.look_elsewhere: Callable[[], Elsewhere] = Elsewhere
+        self.look_elsewhere: LookElsewhere = nothing_elsewhere
         """Finds what a reload changes outside of the supervision."""
         self.pool = make_pool(outbox, self._log_line)
         self._storage = storage
@@ -125,6 +125,11 @@ class Manager:
             if problem and problem != told:
                 log.error("%s", problem)
             told = problem
+
+    @property
+    def directory(self) -> Path | None:
+        """The state directory."""
+        return self._storage.directory
 
     @property
     def end_seconds(self) -> float:
@@ -204,6 +209,7 @@ class Manager:
         """Apply the changed configuration and files; a `dry_run` only reports what would change. See `Reload.apply`."""
         if dry_run:
             plan = await self._reload.plan(self.look_elsewhere)
+            plan.elsewhere.drop()
             for change in plan.changes:
                 tell(change)
             return plan.problems

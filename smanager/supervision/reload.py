@@ -6,7 +6,7 @@ Everything is compared, and each changed file imported once to try it, before th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from smanager.access.callers import Caller
 from smanager.access.roles import Roles
 from smanager.config.checks import SettingsError, checked
 from smanager.config.env_file import fingerprint as contents_of
-from smanager.config.file import ConfigError, ServicesConfig, refuse
+from smanager.config.file import ServicesConfig, refuse
 from smanager.config.service import KEYS, PROGRAM_KEYS
 from smanager.hosts.source import FileReport, ServiceDescription, fingerprint
 from smanager.supervision.catalogue import (
@@ -39,11 +39,19 @@ RESTARTING_KEYS = frozenset({*PROGRAM_KEYS, "options", "limits", "host"})
 
 
 class Elsewhere(NamedTuple):
-    """What a reload changes outside of the supervision, looked at and ready."""
+    """What a reload changes outside of the supervision, looked at and ready, to be applied or dropped."""
 
     changes: Sequence[ChangeReport] = ()
     problems: Sequence[str] = ()  # nothing is changed if there are any
-    apply: Callable[[Tell], object] = lambda tell: None
+    apply: Callable[[Caller, Tell], Awaitable[object]] = lambda by, tell: asyncio.sleep(0)
+    drop: Callable[[], object] = lambda: None
+
+
+LookElsewhere = Callable[[ServicesConfig], Awaitable[Elsewhere]]
+
+
+async def nothing_elsewhere(wanted: ServicesConfig) -> Elsewhere:
+    return Elsewhere()
 
 
 @dataclass(slots=True)
@@ -81,15 +89,21 @@ class Reload:
     roles: Roles
     read_services: Callable[[], ServicesConfig]  # reads the configuration anew; raises ConfigError
 
-    async def plan(self, look_elsewhere: Callable[[], Elsewhere]) -> Plan:
-        """What `apply` would change. Raises ConfigError, with all problems, and CommandError."""
-        elsewhere = look_elsewhere()
-        problems = [*elsewhere.problems]
+    async def plan(self, look_elsewhere: LookElsewhere) -> Plan:
+        """What `apply` would change; what is ready `elsewhere` has to be applied or dropped.
+
+        Raises ConfigError, with all problems, and CommandError.
+        """
+        wanted = self.read_services()
+        elsewhere = await look_elsewhere(wanted)
         try:
-            wanted = self.read_services()
-        except ConfigError as error:
-            raise ConfigError(*problems, *error.problems) from None
-        problems += wanted.problems
+            return await self._plan(wanted, elsewhere)
+        except BaseException:
+            elsewhere.drop()
+            raise
+
+    async def _plan(self, wanted: ServicesConfig, elsewhere: Elsewhere) -> Plan:
+        problems = [*wanted.problems, *elsewhere.problems]
         plan = compare(self.catalogue, wanted, self.catalogue.find_files(wanted))
         plan.elsewhere = elsewhere
         reports = await asyncio.gather(*(self.discovery.try_file(file, wanted) for file in plan.loads))
@@ -110,7 +124,7 @@ class Reload:
         refuse([*plan.problems, *problems] if problems else [])
         return plan
 
-    async def apply(self, by: Caller, tell: Tell, look_elsewhere: Callable[[], Elsewhere]) -> list[str]:
+    async def apply(self, by: Caller, tell: Tell, look_elsewhere: LookElsewhere) -> list[str]:
         """Make all changes, restarting only what has to be; tell the requester of each.
 
         `look_elsewhere` finds what changes outside of the supervision. Raises what `plan` raises, and nothing has
@@ -122,7 +136,7 @@ class Reload:
         if self.roles.renew(plan.wanted.roles):
             tell(Notice("the roles have changed"))
             self.catalogue.publish()
-        plan.elsewhere.apply(tell)  # before what may take long: a caller who has lost a right has lost it now
+        await plan.elsewhere.apply(by, tell)  # before what may take long: a caller who has lost a right has lost it now
         removed, named = self._keepers(plan, "remove"), self._keepers(plan, "restart")
         interrupted = self._interrupted(plan)
         again = [  # the services of loaded files start once these are discovered

@@ -70,10 +70,11 @@ class Reader:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        for name in ("smanager", "services", "examples"):
+        for name in ("smanager", "examples"):
             shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("smanager.py", "tshell.py"):
-            shutil.copy(ROOT / name, directory)
+        (directory / "services").mkdir()
+        for name in ("smanager.py", "tshell.py", "services/systemstatus.py"):
+            shutil.copy(ROOT / name, directory / name)
         (directory / "srv" / "www").mkdir(parents=True)
         (directory / "run").mkdir()
         self._real = {port: str(free_port()) for port in ("10000", "10001", "8080")}

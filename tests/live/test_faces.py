@@ -72,7 +72,9 @@ def shells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shells]:
     write_service(services, BOX, "box.py")
 
     async def checked() -> Shells:
-        manager = new_manager(config.read(["--services", str(services), "--port", "0"]), Storage(None))
+        manager = new_manager(
+            config.config_of(config.parsed(["--services", str(services), "--port", "0"])), Storage(None)
+        )
         manager.roles.renew(ROLES)
         await manager.check()
         return Shells(manager)

@@ -5,6 +5,7 @@ The terminal is tmux's: keys go in as a person types them, and what is checked i
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -69,6 +70,12 @@ def patient_services(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_service(directory, SEED_SERVICE)
     write_service(directory, PATIENCE_SERVICE, "patience.py")
     return directory
+
+
+@pytest.fixture
+def copied(tmp_path: Path, patient_services: Path) -> Path:
+    """The services of another configuration, for a manager of its own."""
+    return Path(shutil.copytree(patient_services, tmp_path / "services"))
 
 
 @pytest.fixture(scope="module")
@@ -220,10 +227,8 @@ def test_what_is_typed_while_a_command_runs_is_run_after_it(
 
 
 @telnet_clients
-def test_who_is_typing_when_the_server_stops_is_told(
-    start: Callable[..., Server], patient_services: Path, client: str
-) -> None:
-    server = start("--services", patient_services)
+def test_who_is_typing_when_the_server_stops_is_told(start: Callable[..., Server], copied: Path, client: str) -> None:
+    server = start("--services", copied)
     with opened(client, server) as window:
         window.type("half a li")
         window.shows(">half a li")
@@ -271,10 +276,8 @@ def test_a_person_on_a_raw_connection_has_a_plain_and_usable_session(window: Win
     wait_for(ended_by_enter, "the client's end")
 
 
-def test_a_person_on_a_raw_connection_is_told_when_the_server_stops(
-    start: Callable[..., Server], patient_services: Path
-) -> None:
-    server = start("--services", patient_services)
+def test_a_person_on_a_raw_connection_is_told_when_the_server_stops(start: Callable[..., Server], copied: Path) -> None:
+    server = start("--services", copied)
     with opened("nc.openbsd {host} {port}", server) as window:
         server.stop()
         window.shows("SManager is stopping", BYE)
