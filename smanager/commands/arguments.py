@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from smanager.commands.record import Command, CommandError, Parameter, Status
-from smanager.commands.types import type_of
+from smanager.commands.types import NONE, type_of
 from smanager.commands.words import Words, flags, given_as, is_flag, usage
 from smanager.terminal.text import resembling
 
@@ -56,9 +56,8 @@ def values_of(parameters: Sequence[Parameter], words: Words) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for option, name, text in words.options:
         if is_flag(option):
-            if text is not None:
-                raise ValueError(f"{name}: ignored explicit argument {text!r}")
-            values[option.name] = flags(option)[name]
+            given = True if text is None else read(option, text)
+            values[option.name] = None if given is None else given is flags(option)[name]
         elif text is None:
             raise ValueError(f"{name}: expected one argument")
         elif option.several:
@@ -96,10 +95,14 @@ def placed(positions: Sequence[Parameter], words: Sequence[str]) -> dict[str, An
 
 def read(parameter: Parameter, word: str) -> Any:
     """The value that a word is for a parameter. Raises ValueError."""
+    may_be_none = parameter.nullable and not parameter.several
     try:
         return type_of(parameter).read(word)
     except ValueError as error:
-        raise ValueError(f"{given_as(parameter)[-1]}: {word!r:.{SHOWN_LIMIT}} should be {error}") from None
+        if may_be_none and word.lower() in NONE:
+            return None
+        also = f", or {NONE[0]}" if may_be_none else ""
+        raise ValueError(f"{given_as(parameter)[-1]}: {word!r:.{SHOWN_LIMIT}} should be {error}{also}") from None
 
 
 def accept(command: Command, caption: str, given: object) -> Arguments:
@@ -135,6 +138,7 @@ def by_position(parameters: Sequence[Parameter], given: list[Any]) -> dict[str, 
 
 def by_name(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
     known = {parameter.name: parameter for parameter in parameters}
+    given = {f"{name}_" if name not in known and f"{name}_" in known else name: given[name] for name in given}
     for name in given.keys() - known.keys():
         near = resembling(name, list(known), 1)
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"

@@ -18,6 +18,7 @@ JSON, PROGRESS = "--json", "--progress"
 _OPTION = re.compile(rf"(?<=[{BLANKS}])(?:{JSON}|{PROGRESS})(?![^{BLANKS}])")
 _END_OF_OPTIONS = re.compile(rf"[{BLANKS}]--[{BLANKS}]")
 _WORD = re.compile(r"""(?:\\.|'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|\\\Z|[^ \t\r\n'"\\])+""", re.DOTALL)
+_QUOTING = re.compile(r"""['"\\]""")
 _NEEDS_SHELL_SPLITTING = re.compile(r"""['"\\]|[^\S \t\r\n]""")  # other blanks do not separate words
 
 
@@ -69,6 +70,16 @@ def first_word(line: str) -> tuple[str, str]:
     found = _FIRST_WORD.match(line)
     assert found is not None  # it matches any text
     return found[1], line[found.end() :]
+
+
+def command_word(line: str) -> tuple[str, str]:
+    """The first word of a line, without its quotes, and the rest. Raises CommandError for an open quotation."""
+    word, rest = first_word(line)
+    if not _QUOTING.search(word):
+        return word, rest
+    found = _WORD.match(line := line.lstrip(BLANKS))
+    assert found is not None  # the line begins with a word
+    return "".join(split_words(found.group())), line[found.end() :].lstrip(BLANKS)
 
 
 def last_word(line: str) -> tuple[int, str]:

@@ -52,7 +52,7 @@ class Parameter(NamedTuple):
     """One parameter of a command."""
 
     name: str
-    kind: str = "text"  # one of `types.TYPES`, or `choice` or `member`
+    kind: str = "text"  # one of `types.TYPES`, or `choice`, `member` or `json`
     annotated: bool = True  # whether the method states the type; an unannotated parameter is text
     required: bool = True
     rest: bool = False  # whether the parameter takes all remaining words (`*args`)
@@ -65,6 +65,7 @@ class Parameter(NamedTuple):
     choices: tuple[Any, ...] = ()  # the values of a `choice`
     members: Mapping[str, str] = MappingProxyType({})
     """The names of an enum's members, with their values as text."""
+    schema: Mapping[str, Any] = MappingProxyType({})  # the JSON Schema of a `json`'s values
     default: Any = None
     """As JSON, for help and schemas; an omitted argument is not passed, so the method's own default counts."""
     doc: str = ""
@@ -127,6 +128,14 @@ def command_methods(owner: type) -> Iterator[str]:
     names: dict[str, None] = {}
     for base in reversed(owner.__mro__):
         names.update(dict.fromkeys(vars(base)))
-    callables = [name for name in names if callable(getattr(owner, name, None))]
-    yield from (name for name in callables if name.startswith(PREFIX) and name != PREFIX)
-    yield from (name for name in callables if name.startswith(TOPLEVEL_PREFIX) and name != TOPLEVEL_PREFIX)
+    yield from (name for name in names if _is_command(owner, name, PREFIX))
+    yield from (name for name in names if _is_command(owner, name, TOPLEVEL_PREFIX))
+
+
+def _is_command(owner: type, name: str, prefix: str) -> bool:
+    if not name.startswith(prefix) or name == prefix:
+        return False
+    try:
+        return callable(getattr(owner, name, None))
+    except Exception:  # a descriptor's, which `describe` meets as well
+        return True

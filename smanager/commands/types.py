@@ -9,16 +9,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from smanager.commands.jsonable import from_json
 from smanager.commands.record import Parameter
+from smanager.commands.shapes import Schema, conforms, equal, is_integer, wording
 
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
+NONE = ("none", "null")
 
 _SPAN = re.compile(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?", re.IGNORECASE)
 _SPAN_UNITS = (86400.0, 3600.0, 60.0, 1.0)
@@ -41,9 +45,9 @@ def _number(text: str) -> int:
 
 
 def _accept_number(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if not is_integer(value):
         raise ValueError("a whole number")
-    return value
+    return int(value)  # type: ignore[call-overload, no-any-return]  # 5.0 is one too
 
 
 def _real(text: str) -> float:
@@ -54,9 +58,15 @@ def _real(text: str) -> float:
 
 
 def _accept_real(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("a number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError("a number of at most 1.8e308") from None
+    if not math.isfinite(number):
+        raise ValueError("a number")
+    return number
 
 
 def _truth(text: str) -> bool:
@@ -141,20 +151,51 @@ def type_of(parameter: Parameter) -> ParameterType:
     if parameter.kind == "member":
         accept = partial(member, members=parameter.members)
         return ParameterType(accept, accept, str, {"type": "string", "enum": list(parameter.members)})
+    if parameter.kind == "json":
+        described = parameter.schema
+        return ParameterType(
+            partial(_read_json, schema=described),
+            partial(_conforming, schema=described),
+            lambda value: value,
+            described,
+        )
     return TYPES[parameter.kind]
+
+
+def _conforming(value: Any, schema: Schema) -> Any:
+    try:
+        if conforms(value, schema):
+            return value
+    except RecursionError:
+        pass  # it is nested more deeply than any type says
+    raise ValueError(wording(schema))
+
+
+def _read_json(text: str, schema: Schema) -> Any:
+    """A word as JSON, or as text where that is a value as well and JSON is not."""
+    with suppress(ValueError, RecursionError):
+        return _conforming(from_json(text), schema)
+    with suppress(ValueError):
+        return _conforming(text, schema)
+    raise ValueError(f"JSON such as {wording(schema)}")
 
 
 def chosen(value: object, choices: Sequence[object]) -> Any:
     """The value of a Literal that equals `value`, or whose text does. Raises ValueError."""
     for choice in choices:
-        if (type(value) is type(choice) and value == choice) or (isinstance(value, str) and value == str(choice)):
+        if equal(value, choice) or (isinstance(value, str) and value in (str(choice), choice_word(choice))):
             return choice
-    raise ValueError(f"one of {', '.join(map(str, choices))}")
+    raise ValueError(f"one of {', '.join(map(choice_word, choices))}")
+
+
+def choice_word(choice: object) -> str:
+    """A Literal's value as callers type it."""
+    return str(choice).lower() if isinstance(choice, bool) else str(choice)
 
 
 def member(value: object, members: Mapping[str, str]) -> str:
     """The enum member with this name or value, in any case. Raises ValueError."""
-    wanted = str(value)
+    wanted = str(int(value) if isinstance(value, float) and is_integer(value) else value)
     for texts in (members, members.values()):  # one member's value may be another's name
         for same in (str, str.lower, lambda text: text.lower().replace("-", "_")):  # two may differ only in case
             for name, text in zip(members, texts, strict=True):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from smanager.commands.line import BLANKS, split_words, words_with_places
 from smanager.commands.record import Parameter
-from smanager.commands.types import FALSE, TRUE, member_words
+from smanager.commands.types import FALSE, TRUE, choice_word, member_words
 
 HELP = ("--help", "-h")
 """Options of every command that has none of its own by these names."""
 
 FLAGS_LIMIT = 100  # characters of flags in one word: each is a call inside the one before
+_PREFIXES = {True: "--", False: "--no-"}  # of flags, by what they say
+_MISREAD = re.compile(r"""[\s'"\\;,]""")
 _NUMBER = re.compile(r"-\.?\d")  # how a negative number begins; options have names, so none begins so
 
 
@@ -22,34 +25,52 @@ def is_flag(parameter: Parameter) -> bool:
     return parameter.option and parameter.kind == "bool" and not parameter.several
 
 
+def spelled(name: str) -> str:
+    """A parameter's name as callers read it: Python keeps `from` for itself, so methods have `from_`."""
+    return name.rstrip("_") or name
+
+
 def flags(parameter: Parameter) -> dict[str, bool]:
-    """The words of a flag and what each says: only the opposite of the default, where it has one."""
-    dashed = parameter.name.replace("_", "-")
-    prefixes = {True: "--", False: "--no-"}
-    prefixes.pop(parameter.default, None)
-    words = {f"{prefix}{name}": value for value, prefix in prefixes.items() for name in (dashed, parameter.name)}
-    return ({f"-{parameter.short}": parameter.default is not True} if parameter.short else {}) | words
+    """All words of a flag and what each says."""
+    short = {f"-{parameter.short}": parameter.default is not True} if parameter.short else {}
+    return short | {f"{prefix}{name}": value for value, prefix in _PREFIXES.items() for name in _names(parameter)}
 
 
 def option_names(parameter: Parameter) -> list[str]:
-    """All words for an option: the short form, the name with dashes, and the name as the method has it."""
+    """The words for an option: its short form, and its name with dashes and as the method has it.
+
+    Of a flag's words, those that say the opposite of its default, where it has one.
+    """
     if is_flag(parameter):
-        return list(flags(parameter))
+        return [name for name, value in flags(parameter).items() if value is not parameter.default]
     short = [f"-{parameter.short}"] if parameter.short else []
-    return list(dict.fromkeys([*short, f"--{parameter.name.replace('_', '-')}", f"--{parameter.name}"]))
+    return [*short, *(f"--{name}" for name in _names(parameter))]
 
 
 def given_as(parameter: Parameter) -> list[str]:
     """What people read for a parameter: a position's name, or an option's words with dashes."""
     if not parameter.option:
-        return [parameter.name]
-    return list(dict.fromkeys(name[:2] + name[2:].replace("_", "-") for name in option_names(parameter)))
+        return [spelled(parameter.name)]
+    return list(dict.fromkeys(name[:2] + spelled(name[2:]).replace("_", "-") for name in option_names(parameter)))
+
+
+def _names(parameter: Parameter) -> list[str]:
+    """An option's name as callers may spell it: with dashes, and as the method has it."""
+    name = spelled(parameter.name)
+    return list(dict.fromkeys([name.replace("_", "-"), name, parameter.name]))
+
+
+def quoted(word: str) -> str:
+    """A word as callers may type it: in quotes only if it would be misread without them."""
+    if word and not _MISREAD.search(word):
+        return word
+    return shlex.quote(word) if word.isprintable() else repr(word)
 
 
 def words_of(parameter: Parameter) -> list[str]:
     """All words that a parameter accepts, if they can be listed."""
     if parameter.kind == "choice":
-        return list(map(str, parameter.choices))
+        return list(map(choice_word, parameter.choices))
     if parameter.kind == "member":
         return member_words(parameter.members)
     return [TRUE[0], FALSE[0]] if parameter.kind == "bool" else []
@@ -62,11 +83,11 @@ def usage(caption: str, parameters: Sequence[Parameter]) -> str:
 
 def _shape(parameter: Parameter) -> str:
     names = given_as(parameter)
-    value = names[0] if not parameter.option else parameter.name.upper()
+    value = names[0] if not parameter.option else spelled(parameter.name).upper()
     if parameter.kind == "services":
         value = "SERVICE"
     elif parameter.kind in ("choice", "member"):
-        value = f"{{{','.join(words_of(parameter))}}}"
+        value = f"{{{','.join(map(quoted, words_of(parameter)))}}}"  # choices with blanks are typed in quotes
     if is_flag(parameter):
         shape = names[0] if isinstance(parameter.default, bool) else " | ".join(names)
     elif parameter.option:
@@ -81,7 +102,7 @@ def _shape(parameter: Parameter) -> str:
 class GivenOption(NamedTuple):
     parameter: Parameter
     name: str  # as typed
-    value: str | None  # none for a flag, and where the value is missing
+    value: str | None  # none for a flag without `=`, and where the value is missing
 
 
 class Words:
@@ -92,7 +113,11 @@ class Words:
 
     def __init__(self, parameters: Sequence[Parameter], text: str) -> None:
         """Raises CommandError for a quotation that is not closed."""
-        self.by_name = {name: option for option in parameters if option.option for name in option_names(option)}
+        options = [parameter for parameter in parameters if parameter.option]
+        self.by_name = {
+            name: option for option in options for name in (flags if is_flag(option) else option_names)(option)
+        }
+        self.by_name |= {f"--{option.name}": option for option in options}  # `to` and `to_` may both be options
         self._has_line = any(parameter.kind == "line" for parameter in parameters)
         self._takes_any_words = any(parameter.rest and parameter.kind == "text" for parameter in parameters)
         self.options: list[GivenOption] = []

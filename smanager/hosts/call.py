@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +16,10 @@ from smanager.hosts.frames import WINDOW, Frame, FrameError, FrameKind, encode, 
 GRACE_SECONDS = 0.1  # how long a cancelled method may take to end before its caller gets the prompt back anyway
 VALUE_LIMIT = 4 * 1024 * 1024  # characters of JSON (all ASCII) kept of one result; more has to be yielded in parts
 END_KINDS = frozenset({FrameKind.RESULT, FrameKind.VALUE, FrameKind.ERROR})  # the last frame of a call is one of these
+INTERNAL_ERROR = "internal error; the manager's log has more"
 CALL_KINDS = END_KINDS | {FrameKind.TEXT, FrameKind.DATA, FrameKind.ITEM, FrameKind.PROGRESS}  # what a call takes
+
+log = logging.getLogger("smanager")
 
 
 class Sink(Protocol):
@@ -107,6 +111,24 @@ class Call(CommandRun):
         self._paused = False
         self._ask_for_more()
 
+    def receive(self, frame: Frame) -> None:
+        """Take a frame of CALL_KINDS; one that cannot be decoded or passed on ends the command with an error."""
+        try:
+            self.decoded(frame)()
+        except FrameError as error:
+            self._break_off(frame, f"its result cannot be read: {error}")
+        except RecursionError:
+            self._break_off(frame, "its result is nested too deeply")
+        except Exception:  # the fault of the code that takes the frame's contents, not the host's
+            log.exception("internal error while handling a %s frame from a host", frame.kind.name)
+            self._break_off(frame, INTERNAL_ERROR)
+
+    def _break_off(self, frame: Frame, reason: str) -> None:
+        if frame.kind in END_KINDS:
+            self.end(Failure(reason))
+        else:
+            self.cancel(reason)
+
     def decoded(self, frame: Frame) -> Callable[[], object]:
         """Decode a frame of CALL_KINDS and return what carries it out. Raises FrameError if it is garbage."""
         kind = frame.kind
@@ -133,8 +155,11 @@ class Call(CommandRun):
         """Report that the method, or its host, has ended."""
         if self._cancelled:
             failure = Failure(self._cancelled)
-        self.gone(failure)
-        self.tell_caller(failure)
+        gone, self.gone = self.gone, ignore
+        try:
+            gone(failure)
+        finally:
+            self.tell_caller(failure)
 
     def _take(self, take: Callable[[Any], object], part: object, size: int) -> None:
         if not self._cancelled:

@@ -248,11 +248,10 @@ class Host(asyncio.SubprocessProtocol):
         if kind in CALL_KINDS:
             if (call := self._calls.get(number)) is None:  # a completer may have failed instead
                 return partial(self._answer, self._completions, number, [])
-            carry_out = call.decoded(frame)
             if kind in END_KINDS:
                 del self._calls[number]
                 self._inquiries.end(lambda inquiry: inquiry.within is call and inquiry.for_caller)
-            return carry_out
+            return partial(call.receive, frame)
         match kind:
             case FrameKind.COMPLETIONS:
                 return partial(self._answer, self._completions, number, frame.texts())

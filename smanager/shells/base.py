@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TextIO, cast
 
 from smanager.access.audit import described
-from smanager.commands.line import BLANKS, JSON, first_word, last_word
+from smanager.commands.line import BLANKS, JSON, command_word, last_word
 from smanager.commands.record import SHELLS_OWN, CommandError, Status
 from smanager.commands.words import HELP
 from smanager.shells.printer import Printer
@@ -133,7 +133,7 @@ class Shell(cmd.Cmd):
             name, arg = "help", name
         run: Callable[[str], Outcome] | None = getattr(self, f"do_{name}", None)
         if run is None:
-            typed, _ = first_word(line)
+            typed, _ = command_word(line)
             words = [self.here, typed] if self.here else [typed]
             self.dispatcher.unknown(self.requester.caller, " ".join(words), words)
             raise CommandError(self.unknown(typed), Status.UNUSABLE)
@@ -155,7 +155,7 @@ class Shell(cmd.Cmd):
         line = line.strip(BLANKS)
         if line.startswith("?"):
             line = f"help {line[1:]}"
-        name, arg = first_word(line)
+        name, arg = command_word(line)
         return self.full_name(name), arg, line
 
     def full_name(self, name: str) -> str:
@@ -167,8 +167,8 @@ class Shell(cmd.Cmd):
             return name
         if hasattr(self, "do_" + (written := one_spelling(name))):
             return written
-        for known in self.get_names() if "_" in written else ():
-            if one_spelling(known) == f"do_{written}":  # a service, which may have dashes in its name
+        for known in self.get_names() if "_" in written or not written.isascii() else ():
+            if one_spelling(known) == f"do_{written}":  # a service, whose name may have dashes or composed letters
                 return known.removeprefix("do_")
         if not self.requester.abbreviates or name in self.forbidden:
             return name

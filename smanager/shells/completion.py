@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smanager.commands.line import first_word
+from smanager.commands.line import command_word
 from smanager.commands.record import Command, Parameter
 from smanager.commands.words import Words, given_as, words_of
 from smanager.shells.base import Shell
@@ -48,7 +48,7 @@ async def by_record(
 
 def behind_command(line: str) -> str:
     """A line without its first word."""
-    return first_word(line)[1]
+    return command_word(line)[1]
 
 
 def place_of(

@@ -12,14 +12,14 @@ from typing import Any
 from smanager.access.callers import Caller
 from smanager.commands.line import JSON, PROGRESS, commands_of, split_commands, without_ampersand, without_options
 from smanager.commands.record import CommandError, Failure, Status
-from smanager.hosts.call import Call
+from smanager.hosts.call import INTERNAL_ERROR, Call
 from smanager.shells.base import Ask, Enter, Leave, Outcome, Quit, Shell
 from smanager.shells.output import Output, PlainOutput
 from smanager.shells.pages import SEPARATOR, banner
 from smanager.shells.printer import JsonPrinter, Printer
 from smanager.shells.root import Shells
 from smanager.supervision.commands.own import Requester
-from smanager.supervision.running import INTERNAL_ERROR, OwnCall, Running
+from smanager.supervision.running import OwnCall, Running
 
 DETACHED_LIMIT = 64  # detached commands of one caller at a time, in all of the caller's sessions
 

@@ -8,6 +8,7 @@ from functools import partial
 
 from smanager.access.audit import WRONG_ARGUMENTS, described, without_secrets
 from smanager.commands.arguments import Arguments, bind
+from smanager.commands.line import BLANKS
 from smanager.commands.record import COMPLETER_PREFIX, Command, CommandError
 from smanager.commands.words import Words
 from smanager.hosts.call import Invocation
@@ -102,8 +103,13 @@ def command_methods(service: Service, command: Command, name: str, caption: str)
         keeper = shell.dispatcher.manager.keepers.get(service.name)
         words = await by_record(shell, command, keeper, text, line, begin)
         if command.completes and keeper:
-            line = line[:begin] + text  # without quotes, as the stdlib's `cmd` passes lines
-            words += await keeper.complete(shell.requester.caller.party, command.name, text, line, begin, len(line))
+            # As the stdlib's `cmd` has it: the line begins with the command and has no quotes, and the words found may
+            # end with the blank that is to follow them.
+            typed = line[:begin] + text
+            line = typed.lstrip(BLANKS)
+            begin -= len(typed) - len(line)
+            found = await keeper.complete(shell.requester.caller.party, command.name, text, line, begin, len(line))
+            words += [word.rstrip(" ") for word in found]
         return words
 
     run.__doc__ = command.doc

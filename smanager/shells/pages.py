@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
 
 from smanager.commands.record import SHELLS_OWN, Command, Parameter
+from smanager.commands.shapes import wording
 from smanager.commands.types import FALSE, TRUE
-from smanager.commands.words import given_as, is_flag, usage, words_of
+from smanager.commands.words import given_as, is_flag, quoted, usage, words_of
 from smanager.shells.view import View
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand
@@ -86,7 +88,11 @@ def parameter_help(parameter: Parameter) -> str:
     if is_flag(parameter):
         return ": ".join(filter(None, ["flag", parameter.doc]))
     words = words_of(parameter)
-    kind = ("one of " if words else "") + (", ".join(words) or KIND_NAMES.get(parameter.kind, parameter.kind))
+    named = KIND_NAMES.get(parameter.kind, parameter.kind)
+    if parameter.kind == "json":
+        shape = wording(parameter.schema)
+        named = f"JSON {shape}" if shape.startswith(("{", "[")) else shape
+    kind = f"one of {', '.join(map(quoted, words))}" if words else named
     is_list = parameter.several and parameter.kind != "services"
     facts = [("list of " if is_list else "") + kind] if parameter.annotated else []
     if not parameter.required and parameter.default not in (None, "", []):
@@ -103,6 +109,8 @@ def default_text(parameter: Parameter) -> str:
 def _default_word(kind: str, value: object) -> str:
     if isinstance(value, bool):
         return TRUE[0] if value else FALSE[0]
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
     if kind == "timedelta" and isinstance(value, int | float):  # a method may have a default of any type
         return f"{value:g}s"
     return str(value).lower() if kind == "member" else str(value)

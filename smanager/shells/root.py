@@ -101,7 +101,7 @@ class RootShell(Shell):
         raise CommandError(f"no help on {name}; {self.hint(name)}`help` lists the commands", Status.UNUSABLE)
 
     async def complete_help(self, text: str, line: str, begin: int, end: int) -> list[str]:  # type: ignore[override]  # awaited
-        before = line[:begin].removeprefix("?").split()[not line.lstrip().startswith("?") :]
+        before = split_words(line[:begin].removeprefix("?"))[not line.lstrip().startswith("?") :]
         if not before:
             return self.completenames(text)
         if len(before) == 1 and (service := self.full_name(before[0])) in self.service_shells:

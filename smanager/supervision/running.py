@@ -10,12 +10,10 @@ from typing import Any, NamedTuple, TypeGuard
 
 from smanager.commands.record import CommandError, Failure
 from smanager.config.file import ConfigError
-from smanager.hosts.call import Call, CommandRun, Sink
+from smanager.hosts.call import INTERNAL_ERROR, Call, CommandRun, Sink
 from smanager.supervision.reports import Report, Tell
 
 REPORTS_LIMIT = 10_000  # reports kept for a requester who does not read; older ones are dropped
-
-INTERNAL_ERROR = "internal error; the manager's log has more"
 
 log = logging.getLogger("smanager")
 

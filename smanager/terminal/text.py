@@ -70,7 +70,11 @@ def as_bytes(text: str) -> bytes:
 
 
 def one_spelling(name: str) -> str:
-    """A name with underscores for dashes: callers may write either."""
+    """A name with underscores for dashes, and letters composed as Python has them: callers may write either."""
+    if not name.isascii():
+        import unicodedata  # here, because few names need it, and it takes memory in each process
+
+        name = unicodedata.normalize("NFKC", name)
     return name.replace("-", "_")
 
 

@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smanager.commands.arguments import accept, bind
+from smanager.commands.docstrings import parameter_docs, without_parameters
 from smanager.commands.jsonable import jsonable
 from smanager.commands.record import CommandError
-from smanager.commands.signatures import describe, parameter_docs, signature_of, without_parameters
+from smanager.commands.signatures import describe, signature_of
 from smanager.service import SService
 from smanager.shells.pages import command_help
 
@@ -58,6 +59,10 @@ class Typed(SService):
         level: int = 3,
         tags: list[str] | None = None,
         sure: bool | None = None,
+    ) -> None: ...
+
+    def cmd_kept(
+        self, in_: str, *, from_: str = "", class_: str = "", to_: int = 0, to: int = 0, from_x: bool = True
     ) -> None: ...
 
     def cmd_mixed(self, a: str, b: str = "bb", *rest: str, n: int = 1, f: float = 0.0, deep: bool = False) -> None: ...
@@ -137,6 +142,11 @@ def bound(method: str, words: str) -> tuple[list[Any], dict[str, Any]]:
         ("options", "--dry_run --level=-1", ([], {"dry_run": True, "level": -1})),
         ("options", "--tags a --tags b --sure", ([], {"tags": ["a", "b"], "sure": True})),
         ("options", "--no-sure", ([], {"sure": False})),
+        ("options", "--dry-run=true --no-wait=yes", ([], {"dry_run": True, "wait": False})),
+        ("options", "--dry-run=off --no-wait=false", ([], {"dry_run": False, "wait": True})),
+        ("options", "--wait --no-dry-run --sure=none", ([], {"wait": True, "dry_run": False, "sure": None})),
+        ("kept", "--from a --class b --to_ 1 --to 2 x", (["x"], {"from_": "a", "class_": "b", "to_": 1, "to": 2})),
+        ("kept", "--from_=a --no-from-x y", (["y"], {"from_": "a", "from_x": False})),
         ("mixed", "a --n 2 b", (["a", "b"], {"n": 2})),
         ("mixed", "--n 2 a --deep b c --f -1e5 d", (["a", "b", "c", "d"], {"n": 2, "deep": True, "f": -1e5})),
         ("mixed", "-1e5 -.5", (["-1e5", "-.5"], {})),
@@ -165,7 +175,7 @@ def bound(method: str, words: str) -> tuple[list[Any], dict[str, Any]]:
         ("maybe", "3 x", ([3, "x"], {})),
         ("rest", "1 2 3", ([1, 2, 3], {})),
         ("rest", "1", ([1], {})),
-        ("unknown", "a b", (["a", "b"], {})),
+        ("unknown", "a '{\"b\": 2}'", (["a", {"b": 2}], {})),
         ("told", "-- --seconds", (["--seconds"], {})),
         ("told", "a --seconds 90", (["a"], {"seconds": timedelta(seconds=90)})),
     ],
@@ -184,7 +194,7 @@ def test_words_become_what_the_annotations_say(method: str, words: str, expected
         ("numbers", "1 2 no 4", "too many arguments: 4"),
         ("numbers", "-1e", "count: '-1e' should be a whole number"),
         ("mixed", "a --n --deep", "--n: expected one argument"),
-        ("mixed", "a --deep=true", "--deep: ignored explicit argument 'true'"),
+        ("mixed", "a --deep=maybe", "--deep: 'maybe' should be one of true, yes, on, 1, false, no, off, 0"),
         ("lists", "a", "too few arguments: target missing; usage: lists [--maybe | --no-maybe] sources [sources ...] "),
         ("lists", "--maybe false", "too few arguments: target missing"),
         ("sure", "", "too few arguments: --force/--no-force missing; usage: sure --force | --no-force ["),
@@ -222,6 +232,8 @@ def test_what_does_not_fit_is_said_by_parameter_value_and_remedy(method: str, wo
         ("maybe", [None], ([None], {})),
         ("named", {"one": "ONE", "two": None, "three": [], "mode": None}, (["ONE", None, []], {"mode": None})),
         ("maybe", {"note": "x"}, ([], {"note": "x"})),
+        ("kept", {"in": "x", "from": "a", "class_": "b"}, (["x"], {"from_": "a", "class_": "b"})),
+        ("numbers", [5.0], ([5], {})),
     ],
 )
 def test_a_programs_values_are_arguments(method: str, params: object, expected: object) -> None:
@@ -309,6 +321,9 @@ def page(method: str) -> str:
 
 
 def test_help_shows_each_parameter_with_its_type_default_and_line() -> None:
+    assert page("kept").startswith(
+        "usage: typed kept [--from FROM] [--class CLASS] [--to TO] [--to TO] [--no-from-x] in\n"
+    )
     assert page("told") == (
         "usage: typed told [--seconds SECONDS] outlet\n"
         "\n"

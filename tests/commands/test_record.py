@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from smanager.commands.arguments import bind
 from smanager.commands.jsonable import jsonable
 from smanager.commands.line import (
+    command_word,
     commands_of,
     first_word,
     last_word,
@@ -361,6 +362,23 @@ def test_a_line_begins_with_a_word_that_ascii_blanks_end(word: str, blank: str) 
     assert first_word(f"{blank}{word}{blank}b{blank}c ") == (word, f"b{blank}c ")
     assert first_word(word) == first_word(word + blank) == (word, "")
     assert first_word(blank) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("say 'a b'", ("say", "'a b'")),
+        (" 'über'  x ", ("über", "x ")),
+        ("'a b'c\\ d\t\"e\"", ("a bc d", '"e"')),
+        ("'c#'", ("c#", "")),
+        ("'' x", ("", "x")),
+        ("'\u3000' x", ("\u3000", "x")),
+        ("\u3000x y", ("\u3000x", "y")),
+        ("", ("", "")),
+    ],
+)
+def test_a_command_in_quotes_is_the_word_in_them(line: str, expected: tuple[str, str]) -> None:
+    assert command_word(line) == expected
 
 
 @given(st.text() | st.text(";'\"\\ ab"))

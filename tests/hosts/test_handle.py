@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -55,7 +54,7 @@ class House:
 
 
 class Sink:
-    """Fails at the word `fail`."""
+    """Fails at some words."""
 
     def __init__(self) -> None:
         self.taken: list[str] = []
@@ -63,6 +62,8 @@ class Sink:
     def write(self, text: str) -> None:
         if text == "fail":
             raise ZeroDivisionError
+        if text == "deep":
+            raise RecursionError
         self.taken.append(text)
 
     def value(self, value: Any) -> None: ...
@@ -138,33 +139,37 @@ async def test_a_call_takes_its_own_frames_until_its_last(house: House) -> None:
     assert not house.lines
 
 
-@in_house
-async def test_a_result_that_cannot_be_decoded_leaves_its_call_to_be_ended_with_the_host(house: House) -> None:
-    ends: list[Failure | None] = []
-    call = house.host.call(
-        "web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, "", Sink(), as_data=True)
-    )
-    call.ended = ends.append
-    house.host.received(encode(FrameKind.VALUE, 1, b"{"))
-    assert house.lines
-    assert not ends
-    assert call in house.host._calls.values()
-
-
-def test_a_failure_of_who_takes_the_output_is_logged_and_the_next_frames_count(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+@pytest.mark.parametrize(
+    ("frame", "failure"),
+    [
+        (encode(FrameKind.VALUE, 1, b"{"), "its result cannot be read: VALUE frame without JSON: "),
+        (encode(FrameKind.VALUE, 1, b"9" * 5000), "its result cannot be read: VALUE frame without JSON: "),
+        (encode(FrameKind.ITEM, 1, b"[" * 100_000), "its result cannot be read: ITEM frame without JSON: "),
+        (encode_data(FrameKind.PROGRESS, 1, ["a"]), "its result cannot be read: PROGRESS frame with "),
+        (encode_data(FrameKind.ERROR, 1, [1]), "its result cannot be read: ERROR frame with "),
+        (encode_text(FrameKind.TEXT, 1, "fail"), "internal error"),
+        (encode_text(FrameKind.RESULT, 1, "fail"), "internal error"),
+        (encode_text(FrameKind.TEXT, 1, "deep"), "its result is nested too deeply"),
+    ],
+)
+def test_a_frame_that_cannot_be_taken_ends_its_call_and_nothing_else(frame: bytes, failure: str) -> None:
     @in_house
     async def test(house: House) -> None:
-        sink = Sink()
-        house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, "", sink, as_data=False))
-        with caplog.at_level(logging.ERROR, "smanager"):
-            house.host.received(encode_text(FrameKind.TEXT, 1, "fail") + encode_text(FrameKind.TEXT, 1, "next"))
-        assert sink.taken == ["next"]
+        ends: list[list[Failure | None]] = [[], []]
+        for its_ends in ends:
+            invocation = Invocation(Arguments([], {}), "web check", ANN, "", Sink(), as_data=True)
+            call = house.host.call("web", "cmd_check", invocation)
+            call.ended = its_ends.append
+        house.host.received(frame)
+        house.host.received(encode_failure(1, Failure("cancelled")) + encode_text(FrameKind.RESULT, 2, "fine"))
+        ((ended,), others) = ends
+        assert ended
+        assert ended.message.startswith(failure)
+        assert others == [None]
         assert not house.lines
+        assert not house.host._calls
 
     test()
-    assert "internal error while handling a TEXT frame" in caplog.text
 
 
 @in_house

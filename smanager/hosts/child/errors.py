@@ -9,6 +9,8 @@ from smanager.commands.record import Failure
 
 MESSAGE_LIMIT = 4096  # characters of an exception's message that callers get; the log has all of it
 
+TRACEBACK_LIMIT = 100  # frames of an exception that are logged, outermost first; a RecursionError may have 100,000
+
 
 class LoadError(Exception):
     """A services file that cannot be used; the text says why, and which of its lines is wrong."""
@@ -25,14 +27,14 @@ def print_traceback(error: BaseException) -> None:
     trace = error.__traceback__
     while trace and trace.tb_frame.f_code.co_filename.startswith((ours, "<frozen importlib")):
         trace = trace.tb_next
-    print("".join(traceback.format_exception(type(error), error, trace)).rstrip())
+    print("".join(traceback.format_exception(type(error), error, trace, limit=TRACEBACK_LIMIT)).rstrip())
 
 
 def failure_of(error: BaseException) -> Failure:
     """An exception as callers get it."""
     try:
         message = _one_line(str(error))
-    except Exception:
+    except BaseException:  # whatever its `__str__` raises: the caller waits for this
         message = "its message cannot be shown"
     return Failure(message, _one_line(type(error).__name__))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import asyncio
 
 MOST_COMPLETIONS = 1000  # words that a completer may offer; no user reads as many
+COMPLETION_LIMIT = 500  # characters of such a word; all fit one frame, in which a character may take six bytes
 PROGRESS_SECONDS = 0.1  # between two reports of a command's progress: faster ones could not be seen
 
 
@@ -109,13 +110,15 @@ class Execution:
 
     def send_words(self, result: object) -> None:
         """Send what a completer has returned."""
-        words = itertools.islice(result if isinstance(result, Iterable) else [], MOST_COMPLETIONS)
-        self.channel.send(encode_data(FrameKind.COMPLETIONS, self.number, list(map(str, words))))
+        words = map(str, itertools.islice(result if isinstance(result, Iterable) else [], MOST_COMPLETIONS))
+        short = [word for word in words if len(word) <= COMPLETION_LIMIT]
+        self.channel.send(encode_data(FrameKind.COMPLETIONS, self.number, short))
 
     def fail(self, error: BaseException) -> None:
         """Send the exception that its method has raised, and log its traceback."""
-        print(f"{getattr(self.method, '__name__', 'a command')} failed:")
-        print_traceback(error)
+        with suppress(BaseException):  # the service may have put anything in the place of stdout
+            print(f"{getattr(self.method, '__name__', 'a command')} failed:")
+            print_traceback(error)
         self.channel.send(encode_failure(self.number, failure_of(error)))
 
     def give_up(self, reason: str) -> None:

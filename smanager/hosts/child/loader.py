@@ -31,7 +31,9 @@ class _SourceLoader(importlib.machinery.SourceFileLoader):
 def load(path: Path) -> list[type[SService]]:
     """Import a file or package and return its services in the order of their definitions. Raises LoadError."""
     module = _import(path)
-    classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, SService)]
+    # By their types: a proxy's `__class__`, which `isinstance` asks for, may raise.
+    values = [value for value in vars(module).values() if issubclass(type(value), type)]
+    classes = [value for value in values if issubclass(value, SService)]
     return [service for service in dict.fromkeys(classes) if _belongs_to(service, module)]
 
 
@@ -90,15 +92,19 @@ def described(service: type[SService]) -> tuple[dict[str, Any], list[str]]:
     problems: list[str] = []
 
     def complain(method: str, problem: object) -> None:
-        problems.append(at_line(line_of(getattr(service, method)) or line_of(service), f"{method}: {problem}"))
+        kept = inspect.getattr_static(service, method)
+        problems.append(at_line(line_of(kept) or line_of(service), f"{method}: {problem}"))
 
     for method in command_methods(service):
         try:
             commands.append(describe(service, method))
-            for unknown in signature_of(service, method).unknown:
-                complain(method, f"its annotation {unknown!r} is unknown")
+            for problem in signature_of(service, method).problems:
+                complain(method, problem)
         except (CommandError, ValueError, TypeError) as error:
             complain(method, error)
+        except Exception as error:  # of a descriptor
+            print_traceback(error)
+            complain(method, in_one_line(error))
     name = service.name or service.__name__.lower()
     if not isinstance(name, str):
         raise TypeError(f"its name is {name!r}, and should be text")
@@ -144,6 +150,6 @@ def given_by(service: type[SService], is_program: bool) -> dict[str, Any]:
 def line_of(thing: Any) -> int:
     """The line of a class's or function's definition; 0 if it is unknown."""
     try:
-        return inspect.getsourcelines(thing)[1]
-    except (OSError, TypeError):
+        return inspect.getsourcelines(thing.__func__ if isinstance(thing, staticmethod | classmethod) else thing)[1]
+    except (OSError, TypeError, ValueError):  # ValueError: it wraps itself
         return 0

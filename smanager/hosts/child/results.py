@@ -8,13 +8,14 @@ import math
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextvars import copy_context
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeGuard, cast
 
 from smanager.commands.jsonable import jsonable
 from smanager.hosts.frames import PAYLOAD_LIMIT, FrameKind, to_json
 from smanager.service import Progress
 
 PIECE = 64 * 1024  # characters of output in one frame at most
+PROGRESS_LIMIT = 1000  # characters of a progress report's text, which is shown in one line
 BYTES = bytes | bytearray | memoryview
 
 
@@ -36,18 +37,46 @@ def shown(result: object, as_data: bool, columns: int) -> Piece | Iterator[Piece
 
     Tables are made here, because the manager has no time for a large one.
     """
-    is_whole = isinstance(result, Collection) or not isinstance(result, Iterable)  # and no stream, such as a generator
-    if as_data and (is_whole or is_structured(result)):
-        text, whole, part = dumped(result), FrameKind.VALUE, FrameKind.DATA
-    elif is_structured(result):
-        from smanager.terminal.tables import page  # here, because few services return records
+    if is_stream(result, as_data):
+        return shown_stream(iter(result), as_data, columns)
+    text = dumped(result) if as_data else text_of(result, columns)
+    if len(text) <= PIECE:
+        return Piece(FrameKind.VALUE if as_data else FrameKind.RESULT, text)
+    return cut(text, FrameKind.DATA if as_data else FrameKind.TEXT)
 
-        text, whole, part = page(json.loads(dumped(result)), columns), FrameKind.RESULT, FrameKind.TEXT
-    elif isinstance(result, str | BYTES) or not isinstance(result, Iterable):
-        text, whole, part = line(result), FrameKind.RESULT, FrameKind.TEXT
+
+def is_stream(result: object, as_data: bool) -> TypeGuard[Iterable[object]]:
+    """Whether a result is shown item by item: as text any iterable, as data only what is not whole already."""
+    if not isinstance(result, Iterable) or is_structured(result) or getattr(result, "ndim", 1) == 0:
+        return False  # NumPy's arrays without a dimension only look iterable
+    return not isinstance(result, Collection if as_data else str | BYTES)
+
+
+def text_of(result: object, columns: int) -> str:
+    if not is_structured(result):
+        return line(result)
+    from smanager.terminal.tables import page  # here, because few services return records
+
+    return page(json.loads(dumped(result)), columns)
+
+
+def shown_stream(items: Iterator[object], as_data: bool, columns: int) -> Iterator[Piece]:
+    """The pieces of a stream's items, then those of what a generator returns at its end."""
+    while True:
+        try:
+            item = next(items)
+        except StopIteration as end:
+            returned = end.value
+            break
+        yield from shown_item(item, as_data)
+    if returned is None:
+        return
+    if is_stream(returned, as_data):
+        yield from shown_stream(iter(returned), as_data, columns)
+    elif as_data:
+        yield from cut(dumped(returned), FrameKind.DATA)
     else:
-        return (piece for item in result for piece in shown_item(item, as_data))
-    return Piece(whole, text) if len(text) <= PIECE else cut(text, part)
+        yield from cut(text_of(returned, columns), FrameKind.TEXT)
 
 
 async def shown_each(items: AsyncIterator[object], as_data: bool) -> AsyncIterator[Piece]:
@@ -75,7 +104,7 @@ def progress_fields(progress: Progress) -> tuple[float, float | None, str]:
     total = None if progress.total is None else number_of("total", progress.total)
     if done is None:
         raise ValueError(f"Progress: done is {progress.done!r}, and should be a number")
-    return done, total, "" if progress.text is None else str(progress.text)
+    return done, total, "" if progress.text is None else str(progress.text)[:PROGRESS_LIMIT]
 
 
 def number_of(name: str, given: Any) -> float | None:

@@ -13,12 +13,12 @@ from smanager.access.audit import WRONG_ARGUMENTS, described, without_secrets
 from smanager.access.callers import Caller
 from smanager.commands.record import Command, CommandError, Failure
 from smanager.config.file import ConfigError
+from smanager.hosts import call
 from smanager.hosts.call import Invocation
 from smanager.server.rpc.errors import FAILED, INTERNAL_ERROR, METHOD_NOT_FOUND, RequestError, accepted
 from smanager.server.rpc.protocol import METHODS, Lines, Notify, ProtocolMethod, ProtocolMethods
 from smanager.shells.interpreter import Interpreter, captured
 from smanager.shells.root import Shells
-from smanager.supervision import running
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.running import Running
@@ -174,4 +174,4 @@ def refusal(error: BaseException) -> RequestError:
     if isinstance(error, CommandError | ConfigError):
         return RequestError(FAILED, str(error), {"type": type(error).__name__, "message": str(error)})
     log.error("internal error in a program's request", exc_info=error)
-    return RequestError(INTERNAL_ERROR, running.INTERNAL_ERROR)
+    return RequestError(INTERNAL_ERROR, call.INTERNAL_ERROR)

@@ -8,16 +8,15 @@ request's id, `$/item` and `$/progress`. `$/cancelRequest` ends a request, as in
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
-from smanager.commands.jsonable import jsonable
-from smanager.server.rpc.errors import CANCELLED, INVALID_REQUEST, PARSE_ERROR, TOO_MUCH_OUTPUT, RequestError
+from smanager.commands.jsonable import from_json, jsonable
+from smanager.server.rpc.errors import CANCELLED, FAILED, INVALID_REQUEST, PARSE_ERROR, TOO_MUCH_OUTPUT, RequestError
 from smanager.server.rpc.methods import Methods, RunningMethod
 from smanager.server.rpc.protocol import OUTPUT_LIMIT
 from smanager.system.turns import Turns
@@ -145,7 +144,7 @@ class Programs:
             nonlocal left, room
             left -= 1
             if one is not None:
-                encoded = encode(one)
+                encoded = encoded_answer(one)
                 if len(encoded) > room:
                     message = f"the responses of a batch have at most {BATCH_REPLY_LIMIT} characters"
                     encoded = encode(failure(RequestError(TOO_MUCH_OUTPUT, message), one["id"]))
@@ -190,7 +189,7 @@ class Programs:
 
     def _notify(self, request: Request, name: str, params: dict[str, Any]) -> None:
         if request.is_answered:
-            self._send({"jsonrpc": "2.0", "method": name, "params": {"id": request.identity, **params}})
+            self._reply(encode({"jsonrpc": "2.0", "method": name, "params": {"id": request.identity, **params}}))
 
     def _ended(self, carried: Carried, result: object) -> None:
         del self._running[carried]
@@ -223,7 +222,7 @@ class Programs:
     def _send(self, response: Response) -> None:
         """Send a response; None is the response to a notification."""
         if response is not None:
-            self._reply(encode(response))
+            self._reply(encoded_answer(response))
 
 
 @dataclass(slots=True, eq=False)
@@ -269,13 +268,21 @@ def encode(response: object) -> str:
     return json.dumps(response, default=jsonable)
 
 
+def encoded_answer(response: Mapping[str, object]) -> str:
+    """A response as JSON; one that has no JSON is an error, because each request has an answer."""
+    try:
+        return encode(response)
+    except (ValueError, RecursionError) as error:
+        return encode(failure(RequestError(FAILED, f"its result cannot be sent as JSON: {error}"), response["id"]))
+
+
 def decoded(line: str) -> Any:
     """A line's JSON value. Raises RequestError for anything else."""
     line = line.lstrip(BEFORE_A_REQUEST).rstrip()
     if line.count("[") + line.count("{") > BRACKETS_LIMIT:
         raise RequestError(INVALID_REQUEST, f"a request of more than {BRACKETS_LIMIT} lists and objects")
     try:
-        return _decode(line)
+        return from_json(line)
     except json.JSONDecodeError as error:
         if error.pos >= len(line) and _depth(line) > 0:
             raise UnfinishedError(PARSE_ERROR, "not JSON: a request should be one line, and this one goes on") from None
@@ -309,17 +316,3 @@ def _depth(line: str) -> int:
     """How many brackets a line opens, less those that it closes."""
     line = _JSON_STRING.sub("", line)
     return line.count("{") + line.count("[") - line.count("}") - line.count("]")
-
-
-def _refuse(constant: str) -> None:
-    """Python would accept NaN and Infinity, and send them back."""
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _finite(number: str) -> float:
-    if math.isinf(value := float(number)):
-        raise ValueError(f"{number} is too large for a number")
-    return value
-
-
-_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode  # `loads` would make one for each line

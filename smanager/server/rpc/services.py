@@ -78,7 +78,12 @@ def _finisher(inquiry: Inquiry) -> Done:
     def done(result: object) -> None:
         if isinstance(result, RequestError):
             inquiry.refuse(result.code, str(result))
+            return
+        try:
+            encoded = encode(result)
+        except (ValueError, RecursionError) as error:
+            inquiry.refuse(FAILED, f"{inquiry.method}: its result cannot be sent as JSON: {error}")
         else:
-            inquiry.answer(encode(result))
+            inquiry.answer(encoded)
 
     return done

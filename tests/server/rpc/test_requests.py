@@ -20,7 +20,15 @@ from smanager.server.rpc.errors import (
     RequestError,
 )
 from smanager.server.rpc.methods import Methods
-from smanager.server.rpc.requests import BRACKETS_LIMIT, Programs, Request, decoded, is_request, request_of
+from smanager.server.rpc.requests import (
+    BRACKETS_LIMIT,
+    Programs,
+    Request,
+    decoded,
+    encoded_answer,
+    is_request,
+    request_of,
+)
 from smanager.system.turns import TURN_SECONDS, Turns
 
 
@@ -220,3 +228,13 @@ def test_others_have_their_turn_between_the_requests_of_batches(connections: int
     asyncio.run(run())
     assert sum(begun) == 20 * connections
     assert max(begun) <= 2
+
+
+@pytest.mark.parametrize("depth", [100_000, 0])
+def test_a_result_that_cannot_be_encoded_is_an_error_for_its_request(depth: int) -> None:
+    result: object = 10**5000
+    for _ in range(depth):
+        result = [result]
+    answer = json.loads(encoded_answer({"jsonrpc": "2.0", "id": 7, "result": result}))
+    assert answer["id"] == 7
+    assert answer["error"]["message"].startswith("its result cannot be sent as JSON: ")
