@@ -86,7 +86,7 @@ def test_a_command_that_is_long_is_overtaken_by_what_has_come_with_it_and_after_
 
 
 def test_a_command_that_begins_to_wait_is_overtaken_at_once(ship: Ship, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smanager.hosts.child.reading.PATIENCE", SECONDS)
+    monkeypatch.setattr("smanager.hosts.child.reading.PATIENCE", 10 * SECONDS)
     ship.warm_up()
     asked, answered = threading.Event(), threading.Event()
 
@@ -98,7 +98,7 @@ def test_a_command_that_begins_to_wait_is_overtaken_at_once(ship: Ship, monkeypa
     ship.order(ship.command("asks", ask))
     assert asked.wait(SECONDS)
     ship.desk.deliver(answered.set)
-    wait_for(lambda: ship.names() == ["first", "asks"], "the answer to be read")  # before the method gives up
+    wait_for(lambda: ship.names() == ["first", "asks"], "the answer to be read")
     assert ship.crew._count == 2
 
 
@@ -134,7 +134,7 @@ def test_each_reply_leaves_before_the_next_command_begins(ship: Ship) -> None:
 def test_a_method_that_was_long_is_not_run_by_the_reader(ship: Ship, monkeypatch: pytest.MonkeyPatch) -> None:
     ship.order(ship.command("long", lambda: sleep(2 * PATIENCE)))
     wait_for(lambda: ship.names() == ["long"], "it to be known")
-    monkeypatch.setattr("smanager.hosts.child.reading.PATIENCE", SECONDS)  # nobody overtakes
+    monkeypatch.setattr("smanager.hosts.child.reading.PATIENCE", 10 * SECONDS)  # nobody overtakes
     end = threading.Event()
     ship.order(ship.command("long", end.wait), ship.command("beside"))
     ship.order(ship.command("after"))
