@@ -30,6 +30,10 @@ import sys
 import termios
 import tty
 
+match sys.version_info:  # tshell needs Python 3.11 or newer; before 3.10, this line is the error that says so
+    case version if version < (3, 11):
+        sys.exit(f"tshell needs Python 3.11 or newer, and this is Python {version[0]}.{version[1]}")
+
 TYPE_CHECKING = False  # importing typing for its constant would cost a tenth of the start-up time
 if TYPE_CHECKING:
     import ssl
@@ -212,14 +216,14 @@ class Client:
             if context:
                 server = context.wrap_socket(server, server_hostname=self._address[0])
         except (OSError, ValueError) as error:
-            remedy = "does that port speak TLS, and does --ca name its authority?"
-            raise ConnectionError(f"no TLS with SManager at {self.name} ({reason(error)}); {remedy}") from error
+            problem = f"no TLS with SManager at {self.name} ({reason(error)}); {tls_remedy(error)}"
+            raise ConnectionError(problem) from error
         server.settimeout(None)
         return server
 
     def lost(self, why: str) -> ConnectionError:
         """The error to raise when the connection is lost, or the server is not an SManager."""
-        hint = "" if self._tls_files or self._unix else "; or does it need --tls?"
+        hint = "" if self._tls_files or self._unix else "; does it need --tls, or its `allow` keep you out?"
         return ConnectionError(f"lost SManager at {self.name} ({why}); its log may say why{hint}")
 
     def _dial(self) -> socket.socket:
@@ -327,6 +331,17 @@ def tls_context(ca: str, cert: str, key: str) -> ssl.SSLContext:
         remedy = "--ca, --cert and --key should name PEM files; --cert's file may hold the key too"
         raise ConnectionError(f"{files}: {reason(error)}; {remedy}") from error
     return context
+
+
+def tls_remedy(error: Exception) -> str:
+    """What may be right after an error in a TLS handshake."""
+    import ssl
+
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "--ca should name its authority, and -H a name that is in its certificate"
+    if isinstance(error, ConnectionError | ssl.SSLEOFError):  # it has hung up without a word
+        return "does that port speak TLS, and does its `allow` let this machine in? its log may say why"
+    return "does that port speak TLS?"
 
 
 def is_loopback(address: str) -> bool:
@@ -596,8 +611,11 @@ complete -c tshell -c tshell.py -f -a '(__tshell)'
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the client with the given arguments, by default those of the command line; return its exit status."""
+def main(arguments: Sequence[str] | None = None, client: Client | None = None, name: str = "tshell") -> int:
+    """Run the client with the given arguments, by default those of the command line; return its exit status.
+
+    `client` is used in place of the one that the options describe, and `name` begins messages: see `smanager attach`.
+    """
     open_standard_descriptors()
     options = parser().parse_args(arguments)
     leave_upon_signals()
@@ -607,10 +625,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.words is not None:
             write(STDOUT, "".join(f"{word}\n" for word in completions(options.words)))
         else:
-            return serve(client_for(options), options)
+            return serve(client or client_for(options), options)
         return 0
     except (CallError, OSError) as error:
-        write(STDERR, f"tshell: {error}\n")
+        write(STDERR, f"{name}: {error}\n")
         return FAILED if isinstance(error, CallError) else NO_SERVER
     except KeyboardInterrupt:
         return KILLED + signal.SIGINT

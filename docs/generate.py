@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +26,8 @@ All keys are optional, except `program` for a program and one of `tcp`, `unix` a
 
 {NOTE}"""
 
+SHIPPED = "systemstatus.py"
+
 SECONDS = 60
 """How long the program may take to describe its services."""
 
@@ -33,8 +37,10 @@ def commands() -> str:
 
     Raises subprocess.CalledProcessError if the services have problems.
     """
-    command = [sys.executable, "smanager.py", "--services", "services", "--docs"]
-    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=SECONDS).stdout
+    with tempfile.TemporaryDirectory() as services:  # beside what ships, there may be services of who runs the manager
+        shutil.copy(ROOT / "services" / SHIPPED, services)
+        command = [sys.executable, "smanager.py", "--services", services, "--docs"]
+        printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=SECONDS).stdout
     return f"# Command reference\n\n{NOTE}{printed.removeprefix('# Commands' + chr(10))}"
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import logging
-import os
-import re
+import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -24,11 +24,13 @@ from smanager.access.users import UsersError, UsersFile
 from smanager.commands.record import SHELLS_OWN, CommandError
 from smanager.config import options as command_line
 from smanager.config.file import ConfigError, RootSettings, read_file, refuse
-from smanager.config.listener import with_passed
-from smanager.config.options import Config, default_state_directory
+from smanager.config.listener import ListenerSettings
+from smanager.config.options import Config
+from smanager.config.place import earlier_directories, own_listener
 from smanager.logs.manager_log import log_to_stderr, write_all
-from smanager.server.listeners import Listeners, certificate_problems
+from smanager.server.listeners import Listeners, problems_of
 from smanager.server.modes.script_login import LOGIN_WORDS
+from smanager.server.renewal import look_elsewhere
 from smanager.server.rpc.services import ServiceAnswers
 from smanager.shells import pages, reference
 from smanager.shells.root import Shells
@@ -36,14 +38,14 @@ from smanager.supervision.catalogue import Catalogue
 from smanager.supervision.commands.registry import OWN_COMMANDS
 from smanager.supervision.manager import Manager
 from smanager.supervision.patterns import patterns_without_effect
-from smanager.supervision.reload import Elsewhere
-from smanager.supervision.reports import ChangeReport, Notice, Tell
-from smanager.supervision.storage import Storage, StorageError, UnwritableError
+from smanager.supervision.storage import RunningError, Storage, StorageError, UnwritableError, carry_over
 from smanager.system import orphans, systemd
 from smanager.system.descriptors import open_standard_descriptors
 from smanager.system.errors import in_words
 from smanager.system.outbox import Outbox
 from smanager.terminal.text import as_bytes
+
+log = logging.getLogger("smanager")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,26 +57,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from smanager.access import administration  # the manager does not need it
 
             return administration.run(arguments, users_and_roles)
-        config = command_line.read(arguments)
-        log = log_to_stderr(config.options.verbose)
-        if config.options.check:
-            problems = [*config.services.problems, *certificate_problems(config.listeners)]
+        options = command_line.parsed(arguments)
+        if options.words:
+            return attach(options)
+        config = command_line.config_of(options)
+        lines = log_to_stderr(options.verbose)
+        if options.check:
+            problems = [*config.services.problems, *problems_of(config.services.listeners)]
             page = partial(check_page, problems)
             return asyncio.run(describe(new_manager(config, Storage(None)), page)) or bool(problems)
         refuse(config.services.problems)
-        if config.options.docs:
+        if options.docs:
             return asyncio.run(describe(new_manager(config, Storage(None)), docs_page))
-        if config.options.console:
+        manager = new_manager(config, storage_for(config))
+        if options.console:
             from smanager.server import console  # readline is for a person at this terminal only
 
-            return console.run(new_manager(config, Storage(config.root.state_dir)), log)
-        return asyncio.run(serve(config, log.say))
+            return console.run(manager, lines, partial(listen_for_own_user, config, manager))
+        return asyncio.run(serve(config, manager, lines.say))
     except (ConfigError, CommandError, StorageError, UsersError) as error:
         for problem in error.problems if isinstance(error, ConfigError) else [error]:
             print(f"smanager: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # during --check or --docs; in all other modes the manager handles the signal
         return 128 + signal.SIGINT
+
+
+def attach(options: argparse.Namespace) -> int:
+    """Open the shell of the manager that runs, or run one command of it; returns the exit status."""
+    import tshell  # the manager does not need them
+    from smanager.server.attach import RunningManager
+
+    words = options.words[1:] if options.words[0] == "attach" else options.words
+    client = RunningManager(*command_line.whereabouts(options), to_type(options))
+    return tshell.main([*(["--json"] if options.json else []), "--", *words], client, "smanager")
+
+
+def to_type(options: argparse.Namespace, *words: str) -> str:
+    """What to type to run this program again with the same configuration and other words."""
+    started = {"smanager.py": ["python3", sys.argv[0]], "__main__.py": ["python3", "-m", "smanager"]}
+    given = [*(("--config", options.config),), *(("--services", one) for one in options.services or ())]
+    given.append(("--state-dir", options.state_dir))
+    program = started.get(Path(sys.argv[0]).name, ["smanager"])
+    return shlex.join([*program, *(str(word) for pair in given if pair[1] for word in pair), *words])
 
 
 def users_and_roles(config: Path | None) -> tuple[Path, set[str]]:
@@ -106,29 +131,43 @@ def audit_for(root: RootSettings, storage: Storage, outbox: Outbox) -> Audit:
         raise ConfigError(f"{file}: the audit journal cannot be written: {in_words(error)}") from None
 
 
-def storage_for(config: Config, name: str) -> Storage:
-    """The configured state directory, or the default one for a manager of this name if it can be used.
+def carry_over_earlier(listeners: Iterable[ListenerSettings], directory: Path) -> None:
+    """Move here what a manager of an earlier version kept in a directory named after its address."""
+    for earlier in earlier_directories(listeners):
+        try:
+            if carry_over(earlier, directory):
+                log.info("the state directory %s is %s from now on", earlier, directory)
+        except OSError as error:
+            log.warning("the state directory %s cannot be moved to %s: %s", earlier, directory, in_words(error))
 
-    A manager on a port that the system picked has none by default, for the next run gets another port.
-    Raises StorageError if the configured directory cannot be used, or another manager uses the directory.
+
+def storage_for(config: Config) -> Storage:
+    """Lock the configuration, and take the configured state directory, or else the one in the configuration's place.
+
+    Raises StorageError if another manager has either, or the configured directory cannot be used.
     """
-    is_picked = any(listener.tcp and listener.tcp[1] == 0 for listener in config.listeners)
-    if config.root.state_dir or (is_picked and "STATE_DIRECTORY" not in os.environ):
-        return Storage(config.root.state_dir)
+    options, place = config.options, config.place
     try:
-        return Storage(default_state_directory(name))
+        directory = place.directory()
+        storage = Storage(config.state_dir or directory, directory)
+        if storage.directory == directory:
+            carry_over_earlier(config.services.listeners, directory)
+        return storage
+    except RunningError as error:
+        attach = to_type(options, "attach")
+        raise StorageError(f"a manager of {place.shown} runs already, {error}; `{attach}` opens its shell") from None
     except (UnwritableError, ConfigError) as error:
-        logging.getLogger("smanager").warning("%s; logs and stops are kept in memory only", error)
+        if config.state_dir:
+            return Storage(config.state_dir)
+        log.warning("%s; logs and stops are kept in memory only", error)
         return Storage(None)
 
 
-async def serve(config: Config, say: Callable[[str], None]) -> int:
+async def serve(config: Config, manager: Manager, say: Callable[[str], None]) -> int:
     """Listen, and keep the services up, until a signal or `kill`; returns the exit status."""
-    passed = systemd.passed_sockets()
-    listeners = Listeners(with_passed(config.listeners, passed))
-    addresses = await listeners.open(passed)
-    manager = new_manager(config, storage_for(config, re.sub("[:/]", "-", addresses[0]).strip("-")))
-    identities = Identities(manager.roles, UsersFile(config.root.users_file), manager.audit)
+    listeners = Listeners([*config.services.listeners, *own_listener(manager.directory)], systemd.passed_sockets())
+    await listeners.open()
+    identities = identities_for(config, manager)
     manager.pool.when_grown = listeners.share_out
     manager.look_elsewhere = partial(look_elsewhere, manager, listeners, identities)
     loop = asyncio.get_running_loop()
@@ -144,9 +183,9 @@ async def serve(config: Config, say: Callable[[str], None]) -> int:
         await manager.begin(Caller(origin.MANAGER))
         if not manager.end.is_set():
             await listeners.serve(Shells(manager), identities)
-            say(f"listening on {', '.join(addresses)}")
+            say(f"listening on {listeners.addresses}")
             gc.freeze()  # what the start has made stays: no collection need look at it
-            systemd.notify("READY=1", f"STATUS=listening on {', '.join(addresses)}")
+            systemd.notify("READY=1", f"STATUS=listening on {listeners.addresses}")
         await manager.end.wait()
         await asyncio.sleep(0)  # so that the answer to `kill` leaves first
         say("stopping")
@@ -162,41 +201,31 @@ async def serve(config: Config, say: Callable[[str], None]) -> int:
     return 1 if manager.failed else 0
 
 
+async def listen_for_own_user(config: Config, manager: Manager) -> Listeners:
+    """Listen for `smanager attach` alone."""
+    listeners = Listeners(own_listener(manager.directory))
+    await listeners.open()
+    manager.pool.when_grown = listeners.share_out
+    await listeners.serve(Shells(manager), identities_for(config, manager))
+    return listeners
+
+
+def identities_for(config: Config, manager: Manager) -> Identities:
+    return Identities(manager.roles, UsersFile(config.root.users_file), manager.audit)
+
+
 async def reload(manager: Manager) -> None:
     """Apply changed files and configuration, as `reload` does, and log the report."""
-    log = logging.getLogger("smanager")
     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
-        await manager.reload(Caller(origin.SIGHUP), lambda report: log.info("reload: %s", report))
+        for problem in await manager.reload(Caller(origin.SIGHUP), lambda report: log.info("reload: %s", report)):
+            log.error("reload: %s", problem)
     except (ConfigError, CommandError) as error:
         log.error("reload: %s; everything is as it was", error)
     except Exception:
         log.exception("reload: internal error")
     finally:
         systemd.notify("READY=1")
-
-
-def look_elsewhere(manager: Manager, listeners: Listeners, identities: Identities) -> Elsewhere:
-    """What a reload means for listeners and callers: changed certificates, and rights that callers have lost."""
-    certificates, problems = listeners.changed_certificates()
-    try:
-        identities.file.users()
-    except UsersError as error:
-        problems.append(str(error))
-
-    def apply(tell: Tell) -> None:
-        for use in certificates.values():
-            use()
-        for session in manager.sessions.all():
-            if session.caller and not identities.still_holds(session.caller):
-                tell(Notice(f"end the session of {session.caller}: the user has changed"))
-                session.farewell("your user has changed: log in again")
-                manager.audit.kicked(session.caller, Caller(origin.RELOAD))
-        manager.jobs.end_those(lambda job: not identities.still_holds(job.caller), "its user has changed")
-        manager.jobs.end_those(lambda job: not job.is_shown_to(job.caller), "it is not allowed any more")
-
-    changes = [ChangeReport("change", f"listeners.{name}", "its certificates have changed") for name in certificates]
-    return Elsewhere(changes, problems, apply)
 
 
 async def describe(manager: Manager, page: Callable[[Manager], str]) -> int:

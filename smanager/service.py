@@ -129,6 +129,7 @@ class SService:
     # The host sets or overrides these.
     _mark: int = 0
     _ends_descendants: bool = False
+    _killed: str = ""
     _given: Mapping[str, Any] = {}
     _tell: Callable[..., object] = staticmethod(lambda what, value=None: None)
 

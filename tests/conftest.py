@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -199,6 +200,14 @@ def alive(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_home() -> Iterator[Path]:
+    """Where the managers of this run have their places; a short path, since a socket's has room for some 100 bytes."""
+    with tempfile.TemporaryDirectory(prefix="state-") as directory, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", directory)
+        yield Path(directory)
 
 
 @pytest.fixture

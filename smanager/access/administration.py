@@ -7,7 +7,7 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from smanager.access.roles import covers
 from smanager.access.secrets import hash_password, hash_token, new_token
 from smanager.access.users import Token, User, Users, UsersError, UsersFile, checked_name
+from smanager.commands.option_parser import OptionParser
 from smanager.commands.types import seconds_of
 from smanager.logs.manager_log import write_all
 from smanager.service import VIEW
@@ -23,6 +24,9 @@ from smanager.terminal.text import one_spelling
 
 SHORTEST_PASSWORD = 8  # characters
 LONGEST_SPAN_DAYS = 36500  # limit of a token's life: the calendar ends in the year 9999
+
+VERBS = frozenset({"add", "list", "passwd", "remove", "revoke", "roles"})
+"""Words that are not taken for names: who types `smanager token add list` has meant something else."""
 
 Action = Callable[[UsersFile, argparse.Namespace], None]
 
@@ -54,24 +58,34 @@ def run(arguments: Sequence[str], configured: Callable[[Path | None], tuple[Path
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
-    files = argparse.ArgumentParser(add_help=False)
+def parser() -> OptionParser:
+    files = OptionParser(add_help=False)
     files.add_argument("--config", type=_path, metavar="FILE", help="the configuration, which may name a users' file")
     files.add_argument("--users-file", type=_path, metavar="FILE", help="a users' file in place of the configured one")
+    top = OptionParser(prog="smanager", description="Edit the users' file.")
+    kinds = top.add_subparsers(required=True, metavar="user|token")
+    _add_user_verbs(_verbs(kinds, files, "user", "Edit the users who may log in: roles, passwords and certificates."))
+    _add_token_verbs(_verbs(kinds, files, "token", "Edit the tokens by which users' programs log in."))
+    return top
 
-    def command(
-        kinds: argparse._SubParsersAction[argparse.ArgumentParser], name: str, act: Action, about: str
-    ) -> argparse.ArgumentParser:
-        made = kinds.add_parser(name, help=about, description=about, parents=[files])
+
+Verbs = Callable[[str, Action, str], OptionParser]
+"""Adds a verb, given its name, what it does, and a description."""
+
+
+def _verbs(kinds: argparse._SubParsersAction[OptionParser], files: OptionParser, kind: str, about: str) -> Verbs:
+    verbs = kinds.add_parser(kind, help=about, description=about).add_subparsers(required=True, metavar="VERB")
+
+    def add_verb(name: str, act: Action, about: str) -> OptionParser:
+        made = verbs.add_parser(name, help=about, description=about, parents=[files])
         made.set_defaults(act=act)
         return made
 
-    top = argparse.ArgumentParser(prog="smanager", description="Edit the users' file.")
-    kinds = top.add_subparsers(required=True)
-    about = "Edit the users who may log in: their roles, passwords and certificates."
-    user = kinds.add_parser("user", help=about, description=about).add_subparsers(required=True)
+    return add_verb
 
-    adding = command(user, "add", add, "Add a user; the password is asked for, or read from stdin's first line.")
+
+def _add_user_verbs(verb: Verbs) -> None:
+    adding = verb("add", add, "Add a user; the password is asked for, or read from stdin's first line.")
     adding.add_argument("name")
     adding.add_argument("--roles", type=_words, default=(VIEW,), help="separated by commas (default: view)")
     adding.add_argument("--no-password", action="store_true", help="for logins by token, certificate or unix socket")
@@ -82,25 +96,27 @@ def parser() -> argparse.ArgumentParser:
         metavar="SUBJECT",
         help="CN or SAN of a certificate, such as email:anna@lab.org",
     )
-    command(user, "passwd", change_password, "Change a user's password.").add_argument("name")
-    changing = command(user, "roles", change_roles, "Replace a user's roles.")
+    verb("passwd", change_password, "Change a user's password.").add_argument("name")
+    changing = verb("roles", change_roles, "Replace a user's roles.")
     changing.add_argument("name")
     changing.add_argument("roles", type=_words, help="separated by commas")
-    command(user, "remove", remove, "Remove a user with password, token and certificates.").add_argument("name")
-    command(user, "list", show, "List the users.")
+    verb("remove", remove, "Remove a user with password, token and certificates.").add_argument("name")
+    verb("list", show, "List the users.")
 
-    token = command(kinds, "token", make_token, "Create a user's token, shown only once; it replaces the previous one.")
-    token.add_argument("name", help="the user; a new name adds a user")
-    token.add_argument(
+
+def _add_token_verbs(verb: Verbs) -> None:
+    adding = verb("add", add_token, "Create a user's token, shown only once; it replaces the previous one.")
+    adding.add_argument("name", help="the user; a new name adds a user")
+    adding.add_argument(
         "--roles", type=_words, help="limit the token to these roles (default: all; view for a new user)"
     )
-    token.add_argument("--expires", type=_span, metavar="SPAN", help="such as 90d or 12h (default: never)")
-    token.add_argument("--revoke", action="store_true", help="revoke the user's token, and create none")
-    return top
+    adding.add_argument("--expires", type=_span, metavar="SPAN", help="days, such as 90, or 12h, 30d (default: never)")
+    verb("list", show_tokens, "List the users who have a token.")
+    verb("revoke", revoke_token, "Revoke a user's token.").add_argument("name")
 
 
 def add(file: UsersFile, options: argparse.Namespace) -> None:
-    name = checked_name(options.name)
+    name = new_name(options.name)
     if name in file.users():
         raise UsersError(f"user {name} already exists; `smanager user passwd` and `smanager user roles` change it")
     password = "" if options.no_password else hash_password(new_password(name))
@@ -142,25 +158,48 @@ def show(file: UsersFile, options: argparse.Namespace) -> None:
         facts = [",".join(user.roles) or "no roles", "password" if user.password else "no password"]
         if user.token:
             only = f" for {','.join(user.token.roles)}" if user.token.roles is not None else ""
-            end = user.token.expires and datetime.fromtimestamp(user.token.expires, UTC)
-            facts.append(f"token{only}" + (f" until {end.isoformat(timespec='minutes')}" if end else ""))
+            facts.append(f"token{only}{_end(user.token)}")
         facts += [f"certificate {subject}" for subject in user.certificates]
         lines.append(f"{user.name}\t{'; '.join(facts)}\n")
+    _print(lines)
+
+
+def show_tokens(file: UsersFile, options: argparse.Namespace) -> None:
+    holders = [(user, user.token) for user in file.users().values() if user.token]
+    roles = [user.roles if token.roles is None else token.roles for user, token in holders]
+    _print(
+        f"{user.name}\t{','.join(own) or 'no roles'}{_end(token)}\n"
+        for (user, token), own in zip(holders, roles, strict=True)
+    )
+
+
+def _end(token: Token) -> str:
+    """When a token expires, in words; empty if never."""
+    if not token.expires:
+        return ""
+    end = datetime.fromtimestamp(token.expires, UTC).isoformat(timespec="minutes")
+    return f" until {end}" + (" (expired)" if token.has_expired() else "")
+
+
+def _print(lines: Iterable[str]) -> None:
     with suppress(BrokenPipeError):  # the reader has seen enough
         write_all(sys.stdout.fileno(), "".join(lines).encode())
 
 
-def make_token(file: UsersFile, options: argparse.Namespace) -> None:
-    name = checked_name(options.name)
-    if options.revoke:
-        with file.changed() as users:
-            users[name] = find(file, name)._replace(token=None)
-        return
+def revoke_token(file: UsersFile, options: argparse.Namespace) -> None:
+    with file.changed() as users:
+        if not (user := find(file, options.name)).token:
+            raise UsersError(f"{options.name} has no token; `smanager token list` shows who has one")
+        users[options.name] = user._replace(token=None)
+
+
+def add_token(file: UsersFile, options: argparse.Namespace) -> None:
+    name = options.name
     token = new_token()
     expires = None if options.expires is None else time.time() + options.expires
     with file.changed() as users:
         if is_new := name not in users:
-            require_unused(name, (), users)
+            require_unused(new_name(name), (), users)
         user = User(name, options.roles or (VIEW,)) if is_new else users[name]
         if more := [role for role in options.roles or () if not covers(user.roles, role)]:
             raise UsersError(f"{name} does not have the roles {', '.join(more)}; a token has only roles of its user")
@@ -171,6 +210,13 @@ def make_token(file: UsersFile, options: argparse.Namespace) -> None:
     if had_one:
         say("the previous token is revoked")
     print(token)
+
+
+def new_name(name: str) -> str:
+    """The name, if a new user may have it. Raises UsersError."""
+    if name in VERBS:
+        raise UsersError(f"{name} is a verb of `smanager user` or `smanager token`; choose another name")
+    return checked_name(name)
 
 
 def find(file: UsersFile, name: str) -> User:
@@ -205,10 +251,12 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _span(text: str) -> float:
+    """The seconds of a span; a number alone is one of days."""
     try:
-        seconds = seconds_of(text)
+        seconds = seconds_of(text if text[-1:].isalpha() else f"{text}d")
         if 0 < seconds <= LONGEST_SPAN_DAYS * 24 * 3600:
             return seconds
-        raise ValueError(f"more than 0 s, and at most {LONGEST_SPAN_DAYS} days")
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} should be {error}") from None
+        raise ValueError
+    except ValueError:
+        message = f"{text!r} should be a number of days such as 90, or 12h, 30d: at most {LONGEST_SPAN_DAYS} days"
+        raise argparse.ArgumentTypeError(message) from None

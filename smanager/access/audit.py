@@ -95,6 +95,12 @@ class Audit:
         if need is Need.REQUIRED and path:
             self._open(path)
 
+    @property
+    def files(self) -> list[Path]:
+        """The journal's file and the rotated ones, the newest first; none where nothing is written."""
+        path = self._path
+        return [path, *(path.with_name(f"{path.name}.{one}") for one in range(1, FILES_KEPT + 1))] if path else []
+
     def login(self, caller: Caller) -> None:
         """A user has logged in."""
         self._write("login", f'{_who(caller)},"proof":{_json(caller.proof)}')
@@ -226,8 +232,7 @@ class Audit:
 
     def _rotate(self, path: Path) -> None:
         self._shut()
-        files = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, FILES_KEPT + 1))]
-        for newer, older in reversed([*pairwise(files)]):
+        for newer, older in reversed([*pairwise(self.files)]):
             with suppress(FileNotFoundError):
                 newer.replace(older)
         self._open(path)

@@ -7,9 +7,12 @@ import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from smanager.commands.line import split_words, words_with_places
+from smanager.commands.line import BLANKS, split_words, words_with_places
 from smanager.commands.record import Parameter
 from smanager.commands.types import FALSE, TRUE, choice_word, member_words
+
+HELP = ("--help", "-h")
+"""Options of every command that has none of its own by these names."""
 
 FLAGS_LIMIT = 100  # characters of flags in one word: each is a call inside the one before
 _PREFIXES = {True: "--", False: "--no-"}  # of flags, by what they say
@@ -116,6 +119,7 @@ class Words:
         }
         self.by_name |= {f"--{option.name}": option for option in options}  # `to` and `to_` may both be options
         self._has_line = any(parameter.kind == "line" for parameter in parameters)
+        self._takes_any_words = any(parameter.rest and parameter.kind == "text" for parameter in parameters)
         self.options: list[GivenOption] = []
         self.positions: list[str] = []
         self.unknown: list[str] = []
@@ -124,6 +128,8 @@ class Words:
         """The option whose value would be the next word."""
         self.takes_options = bool(self.by_name) or not self._has_line
         """Whether the next word may be an option; a `--` without options before a `Line` is part of its text."""
+        self.asks_help = text.strip(BLANKS) in HELP and not self.by_name.get(text.strip(BLANKS))
+        """Whether help is asked for, in place of what the command does."""
         self.line = ""
         """The text of a `Line` parameter, also among the positions."""
         if not self._has_line:
@@ -145,12 +151,18 @@ class Words:
             self.options[-1] = self.options[-1]._replace(value=word)
         elif self.takes_options and word == "--":
             self.takes_options = False
+        elif self.takes_options and word in HELP and word not in self.by_name and self._may_ask_help():
+            self.asks_help = True
         elif not (self.takes_options and self._add_option(word)):
             self.positions.append(word)
             if self._has_line:
                 self.takes_options = False
             elif is_optionlike and self.takes_options and self.by_name:
                 self.unknown.append(word)
+
+    def _may_ask_help(self) -> bool:
+        """Whether the next word may ask for help: behind others, it may be one of a command's many words of text."""
+        return not self._takes_any_words or bool(self.by_name) or not self.positions
 
     def _add_option(self, word: str) -> bool:
         """Take a word such as `--count`, `--count=5`, `-n5` or `-fn5`; returns whether it begins with an option."""

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator
 from shlex import quote
 
 from smanager.access import administration
+from smanager.commands.option_parser import OptionParser
+
+ATTACH = "Open the shell of the manager that runs."
 
 PATHS = ("FILE", "DIR", "PATH")
 """What options call values that are paths."""
@@ -41,7 +44,9 @@ def script(shell: str, parser: argparse.ArgumentParser) -> str:
 
 def all_parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
     """The manager's own parser and those of all subcommands, each with its words as `prog`, such as `smanager user`."""
-    return [parser, *_below(administration.parser())]
+    name = f"{parser.prog} attach"
+    attach = OptionParser(prog=name, usage=name, add_help=False, description=ATTACH)
+    return [parser, attach, *_below(administration.parser())]
 
 
 def options(parser: argparse.ArgumentParser) -> list[argparse.Action]:

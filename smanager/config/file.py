@@ -111,8 +111,8 @@ ROLE_KEYS = {
     "deny": Key(_commands, "commands that the role denies, whatever allows them", []),
 }
 
-RELOADED = ("services_dirs", "exit_on", "shutdown_timeout", "allow_writable", "services", "roles")
-"""The keys that `reload` applies; the others count at the manager's start only."""
+AT_START = ("state_dir", "users_file", "audit", "audit_file", "audit_syslog")
+"""The keys that count at the manager's start only; `reload` applies all others."""
 
 TABLES = {
     "": ROOT_KEYS,
@@ -127,7 +127,7 @@ TABLES = {
 
 
 class ServicesConfig(NamedTuple):
-    """Which services there are and how they are kept up: what `reload` reads anew."""
+    """Which services there are, how they are kept up, and where they are served: what `reload` reads anew."""
 
     directories: tuple[Path, ...]
     settings: Mapping[str, Table] = MappingProxyType({})
@@ -137,6 +137,7 @@ class ServicesConfig(NamedTuple):
     path: Path | None = None  # the file that this was read from, if there is one
     roles: Mapping[str, Role] = MappingProxyType({})
     allow_writable: bool = False  # whether other users may write to services files
+    listeners: tuple[ListenerSettings, ...] = ()
     at_start: Table = MappingProxyType({})  # the keys that count at the manager's start only
     problems: tuple[str, ...] = ()
     """What is wrong with the configuration: then only what else is wrong with the rest of it is still found out."""
@@ -167,7 +168,7 @@ class ConfigFile:
 
         A link that is switched from one version to the next, as Kubernetes switches `..data`, changes no path so.
         """
-        return self.path.absolute().parent if self.path else Path()
+        return self.path.parent if self.path else here()
 
     @property
     def settings(self) -> RootSettings:
@@ -201,15 +202,31 @@ class ConfigFile:
             settings.setdefault(name, {"program": ["-"]} if isinstance(given, dict) and "program" in given else {})
         roles = self._roles()
         return ServicesConfig(
-            directories=_require_directories(directories or configured or [default_services()]),
+            directories=self._present(directories or configured),
             settings=settings,
             exit_on=self.given.get("exit_on", ()),
             shutdown_timeout=self.given.get("shutdown_timeout"),
             path=self.path,
             roles=roles,
             allow_writable=allow_writable,
-            at_start={key: value for key, value in self.given.items() if key not in RELOADED},
+            at_start={key: value for key, value in self.given.items() if key in AT_START},
         )
+
+    def _present(self, named: Sequence[Path]) -> tuple[Path, ...]:
+        """The services directories; where none is named, programs can do without. Raises ConfigError."""
+        if named or (default := default_services()).is_dir():
+            return _require_directories(named or [default])
+        if self._has_programs:
+            return ()
+        file = self.path or default.with_name(FILE_NAME)
+        raise ConfigError(
+            f"there is no services directory {default}, and no program in {file}; make either, or name a directory "
+            "with --services DIR"
+        )
+
+    @property
+    def _has_programs(self) -> bool:
+        return any(isinstance(given, dict) and "program" in given for given in self.given.get("services", {}).values())
 
     def listeners(self) -> list[ListenerSettings]:
         """The tables of listeners that are right."""
@@ -258,12 +275,26 @@ def _role(name: str, given: Table) -> Role:
         raise SettingsError(f"is {given!r}, and should have lists {ROLE_EXAMPLE}") from None
 
 
+def here() -> Path:
+    """The working directory, where relative paths start, so that messages show whole paths. Raises ConfigError."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise ConfigError(f"the working directory cannot be used: {in_words(error)}; change to another one") from None
+
+
+def find_file(path: Path | None) -> Path | None:
+    """The file at `path`, or else the one here or beside smanager.py, if there is one; absolute, for messages."""
+    path = path or next((path for path in (Path(FILE_NAME), ROOT / FILE_NAME) if path.is_file()), None)
+    return path and here() / path
+
+
 def read_file(path: Path | None) -> ConfigFile:
     """Read the configuration at `path`, or else the one here or beside smanager.py.
 
     Raises ConfigError if it cannot be read, or is not TOML.
     """
-    path = path or next((path for path in (Path(FILE_NAME), ROOT / FILE_NAME) if path.is_file()), None)
+    path = find_file(path)
     if path is None:
         return ConfigFile(None, {})
     try:
@@ -286,7 +317,7 @@ def read_file(path: Path | None) -> ConfigFile:
 def default_services() -> Path:
     """`services` beside smanager.py, where the manager runs from its checkout; else in the working directory."""
     beside = ROOT / "services"
-    return beside if beside.is_dir() and (ROOT / "smanager.py").is_file() else Path("services")
+    return beside if beside.is_dir() and (ROOT / "smanager.py").is_file() else here() / "services"
 
 
 def _require_directories(paths: Sequence[Path]) -> tuple[Path, ...]:
@@ -297,4 +328,4 @@ def _require_directories(paths: Sequence[Path]) -> tuple[Path, ...]:
             problem = "is not a directory" if path.exists() else "does not exist"
             problems.append(f"the services directory {path} {problem}; make it, or name another with --services DIR")
     refuse(problems)
-    return tuple({path.resolve(): path.absolute() for path in paths}.values())
+    return tuple({path.resolve(): path for path in paths}.values())

@@ -100,6 +100,7 @@ class ListenerSettings:
     permissions: int = setting(checks.octal, "permissions of the unix socket's file, as octal digits", "0600")
     owner: str = setting(checks.account, "user who owns the unix socket's file; by default the manager's", unset="")
     group: str = setting(checks.account, "group of the unix socket's file; by default the manager's", unset="")
+    is_own: bool = False  # whether it is for the manager's own user and root alone: `smanager attach`
 
     @property
     def given_roles(self) -> tuple[str, ...]:
@@ -117,6 +118,11 @@ class ListenerSettings:
             host, port = self.tcp
             return f"[{host}]:{port}" if ":" in host else f"{host or '(all)'}:{port}"
         return str(self.unix) if self.unix else f"systemd's {self.systemd}"
+
+    @property
+    def socket(self) -> str:
+        """What tells its socket from others: the place, and where the system picks the port, the name as well."""
+        return f"{self.name} at {self.place}" if self.tcp and not self.tcp[1] else self.place
 
 
 TLS_KEYS = keys_of(Tls)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from smanager import __version__
+from smanager.commands.option_parser import OptionParser
 from smanager.config import checks
 from smanager.config.checks import SettingsError, nearest
 from smanager.config.file import (
@@ -20,10 +20,14 @@ from smanager.config.file import (
     ConfigFile,
     RootSettings,
     ServicesConfig,
+    default_services,
+    find_file,
+    here,
     read_file,
     refuse,
 )
 from smanager.config.listener import DEFAULT_NAME, ListenerSettings
+from smanager.config.place import Place, place_of, systemds_directory
 from smanager.system.accounts import user_id
 from smanager.system.trust import why_untrusted
 from smanager.terminal.text import one_spelling
@@ -41,16 +45,37 @@ class Config(NamedTuple):
     """The options as given: of these, `console`, `check`, `docs` and `verbose` count only here."""
     root: RootSettings  # what stands in the file outside of tables, or is replaced by an option
     services: ServicesConfig
-    listeners: tuple[ListenerSettings, ...]
+    place: Place
     read_services: Callable[[], ServicesConfig]  # reads the services' part anew; raises ConfigError
 
+    @property
+    def state_dir(self) -> Path | None:
+        """The state directory that is configured or systemd's; None for the one in the configuration's place."""
+        return self.root.state_dir or systemds_directory()
 
-def read(arguments: Sequence[str] | None = None) -> Config:
-    """Read the command line and the file. Exits with status 2 for wrong options; raises ConfigError."""
-    return _config_of(parser().parse_args(arguments))
+
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line. Exits with status 2 for wrong options."""
+    made = parser()
+    options = made.parse_args(arguments)
+    if word := next(iter(options.words), ""):
+        if options.console or options.check or options.docs:
+            made.error(f"{word} is a command for the manager that runs: give it alone")
+        if "/" in word and Path(word).is_dir():
+            made.error(f"{word} is a directory; `--services {word}` starts a manager with it")
+    return options
 
 
-def _config_of(options: argparse.Namespace) -> Config:
+def whereabouts(options: argparse.Namespace) -> tuple[Place, Path | None]:
+    """The place of the configuration and its configured state directory, even if the configuration is wrong."""
+    path, state_dir = find_file(options.config), options.state_dir
+    if path and not state_dir:
+        with suppress(ConfigError):
+            state_dir = read_file(path).settings.state_dir
+    return place_of(path, options.services or [default_services()]), state_dir or systemds_directory()
+
+
+def config_of(options: argparse.Namespace) -> Config:
     """The configuration of a run with these options; what is wrong with it is in `services.problems`.
 
     Raises ConfigError, with all that is wrong so far, if the rest cannot be used either.
@@ -67,9 +92,9 @@ def _config_of(options: argparse.Namespace) -> Config:
     return Config(
         options=options,
         root=root,
-        services=services._replace(problems=tuple(file.problems)),
-        listeners=tuple(listeners),
-        read_services=lambda: _config_of(options).services,
+        services=services._replace(listeners=tuple(listeners), problems=tuple(file.problems)),
+        place=place_of(file.path, services.directories),
+        read_services=lambda: config_of(options).services,
     )
 
 
@@ -93,7 +118,7 @@ def _listeners(
     """The file's listeners, that of `--unix`, and the default one if it is wanted or alone."""
     listeners = file.listeners()
     if options.unix:
-        listeners.append(ListenerSettings("--unix", unix=options.unix.absolute()))
+        listeners.append(ListenerSettings("--unix", unix=options.unix))
     if not listeners or is_default:
         default = ListenerSettings(
             DEFAULT_NAME, tcp=(root.host, root.port), insecure=root.insecure, max_sessions=root.max_sessions
@@ -111,29 +136,9 @@ def _check_listeners(listeners: Sequence[ListenerSettings], file: ConfigFile) ->
             if unknown := [role for role in listener.roles or () if one_spelling(role) not in file.role_names]:
                 raise SettingsError(f"there is no role {unknown[0]}; {nearest(unknown[0], file.role_names)}")
         if listener.unix:
-            other = names.setdefault(listener.unix.absolute(), listener.name)
+            other = names.setdefault(listener.unix, listener.name)
             if other != listener.name:
                 file.problems.append(f"{listener.unix} is listened on twice, by {other} and {listener.name}")
-
-
-def default_state_directory(name: str) -> Path:
-    """systemd's directory for the unit, or else one called `name` in the user's state directory (XDG).
-
-    Raises ConfigError for a user without a home directory.
-    """
-    if given := os.environ.get("STATE_DIRECTORY"):
-        return Path(given.partition(":")[0])
-    try:
-        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    except RuntimeError:  # as in a container that runs as a number: no HOME, and no entry in passwd
-        message = f"the user {os.getuid()} has no home directory for a state directory; name one with --state-dir DIR"
-        raise ConfigError(message) from None
-    return Path(home) / "smanager" / name
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; `--help` lists the options\n")
 
 
 class _Complete(argparse.Action):
@@ -145,38 +150,43 @@ class _Complete(argparse.Action):
 
 
 def parser() -> argparse.ArgumentParser:
-    options = _Parser(
+    options = OptionParser(
         prog="smanager",
         description="Keep services running, and give people, scripts and programs limited access to them.",
-        epilog="`smanager user` and `smanager token` edit the users who may log in; each has its own `--help`.",
+        usage="smanager [options] [attach | COMMAND ...]",
+        epilog="`smanager attach` opens the shell of the manager that runs, and `smanager COMMAND` runs one command of "
+        "it, with the exit status of tshell. `smanager user` and `smanager token` edit the users who may log in; each "
+        "has its own `--help`.",
     )
     add = options.add_argument
     add(
         "--config",
         metavar="FILE",
-        type=checks.path,
+        type=_path,
         help=f"the configuration (default: {FILE_NAME} here or beside smanager.py, if there is one)",
     )
     add(
         "--services",
         metavar="DIR",
-        type=checks.path,
+        type=_path,
         action="append",
         help="a directory of services files; may be repeated (default: `services` beside smanager.py or here)",
     )
     add("--host", help=_help("host"))
     add("--port", type=_number("port"), help=_help("port"))
-    add("--unix", metavar="PATH", type=checks.path, help="a unix socket to listen on as well")
+    add("--unix", metavar="PATH", type=_path, help="a unix socket to listen on as well")
     add("--insecure", action="store_const", const=True, help="allow other machines to connect to --host and --port")
     add("--max-sessions", metavar="N", type=_number("max_sessions"), help=_help("max_sessions"))
-    add("--state-dir", metavar="DIR", type=checks.path, help=_help("state_dir"))
+    add("--state-dir", metavar="DIR", type=_path, help=_help("state_dir"))
     add("--allow-writable", action="store_const", const=True, help=_help("allow_writable"))
     add("--console", action="store_true", help="run a shell on this terminal or pipe, and open no port")
     add("--check", action="store_true", help="import and describe all services, and start none")
     add("--docs", action="store_true", help="print the reference of all commands, as Markdown")
     add("--complete", choices=SHELLS, action=_Complete, help="print a completion script for this shell")
+    add("--json", action="store_true", help="print the answer to a command as JSON")
     add("-v", "--verbose", action="store_true", help="log more")
     add("--version", action="version", version=f"smanager {__version__}")
+    add("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="`attach`, or a command for the manager that runs")
     return options
 
 
@@ -184,6 +194,15 @@ def _help(name: str) -> str:
     """The help of an option that replaces a key of the file."""
     key = ROOT_KEYS[name]
     return key.meaning if key.default is None else f"{key.meaning} (default: {key.default})"
+
+
+def _path(text: str) -> Path:
+    """An option's path; raises ConfigError if the working directory, where a relative one starts, is gone."""
+    try:
+        path = checks.path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} should be {error}") from None
+    return path if path.is_absolute() else here() / path
 
 
 def _number(name: str) -> Callable[[str], int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
@@ -14,7 +14,7 @@ LINES_KEPT = 1000  # lines of output kept for each service; its log file has mor
 EVENTS_KEPT = 1000  # events kept for all services together: some days of a quiet box
 
 LAST_LINES = 50
-"""Lines kept from the end of each life, for `why`; the stacks of a hung process take most of them."""
+"""Lines kept from the end of the last life, for `why`; the stacks of a hung process take most of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,11 @@ class LogLine:
     def services(self) -> tuple[str, ...]:
         """The services that it may be about: who may not know all of them must not see it."""
         return (self.service,)
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine(LogLine):
+    """An event of a service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +82,14 @@ def last_of(feeds: Sequence[Feed], count: int, is_wanted: Callable[[LogLine], bo
 
 @dataclass(slots=True)
 class LifeRecord:
-    """One run of a service, from a start to an end. `when` is in seconds since the epoch, the rest is monotonic."""
+    """One run of a service, from a start to an end. Times are seconds."""
 
-    when: float
+    when: float  # the start, since the epoch
     asked_by: str
-    begun: float
-    ready: float | None = None
-    ended: float | None = None
-    end: str = ""  # how the life ended
-    decision: str = ""  # what the supervisor did next
-    last_lines: list[LogLine] = field(default_factory=list)
+    ready_after: float | None = None
+    ended_after: float | None = None
+    end: str | None = None  # how the life ended; known without `ended_after` if the manager did not see it
+    decision: str | None = None  # what the supervisor did next
 
 
 class ServiceHistory:
@@ -95,5 +98,7 @@ class ServiceHistory:
     def __init__(self) -> None:
         self.lives: deque[LifeRecord] = deque(maxlen=LIVES_KEPT)
         self.lines = Feed(LINES_KEPT)
+        self.last_lines: list[LogLine] = []
+        """Those printed before the end of the last life that has ended."""
         self.restarts = 0
         """Starts by the supervisor since a requester last started the service."""

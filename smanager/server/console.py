@@ -22,6 +22,7 @@ from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE
 from smanager.logs.manager_log import LogQueue
 from smanager.server.editor.insertion import insertion, listing, typeable
+from smanager.server.listeners import Listeners
 from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
@@ -44,24 +45,28 @@ class Ended(BaseException):
     """The process was told to end (SIGTERM, SIGHUP)."""
 
 
-def run(manager: Manager, log: LogQueue) -> int:
+def run(manager: Manager, log: LogQueue, listen: Callable[[], Coroutine[Any, Any, Listeners]]) -> int:
     """Run the manager with a session on standard input and output; returns the last command's exit status.
 
-    On a terminal, lines of `log` go above the line that is being typed.
+    On a terminal, lines of `log` go above the line that is being typed. `listen` opens the socket of `smanager attach`.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="event loop", daemon=True)
     thread.start()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
+    listeners: Listeners | None = None
     try:
         _await(loop, manager.begin(Caller(CONSOLE)))
+        listeners = _await(loop, listen())
         return Console(manager, loop, log).run()
     except (Ended, KeyboardInterrupt):
         return 0
     finally:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)  # the process is ending already
+        if listeners:
+            _await(loop, listeners.close("SManager is stopping"))
         _await(loop, manager.finish())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
@@ -76,7 +81,7 @@ class Console:
         self._loop = loop
         self._log = log
         self._person = sys.stdin.isatty() and sys.stdout.isatty()
-        self._has_colours = has_colours(os.environ.get("TERM", ""))
+        self.has_colours = self._person and has_colours(os.environ.get("TERM", ""))
         self._done = threading.Event()
         self._broken: OSError | None = None  # why output has failed
         self._matches: list[str] = []
@@ -102,6 +107,7 @@ class Console:
                 self._end_of_input()
             except KeyboardInterrupt:
                 print("^C")
+                self._in_loop(self._cancel)  # a question is given up
             else:
                 self._wait_for(partial(self._feed, line))
         if self._broken and self._broken.errno != errno.EPIPE:  # EPIPE: the reader has seen enough
@@ -111,11 +117,15 @@ class Console:
 
     def write(self, text: str) -> None:
         """Print text: made safe for a terminal, unchanged for a pipe."""
-        self._end_progress()
         if self._person:
             text = visible(text)
-            text = self._above_prompt(coloured(text) if self._has_colours else text)
-        self._put(text)
+            text = coloured(text) if self.has_colours else text
+        self.paint(text)
+
+    def paint(self, text: str) -> None:
+        """Print text that is safe for a terminal."""
+        self._end_progress()
+        self._put(self._above_prompt(text) if self._person else text)
 
     def _put(self, text: str) -> None:
         data = memoryview(as_bytes(text))

@@ -22,9 +22,9 @@ from smanager.config.file import ConfigError
 from smanager.config.listener import ListenerSettings, Tls, is_loopback, why_exposed, why_not_listening
 from smanager.server.handshakes import Handshakes
 from smanager.server.modes.detection import Detection
-from smanager.server.peers import names_in
+from smanager.server.peers import is_own, names_in
 from smanager.server.session import Session
-from smanager.server.unixsocket import UnixSocket
+from smanager.server.unixsocket import UnixSocket, ids_of
 from smanager.shells.root import Shells
 
 BACKLOG = 1024
@@ -58,10 +58,10 @@ class Listener:
     _servers: list[asyncio.Server] = field(default_factory=list)
     _unix: UnixSocket | None = None
 
-    async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> list[str]:
-        """Bind the address, or take systemd's sockets; returns the addresses of the sockets. Raises ConfigError."""
+    async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> None:
+        """Bind the address, or take systemd's sockets. Raises ConfigError."""
         settings = self.settings
-        if use := self.changed_certificates():
+        if use := self.prepare(settings):
             use()
         create = partial(
             asyncio.get_running_loop().create_server,
@@ -73,9 +73,7 @@ class Listener:
             if settings.unix:
                 self._unix = UnixSocket(settings)
                 self._servers = [await create(sock=self._unix.socket)]
-                set_options(self._unix.socket)
-                return [str(settings.unix)]
-            if settings.tcp:
+            elif settings.tcp:
                 host, port = settings.tcp
                 # SO_REUSEADDR lets a configured port be bound while old connections are in TIME_WAIT. A picked port has
                 # to be unused, and with SO_REUSEADDR the kernel may pick one that is bound and does not listen yet.
@@ -87,12 +85,43 @@ class Listener:
         if not self._servers:
             known = ", ".join(passed) or "none"
             raise ConfigError(f"{settings.place}: systemd has passed no socket of this name; it passed: {known}")
-        sockets = [connection for server in self._servers for connection in server.sockets]
-        for connection in sockets:
-            set_options(connection)
-        names = [connection.getsockname() for connection in sockets]
-        require_safe(settings, [name[0] for name in names if isinstance(name, tuple)])
-        return [address_text(*name[:2]) if isinstance(name, tuple) else str(name) for name in names]
+        for server in self._servers:
+            for connection in server.sockets:
+                set_options(connection)
+        require_safe(settings, self._hosts)
+
+    async def check(self) -> None:
+        """Find what would be wrong with an address that cannot be bound yet. Raises ConfigError."""
+        assert self.settings.tcp
+        host, port = self.settings.tcp
+        self.prepare(self.settings)
+        try:
+            loop, kind, flags = asyncio.get_running_loop(), socket.SOCK_STREAM, socket.AI_PASSIVE
+            found = await loop.getaddrinfo(host or None, port, type=kind, flags=flags)
+        except OSError as error:
+            raise cannot_listen(self.settings, error) from None
+        require_safe(self.settings, [str(address[0]) for *_, address in found])
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses that it listens on, for people."""
+        if self.settings.unix:
+            return [str(self.settings.unix)]
+        return [address_text(*name[:2]) if isinstance(name, tuple) else str(name) for name in self._names]
+
+    @property
+    def _names(self) -> list[object]:
+        """The addresses of its sockets, as the system gives them."""
+        return [connection.getsockname() for server in self._servers for connection in server.sockets]
+
+    @property
+    def _hosts(self) -> list[str]:
+        return [name[0] for name in self._names if isinstance(name, tuple)]
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether it is open, and its unix socket's file has not been deleted or replaced."""
+        return bool(self._servers) and (self._unix is None or self._unix.is_there())
 
     async def serve(self, shells: Shells, identities: Identities) -> None:
         """Accept clients, which the kernel refused so far. Raises ConfigError if another process listens now."""
@@ -107,27 +136,58 @@ class Listener:
         except OSError as error:
             raise cannot_listen(self.settings, error) from None
 
-    def changed_certificates(self) -> Callable[[], None] | None:
-        """What puts changed certificates into use for new connections; None without a change. Raises ConfigError."""
-        tls = self.settings.tls
+    def prepare(self, settings: ListenerSettings) -> Callable[[], None] | None:
+        """What puts other settings for the same place, and changed certificates, into use; None without a change.
+
+        Raises ConfigError.
+        """
+        tls = settings.tls
         current = tls and fingerprint(tls)  # taken first, so that the next look notices a change during the read
-        if not tls or (self.tls and current == self._fingerprint):
+        is_known = tls == self.settings.tls and (not tls or (self.tls is not None and current == self._fingerprint))
+        if is_known and settings == self.settings:
             return None
-        context = context_of(self.settings.name, tls)
+        require_safe(settings, self._hosts)
+        context = None if is_known or not tls else context_of(settings.name, tls)
+        ids = ids_of(settings)
 
         def use() -> None:
-            if self.tls:
+            if not tls:
+                self.tls = None
+            elif context and self.tls:
                 self.tls.context = context
-            else:
+            elif context:
                 self.tls = Handshakes(context)
             self._fingerprint = current
+            if self._unix and settings != self.settings:
+                self._unix.open_to(settings.permissions, *ids)
+            self.settings = settings
 
         return use
+
+    def unwanted(self) -> list[Session]:
+        """The sessions that were let in by earlier settings, and would not be, or not so, by the present ones."""
+        return [one for one in self._sessions if one.settings != self.settings and not self._lets_in(one)]
+
+    def _lets_in(self, session: Session) -> bool:
+        """Whether a session has what the present settings give, and no more; one that is yet to log in has not."""
+        before, now, caller = session.settings, self.settings, session.caller
+        return (
+            caller is not None
+            and self._allows(session)
+            and (before.tls is None) == (now.tls is None)
+            and {*before.given_roles} <= {*now.given_roles}
+            and (caller.known_as is not None or not now.login)
+            and (not caller.behalf or caller.origin.user in now.relays)
+        )
 
     async def emptied(self) -> None:
         if self._sessions:
             self._all_gone.clear()
             await self._all_gone.wait()
+
+    @property
+    def sessions(self) -> list[Session]:
+        return list(self._sessions)
 
     def close(self) -> list[Session]:
         """Stop listening; returns the sessions that are left."""
@@ -135,7 +195,7 @@ class Listener:
             server.close()
         if self._unix:
             self._unix.close()
-        return list(self._sessions)
+        return self.sessions
 
     def arrived(self, session: Session) -> bool:
         """Take a session in, unless its network is not allowed or all places are taken by sessions in use."""
@@ -165,7 +225,7 @@ class Listener:
         """The caller, if the connection itself shows it; None if the client has to log in."""
         settings, roles, origin = self.settings, self.settings.given_roles, session.peer
         if origin.kind is OriginKind.UNIX:
-            if caller := self.identities.named([origin.user], origin, roles, "peer"):
+            if not settings.is_own and (caller := self.identities.named([origin.user], origin, roles, "peer")):
                 return caller
             permissions = self.identities.roles.permissions(roles)
             return None if settings.login else Caller(origin, origin.user, permissions, "peer")
@@ -190,6 +250,8 @@ class Listener:
             self._all_gone.set()
 
     def _allows(self, session: Session) -> bool:
+        if self.settings.is_own and not is_own(session.peer):
+            return False
         if not self.settings.allow or session.peer.kind is OriginKind.UNIX:
             return True
         address = session.peer.address

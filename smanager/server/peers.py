@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import socket
 import struct
@@ -31,6 +32,11 @@ def origin_of(connection: socket.socket, address: object) -> Origin:
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # unix(7)
     process, user, _ = struct.unpack("3i", credentials)
     return Origin(OriginKind.UNIX, user=user_name(user), process=process)
+
+
+def is_own(peer: Origin) -> bool:
+    """Whether a client runs as this process's user or root; where the system does not tell, the file's mode decides."""
+    return not peer.user or peer.user in (user_name(os.geteuid()), user_name(0))
 
 
 def user_name(number: int) -> str:

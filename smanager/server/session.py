@@ -6,7 +6,6 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from enum import Enum
-from time import monotonic
 from typing import Protocol
 
 from smanager.access.callers import Caller
@@ -21,6 +20,7 @@ from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.output import Output
 from smanager.shells.root import Shells
+from smanager.system.moments import Moment
 from smanager.system.turns import Turns
 
 ONE_WRITE = 64 * 1024  # bytes of a program's replies that are sent in one write
@@ -66,12 +66,13 @@ class Session:
     _registry: Registry
     connection: Connection = field(init=False)
     peer: Origin = field(init=False)
+    settings: ListenerSettings = field(init=False)  # its listener's when it began
     mode: Mode = field(init=False)  # from the phase IDENTIFYING on
     interpreter: Interpreter = field(init=False)  # in the phase SERVING, as is `output`
     output: Output = field(init=False)
     phase: Phase = Phase.CONNECTING
     number: int = 0
-    since: float = field(default_factory=monotonic)
+    since: Moment = field(default_factory=Moment)
     caller: Caller | None = None
     programs: Programs | None = None
     _protocol_check: ProtocolCheck | None = field(default_factory=ProtocolCheck)
@@ -82,6 +83,7 @@ class Session:
 
     def arrived(self) -> Handshakes | None:
         self.peer = self.connection.origin
+        self.settings = self._registry.settings
         return self._registry.tls if self._registry.arrived(self) else None
 
     def opened(self) -> None:
@@ -137,10 +139,6 @@ class Session:
     def party(self) -> str:
         """Whose turn it is when the session's commands run."""
         return self.caller.party if self.caller else self.peer.network
-
-    @property
-    def settings(self) -> ListenerSettings:
-        return self._registry.settings
 
     async def by_password(self, name: str, password: str) -> Caller | None:
         settings = self.settings

@@ -6,14 +6,15 @@ import errno
 import os
 import socket
 import stat
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from smanager.config.file import ConfigError
+from smanager.config.file import ConfigError, refuse
 from smanager.config.listener import ListenerSettings
 from smanager.system.accounts import group_id, user_id
 from smanager.system.errors import in_words
 from smanager.system.lock import LockHeldError, lock
+from smanager.system.socket_paths import shortened
 
 LOCK_SECONDS = 5.0  # how long another manager may hold the lock
 
@@ -42,8 +43,22 @@ class UnixSocket:
     def close(self) -> None:
         """Remove the file, unless another process has replaced it."""
         with suppress(OSError):
-            if os.path.samestat(self._path.lstat(), self._status):
+            if self.is_there():
                 self._path.unlink()
+
+    def is_there(self) -> bool:
+        """Whether the file is there, and leads to this socket."""
+        try:
+            return os.path.samestat(self._path.lstat(), self._status)
+        except OSError:
+            return False
+
+    def open_to(self, permissions: int, owner: int, group: int) -> None:
+        """Give the file other permissions, and another owner and group, or the default ones (-1). Raises OSError."""
+        owner, group = (os.geteuid() if owner < 0 else owner), (os.getegid() if group < 0 else group)
+        self._path.chmod(permissions & 0o600)  # to nobody in between who has never been meant
+        os.chown(self._path, owner, group, follow_symlinks=False)
+        self._path.chmod(permissions)
 
     def _bind(self, settings: ListenerSettings) -> None:
         """Bind the socket to its path; the file has its owner and permissions from the first moment.
@@ -55,7 +70,8 @@ class UnixSocket:
         partial.unlink(missing_ok=True)
         before = os.umask(0o777 & ~settings.permissions)
         try:
-            self.socket.bind(str(partial))
+            with shortened(partial) if settings.is_own else nullcontext(str(partial)) as address:
+                self.socket.bind(address)
         except OSError as error:
             if error.errno is None:  # Python's own: "AF_UNIX path too long"
                 raise ConfigError(f"{self._path}: too long for a unix socket; the limit is some 100 bytes") from None
@@ -70,12 +86,16 @@ class UnixSocket:
 
 
 def ids_of(settings: ListenerSettings) -> tuple[int, int]:
-    """The user id and group id for the file; -1 keeps the default. Raises ConfigError."""
-    try:
-        owner = user_id(settings.owner) if settings.owner else -1
-        return owner, group_id(settings.group) if settings.group else -1
-    except LookupError as error:
-        raise ConfigError(f"[listeners.{settings.name}] {error}") from None
+    """The user id and group id for the file; -1 keeps the default. Raises ConfigError, with all that is wrong."""
+    ids, problems = [], []
+    for name, given, id_of in (("owner", settings.owner, user_id), ("group", settings.group, group_id)):
+        try:
+            ids.append(id_of(given) if given else -1)
+        except LookupError as error:
+            problems.append(f"[listeners.{settings.name}] {name}: {error}")
+    refuse(problems)
+    owner, group = ids
+    return owner, group
 
 
 def locked(path: Path) -> int:
@@ -100,6 +120,7 @@ def require_free(path: Path) -> None:
         raise ConfigError(f"{path} exists and is not a socket; choose another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.setblocking(False)
-        problem = client.connect_ex(str(path))
+        with shortened(path) as address:
+            problem = client.connect_ex(address)
     if problem != errno.ECONNREFUSED:
         raise ConfigError(f"{path}: a process listens there already; is another SManager running?")

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol, TextIO, cast
 from smanager.access.audit import described
 from smanager.commands.line import BLANKS, JSON, command_word, last_word
 from smanager.commands.record import SHELLS_OWN, CommandError, Status
+from smanager.commands.words import HELP
 from smanager.shells.printer import Printer
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.dispatch import Dispatcher
@@ -35,6 +36,14 @@ class Enter(NamedTuple):
     service: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the person, and go on after a yes."""
+
+    question: str
+    then: Callable[[], Outcome]
+
+
 class Leave:
     """Go up one level; from the root, end the session."""
 
@@ -52,7 +61,7 @@ class LinePlan(Protocol):
 
 _NO_INPUT = io.StringIO()  # shells are handed their lines, and must never read one
 
-Outcome = Running | Enter | Leave | Quit | None
+Outcome = Running | Ask | Enter | Leave | Quit | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,8 @@ class Shell(cmd.Cmd):
         name, arg, line = self.parseline(line)
         if not line:
             return None
+        if name in SHELLS_OWN and arg in HELP:
+            name, arg = "help", name
         run: Callable[[str], Outcome] | None = getattr(self, f"do_{name}", None)
         if run is None:
             typed, _ = command_word(line)

@@ -13,7 +13,7 @@ from smanager.access.callers import Caller
 from smanager.commands.line import JSON, PROGRESS, commands_of, split_commands, without_ampersand, without_options
 from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import INTERNAL_ERROR, Call
-from smanager.shells.base import Enter, Leave, Quit, Shell
+from smanager.shells.base import Ask, Enter, Leave, Outcome, Quit, Shell
 from smanager.shells.output import Output, PlainOutput
 from smanager.shells.pages import SEPARATOR, banner
 from smanager.shells.printer import JsonPrinter, Printer
@@ -29,6 +29,8 @@ CAPTURE_LIMIT = 64 * 1024
 COMPLETED_LIMIT = 1000
 """Characters of a line that is completed: commands may hold commands, and each looks at all that is behind it."""
 
+YES = ("y", "yes")
+
 CANCEL_SECONDS = 1.0  # time for the last words of a cancelled line; a single command has a tenth of it
 
 log = logging.getLogger("smanager")
@@ -42,6 +44,7 @@ class Interpreter:
     """
 
     __slots__ = (
+        "_asked",
         "_detached",
         "_generation",
         "_idle",
@@ -71,6 +74,7 @@ class Interpreter:
         """Whether each command answers in JSON without `--json`."""
         self._idle = idle
         self._requester = Requester(caller, self.output_of, abbreviates=person)
+        self._asked: tuple[Ask, bool] | None = None  # before a command, and whether it will run detached
         self._paused = False
         self._is_due = False  # whether the next commands run in a later turn of the loop
         self._detached: tuple[Running, ...] = ()
@@ -86,11 +90,16 @@ class Interpreter:
 
     @property
     def prompt(self) -> str:
-        return self._present_shell().prompt
+        return f"{self._asked[0].question} [y/N] " if self._asked else self._present_shell().prompt
 
     @property
     def is_person(self) -> bool:
         return self._requester.abbreviates
+
+    @property
+    def draws(self) -> bool:
+        """Whether the command that runs, if one does, draws pages in place: any key ends it."""
+        return self._printer.draws
 
     @property
     def doing(self) -> str:
@@ -100,14 +109,20 @@ class Interpreter:
     @property
     def busy(self) -> bool:
         """Whether a command runs or waits."""
-        return self.running is not None or bool(self._pending)
+        return self.running is not None or (bool(self._pending) and self._asked is None)
 
     def greet(self) -> None:
         """Print the banner that a person reads on connecting."""
-        self._stdout.write(banner(self._shells.view(self._requester.caller.permissions)))
+        self._printer.prose(banner(self._shells.view(self._requester.caller.permissions)))
 
     def feed(self, line: str) -> bool:
-        """Run a line's commands after those before them; returns whether all are done already."""
+        """Run a line's commands after those before them; returns whether all are done already.
+
+        After a question, the line is the answer.
+        """
+        if self._asked:
+            self._answer(line)
+            return self._work()
         if not self.busy:
             self.status = Status.DONE
         self._pending[:0] = commands_of(line)[::-1]
@@ -120,6 +135,7 @@ class Interpreter:
     def cancel(self) -> None:
         """Give up the command that runs, and those that wait."""
         self._pending.clear()
+        self._asked = None
         if self.running:
             self.running.cancel()
 
@@ -145,14 +161,18 @@ class Interpreter:
         return [*([self.running] if self.running else []), *self._detached]
 
     def leave(self) -> None:
-        """Go up one level, as `exit` does."""
+        """Go up one level, as `exit` does; after a question, this is a no."""
+        if self._asked:
+            self._answer("")
+            self._work()
+            return
         if self._path is None:
             self.ended = True
         self.go_to(None)
 
     async def complete(self, line: str) -> tuple[int, list[str]]:
         """Where the last word of `line`, the text left of the cursor, begins, and its possible completions."""
-        if len(line) > COMPLETED_LIMIT:
+        if len(line) > COMPLETED_LIMIT or self._asked:
             return len(line), []
         before = len(line) - len(split_commands(line)[-1])
         try:
@@ -167,7 +187,7 @@ class Interpreter:
         Returns the output: as values where the command that asks answers in JSON, else as text.
         """
         as_data = self._json is not None
-        output = await captured(self._shells, self._requester.caller, line, self._path, as_data)
+        output = await captured(self._shells, self._requester.caller, line, self._path, as_data, self._stdout.columns)
         if not as_data:
             return output
         values = [json.loads(document) for document in output.splitlines()]
@@ -178,13 +198,13 @@ class Interpreter:
         if self._is_due:
             return False
         turns = self._shells.turns
-        while self._pending and self.running is None and not self._paused and not self.ended:
+        while self._pending and not (self.running or self._asked or self._paused or self.ended):
             if turns.is_over():
                 self._is_due = True
                 turns.later(self._requester.caller.party, self._go_on_in_turn)
                 return False
             self._execute(self._pending.pop())
-        return self.running is None and not self._paused and (self.ended or not self._pending)
+        return not (self.running or self._paused or (self._pending and not self._asked and not self.ended))
 
     def _go_on_in_turn(self) -> None:
         self._is_due = False
@@ -200,21 +220,40 @@ class Interpreter:
         shows_progress = PROGRESS in options
         self._json = JsonPrinter(self._stdout, shows_progress) if JSON in options or self.always_json else None
         printer = self._json or (Printer(self._stdout, shows_progress) if shows_progress else self._printer)
-        try:
+
+        def begin() -> Outcome:
             present = self._present_shell()
             if detached and self._shells.manager.jobs.detached_by(self._requester.caller) >= DETACHED_LIMIT:
                 raise CommandError(f"{DETACHED_LIMIT} of your commands run detached; `jobs` lists them")
             shell = present if printer is self._printer else self._shell_at(self._path, printer)
-            outcome = shell.onecmd(text)
+            return shell.onecmd(text)
+
+        self._run(begin, detached)
+
+    def _answer(self, line: str) -> None:
+        assert self._asked
+        (asked, detached), self._asked = self._asked, None
+        if line.strip().lower() in YES:
+            self._run(asked.then, detached)
+        else:
+            self._stdout.write("nothing was done\n")
+            self._close()
+
+    def _run(self, begin: Callable[[], Outcome], detached: bool) -> None:
+        """Run a command, up to its end or until it takes time."""
+        try:
+            outcome = begin()
         except CommandError as error:
             self._fail(str(error), error.status)
         except Exception:
-            log.exception("internal error in the command %r", text)
+            log.exception("internal error in a command")
             self._fail(INTERNAL_ERROR, Status.FAILED)
         else:
             match outcome:
                 case None:
                     self._close()
+                case Ask():
+                    self._asked = outcome, detached
                 case Enter():
                     self.go_to(outcome.service)
                 case Leave():
@@ -234,10 +273,10 @@ class Interpreter:
             running.cancel()
             self._fail("this command goes on until you have seen enough, and cannot be detached", Status.UNUSABLE)
             return
-        self._shells.manager.jobs.detach(running)
+        number = self._shells.manager.jobs.detach(running)
         if isinstance(running, Call):
             running.is_quiet = True
-        self._stdout.write(f"{running.caption}: begun\n")
+        self._stdout.write(f"{running.caption}: begun as job {number}\n")
         self._close()
 
         def announce(failure: Failure | None) -> None:
@@ -261,17 +300,14 @@ class Interpreter:
     def _fail(self, message: str, status: Status) -> None:
         self.status = max(self.status, status)
         message = " ".join(message.splitlines())
-        if self._json:
-            self._json.fail(message)
-        else:
-            self._stdout.write(f"*** {message}\n")
+        (self._json or self._printer).complain(message)
         self._close()
 
     def _close(self) -> None:
         if self._json:
             self._json.close()
         if self.is_person:
-            self._stdout.write(SEPARATOR)
+            self._printer.prose(SEPARATOR)
 
     def _present_shell(self) -> Shell:
         """The shell, made anew if the catalogue has changed."""
@@ -291,19 +327,24 @@ class Interpreter:
 
 
 class _Capture(PlainOutput):
-    """Keeps a line's output."""
+    """Keeps a line's output, made for a window of this width; 0 for none."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: int) -> None:
         self.text = ""
+        self._columns = columns
+
+    @property
+    def columns(self) -> int:
+        return self._columns
 
     def write(self, text: str) -> None:
         self.text = (self.text + text)[:CAPTURE_LIMIT]
 
 
-async def captured(shells: Shells, caller: Caller, line: str, path: str | None, as_data: bool) -> str:
+async def captured(shells: Shells, caller: Caller, line: str, path: str | None, as_data: bool, columns: int = 0) -> str:
     """Run a line as a script's, and return its output; cancelling ends the line's commands, and returns as well."""
     done = asyncio.Event()
-    capture = _Capture()
+    capture = _Capture(columns)
     interpreter = Interpreter(shells, capture, done.set, person=False, caller=caller)
     interpreter.always_json = as_data
     interpreter.go_to(path)

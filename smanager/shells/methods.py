@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from smanager.access.audit import WRONG_ARGUMENTS, described, without_secrets
 from smanager.commands.arguments import Arguments, bind
 from smanager.commands.line import BLANKS
 from smanager.commands.record import COMPLETER_PREFIX, Command, CommandError
+from smanager.commands.words import Words
 from smanager.hosts.call import Invocation
-from smanager.shells.base import Outcome, Shell
+from smanager.shells.base import Ask, Outcome, Shell
 from smanager.shells.completion import by_record
+from smanager.shells.pages import command_help
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand
 
@@ -23,6 +26,14 @@ def arguments_for(shell: Shell, command: Command, caption: str, arg: str) -> Arg
     except CommandError:
         shell.dispatcher.manager.audit.refused(shell.requester.caller, caption, WRONG_ARGUMENTS)
         raise
+
+
+def shows_help(shell: Shell, command: Command, caption: str, arg: str) -> bool:
+    """Show a command's page if the text behind the command asks for help; returns whether it does."""
+    if "-h" not in arg or not Words(command.parameters, arg).asks_help:
+        return False
+    shell.results.prose(command_help(caption, command, shell.results.columns))
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +70,13 @@ def own_methods(own: OwnCommand) -> dict[str, object]:
     command = own.command
 
     def run(shell: Shell, arg: str) -> Outcome:
+        if shows_help(shell, command, command.name, arg):
+            return None
         arguments = arguments_for(shell, command, command.name, arg)
-        return shell.follow(OwnPlan(own, arguments), command.has_secrets)
+        plan = OwnPlan(own, arguments)
+        if question := own.question(shell.dispatcher.manager, shell.requester, arguments):
+            return Ask(question, partial(plan.run, shell))
+        return shell.follow(plan, command.has_secrets)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
         words = await by_record(shell, command, None, text, line, begin)
@@ -77,6 +93,8 @@ def command_methods(service: Service, command: Command, name: str, caption: str)
     """The `do_` and the `complete_` method of a service's command; `caption` is what messages call the command."""
 
     def run(shell: Shell, arg: str) -> Outcome:
+        if shows_help(shell, command, caption, arg):
+            return None
         arguments = arguments_for(shell, command, caption, arg)
         facts = described(caption, without_secrets(command, arguments))
         return shell.follow(ServicePlan(service, command, caption, arguments, facts), command.has_secrets)

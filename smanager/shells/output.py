@@ -13,7 +13,13 @@ class Output(Protocol):
     def columns(self) -> int:
         """The width of the window; 0 without one."""
 
+    @property
+    def has_colours(self) -> bool: ...
+
     def write(self, text: str, /) -> object: ...
+
+    def paint(self, text: str, /) -> object:
+        """Show text that is safe for a terminal and has colours, where the terminal has."""
 
     def progress(self, text: str, /) -> object:
         """Show a line until something else is shown, where there is a window."""
@@ -31,8 +37,15 @@ class PlainOutput(ABC):
     def columns(self) -> int:
         return 0
 
+    @property
+    def has_colours(self) -> bool:
+        return False
+
     @abstractmethod
     def write(self, text: str, /) -> None: ...
+
+    def paint(self, text: str, /) -> None:
+        self.write(text)
 
     def progress(self, text: str, /) -> None:  # noqa: B027  # not abstract: plain outputs show no progress
         pass

@@ -13,12 +13,15 @@ from smanager.commands.words import given_as, is_flag, quoted, usage, words_of
 from smanager.shells.view import View
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand
+from smanager.terminal.prose import reflowed
 
 WIDTH = 50
 SERVICE_WIDTH = 40
 
 KIND_NAMES = {"timedelta": "time span", "services": "services", "line": "the rest of the line"}
 """Kinds of parameters that help calls otherwise."""
+
+FOR_SHELL = "Shell"
 
 STARS = "*" * WIDTH + "\n"
 SEPARATOR = "-" * WIDTH + "\n"
@@ -34,6 +37,10 @@ def banner(view: View) -> str:
 def root_help(view: View, shell: object) -> str:
     """Everything that can be called from the root, whose shell this is."""
     own = {name: _doc(shell, name).partition("\n")[0] for name in _own_names(view)}
+    groups: dict[str, dict[str, str]] = {}
+    for name, text in own.items():
+        heading = view.own[name].owner.heading if name in view.own else FOR_SHELL if name in SHELLS_OWN[1:] else ""
+        groups.setdefault(heading or "Commands", {})[name] = text
     toplevel = {name: command.summary for name, (_, command) in view.toplevel.items() if not command.hidden}
     services = {name: service.summary for name, service in view.services.items()}
     for file, problem in view.problems():
@@ -43,7 +50,7 @@ def root_help(view: View, shell: object) -> str:
     sections = [
         f"Toplevel exposed commands:\n{_entries(toplevel)}{SEPARATOR}" if toplevel else "",
         f"Services:\n{_entries(services)}",
-        f"Commands:\n{_entries(own)}",
+        *(f"{heading}:\n{_entries(entries)}" for heading, entries in groups.items()),
     ]
     return heading + "".join(sections) + "\n"
 
@@ -55,18 +62,18 @@ def summary(view: View) -> str:
     return "".join(" ".join(line) + "\n" for line in lines)
 
 
-def service_help(service: Service, shown: Mapping[str, Command]) -> str:
+def service_help(service: Service, shown: Mapping[str, Command], columns: int = 0) -> str:
     """A service and its commands that the caller may run."""
     commands = {"help": "Print the help dialogue for this service"}
     commands |= {name: command.summary for name, command in shown.items() if not command.hidden}
-    doc = f"{service.doc}\n" if service.doc else ""
+    doc = f"{reflowed(service.doc, columns)}\n" if service.doc else ""
     heading = f"{SERVICE_SEPARATOR}{service.title}\n{doc}{SERVICE_SEPARATOR}"
     return heading + "".join(_entry(name, text) for name, text in commands.items()) + "\n"
 
 
-def command_help(caption: str, command: Command) -> str:
+def command_help(caption: str, command: Command, columns: int = 0) -> str:
     """One command: its usage, its docstring, and its parameters."""
-    doc = f"\n{command.doc}\n" if command.doc else ""
+    doc = f"\n{reflowed(command.doc, columns)}\n" if command.doc else ""
     others = [name for name in (command.name, *command.aliases) if name != caption.split()[-1]]
     doc += f"\nalso called: {', '.join(others)}\n" if others else ""
     told = {", ".join(given_as(parameter)): parameter_help(parameter) for parameter in command.parameters}
@@ -109,9 +116,9 @@ def _default_word(kind: str, value: object) -> str:
     return str(value).lower() if kind == "member" else str(value)
 
 
-def own_help(name: str, own: Mapping[str, OwnCommand], shell: object) -> str:
+def own_help(name: str, own: Mapping[str, OwnCommand], shell: object, columns: int = 0) -> str:
     """The page of one of the manager's own commands, or of the shell's."""
-    return command_help(name, own[name].command) if name in own else f"{_doc(shell, name)}\n"
+    return command_help(name, own[name].command, columns) if name in own else f"{_doc(shell, name)}\n"
 
 
 def _own_names(view: View) -> list[str]:

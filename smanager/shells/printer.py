@@ -8,11 +8,12 @@ from typing import Any
 
 from smanager.commands.jsonable import jsonable
 from smanager.shells.output import Output
-from smanager.shells.texts import text_of
-from smanager.supervision.commands.manager import Screen
+from smanager.shells.texts import painted, text_of
+from smanager.supervision.commands.screens import Screen
 from smanager.terminal.cells import cut
+from smanager.terminal.prose import wrapped
 from smanager.terminal.tables import CUT
-from smanager.terminal.text import visible
+from smanager.terminal.text import red, visible
 from smanager.terminal.wording import duration_text
 
 BAR_WIDTH = 20
@@ -46,15 +47,28 @@ class Printer:
     def write(self, text: str) -> None:
         self._stdout.write(text)
 
+    def prose(self, text: str) -> None:
+        """Show text that is wrapped to the window."""
+        self._stdout.write(wrapped(text, self._stdout.columns))
+
+    def complain(self, message: str) -> None:
+        """Show an error."""
+        text = wrapped(f"*** {message}", self._stdout.columns)
+        self._stdout.paint(f"{red(text)}\n") if self._stdout.has_colours else self._stdout.write(f"{text}\n")
+
     def announce(self, text: str) -> None:
         """Show a message that is not a result; the next page would overwrite it, and so repeats it."""
+        text = wrapped(text, self._stdout.columns)
         if self._notes is not None:
             self._notes = (self._notes + text)[-NOTES_LIMIT:]
         self._stdout.write(text)
 
     def value(self, value: Any) -> None:
         """A whole result."""
-        self._stdout.write(text_of(value, self._stdout.columns))
+        if self._stdout.has_colours and (text := painted(value, self._stdout.columns)):
+            self._stdout.paint(text)
+        else:
+            self._stdout.write(text_of(value, self._stdout.columns))
 
     def item(self, value: Any) -> None:
         """One item of a stream."""
@@ -63,7 +77,13 @@ class Printer:
             return
         self._notes = self._notes or ""
         heading = f"every {value.interval:g} s: {value.command}\n\n" if self._stdout.columns else ""
-        self._stdout.redraw(f"{heading}{value.output}{self._notes if heading else ''}")
+        output = value.output if isinstance(value.output, str) else text_of(value.output, self._stdout.columns)
+        self._stdout.redraw(f"{heading}{output}{self._notes if heading else ''}")
+
+    @property
+    def draws(self) -> bool:
+        """Whether pages are being drawn in place."""
+        return self._notes is not None
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         """How far a command is."""
@@ -88,14 +108,15 @@ class JsonPrinter(Printer):
         """Text, all of which becomes one document."""
         self._text = (self._text + text)[-TEXT_LIMIT:]
 
+    prose = write
+
     def progress(self, done: float, total: float | None, text: str) -> None:
         if self._shows_progress:
             self._put({"progress": {"done": done, "total": total, "text": text}})
         else:
             super().progress(done, total, text)
 
-    def fail(self, message: str) -> None:
-        """The command has failed."""
+    def complain(self, message: str) -> None:
         self.value({"error": message, **({"output": self._text} if self._text else {})})
         self._text = ""
 

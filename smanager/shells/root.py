@@ -5,6 +5,7 @@ from __future__ import annotations
 from smanager.access.roles import Permissions
 from smanager.commands.line import split_words
 from smanager.commands.record import CommandError, Status
+from smanager.commands.words import HELP
 from smanager.shells import pages
 from smanager.shells.base import Enter, Leave, Outcome, Shell
 from smanager.shells.completion import behind_command
@@ -29,22 +30,27 @@ class ServiceShell(Shell):
         """Print the help dialogue for this service"""
         match split_words(arg):
             case []:
-                self.results.write(pages.service_help(self.service, self.view.commands[self.here]))
+                self.results.prose(
+                    pages.service_help(self.service, self.view.commands[self.here], self.results.columns)
+                )
             case [name]:
-                self.results.write(self.command_help(self.full_name(name)))
+                self.results.prose(self.command_help(self.full_name(name)))
             case _:
                 raise CommandError("help: too many arguments; usage: help [command]", Status.UNUSABLE)
 
     def command_help(self, name: str) -> str:
         """The page of one command. Raises CommandError for an unknown one."""
         if command := self.view.called[self.here].get(name):
-            return pages.command_help(f"{self.here} {name}", command)
+            return pages.command_help(f"{self.here} {name}", command, self.results.columns)
         if hasattr(self, "do_" + name):
-            return pages.own_help(name, self.view.own, self)
+            return pages.own_help(name, self.view.own, self, self.results.columns)
         alternatives = ", ".join(self.alternatives(name)) or "help"
         raise CommandError(f"{self.here} has no command {name}; nearest: {alternatives}", Status.UNUSABLE)
 
     def unknown(self, name: str) -> str:
+        view = self.view
+        if name in (*view.services, *view.called_toplevel, *view.own):
+            return f"{self.here} has no command {name}, but the top level has; inside {self.here}, `exit` first"
         return f"{self.here} has no command {name}; {self.hint(name)}`{self.here} help` lists the commands"
 
 
@@ -72,9 +78,9 @@ class RootShell(Shell):
             return
         match split_words(arg):
             case []:
-                self.results.write(pages.root_help(self.view, self))
+                self.results.prose(pages.root_help(self.view, self))
             case [name]:
-                self.results.write(self.topic(self.full_name(name)))
+                self.results.prose(self.topic(self.full_name(name)))
             case [name, command] if name != "-s":
                 if (service := self.full_name(name)) not in self.view.services:
                     known = ", ".join(self.view.services) or "none"
@@ -87,11 +93,11 @@ class RootShell(Shell):
     def topic(self, name: str) -> str:
         """The page of a service or a command. Raises CommandError for an unknown one."""
         if service := self.view.services.get(name):
-            return pages.service_help(service, self.view.commands[name])
+            return pages.service_help(service, self.view.commands[name], self.results.columns)
         if name in self.view.called_toplevel:
-            return pages.command_help(name, self.view.called_toplevel[name][1])
+            return pages.command_help(name, self.view.called_toplevel[name][1], self.results.columns)
         if hasattr(self, "do_" + name):
-            return pages.own_help(name, self.view.own, self)
+            return pages.own_help(name, self.view.own, self, self.results.columns)
         raise CommandError(f"no help on {name}; {self.hint(name)}`help` lists the commands", Status.UNUSABLE)
 
     async def complete_help(self, text: str, line: str, begin: int, end: int) -> list[str]:  # type: ignore[override]  # awaited
@@ -168,7 +174,7 @@ def entrance_methods(service: str) -> dict[str, object]:
         if not arg:
             return Enter(service)
         child = shell.child(service)
-        outcome = child.onecmd(arg)
+        outcome = child.onecmd("help" if arg in HELP else arg)
         if isinstance(child.plan, ServicePlan):  # any other plan means something else at the root
             shell.plan = child.plan
         return None if isinstance(outcome, Leave) else outcome  # the service was not entered

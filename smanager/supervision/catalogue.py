@@ -21,6 +21,7 @@ from smanager.supervision.graph import cycles
 from smanager.supervision.reports import ServiceReport
 from smanager.supervision.states import State
 from smanager.system.errors import in_words
+from smanager.system.moments import Moment
 from smanager.terminal.text import one_spelling
 from smanager.terminal.wording import listed
 
@@ -44,7 +45,7 @@ class Service:
     """The services that have to be up before this one begins, each with why it is not coming."""
     fingerprint: object = None  # identifies the version of its file that its process has loaded
     contents: object = None  # identifies what was in its `env_files` when its program was last started
-    since: float = 0.0  # when the service entered its state, by the monotonic clock
+    since: Moment | None = None  # when the service entered its state
     history: ServiceHistory = field(default_factory=ServiceHistory)
 
     def configure(self, description: ServiceDescription, services: ServicesConfig) -> None:
@@ -240,9 +241,9 @@ class Catalogue:
     def problems(self) -> Iterator[tuple[ServicesFile, str]]:
         return ((file, problem) for file in self.files.values() for problem in file.problems)
 
-    def check_configuration(self) -> list[str]:
+    def check_configuration(self) -> list[tuple[ServicesFile, str]]:
         """Note what the configuration gets wrong, once all files are known; return the newly noted problems."""
-        before = [problem for _, problem in self.problems()]
+        before = list(self.problems())
         configuration = self.configuration
         if configuration.path and (file := self.files.get(configuration.path)):
             for name, problem in self._missing(configuration.settings):
@@ -264,7 +265,7 @@ class Catalogue:
             if frozenset(path) not in told:  # once for all services on the cycle
                 self._note(self.services[name].file, f"[services.{name}] dependency cycle: {' → '.join(path)}")
             told.add(frozenset(path))
-        return [problem for _, problem in self.problems() if problem not in before]
+        return [noted for noted in self.problems() if noted not in before]
 
     def check_env_files(self) -> None:
         """Note what is wrong with the files of variables that programs would read now."""

@@ -10,13 +10,13 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from smanager.access.callers import Caller
-from smanager.config.file import ConfigError, ServicesConfig, refuse
+from smanager.config.file import ServicesConfig
 from smanager.hosts.handle import HostError
 from smanager.hosts.pool import Pool
 from smanager.hosts.source import FileReport, ReportError
 from smanager.supervision.catalogue import Catalogue, ServicesFile, configured_programs
 from smanager.supervision.group import Group
-from smanager.supervision.reports import Notice, Tell, ignore_report
+from smanager.supervision.reports import Tell, ignore_report
 from smanager.supervision.states import State
 
 ORDER_SECONDS = 2.0
@@ -55,9 +55,8 @@ class Discovery(NamedTuple):
         for file in files:  # a class may have moved from one file to another
             file.adopted.clear()
         await asyncio.gather(*(self._start(file, by, tell) for file in files))
-        for problem in self.catalogue.check_configuration():
-            log.warning("%s", problem)
-            tell(Notice(problem))
+        for file, problem in self.catalogue.check_configuration():
+            log.warning("%s: %s", file.path, problem)
         await self.pool.close_empty()
 
     async def _start(self, file: ServicesFile, by: Caller, tell: Tell) -> None:
@@ -96,16 +95,14 @@ class Discovery(NamedTuple):
                 self.group.forget(keeper)
 
     async def try_file(self, file: ServicesFile, services: ServicesConfig) -> FileReport:
-        """What is in a file, imported in a host without services. Raises ConfigError if there are problems in it."""
+        """What is in a file, imported in a host without services; if it does not load, what it had before."""
         slot = self.pool.slot(f"try {file.path}")
         try:
-            report = await self.catalogue.read(file, slot.load, services)
+            return await self.catalogue.read(file, slot.load, services)
         except (OSError, HostError, ReportError) as error:
-            raise ConfigError(f"{file.path}: {error}") from None
+            return FileReport(tuple(service.description for service in file.services), (str(error),))
         finally:
             await slot.close_if_empty()
-        refuse([f"{file.path}: {problem}" for problem in report.problems])
-        return report
 
     async def _wait_for_earlier(self, file: ServicesFile) -> None:
         with suppress(TimeoutError):

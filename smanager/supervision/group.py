@@ -16,6 +16,7 @@ from typing import Any
 from smanager.access.callers import Caller
 from smanager.hosts.handle import Host, HostError
 from smanager.hosts.pool import Pool
+from smanager.logs.past import Past
 from smanager.supervision.catalogue import Catalogue, Service
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.order import Order
@@ -36,6 +37,7 @@ class Group:
     catalogue: Catalogue
     pool: Pool
     stopped: StoppedServices
+    past: Past
     happened: Callable[[Keeper, str], None]  # is told of each event of a service
     chance: Callable[[], float]  # returns a number from 0 to 1
     keepers: dict[str, Keeper] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class Group:
         if keeper and keeper.service is not service:  # the service was in another file before
             self.forget(keeper)
         if service.name not in self.keepers:
+            service.history.lives = self.past.lives_of(service.name)
             self.keepers[service.name] = Keeper(service, slot, self._load, self._changed, self.chance)
         elif keeper and keeper.state.down:
             keeper.slot = slot
@@ -93,7 +96,7 @@ class Group:
         if keeper.stop_seconds > most:
             with suppress(TimeoutError):
                 await asyncio.wait_for(keeper.down.wait(), most)
-            keeper.kill()
+            keeper.kill(f"it may take only {most:.1f} s of the shutdown_timeout")
         await keeper.down.wait()
 
     def look_again(self) -> None:

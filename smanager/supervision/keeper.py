@@ -20,6 +20,7 @@ from smanager.hosts.source import ReportError
 from smanager.logs.history import LAST_LINES, LifeRecord
 from smanager.supervision.catalogue import Service
 from smanager.supervision.states import Ending, Ends, Event, Prospect, State, next_state
+from smanager.system.moments import Moment
 from smanager.system.patience import Patience
 
 PROGRAM_SECONDS = 10.0
@@ -62,7 +63,10 @@ class Keeper:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()  # the end of the life has been noticed
-        self._life = LifeRecord(0.0, "", 0.0)  # the present or the last one
+        self.life = LifeRecord(0.0, "")
+        """The present or the last one."""
+        self._begun = 0.0  # when it began, by the monotonic clock
+        self._killed = ""  # why a stop became a kill, if it did
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -81,6 +85,11 @@ class Keeper:
     def pid(self) -> int:
         """The process that does the service's work; 0 if there is none."""
         return self.program_pid or (self.slot.pid if self.host and not self.service.is_program else 0)
+
+    @property
+    def shares_process(self) -> bool:
+        """Whether other services live in the service's process."""
+        return len(self.slot.residents) > 1 and not self.service.is_program
 
     @property
     def prospect(self) -> Prospect:
@@ -107,6 +116,7 @@ class Keeper:
 
     def stop(self, asked_by: str) -> None:
         """Want the service down; `down` is set once it is."""
+        self._killed = ""
         if not self._take(Event.STOP, f"stopped by {asked_by}", f"by {asked_by}"):
             return
         if self.state is State.STOPPED:
@@ -116,8 +126,9 @@ class Keeper:
         else:
             self.ended(None, clean=True)  # or else `_leave` is under way, and will find the service stopping
 
-    def kill(self) -> None:
-        """Kill a service that is being stopped, whatever its `stop_timeout`."""
+    def kill(self, why: str) -> None:
+        """Kill a service that is being stopped, whatever its `stop_timeout`; `why` is a clause."""
+        self._killed = f"killed, because {why}"
         if self.host and self.service.is_program:
             self.host.signal_program(self.name, signal.SIGKILL)
         elif self.host:
@@ -127,7 +138,8 @@ class Keeper:
     def call(self, command: Command, invocation: Invocation) -> Call:
         """Run one of the service's commands. Raises CommandError if the service is not running."""
         if self.state is not State.RUNNING or self.host is None:
-            raise CommandError(f"{invocation.caption}: {self.name} is {self.service.condition}")
+            remedy = f"; `start {self.name}` starts it" if self.state.down else ""
+            raise CommandError(f"{invocation.caption}: {self.name} is {self.service.condition}{remedy}")
         if self.host.gone or self.host.ending:  # a moment ago
             raise CommandError(f"{invocation.caption}: {self.name} is about to be started again")
         return self.host.call(self.name, command.method, invocation)
@@ -173,13 +185,14 @@ class Keeper:
         self._settled.set() if prospect is Prospect.NONE else self._settled.clear()
         if not names:
             self.is_waiting = False
-            self._spawn(self._enter(self._life))
+            self._spawn(self._enter(self.life))
 
     # Reports from the host.
 
     def ready(self) -> None:
-        if self._take(Event.READY, "running", ""):
-            self._life.ready = self._loop.time()
+        if self.state is State.STARTING:
+            self.life.ready_after = self._lasted()
+            self._take(Event.READY, "running", "")
 
     def read(self, contents: object) -> None:
         self.service.contents = contents
@@ -215,8 +228,8 @@ class Keeper:
 
     def _begin_life(self, asked_by: str, text: str) -> None:
         self._over.clear()
-        self._life = LifeRecord(time.time(), asked_by, self._loop.time())
-        self.service.history.lives.append(self._life)
+        self.life, self._begun = LifeRecord(time.time(), asked_by), self._loop.time()
+        self.service.history.lives.append(self.life)
         self.is_waiting = True
         self._take(Event.START, text, "")
 
@@ -235,7 +248,7 @@ class Keeper:
         except Exception as error:  # of any kind: no service may be left in a state that nothing will end
             log.exception("%s: internal error", self.name)
             problem = f"internal error: {error!r}"
-        if life is not self._life or self._over.is_set():
+        if life is not self.life or self._over.is_set():
             if not self.state.alive:
                 await self.slot.leave(self)
         elif problem:
@@ -264,9 +277,11 @@ class Keeper:
         log.warning("%s: did not stop within %g s", self.name, seconds)
         self.slot.given_up_for = self.name  # the services that share the host are started again
         if not self.service.is_program:
+            self._killed = f"ended by SIGTERM, because it did not stop within {seconds:g} s"
             host.signal(signal.SIGTERM)
             if await self._is_over(seconds):
                 return
+        self._killed = f"killed, because it did not stop within {seconds:g} s"
         host.signal(signal.SIGKILL)
 
     async def _is_over(self, seconds: float) -> bool:
@@ -293,23 +308,29 @@ class Keeper:
             await self.slot.leave(self)
 
     def _conclude(self, ending: Ending) -> None:
-        life, now = self._life, self._loop.time()
-        life.ended = now
-        life.last_lines = self.service.history.lines.last(LAST_LINES)
+        life, history = self.life, self.service.history
+        life.ended_after = self._lasted()
+        history.last_lines = history.lines.last(LAST_LINES)
         if self.state is State.STOPPING:
-            life.end = "stopped, as asked"
-            self._take(Event.END, "stopped", self.service.reason)
+            killed = self._killed or ("" if ending.clean else ending.reason)
+            reason = "; ".join(filter(None, [self.service.reason, killed]))
+            life.end = f"stopped {reason}"
+            self._take(Event.END, f"stopped; {killed}" if killed else "stopped", reason)
             return
         if self.state is State.HUNG:
             ending = ending._replace(reason=f"hung: {self.service.reason}", clean=False)
         life.end = ending.reason or "it ended"
-        lived = 0.0 if life.ready is None else now - life.ready
+        lived = 0.0 if life.ready_after is None else life.ended_after - life.ready_after
         decision = self._ends.decide(self.service.settings.policy, lived, ending, self.chance())
         life.decision = decision.text
         text = f"{life.end}; {decision.text}"
-        self.attempt_at = now + decision.delay
+        self.attempt_at = self._loop.time() + decision.delay
         if self._take(decision.event, text, text) and decision.event is Event.FALL:
             self._set_timer(self._try_again, decision.delay)
+
+    def _lasted(self) -> float:
+        """How many seconds the present life has lasted."""
+        return round(self._loop.time() - self._begun, 3)
 
     def _try_again(self) -> None:
         if self._may_begin():
@@ -328,10 +349,10 @@ class Keeper:
             return False
         self._set_timer(None)
         self.is_waiting = self.is_waiting and state is State.STARTING
-        service, now = self.service, self._loop.time()
-        service.state, service.reason, service.since = state, reason, now
+        service = self.service
+        service.state, service.reason, service.since = state, reason, Moment()
         service.waits_for, self._prospect_of_others = {}, Prospect.SOON
-        at_once = state is State.BACKOFF and self.attempt_at <= now
+        at_once = state is State.BACKOFF and self.attempt_at <= self._loop.time()
         self._settled.set() if state.settled and not at_once else self._settled.clear()
         self.down.set() if state.down else self.down.clear()
         self.changed(self, text)

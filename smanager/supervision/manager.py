@@ -18,15 +18,16 @@ from smanager.access.origin import SHUTDOWN
 from smanager.access.roles import Roles
 from smanager.config.file import ServicesConfig
 from smanager.hosts.pool import Pool, Slot
-from smanager.logs.history import EVENTS_KEPT, Feed, LogLine, SharedLine
+from smanager.logs.history import EventLine, LogLine, SharedLine
 from smanager.logs.logfiles import LogFiles
 from smanager.logs.manager_log import SERVICES
+from smanager.logs.past import Past
 from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
 from smanager.supervision.keeper import Keeper, log_error
 from smanager.supervision.patterns import warn_of_patterns
-from smanager.supervision.reload import Elsewhere, Reload
+from smanager.supervision.reload import LookElsewhere, Reload, nothing_elsewhere
 from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.sessions import Jobs, Sessions
 from smanager.supervision.states import State
@@ -66,12 +67,13 @@ class Manager:
         self.audit = audit
         self.jobs = Jobs()
         self.sessions = Sessions()
-        self.events = Feed(EVENTS_KEPT)
+        self._past = Past(storage.directory)
+        self.events = self._past.events
         self.end = asyncio.Event()
         """Set when the manager should end."""
         self.failed = ""
         """The service whose failure ends the manager."""
-        self.look_elsewhere: Callable[[], Elsewhere] = Elsewhere
+        self.look_elsewhere: LookElsewhere = nothing_elsewhere
         """Finds what a reload changes outside of the supervision."""
         self.pool = make_pool(outbox, self._log_line)
         self._storage = storage
@@ -80,7 +82,7 @@ class Manager:
         self.lost_lines = self._log_files.lost if self._log_files else Counter[str]()
         """By service, the number of lines missing from its log file, which could not take them, or not fast enough."""
         self._stopped = StoppedServices(storage.directory)
-        self._group = Group(catalogue, self.pool, self._stopped, self._happened, chance)
+        self._group = Group(catalogue, self.pool, self._stopped, self._past, self._happened, chance)
         self.keepers = self._group.keepers
         self.order = self._group.order
         self._discovery = Discovery(catalogue, self.pool, self._group)
@@ -115,6 +117,7 @@ class Manager:
                 if not self._storage.is_gone():
                     continue
                 self._storage.make_again()
+                self._past.write_again()
                 problem = await self._stopped.write_again()
                 log.warning("the state directory %s was deleted, and is made again", self._storage.directory)
             except (OSError, StorageError) as error:
@@ -122,6 +125,11 @@ class Manager:
             if problem and problem != told:
                 log.error("%s", problem)
             told = problem
+
+    @property
+    def directory(self) -> Path | None:
+        """The state directory."""
+        return self._storage.directory
 
     @property
     def end_seconds(self) -> float:
@@ -149,6 +157,7 @@ class Manager:
             log.warning("not all services have stopped within %g s; killing them", seconds)
             self.pool.kill()
         await self.pool.close()
+        await self._past.close()
         if self._log_files:
             await asyncio.to_thread(self._log_files.close)
         self.audit.stopped()
@@ -196,14 +205,16 @@ class Manager:
         async with self._changing:
             await self._discovery.start([file], by, tell)
 
-    async def reload(self, by: Caller, tell: Tell, dry_run: bool = False) -> None:
-        """Apply the changed configuration and files; a `dry_run` only reports what would change. See `Reload`."""
+    async def reload(self, by: Caller, tell: Tell, dry_run: bool = False) -> list[str]:
+        """Apply the changed configuration and files; a `dry_run` only reports what would change. See `Reload.apply`."""
         if dry_run:
-            for change in (await self._reload.plan(self.look_elsewhere)).changes:
+            plan = await self._reload.plan(self.look_elsewhere)
+            plan.elsewhere.drop()
+            for change in plan.changes:
                 tell(change)
-        else:
-            async with self._changing:
-                await self._reload.apply(by, tell, self.look_elsewhere)
+            return plan.problems
+        async with self._changing:
+            return await self._reload.apply(by, tell, self.look_elsewhere)
 
     def forward(self, number: signal.Signals) -> None:
         """Send a signal to all programs."""
@@ -218,7 +229,7 @@ class Manager:
 
     def _happened(self, keeper: Keeper, text: str) -> None:
         """An event of a service: record it, and end the manager if the service may not fail."""
-        self.events.add(LogLine(time.time(), keeper.name, text))
+        self._past.add(EventLine(time.time(), keeper.name, text), keeper.life)
         log.log(logging.WARNING if keeper.state.serious else logging.DEBUG, "%s: %s", keeper.name, text)
         if keeper.state is State.FAILED and keeper.name in self.catalogue.configuration.exit_on:
             self.failed = keeper.name

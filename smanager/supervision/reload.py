@@ -6,7 +6,7 @@ Everything is compared, and each changed file imported once to try it, before th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from smanager.access.callers import Caller
 from smanager.access.roles import Roles
 from smanager.config.checks import SettingsError, checked
 from smanager.config.env_file import fingerprint as contents_of
-from smanager.config.file import ConfigError, ServicesConfig, collected, refuse
+from smanager.config.file import ServicesConfig, refuse
 from smanager.config.service import KEYS, PROGRAM_KEYS
 from smanager.hosts.source import FileReport, ServiceDescription, fingerprint
 from smanager.supervision.catalogue import (
@@ -39,11 +39,19 @@ RESTARTING_KEYS = frozenset({*PROGRAM_KEYS, "options", "limits", "host"})
 
 
 class Elsewhere(NamedTuple):
-    """What a reload changes outside of the supervision, looked at and ready."""
+    """What a reload changes outside of the supervision, looked at and ready, to be applied or dropped."""
 
     changes: Sequence[ChangeReport] = ()
     problems: Sequence[str] = ()  # nothing is changed if there are any
-    apply: Callable[[Tell], object] = lambda tell: None
+    apply: Callable[[Caller, Tell], Awaitable[object]] = lambda by, tell: asyncio.sleep(0)
+    drop: Callable[[], object] = lambda: None
+
+
+LookElsewhere = Callable[[ServicesConfig], Awaitable[Elsewhere]]
+
+
+async def nothing_elsewhere(wanted: ServicesConfig) -> Elsewhere:
+    return Elsewhere()
 
 
 @dataclass(slots=True)
@@ -55,6 +63,20 @@ class Plan:
     changes: list[ChangeReport]
     loads: list[ServicesFile]  # the files among them to load: new, changed, or with problems that may be gone
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    problems: list[str] = field(default_factory=list)  # of files that had no service before, and so take none away
+
+    def problems_of(self, file: ServicesFile, refusing: list[str]) -> list[str]:
+        """Where the problems of a file belong: to the `refusing` ones, unless no service comes from it at present."""
+        return refusing if not file.is_code or self.files[file.path].services else self.problems
+
+    def drop_loads(self, trial: Catalogue) -> None:
+        """Load no file anew that has the same problems as before, and tell of none that cannot be loaded."""
+        for file in [file for file in self.loads if file.path in self.files and not has_changed(file)]:
+            tried = trial.files[file.path]
+            if [*map(_without_hint, tried.problems)] == [*map(_without_hint, file.problems)]:
+                self.loads.remove(file)
+        names = {file.path.name for file in self.loads if trial.files[file.path].services}
+        self.changes = [change for change in self.changes if change.verb != "load" or change.name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +89,25 @@ class Reload:
     roles: Roles
     read_services: Callable[[], ServicesConfig]  # reads the configuration anew; raises ConfigError
 
-    async def plan(self, look_elsewhere: Callable[[], Elsewhere]) -> Plan:
-        """What `apply` would change. Raises ConfigError, with all problems, and CommandError."""
-        elsewhere = look_elsewhere()
-        problems = [*elsewhere.problems]
+    async def plan(self, look_elsewhere: LookElsewhere) -> Plan:
+        """What `apply` would change; what is ready `elsewhere` has to be applied or dropped.
+
+        Raises ConfigError, with all problems, and CommandError.
+        """
+        wanted = self.read_services()
+        elsewhere = await look_elsewhere(wanted)
         try:
-            wanted = self.read_services()
-        except ConfigError as error:
-            raise ConfigError(*problems, *error.problems) from None
-        problems += wanted.problems
+            return await self._plan(wanted, elsewhere)
+        except BaseException:
+            elsewhere.drop()
+            raise
+
+    async def _plan(self, wanted: ServicesConfig, elsewhere: Elsewhere) -> Plan:
+        problems = [*wanted.problems, *elsewhere.problems]
         plan = compare(self.catalogue, wanted, self.catalogue.find_files(wanted))
         plan.elsewhere = elsewhere
-        loaded: dict[Path, FileReport] = {}
-
-        async def load(file: ServicesFile) -> None:
-            with collected(problems):
-                loaded[file.path] = await self.discovery.try_file(file, wanted)
-
-        await asyncio.gather(*map(load, plan.loads))
+        reports = await asyncio.gather(*(self.discovery.try_file(file, wanted) for file in plan.loads))
+        loaded = {file.path: report for file, report in zip(plan.loads, reports, strict=True)}
         trial = try_catalogue(self.catalogue, plan, loaded, problems)
         plan.changes = [*map(self._unless_stopped, plan.changes), *elsewhere.changes]
         named = {change.name for change in plan.changes}
@@ -96,15 +119,16 @@ class Reload:
         starting = {change.name for change in plan.changes if change.verb in ("start", "restart")}
         for service in trial.services.values():
             if service.name in starting or service.file.path in loaded:
-                problems += [f"[services.{service.name}] {problem}" for problem in service.env_file_problems()]
-        refuse(problems)
+                found = [f"[services.{service.name}] {problem}" for problem in service.env_file_problems()]
+                plan.problems_of(service.file, problems).extend(found)
+        refuse([*plan.problems, *problems] if problems else [])
         return plan
 
-    async def apply(self, by: Caller, tell: Tell, look_elsewhere: Callable[[], Elsewhere]) -> None:
+    async def apply(self, by: Caller, tell: Tell, look_elsewhere: LookElsewhere) -> list[str]:
         """Make all changes, restarting only what has to be; tell the requester of each.
 
         `look_elsewhere` finds what changes outside of the supervision. Raises what `plan` raises, and nothing has
-        changed then.
+        changed then. Returns the problems of files that cannot be loaded, and hold up no others.
         """
         plan = await self.plan(look_elsewhere)
         for change in plan.changes:
@@ -112,7 +136,7 @@ class Reload:
         if self.roles.renew(plan.wanted.roles):
             tell(Notice("the roles have changed"))
             self.catalogue.publish()
-        plan.elsewhere.apply(tell)  # before what may take long: a caller who has lost a right has lost it now
+        await plan.elsewhere.apply(by, tell)  # before what may take long: a caller who has lost a right has lost it now
         removed, named = self._keepers(plan, "remove"), self._keepers(plan, "restart")
         interrupted = self._interrupted(plan)
         again = [  # the services of loaded files start once these are discovered
@@ -129,6 +153,7 @@ class Reload:
         await self.group.start([*again, *self._keepers(plan, "start")], by, tell)
         await self.discovery.start(plan.loads, by, tell)
         warn_of_patterns(self.catalogue, self.roles, tell)
+        return plan.problems
 
     def _unless_stopped(self, change: ChangeReport) -> ChangeReport:
         """A service that a requester stopped is changed, but not started."""
@@ -221,7 +246,7 @@ def _root_changes(before: ServicesConfig, wanted: ServicesConfig) -> Iterator[Ch
 def try_catalogue(present: Catalogue, plan: Plan, loaded: Mapping[Path, FileReport], problems: list[str]) -> Catalogue:
     """A catalogue as it will be after the plan; adds to `problems` what is wrong with it and has not been before.
 
-    A file to load that is not among the `loaded` ones counts with the services that it had.
+    The plan gets the problems of files that had no service before, and loses the loads that would change nothing.
     """
     reports = {path: loaded.get(path) or _known(file) for path, file in plan.files.items() if file.is_code}
     wrong = _wrong_tables([one for report in reports.values() for one in report.services], plan.wanted)
@@ -232,14 +257,12 @@ def try_catalogue(present: Catalogue, plan: Plan, loaded: Mapping[Path, FileRepo
     trial.list_files({path: ServicesFile(path, file.is_code) for path, file in plan.files.items()})
     for path, file in trial.files.items():
         trial.adopt(file, reports[path] if file.is_code else configured_programs(trial.configuration))
-    if len(loaded) == len(plan.loads):  # else services could be missing because of these files
-        trial.check_configuration()
+    trial.check_configuration()
     before = {(file.path, _without_hint(problem)) for file, problem in present.problems()}
-    problems += [
-        f"{file.path}: {problem}"
-        for file, problem in trial.problems()
-        if (file.path, _without_hint(problem)) not in before
-    ]
+    for file, problem in trial.problems():
+        if (file.path, _without_hint(problem)) not in before:
+            plan.problems_of(file, problems).append(f"{file.path}: {problem}")
+    plan.drop_loads(trial)
     return trial
 
 

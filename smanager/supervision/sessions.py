@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from time import monotonic
 from typing import Protocol
 
 from smanager.access.audit import Entry
@@ -15,6 +14,7 @@ from smanager.access.origin import Origin
 from smanager.commands.record import Command, CommandError, Failure
 from smanager.supervision.catalogue import Service
 from smanager.supervision.running import Running
+from smanager.system.moments import Moment
 
 
 class Present(Protocol):
@@ -23,7 +23,7 @@ class Present(Protocol):
     number: int
     peer: Origin
     caller: Caller | None  # None before a login
-    since: float  # by the monotonic clock
+    since: Moment
 
     @property
     def kind(self) -> str:
@@ -63,7 +63,7 @@ class Job:
     service: Service | None  # None for one of the manager's own commands
     caller: Caller
     entry: Entry
-    since: float = field(default_factory=monotonic)
+    since: Moment = field(default_factory=Moment)
     timer: asyncio.TimerHandle | None = None
     is_detached: bool = False
 
@@ -114,11 +114,11 @@ class Jobs:
         """End the manager's own commands of a session that has ended: they have no other requester."""
         self.end_those(lambda job: job.caller is caller and job.service is None, "its session has ended")
 
-    def detach(self, running: Running) -> None:
-        """Let a command run while its session gives others."""
-        for job in self._jobs.values():
-            if job.running is running:
-                job.is_detached = True
+    def detach(self, running: Running) -> int:
+        """Let a command run while its session gives others; returns the job's number."""
+        job = next(job for job in self._jobs.values() if job.running is running)
+        job.is_detached = True
+        return job.number
 
     def detached_by(self, caller: Caller) -> int:
         """How many commands of a caller, in whichever session, run detached."""

@@ -6,9 +6,11 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
@@ -19,7 +21,7 @@ LOCK_FILE = "lock"
 LOOK_SECONDS = 3.0
 """How often to look whether the directory was deleted: for so long, another manager may take its place."""
 
-HOLDER_LIMIT = 100  # bytes of the lock file, which holds a process id
+HOLDER_LIMIT = 5000  # bytes of the lock file, which holds a process id and a path: at most 4096 bytes (PATH_MAX)
 
 STOPPED_FILE = "stopped.json"
 FORMAT = 1
@@ -36,51 +38,112 @@ class UnwritableError(StorageError):
     """A state directory that cannot be made or written."""
 
 
-class Storage:
-    """A state directory in use; without one, nothing outlives the manager."""
+class RunningError(StorageError):
+    """A manager of the same configuration runs already."""
 
-    def __init__(self, directory: Path | None) -> None:
-        """Make and lock the directory. Raises StorageError if another manager uses it, and UnwritableError."""
+
+class Storage:
+    """A state directory in use, and the lock of the configuration; without a directory, nothing outlives the manager.
+
+    The lock of the configuration is in its place, which is the state directory unless another one is named.
+    """
+
+    def __init__(self, directory: Path | None, place: Path | None = None) -> None:
+        """Make and lock the place and the directory; a place that cannot be made beside a directory locks nothing.
+
+        Raises RunningError if a manager has the place, StorageError if one of another configuration has the directory,
+        and UnwritableError.
+        """
         self.directory = directory
-        self._lock = _locked(directory) if directory else -1
+        self._place = place
+        self._locks: dict[Path, int] = {}
+        for one in dict.fromkeys(filter(None, (place, directory))):
+            try:
+                self._locks[one] = self._locked(one)
+            except UnwritableError:
+                if one == directory:
+                    raise
 
     def is_gone(self) -> bool:
-        """Whether the directory, or the lock in it, was deleted. Raises OSError."""
-        return self.directory is not None and not is_at(self.directory / LOCK_FILE, self._lock)
+        """Whether a directory, or the lock in it, was deleted. Raises OSError."""
+        return any(map(self._is_gone, self._locks))
 
     def make_again(self) -> None:
-        """Make and lock the directory again. Raises StorageError as a new one does."""
-        if self.directory:
-            held, self._lock = self._lock, _locked(self.directory)
-            os.close(held)
+        """Make and lock again what was deleted. Raises StorageError as a new one does."""
+        for one, held in self._locks.items():
+            if self._is_gone(one):
+                self._locks[one] = self._locked(one)
+                os.close(held)
 
     def close(self) -> None:
-        if self._lock >= 0:
-            os.close(self._lock)
+        for descriptor in self._locks.values():
+            os.close(descriptor)
+
+    def _is_gone(self, one: Path) -> bool:
+        return not is_at(one / LOCK_FILE, self._locks[one])
+
+    def _locked(self, one: Path) -> int:
+        """A descriptor that holds a directory's lock while it is open; the file tells who has it, and the state."""
+        path = one / LOCK_FILE
+        try:
+            make_directory(one, may_be_link=True)
+            descriptor = lock(path)
+        except LockHeldError:
+            holder = None
+            with suppress(OSError):
+                holder = Holder.of(one)
+            process = f"process {holder.process}" if holder else "unknown"
+            if one == self._place:
+                raise RunningError(process) from None
+            raise StorageError(
+                f"the state directory {one} is in use by another manager, {process}; "
+                "stop that one, or name another directory with --state-dir DIR"
+            ) from None
+        except OSError as error:
+            raise UnwritableError(
+                f"the state directory {one} cannot be used: {in_words(error)}; name another with --state-dir DIR"
+            ) from None
+        with suppress(OSError):  # on a full disk the lock holds all the same
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n{self.directory or ''}\n".encode(errors="surrogateescape"), 0)
+        return descriptor
 
 
-def _locked(directory: Path) -> int:
-    """A descriptor that holds the directory's lock while it is open."""
-    path = directory / LOCK_FILE
+class Holder(NamedTuple):
+    """Who has, or has had, the lock of a directory."""
+
+    process: str
+    state: Path  # the state directory
+
+    @staticmethod
+    def of(directory: Path) -> Holder | None:
+        """What the lock file says; None if there is none, or it says nothing. Raises OSError if it cannot be read."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            written = contents(directory / LOCK_FILE, HOLDER_LIMIT, directory.stat().st_uid)
+            process, _, state = os.fsdecode(written).rstrip("\n").partition("\n")
+            return Holder(process, Path(state) if state else directory) if process else None
+        return None
+
+
+def carry_over(old: Path, new: Path) -> bool:
+    """Move what is in a state directory to a new one, unless there is something or a manager uses the old one.
+
+    Returns whether there was anything to move.
+    """
+    if not old.is_dir() or any(entry.name != LOCK_FILE for entry in new.iterdir()):
+        return False
     try:
-        make_directory(directory, may_be_link=True)
-        descriptor = lock(path)
+        held = lock(old / LOCK_FILE)
     except LockHeldError:
-        holder = "unknown"
-        with suppress(OSError):
-            holder = contents(path, HOLDER_LIMIT).decode(errors="replace").strip() or holder
-        raise StorageError(
-            f"the state directory {directory} is in use by another manager, process {holder}; "
-            "stop that one, or name another directory with --state-dir DIR"
-        ) from None
-    except OSError as error:
-        raise UnwritableError(
-            f"the state directory {directory} cannot be used: {in_words(error)}; name another with --state-dir DIR"
-        ) from None
-    with suppress(OSError):  # on a full disk the lock holds all the same
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
+        return False
+    try:
+        for entry in [*old.iterdir()]:
+            if entry.name != LOCK_FILE:
+                entry.rename(new / entry.name)
+        shutil.rmtree(old)
+    finally:
+        os.close(held)
+    return True
 
 
 class StoppedServices:

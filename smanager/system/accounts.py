@@ -15,7 +15,7 @@ def user_of(name: str) -> pwd.struct_passwd | int:
         return pwd.getpwnam(name)
     except KeyError:
         if not is_number(name):
-            raise LookupError(f"there is no user {name}") from None
+            raise LookupError(f"there is no user {name}; `getent passwd` lists the users") from None
     try:
         return pwd.getpwuid(int(name))
     except KeyError:
@@ -35,7 +35,7 @@ def group_id(name: str) -> int:
     except KeyError:
         if is_number(name):
             return int(name)
-        raise LookupError(f"there is no group {name}") from None
+        raise LookupError(f"there is no group {name}; `getent group` lists the groups") from None
 
 
 def is_number(name: str) -> bool:

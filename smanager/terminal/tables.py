@@ -14,6 +14,9 @@ from smanager.terminal.text import visible
 SHORTEST_CELL = 4
 """Characters to which a column may be cut; the last columns are left out where that is not enough."""
 
+SHORTEST_LAST = 10
+"""Characters to which the last column of a table is cut whose other columns are not cut."""
+
 CUT = "…"
 
 GAP = "  "
@@ -36,8 +39,12 @@ def record(values: dict[str, Any]) -> str:
     return "".join(f"{padded(key, width)}{GAP}{cell(value)}".rstrip() + "\n" for key, value in values.items())
 
 
-def table(rows: Sequence[dict[str, Any]], columns: int) -> str:
-    """A heading and a line for each row: fitted to a window, or with a tab between all cells."""
+def table(rows: Sequence[dict[str, Any]], columns: int, whole: int = 0) -> str:
+    """A heading and a line for each row: fitted to a window, or with a tab between all cells.
+
+    The first `whole` columns are never cut. If there are any, the others are left out before they are cut, but for the
+    last.
+    """
     headings = list(dict.fromkeys(key for row in rows for key in row))
     lines: list[list[Any]] = [headings, *([row.get(heading) for heading in headings] for row in rows)]
     cells = [[cell(value).replace("\t", " ") for value in line] for line in lines]
@@ -46,7 +53,8 @@ def table(rows: Sequence[dict[str, Any]], columns: int) -> str:
     most = columns * CELL_LIMIT  # more of a long text need not be measured
     cells = [[visible(text[:most]) for text in line] for line in cells]  # before measuring: escapes are wider
     numeric = [all(is_number(row.get(heading)) for row in rows) for heading in headings]
-    widths = fitted([max(map(text_width, column)) for column in zip(*cells, strict=True)], columns)
+    widest = [max(map(text_width, column)) for column in zip(*cells, strict=True)]
+    widths = left_whole(widest, columns, whole) if whole else fitted(widest, columns)
     return "".join(_line(line, widths, numeric) for line in cells)
 
 
@@ -77,6 +85,17 @@ def fitted(widths: Sequence[int], columns: int) -> list[int]:
     cut_ones = [index for index in range(count) if widths[index] > limit]
     wider = set(cut_ones[len(cut_ones) - more :])  # by the remainder
     return [min(width, limit + (index in wider)) for index, width in enumerate(widths[:count])]
+
+
+def left_whole(widths: Sequence[int], columns: int, least: int) -> list[int]:
+    """The widths of columns in a window where only the last may be cut, and `least` columns are always shown."""
+    if sum(widths) + len(GAP) * (len(widths) - 1) <= columns:
+        return list(widths)
+    room = columns - sum(widths[:-1]) - len(GAP) * (len(widths) - 1)
+    if len(widths) > least and room >= SHORTEST_LAST:
+        return [*widths[:-1], room]
+    ends = list(accumulate(width + len(GAP) for width in widths))  # with the gaps behind them
+    return list(widths[: max(least, bisect_right(ends, columns - len(CUT)))])
 
 
 def is_number(value: object) -> bool:

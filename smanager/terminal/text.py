@@ -20,6 +20,9 @@ _COLOURFUL = re.compile(
     r"xterm|screen|tmux|rxvt|linux|putty|konsole|alacritty|kitty|foot|wezterm|ghostty|vte|gnome|iterm|cygwin|.*color"
 )
 
+RED, GREEN, YELLOW = 31, 32, 33
+"""As SGR has it (ECMA-48)."""
+
 TYPO_LIMIT = 100  # characters of a word that is compared with known ones: a megabyte takes seconds
 
 CUT = " [cut]"  # marks a printed line that was too long, and goes on as the next
@@ -46,7 +49,16 @@ def has_colours(terminal: str) -> bool:
 
 def coloured(text: str) -> str:
     """Text that is safe to show, with what went wrong in red."""
-    return _ERROR_LINE.sub("\x1b[31m\\g<0>\x1b[39m", text) if "*** " in text else text
+    return _ERROR_LINE.sub(lambda line: red(line.group()), text) if "*** " in text else text
+
+
+def red(text: str) -> str:
+    return in_colour(text, RED)
+
+
+def in_colour(text: str, colour: int) -> str:
+    """Text that is safe to show, in one of the colours that every terminal with colours has."""
+    return f"\x1b[{colour}m{text}\x1b[39m"
 
 
 def as_bytes(text: str) -> bytes:

@@ -47,8 +47,10 @@ CASES = [
     ("smanager user re", ["remove"]),
     ("smanager user add anna --ro", ["--roles"]),
     ("smanager user --config x add anna --no", ["--no-password"]),
-    ("smanager token user --e", ["--expires"]),
-    ("smanager token user add --no", []),
+    ("smanager token ", ["add", "list", "revoke", "--help"]),
+    ("smanager token add user --e", ["--expires"]),
+    ("smanager token revoke user --e", []),
+    ("smanager att", ["attach"]),
 ]
 
 

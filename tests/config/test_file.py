@@ -48,7 +48,7 @@ def test_what_reload_does_not_apply_is_kept_apart(tmp_path: Path) -> None:
     services = read(tmp_path, 'port = 1\nexit_on = ["web"]\naudit = "off"\n[roles.x]\nallow = ["web.*"]\n').services(
         [tmp_path]
     )
-    assert set(services.at_start) == {"port", "audit"}
+    assert set(services.at_start) == {"audit"}
     assert services.exit_on == ("web",)
     assert services.roles == {"x": Role("x", ("web.*",))}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from smanager.config.file import ConfigError
 from smanager.config.listener import ListenerSettings
-from smanager.config.options import Config, default_state_directory, read
+from smanager.config.options import Config, config_of, parsed
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def configured(directory: Path, text: str, *options: str) -> Config:
     (directory / "smanager.toml").write_text(text)
-    return read(["--services", "services", *options])
+    return config_of(parsed(["--services", "services", *options]))
 
 
 def default(host: str = "127.0.0.1", port: int = 10000, most: int = 1000) -> ListenerSettings:
@@ -42,17 +41,17 @@ def default(host: str = "127.0.0.1", port: int = 10000, most: int = 1000) -> Lis
     ],
 )
 def test_where_to_listen(directory: Path, text: str, options: list[str], listeners: list[ListenerSettings]) -> None:
-    assert list(configured(directory, text, *options).listeners) == listeners
+    assert list(configured(directory, text, *options).services.listeners) == listeners
 
 
 def test_a_unix_socket_alone_opens_no_port(directory: Path) -> None:
-    assert [one.unix for one in configured(directory, "", "--unix", "s").listeners] == [directory / "s"]
+    assert [one.unix for one in configured(directory, "", "--unix", "s").services.listeners] == [directory / "s"]
 
 
 def test_the_options_paths_start_here_and_the_files_there(directory: Path) -> None:
     config = configured(directory, 'state_dir = "state"\naudit_file = "audit"\n')
     assert (config.root.state_dir, config.root.audit_file) == (directory / "state", directory / "audit")
-    assert configured(directory, 'state_dir = "state"', "--state-dir", "other").root.state_dir == Path("other")
+    assert configured(directory, 'state_dir = "state"', "--state-dir", "other").root.state_dir == directory / "other"
 
 
 def test_services_are_read_anew(directory: Path) -> None:
@@ -73,17 +72,13 @@ def test_listeners_that_do_not_go_together(directory: Path, text: str, message: 
     assert re.search(message, problem)
 
 
-def test_the_state_directory_is_systemds_or_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_directory_is_the_configured_one_or_systemds(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert configured(directory, "").state_dir is None  # then the one in the configuration's place
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/smanager:/other")
-    assert default_state_directory("x") == Path("/var/lib/smanager")
-    monkeypatch.delenv("STATE_DIRECTORY")
-    monkeypatch.setenv("XDG_STATE_HOME", "/state")
-    assert default_state_directory("x") == Path("/state/smanager/x")
-    monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.delenv("HOME")
-    monkeypatch.setattr(os, "getuid", lambda: 54321)  # as in a container that runs as a number
-    with pytest.raises(ConfigError, match=r"^the user 54321 has no home directory .*; name one with --state-dir DIR$"):
-        default_state_directory("x")
+    assert configured(directory, "").state_dir == Path("/var/lib/smanager")
+    assert configured(directory, "", "--state-dir", "x").state_dir == directory / "x"
 
 
 @pytest.mark.parametrize("name", ["services", "smanager.toml", "web.env"])

@@ -46,7 +46,7 @@ VARIABLE = [
     (r"\b\d+%", "SHARE"),
     (r"\b(10000|10001|8080)\b", r"PORT\1"),
     (r"(?<=127\.0\.0\.1:)\d{4,5}\b", "PORT"),
-    (r'"(pid|cpu|memory|since|seconds)": [\d.]+', r'"\1": NUMBER'),
+    (r'"(pid|cpu|memory|since|age|seconds)": [\d.]+', r'"\1": NUMBER'),
     (r"(?<= )\d{2,7}(?=  |\t)", "PID"),
     (r"\bsmt_\S+", "TOKEN"),
     (r"[ \t]+", " "),
@@ -70,10 +70,11 @@ class Reader:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        for name in ("smanager", "services", "examples"):
+        for name in ("smanager", "examples"):
             shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("smanager.py", "tshell.py"):
-            shutil.copy(ROOT / name, directory)
+        (directory / "services").mkdir()
+        for name in ("smanager.py", "tshell.py", "services/systemstatus.py"):
+            shutil.copy(ROOT / name, directory / name)
         (directory / "srv" / "www").mkdir(parents=True)
         (directory / "run").mkdir()
         self._real = {port: str(free_port()) for port in ("10000", "10001", "8080")}

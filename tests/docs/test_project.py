@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import pytest
 
@@ -18,6 +19,12 @@ def test_pre_commit_has_the_versions_of_tox(tool: str, repository: str) -> None:
     assert in_tox
     assert in_hooks
     assert in_tox[1] == in_hooks[1]
+
+
+def test_services_of_who_runs_the_manager_from_the_checkout_are_not_checked() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    for named in (tools["ruff"]["include"], tools["mypy"]["files"]):
+        assert [path for path in named if path.startswith("services")] == ["services/systemstatus.py"]
 
 
 def test_the_security_policy_and_the_licence_are_where_people_look() -> None:

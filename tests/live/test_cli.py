@@ -43,7 +43,7 @@ def test_ready_is_one_line_on_stderr(server: Server) -> None:
         ),
         (["--port", "70000"], 2, "argument --port: '70000' should be a whole number from 0 to 65535"),
         (["--max-sessions", "0"], 2, "argument --max-sessions: '0' should be a whole number from 1"),
-        (["--prot", "1"], 2, "unrecognized arguments: --prot 1"),
+        (["--prot", "1"], 2, "unrecognized arguments: --prot"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(arguments: list[str], status: int, message: str) -> None:
@@ -63,7 +63,14 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], status: int, me
         ),
         ('[listeners.a]\nunix = "s"\n[listeners.b]\nunix = "s"', "s is listened on twice, by a and b"),
         ('[listeners.a]\nunix = "none/s"', "none/.s.lock: no such file or directory; create the directory first"),
-        ('[listeners.a]\nunix = "s"\ngroup = "nosuchgroup"', "[listeners.a] "),
+        (
+            '[listeners.a]\nunix = "s"\ngroup = "nosuchgroup"',
+            "[listeners.a] group: there is no group nosuchgroup; `getent group` lists the groups",
+        ),
+        (
+            '[listeners.a]\nunix = "s"\nowner = "nosuchuser"',
+            "[listeners.a] owner: there is no user nosuchuser; `getent passwd` lists the users",
+        ),
     ],
 )
 def test_what_is_wrong_with_listeners_is_said_in_one_line(
@@ -74,6 +81,9 @@ def test_what_is_wrong_with_listeners_is_said_in_one_line(
     assert (result.returncode, result.stdout) == (1, "")
     assert message in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
+    if "getent" in message:  # which can be known without listening
+        check = smanager("--check", "--config", str(tmp_path / "smanager.toml"), "--services", str(services))
+        assert (check.returncode, message in check.stdout) == (1, True)
 
 
 def test_a_port_that_is_taken_is_said_in_one_line() -> None:
@@ -126,7 +136,7 @@ def test_services_are_found_in_the_working_directory_by_an_installed_command(ser
             sys.executable,
             "-c",
             "import pathlib; from smanager.config import file, options; "
-            "file.ROOT = pathlib.Path('/'); print(options.read([]).services)",
+            "file.ROOT = pathlib.Path('/'); print(options.config_of(options.parsed([])).services)",
         ],
         capture_output=True,
         text=True,
@@ -135,6 +145,68 @@ def test_services_are_found_in_the_working_directory_by_an_installed_command(ser
         env=environment,
     )
     assert str(services) in result.stdout
+
+
+INSTALLED = """
+import pathlib, sys
+from smanager import cli
+from smanager.config import file
+file.ROOT = pathlib.Path("/nowhere")  # as in site-packages, where neither `services` nor smanager.py is
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def installed(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The installed command, run in a directory."""
+    return subprocess.run(
+        [sys.executable, "-c", INSTALLED, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+PROGRAM = '[services.web]\nprogram = ["sleep", "3600"]\n'
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere", "beside a file called services"])
+def test_programs_need_no_services_directory(tmp_path: Path, where: str) -> None:
+    directory = tmp_path / "empty" if where == "elsewhere" else tmp_path
+    directory.mkdir(exist_ok=True)
+    if "file" in where:
+        (tmp_path / "services").touch()  # as /etc/services is
+    (tmp_path / "smanager.toml").write_text(PROGRAM)
+    result = installed(directory, "--check", "--config", str(tmp_path / "smanager.toml"))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "web\nRuns sleep 3600\n" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "there is no services directory {0}/services, and no program in {0}/smanager.toml; make either, or "),
+        (["--services", "more"], "the services directory {0}/more does not exist; "),
+        (["--config", "more.toml"], "{0}/more.toml: no such file or directory"),
+        (["--config", "wrong.toml"], "{0}/wrong.toml: there is no setting 'prot'; "),
+    ],
+)
+def test_what_is_missing_is_named_by_its_whole_path(tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "wrong.toml").write_text("prot = 1")
+    result = installed(tmp_path, "--check", *arguments)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"smanager: {message.format(tmp_path)}")
+
+
+def test_a_working_directory_that_was_deleted_is_said_in_one_line(tmp_path: Path) -> None:
+    command = f'rmdir "$PWD"; exec {sys.executable} {ROOT / "smanager.py"} --check --config x'
+    result = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=SECONDS, check=False, cwd=tmp_path
+    )
+    message = "smanager: the working directory cannot be used: no such file or directory; change to another one\n"
+    assert (result.returncode, result.stderr) == (1, message)
 
 
 def test_check_describes_all_and_starts_nothing(services: Path) -> None:
@@ -146,9 +218,9 @@ def test_check_describes_all_and_starts_nothing(services: Path) -> None:
     assert not (services / "started").exists()
 
 
-def test_the_example_of_a_configuration_has_every_key_and_no_problem() -> None:
+def test_the_example_of_a_configuration_has_every_key_and_no_problem(services: Path) -> None:
     path = ROOT / "examples" / "smanager.toml"
-    result = smanager("--check", "--config", path, "--services", ROOT / "services")
+    result = smanager("--check", "--config", path, "--services", services)
     assert (result.returncode, result.stderr) == (0, "")
     keys = set(re.findall(r"^(?:# )?(\w+) = ", path.read_text(), re.MULTILINE))
     root = ROOT_KEYS.keys() - {"services", "listeners", "roles"}

@@ -72,7 +72,9 @@ def shells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shells]:
     write_service(services, BOX, "box.py")
 
     async def checked() -> Shells:
-        manager = new_manager(config.read(["--services", str(services), "--port", "0"]), Storage(None))
+        manager = new_manager(
+            config.config_of(config.parsed(["--services", str(services), "--port", "0"])), Storage(None)
+        )
         manager.roles.renew(ROLES)
         await manager.check()
         return Shells(manager)
@@ -167,7 +169,7 @@ def test_the_roles_say_who_may_run_what(shells: Shells) -> None:
         document = asyncio.run(discovered(shells, caller_with(shells, roles)))
         return {name for name in document if not name.startswith(("shell.", "rpc."))}
 
-    looking = {"plan", "watch", "services", "status", "why", "wait", "logs", "events", "jobs", "whoami"}
+    looking = {"plan", "watch", "services", "status", "why", "wait", "logs", "events", "top", "jobs", "whoami"}
     operating = {"restart", "start", "stop", "signal", "cancel", "who", "broadcast", "box.open"}
     assert allowed() == {"whoami"}
     assert allowed("view") == looking | {"box.look"}

@@ -47,7 +47,20 @@ def test_help_lists_the_seeds_commands_first_and_ends_as_the_seeds(person: Perso
     assert page.startswith(golden("help.txt"))
     *more, blank, separator = page.removeprefix(golden("help.txt")).splitlines()
     assert (blank, separator) == ("", SEPARATOR.strip())
-    assert [entry.split(":")[0].strip() for entry in more] == [*list(OWN_COMMANDS)[2:], "exit", "quit"]
+    groups: dict[str, list[str]] = {}
+    heading = ""
+    for line in more:
+        if line.startswith(" "):
+            groups[heading].append(line.split(":")[0].strip())
+        else:
+            heading = line
+            groups[heading] = []
+    assert list(groups) == ["Supervision:", "Looking:", "Sessions:", "Shell:"]
+    assert sorted(name for group in groups.values() for name in group) == sorted(
+        {*OWN_COMMANDS, "exit", "quit"} - {"kill", "restart"}
+    )
+    assert groups["Supervision:"] == ["start", "stop", "wait", "signal", "reload", "plan"]
+    assert groups["Shell:"] == ["exit", "quit"]
 
 
 def test_a_script_reads_the_same_without_banner_prompt_and_separator(seed_server: Server) -> None:

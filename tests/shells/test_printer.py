@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 
-from smanager.logs.history import LogLine
+from smanager.logs.history import LifeRecord, LogLine
 from smanager.shells.output import PlainOutput
 from smanager.shells.printer import NOTES_LIMIT, TEXT_LIMIT, JsonPrinter, Printer, bar
 from smanager.shells.texts import text_of
 from smanager.supervision.commands.logs import LinesLeftOut
-from smanager.supervision.commands.manager import Screen
 from smanager.supervision.commands.own import Listing
-from smanager.supervision.commands.services import Explanation, PastLife, ServiceList, ServiceStatus
+from smanager.supervision.commands.screens import Screen
 from smanager.supervision.commands.sessions import Identity, JobFacts, SessionFacts
+from smanager.supervision.commands.status import Explanation, ServiceList, ServiceStatus
 from smanager.supervision.reports import Notice
 from smanager.supervision.states import State
-from smanager.terminal.wording import clock_text
 
 NOON = time.mktime((2026, 11, 25, 12, 0, 0, 0, 0, -1))
 
@@ -53,13 +52,20 @@ class Window(Plain):
 
 
 def status(**changes: Any) -> ServiceStatus:
-    values: dict[str, Any] = {"name": "web", "state": State.RUNNING, "reason": "", "pid": 17, "since": 65.0}
+    values: dict[str, Any] = {
+        "name": "web",
+        "state": State.RUNNING,
+        "reason": "",
+        "pid": 17,
+        "since": NOON,
+        "age": 65.0,
+    }
     values |= {"restarts": 2, "cpu": 1.25, "memory": 3 * 1024**2, "shared": False, "last_end": None}
     return ServiceStatus(**(values | changes))
 
 
 def explanation(**changes: Any) -> Explanation:
-    facts: dict[str, Any] = {"next_attempt": None, "lives": [], "last_lines": [], "last_printed": None}
+    facts: dict[str, Any] = {"next_attempt": None, "lives": [], "last_lines": []}
     return Explanation(**(vars(status()) | facts | changes))
 
 
@@ -95,42 +101,59 @@ def test_each_record_has_its_text(value: object, text: str) -> None:
 
 
 def test_records_in_a_list_are_rows_of_a_table() -> None:
-    rows = [status(), status(name="db", state=State.STOPPED, pid=None, since=None, cpu=None, memory=None, last_end="0")]
+    rows = [status(), status(name="db", state=State.STOPPED, pid=None, age=None, cpu=None, memory=None, last_end="0")]
     assert text_of(rows, 0) == (
         "NAME\tSTATE\tPID\tSINCE\tRESTARTS\tCPU\tMEMORY\tLAST END\n"
         "web\trunning\t17\t1 min 5 s\t2\t1.2 s\t3.0 MiB\t-\n"
         "db\tstopped\t-\t-\t2\t-\t-\t0\n"
     )
     assert "1.2 s shared\t3.0 MiB shared\t" in text_of([status(shared=True)], 0)
-    assert text_of([JobFacts(3, "box fill", "anna", 2.0)], 60) == (
+    assert text_of([JobFacts(3, "box fill", "anna", NOON, 2.0)], 60) == (
         "ID  COMMAND   FROM  SINCE\n 3  box fill  anna  2.0 s\n"
     )
-    sessions = text_of([SessionFacts(1, None, "1.2.3.4", 9.0, "person", None)], 0)
+    sessions = text_of([SessionFacts(1, None, "1.2.3.4", NOON, 9.0, "person", None)], 0)
     assert sessions == "ID\tUSER\tFROM\tSINCE\tKIND\tDOING\n1\t-\t1.2.3.4\t9.0 s\tperson\t-\n"
 
 
 def test_an_explanation_tells_the_lives_from_the_last_one_on() -> None:
-    first = PastLife(NOON, "boot", 0.5, 60.0, "exit status 1", "restart in 1.0 s")
-    second = PastLife(NOON + 61, "a restart", None, None, None, None)
+    first = LifeRecord(NOON, "boot", 0.5, 60.0, "exit status 1", "restart in 1.0 s")
+    lost = LifeRecord(NOON - 60, "boot", 0.5, None, "ended with the manager")
     why = explanation(
         state=State.BACKOFF,
         reason="exit status 1",
         next_attempt=0.8,
-        lives=[first, second],
-        last_lines=["oops"],
-        last_printed=NOON + 60,
+        lives=[lost, first, LifeRecord(NOON + 61, "a restart")],
+        last_lines=[LogLine(NOON + 59, "web", "oops")],
     )
     assert text_of(why, 0) == (
-        "web is backoff (exit status 1), for 1 min 5 s\n"
+        "web is backoff (exit status 1) since 2026-11-25 12:00:00, for 1 min 5 s\n"
         "  the next attempt is made in 0.8 s\n"
         "  2026-11-25 12:01:01: started by a restart\n"
         "  2026-11-25 12:00:00: started by boot, ready after 0.5 s\n"
-        "    ended after 1 min 0 s: exit status 1; restart in 1.0 s\n"
-        f"  the last lines before its end at {clock_text(NOON + 60)}:\n"
-        "    oops\n"
+        "    2026-11-25 12:01:00: ended after 1 min 0 s: exit status 1; restart in 1.0 s\n"
+        "  2026-11-25 11:59:00: started by boot, ready after 0.5 s\n"
+        "    ended with the manager\n"
+        "  the last lines before its end:\n"
+        "    2026-11-25 12:00:59 oops\n"
     )
-    stopped = explanation(since=None, state=State.STOPPED)
+    stopped = explanation(since=None, age=None, state=State.STOPPED)
     assert text_of([stopped, stopped], 0) == "web is stopped\n\nweb is stopped\n"
+
+
+def test_equal_lives_in_a_row_are_one_line() -> None:
+    first = LifeRecord(NOON - 60, "boot", 0.5, 60.0, "exit status 1", "started again at once")
+    crashes = [
+        LifeRecord(NOON + number, "its supervision", None, 0.1 * (number + 1), "exit status 1", f"in {number} s")
+        for number in range(9)
+    ]
+    assert text_of(explanation(lives=[first, *crashes]), 0).splitlines()[1:] == [
+        "  2026-11-25 12:00:00 to 2026-11-25 12:00:08: 9 lives, started by its supervision, "
+        "ended after 0.1 s to 0.9 s: exit status 1; in 8 s",
+        "  2026-11-25 11:59:00: started by boot, ready after 0.5 s",
+        "    2026-11-25 12:00:00: ended after 1 min 0 s: exit status 1; started again at once",
+    ]
+    lost = [LifeRecord(NOON, "boot", end="ended with the manager")] * 3
+    assert ": 3 lives, started by boot: ended with the manager\n" in text_of(explanation(lives=lost), 0)
 
 
 # Pages drawn in place, and progress
@@ -239,9 +262,9 @@ def test_a_failure_is_a_document_with_the_text_before_it() -> None:
     output = Plain()
     printer = JsonPrinter(output)
     printer.write("half\n")
-    printer.fail("box fill: no room")
+    printer.complain("box fill: no room")
     printer.close()
-    JsonPrinter(output).fail("unknown")
+    JsonPrinter(output).complain("unknown")
     assert documents(output) == [{"error": "box fill: no room", "output": "half\n"}, {"error": "unknown"}]
 
 

@@ -97,7 +97,8 @@ class StandInHost:
     def stop(self, name: str) -> None:
         behaviour = self._stage.behaviours[name]
         if name in self._programs and behaviour.resists:
-            self._later(KILL_SECONDS, name, lambda name: self.life_ends(name, None, clean=True))
+            killed = f"killed, because it did not stop within {KILL_SECONDS:g} s"
+            self._later(KILL_SECONDS, name, lambda name: self.life_ends(name, killed, clean=False))
         elif not (behaviour.resists or behaviour.freezes):
             self._later(behaviour.stopped_after, name, lambda name: self.life_ends(name, None, clean=True))
 

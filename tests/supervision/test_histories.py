@@ -278,7 +278,7 @@ def test_a_stop_of_a_hung_program_that_does_not_end_kills_it() -> None:
         """
         1.00 web: hung: no answer
         2.00 web: stopped by the console
-        17.00 web: stopped
+        17.00 web: stopped; killed, because it did not stop within 5 s
         20.00 web: started by the console
         20.50 web: running
         """
@@ -287,7 +287,7 @@ def test_a_stop_of_a_hung_program_that_does_not_end_kills_it() -> None:
         "7.00 web: still stopping (by the console)",
         "12.00 web: still stopping (by the console)",
         "17.00 web: still stopping (by the console)",
-        "17.00 web: stopped (by the console)",
+        "17.00 web: stopped (by the console; killed, because it did not stop within 5 s)",
         "20.50 web: running",
     ]
 
@@ -354,7 +354,7 @@ def test_a_stop_that_takes_too_long_is_a_kill() -> None:
     assert stage.history(since=1) == lines(
         """
         2.00 web: stopped by the console
-        13.00 web: stopped
+        13.00 web: stopped; killed, because it did not stop within 1 s
         """
     )
 
@@ -820,7 +820,7 @@ def test_a_bound_on_the_end_cuts_the_longest_times_so_that_every_service_is_aske
     )
     assert stage.history(since=4) == lines(
         """
-        11.00 app: stopped
+        11.00 app: stopped; killed, because it may take only 8.0 s of the shutdown_timeout
         11.00 database: stopped by the manager's end
         11.25 database: stopped
         """
@@ -843,7 +843,7 @@ def test_a_bound_on_the_end_counts_for_services_that_share_a_process(pair: Class
         3.25 right: stopped
         3.25 database: stopped
         3.25 left: stopped by the manager's end
-        4.25 left: stopped
+        4.25 left: stopped; killed, because it may take only 1.0 s of the shutdown_timeout
         """
     )
 
@@ -953,7 +953,7 @@ def test_a_kill_of_one_service_is_not_held_against_its_neighbour(pair: Classes) 
     assert stage.history(since=1) == lines(
         """
         2.00 left: stopped by the console
-        12.00 left: stopped
+        12.00 left: stopped; killed, because it did not stop within 5 s
         12.00 right: its process was ended because of another service in it; started again at once
         12.00 right: started again
         12.50 right: running
@@ -1300,4 +1300,6 @@ def test_whatever_has_happened_exactly_the_running_services_live(steps: list[tup
     assert all(host.services() for host in stage.pool.hosts()), "a host without services is left"
     for keeper in stage.manager.keepers.values():
         assert keeper.down.is_set() == keeper.state.down
-        assert len([life for life in keeper.service.history.lives if life.ended is None]) == (not keeper.state.down)
+        assert len([life for life in keeper.service.history.lives if life.ended_after is None]) == (
+            not keeper.state.down
+        )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smanager.terminal import cells, tables
-from smanager.terminal.tables import fitted, page
+from smanager.terminal.tables import fitted, page, table
 
 
 def test_a_table_is_fitted_by_the_columns_that_a_terminal_gives_to_each_character() -> None:
@@ -34,6 +34,27 @@ def test_columns_that_have_no_room_in_the_window_are_left_out_and_marked() -> No
     row = {f"column{number}": "x" * 9 for number in range(40)}
     assert page([row], 20) == "col…  col…  colu…  …\nxxx…  xxx…  xxxx…  …\n"
     assert all(len(line) <= 80 and line.endswith("  …") for line in page([row], 80).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (
+            80,
+            [
+                "NAME    STATE    PID    SINCE      LAST END",
+                "web-01  running  21730  1 min 5 s  exit status 1; given up",
+            ],
+        ),
+        (46, ["NAME    STATE    PID    SINCE      LAST END", "web-01  running  21730  1 min 5 s  exit statu…"]),
+        (40, ["NAME    STATE    PID    SINCE      …", "web-01  running  21730  1 min 5 s  …"]),
+        (35, ["NAME    STATE    PID    …", "web-01  running  21730  …"]),
+        (10, ["NAME    STATE    PID    …", "web-01  running  21730  …"]),
+    ],
+)
+def test_columns_that_are_left_whole_push_others_out(columns: int, lines: list[str]) -> None:
+    row = {"NAME": "web-01", "STATE": "running", "PID": "21730", "SINCE": "1 min 5 s"}
+    assert table([{**row, "LAST END": "exit status 1; given up"}], columns, whole=3).splitlines() == lines
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(10, 100))

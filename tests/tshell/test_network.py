@@ -8,7 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pexpect
@@ -206,6 +206,19 @@ def test_a_wrong_certificate_is_reported_in_one_line(guarded: Guarded, options: 
     result = client(arguments, "", {"SMANAGER_TOKEN": TOKEN})
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (3, "", 1)
     assert result.stderr.startswith(f"tshell: {said.format(**values)}")
+
+
+@pytest.mark.parametrize("options", [["--tls"], []])
+def test_an_address_that_is_not_allowed_is_told_what_may_be_wrong(
+    kept: Callable[..., Server], free_port: int, guarded: Guarded, options: list[str]
+) -> None:
+    certificate = guarded.certificates / "server"
+    tls = f'tls = {{ certificate = "{certificate}.pem", key = "{certificate}.key" }}\n' if options else ""
+    kept(f'[listeners.lan]\ntcp = "127.0.0.1:{free_port}"\nallow = ["192.0.2.0/24"]\n{tls}')
+    result = client(["-H", "localhost", "-p", str(free_port), *options, "hostname"], "", {})
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (3, "", 1)
+    assert re.search("its `allow` (let this machine in|keep you out)[?]", result.stderr), result.stderr
+    assert "--ca" not in result.stderr
 
 
 def test_the_server_learns_an_ssh_sessions_requester(fresh: Guarded) -> None:

@@ -41,13 +41,17 @@ class Channel:
 
     def send(self, frame: bytes) -> None:
         """Send one whole frame; does nothing if the manager is gone, which `receive` reports."""
-        if self.is_forked:
-            os._exit(1)  # it has returned from the method that forked it into code that is the parent's alone
+        self.end_fork()
         try:
             with self._lock:
                 self._socket.sendall(frame)
         except OSError:
             pass
+
+    def end_fork(self) -> None:
+        """End a process that has returned from the method that forked it into code that is its parent's alone."""
+        if self.is_forked:
+            os._exit(1)
 
     def wait(self, seconds: float) -> bool:
         """Whether anything arrives within so many seconds."""
@@ -55,8 +59,6 @@ class Channel:
 
     def receive(self) -> Iterator[Frame] | None:
         """Wait for the next frames; None when the manager is gone. Take them all before the next call."""
-        if self.is_forked:
-            os._exit(1)  # likewise
         try:
             size = self._socket.recv_into(self._received)
         except OSError:

@@ -142,13 +142,17 @@ class Life:
         if self._work:
             self._work.cancel()
             wait([self._work])
-        self.end(None, clean=True)
+        killed = service._killed if service else ""
+        self.end(killed or None, clean=not killed, asked=True)
 
-    def end(self, reason: str | None, clean: bool = False) -> None:
-        """Report, once, that the life has ended; `reason` is None if it was stopped on request."""
+    def end(self, reason: str | None, clean: bool = False, asked: bool = False) -> None:
+        """Report, once, that the life has ended.
+
+        `reason` is None if the life has ended as `asked`, or else says why that was not enough.
+        """
         self._end_descendants()
         with self._lock:
-            if self.ended.is_set() or (self._stopping and reason is not None):
+            if self.ended.is_set() or (self._stopping and not asked):
                 return  # `_stop` will report it
             if output := service_output():
                 output.end_lines(self.name)

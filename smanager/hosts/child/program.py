@@ -159,6 +159,9 @@ class Program(SService):
             with suppress(PermissionError):  # it has changed its user
                 self._process.send_signal(number)
 
+    def _note_kill(self) -> None:
+        self._killed = f"killed, because it did not stop within {self._settings.stop_timeout:g} s"
+
     def _follow(self, process: subprocess.Popen[bytes]) -> Steps:
         """Log what the process prints until it has ended; end it when `stop` is called."""
         assert process.stdout is not None  # it is a pipe
@@ -179,6 +182,7 @@ class Program(SService):
             elif patience and monotonic() >= until:
                 until = monotonic() + patience.step if patience.lasts() else inf
                 if until == inf:
+                    self._note_kill()
                     self._signal(SIGKILL)
             next_look = until if end is not None else min(until, monotonic() + POLL_SECONDS)
             searching = self._watch.searching if self._watch else set()
@@ -218,6 +222,8 @@ class Program(SService):
             nonlocal left, first
             left = processes
             first = processes if first is None else first
+            if processes and self._stopping and monotonic() >= deadline:
+                self._note_kill()
 
         deadline = self._kill_at if self._stopping else 0.0
         yield from descendants.end_life(self._mark, process.pid, self._program.stop_signal, deadline, found)

@@ -23,7 +23,7 @@ def why_not_started(error: OSError, words: Sequence[str], options: Mapping[str, 
     if error.errno == errno.E2BIG:
         return too_long(words, options["env"])
     if options["cwd"] and error.filename == options["cwd"]:
-        return f"its directory {error.filename}: {in_words(error)}"
+        return f"the setting directory, {error.filename}: {in_words(error)}"
     if problem := script_problem(words[0], options):
         return problem
     path = path_of(words[0], options)

@@ -167,6 +167,7 @@ class Workers:
             if execution.cancelled:  # said only now, because the method may have taken its time to end
                 execution.give_up("cancelled")
 
+        execution.channel.end_fork()  # else it would read its parent's frames, and run commands that wait there
         self._release(execution)  # first: a Cancelled in the import of asyncio would leave half of it
         execution.is_handed_over = True
         context = copy_context()

@@ -58,7 +58,9 @@ class CharacterMode(Person):
             self._hand_over(events)
             return
         for event in events:
-            if isinstance(event, bytes):
+            if self.draws and not isinstance(event, WindowSize | TerminalType):
+                self._session.interrupt()
+            elif isinstance(event, bytes):
                 self._typed += self._decoder.decode(event)
             elif isinstance(event, WindowSize):
                 self._editor.resize(event.columns or DEFAULT_COLUMNS, event.rows or DEFAULT_ROWS)
@@ -81,6 +83,10 @@ class CharacterMode(Person):
                 self._typed += _KEYS[event]
         self._work()
 
+    @property
+    def has_colours(self) -> bool:
+        return self._has_colours
+
     def progress(self, text: str) -> None:
         if not self._asking:
             self.show(f"\r{visible(text)}\x1b[K")
@@ -91,9 +97,11 @@ class CharacterMode(Person):
         self.show(f"\x1b[H\x1b[2J{for_terminal(text)}")
 
     def write(self, text: str) -> None:
-        text = for_terminal(text)
-        if self._has_colours:
-            text = coloured(text)
+        text = visible(text)
+        self.paint(coloured(text) if self._has_colours else text)
+
+    def paint(self, text: str) -> None:
+        text = text.replace("\n", "\r\n")
         self._end_progress()
         if self._asking:
             self._editor.print_above(text)

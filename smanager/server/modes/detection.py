@@ -159,8 +159,15 @@ class CurrentMode:
     def columns(self) -> int:
         return self.mode.columns
 
+    @property
+    def has_colours(self) -> bool:
+        return self.mode.has_colours
+
     def write(self, text: str) -> None:
         self.mode.write(text)
+
+    def paint(self, text: str) -> None:
+        self.mode.paint(text)
 
     def progress(self, text: str) -> None:
         self.mode.progress(text)

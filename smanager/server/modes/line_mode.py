@@ -26,6 +26,8 @@ class LineMode(Person):
             return
         for event in events:
             match event:
+                case bytes() if self.draws:
+                    self._session.interrupt()
                 case bytes():
                     self._lines.add(event.replace(b"\0", b""))  # a NUL does nothing (RFC 854)
                 case Signal.INTERRUPT:

@@ -31,6 +31,12 @@ class Person(PlainOutput):
             self._connection.send(answer)
         self.take(events)
 
+    @property
+    def draws(self) -> bool:
+        """Whether a command draws pages in place, which any key ends."""
+        interpreter = self._session.interpreter
+        return interpreter.busy and interpreter.draws
+
     def idle(self) -> None:
         if self._session.interpreter.ended:
             self.close()

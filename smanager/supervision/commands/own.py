@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from smanager.access.callers import Caller
 from smanager.access.roles import pattern_in_one_spelling
@@ -21,7 +21,13 @@ from smanager.terminal.text import begins, one_spelling
 if TYPE_CHECKING:
     from smanager.supervision.manager import Manager
 
+FOR_SERVICES, FOR_LOOKING, FOR_SESSIONS = "Supervision", "Looking", "Sessions"
+"""Headings of the help page."""
+
 ALL = "all"
+
+QUESTION_PREFIX = "question_"
+"""A method `question_NAME` takes what `cmd_NAME` takes, and returns what a person is asked first."""
 
 NAME_LIMIT = 200  # characters of a service's name or pattern
 MOST_NAMES = 1000  # services that a caller may name in one command: each is looked up
@@ -120,6 +126,9 @@ ALL_SERVICES: Any = ()
 class OwnCommands:
     """Commands about one subject; a new object of the class serves each request."""
 
+    heading: ClassVar[str] = ""
+    """What their group is called on the help page; empty for the seed's own group."""
+
     manager: Manager
     requester: Requester
     command: Command
@@ -135,6 +144,10 @@ class OwnCommands:
     def may_see_line(self, line: LogLine) -> bool:
         """Whether the caller may run this command on all services that a line may be about."""
         return all(map(self.may_see, line.services))
+
+    def report(self, keeper: Keeper, still: bool = False) -> ServiceReport:
+        """How a service is, as far as the caller may know."""
+        return keeper.service.report_for(self.caller.permissions.know, still)
 
     def discreet(self, tell: Tell) -> Tell:
         """`tell`, without the services that others draw in and the caller may not know."""
@@ -155,16 +168,27 @@ class OwnCommand(NamedTuple):
 
     def call(self, manager: Manager, requester: Requester, arguments: Arguments) -> object:
         """Call the method with JSON values. Returns a `running.Lasting` if the command takes time."""
+        return self._called(self.command.method, manager, requester, arguments)
+
+    def question(self, manager: Manager, requester: Requester, arguments: Arguments) -> str:
+        """What a person is asked before the command begins; empty for nothing. A script is asked nothing."""
+        method = QUESTION_PREFIX + self.command.name
+        if not requester.abbreviates or not hasattr(self.owner, method):
+            return ""
+        return str(self._called(method, manager, requester, arguments))
+
+    def _called(self, method: str, manager: Manager, requester: Requester, arguments: Arguments) -> object:
         _, revived = self.signature.revive((), arguments.by_name(self.command.parameters))
         if parameter := self.command.about_services:
             keepers = permitted(manager.keepers, requester.caller, self.command)
             revived[parameter.name] = Selection(revived.get(parameter.name, ()), self.command, keepers, requester)
-        return getattr(self.owner(manager, requester, self.command), self.command.method)(**revived)
+        return getattr(self.owner(manager, requester, self.command), method)(**revived)
 
 
 class Listing(list[Any]):
-    """Records, with a remark that people read below them."""
+    """Records, with a remark below them, and what people read where there are none."""
 
-    def __init__(self, records: Sequence[Any], remark: str = "") -> None:
+    def __init__(self, records: Sequence[Any], remark: str = "", empty: str = "") -> None:
         super().__init__(records)
         self.remark = remark
+        self.empty = empty

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import monotonic
 
 from smanager.access.callers import Caller
 from smanager.access.roles import EVERYONE
 from smanager.commands.record import CommandError
 from smanager.service import ADMIN, VIEW, Line, command
-from smanager.supervision.commands.own import OwnCommands
+from smanager.supervision.commands.own import FOR_SESSIONS, Listing, OwnCommands
 from smanager.supervision.sessions import Present
 
 MESSAGE_LIMIT = 1000  # characters of a broadcast
@@ -20,7 +19,8 @@ class JobFacts:
     id: int
     command: str
     from_: str
-    since: float  # seconds
+    since: float  # when it began, in seconds since the epoch
+    age: float  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class SessionFacts:
     id: int
     user: str | None
     from_: str
-    since: float  # seconds
+    since: float  # when it began, in seconds since the epoch
+    age: float  # seconds
     kind: str
     doing: str | None
 
@@ -45,16 +46,19 @@ class SessionFacts:
 class JobCommands(OwnCommands):
     """Commands that run"""
 
+    heading = FOR_SESSIONS
+
     @command(role=VIEW)
     def cmd_jobs(self) -> list[JobFacts]:
         """list the commands that run
 
         For each: its number, for `cancel`, who gave it, and for how long it has been running.
         """
-        return [
-            JobFacts(job.number, job.running.caption, str(job.caller), round(monotonic() - job.since, 3))
+        jobs = [
+            JobFacts(job.number, job.running.caption, str(job.caller), job.since.when, job.since.age)
             for job in self.manager.jobs.shown_to(self.caller)
         ]
+        return Listing(jobs, empty="no commands run")
 
     @command()
     def cmd_cancel(self, job: int) -> None:
@@ -68,6 +72,8 @@ class JobCommands(OwnCommands):
 
 class SessionCommands(OwnCommands):
     """Sessions"""
+
+    heading = FOR_SESSIONS
 
     @command()
     def cmd_who(self) -> list[SessionFacts]:
@@ -123,7 +129,8 @@ def facts(session: Present, shown: set[str]) -> SessionFacts:
         if caller
         else None,
         from_=str(session.peer),
-        since=round(monotonic() - session.since, 3),
+        since=session.since.when,
+        age=session.since.age,
         kind=session.kind if caller else "not logged in",
         doing=(doing if doing in shown or not doing else "a command") or None,
     )

@@ -14,6 +14,7 @@ from tests.conftest import SECONDS, wait_for
 class Recorder(Channel):
     def __init__(self) -> None:
         self.frames: list[Frame] = []
+        self.is_forked = False
 
     def send(self, frame: bytes) -> None:
         self.frames += FrameDecoder().receive(frame)

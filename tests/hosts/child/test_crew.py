@@ -86,18 +86,41 @@ def test_a_command_that_is_long_is_overtaken_by_what_has_come_with_it_and_after_
 
 
 def test_a_command_that_begins_to_wait_is_overtaken_at_once(ship: Ship, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smanager.hosts.child.reading.PATIENCE", SECONDS)
+    monkeypatch.setattr("smanager.hosts.child.reading.PATIENCE", 10 * SECONDS)
     ship.warm_up()
-    answered = threading.Event()
+    asked, answered = threading.Event(), threading.Event()
 
     def ask() -> None:
+        asked.set()
         ship.crew.relieve()
-        answered.wait(SECONDS)
+        answered.wait()
 
     ship.order(ship.command("asks", ask))
+    assert asked.wait(SECONDS)
     ship.desk.deliver(answered.set)
     wait_for(lambda: ship.names() == ["first", "asks"], "the answer to be read")
     assert ship.crew._count == 2
+
+
+def test_the_last_idle_thread_does_not_leave_a_reader_that_runs_a_command(
+    ship: Ship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smanager.hosts.child.reading.PATIENCE", 0.1)
+    ship.warm_up()
+    begun, end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        end.wait()
+
+    ship.order(ship.command("holds", hold))
+    assert begun.wait(SECONDS)
+    with ship.crew.lock:
+        ship.crew.begin(ship.command("also holds", end.wait))  # as when another command's end makes room for it
+    ship.order(ship.command("after"))
+    wait_for(lambda: ship.names() == ["first", "after"], "somebody to read")
+    end.set()
+    wait_for(lambda: len(ship.ran) == 4, "all")
 
 
 def test_each_reply_leaves_before_the_next_command_begins(ship: Ship) -> None:
@@ -111,7 +134,7 @@ def test_each_reply_leaves_before_the_next_command_begins(ship: Ship) -> None:
 def test_a_method_that_was_long_is_not_run_by_the_reader(ship: Ship, monkeypatch: pytest.MonkeyPatch) -> None:
     ship.order(ship.command("long", lambda: sleep(2 * PATIENCE)))
     wait_for(lambda: ship.names() == ["long"], "it to be known")
-    monkeypatch.setattr("smanager.hosts.child.reading.PATIENCE", SECONDS)  # nobody overtakes
+    monkeypatch.setattr("smanager.hosts.child.reading.PATIENCE", 10 * SECONDS)  # nobody overtakes
     end = threading.Event()
     ship.order(ship.command("long", end.wait), ship.command("beside"))
     ship.order(ship.command("after"))

@@ -45,6 +45,10 @@ class Hostile(SService):
             sys.exit("ended by a child")
         os.wait()
         return "parent"
+    def cmd_fork_async(self):
+        if (child := os.fork()) == 0:
+            return asyncio.sleep(0)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     def cmd_stuck(self):
         print("stuck")
         time.sleep(3600)
@@ -195,6 +199,7 @@ def test_impossible_names_are_reported_and_the_first_of_two_is_kept(hostile: Ser
 def test_a_child_that_a_command_forks_does_not_speak_in_its_hosts_place(hostile: Server) -> None:
     pid = hostile.children()
     assert hostile.ask("hostile fork") == "parent\n"
+    assert hostile.ask("hostile fork_async") == "1\n"  # it does not go on to run other commands
     hostile.wait_for_log("said by a child")
     assert hostile.ask("hostile ok") == "ok\n"
     assert hostile.children() == pid

@@ -129,7 +129,7 @@ BAD = [
     ),
     (
         'program = ["true"]\ndirectory = "missing"',
-        "it cannot be started: its directory /.*/missing: no such file or directory",
+        "it cannot be started: the setting directory, /.*/missing: no such file or directory",
     ),
     ('program = ["true"]\nuser = "no-such-user"', "it cannot be started: there is no user "),
     (
@@ -410,7 +410,7 @@ def test_a_program_too_large_to_be_started_is_told_of_and_harms_no_other(
         own = setting if setting.startswith("program") else f'program = ["true"]\n{setting}'
         (directory / "smanager.toml").write_text(f"{SLEEPER}[services.large]\n{own}")
         answer = server.ask("reload")
-        assert answer.startswith(f"*** reload: smanager.toml: [services.large] {problem}")
+        assert answer.startswith(f"*** reload: {directory}/smanager.toml: [services.large] {problem}")
         assert len(answer) < 500
     for number in range(30):  # each is allowed, and all of them are not
         (directory / f"{number}.env").write_text(f"V{number}={'x' * 100_000}")

@@ -337,7 +337,7 @@ def test_a_token_that_is_revoked_is_none_and_a_changed_user_has_to_log_in_again(
         read_until(connection, b"opened\n")
         connection.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "box.open"}\n')  # stays, as a program
         read_until(connection, b"opened")
-        revoke = [sys.executable, str(ROOT / "smanager.py"), "token", "operator", "--revoke"]
+        revoke = [sys.executable, str(ROOT / "smanager.py"), "token", "revoke", "operator"]
         subprocess.run(revoke, check=True, timeout=SECONDS, cwd=network.directory)
         assert network.ask("locked", "box open", token=TOKENS["operator"]) == "*** this token is not valid\n"
         assert "end the session of operator" in network.ask("locked", "reload", token=TOKENS["root"])
@@ -465,7 +465,9 @@ def test_patterns_without_effect_are_told_at_the_start_by_check_and_by_reload(ke
     assert checked.returncode == 0
     (server.directory / "services" / "broken.py").write_text("import missing_module")
     checked = subprocess.run(check, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=server.directory)
-    assert [line for line in checked.stdout.splitlines() if "matches no" in line] == [f"smanager.toml: {shut_down}"]
+    assert [line for line in checked.stdout.splitlines() if "matches no" in line] == [
+        f"{server.directory}/smanager.toml: {shut_down}"
+    ]
 
 
 def test_for_whom_a_peer_acts_is_believed_of_relays_only_and_told_as_a_claim(kept: Callable[..., Server]) -> None:

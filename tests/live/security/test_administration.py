@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +61,58 @@ def test_a_user_from_the_first_day_to_the_last() -> None:
 
 
 def test_a_token_is_shown_once_and_its_hash_is_kept() -> None:
-    made = smanager("token", "backup", "--roles", "operate", "--expires", "90d")
+    made = smanager("token", "add", "backup", "--roles", "operate", "--expires", "90d")
     token = made.stdout.strip()
     assert re.fullmatch(r"smt_[\w-]{43}", token)
     assert "added user backup, with the roles operate" in made.stderr
     assert token not in Path(FILE).read_text()
     assert is_token(token, users()["backup"]["token"]["hash"])
     assert re.fullmatch(r"backup\toperate; no password; token until \S+\n", smanager("user", "list").stdout)
-    again = smanager("token", "backup", "--roles", "view")  # which who may operate may as well
+    again = smanager("token", "add", "backup", "--roles", "view")  # which who may operate may as well
     assert again.stderr == "smanager: the previous token is revoked\n"
     assert users()["backup"]["token"]["roles"] == ["view"]
-    assert smanager("token", "backup", "--revoke").returncode == 0
+    assert smanager("token", "revoke", "backup").returncode == 0
     assert users()["backup"]["token"] is None
+    fails("backup has no token; `smanager token list` shows who has one", "token", "revoke", "backup")
+
+
+def test_tokens_are_listed_without_a_secret() -> None:
+    smanager("user", "add", "anna", "--no-password")
+    for words in (["backup", "--roles", "operate,view", "--expires", "30"], ["backup", "--roles", "view"], ["web"]):
+        assert smanager("token", "add", *words).returncode == 0
+    assert smanager("token", "list").stdout == "backup\tview\nweb\tview\n"
+
+
+@pytest.mark.parametrize("name", ["list", "add", "revoke", "remove", "passwd", "roles"])
+def test_a_verb_is_not_a_name(name: str) -> None:
+    fails(f"{name} is a verb of `smanager user` or `smanager token`; choose another name", "token", "add", name)
+    fails(f"{name} is a verb of ", "user", "add", name, "--no-password")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["token", "backup"], "smanager token: argument VERB: invalid choice: 'backup' (choose from "),
+        (["token"], "smanager token: the following arguments are required: VERB; "),
+        (["user"], "smanager user: the following arguments are required: VERB; "),
+        (["token", "list", "backup"], "smanager: unrecognized arguments: backup; "),
+        (
+            ["token", "add", "anna", "--expires", "soon"],
+            "smanager token add: argument --expires: 'soon' should be a number of days such as 90, or 12h, 30d: ",
+        ),
+    ],
+)
+def test_what_is_mistyped_is_said_in_one_line(words: list[str], message: str) -> None:
+    result = smanager(*words)
+    assert (result.returncode, result.stderr.startswith(message), result.stderr.count("\n")) == (2, True, 1)
+    assert not Path(FILE).exists()
+
+
+@pytest.mark.parametrize(("span", "days"), [("90", 90), ("12h", 0.5), ("30d", 30), ("1d12h", 1.5), ("1.5", 1.5)])
+def test_a_token_expires_after_days(span: str, days: float) -> None:
+    now = time.time()
+    smanager("token", "add", "anna", "--expires", span)
+    assert users()["anna"]["token"]["expires"] - now == pytest.approx(days * 24 * 3600, abs=SECONDS)
 
 
 def test_what_cannot_be_changes_nothing() -> None:
@@ -82,14 +123,14 @@ def test_what_cannot_be_changes_nothing() -> None:
     fails(laptop, "user", "add", "ben", "--no-password", "--certificate", "laptop")
     fails(anna, "user", "add", "ben", "--no-password", "--certificate", "anna")
     fails(laptop, "user", "add", "laptop", "--no-password")
-    fails(laptop, "token", "laptop")
+    fails(laptop, "token", "add", "laptop")
     fails("not a directory", "user", "list", "--users-file", f"{FILE}/users")
     fails("there is no user ben; the users are: anna", "user", "passwd", "ben", given=f"{PASSWORD}\n")
     fails("there is no user ben", "user", "remove", "ben")
     fails("is not a user name", "user", "add", "an na", given=f"{PASSWORD}\n")
-    fails("anna does not have the roles admin", "token", "anna", "--roles", "admin")
-    for span in ("0s", "-1d", "9999999d", "soon"):
-        assert smanager("token", "anna", f"--expires={span}").returncode == 2
+    fails("anna does not have the roles admin", "token", "add", "anna", "--roles", "admin")
+    for span in ("0s", "0", "-1d", "9999999d", "99999", "soon", "", "1e3"):
+        assert smanager("token", "add", "anna", f"--expires={span}").returncode == 2
     Path(FILE).chmod(0o644)
     fails("other users may read or write it; `chmod 600 ", "user", "list")
 
@@ -121,7 +162,7 @@ def test_root_leaves_a_file_to_whom_it_belongs() -> None:
     smanager("user", "add", "anna", "--no-password")
     for name in (FILE, f"{FILE}.lock"):
         os.chown(name, 65534, -1)
-    assert smanager("token", "anna").returncode == 0
+    assert smanager("token", "add", "anna").returncode == 0
     assert [Path(name).stat().st_uid for name in (FILE, f"{FILE}.lock")] == [65534, 65534]
     with pytest.raises(Exception, match="belongs to user id 65534, and should belong to 0"):  # for a manager of root's
         UsersFile(Path(FILE)).users()

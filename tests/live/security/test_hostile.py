@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -105,8 +106,9 @@ def test_a_stale_unix_socket_is_replaced_and_a_live_one_is_not(kept: Callable[..
         gone.bind(str(path))
     server = kept(unix_configuration(path))
     assert path.stat().st_mode & 0o777 == 0o600
+    shutil.copy("smanager.toml", "other.toml")  # another configuration
     second = subprocess.run(
-        [sys.executable, str(ROOT / "smanager.py"), "--config", "smanager.toml", "--services", "services"],
+        [sys.executable, str(ROOT / "smanager.py"), "--config", "other.toml", "--services", "services"],
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -123,9 +125,11 @@ def test_a_stale_unix_socket_is_replaced_and_a_live_one_is_not(kept: Callable[..
 
 
 def test_of_two_that_start_together_one_gets_the_unix_socket(directory: Path) -> None:
-    (directory / "smanager.toml").write_text(unix_configuration(directory / "s.sock"))
-    command = [sys.executable, str(ROOT / "smanager.py"), "--services", "services"]
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    files = [directory / name for name in ("one.toml", "other.toml")]
+    for file in files:
+        file.write_text(unix_configuration(directory / "s.sock"))
+    command = [sys.executable, str(ROOT / "smanager.py"), "--services", "services", "--config"]
+    both = [subprocess.Popen([*command, file], stderr=subprocess.PIPE, text=True) for file in files]
     try:
         wait_for(lambda: any(process.poll() is not None for process in both), "one to give up")
         (loser,) = [process for process in both if process.poll() is not None]
@@ -146,8 +150,9 @@ def test_of_two_that_start_together_one_gets_the_unix_socket(directory: Path) ->
 
 def test_a_key_that_anybody_may_read_is_refused(network: Network) -> None:
     (network.directory / "server.pem").chmod(0o644)
+    shutil.copy(network.directory / "smanager.toml", network.directory / "other.toml")
     result = subprocess.run(
-        [sys.executable, str(ROOT / "smanager.py"), "--services", "services"],
+        [sys.executable, str(ROOT / "smanager.py"), "--services", "services", "--config", "other.toml"],
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -248,7 +253,7 @@ def test_restarting_all_at_once_is_for_admins(network: Network) -> None:
 
 
 def test_a_token_has_no_role_that_its_user_has_not(network: Network) -> None:
-    command = [sys.executable, str(ROOT / "smanager.py"), "token", "viewer", "--roles", "admin"]
+    command = [sys.executable, str(ROOT / "smanager.py"), "token", "add", "viewer", "--roles", "admin"]
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=network.directory
     )

@@ -51,7 +51,9 @@ def find_services(directory: str) -> None:
     """Keep the shells of a manager that has found its services and started none."""
 
     async def found() -> Shells:
-        manager = new_manager(command_line.read(["--services", directory, "--port", "0"]), Storage(None))
+        manager = new_manager(
+            command_line.config_of(command_line.parsed(["--services", directory, "--port", "0"])), Storage(None)
+        )
         await manager.check()
         return Shells(manager)
 

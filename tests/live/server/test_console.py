@@ -123,7 +123,7 @@ def test_the_end_of_what_goes_on_by_itself_is_announced_above_the_line_being_typ
     console: pexpect.spawn[str],
 ) -> None:
     console.sendline("systemstatus nap &")
-    console.expect_exact("systemstatus nap: begun\r\n")
+    console.expect(r"systemstatus nap: begun as job \d+\r\n")
     console.send("host")
     console.expect_exact("systemstatus nap: done\r\n>host")
     console.send("name\r")
@@ -135,3 +135,16 @@ def test_a_request_of_a_program_is_answered_between_lines(console: pexpect.spawn
     console.expect_exact('{"jsonrpc": "2.0", "id": 1, "result": "mycomputerhostname"}\r\n')
     console.sendline("hostname")
     console.expect_exact("mycomputerhostname\r\n" + "-" * 50)
+
+
+def test_ctrl_c_gives_up_a_question(console: pexpect.spawn[str], services: Path) -> None:
+    other = "from smanager import SService\nclass Other(SService):\n    def cmd_hi(self): return 'hi there'\n"
+    write_service(services, other, "other.py")
+    console.sendline("reload")
+    console.expect_exact("other: running")
+    console.sendline("restart")
+    console.expect_exact("restart 2 services? [y/N] ")
+    console.sendintr()
+    console.expect_exact("^C\r\n")
+    console.sendline("other hi")
+    console.expect_exact("\nhi there")

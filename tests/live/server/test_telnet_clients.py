@@ -5,6 +5,7 @@ The terminal is tmux's: keys go in as a person types them, and what is checked i
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -71,6 +72,12 @@ def patient_services(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture
+def copied(tmp_path: Path, patient_services: Path) -> Path:
+    """The services of another configuration, for a manager of its own."""
+    return Path(shutil.copytree(patient_services, tmp_path / "services"))
+
+
 @pytest.fixture(scope="module")
 def server(patient_services: Path) -> Iterator[Server]:
     server = Server("--services", str(patient_services))
@@ -104,10 +111,10 @@ def test_tab_completes_one_match_and_lists_several(window: Window) -> None:
     window.press("Tab")
     window.shows(
         ">systemstatus",
-        "broadcast  help       logs       restart    status     watch",
-        "cancel     hostname   plan       services   stop       who",
-        "events     jobs       quit       signal     uptime     whoami",
-        "exit       kick       reload     start      wait       why",
+        "audit      exit       kick       reload     start      uptime     whoami",
+        "broadcast  help       logs       restart    status     wait       why",
+        "cancel     hostname   plan       services   stop       watch",
+        "events     jobs       quit       signal     top        who",
         ">systemstatus",
     )
     window.type("up")
@@ -220,10 +227,8 @@ def test_what_is_typed_while_a_command_runs_is_run_after_it(
 
 
 @telnet_clients
-def test_who_is_typing_when_the_server_stops_is_told(
-    start: Callable[..., Server], patient_services: Path, client: str
-) -> None:
-    server = start("--services", patient_services)
+def test_who_is_typing_when_the_server_stops_is_told(start: Callable[..., Server], copied: Path, client: str) -> None:
+    server = start("--services", copied)
     with opened(client, server) as window:
         window.type("half a li")
         window.shows(">half a li")
@@ -271,10 +276,8 @@ def test_a_person_on_a_raw_connection_has_a_plain_and_usable_session(window: Win
     wait_for(ended_by_enter, "the client's end")
 
 
-def test_a_person_on_a_raw_connection_is_told_when_the_server_stops(
-    start: Callable[..., Server], patient_services: Path
-) -> None:
-    server = start("--services", patient_services)
+def test_a_person_on_a_raw_connection_is_told_when_the_server_stops(start: Callable[..., Server], copied: Path) -> None:
+    server = start("--services", copied)
     with opened("nc.openbsd {host} {port}", server) as window:
         server.stop()
         window.shows("SManager is stopping", BYE)

@@ -77,7 +77,7 @@ def test_a_run_that_raises_is_a_fall_and_the_service_is_started_again(kept: Call
     is_in(server, "falls", "running")
     assert re.search(r"^falls\trunning\t\d+\t\S+ s\t1\t", server.ask("status falls"), re.MULTILINE)
     page = server.ask("why falls")
-    assert page.startswith("falls is running, for ")
+    assert page.startswith("falls is running since ")
     assert "started by its supervision, ready after" in page
     assert "its run raised RuntimeError: as told; started again at once" in page
     assert "RuntimeError: as told\n" in page.partition("the last lines before its end")[2]

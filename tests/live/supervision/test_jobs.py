@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -194,7 +195,7 @@ def test_the_managers_own_commands_are_jobs_too(server: Server) -> None:
     with server.connect() as connection:
         at_a_terminal(connection)
         connection.sendall(b"wait long stopped &\r")
-        read_until(connection, b"wait: begun\r\n")
+        read_until(connection, b"wait: begun as job ")
         (job,) = json.loads(server.ask("jobs --json"))
         assert job["command"] == "wait"
         connection.sendall(f"cancel {job['id']}\r".encode())
@@ -261,13 +262,16 @@ def test_a_command_may_go_on_by_itself_and_its_end_is_announced(server: Server, 
     with server.connect() as connection:
         at_a_terminal(connection)
         connection.sendall(f"long far {directory}/gate &\r".encode())
-        read_until(connection, b"long far: begun\r\n")
+        read_until(connection, b"long far: begun as job ")
         connection.sendall(b"long sec")
         (directory / "gate").touch()
         read_until(connection, b"long far: done\r\n>long sec")
         connection.sendall(b"ret\r")
         read_until(connection, b"found\r\n")
-    assert server.ask("long single &") == "long single: begun\n"
+    begun = server.ask("long single &")
+    number = re.fullmatch(r"long single: begun as job (\d+)\n", begun)
+    assert number
+    assert f"{number[1]}\tlong single\t" in server.ask("jobs")
     assert "long single" in server.ask("jobs")  # whoever began it has gone
     (job,) = json.loads(server.ask("jobs --json"))
     server.ask(f"cancel {job['id']}")

@@ -84,7 +84,7 @@ def test_a_file_that_was_mended_is_restarted_by_its_name(hostile: Server, servic
     text = (services / "hostile.py").read_text()
     write_service(services, "oops = = 1\n", "hostile.py")
     *_, problem, error = hostile.ask("restart hostile").splitlines()
-    assert problem == "hostile.py: line 1: SyntaxError: invalid syntax"
+    assert problem == f"{services / 'hostile.py'}: line 1: SyntaxError: invalid syntax"
     assert error == "*** restart: not everything is running; the lines above say why"
     write_service(services, text, "hostile.py")
     assert "hostile: running\n" in hostile.ask("restart hostile")

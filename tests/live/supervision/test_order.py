@@ -35,7 +35,7 @@ def test_a_restart_of_everything_keeps_the_order_over_files(kept: Callable[..., 
         server = kept(a_quick=quick.format(order), b_slow=slow)
         is_in(server, "quick", "running")
         assert server.ask("restart").splitlines() == ["slow: running", "quick: running"]
-        assert re.findall(r"(\w+): running", server.ask("events -n 100")) == ["slow", "quick"] * 2
+        assert re.findall(r"(\w+): running", server.ask("events -n 100"))[-4:] == ["slow", "quick"] * 2
         server.stop()
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, alive, is_in, read_until, wait_for, write_service
 from tests.live.checks import pid_of
+from tests.live.clients import smanager
 
 TWO = """
 [services.one]
@@ -165,16 +166,16 @@ def test_a_file_is_other_for_whoever_runs_what_it_was(two: Server) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = ", "*** reload: smanager.toml: "),
+        ("x = ", "*** reload: {}/smanager.toml: "),
         (
             "[services.one]\nprogram = 5",
-            "*** reload: smanager.toml: [services.one] program is 5, and should be a list of",
+            "*** reload: {}/smanager.toml: [services.one] program is 5, and should be a list of",
         ),
-        ("servicse = 1", "*** reload: smanager.toml: there is no setting 'servicse'; did you mean services?"),
-        (TWO + 'after = ["two"]', "*** reload: smanager.toml: [services.two] dependency cycle: two → two"),
+        ("servicse = 1", "*** reload: {}/smanager.toml: there is no setting 'servicse'; did you mean services?"),
+        (TWO + 'after = ["two"]', "*** reload: {}/smanager.toml: [services.two] dependency cycle: two → two"),
         (
             TWO + '[services.systemstatus]\ndirectory = "x"',
-            "*** reload: smanager.toml: [services.systemstatus] directory is for programs",
+            "*** reload: {}/smanager.toml: [services.systemstatus] directory is for programs",
         ),
     ],
 )
@@ -184,7 +185,7 @@ def test_a_wrong_file_changes_nothing(
     monkeypatch.chdir(unchanged.directory)
     pids = [pid_of(unchanged, name) for name in ("one", "two", "systemstatus")]
     reconfigure(text)
-    assert unchanged.ask("reload").startswith(message)
+    assert unchanged.ask("reload").startswith(message.format(unchanged.directory))
     assert [pid_of(unchanged, name) for name in ("one", "two", "systemstatus")] == pids
 
 
@@ -194,7 +195,7 @@ def test_sighup_reloads_and_the_log_says_what_that_did(two: Server) -> None:
     two.wait_for_log("reload: three: running")
     reconfigure("x =")
     two.process.send_signal(signal.SIGHUP)
-    two.wait_for_log("reload: smanager.toml: .*; everything is as it was")
+    two.wait_for_log("reload: /.*/smanager.toml: .*; everything is as it was")
     assert two.ask("hostname") == "mycomputerhostname\n"
 
 
@@ -237,11 +238,11 @@ def test_what_has_failed_is_started_again_when_it_is_mended(two: Server) -> None
 
 
 def test_the_keys_at_the_root_are_looked_at_too(two: Server) -> None:
-    reconfigure("exit_on = ['two']\nport = 7" + TWO + 'restart = "never"\n')
+    reconfigure("exit_on = ['two']\naudit = 'on'" + TWO + 'restart = "never"\n')
     assert two.ask("reload").splitlines() == [
         "change two: other restart",
         "change exit_on: it has changed",
-        "note port: it has changed, and counts from the manager's next start on",
+        "note audit: it has changed, and counts from the manager's next start on",
     ]
     two.ask("signal two KILL")
     wait_for(lambda: two.process.poll() == 1, "the manager's end")
@@ -457,3 +458,33 @@ def test_a_reload_in_the_middle_of_a_transition_ends_where_it_should(
         is_in(server, "three", "running")
         assert re.findall(r"^\w+", server.ask("services"), re.MULTILINE) == ["one", "three"]
         assert not server.find("Traceback|internal error")
+
+
+BROKEN = {
+    "cannot be imported": "import no_such_module\n",
+    "has an unknown annotation": "from smanager import SService\nclass Bad(SService):\n"
+    "    def cmd_a(self, x: 'Nonsense'): pass\n",
+    "has a wrong setting": "from smanager import SService\nclass Bad(SService):\n    restart = 'sometimes'\n",
+    "needs what is missing": "from smanager import SService\nclass Bad(SService):\n    needs = ['goodd']\n",
+}
+GOOD = "from smanager import SService\nclass {}(SService): pass\n"
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_file_with_problems_is_named_alike_everywhere_and_blocks_no_other(
+    kept: Callable[..., Server], directory: Path, kind: str
+) -> None:
+    server = kept()
+    write_service(directory / "services", BROKEN[kind], "bad.py")
+    write_service(directory / "services", GOOD.format("Good"), "good.py")
+    *done, refusal = server.ask("reload").splitlines()
+    assert "good: running" in done
+    problem = refusal.removeprefix("*** reload: ")
+    assert problem.startswith(f"{directory / 'services' / 'bad.py'}: ")
+    assert problem in server.ask("services").splitlines()
+    write_service(directory / "services", GOOD.format("More"), "more.py")
+    assert server.ask("reload") == "load more.py: it is new\nmore: running\n", "what was wrong before blocks nothing"
+    server.stop()
+    assert kept().find(re.escape(problem))
+    check = smanager("--check", "--services", str(directory / "services"), cwd=directory)
+    assert problem in check.stdout.splitlines()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import (
+    SECONDS,
     SEED_SERVICE,
     Server,
     alive,
@@ -57,7 +58,8 @@ def test_one_of_two_in_a_process_is_stopped_and_the_other_goes_on(kept: Callable
     server = kept(steady=SERVICES)
     pid = server.ask("neighbour pid")
     assert re.fullmatch(r"steady: stopped \(by 127\.0\.0\.1:\d+\)\n", server.ask("stop steady"))
-    assert re.fullmatch(r"\*\*\* steady pid: steady is stopped \(by 127\.0\.0\.1:\d+\)\n", server.ask("steady pid"))
+    refused = r"\*\*\* steady pid: steady is stopped \(by 127\.0\.0\.1:\d+\); `start steady` starts it\n"
+    assert re.fullmatch(refused, server.ask("steady pid"))
     assert server.ask("neighbour pid") == pid
     assert server.ask("start steady") == "steady: running\n"
     assert server.ask("steady pid") == pid
@@ -69,6 +71,45 @@ def test_a_stop_that_hangs_ends_in_a_kill_of_the_whole_group(kept: Callable[...,
     assert server.ask("stop stubborn").startswith("stubborn: stopped")
     assert not alive(child)
     assert not alive(host)
+
+
+KILLED = {
+    "program": "[services.web]\nprogram = ['sh', '-c', 'trap \"\" TERM; while :; do sleep 0.1; done']\n",
+    "child of a program": "[services.web]\nprogram = ['sh', '-c', 'trap \"\" TERM; (while :; do sleep 0.1; done) & "
+    "trap - TERM; exec sleep 100']\n",
+    "class": "[services.web]\n",
+}
+
+
+@pytest.mark.parametrize("what", KILLED)
+def test_a_stop_that_needed_a_kill_says_so_everywhere(kept: Callable[..., Server], what: str) -> None:
+    services = {"web": STUBBORN.replace("class Stubborn", "class Web")} if what == "class" else {}
+    server = kept(f"{KILLED[what]}stop_timeout = 0.3\n", **services)
+    is_in(server, "web", "running")
+    reason = r"(killed|ended by SIGTERM), because it did not stop within 0\.3 s"
+    assert re.fullmatch(rf"web: stopped \(by 127\.0\.0\.1:\d+; {reason}\)\n", server.ask("stop web"))
+    assert re.search(rf"ended after .*: stopped by 127\.0\.0\.1:\d+; {reason}\n", server.ask("why web"))
+    assert re.search(rf"web: stopped; {reason}\n", server.ask("events web"))
+    assert re.search(rf"\tstopped by 127\.0\.0\.1:\d+; {reason}\n", server.ask("status web"))
+
+
+def test_why_and_events_remember_over_a_restart_of_the_manager_with_who_and_when(kept: Callable[..., Server]) -> None:
+    server = kept(SLEEPER)
+    server.ask("stop sleeper")
+    server.ask("start sleeper")
+    lives, events = server.ask("why sleeper").splitlines()[1:], server.ask("events").splitlines()
+    server.stop()
+    server = kept(SLEEPER)
+    assert server.ask("events -n 1000").splitlines()[: len(events)] == events
+    begun, before, end, *earlier = server.ask("why sleeper").splitlines()[1:]
+    assert "started by the manager, ready" in begun
+    assert re.search(": ended after .*: stopped by the manager's end$", end)
+    assert [before, *earlier] == lives
+    assert re.search("\tstopped by the manager's end\n", server.ask("status"))
+    server.process.kill()
+    server.process.wait()
+    server = kept(SLEEPER)
+    assert server.ask("status").endswith("\tended with the manager, which did not stop it\n")
 
 
 def test_the_last_word_on_a_service_counts(kept: Callable[..., Server]) -> None:
@@ -101,24 +142,60 @@ def test_what_is_stopped_stays_stopped_over_a_restart_of_the_manager(kept: Calla
     assert re.search(r"^steady +running$", kept().ask("services"), re.MULTILINE)
 
 
-def second_manager(server: Server) -> str:
-    """The last words of another manager that is started on the same state directory."""
+def second_manager(server: Server, *options: str) -> str:
+    """The last words of another manager that is started in the directory of one that runs."""
     second = subprocess.run(
-        [*server.command[:2], "--port", "0", "--services", "services", "--state-dir", "state"],
+        [*server.command[:2], "--port", "0", "--services", "services", *options],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=SECONDS,
         check=False,
+        stdin=subprocess.DEVNULL,
     )
-    assert second.returncode == 1
-    return second.stderr.splitlines()[-1]
+    assert (second.returncode, second.stdout) == (1, "")
+    return second.stderr
 
 
-def test_a_second_manager_on_the_same_state_is_refused_in_one_line(kept: Callable[..., Server]) -> None:
+@pytest.mark.parametrize("options", [(), ("--state-dir", "other"), ("--console",), ("--services", "more")])
+def test_a_configuration_has_one_manager(kept: Callable[..., Server], options: tuple[str, ...]) -> None:
     server = kept(steady=SERVICES)
-    assert second_manager(server).startswith(
-        f"smanager: the state directory state is in use by another manager, process {server.process.pid}; "
+    Path("more").mkdir()
+    said = second_manager(server, *options)
+    expected = rf"smanager: a manager of {Path.cwd()}/smanager\.toml runs already, process {server.process.pid}; "
+    assert re.fullmatch(rf"{expected}`.* attach` opens its shell\n", said), said
+
+
+def test_a_state_directory_has_one_manager(kept: Callable[..., Server]) -> None:
+    server = kept(steady=SERVICES)
+    Path("other.toml").touch()
+    said = (
+        f"smanager: the state directory {Path.cwd()}/state is in use by another manager, process {server.process.pid}; "
     )
+    assert second_manager(server, "--config", "other.toml", "--state-dir", "state").startswith(said)
+
+
+def test_what_was_stopped_stays_stopped_whatever_the_listeners(
+    directory: Path, start: Callable[..., Server], free_port: int
+) -> None:
+    write_service(directory / "services", SERVICES, "steady.py")
+    first = start("--services", "services", "--port", free_port)
+    first.ask("stop steady")
+    first.stop()
+    Path("smanager.toml").write_text('[listeners.local]\nunix = "local.sock"\n')  # the first file that there is
+    assert re.search(r"^steady +stopped", start("--services", "services", "--unix", "s").ask("services"), re.MULTILINE)
+
+
+def test_the_state_of_an_earlier_version_is_carried_over(
+    directory: Path, start: Callable[..., Server], free_port: int, state_home: Path
+) -> None:
+    write_service(directory / "services", SERVICES, "steady.py")
+    earlier = state_home / "smanager" / f"127.0.0.1-{free_port}"
+    (earlier / "logs").mkdir(parents=True)
+    (earlier / "stopped.json").write_text('{"format": 1, "stopped": ["steady"]}')
+    server = start("--services", "services", "--port", free_port)
+    assert re.search(r"^steady +stopped", server.ask("services"), re.MULTILINE)
+    server.wait_for_log(f"the state directory {earlier} is .* from now on")
+    assert not earlier.exists()
 
 
 @pytest.mark.parametrize("lost", ["state", "state/lock"])
@@ -127,8 +204,8 @@ def test_a_state_directory_that_was_deleted_is_made_again(kept: Callable[..., Se
     server.ask("stop steady")
     path = Path(lost)
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    server.wait_for_log("the state directory state was deleted, and is made again")
-    assert "is in use by another manager" in second_manager(server)
+    server.wait_for_log("the state directory .*/state was deleted, and is made again")
+    assert "runs already" in second_manager(server)
     server.stop()
     assert re.search(r"^steady +stopped \(by a user, earlier\)$", kept().ask("services"), re.MULTILINE)
 
