@@ -293,7 +293,7 @@ class Host(asyncio.SubprocessProtocol):
     def _life_ended(self, service: str, reason: str | None, clean: bool) -> None:
         """End what the life leaves behind if the host goes on: its commands, and what it has asked."""
         self._inquiries.end(lambda inquiry: inquiry.service == service)
-        for call in [call for call in self._calls.values() if call.service == service]:
+        for call in [] if self.ending else [call for call in self._calls.values() if call.service == service]:
             call.cancel("stopped while it ran")
         self._report(service, lambda resident: resident.ended(reason, clean))
 

@@ -74,7 +74,7 @@ class Program(SService):
                     **self._limited(options),
                 )
         except subprocess.SubprocessError:
-            raise Finished(f"it cannot be started: {too_high(self._settings.limits)}", clean=False) from None
+            raise Finished(f"it cannot be started: {self._refused()}", clean=False) from None
         except OSError as error:
             reason = why_not_started(error, self._program.program, options)
             raise Finished(f"it cannot be started: {reason}", clean=False) from None
@@ -82,7 +82,6 @@ class Program(SService):
             raise Finished(f"it cannot be started: {error}", clean=False) from None
         assert process.stdout is not None  # it is a pipe
         open_files.keep_room(newest=process.stdout.fileno())
-        self._set_priority(process)
         self._tell("spawned", process.pid)
         if not self._program.is_task and (self._program.ready_when or self._program.alive_when):
             self._watch = Watch(self._program, options, self.ready, partial(self._tell, "hung"))
@@ -92,16 +91,18 @@ class Program(SService):
 
     def _limited(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Popen's options with what limits the program between fork and exec; without it, if it can be, for speed."""
-        lower, limits = open_files.lowering(), self._settings.limits
-        if not limits:
+        lower, limits, nice = open_files.lowering(), self._settings.limits, self._program.nice
+        if not limits and nice is None:
             return {**options, "preexec_fn": lower}
-        # Popen becomes another user before it limits, but only root may raise a limit.
-        user = options["user"] if exceeded(limits) and os.geteuid() == 0 else None
+        # Popen becomes another user before it limits, but only root may raise a limit or a priority.
+        user = options["user"] if (exceeded(limits) or self._raises_priority()) and os.geteuid() == 0 else None
 
         def limit() -> None:  # takes no lock, so that other threads do not matter
             if lower:
                 lower()
             set_limits(limits)
+            if nice is not None:
+                os.setpriority(os.PRIO_PROCESS, 0, nice)
             if user is not None:
                 os.setgroups(options["extra_groups"])
                 os.setgid(options["group"])
@@ -110,19 +111,14 @@ class Program(SService):
         as_root = {} if user is None else dict.fromkeys(("user", "group", "extra_groups"))
         return {**options, **as_root, "preexec_fn": limit}
 
-    def _set_priority(self, process: subprocess.Popen[bytes]) -> None:
-        """Give the program's group its priority, with the rights of this process. Raises Finished if it may not."""
-        if self._program.nice is None:
-            return
-        try:
-            os.setpriority(os.PRIO_PGRP, process.pid, self._program.nice)
-        except ProcessLookupError:
-            pass  # it has ended
-        except PermissionError:
-            self._signal(SIGKILL)
-            process.communicate()
-            least = os.getpriority(os.PRIO_PROCESS, 0)
-            raise Finished(f"it cannot be started: only root may set nice below {least}", clean=False) from None
+    def _raises_priority(self) -> bool:
+        return self._program.nice is not None and self._program.nice < os.getpriority(os.PRIO_PROCESS, 0)
+
+    def _refused(self) -> str:
+        """Which of the settings the system has refused between fork and exec."""
+        if self._raises_priority() and not exceeded(self._settings.limits):
+            return f"only root may set nice below {os.getpriority(os.PRIO_PROCESS, 0)}"
+        return too_high(self._settings.limits)
 
     def stop(self) -> None:
         self._kill_at = monotonic() + self._settings.stop_timeout
