@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,8 @@ def ask(port: int, line: str = "hostname") -> str:
     try:
         with socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
             connection.sendall(f"{line}\n".encode())
-            connection.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # it is closed already
+                connection.shutdown(socket.SHUT_WR)
             return read_to_end(connection).decode()
     except ConnectionError:
         return ""
