@@ -171,3 +171,17 @@ class KeyDecoder:
         if len(character) == 1 and len(self._pasted) < PASTE_LIMIT:
             self._pasted.append(character)
         return None
+
+
+def typed_in(line: str) -> str:
+    """What a user has typed of a line that the terminal edited, without keys that print nothing, and its answers."""
+    if _ESCAPE not in line and _C1.keys().isdisjoint(line):
+        return line
+    typed, decoder = "", KeyDecoder()
+    for character in line:
+        match decoder.take(character):
+            case Paste(text):
+                typed += text
+            case str(key) if len(text := _IN_A_PASTE.get(key, key)) == 1:  # the names of other keys are longer
+                typed += text
+    return typed

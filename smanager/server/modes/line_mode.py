@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from smanager.server.editor.keys import typed_in
 from smanager.server.line_reader import LineReader
 from smanager.server.modes.person import Person
 from smanager.server.rpc.requests import is_request
@@ -72,7 +73,9 @@ class LineMode(Person):
             self._session.interpreter.leave()
             super().idle()
             return not self._session.busy
-        if is_request(line) and self._session.programs is None:
+        if not is_request(line):
+            line = typed_in(line)
+        elif self._session.programs is None:
             self.show("\r\n")  # puts the first reply on a line of its own, below the prompt
         if self._session.accept(line):
             super().idle()

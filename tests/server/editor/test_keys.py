@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smanager.server.editor.keys import PASTE_LIMIT, SEQUENCE_LIMIT, STRING_LIMIT, Key, KeyDecoder, Paste
+from smanager.server.editor.keys import PASTE_LIMIT, SEQUENCE_LIMIT, STRING_LIMIT, Key, KeyDecoder, Paste, typed_in
 from smanager.terminal.text import visible
 
 
@@ -144,3 +144,21 @@ def test_no_input_gives_anything_but_keys(text: str) -> None:
             assert visible(key.text) == key.text
         else:
             assert visible(key) == key or key.startswith("alt-")
+
+
+@pytest.mark.parametrize(
+    ("line", "typed"),
+    [
+        ("hostname", "hostname"),
+        ("a\u202eb\tc", "a\u202eb\tc"),
+        ("\x1b]11;rgb:0000/0000/0000\x07hostname", "hostname"),
+        ("host\x1bP>|xterm(370)\x1b\\name", "hostname"),
+        ("\x1b[?64;1;2c\x1b[Dhost\tname\x1b[A", "host\tname"),
+        ("\x1b[M !!kill", "kill"),
+        ("\x1b[200~uptime\x1b[201~", "uptime"),
+        ("\x1b]11;kill", ""),
+        ("\x9d11;kill\x9c", ""),
+    ],
+)
+def test_of_a_line_that_a_terminal_edited_only_what_was_typed_counts(line: str, typed: str) -> None:
+    assert typed_in(line) == typed
