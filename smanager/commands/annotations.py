@@ -88,6 +88,8 @@ class Annotations:
         try:
             # As typing.get_type_hints does, but that gives up on all annotations where one is unknown.
             return self.resolve(eval(annotation, self._globals, self._locals))
+        except RecursionError:  # of an annotation that has itself inside, wherever it is met
+            raise
         except Exception:
             self.problems.append(f"its annotation {annotation!r} is unknown")
             return str

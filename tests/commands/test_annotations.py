@@ -317,3 +317,11 @@ def test_schemas_are_those_that_programs_read() -> None:
         "anyOf": [{"type": "integer"}, {"type": "null"}],
         "default": 10,
     }
+
+
+@pytest.mark.parametrize("depth", range(12))
+def test_an_annotation_that_has_itself_inside_is_told_as_that_however_deep_the_stack_is(depth: int) -> None:
+    def problems(depth: int) -> list[str]:
+        return problems(depth - 1) if depth else described(Unsupported)[1]
+
+    assert any("'Endless' is not a supported type" in problem for problem in problems(depth))
