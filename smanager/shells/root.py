@@ -17,7 +17,6 @@ from smanager.supervision.commands.own import Requester
 from smanager.supervision.commands.registry import OWN_COMMANDS
 from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.manager import Manager
-from smanager.system.turns import Turns
 
 
 class ServiceShell(Shell):
@@ -115,7 +114,7 @@ class Shells:
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
         self.dispatcher = Dispatcher(manager)
-        self.turns = Turns()
+        self.turns = manager.turns
         self._generation = -1
         self._roots: dict[Permissions, type[RootShell]] = {}
 

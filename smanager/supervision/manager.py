@@ -33,6 +33,7 @@ from smanager.supervision.sessions import Jobs, Sessions
 from smanager.supervision.states import State
 from smanager.supervision.storage import LOOK_SECONDS, StoppedServices, Storage, StorageError
 from smanager.system.outbox import Outbox
+from smanager.system.turns import Turns
 from smanager.terminal.text import visible
 
 READY_SECONDS = 5.0  # how long `begin` waits for the services to be ready
@@ -64,6 +65,7 @@ class Manager:
         self.catalogue = catalogue
         self.roles = roles
         self.outbox = outbox
+        self.turns = Turns()
         self.audit = audit
         self.jobs = Jobs()
         self.sessions = Sessions()
