@@ -23,6 +23,7 @@ from smanager.access.origin import CONSOLE
 from smanager.logs.manager_log import LogQueue
 from smanager.server.editor.insertion import insertion, listing, typeable
 from smanager.server.listeners import Listeners
+from smanager.server.nudges import nudged
 from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
@@ -57,9 +58,10 @@ def run(manager: Manager, log: LogQueue, listen: Callable[[], Coroutine[Any, Any
         signal.signal(number, _end)
     listeners: Listeners | None = None
     try:
-        _await(loop, manager.begin(Caller(CONSOLE)))
-        listeners = _await(loop, listen())
-        return Console(manager, loop, log).run()
+        with nudged(loop):
+            _await(loop, manager.begin(Caller(CONSOLE)))
+            listeners = _await(loop, listen())
+            return Console(manager, loop, log).run()
     except (Ended, KeyboardInterrupt):
         return 0
     finally:
@@ -88,6 +90,7 @@ class Console:
         self._lines: list[str] = []  # the completed lines that readline is offered
         self._progressing = False
         self._asking = ""  # the prompt, while a line is being typed after it
+        self._reading = False  # Ctrl-C ends the reading of a line; at other times it cancels what runs
         self._ending = False  # no more input will come
         shells, caller = Shells(manager), Caller(CONSOLE)
         self._interpreter = self._in_loop(lambda: Interpreter(shells, self, self._idle, self._person, caller))
@@ -100,6 +103,7 @@ class Console:
         if self._person:
             self._in_loop(self._interpreter.greet)
             self._set_up_terminal()
+        signal.signal(signal.SIGINT, self._interrupt)
         while not self._interpreter.ended and not self._manager.end.is_set():
             try:
                 line = self._read_line()
@@ -114,6 +118,12 @@ class Console:
             print(f"smanager: cannot write the output: {in_words(self._broken)}", file=sys.stderr)
             return 1
         return self._interpreter.status.value
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._reading:
+            self._reading = False  # a second Ctrl-C must not end what the first one begins
+            raise KeyboardInterrupt
+        self._loop.call_soon_threadsafe(self._cancel)
 
     def write(self, text: str) -> None:
         """Print text: made safe for a terminal, unchanged for a pipe."""
@@ -157,26 +167,24 @@ class Console:
         self._put(f"\x1b[H\x1b[2J{visible(text)}" if self._person else text)
 
     def _read_line(self) -> str:
-        if not self._person:
+        self._end_progress()
+        try:
+            self._reading = True
+            if self._person:
+                self._asking = self._interpreter.prompt
+                return input(self._asking)
             if not (line := sys.stdin.readline()):  # `input` would write to a pipe by itself
                 raise EOFError
             return line
-        self._end_progress()
-        self._asking = self._interpreter.prompt
-        try:
-            return input(self._asking)
         finally:
+            self._reading = False
             self._asking = ""
 
     def _wait_for(self, begin: Callable[[], None]) -> None:
         """Begin something in the event loop, and wait until the next line may come."""
         self._done.clear()
         self._loop.call_soon_threadsafe(begin)
-        while not self._done.is_set():
-            try:
-                self._done.wait()
-            except KeyboardInterrupt:
-                self._loop.call_soon_threadsafe(self._cancel)
+        self._done.wait()
 
     def _feed(self, line: str) -> None:
         if is_request(line) or self._programs.awaits(line):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,3 +149,21 @@ def test_ctrl_c_gives_up_a_question(console: pexpect.spawn[str], services: Path)
     console.expect_exact("^C\r\n")
     console.sendline("other hi")
     console.expect_exact("\nhi there")
+
+
+def test_ctrl_c_is_noticed_as_soon_as_the_prompt_is_there(console: pexpect.spawn[str]) -> None:
+    console.delaybeforesend = None
+    for _ in range(50):
+        console.sendintr()
+        console.expect_exact("^C\r\n>")
+
+
+def test_ctrl_c_twice_ends_nothing(console: pexpect.spawn[str]) -> None:
+    console.sendline("systemstatus wait")
+    console.expect_exact("systemstatus wait\r\n")
+    console.send("\x03\x03\x03\x03")
+    console.expect_exact("*** systemstatus wait: cancelled")
+    for _ in range(20):
+        console.kill(signal.SIGINT)
+    console.sendline("hostname")
+    console.expect_exact("mycomputerhostname")
