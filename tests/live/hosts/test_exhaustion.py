@@ -60,7 +60,8 @@ def test_where_no_process_may_be_made_the_reason_is_told_and_it_is_tried_again(d
     as_nobody = (
         f"import os, resource, signal, sys; sys.path.insert(0, {str(root)!r}); import smanager.cli; "
         f"os.setgid({NOBODY}); os.setuid({NOBODY}); "
-        "limit = lambda soft: resource.setrlimit(resource.RLIMIT_NPROC, (soft, 1000)); "
+        "children = lambda: open(f'/proc/self/task/{os.getpid()}/children').read().split(); "
+        "limit = lambda soft: [resource.prlimit(int(one), resource.RLIMIT_NPROC, (soft, 1000)) for one in children()]; "
         "signal.signal(signal.SIGURG, lambda *_: [limit(0), print('limited', file=sys.stderr, flush=True)]); "
         "signal.signal(signal.SIGWINCH, lambda *_: limit(1000)); "
         "sys.argv = ['smanager', '--port', '0', '--services', 'services']; "
