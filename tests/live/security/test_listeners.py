@@ -192,7 +192,7 @@ def test_curl_runs_nothing_whatever_its_url(browsed: tuple[Server, list[int]], a
     server.forget_log()
     command = [argument.format(f"127.0.0.1:{ports[0]}") for argument in arguments]
     told = subprocess.run(
-        ["curl", "--silent", "--max-time", "5", *command], capture_output=True, timeout=SECONDS, check=False
+        ["curl", "--silent", "--max-time", "2", *command], capture_output=True, timeout=SECONDS, check=False
     )
     assert told.stdout == b""
     server.wait_for_log("closed: the client speaks ")
