@@ -45,9 +45,27 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("busy")
 
 
+PROTOCOL = [
+    "commands",
+    "config",
+    "hosts/test_frames.py",
+    "server/editor",
+    "server/test_handshakes.py",
+    "server/test_telnet.py",
+    "server/test_tls.py",
+    "supervision/test_graph.py",
+    "supervision/test_states.py",
+    "system",
+    "terminal",
+]
+"""The protocol modules' own tests."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take longest, so that none of them runs alone at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("soak") is None)
+    places = [ROOT / "tests" / place for place in PROTOCOL]
+    for item in items:
+        if any(place in (item.path, *item.path.parents) for place in places):
+            item.add_marker("protocol")
 
 
 def wait_for(condition: Callable[[], object], what: str | Callable[[], str]) -> None:
