@@ -304,6 +304,34 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., S
 
 
 @pytest.fixture(scope="module")
+def lasting(shared: Callable[..., Server]) -> Server:
+    """A manager that serves one configuration of `reloaded` after the other."""
+    return shared()
+
+
+@pytest.fixture
+def reloaded(lasting: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
+    """Give a manager this configuration and these services files as `kept` does, but by a reload: a start takes longer.
+
+    It remembers what earlier tests did, and is empty when a test begins.
+    """
+    monkeypatch.chdir(lasting.directory)
+
+    def reload(configuration: str = "", **services: str) -> Server:
+        configure(lasting.directory, configuration, services)
+        lasting.ask("reload")
+        return lasting
+
+    yield reload
+    for left in lasting.directory.iterdir():
+        if left.name != "state":
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    configure(lasting.directory, "", {})
+    assert "***" not in lasting.ask("reload")
+    lasting.forget_log()
+
+
+@pytest.fixture(scope="module")
 def seed_server(shared: Callable[..., Server]) -> Server:
     """The seed's service, served to a whole module of tests that leave it as it is."""
     return shared(systemstatus=SEED_SERVICE)
