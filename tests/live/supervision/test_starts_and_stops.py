@@ -275,24 +275,27 @@ def test_a_service_that_stops_slowly_keeps_no_other_from_its_restart(hostile: Se
         assert re.search("slow +stopping", hostile.ask("services"))
 
 
-CYCLES = 9_000
-WARM_UP = 1_000  # fills all that is remembered of events and lives
+TOGETHER = [f"sleeper-{number}" for number in range(10)]  # one by one they take most of their time to wait
+CYCLES = 900
+WARM_UP = 100  # fills all that is remembered of events and lives
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_starts_and_stops_grow_nothing(kept: Callable[..., Server]) -> None:
-    server = kept(SLEEPER + SLEEPER.replace("sleeper", "other"))  # the other one keeps the host
+    server = kept("".join(SLEEPER.replace("sleeper", name) for name in [*TOGETHER, "other"]))  # which keeps the host
     is_in(server, "other", "running")
 
     def cycle(count: int) -> tuple[int, int]:
-        """After so many starts and stops the memory of manager and host, and their descriptors."""
+        """After so many starts and stops of each the memory of manager and host, and their descriptors."""
+        names = " ".join(TOGETHER)
         with server.connect() as connection:
-            answers = connection.makefile("rb")
+            answers = connection.makefile("r")
             for _ in range(count):
-                connection.sendall(b"stop sleeper\nstart sleeper\n")
-                assert answers.readline().startswith(b"sleeper: stopped")
-                assert answers.readline() == b"sleeper: running\n"
+                connection.sendall(f"stop {names}\nstart {names}\n".encode())
+                stopped = [answers.readline() for _ in TOGETHER]
+                assert [line for line in stopped if ": stopped" not in line] == []
+                assert sorted(answers.readline() for _ in TOGETHER) == [f"{name}: running\n" for name in TOGETHER]
         processes = [server.process.pid, *server.children()]
         pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in processes]
         descriptors = [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in processes]
