@@ -45,9 +45,27 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("busy")
 
 
+PROTOCOL = [
+    "commands",
+    "config",
+    "hosts/test_frames.py",
+    "server/editor",
+    "server/test_handshakes.py",
+    "server/test_telnet.py",
+    "server/test_tls.py",
+    "supervision/test_graph.py",
+    "supervision/test_states.py",
+    "system",
+    "terminal",
+]
+"""The protocol modules' own tests."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take longest, so that none of them runs alone at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("soak") is None)
+    places = [ROOT / "tests" / place for place in PROTOCOL]
+    for item in items:
+        if any(place in (item.path, *item.path.parents) for place in places):
+            item.add_marker("protocol")
 
 
 def wait_for(condition: Callable[[], object], what: str | Callable[[], str]) -> None:
@@ -291,6 +309,34 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., S
     yield start_one
     for server in servers:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def lasting(shared: Callable[..., Server]) -> Server:
+    """A manager that serves one configuration of `reloaded` after the other."""
+    return shared()
+
+
+@pytest.fixture
+def reloaded(lasting: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
+    """Give a manager this configuration and these services files as `kept` does, but by a reload: a start takes longer.
+
+    It remembers what earlier tests did, and is empty when a test begins.
+    """
+    monkeypatch.chdir(lasting.directory)
+
+    def reload(configuration: str = "", **services: str) -> Server:
+        configure(lasting.directory, configuration, services)
+        lasting.ask("reload")
+        return lasting
+
+    yield reload
+    for left in lasting.directory.iterdir():
+        if left.name != "state":
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    configure(lasting.directory, "", {})
+    assert "***" not in lasting.ask("reload")
+    lasting.forget_log()
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,16 @@ import pytest
 
 from tests.conftest import ROOT
 
-SCRIPT = f"{shlex.quote(sys.executable)} {ROOT / 'smanager.py'} --complete"
+PROGRAM = f"{shlex.quote(sys.executable)} {ROOT / 'smanager.py'} --complete"
 SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The script for bash, as the program prints it."""
+    path = tmp_path_factory.mktemp("completion") / "bash"
+    path.write_bytes(subprocess.run(["sh", "-c", f"{PROGRAM} bash"], stdout=subprocess.PIPE, check=True).stdout)
+    return path
 
 
 def run(shell: str, script: str, directory: Path) -> list[str]:
@@ -26,15 +34,15 @@ def run(shell: str, script: str, directory: Path) -> list[str]:
     return result.stdout.split()
 
 
-def in_bash(line: str, directory: Path) -> list[str]:
+def in_bash(line: str, script: Path) -> list[str]:
     words = line.split(" ")
-    script = (
-        f"source <({SCRIPT} bash)\n"
+    commands = (
+        f"source {script}\n"
         f"COMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}\n"
         f"_smanager smanager {shlex.quote(words[-1])} {shlex.quote(words[-2])}\n"
         "printf '%s\\n' \"${COMPREPLY[@]}\"\n"
     )
-    return run("bash", script, directory)
+    return run("bash", commands, script.parent)
 
 
 CASES = [
@@ -55,21 +63,21 @@ CASES = [
 
 
 @pytest.mark.parametrize(("line", "words"), CASES)
-def test_bash_completes(line: str, words: list[str], tmp_path: Path) -> None:
-    assert in_bash(line, tmp_path) == words
+def test_bash_completes(line: str, words: list[str], script: Path) -> None:
+    assert in_bash(line, script) == words
 
 
 def test_bash_takes_the_script_as_its_completion(tmp_path: Path) -> None:
-    registered = run("bash", f"source <({SCRIPT} bash); complete -p smanager", tmp_path)
+    registered = run("bash", f"source <({PROGRAM} bash); complete -p smanager", tmp_path)
     assert registered[-3:] == ["-F", "_smanager", "smanager"]
 
 
 @pytest.mark.parametrize(("line", "words"), [("smanager tok", ["token"]), ("smanager user re", ["remove"])])
 def test_fish_completes(line: str, words: list[str], tmp_path: Path) -> None:
-    script = f"{SCRIPT} fish | source\ncomplete -C {shlex.quote(line)} | string split -f1 \\t"
+    script = f"{PROGRAM} fish | source\ncomplete -C {shlex.quote(line)} | string split -f1 \\t"
     assert run("fish", script, tmp_path) == words
 
 
 def test_zsh_runs_the_script(tmp_path: Path) -> None:
-    script = f"autoload -U compinit && compinit -u -d {tmp_path}/dump; source <({SCRIPT} zsh); echo $_comps[smanager]"
+    script = f"autoload -U compinit && compinit -u -d {tmp_path}/dump; source <({PROGRAM} zsh); echo $_comps[smanager]"
     assert "_smanager" in " ".join(run("zsh", script, tmp_path))

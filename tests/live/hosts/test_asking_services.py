@@ -161,8 +161,8 @@ def test_who_acts_for_a_caller_may_do_what_the_caller_may(server: Server) -> Non
     assert server.ask("start other") == "other: running\n"
 
 
-def test_a_service_sees_events_until_it_is_stopped(kept: Callable[..., Server]) -> None:
-    server = kept(web=ASKING, other=OTHER)
+def test_a_service_sees_events_until_it_is_stopped(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(web=ASKING, other=OTHER)
     server.ask("restart other")
     wait_for(lambda: "seen: running" in server.ask("logs web"), "the event")
     assert server.ask("stop web").startswith("web: stopped")

@@ -234,7 +234,7 @@ class Leaves(SService):
 """
 
 
-def test_the_last_line_of_an_async_run_is_logged_though_it_has_no_end(kept: Callable[..., Server]) -> None:
-    server = kept(leaves=LEAVES_A_LINE)
+def test_the_last_line_of_an_async_run_is_logged_though_it_has_no_end(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(leaves=LEAVES_A_LINE)
     is_in(server, "leaves", "failed")
     assert "leaves: without an end" in server.ask("logs leaves")

@@ -129,8 +129,8 @@ class Neighbour(Leaves):
 """
 
 
-def test_what_a_service_has_left_ends_with_it_though_its_host_goes_on(kept: Callable[..., Server]) -> None:
-    server = kept(children=CHILDREN.format(mark=MARK))
+def test_what_a_service_has_left_ends_with_it_though_its_host_goes_on(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(children=CHILDREN.format(mark=MARK))
     is_in(server, "leaves", "running")
     is_in(server, "neighbour", "running")
     server.ask(f"leaves leave {MARK + 700_000}")
@@ -143,10 +143,10 @@ def test_what_a_service_has_left_ends_with_it_though_its_host_goes_on(kept: Call
     assert not any(map(sleeping, others))
 
 
-def test_a_program_that_makes_itself_a_daemon_is_told_and_runs_once(kept: Callable[..., Server]) -> None:
+def test_a_program_that_makes_itself_a_daemon_is_told_and_runs_once(reloaded: Callable[..., Server]) -> None:
     Path("daemon.py").write_text(DAEMON)
     number = MARK + 600_000
-    server = kept(
+    server = reloaded(
         f'[services.daemon]\nprogram = ["python3", "daemon.py", "{number}"]\n'
         "[services.brief]\nprogram = ['sh', '-c', 'sleep 0.1']\nrestart = 'on-failure'\n"
         "ready_when = { command = ['sleep', '3'], interval = 0.01 }\n"

@@ -18,9 +18,9 @@ from tests.live.checks import MARK, sleepers
 from tests.live.samples import SERVICES
 
 
-def test_a_fork_bomb_is_bounded_by_its_limit(kept: Callable[..., Server]) -> None:
+def test_a_fork_bomb_is_bounded_by_its_limit(reloaded: Callable[..., Server]) -> None:
     bomb = f"while :; do sleep {MARK} & done"
-    server = kept(f'[services.bomb]\nprogram = ["sh", "-c", "{bomb}"]\nuser = "nobody"\nlimits = {{ nproc = 30 }}')
+    server = reloaded(f'[services.bomb]\nprogram = ["sh", "-c", "{bomb}"]\nuser = "nobody"\nlimits = {{ nproc = 30 }}')
     is_in(server, "bomb", "running")
     server.wait_for_log("bomb: .*(annot fork|temporarily unavailable)")
     assert "bomb: stopped (by " in server.ask("stop bomb")
@@ -114,11 +114,11 @@ def test_what_the_manager_starts_has_the_limit_on_open_files_that_the_manager_wa
         server.stop()
 
 
-def test_a_service_is_limited_with_its_process(kept: Callable[..., Server]) -> None:
+def test_a_service_is_limited_with_its_process(reloaded: Callable[..., Server]) -> None:
     limits = (
         SERVICES + "    def cmd_limit(self): import resource; return resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
     )
-    server = kept("[services.steady]\nlimits = { nofile = 77 }", steady=limits)
+    server = reloaded("[services.steady]\nlimits = { nofile = 77 }", steady=limits)
     assert server.ask("neighbour limit") == "77\n"
     Path("smanager.toml").write_text("[services.steady]\nlimits = { nofile = 1_000_000_000_000 }\ngive_up_after = 1")
     server.ask("reload")

@@ -16,8 +16,8 @@ from tests.live.checks import pid_of
 from tests.live.samples import SLEEPER
 
 
-def test_all_programs_share_one_host(kept: Callable[..., Server]) -> None:
-    server = kept("".join(SLEEPER.replace("sleeper", f"sleeper-{number}") for number in range(20)))
+def test_all_programs_share_one_host(reloaded: Callable[..., Server]) -> None:
+    server = reloaded("".join(SLEEPER.replace("sleeper", f"sleeper-{number}") for number in range(20)))
     for number in range(20):
         is_in(server, f"sleeper-{number}", "running")
     assert len(server.children()) == 1
@@ -70,12 +70,13 @@ def test_numbers_and_names_a_home_directory_priority_and_limits(
         assert line == f"/usr/lib|2||~|{ids}|{nice}|unlimited|77\n"
 
 
-def test_a_real_time_signal_stops_and_an_end_by_a_signal_may_be_a_success(kept: Callable[..., Server]) -> None:
+def test_a_real_time_signal_stops_and_an_end_by_a_signal_may_be_a_success(reloaded: Callable[..., Server]) -> None:
     script = (
-        "import signal, time; signal.signal(signal.SIGRTMIN + 3, lambda *given: (print('told', flush=True), exit())); "
-        "print('up', flush=True); [time.sleep(0.05) for _ in iter(int, 1)]"
+        "import os, signal, time; "
+        "signal.signal(signal.SIGRTMIN + 3, lambda *given: (os.write(1, b'told\\\\n'), os._exit(0))); "
+        "os.write(1, b'up\\\\n'); [time.sleep(0.05) for _ in iter(int, 1)]"
     )
-    server = kept(
+    server = reloaded(
         f"""
         [services.realtime]
         program = ["python3", "-c", "{script}"]
@@ -177,7 +178,7 @@ def test_a_program_that_cannot_be_started_says_why(bad: Server, number: int) -> 
 
 
 def test_ready_when_a_port_accepts_and_hung_when_it_does_not_any_more(
-    kept: Callable[..., Server], free_port: int
+    reloaded: Callable[..., Server], free_port: int
 ) -> None:
     port = free_port
     script = (
@@ -187,7 +188,7 @@ def test_ready_when_a_port_accepts_and_hung_when_it_does_not_any_more(
         "time.sleep(3600)"
     )
     probe = f"{{ port = {port}, interval = 0.1 }}"
-    server = kept(
+    server = reloaded(
         f'[services.web]\nprogram = ["python3", "-c", """{script}"""]\nready_when = {probe}\nalive_when = {probe}'
     )
     is_in(server, "web", "running")
@@ -196,13 +197,13 @@ def test_ready_when_a_port_accepts_and_hung_when_it_does_not_any_more(
     server.wait_for_log(rf"web: hung: port {port}: connection refused, 3 times in a row; started again at once")
 
 
-def test_line_ends_of_windows_and_a_byte_order_mark_mean_nothing(kept: Callable[..., Server]) -> None:
+def test_line_ends_of_windows_and_a_byte_order_mark_mean_nothing(reloaded: Callable[..., Server]) -> None:
     table = """
         [services.windows]
         program = ["sh", "-c", "printf 'up\\\\r\\\\n'; exec sleep 3600"]
         ready_when = { output = "^up$" }
         """
-    server = kept("\ufeff" + table.replace("\n", "\r\n"))
+    server = reloaded("\ufeff" + table.replace("\n", "\r\n"))
     is_in(server, "windows", "running")
 
 
@@ -237,8 +238,8 @@ def test_a_probe_that_takes_too_long_leaves_nothing_behind(kept: Callable[..., S
     assert f"sleep {mark}" not in subprocess.getoutput("ps -eo args=").splitlines()
 
 
-def test_a_program_that_prints_nothing_any_more_is_hung(kept: Callable[..., Server]) -> None:
-    server = kept(
+def test_a_program_that_prints_nothing_any_more_is_hung(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(
         '[services.ticks]\nprogram = ["sh", "-c", "for i in 1 2 3 4 5 6; do echo tick; sleep 0.1; done; sleep 3600"]\n'
         'alive_when = { output = "tick", interval = 0.3, failures = 2 }'
     )
@@ -253,8 +254,8 @@ stop_timeout = 0.3
 """
 
 
-def test_a_stop_ends_the_whole_group_however_stubborn(kept: Callable[..., Server]) -> None:
-    server = kept(STUBBORN)
+def test_a_stop_ends_the_whole_group_however_stubborn(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(STUBBORN)
     is_in(server, "stubborn", "running")
     leader, child = pid_of(server, "stubborn"), int(server.ask("logs -n 1 stubborn").split()[-1])
     assert server.ask("stop stubborn").startswith("stubborn: stopped")
@@ -285,8 +286,8 @@ stop_signal_to = "group"
 """
 
 
-def test_signals_go_to_the_main_process_or_to_the_whole_group_as_configured(kept: Callable[..., Server]) -> None:
-    server = kept(SIGNALLED)
+def test_signals_go_to_the_main_process_or_to_the_whole_group_as_configured(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(SIGNALLED)
     for name in ("forking", "leaving", "scripted"):
         is_in(server, name, "running")
     assert server.ask("signal forking HUP") == server.ask("signal scripted HUP") == ""
@@ -298,9 +299,9 @@ def test_signals_go_to_the_main_process_or_to_the_whole_group_as_configured(kept
     server.wait_for_log("scripted: cleaned up$")
 
 
-def test_the_stop_signal_is_the_one_configured(kept: Callable[..., Server]) -> None:
+def test_the_stop_signal_is_the_one_configured(reloaded: Callable[..., Server]) -> None:
     script = "trap 'echo interrupted; exit 0' INT; echo up; while :; do sleep 0.05; done"
-    server = kept(
+    server = reloaded(
         f'[services.polite]\nprogram = ["sh", "-c", "{script}"]\n'
         'stop_signal = "SIGINT"\nready_when = { output = "up" }'
     )
@@ -309,8 +310,8 @@ def test_the_stop_signal_is_the_one_configured(kept: Callable[..., Server]) -> N
     assert server.ask("logs -n 1 polite").endswith("polite: interrupted\n")
 
 
-def test_a_signal_is_sent_to_the_program(kept: Callable[..., Server]) -> None:
-    server = kept(
+def test_a_signal_is_sent_to_the_program(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(
         '[services.told]\nprogram = ["sh", "-c", "trap \'echo told\' HUP; echo up; while :; do sleep 0.05; done"]\n'
         'ready_when = { output = "up" }'
     )
@@ -328,8 +329,8 @@ def test_programs_end_with_a_manager_that_is_killed(kept: Callable[..., Server])
     wait_for(lambda: not alive(pid), "the program to end")
 
 
-def test_programs_end_with_a_host_that_is_killed_and_are_started_once(kept: Callable[..., Server]) -> None:
-    server = kept(SLEEPER)
+def test_programs_end_with_a_host_that_is_killed_and_are_started_once(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(SLEEPER)
     is_in(server, "sleeper", "running")
     pid = pid_of(server, "sleeper")
     os.kill(server.children()[0], signal.SIGKILL)
@@ -353,17 +354,17 @@ class Sleeper(Program):
 """
 
 
-def test_a_program_may_be_a_class_with_commands(kept: Callable[..., Server]) -> None:
-    server = kept('[services.sleeper]\nenvironment = { A = "1" }', sleeper=PROGRAM_CLASS)
+def test_a_program_may_be_a_class_with_commands(reloaded: Callable[..., Server]) -> None:
+    server = reloaded('[services.sleeper]\nenvironment = { A = "1" }', sleeper=PROGRAM_CLASS)
     is_in(server, "sleeper", "running")
     assert server.ask("sleeper seconds") == "3600\n"
     assert Path(f"/proc/{pid_of(server, 'sleeper')}/cmdline").read_bytes() == b"sleep\x003600\0"
     assert b"A=1\0" in Path(f"/proc/{pid_of(server, 'sleeper')}/environ").read_bytes()
 
 
-def test_bytes_that_are_no_text_and_lines_without_end_are_logged(kept: Callable[..., Server]) -> None:
+def test_bytes_that_are_no_text_and_lines_without_end_are_logged(reloaded: Callable[..., Server]) -> None:
     script = "printf 'caf\\\\xe9\\\\n'; head -c 20000 /dev/zero | tr '\\\\0' x; printf 'last'"
-    server = kept(f'[services.odd]\nprogram = ["sh", "-c", """{script}"""]\nrestart = "never"')
+    server = reloaded(f'[services.odd]\nprogram = ["sh", "-c", """{script}"""]\nrestart = "never"')
     is_in(server, "odd", "done")
     log = server.ask("logs -n 10 odd")
     assert "odd: caf\\xe9\n" in log
@@ -373,8 +374,8 @@ def test_bytes_that_are_no_text_and_lines_without_end_are_logged(kept: Callable[
     assert log.endswith("last\n")
 
 
-def test_a_flood_of_output_keeps_nobody_from_its_answer(kept: Callable[..., Server]) -> None:
-    server = kept('[services.flood]\nprogram = ["yes", "a long line of output, again and again and again"]')
+def test_a_flood_of_output_keeps_nobody_from_its_answer(reloaded: Callable[..., Server]) -> None:
+    server = reloaded('[services.flood]\nprogram = ["yes", "a long line of output, again and again and again"]')
     is_in(server, "flood", "running")
     for _ in range(20):
         assert "flood" in server.ask("status")
@@ -435,8 +436,8 @@ give_up_after = 1
 
 
 @pytest.mark.parametrize("key", ["ready_when", "alive_when"])
-def test_a_pattern_that_takes_for_ever_hurts_its_own_service_only(kept: Callable[..., Server], key: str) -> None:
-    server = kept(SLEEPER + EVIL.replace("KEY", key))
+def test_a_pattern_that_takes_for_ever_hurts_its_own_service_only(reloaded: Callable[..., Server], key: str) -> None:
+    server = reloaded(SLEEPER + EVIL.replace("KEY", key))
     is_in(server, "sleeper", "running")
     pid = pid_of(server, "sleeper")
     is_in(server, "evil", "failed")

@@ -10,7 +10,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pytest
 
 from smanager.access.secrets import hash_password, hash_token
 from smanager.access.users import Token, User, UsersFile
-from tests.conftest import SECONDS, Server, read_to_end
+from tests.conftest import SECONDS, Server, configure, read_to_end
 
 PASSWORD = "a password that is long enough"
 TOKENS = {name: f"smt_token-of-{name}" for name in ("viewer", "operator", "root", "odd", "late")}
@@ -82,6 +82,8 @@ class Network:
     directory: Path
     server: Server
     ports: dict[str, int]
+    audited: int = 0
+    """The lines of the journal that earlier tests have left."""
 
     def connect(self, door: str, certificate: str = "", peer: int = 0) -> socket.socket:
         if door == "local":
@@ -125,9 +127,13 @@ class Network:
         return sorted(answers, key=lambda answer: answer["id"])
 
     def audit(self) -> list[dict[str, Any]]:
-        """What the journal tells so far; it is made with its first line."""
+        """What the journal has told in this test so far."""
+        return [json.loads(line) for line in self.journal()]
+
+    def journal(self) -> list[str]:
+        """The lines of the journal, which is made with its first."""
         journal = self.directory / "state" / "audit.jsonl"
-        return [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+        return journal.read_text().splitlines()[self.audited :] if journal.exists() else []
 
 
 def make_certificates(directory: Path) -> None:
@@ -180,7 +186,8 @@ def network_of(server: Server) -> Network:
 
 
 @pytest.fixture
-def network(directory: Path, kept: Callable[..., Server], files: Path) -> Network:
+def own_network(directory: Path, kept: Callable[..., Server], files: Path) -> Network:
+    """A network for one test: where logins fail, those that follow wait, whoever tries."""
     shutil.copytree(files, directory, dirs_exist_ok=True)
     return network_of(kept(CONFIGURATION, box=SERVICE))
 
@@ -189,3 +196,16 @@ def network(directory: Path, kept: Callable[..., Server], files: Path) -> Networ
 def shared_network(shared: Callable[..., Server], files: Path) -> Network:
     """A network for all the tests of a module that change nothing in it, and of which none fails to log in."""
     return network_of(shared(CONFIGURATION, files=files, box=SERVICE))
+
+
+@pytest.fixture
+def network(shared_network: Network, files: Path) -> Iterator[Network]:
+    """The shared network, for a test that changes files or services; afterwards it is again what it was."""
+    shared_network.audited = 0
+    shared_network.audited = len(shared_network.journal())
+    shared_network.server.forget_log()
+    yield shared_network
+    shutil.copytree(files, shared_network.directory, dirs_exist_ok=True)
+    configure(shared_network.directory, CONFIGURATION, {"box": SERVICE})
+    (shared_network.directory / "gate").unlink(missing_ok=True)
+    shared_network.ask("default", "reload", "restart all")

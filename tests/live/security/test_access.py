@@ -234,9 +234,9 @@ def test_a_number_that_is_too_long_is_refused(shared_network: Network, line: str
 
 
 @pytest.mark.parametrize("door", ["locked", "tls", "local"])
-def test_before_a_login_nothing_is_told(network: Network, door: str) -> None:
+def test_before_a_login_nothing_is_told(own_network: Network, door: str) -> None:
     def answer(text: str) -> bytes:
-        with network.connect(door) as connection:
+        with own_network.connect(door) as connection:
             connection.sendall(text.encode())
             return read_until(connection, b"\n")
 
@@ -248,13 +248,13 @@ def test_before_a_login_nothing_is_told(network: Network, door: str) -> None:
     assert answer(f"auth {TOKENS['late']}\n") == b"*** this token is not valid\n"
 
 
-def test_a_program_logs_in_by_a_method(network: Network) -> None:
+def test_a_program_logs_in_by_a_method(own_network: Network) -> None:
     for params in ({"token": TOKENS["viewer"]}, {"user": "viewer", "password": PASSWORD}):
-        login, who = network.call("locked", {"method": "auth", "params": params}, {"method": "whoami"})
+        login, who = own_network.call("locked", {"method": "auth", "params": params}, {"method": "whoami"})
         assert login["result"] is None
         assert (who["result"]["user"], who["result"]["roles"]) == ("viewer", ["view"])
     wrong = {"method": "auth", "params": {"user": "viewer", "password": "x"}}
-    (refused,) = network.call("locked", wrong)
+    (refused,) = own_network.call("locked", wrong)
     assert refused["error"] == {"code": -32002, "message": "the login is not valid"}
 
 
@@ -267,8 +267,8 @@ def test_the_system_says_who_a_peer_is_and_a_certificate_who_a_client(shared_net
         shared_network.call("tls", {"method": "whoami"}, certificate="expired")
 
 
-def test_a_person_logs_in_without_the_password_being_shown(network: Network) -> None:
-    with network.connect("locked") as connection:
+def test_a_person_logs_in_without_the_password_being_shown(own_network: Network) -> None:
+    with own_network.connect("locked") as connection:
         person = Telnet(connection)
         person.log_in("viewer", "wrong")
         assert "wrong" not in person.expect("login incorrect\r\n")
@@ -291,8 +291,8 @@ def test_keys_and_answers_of_the_terminal_are_no_part_of_a_login(shared_network:
         person.expect("\r\n>")
 
 
-def test_a_person_logs_in_in_line_mode_too(network: Network) -> None:
-    with network.connect("locked") as connection:
+def test_a_person_logs_in_in_line_mode_too(own_network: Network) -> None:
+    with own_network.connect("locked") as connection:
         connection.sendall(b"\xff\xfe\x01\xff\xfe\x03")  # who edits lines itself, and shows them
         read_until(connection, b"login: ")
         connection.sendall(b"viewer\r\0")
@@ -301,7 +301,7 @@ def test_a_person_logs_in_in_line_mode_too(network: Network) -> None:
         shown = read_until(connection, b"by password; roles: view")
         assert b"\xff\xfc\x01" in shown  # WONT ECHO
         assert b"unknown" not in shown
-    with network.connect("locked") as connection:
+    with own_network.connect("locked") as connection:
         connection.sendall(b"\xff\xfe\x01\xff\xfe\x03")
         read_until(connection, b"login: ")
         connection.sendall(b"viewer\r\0")
@@ -309,14 +309,14 @@ def test_a_person_logs_in_in_line_mode_too(network: Network) -> None:
         connection.sendall(b"\xff\xfd\x01" + b"wrong\r\0")
         assert read_until(connection, b"\r\n") == b"\r\n"  # nor is what is typed while it is looked at
         assert b"\xff\xfc\x01" in read_until(connection, b"login incorrect")
-    with network.connect("locked") as connection:
+    with own_network.connect("locked") as connection:
         read_until(connection, b"login: ")  # on a raw connection, which no telnet option reaches
         connection.sendall(b"viewer\n")
         read_until(connection, b"password (your client shows it): ")
 
 
-def test_three_tries_end_a_connection(network: Network) -> None:
-    with network.connect("locked") as connection:
+def test_three_tries_end_a_connection(own_network: Network) -> None:
+    with own_network.connect("locked") as connection:
         person = Telnet(connection)
         for _ in range(3):
             person.log_in("nobody", "wrong")
@@ -331,16 +331,16 @@ def test_a_login_may_have_what_editors_leave_in_a_script(shared_network: Network
         assert read_until(connection, b"\n") == b"opened\n"
 
 
-def test_a_token_that_is_revoked_is_none_and_a_changed_user_has_to_log_in_again(network: Network) -> None:
-    with network.connect("locked") as connection:
+def test_a_token_that_is_revoked_is_none_and_a_changed_user_has_to_log_in_again(own_network: Network) -> None:
+    with own_network.connect("locked") as connection:
         connection.sendall(f"auth {TOKENS['operator']}\nbox open\n".encode())
         read_until(connection, b"opened\n")
         connection.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "box.open"}\n')  # stays, as a program
         read_until(connection, b"opened")
         revoke = [sys.executable, str(ROOT / "smanager.py"), "token", "revoke", "operator"]
-        subprocess.run(revoke, check=True, timeout=SECONDS, cwd=network.directory)
-        assert network.ask("locked", "box open", token=TOKENS["operator"]) == "*** this token is not valid\n"
-        assert "end the session of operator" in network.ask("locked", "reload", token=TOKENS["root"])
+        subprocess.run(revoke, check=True, timeout=SECONDS, cwd=own_network.directory)
+        assert own_network.ask("locked", "box open", token=TOKENS["operator"]) == "*** this token is not valid\n"
+        assert "end the session of operator" in own_network.ask("locked", "reload", token=TOKENS["root"])
         wait_for(lambda: not connection.recv(1000), "the end of the session")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -14,17 +16,36 @@ from typing import Any
 import pexpect
 import pytest
 
+from smanager import cli
 from smanager.access.secrets import is_password, is_token
 from smanager.access.users import UsersFile
 from tests.conftest import ROOT, SECONDS
+from tests.live import clients
 
 PASSWORD = "a password that is long enough"
 FILE = "smanager-users.json"
 
 
 def smanager(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "smanager.py"), *words]
-    return subprocess.run(command, input=given, capture_output=True, text=True, timeout=SECONDS, check=False)
+    """The command line, run in this process: a start of the program takes longer than all that these tests do."""
+    with (
+        tempfile.TemporaryFile("w+") as stdin,
+        tempfile.TemporaryFile("w+") as stdout,
+        tempfile.TemporaryFile("w+") as stderr,
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        stdin.write(given)
+        stdin.seek(0)
+        patch.setattr("sys.stdin", stdin)
+        try:
+            status = cli.main(list(words))
+        except SystemExit as end:
+            status = int(end.code or 0)
+        for stream in (stdout, stderr):
+            stream.seek(0)
+        return subprocess.CompletedProcess(words, status, stdout.read(), stderr.read())
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +67,9 @@ def fails(message: str, *words: str, given: str = "") -> None:
 
 
 def test_a_user_from_the_first_day_to_the_last() -> None:
+    def smanager(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return clients.smanager(*words, stdin=given, cwd=Path.cwd())
+
     added = smanager("user", "add", "anna", "--roles", "operate", given=f"{PASSWORD}\nnot this\n")
     assert (added.returncode, added.stdout) == (0, "")
     assert re.fullmatch(r"smanager: .*/?smanager-users.json is new and belongs to .*\n", added.stderr)

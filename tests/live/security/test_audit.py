@@ -24,14 +24,16 @@ from tests.live.security.clients import Telnet
 from tests.live.security.conftest import SERVICE, TOKENS, Network
 
 
-def test_the_audit_journal_tells_all_and_no_secret(network: Network) -> None:
-    network.ask("locked", "box login anna hunter2 --again hunter3", "box fail", "box nothing", token=TOKENS["root"])
-    network.call("locked", {"method": "box.login", "params": {"user": "b", "secret": "hunter2"}}, token=TOKENS["root"])
-    network.ask("locked", "status", token="smt_hunter2")
-    journal = network.directory / "state" / "audit.jsonl"
+def test_the_audit_journal_tells_all_and_no_secret(own_network: Network) -> None:
+    own_network.ask("locked", "box login anna hunter2 --again hunter3", "box fail", "box nothing", token=TOKENS["root"])
+    own_network.call(
+        "locked", {"method": "box.login", "params": {"user": "b", "secret": "hunter2"}}, token=TOKENS["root"]
+    )
+    own_network.ask("locked", "status", token="smt_hunter2")
+    journal = own_network.directory / "state" / "audit.jsonl"
     assert journal.stat().st_mode & 0o777 == 0o600
     assert "hunter" not in journal.read_text()
-    events = network.audit()
+    events = own_network.audit()
     commands = {one["id"]: one for one in events if one["event"] == "command"}
     ends = {one["id"]: one for one in events if one["event"] == "end"}
     login, *_ = [one for one in commands.values() if one["name"] == "box login"]
@@ -125,17 +127,17 @@ def test_the_system_log_is_told_as_well_and_never_waited_for(
     assert len(re.findall("cannot send audit lines", server.log)) == 1
 
 
-def test_nothing_in_the_journal_can_pass_for_another_line(network: Network) -> None:
+def test_nothing_in_the_journal_can_pass_for_another_line(own_network: Network) -> None:
     forged = '\\n{"event": "login", "user": "root"}\x1b[2J\x85'
-    network.ask("default", f'box open "{forged}"', f"broadcast {forged}")
-    with network.connect("locked") as connection:
+    own_network.ask("default", f'box open "{forged}"', f"broadcast {forged}")
+    with own_network.connect("locked") as connection:
         person = Telnet(connection)
         person.log_in('x","event":"login', "wrong")
         person.expect("login incorrect")
-    text = (network.directory / "state" / "audit.jsonl").read_text()
+    text = (own_network.directory / "state" / "audit.jsonl").read_text()
     assert text.isascii()
     assert all(line.isprintable() for line in text.splitlines())
-    assert not [one for one in network.audit() if one["event"] == "login"]
+    assert not [one for one in own_network.audit() if one["event"] == "login"]
 
 
 def test_a_refusal_is_written_down_with_its_reason_which_the_caller_is_not_told(network: Network) -> None:
@@ -168,22 +170,22 @@ def test_no_command_pushes_the_others_out_of_the_journal(network: Network) -> No
     network.call("open", {"method": "whoami", "params": [long]}, {"method": "box.look", "params": deep})
     login = {"method": "box.login", "params": [long[0], "hunter2"]}
     network.call("default", login, {"method": "stop", "params": [long]})
-    lines = (network.directory / "state" / "audit.jsonl").read_text().splitlines()
+    lines = network.journal()
     assert max(map(len, lines)) < 10_000
     told = network.audit()
     assert [one["name"] for one in told if one["event"] == "refused"] == ["whoami", "box.look"]
     assert next(one for one in told if one.get("name") == "box.login")["arguments"]["user"].startswith("é" * 100)
 
 
-def test_certificates_that_let_nobody_in_are_written_down(network: Network) -> None:
-    with suppress(OSError), network.connect("tls", "expired") as connection:
+def test_certificates_that_let_nobody_in_are_written_down(own_network: Network) -> None:
+    with suppress(OSError), own_network.connect("tls", "expired") as connection:
         connection.recv(1000)
-    wait_for(lambda: [one for one in network.audit() if "expired" in str(one.get("proof"))], "the expired one")
-    (network.directory / "smanager-users.json").write_text('{"format": 1, "users": {}}')
-    with network.connect("tls", "viewer") as connection:
+    wait_for(lambda: [one for one in own_network.audit() if "expired" in str(one.get("proof"))], "the expired one")
+    (own_network.directory / "smanager-users.json").write_text('{"format": 1, "users": {}}')
+    with own_network.connect("tls", "viewer") as connection:
         connection.sendall(b"status\n")
         assert b"log in first" in read_until(connection, b"\n")
-    failed = [one for one in network.audit() if one["event"] == "login failed"]
+    failed = [one for one in own_network.audit() if one["event"] == "login failed"]
     assert [(one["user"], one["proof"]) for one in failed][1:] == [("viewer", "certificate: of no user")]
 
 

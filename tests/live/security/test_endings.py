@@ -64,7 +64,8 @@ def test_none_of_many_lines_is_run_after_a_kick(network: Network) -> None:
     assert ("status", "operator") not in after
 
 
-def test_rights_end_at_once_however_long_a_reload_takes(network: Network) -> None:
+def test_rights_end_at_once_however_long_a_reload_takes(own_network: Network) -> None:
+    network = own_network
     slow = network.directory / "services" / "slow.py"
     slow.write_text(SLOW)
     network.ask("default", "reload")

@@ -30,18 +30,18 @@ def pid_of(network: Network, service: str) -> int:
 
 
 @pytest.mark.parametrize("door", ["open", "locked", "tls"])
-def test_idle_connections_at_one_door_cost_nobody_at_another(network: Network, door: str) -> None:
+def test_idle_connections_at_one_door_cost_nobody_at_another(own_network: Network, door: str) -> None:
     with ExitStack() as flood:
         for _ in range(IDLE):
-            connection = flood.enter_context(socket.create_connection(("127.0.0.1", network.ports[door]), SECONDS))
+            connection = flood.enter_context(socket.create_connection(("127.0.0.1", own_network.ports[door]), SECONDS))
             if door == "locked":
                 connection.sendall(b"auth ")
-        assert "box" in network.ask("local", "status")
-        before = pid_of(network, "box")
+        assert "box" in own_network.ask("local", "status")
+        before = pid_of(own_network, "box")
         os.kill(before, signal.SIGKILL)
-        wait_for(lambda: pid_of(network, "box") not in (0, before), "a respawn")
-        wait_for(lambda: network.ask("local", "box open") == "opened\n", "the service's answer")
-        assert network.ask("locked", "box open", token=TOKENS["root"]) == "opened\n"
+        wait_for(lambda: pid_of(own_network, "box") not in (0, before), "a respawn")
+        wait_for(lambda: own_network.ask("local", "box open") == "opened\n", "the service's answer")
+        assert own_network.ask("locked", "box open", token=TOKENS["root"]) == "opened\n"
 
 
 def test_a_flood_beyond_a_listeners_budget_gives_way_to_who_comes(kept: Callable[..., Server], directory: Path) -> None:
@@ -66,26 +66,26 @@ def test_a_flood_beyond_a_listeners_budget_gives_way_to_who_comes(kept: Callable
     "sent",
     [b"auth " + b"x" * 100_000, b"{" + b"x" * 100_000, b"x" * 100_000, b"\xff\xfa" * 50_000, b"GET / HTTP/1.1\r\n"],
 )
-def test_whatever_comes_before_a_login_is_bounded(network: Network, sent: bytes) -> None:
-    with network.connect("locked") as connection:
+def test_whatever_comes_before_a_login_is_bounded(own_network: Network, sent: bytes) -> None:
+    with own_network.connect("locked") as connection:
         connection.sendall(sent)
         try:
             connection.shutdown(socket.SHUT_WR)
             read_to_end(connection)
         except OSError:
             pass  # it was reset, with much unread
-    assert network.ask("locked", "box open", token=TOKENS["root"]) == "opened\n"
+    assert own_network.ask("locked", "box open", token=TOKENS["root"]) == "opened\n"
 
 
-def test_long_names_and_passwords_are_cut_and_nothing_hangs(network: Network) -> None:
-    with network.connect("locked") as connection:
+def test_long_names_and_passwords_are_cut_and_nothing_hangs(own_network: Network) -> None:
+    with own_network.connect("locked") as connection:
         person = Telnet(connection)
         person.expect("login: ")
         person.type("n" * 50_000 + "\r")
         person.expect("password: ")
         person.type("p" * 50_000 + "\r")
         person.expect("login incorrect")
-    failed = [one for one in network.audit() if one["event"] == "login failed"]
+    failed = [one for one in own_network.audit() if one["event"] == "login failed"]
     assert failed[0]["user"] == "n" * 64
 
 
@@ -187,30 +187,30 @@ def test_only_the_networks_that_are_allowed_reach_the_banner(kept: Callable[...,
                 assert not banner
 
 
-def test_many_guesses_at_once_are_no_more_than_those_one_by_one(network: Network) -> None:
+def test_many_guesses_at_once_are_no_more_than_those_one_by_one(own_network: Network) -> None:
     with ExitStack() as attack:
-        guessing = [attack.enter_context(network.connect("locked")) for _ in range(40)]
+        guessing = [attack.enter_context(own_network.connect("locked")) for _ in range(40)]
         for number, connection in enumerate(guessing):
             guess = {"user": "root", "password": "wrong" if number < 39 else PASSWORD}
             request = {"jsonrpc": "2.0", "id": 1, "method": "auth", "params": guess}
             connection.sendall(json.dumps(request).encode() + b"\n")
         answers = [json.loads(read_until(connection, b"\n")) for connection in guessing]
     assert all("error" in answer for answer in answers)
-    failed = [one for one in network.audit() if one["event"] == "login failed"]
+    failed = [one for one in own_network.audit() if one["event"] == "login failed"]
     assert len(failed) <= MOST_FAILURES + 2
-    assert network.ask("locked", "box open", token=TOKENS["root"]) == "opened\n"
+    assert own_network.ask("locked", "box open", token=TOKENS["root"]) == "opened\n"
 
 
-def test_typing_without_end_before_a_login_holds_up_nobody(network: Network) -> None:
+def test_typing_without_end_before_a_login_holds_up_nobody(own_network: Network) -> None:
     with ExitStack() as flood:
         for _ in range(10):
-            connection = flood.enter_context(network.connect("locked"))
+            connection = flood.enter_context(own_network.connect("locked"))
             connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
             connection.setblocking(False)
             with suppress(BlockingIOError):
                 connection.sendall(b"x" * 2_000_000)
         for _ in range(20):
-            assert "box" in network.ask("local", "status")
+            assert "box" in own_network.ask("local", "status")
 
 
 def test_a_session_loses_at_a_reload_what_its_role_loses(network: Network) -> None:

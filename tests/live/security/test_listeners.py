@@ -192,7 +192,7 @@ def test_curl_runs_nothing_whatever_its_url(browsed: tuple[Server, list[int]], a
     server.forget_log()
     command = [argument.format(f"127.0.0.1:{ports[0]}") for argument in arguments]
     told = subprocess.run(
-        ["curl", "--silent", "--max-time", "5", *command], capture_output=True, timeout=SECONDS, check=False
+        ["curl", "--silent", "--max-time", "2", *command], capture_output=True, timeout=SECONDS, check=False
     )
     assert told.stdout == b""
     server.wait_for_log("closed: the client speaks ")
@@ -256,13 +256,13 @@ def test_who_is_sent_away_during_the_handshake_is_gone(network: Network) -> None
 
 
 @needs("openssl")
-def test_a_client_that_goes_at_once_leaves_no_traceback(network: Network) -> None:
+def test_a_client_that_goes_at_once_leaves_no_traceback(own_network: Network) -> None:
     for _ in range(10):  # as everybody does who looks at a certificate
-        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{network.ports['tls']}", "-CAfile", "ca.pem"]
+        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{own_network.ports['tls']}", "-CAfile", "ca.pem"]
         subprocess.run(command, input=b"\n", capture_output=True, timeout=SECONDS, check=True)
-    assert network.ask("tls", "box open", token=TOKENS["root"]) == "opened\n"
-    network.server.stop()
-    assert "Traceback" not in network.server.log
+    assert own_network.ask("tls", "box open", token=TOKENS["root"]) == "opened\n"
+    own_network.server.stop()
+    assert "Traceback" not in own_network.server.log
 
 
 CROWD = 400  # clients that connect and go no further

@@ -10,8 +10,8 @@ from tests.live.clients import Program
 from tests.live.samples import CHAIN, SERVICES, SLOW_STOP
 
 
-def test_patterns_and_all_name_several(kept: Callable[..., Server]) -> None:
-    server = kept(CHAIN)
+def test_patterns_and_all_name_several(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(CHAIN)
     is_in(server, "web", "running")
     assert {line.split(":")[0] for line in server.ask("stop a*").splitlines()} == {"app"}
     assert {line.split(":")[0] for line in server.ask("start all").splitlines()} == {"app", "database", "web"}
@@ -19,8 +19,8 @@ def test_patterns_and_all_name_several(kept: Callable[..., Server]) -> None:
     assert server.ask("stop") == "*** stop: which service? usage: stop SERVICE ..., or all\n"
 
 
-def test_wait_fails_in_time_and_says_how_things_are(kept: Callable[..., Server]) -> None:
-    server = kept(steady=SERVICES)
+def test_wait_fails_in_time_and_says_how_things_are(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(steady=SERVICES)
     assert server.ask("wait steady stopped --timeout 0.1") == (
         "*** wait: not stopped within 0.1 s: steady is running\n"
     )
@@ -28,8 +28,8 @@ def test_wait_fails_in_time_and_says_how_things_are(kept: Callable[..., Server])
     assert server.ask("wait").startswith("*** wait: too few arguments: services, state missing; usage: wait ")
 
 
-def test_who_waits_is_told_how_things_are(kept: Callable[..., Server]) -> None:
-    server = kept(SLOW_STOP)
+def test_who_waits_is_told_how_things_are(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(SLOW_STOP)
     is_in(server, "slow", "running")
     assert server.ask("wait slow stopped --timeout 5.5").splitlines() == [
         "slow: still running",
@@ -54,15 +54,15 @@ COMPLETIONS = {
 }
 
 
-def test_tab_completes_services_states_signals_and_options(kept: Callable[..., Server]) -> None:
-    with kept(CHAIN).connect() as connection:
+def test_tab_completes_services_states_signals_and_options(reloaded: Callable[..., Server]) -> None:
+    with reloaded(CHAIN).connect() as connection:
         program = Program(connection)
         found = {line: program.call(line, "shell.complete")["matches"] for line in COMPLETIONS}
     assert found == COMPLETIONS
 
 
-def test_inside_a_service_its_name_is_not_needed(kept: Callable[..., Server]) -> None:
-    server = kept(steady=SERVICES)
+def test_inside_a_service_its_name_is_not_needed(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(steady=SERVICES)
     with server.connect() as connection:
         connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")
         read_until(connection, b"\r\n>")
@@ -71,8 +71,8 @@ def test_inside_a_service_its_name_is_not_needed(kept: Callable[..., Server]) ->
         assert b"neighbour" not in shown.partition(b"steady>status")[2].replace(b"-neighbour", b"")
 
 
-def test_logs_are_followed_until_ctrl_c(kept: Callable[..., Server]) -> None:
-    server = kept('[services.ticks]\nprogram = ["sh", "-c", "while :; do echo tick; sleep 0.05; done"]')
+def test_logs_are_followed_until_ctrl_c(reloaded: Callable[..., Server]) -> None:
+    server = reloaded('[services.ticks]\nprogram = ["sh", "-c", "while :; do echo tick; sleep 0.05; done"]')
     is_in(server, "ticks", "running")
     with server.connect() as connection:
         connection.sendall(b"\xff\xfd\x01\xff\xfd\x03")

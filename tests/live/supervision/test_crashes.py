@@ -70,8 +70,8 @@ class Promises(SService):
 """
 
 
-def test_a_run_that_raises_is_a_fall_and_the_service_is_started_again(kept: Callable[..., Server]) -> None:
-    server = kept(falls=FALLS)
+def test_a_run_that_raises_is_a_fall_and_the_service_is_started_again(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(falls=FALLS)
     Path("fall").touch()
     server.wait_for_log("falls: its run raised RuntimeError: as told; started again at once")
     is_in(server, "falls", "running")
@@ -83,8 +83,8 @@ def test_a_run_that_raises_is_a_fall_and_the_service_is_started_again(kept: Call
     assert "RuntimeError: as told\n" in page.partition("the last lines before its end")[2]
 
 
-def test_a_fresh_process_is_what_starts_again(kept: Callable[..., Server]) -> None:
-    server = kept(steady=SERVICES)
+def test_a_fresh_process_is_what_starts_again(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(steady=SERVICES)
     before = server.ask("steady pid")
     assert before == server.ask("neighbour pid")
     os.kill(int(before), signal.SIGKILL)
@@ -100,23 +100,23 @@ def test_silence_past_the_watchdog_is_a_hang_and_its_stacks_are_kept(kept: Calla
     assert "hung: its run gave no sign of life" in server.ask("events -n 100")
 
 
-def test_a_process_that_was_stopped_by_a_signal_is_found_out(kept: Callable[..., Server]) -> None:
-    server = kept("[services.hangs]\nwatchdog = 0.5", hangs=HANGS.replace("range(5)", "range(10**9)"))
+def test_a_process_that_was_stopped_by_a_signal_is_found_out(reloaded: Callable[..., Server]) -> None:
+    server = reloaded("[services.hangs]\nwatchdog = 0.5", hangs=HANGS.replace("range(5)", "range(10**9)"))
     pid = server.children()[0]
     assert server.ask("signal hangs STOP") == ""
     wait_for(lambda: not alive(pid), "the stopped process to be ended")
     is_in(server, "hangs", "running")
 
 
-def test_a_start_that_takes_too_long_is_a_hang(kept: Callable[..., Server]) -> None:
-    server = kept("[services.promises]\ngive_up_after = 1", promises=PROMISES)
+def test_a_start_that_takes_too_long_is_a_hang(reloaded: Callable[..., Server]) -> None:
+    server = reloaded("[services.promises]\ngive_up_after = 1", promises=PROMISES)
     server.wait_for_log("promises: hung: it was not ready within 1 s; given up after 1 early end")
     is_in(server, "promises", "failed")
     assert "is failed (hung: it was not ready within 1 s; given up" in server.ask("why promises")
 
 
-def test_ready_is_when_the_service_says_so_where_it_promised(kept: Callable[..., Server]) -> None:
-    server = kept("[services.promises]\noptions = { keeps = true }", promises=PROMISES)
+def test_ready_is_when_the_service_says_so_where_it_promised(reloaded: Callable[..., Server]) -> None:
+    server = reloaded("[services.promises]\noptions = { keeps = true }", promises=PROMISES)
     is_in(server, "promises", "running")
 
 
@@ -135,8 +135,10 @@ class Neighbour(SService):
 """
 
 
-def test_who_shares_a_process_that_is_killed_is_started_again_whatever_its_policy(kept: Callable[..., Server]) -> None:
-    server = kept(shared=SHARED)
+def test_who_shares_a_process_that_is_killed_is_started_again_whatever_its_policy(
+    reloaded: Callable[..., Server],
+) -> None:
+    server = reloaded(shared=SHARED)
     is_in(server, "stuck", "running")
     is_in(server, "neighbour", "running")
     assert server.ask("stop stuck").startswith("stuck: stopped")
@@ -145,18 +147,18 @@ def test_who_shares_a_process_that_is_killed_is_started_again_whatever_its_polic
     assert ended in server.ask("why neighbour")
 
 
-def test_a_watchdog_looks_after_a_run_only_while_there_is_one(kept: Callable[..., Server]) -> None:
+def test_a_watchdog_looks_after_a_run_only_while_there_is_one(reloaded: Callable[..., Server]) -> None:
     brief = "from smanager import SService\nclass Brief(SService):\n    watchdog = 0.3\n"
-    server = kept(brief=brief, none=brief.replace("Brief", "Runs") + "    def run(self): self.alive()\n")
+    server = reloaded(brief=brief, none=brief.replace("Brief", "Runs") + "    def run(self): self.alive()\n")
     is_in(server, "brief", "running")
     is_in(server, "runs", "running")
     assert "not hung within 1 s" in server.ask("wait brief runs hung --timeout 1")
     assert server.ask("status").count("\t0\t") == 2
 
 
-def test_a_crash_in_the_host_is_named_by_its_signal(kept: Callable[..., Server]) -> None:
+def test_a_crash_in_the_host_is_named_by_its_signal(reloaded: Callable[..., Server]) -> None:
     crash = "\n    def cmd_crash(self):\n        import ctypes\n        ctypes.string_at(0)\n"
-    server = kept(systemstatus=SEED_SERVICE + crash)
+    server = reloaded(systemstatus=SEED_SERVICE + crash)
     assert server.ask("systemstatus crash") == "*** systemstatus crash: its host died: killed by SIGSEGV\n"
     is_in(server, "systemstatus", "running")
     assert "in string_at" in server.ask("why systemstatus")  # what faulthandler has printed
@@ -199,8 +201,10 @@ def test_a_clock_that_jumps_moves_no_decision(directory: Path, start: Callable[.
         server.stop()
 
 
-def test_a_crash_is_mended_and_status_answers_among_idle_and_garbage_connections(kept: Callable[..., Server]) -> None:
-    server = kept(SLEEPER, systemstatus=SEED_SERVICE)
+def test_a_crash_is_mended_and_status_answers_among_idle_and_garbage_connections(
+    reloaded: Callable[..., Server],
+) -> None:
+    server = reloaded(SLEEPER, systemstatus=SEED_SERVICE)
     is_in(server, "sleeper", "running")
     with contextlib.ExitStack() as stack:
         for _ in range(400):
@@ -232,8 +236,8 @@ def test_a_service_that_dies_again_and_again_is_not_started_in_a_loop(server: Se
     assert re.match(r"systemstatus  (backoff|starting|running)", server.ask("services"))
 
 
-def test_a_killed_program_is_started_again_at_once(kept: Callable[..., Server]) -> None:
-    server = kept(SLEEPER)
+def test_a_killed_program_is_started_again_at_once(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(SLEEPER)
     is_in(server, "sleeper", "running")
     pid = pid_of(server, "sleeper")
     os.kill(pid, signal.SIGKILL)
@@ -242,9 +246,9 @@ def test_a_killed_program_is_started_again_at_once(kept: Callable[..., Server]) 
     assert pid_of(server, "sleeper") != pid
 
 
-def test_success_codes_decide_what_is_a_failure(kept: Callable[..., Server]) -> None:
+def test_success_codes_decide_what_is_a_failure(reloaded: Callable[..., Server]) -> None:
     once = '[services.{0}]\nprogram = ["sh", "-c", "exit 2"]\nrestart = "on-failure"\ngive_up_after = 1\n'
-    server = kept(once.format("bad") + once.format("good") + "success_codes = [0, 2]\n")
+    server = reloaded(once.format("bad") + once.format("good") + "success_codes = [0, 2]\n")
     is_in(server, "bad", "failed")
     is_in(server, "good", "done")
     assert "good  done (exit status 2; restart is 'on-failure')" in server.ask("services")

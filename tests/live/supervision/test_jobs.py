@@ -86,7 +86,13 @@ class Long(SService):
 
 
 @pytest.fixture
-def server(kept: Callable[..., Server]) -> Server:
+def server(reloaded: Callable[..., Server]) -> Server:
+    return reloaded(long=LONG)
+
+
+@pytest.fixture
+def new(kept: Callable[..., Server]) -> Server:
+    """A server whose first job has the number 1."""
     return kept(long=LONG)
 
 
@@ -124,18 +130,18 @@ def test_a_hang_up_ends_the_method(server: Server, name: str) -> None:
         server.wait_for_log("long: tidied up")
 
 
-def test_jobs_are_listed_and_cancelled_by_others(server: Server) -> None:
-    with server.connect() as connection:
+def test_jobs_are_listed_and_cancelled_by_others(new: Server) -> None:
+    with new.connect() as connection:
         connection.sendall(b"long busy\n")
-        server.wait_for_log("long: busy")
-        (job,) = json.loads(server.ask("jobs --json"))
+        new.wait_for_log("long: busy")
+        (job,) = json.loads(new.ask("jobs --json"))
         assert (job["id"], job["command"]) == (1, "long busy")
         assert job["from"].startswith("127.0.0.1:")
-        assert server.ask("cancel 1") == ""
+        assert new.ask("cancel 1") == ""
         assert read_until(connection, b"\n").startswith(b"*** long busy: cancelled by 127.0.0.1:")
-    wait_for(lambda: server.ask("jobs") == "", "the end of the job")  # on a busy machine it takes a moment
-    assert server.ask("cancel 1") == "*** cancel: unknown job 1; known: none\n"
-    assert server.ask("cancel").startswith("*** cancel: too few arguments: job missing; usage: cancel job")
+    wait_for(lambda: new.ask("jobs") == "", "the end of the job")  # on a busy machine it takes a moment
+    assert new.ask("cancel 1") == "*** cancel: unknown job 1; known: none\n"
+    assert new.ask("cancel").startswith("*** cancel: too few arguments: job missing; usage: cancel job")
 
 
 def test_a_method_that_cannot_be_ended_is_left_and_listed_until_it_ends(server: Server) -> None:
@@ -181,14 +187,14 @@ def test_an_async_command_has_ended_when_it_ends_and_not_when_it_is_told_to(serv
     wait_for(lambda: server.ask("jobs") == "", "the end of the method")
 
 
-def test_a_second_cancel_is_another_exception(server: Server) -> None:
-    with server.connect() as connection:
+def test_a_second_cancel_is_another_exception(new: Server) -> None:
+    with new.connect() as connection:
         connection.sendall(b"long deaf\n")
-        server.wait_for_log("long: deaf")
-        server.ask("cancel 1")
-        server.wait_for_log("long: once")
-        server.ask("cancel 1")
-    wait_for(lambda: server.ask("jobs") == "", "the end of the method")
+        new.wait_for_log("long: deaf")
+        new.ask("cancel 1")
+        new.wait_for_log("long: once")
+        new.ask("cancel 1")
+    wait_for(lambda: new.ask("jobs") == "", "the end of the method")
 
 
 def test_the_managers_own_commands_are_jobs_too(server: Server) -> None:
@@ -278,28 +284,27 @@ def test_a_command_may_go_on_by_itself_and_its_end_is_announced(server: Server, 
     wait_for(lambda: server.ask("jobs") == "", "the end of the job")
 
 
-def test_what_goes_on_by_itself_is_held_back_while_nobody_reads(server: Server) -> None:
+def test_what_goes_on_by_itself_is_held_back_while_nobody_reads(new: Server) -> None:
     def is_held() -> bool:
-        before = server.ask("long yielded")
+        before = new.ask("long yielded")
         return (
-            before != "0\n"
-            and before == server.ask("wait long hung --timeout 0.1; long yielded").splitlines()[-1] + "\n"
+            before != "0\n" and before == new.ask("wait long hung --timeout 0.1; long yielded").splitlines()[-1] + "\n"
         )
 
-    with server.connect() as connection:
+    with new.connect() as connection:
         at_a_terminal(connection)
         connection.sendall(b"long flood &\r")
         wait_for(is_held, "the flood to be held back")
-        held = int(server.ask("long yielded"))
+        held = int(new.ask("long yielded"))
         connection.setblocking(True)
-        while int(server.ask("long yielded")) == held:
+        while int(new.ask("long yielded")) == held:
             assert connection.recv(1024 * 1024)
         wait_for(is_held, "the flood to be held back again")
         reset(connection)
-    assert len(json.loads(server.ask("jobs --json"))) == 1
+    assert len(json.loads(new.ask("jobs --json"))) == 1
     wait_for(lambda: not is_held(), "the flood to go on for nobody")
-    server.ask("cancel 1")
-    wait_for(lambda: server.ask("jobs") == "", "its end")
+    new.ask("cancel 1")
+    wait_for(lambda: new.ask("jobs") == "", "its end")
 
 
 def test_watch_runs_a_command_again_and_again_until_ctrl_c(server: Server) -> None:

@@ -19,8 +19,8 @@ def test_needs_and_after_order_the_start(kept: Callable[..., Server]) -> None:
     assert ready == ["database", "app", "web"]
 
 
-def test_a_stop_takes_what_needs_it_along_and_the_plan_says_so(kept: Callable[..., Server]) -> None:
-    server = kept(CHAIN)
+def test_a_stop_takes_what_needs_it_along_and_the_plan_says_so(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(CHAIN)
     is_in(server, "web", "running")
     plan = ["stop web, which is running", "stop app, which is running", "stop database, which is running"]
     assert sorted(server.ask("plan stop database").splitlines()) == sorted(plan)

@@ -36,15 +36,23 @@ def all_running(server: Server) -> Server:
     return server
 
 
-@pytest.fixture
-def two(kept: Callable[..., Server]) -> Server:
-    return all_running(kept(TWO, systemstatus=SEED_SERVICE))
-
-
 @pytest.fixture(scope="module")
-def unchanged(shared: Callable[..., Server]) -> Server:
-    """A manager for tests whose reloads change nothing."""
-    return all_running(shared(TWO, systemstatus=SEED_SERVICE))
+def manager(shared: Callable[..., Server]) -> Server:
+    return shared(TWO, systemstatus=SEED_SERVICE)
+
+
+@pytest.fixture
+def two(manager: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A manager of two programs and a file, which a reload brings back to that after whatever a test did to them."""
+    monkeypatch.chdir(manager.directory)
+    shutil.rmtree("services")
+    write_service(Path("services"), SEED_SERVICE)
+    reconfigure(TWO)
+    manager.ask("reload")
+    manager.ask("start one two systemstatus")
+    assert manager.ask("reload") == "nothing has changed\n"
+    manager.forget_log()
+    return all_running(manager)
 
 
 def test_where_nothing_has_changed_nothing_is_done(two: Server) -> None:
@@ -179,14 +187,11 @@ def test_a_file_is_other_for_whoever_runs_what_it_was(two: Server) -> None:
         ),
     ],
 )
-def test_a_wrong_file_changes_nothing(
-    unchanged: Server, monkeypatch: pytest.MonkeyPatch, text: str, message: str
-) -> None:
-    monkeypatch.chdir(unchanged.directory)
-    pids = [pid_of(unchanged, name) for name in ("one", "two", "systemstatus")]
+def test_a_wrong_file_changes_nothing(two: Server, text: str, message: str) -> None:
+    pids = [pid_of(two, name) for name in ("one", "two", "systemstatus")]
     reconfigure(text)
-    assert unchanged.ask("reload").startswith(message.format(unchanged.directory))
-    assert [pid_of(unchanged, name) for name in ("one", "two", "systemstatus")] == pids
+    assert two.ask("reload").startswith(message.format(two.directory))
+    assert [pid_of(two, name) for name in ("one", "two", "systemstatus")] == pids
 
 
 def test_sighup_reloads_and_the_log_says_what_that_did(two: Server) -> None:
@@ -237,7 +242,8 @@ def test_what_has_failed_is_started_again_when_it_is_mended(two: Server) -> None
     is_in(two, "two", "running")
 
 
-def test_the_keys_at_the_root_are_looked_at_too(two: Server) -> None:
+def test_the_keys_at_the_root_are_looked_at_too(kept: Callable[..., Server]) -> None:
+    two = kept(TWO)
     reconfigure("exit_on = ['two']\naudit = 'on'" + TWO + 'restart = "never"\n')
     assert two.ask("reload").splitlines() == [
         "change two: other restart",
@@ -281,15 +287,14 @@ WRONG = [
 """What is wrong with a configuration, and what is said of it."""
 
 
-def test_all_that_is_wrong_is_named_and_nothing_is_changed(unchanged: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(unchanged.directory)
-    pids = [pid_of(unchanged, name) for name in ("one", "two", "systemstatus")]
-    services = unchanged.ask("services")
+def test_all_that_is_wrong_is_named_and_nothing_is_changed(two: Server) -> None:
+    pids = [pid_of(two, name) for name in ("one", "two", "systemstatus")]
+    services = two.ask("services")
     mended = TWO + "\n[services.four]\nprogram = ['sleep', '3600']\n[roles.more]\nallow = ['one.*']\n"
     for text, problem in WRONG:
         reconfigure(f"exit_on = ['nine']\n{mended}{text}")
         for command in ("reload --dry-run", "reload"):
-            answer = unchanged.ask(command)
+            answer = two.ask(command)
             assert answer.startswith("*** reload: ")
             assert answer.count("\n") == 1
             assert problem in answer
@@ -297,9 +302,9 @@ def test_all_that_is_wrong_is_named_and_nothing_is_changed(unchanged: Server, mo
     reconfigure(
         TWO.partition("[services.two]")[2].replace("3600", "3601").join(["[services.two]\nneeds = ['one']", ""])
     )
-    assert "[services.two] waits for one: there is no service one" in unchanged.ask("reload")
-    assert unchanged.ask("services") == services
-    assert [pid_of(unchanged, name) for name in ("one", "two", "systemstatus")] == pids
+    assert "[services.two] waits for one: there is no service one" in two.ask("reload")
+    assert two.ask("services") == services
+    assert [pid_of(two, name) for name in ("one", "two", "systemstatus")] == pids
 
 
 @pytest.mark.parametrize(
@@ -441,23 +446,22 @@ def test_a_class_that_was_copied_lives_on_where_it_is_left(two: Server) -> None:
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.3, 0.6])
-def test_a_reload_in_the_middle_of_a_transition_ends_where_it_should(
-    kept: Callable[..., Server], directory: Path, delay: float
-) -> None:
+def test_a_reload_in_the_middle_of_a_transition_ends_where_it_should(two: Server, delay: float) -> None:
     slow = (
         '[services.{0}]\nprogram = ["sh", "-c", "trap \'sleep 0.2; exit 0\' TERM; sleep 0.2; echo up; while :; do '
         'sleep 0.05; done"]\nready_when = {{ output = "up" }}\n'
     )
-    server = kept(slow.format("one") + slow.format("two") + 'needs = ["one"]\n')
-    with server.connect() as connection:
+    reconfigure(slow.format("one") + slow.format("two") + 'needs = ["one"]\n')
+    assert two.ask("reload").endswith("two: running\n")
+    with two.connect() as connection:
         connection.sendall(b"restart one\n")
         time.sleep(delay)
-        (directory / "smanager.toml").write_text(slow.format("one").replace("0.05", "0.06") + slow.format("three"))
-        server.ask("reload")
-        is_in(server, "one", "running")
-        is_in(server, "three", "running")
-        assert re.findall(r"^\w+", server.ask("services"), re.MULTILINE) == ["one", "three"]
-        assert not server.find("Traceback|internal error")
+        reconfigure(slow.format("one").replace("0.05", "0.06") + slow.format("three"))
+        two.ask("reload")
+        is_in(two, "one", "running")
+        is_in(two, "three", "running")
+        assert re.findall(r"^\w+", two.ask("services"), re.MULTILINE) == ["one", "systemstatus", "three"]
+        assert not two.find("Traceback|internal error")
 
 
 BROKEN = {

@@ -24,14 +24,16 @@ from tests.conftest import (
 from tests.live.samples import SERVICES, SLEEPER, SLOW_STOP
 
 
-def test_a_service_is_given_its_options_and_its_name(kept: Callable[..., Server]) -> None:
-    server = kept("[services.steady]\noptions = { greeting = 'good day' }", steady=SERVICES)
+def test_a_service_is_given_its_options_and_its_name(reloaded: Callable[..., Server]) -> None:
+    server = reloaded("[services.steady]\noptions = { greeting = 'good day' }", steady=SERVICES)
     assert server.ask("steady greeting") == "good day from steady\n"
 
 
-def test_services_of_one_host_share_a_process(kept: Callable[..., Server]) -> None:
+def test_services_of_one_host_share_a_process(reloaded: Callable[..., Server]) -> None:
     lone = SERVICES.replace("Steady", "Lone").replace("Neighbour", "Guest")
-    server = kept("[services.steady]\nhost = 'shared'\n[services.lone]\nhost = 'shared'", steady=SERVICES, lone=lone)
+    server = reloaded(
+        "[services.steady]\nhost = 'shared'\n[services.lone]\nhost = 'shared'", steady=SERVICES, lone=lone
+    )
     pids = {name: server.ask(f"{name} pid") for name in ("steady", "lone", "neighbour", "guest")}
     assert server.ask("status").count("MiB shared") == 2
     assert pids["steady"] == pids["lone"]
@@ -54,8 +56,8 @@ class Stubborn(SService):
 """
 
 
-def test_one_of_two_in_a_process_is_stopped_and_the_other_goes_on(kept: Callable[..., Server]) -> None:
-    server = kept(steady=SERVICES)
+def test_one_of_two_in_a_process_is_stopped_and_the_other_goes_on(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(steady=SERVICES)
     pid = server.ask("neighbour pid")
     assert re.fullmatch(r"steady: stopped \(by 127\.0\.0\.1:\d+\)\n", server.ask("stop steady"))
     refused = r"\*\*\* steady pid: steady is stopped \(by 127\.0\.0\.1:\d+\); `start steady` starts it\n"
@@ -65,8 +67,8 @@ def test_one_of_two_in_a_process_is_stopped_and_the_other_goes_on(kept: Callable
     assert server.ask("steady pid") == pid
 
 
-def test_a_stop_that_hangs_ends_in_a_kill_of_the_whole_group(kept: Callable[..., Server]) -> None:
-    server = kept(stubborn=STUBBORN)
+def test_a_stop_that_hangs_ends_in_a_kill_of_the_whole_group(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(stubborn=STUBBORN)
     child, host = int(server.ask("stubborn child")), server.children()[0]
     assert server.ask("stop stubborn").startswith("stubborn: stopped")
     assert not alive(child)
@@ -112,8 +114,8 @@ def test_why_and_events_remember_over_a_restart_of_the_manager_with_who_and_when
     assert server.ask("status").endswith("\tended with the manager, which did not stop it\n")
 
 
-def test_the_last_word_on_a_service_counts(kept: Callable[..., Server]) -> None:
-    server = kept(SLOW_STOP)
+def test_the_last_word_on_a_service_counts(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(SLOW_STOP)
     is_in(server, "slow", "running")
     with server.connect() as connection:
         connection.sendall(b"restart slow\n")
@@ -216,8 +218,8 @@ def test_a_service_whose_failure_ends_the_manager_does(kept: Callable[..., Serve
     assert "bad: exit status 3; restart is 'never'" in server.log
 
 
-def test_a_command_that_never_returns_is_left_and_the_service_can_be_restarted(kept: Callable[..., Server]) -> None:
-    server = kept(systemstatus=SEED_SERVICE + "\n    def cmd_stuck(self):\n        import time; time.sleep(3600)\n")
+def test_a_command_that_never_returns_is_left_and_the_service_can_be_restarted(reloaded: Callable[..., Server]) -> None:
+    server = reloaded(systemstatus=SEED_SERVICE + "\n    def cmd_stuck(self):\n        import time; time.sleep(3600)\n")
     with server.connect() as connection:
         connection.sendall(b"systemstatus stuck\n")
         assert server.ask("hostname") == "mycomputerhostname\n"
@@ -273,24 +275,27 @@ def test_a_service_that_stops_slowly_keeps_no_other_from_its_restart(hostile: Se
         assert re.search("slow +stopping", hostile.ask("services"))
 
 
-CYCLES = 9_000
-WARM_UP = 1_000  # fills all that is remembered of events and lives
+TOGETHER = [f"sleeper-{number}" for number in range(10)]  # one by one they take most of their time to wait
+CYCLES = 900
+WARM_UP = 100  # fills all that is remembered of events and lives
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_starts_and_stops_grow_nothing(kept: Callable[..., Server]) -> None:
-    server = kept(SLEEPER + SLEEPER.replace("sleeper", "other"))  # the other one keeps the host
+    server = kept("".join(SLEEPER.replace("sleeper", name) for name in [*TOGETHER, "other"]))  # which keeps the host
     is_in(server, "other", "running")
 
     def cycle(count: int) -> tuple[int, int]:
-        """After so many starts and stops the memory of manager and host, and their descriptors."""
+        """After so many starts and stops of each the memory of manager and host, and their descriptors."""
+        names = " ".join(TOGETHER)
         with server.connect() as connection:
-            answers = connection.makefile("rb")
+            answers = connection.makefile("r")
             for _ in range(count):
-                connection.sendall(b"stop sleeper\nstart sleeper\n")
-                assert answers.readline().startswith(b"sleeper: stopped")
-                assert answers.readline() == b"sleeper: running\n"
+                connection.sendall(f"stop {names}\nstart {names}\n".encode())
+                stopped = [answers.readline() for _ in TOGETHER]
+                assert [line for line in stopped if ": stopped" not in line] == []
+                assert sorted(answers.readline() for _ in TOGETHER) == [f"{name}: running\n" for name in TOGETHER]
         processes = [server.process.pid, *server.children()]
         pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in processes]
         descriptors = [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in processes]
