@@ -165,6 +165,7 @@ def command(
     abbreviated: bool = True,
     without_journal: bool = False,
     root_only: bool = False,
+    kept: bool | None = None,
 ) -> Callable[[Method], Method]:
     """Say of a `cmd_` method what its signature cannot.
 
@@ -176,10 +177,11 @@ def command(
         role: the role that callers need: `view`, `operate`, `admin`, or one from the configuration
         short: letters for options, such as `{"count": "n"}` for `-n` beside `--count`
         abbreviated: a person may cut the name short at a prompt
+        kept: whether `runs` keeps the command's runs: each of them, none, or by default those that matter
         without_journal: the command may run where the audit journal is required and cannot be written
         root_only: the command is not in the shells of services, where its name could be mistaken
 
-    The last two count for the manager's own commands only.
+    `without_journal` and `root_only` count for the manager's own commands only.
 
     Raises ValueError or TypeError for other values.
     """
@@ -202,6 +204,7 @@ def command(
             "abbreviated": bool(abbreviated),
             "without_journal": bool(without_journal),
             "root_only": bool(root_only),
+            "kept": None if kept is None else bool(kept),
         }
         method._short = dict(short)  # type: ignore[attr-defined]  # likewise
         return method

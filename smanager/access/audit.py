@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from itertools import pairwise
@@ -24,6 +24,7 @@ from smanager.access.callers import Caller
 from smanager.access.origin import Origin
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError
+from smanager.logs.held import SECRET
 from smanager.system.errors import in_words
 from smanager.system.outbox import Outbox, Stage
 from smanager.system.private import opened
@@ -36,7 +37,6 @@ MOST_ARGUMENTS = 100
 DEEPEST = 5  # how deep lists and tables in arguments are written
 ARGUMENTS_LIMIT = 8000  # characters of a command's arguments as JSON
 CHECK_SECONDS = 1.0  # how often to check whether another program has moved the file
-SECRET = "(secret)"  # in place of an argument annotated as a Secret
 SYSLOG_SOCKET = "/dev/log"
 SYSLOG_HEADER = b"<86>smanager: "
 """RFC 3164, section 4.1: facility 10 (authorization, private) × 8 + severity 6 (informational); the tag."""
@@ -272,6 +272,25 @@ def without_secrets(command: Command, arguments: Arguments) -> dict[str, Any]:
     values = arguments.by_name(command.parameters)
     secrets = {parameter.name: SECRET for parameter in command.parameters if parameter.secret}
     return {name: secrets.get(name, value) for name, value in values.items()}
+
+
+def secrets_in(command: Command, arguments: Arguments) -> list[str]:
+    """The texts of a command's arguments that are annotated as a Secret, as they are and as JSON has them."""
+    if not command.has_secrets:
+        return []
+    values = arguments.by_name(command.parameters)
+    return [text for one in command.parameters if one.secret for text in _texts(values.get(one.name))]
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = [*value.values()]
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None and not isinstance(value, bool) and value != "":
+        text = str(value)
+        yield from {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
 
 
 def _who(caller: Caller) -> str:

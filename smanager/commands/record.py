@@ -89,6 +89,7 @@ class Command(NamedTuple):
     abbreviated: bool = True
     without_journal: bool = False
     root_only: bool = False
+    kept: bool | None = None
 
     @property
     def summary(self) -> str:

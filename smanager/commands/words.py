@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from smanager.commands.line import BLANKS, split_words, words_with_places
 from smanager.commands.record import Parameter
@@ -79,6 +80,30 @@ def words_of(parameter: Parameter) -> list[str]:
 def usage(caption: str, parameters: Sequence[Parameter]) -> str:
     """How to type a command with these parameters; `caption` has the words that lead to the command."""
     return " ".join([caption, *map(_shape, sorted(parameters, key=lambda parameter: not parameter.option))])
+
+
+def typed(caption: str, parameters: Sequence[Parameter], values: Mapping[str, Any]) -> str:
+    """How to type a command with these JSON values, by their parameters' names."""
+    given = [parameter for parameter in parameters if parameter.name in values]
+    options = [word for one in given if one.option for word in _typed_words(one, values[one.name])]
+    positions = [word for one in given if not one.option for word in _typed_words(one, values[one.name])]
+    if any(word.lstrip("'").startswith("-") for word in positions):
+        options.append("--")
+    return " ".join([caption, *options, *positions])
+
+
+def _typed_words(parameter: Parameter, value: Any) -> list[str]:
+    is_list = isinstance(value, list) and (parameter.several or parameter.rest)
+    return [word for item in (value if is_list else [value]) for word in _typed_word(parameter, item)]
+
+
+def _typed_word(parameter: Parameter, value: Any) -> list[str]:
+    if is_flag(parameter) and isinstance(value, bool):
+        return [f"{_PREFIXES[value]}{spelled(parameter.name).replace('_', '-')}"]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = text.lower() if parameter.kind == "member" else text
+    word = text if parameter.kind == "line" else quoted("none" if value is None else text)
+    return [given_as(parameter)[-1], word] if parameter.option else [word]
 
 
 def _shape(parameter: Parameter) -> str:

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from smanager.access.audit import Need
 from smanager.access.roles import BUILT_IN, EVERYONE, Role
-from smanager.config import checks, listener, service
+from smanager.config import checks, listener, runs, service
 from smanager.config.checks import Key, SettingsError, checked, keys_of, setting
 from smanager.config.listener import ListenerSettings, listener_of
+from smanager.config.runs import RunSettings
 from smanager.config.service import settings_of
 from smanager.system.errors import in_words
 from smanager.terminal.text import one_spelling
@@ -65,7 +66,8 @@ class RootSettings:
     insecure: bool = setting(checks.boolean, "whether other machines may connect to host and port", False)
     state_dir: Path | None = setting(
         checks.path,
-        "directory for logs, stopped services and the audit journal; by default one in the user's state directory",
+        "directory for logs, past runs, stopped services and the audit journal; by default one in the user's state "
+        "directory",
     )
     services_dirs: tuple[Path, ...] = setting(
         checks.list_of(checks.path, 'a list of directories, such as ["services"]'),
@@ -101,6 +103,7 @@ class RootSettings:
     services: Table = setting(checks.table("tables such as [services.web]"), "settings of services", {})
     listeners: Table = setting(checks.table("tables such as [listeners.lan]"), "more addresses to listen on", {})
     roles: Table = setting(checks.table("tables such as [roles.operator]"), "roles besides the built-in ones", {})
+    runs: Table = setting(checks.table("a table such as [runs]"), "which runs of commands are kept", {})
 
 
 ROOT_KEYS = keys_of(RootSettings)
@@ -122,6 +125,7 @@ TABLES = {
     "[listeners.NAME]": listener.KEYS,
     "tls = {...}": listener.TLS_KEYS,
     "[roles.NAME]": ROLE_KEYS,
+    "[runs]": runs.KEYS,
 }
 """All tables of the file with their keys."""
 
@@ -138,6 +142,7 @@ class ServicesConfig(NamedTuple):
     roles: Mapping[str, Role] = MappingProxyType({})
     allow_writable: bool = False  # whether other users may write to services files
     listeners: tuple[ListenerSettings, ...] = ()
+    runs: RunSettings = RunSettings()
     at_start: Table = MappingProxyType({})  # the keys that count at the manager's start only
     problems: tuple[str, ...] = ()
     """What is wrong with the configuration: then only what else is wrong with the rest of it is still found out."""
@@ -209,6 +214,7 @@ class ConfigFile:
             path=self.path,
             roles=roles,
             allow_writable=allow_writable,
+            runs=self._runs(),
             at_start={key: value for key, value in self.given.items() if key in AT_START},
         )
 
@@ -242,6 +248,11 @@ class ConfigFile:
                         f"is the same role as [roles.{other}], for - and _ are one; choose another name"
                     )
         return roles
+
+    def _runs(self) -> RunSettings:
+        with self.table("runs"):
+            return RunSettings(**checked(self.given.get("runs", {}), runs.KEYS))
+        return RunSettings()
 
     def _each(self, kind: str, check: Callable[[str, Table], T]) -> dict[str, T]:
         """What `check` makes of each table of a kind that is right."""

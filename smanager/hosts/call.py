@@ -12,6 +12,7 @@ from smanager.access.callers import Caller
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Failure
 from smanager.hosts.frames import WINDOW, Frame, FrameError, FrameKind, encode, encode_data
+from smanager.logs.held import HeldOutput, HeldValue, Piece
 
 GRACE_SECONDS = 0.1  # how long a cancelled method may take to end before its caller gets the prompt back anyway
 VALUE_LIMIT = 4 * 1024 * 1024  # characters of JSON (all ASCII) kept of one result; more has to be yielded in parts
@@ -24,6 +25,15 @@ log = logging.getLogger("smanager")
 
 class Sink(Protocol):
     """Takes what a command returns: pieces of text, or a value whole, or each item that it yields; and its progress."""
+
+    as_data: bool  # whether the caller wants values in place of text
+
+    @property
+    def columns(self) -> int:
+        """The width of the window that tables are fitted to; 0 without one."""
+
+    def text(self, value: Any) -> str:
+        """What a script reads of a value."""
 
     def write(self, text: str) -> object: ...
     def value(self, value: Any) -> object: ...
@@ -39,8 +49,6 @@ class Invocation(NamedTuple):
     caller: Caller
     described: str  # for the journal
     sink: Sink
-    as_data: bool  # whether the sink wants the returned value instead of text
-    columns: int = 0  # the width of the window that tables are fitted to; 0 without one
 
 
 class CommandRun:
@@ -49,11 +57,31 @@ class CommandRun:
     A cancelled method may end later than its caller is told. Both are given None if all went well.
     """
 
-    __slots__ = ("ended", "gone")
+    __slots__ = ("ended", "gone", "held", "returned", "room", "sink")
 
-    def __init__(self) -> None:
+    def __init__(self, sink: Sink) -> None:
         self.ended: Callable[[Failure | None], object] = ignore
         self.gone: Callable[[Failure | None], object] = ignore
+        self.sink = sink
+        self.room = 0  # characters of the output to hold; 0 for none
+        self.held: HeldOutput | None = None  # once there has been output, but for the last
+        self.returned: str | tuple[Any, ...] = ()  # text, or a value, at the end
+
+    def hold(self, piece: Piece, size: int) -> None:
+        """Hold a piece of output of so many characters, which the caller has got."""
+        if self.room:
+            self.output().add(piece, size)
+
+    def output(self) -> HeldOutput:
+        if self.held is None:
+            self.held = HeldOutput(self.room)
+        return self.held
+
+    def last_pieces(self) -> list[Piece]:
+        """What the command returned at its end, which is not held: most commands return little, and at once."""
+        if isinstance(self.returned, str):
+            return [self.returned]
+        return list(map(HeldValue, self.returned))
 
     def tell_caller(self, failure: Failure | None) -> None:
         ended, self.ended = self.ended, ignore
@@ -73,7 +101,6 @@ class Call(CommandRun):
         "_number",
         "_paused",
         "_send",
-        "_sink",
         "_unread",
         "caller",
         "caption",
@@ -82,13 +109,12 @@ class Call(CommandRun):
     )
 
     def __init__(self, number: int, service: str, invocation: Invocation, send: Callable[[bytes], object]) -> None:
-        super().__init__()
+        super().__init__(invocation.sink)
         self.caption = invocation.caption
         self.service = service
         self.caller = invocation.caller
         self.is_quiet = False  # whether the caller ignores the command's progress
         self._number = number
-        self._sink = invocation.sink
         self._send = send
         self._cancelled = ""  # why the command was cancelled; empty if it was not
         self._paused = False
@@ -139,9 +165,10 @@ class Call(CommandRun):
             return partial(self._finish, "", frame.data())
         if kind is FrameKind.TEXT:
             text = frame.text()
-            return partial(self._take, self._sink.write, text, len(text))
+            return partial(self._show, self.sink.write, text, text, len(text))
         if kind is FrameKind.ITEM:
-            return partial(self._take, self._sink.item, frame.data(), len(frame.payload))
+            item = frame.data()
+            return partial(self._show, self.sink.item, item, HeldValue(item), len(frame.payload))
         if kind is FrameKind.DATA:
             return partial(self._take, self._collect, frame.payload, len(frame.payload))
         if kind is FrameKind.PROGRESS:
@@ -161,6 +188,11 @@ class Call(CommandRun):
         finally:
             self.tell_caller(failure)
 
+    def _show(self, show: Callable[[Any], object], part: object, held: Piece, size: int) -> None:
+        if not self._cancelled:
+            self.hold(held, size)
+            self._take(show, part, size)
+
     def _take(self, take: Callable[[Any], object], part: object, size: int) -> None:
         if not self._cancelled:
             take(part)
@@ -174,14 +206,15 @@ class Call(CommandRun):
 
     def _progress(self, done: float, total: float | None, text: str) -> None:
         if not self._cancelled and not self.is_quiet:
-            self._sink.progress(done, total, text)
+            self.sink.progress(done, total, text)
 
     def _finish(self, text: str, *values: object) -> None:
         if not self._cancelled:
+            self.returned = values or text
             for value in values:
-                self._sink.value(value)
+                self.sink.value(value)
             if text:
-                self._sink.write(text)
+                self.sink.write(text)
         self.end(None)
 
     def _give_up(self) -> None:

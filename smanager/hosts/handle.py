@@ -177,8 +177,8 @@ class Host:
             service,
             method,
             *invocation.arguments,
-            invocation.as_data,
-            invocation.columns,
+            invocation.sink.as_data,
+            invocation.sink.columns,
         ]
         frame = encode_data(FrameKind.CALL, number, values)
         if len(frame) > PAYLOAD_LIMIT:  # a megabyte of bytes that are not UTF-8 takes six

@@ -64,8 +64,19 @@ class Interpreter:
         "status",
     )
 
-    def __init__(self, shells: Shells, stdout: Output, idle: Callable[[], None], person: bool, caller: Caller) -> None:
-        """Print to `stdout`. A person may cut names short, and each command's output ends with a separator."""
+    def __init__(
+        self,
+        shells: Shells,
+        stdout: Output,
+        idle: Callable[[], None],
+        person: bool,
+        caller: Caller,
+        kept: list[int] | None = None,
+    ) -> None:
+        """Print to `stdout`. A person may cut names short, and each command's output ends with a separator.
+
+        All runs of commands are kept if there is a list `kept`, which takes their numbers.
+        """
         self._shells = shells
         self._stdout = stdout
         self._printer = Printer(stdout)
@@ -73,7 +84,7 @@ class Interpreter:
         self.always_json = False
         """Whether each command answers in JSON without `--json`."""
         self._idle = idle
-        self._requester = Requester(caller, self.output_of, abbreviates=person)
+        self._requester = Requester(caller, self.output_of, abbreviates=person, kept=kept)
         self._asked: tuple[Ask, bool] | None = None  # before a command, and whether it will run detached
         self._paused = False
         self._is_due = False  # whether the next commands run in a later turn of the loop

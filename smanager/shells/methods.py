@@ -58,11 +58,9 @@ class ServicePlan:
     described: str  # for the journal
 
     def run(self, shell: Shell) -> Outcome:
-        caller, results = shell.requester.caller, shell.results
-        invocation = Invocation(
-            self.arguments, self.caption, caller, self.described, results, results.as_data, results.columns
-        )
-        return shell.dispatcher.call(self.service, self.command, invocation, caller)
+        caller = shell.requester.caller
+        invocation = Invocation(self.arguments, self.caption, caller, self.described, shell.results)
+        return shell.dispatcher.call(self.service, self.command, invocation, shell.requester)
 
 
 def own_methods(own: OwnCommand) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from smanager.commands.jsonable import jsonable
 from smanager.shells.output import Output
-from smanager.shells.texts import painted, text_of
+from smanager.shells.texts import painted, script_text, text_of
 from smanager.supervision.commands.screens import Screen
 from smanager.terminal.cells import cut
 from smanager.terminal.prose import wrapped
@@ -38,6 +38,10 @@ class Printer:
     def columns(self) -> int:
         """The width of the window; 0 without one."""
         return self._stdout.columns
+
+    def text(self, value: Any) -> str:
+        """What a script reads of a value."""
+        return script_text(value)
 
     def begin(self) -> None:
         """Another command runs."""
@@ -110,6 +114,9 @@ class JsonPrinter(Printer):
 
     prose = write
 
+    def text(self, value: Any) -> str:
+        return json.dumps(value, default=jsonable) + "\n"
+
     def progress(self, done: float, total: float | None, text: str) -> None:
         if self._shows_progress:
             self._put({"progress": {"done": done, "total": total, "text": text}})
@@ -134,7 +141,7 @@ class JsonPrinter(Printer):
         self.value(value.output if isinstance(value, Screen) else value)
 
     def _put(self, value: Any) -> None:
-        self._stdout.write(json.dumps(value, default=jsonable) + "\n")
+        self._stdout.write(self.text(value))
 
 
 def bar(done: float, total: float | None, text: str, seconds: float) -> str:

@@ -62,8 +62,7 @@ class RootShell(Shell):
 
     def child(self, service: str) -> ServiceShell:
         """The shell of a service, for the same requester."""
-        asks = self.requester
-        requester = Requester(asks.caller, asks.run_line, service, asks.abbreviates)
+        requester = self.requester._replace(here=service)
         return self.service_shells[service](self.dispatcher, self.results, requester)
 
     def alternatives(self, name: str) -> list[str]:

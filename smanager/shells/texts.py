@@ -12,6 +12,7 @@ from smanager.logs.history import EventLine, LifeRecord, LogLine
 from smanager.supervision.commands.changes import PlannedStep
 from smanager.supervision.commands.journal import JournalEntry
 from smanager.supervision.commands.logs import LinesLeftOut
+from smanager.supervision.commands.runs import RunFacts, RunOutput
 from smanager.supervision.commands.screens import ServiceLoad
 from smanager.supervision.commands.sessions import Identity, JobFacts, SessionFacts
 from smanager.supervision.commands.status import Explanation, ServiceList, ServiceStatus
@@ -50,6 +51,13 @@ def text_of(value: Any, columns: int) -> str:
     return in_window(value, own, columns)
 
 
+def script_text(value: Any) -> str:
+    """A result as text for a script."""
+    if isinstance(value, str):
+        return value if not value or value.endswith("\n") else f"{value}\n"
+    return text_of(value, 0)
+
+
 def _list(values: list[Any], columns: int) -> str:
     if not values:
         return ""
@@ -63,8 +71,8 @@ def _list(values: list[Any], columns: int) -> str:
 
 
 def in_window(record: object, text: str, columns: int) -> str:
-    """A record's text in a window; what services have printed stays as it is."""
-    is_printed = isinstance(record, LogLine) and not isinstance(record, EventLine)
+    """A record's text in a window; what services and commands have printed stays as it is."""
+    is_printed = isinstance(record, LogLine | RunOutput) and not isinstance(record, EventLine)
     return text if is_printed else wrapped(text, columns)
 
 
@@ -103,6 +111,9 @@ def _text(record: object) -> str | None:
             who = f" {user or 'anonymous'} from {from_}:" if from_ else ""
             told = " ".join(f"{name}={value}" for name, value in facts.items())
             return f"{when}{who} {event} {told}".rstrip() + "\n"
+        case RunOutput(output, error):
+            line_end = "\n" if error and output and not output.endswith("\n") else ""
+            return f"{output}{line_end}*** {error}\n" if error else output
         case Identity(user, from_, proof, for_, roles):
             proof, behalf = f", by {proof}" if proof else "", f", claims to act for {for_}" if for_ else ""
             return f"{user or 'anonymous'} from {from_}{proof}{behalf}; roles: {', '.join(roles) or 'none'}\n"
@@ -117,6 +128,16 @@ def _row(record: Any) -> dict[str, Any]:
         case JobFacts():
             since = duration_text(record.age)
             return {"ID": record.id, "COMMAND": record.command, "FROM": record.from_, "SINCE": since}
+        case RunFacts():
+            user = f"{record.user} (claims to act for {record.for_})" if record.for_ else record.user
+            return {
+                "ID": record.id,
+                "COMMAND": record.command,
+                "FROM": f"{user} from {record.from_}" if user else record.from_,
+                "SINCE": clock_text(record.since),
+                "TOOK": "-" if record.seconds is None else duration_text(record.seconds),
+                "OUTCOME": record.failure or record.state,
+            }
         case ServiceLoad():
             shared = " shared" if record.shared else ""
             return {

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
-from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, described, without_secrets
+from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, Entry, described, without_secrets
 from smanager.access.callers import Caller
 from smanager.access.roles import EVERYONE
-from smanager.commands.arguments import Arguments
+from smanager.commands.arguments import Arguments, accept
 from smanager.commands.record import Command, CommandError, Status
 from smanager.hosts.call import Call, Invocation, Sink
 from smanager.service import VIEW
 from smanager.supervision.catalogue import Service
-from smanager.supervision.commands.own import OwnCommand, Requester
+from smanager.supervision.commands.own import Again, OwnCommand, Requester
+from smanager.supervision.commands.registry import OWN_COMMANDS
+from smanager.supervision.jobs import Job
 from smanager.supervision.manager import Manager
-from smanager.supervision.running import OwnCall, lasts
+from smanager.supervision.running import OwnCall, Running, lasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +27,25 @@ class Dispatcher:
 
     manager: Manager
 
-    def call(self, service: Service, command: Command, invocation: Invocation, caller: Caller) -> Call:
+    def call(self, service: Service, command: Command, invocation: Invocation, requester: Requester) -> Call:
         """Run a service's command. Raises CommandError if the caller may not run it, or the service cannot now."""
-        manager, caption = self.manager, invocation.caption
+        manager, caption, caller = self.manager, invocation.caption, requester.caller
         if not caller.permissions.allow_command(service.name, command):
             self._refuse(caller, caption)
         if (keeper := manager.keepers.get(service.name)) is None:
             raise CommandError(f"{caption}: {service.name} is gone")
         entry = manager.audit.begin(caller, caption, invocation.described)
+        job = Job(command, service, invocation.arguments, caller, entry, wanted_by=requester.kept)
         try:
             manager.jobs.refuse_second(service, command, caption)
             call = keeper.call(command, invocation)
         except CommandError as error:
-            entry.end(str(error))
+            manager.jobs.end_at_once(job, invocation.sink, error)
             raise
-        manager.jobs.add(call, command, service, caller, entry)
+        manager.jobs.add(job, call)
         return call
 
-    def run(self, own: OwnCommand, arguments: Arguments, requester: Requester, sink: Sink) -> OwnCall | None:
+    def run(self, own: OwnCommand, arguments: Arguments, requester: Requester, sink: Sink) -> Running | None:
         """Run one of the manager's own commands; None if it has ended. Raises CommandError if it fails at once."""
         command, caller, manager = own.command, requester.caller, self.manager
         name = f"{requester.here} {command.name}" if requester.here else command.name
@@ -53,23 +57,48 @@ class Dispatcher:
         try:
             result = own.call(manager, requester, arguments)
         except Exception as error:
-            entry.end(str(error))
+            manager.jobs.end_at_once(self._job(command, arguments, requester, entry), sink, error)
             raise
         if lasts(result):
             running = OwnCall(result, command.name, sink)
-            manager.jobs.add(running, command, None, caller, entry)
+            manager.jobs.add(self._job(command, arguments, requester, entry), running)
             return running
-        entry.end(None)
+        if requester.kept is not None or manager.jobs.keeps("", command):
+            manager.jobs.end_at_once(self._job(command, arguments, requester, entry), sink, result)
+        else:
+            entry.end(None)
+        if isinstance(result, Again):
+            return self._again(result, requester, sink)
         if result is not None:
             sink.value(result)
         return None
+
+    def _job(self, command: Command, arguments: Arguments, requester: Requester, entry: Entry) -> Job:
+        return Job(command, None, arguments, requester.caller, entry, requester.here, requester.kept)
+
+    def _again(self, again: Again, requester: Requester, sink: Sink) -> Running | None:
+        """Run a command that ran before. Raises CommandError if the caller may not, or the command is gone."""
+        if not again.service:
+            own = OWN_COMMANDS.get(again.command)
+            if own is None:
+                self._refuse(requester.caller, again.command)
+            return self.run(own, accept(own.command, again.command, again.arguments), requester, sink)
+        caption = f"{again.service} {again.command}"
+        service = self.manager.catalogue.services.get(again.service)
+        command = service.commands.get(again.command) if service else None
+        if service is None or command is None:
+            self._refuse(requester.caller, caption)
+        arguments = accept(command, caption, again.arguments)
+        facts = described(caption, without_secrets(command, arguments))
+        invocation = Invocation(arguments, caption, requester.caller, facts, sink)
+        return self.call(service, command, invocation, requester)
 
     def unknown(self, caller: Caller, name: str, words: Sequence[str]) -> None:
         """Journal a command that does not exist for the caller: its name as given, and its words."""
         exists = self.manager.catalogue.has_command(*words)
         self.manager.audit.refused(caller, name, NOT_ALLOWED if exists else NO_COMMAND)
 
-    def _refuse(self, caller: Caller, name: str) -> None:
-        """Refuse a command to a caller who has lost a permission since the caller's shell was made."""
+    def _refuse(self, caller: Caller, name: str) -> NoReturn:
+        """Refuse a command that is gone, or that the caller may no longer run, since the caller's shell was made."""
         self.manager.audit.refused(caller, name, NOT_ALLOWED)
         raise CommandError(f"unknown command: {name}", Status.UNUSABLE)

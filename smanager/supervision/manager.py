@@ -22,14 +22,16 @@ from smanager.logs.history import EventLine, LogLine, SharedLine
 from smanager.logs.logfiles import LogFiles
 from smanager.logs.manager_log import SERVICES
 from smanager.logs.past import Past
+from smanager.logs.runs import Limits, Runs
 from smanager.supervision.catalogue import Catalogue, ServicesFile
 from smanager.supervision.discovery import Discovery
 from smanager.supervision.group import Group
+from smanager.supervision.jobs import Jobs
 from smanager.supervision.keeper import Keeper, log_error
 from smanager.supervision.patterns import warn_of_patterns
 from smanager.supervision.reload import LookElsewhere, Reload, nothing_elsewhere
 from smanager.supervision.reports import Notice, Tell, ignore_report
-from smanager.supervision.sessions import Jobs, Sessions
+from smanager.supervision.sessions import Sessions
 from smanager.supervision.states import State
 from smanager.supervision.storage import LOOK_SECONDS, StoppedServices, Storage, StorageError
 from smanager.system.outbox import Outbox
@@ -67,7 +69,8 @@ class Manager:
         self.outbox = outbox
         self.turns = Turns()
         self.audit = audit
-        self.jobs = Jobs()
+        self.runs = Runs(storage.directory, self._run_limits)
+        self.jobs = Jobs(self.runs, lambda: self.catalogue.configuration.runs)
         self.sessions = Sessions()
         self._past = Past(storage.directory)
         self.events = self._past.events
@@ -99,6 +102,7 @@ class Manager:
         if self._storage.directory:
             self._keeping = asyncio.create_task(self._keep_storage(), name="storage")
         self.pool.guard.begin()
+        await self.runs.begin()
         self.catalogue.list_files(self.catalogue.find_files())
         starting = asyncio.create_task(self._start_all(by), name="start")
         end = asyncio.create_task(self.end.wait())
@@ -133,6 +137,10 @@ class Manager:
         """The state directory."""
         return self._storage.directory
 
+    def _run_limits(self) -> Limits:
+        settings = self.catalogue.configuration.runs
+        return Limits(settings.most, settings.size)
+
     @property
     def end_seconds(self) -> float:
         """How long the services may take to stop at the manager's end, by their own times and by `shutdown_timeout`."""
@@ -160,6 +168,7 @@ class Manager:
             self.pool.kill()
         await self.pool.close()
         await self._past.close()
+        await self.runs.close()
         if self._log_files:
             await asyncio.to_thread(self._log_files.close)
         self.audit.stopped()

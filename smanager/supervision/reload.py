@@ -235,7 +235,7 @@ def _setting_changes(service: Service, wanted: ServicesConfig) -> Iterator[Chang
 
 
 def _root_changes(before: ServicesConfig, wanted: ServicesConfig) -> Iterator[ChangeReport]:
-    for key in ("exit_on", "shutdown_timeout", "allow_writable"):
+    for key in ("exit_on", "shutdown_timeout", "allow_writable", "runs"):
         if getattr(before, key) != getattr(wanted, key):
             yield ChangeReport("change", key, "it has changed")
     for key in sorted({*before.at_start, *wanted.at_start}):

@@ -61,11 +61,10 @@ class OwnCall(CommandRun):
 
     def __init__(self, result: Lasting, caption: str, sink: Sink) -> None:
         """Take the items that `result` yields to `sink`."""
-        super().__init__()
+        super().__init__(sink)
         self.caption = caption
         self.is_endless = isinstance(result, Endless)
         self._result = result
-        self._sink = sink
         self._reason = ""
         self._is_read = asyncio.Event()
         self._is_read.set()
@@ -86,7 +85,10 @@ class OwnCall(CommandRun):
         items = self._result if isinstance(self._result, AsyncGenerator) else self._result.__aiter__()
         async with aclosing(items):
             async for item in items:
-                self._sink.item(item)
+                self.sink.item(item)
+                if self.room:
+                    text = self.sink.text(item)
+                    self.hold(text, len(text))
                 await self._is_read.wait()
 
     def _done(self, task: asyncio.Task[None]) -> None:

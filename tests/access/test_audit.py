@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smanager.access.audit import ARGUMENTS_LIMIT, TEXT_LIMIT, Audit, Need, bounded, described
+from smanager.access.audit import ARGUMENTS_LIMIT, TEXT_LIMIT, Audit, Need, bounded, described, secrets_in
 from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE, Origin, OriginKind
+from smanager.commands.arguments import Arguments
+from smanager.commands.record import Command, Parameter
 from smanager.system.outbox import Outbox
 
 ANY_TEXT = st.text(st.characters(), max_size=30) | st.sampled_from(
@@ -106,3 +108,21 @@ def test_arguments_are_cut_to_size() -> None:
     many = json.loads(bounded({str(number): "é" * 900 for number in range(100)}))
     assert many.endswith("… (cut)")
     assert len(many) < ARGUMENTS_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("value", "texts"),
+    [
+        ("hunter2", {"hunter2"}),
+        (1234, {"1234"}),
+        (["a1", {"x": "b2"}], {"a1", "b2"}),
+        ('ä"', {'ä"', '\\u00e4\\"', 'ä\\"'}),
+        ("", set()),
+        (None, set()),
+        (True, set()),
+    ],
+)
+def test_the_texts_of_secrets_are_found_in_any_value(value: object, texts: set[str]) -> None:
+    command = Command("login", "", (Parameter("user"), Parameter("pin", secret=True)))
+    assert set(secrets_in(command, Arguments(["anna", value], {}))) == texts
+    assert secrets_in(Command("login", "", (Parameter("user"),)), Arguments(["anna"], {})) == []

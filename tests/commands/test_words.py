@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from smanager.commands.arguments import accept, bind
 from smanager.commands.record import Command, CommandError
 from smanager.commands.signatures import SERVICES, describe
-from smanager.commands.words import Words, given_as, option_names, usage
+from smanager.commands.words import Words, given_as, option_names, typed, usage
 from smanager.service import Line, Secret, SService, command
 from smanager.supervision.commands.own import ALL_SERVICES, OwnCommands, Services
 
@@ -201,6 +202,51 @@ def test_words_know_the_option_that_awaits_its_value() -> None:
     assert Words(parameters, "-n5").awaiting is None
     assert not Words(parameters, "-f --").takes_options
     assert Words(record("say").parameters, "-l anna hi  there ").line == "hi  there "
+
+
+# A call as a caller types it
+
+
+@pytest.mark.parametrize(
+    ("method", "typing"),
+    [
+        ("show", "-f --count 5 web"),
+        ("show", "-n 5"),
+        ("say", "-l anna hi  there"),
+        ("wait", "web 'data base' running --timeout 3"),
+        ("status", ""),
+    ],
+)
+def test_a_call_can_be_typed_again(method: str, typing: str) -> None:
+    command = record(method)
+    arguments = bind(command, method, typing)
+    again = typed(method, command.parameters, arguments.by_name(command.parameters))
+    assert bind(command, method, again.removeprefix(method).strip()) == arguments
+
+
+class Again(SService):
+    def cmd_text(
+        self, first: str, *others: str, option: Sequence[str] = (), flag: bool = False, number: int | None = 3
+    ) -> None: ...
+
+
+TYPED = st.text("ab5 -'\"\\;,=")
+
+
+@given(TYPED, st.lists(TYPED), st.lists(TYPED.map("x".__add__)), st.booleans(), st.none() | st.integers())
+def test_any_values_can_be_typed_again(
+    first: str, others: list[str], option: list[str], flag: bool, number: int | None
+) -> None:
+    command = describe(Again, "cmd_text")
+    values = {
+        "first": first,
+        "others": others,
+        "flag": flag,
+        "number": number,
+        **({"option": option} if option else {}),
+    }
+    line = typed("text", command.parameters, values)
+    assert bind(command, "text", line.removeprefix("text")).by_name(command.parameters) == values
 
 
 # What an author writes

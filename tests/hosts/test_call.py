@@ -24,15 +24,19 @@ QUARTER = "x" * (WINDOW // 4)
 class Recorder:
     """A sink, the host's end, and who is told of the end."""
 
+    as_data = False
+    columns = 0
+
     def __init__(self) -> None:
         self.taken: list[Any] = []
         self.sent: list[tuple[FrameKind, bytes]] = []
         self.ends: list[tuple[str, Failure | None]] = []
-        self.call = Call(
-            NUMBER, "web", Invocation(Arguments([], {}), "web check", ANN, "", self, as_data=False), self.send
-        )
+        self.call = Call(NUMBER, "web", Invocation(Arguments([], {}), "web check", ANN, "", self), self.send)
         self.call.ended = lambda failure: self.ends.append(("ended", failure))
         self.call.gone = lambda failure: self.ends.append(("gone", failure))
+
+    def text(self, value: Any) -> str:
+        return str(value)
 
     def send(self, frame: bytes) -> None:
         ((kind, number, payload),) = FrameDecoder().receive(frame)

@@ -56,8 +56,14 @@ class House:
 class Sink:
     """Fails at some words."""
 
+    as_data = True
+    columns = 0
+
     def __init__(self) -> None:
         self.taken: list[str] = []
+
+    def text(self, value: Any) -> str:
+        return str(value)
 
     def write(self, text: str) -> None:
         if text == "fail":
@@ -127,9 +133,7 @@ async def test_a_call_takes_its_own_frames_until_its_last(house: House) -> None:
     ends: list[Failure | None] = []
     sinks = Sink(), Sink()
     for sink in sinks:
-        call = house.host.call(
-            "web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, "", sink, as_data=False)
-        )
+        call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, "", sink))
         call.ended = ends.append
     house.host.received(encode_text(FrameKind.TEXT, 1, "a") + encode_text(FrameKind.TEXT, 2, "b"))
     house.host.received(encode_failure(2, Failure("no", "OSError")) + encode_text(FrameKind.TEXT, 2, "late"))
@@ -157,7 +161,7 @@ def test_a_frame_that_cannot_be_taken_ends_its_call_and_nothing_else(frame: byte
     async def test(house: House) -> None:
         ends: list[list[Failure | None]] = [[], []]
         for its_ends in ends:
-            invocation = Invocation(Arguments([], {}), "web check", ANN, "", Sink(), as_data=True)
+            invocation = Invocation(Arguments([], {}), "web check", ANN, "", Sink())
             call = house.host.call("web", "cmd_check", invocation)
             call.ended = its_ends.append
         house.host.received(frame)

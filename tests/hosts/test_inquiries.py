@@ -20,13 +20,19 @@ HALF = "x" * (WINDOW // 2)
 class Desk:
     """Where inquiries arrive, and what is sent back; it keeps what is done to an answer."""
 
+    as_data = True
+    columns = 0
+
     def __init__(self) -> None:
         self.asked: list[Inquiry] = []
         self.done: list[str] = []
         self.sent: list[Frame] = []
         self.inquiries = Inquiries(lambda data: self.sent.extend(FrameDecoder().receive(data)), lambda: self.take)
-        check = Invocation(Arguments([], {}), "web check", Caller(CONSOLE), "", self, as_data=True)
+        check = Invocation(Arguments([], {}), "web check", Caller(CONSOLE), "", self)
         self.call = Call(3, "web", check, print)
+
+    def text(self, value: Any) -> str:
+        return str(value)
 
     def take(self, inquiry: Inquiry) -> Desk:
         self.asked.append(inquiry)

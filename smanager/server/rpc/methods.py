@@ -19,6 +19,7 @@ from smanager.server.rpc.errors import FAILED, INTERNAL_ERROR, METHOD_NOT_FOUND,
 from smanager.server.rpc.protocol import METHODS, Lines, Notify, ProtocolMethod, ProtocolMethods
 from smanager.shells.interpreter import Interpreter, captured
 from smanager.shells.root import Shells
+from smanager.shells.texts import script_text
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.running import Running
@@ -37,6 +38,7 @@ class Methods:
         self._shells = shells
         self._dispatcher = shells.dispatcher
         self._caller = caller
+        self._requester = Requester(caller, partial(captured, shells, caller, path=None, as_data=False))
         self._is_read = asyncio.Event()  # set while the program reads
         self._is_read.set()
         self._running: set[Running | Interpreter] = set()
@@ -77,9 +79,8 @@ class Methods:
         sink, caller = Results(notify), self._caller
         running: Running | None
         if own := self._shells.view(caller.permissions).own.get(name):
-            run_line = partial(captured, self._shells, caller, path=None, as_data=False)
             arguments = accepted(own.command, own.command.name, params)
-            running = self._dispatcher.run(own, arguments, Requester(caller, run_line), sink)
+            running = self._dispatcher.run(own, arguments, self._requester, sink)
             failure_type = "CommandError"
         elif method := METHODS.get(name):
             return self._begin_protocol(method, params, notify, done)
@@ -87,8 +88,8 @@ class Methods:
             service, command = self._command(name)
             arguments = accepted(command, name, params)
             facts = described(name, without_secrets(command, arguments))
-            invocation = Invocation(arguments, name, caller, facts, sink, as_data=True)
-            running = self._dispatcher.call(service, command, invocation, caller)
+            invocation = Invocation(arguments, name, caller, facts, sink)
+            running = self._dispatcher.call(service, command, invocation, self._requester)
             failure_type = "HostError"
         if running is None:
             self._answer(done, sink.result)
@@ -153,6 +154,11 @@ class Results:
 
     _notify: Notify
     result: Any = None
+    as_data = True
+    columns = 0
+
+    def text(self, value: Any) -> str:
+        return script_text(value)
 
     def write(self, text: str) -> None:
         """Do nothing: a command that is asked for values prints no text."""

@@ -86,11 +86,11 @@ class Lines:
         """Wait for a turn of the loop that has time for a request."""
         await self.shells.turns.come(self.caller.party)
 
-    async def collect(self, line: str, json: bool) -> dict[str, object]:
+    async def collect(self, line: str, json: bool, kept: list[int] | None) -> dict[str, object]:
         """Run a line, and return its output and status. Raises RequestError if a reply cannot hold the output."""
         done = asyncio.Event()
         output = Collected(self._share)
-        interpreter = output.interpreter = Interpreter(self.shells, output, done.set, False, self.caller)
+        interpreter = output.interpreter = Interpreter(self.shells, output, done.set, False, self.caller, kept)
         interpreter.always_json = json
         self._collected.append(output)
         try:
@@ -103,10 +103,10 @@ class Lines:
             self._share()
         return {"output": output.text(), "status": interpreter.status.value}
 
-    async def stream(self, line: str, json: bool, notify: Notify) -> dict[str, object]:
+    async def stream(self, line: str, json: bool, notify: Notify, kept: list[int] | None) -> dict[str, object]:
         """Run a line, send its output as it comes, and return its status."""
         done = asyncio.Event()
-        interpreter = Interpreter(self.shells, Streamed(notify), done.set, False, self.caller)
+        interpreter = Interpreter(self.shells, Streamed(notify), done.set, False, self.caller, kept)
         interpreter.always_json = json
         self.running.add(interpreter)
         if not self.is_read.is_set():
@@ -132,19 +132,25 @@ class ProtocolMethods:
     _notify: Notify
 
     @command(role=EVERYONE)
-    async def shell_execute(self, line: str, *, stream: bool = False, json: bool = False) -> dict[str, object]:
+    async def shell_execute(
+        self, line: str, *, stream: bool = False, json: bool = False, keep: bool = False
+    ) -> dict[str, object]:
         """Run a line of commands as a script's; returns the output, and the worst exit status
 
         Args:
             line: the commands
             stream: send the output as `$/item` notifications as it comes
             json: have each command answer in JSON
+            keep: keep the run of each command, and return their numbers for `output` as `runs`
         """
         if len(line) > LINE_LIMIT:
             raise RequestError(INVALID_PARAMS, f"a line of {len(line)} characters; at most {LINE_LIMIT}")
+        kept: list[int] | None = [] if keep else None
         if stream:
-            return await self.lines.stream(line, json, self._notify)
-        return await self.lines.collect(line, json)
+            result = await self.lines.stream(line, json, self._notify, kept)
+        else:
+            result = await self.lines.collect(line, json, kept)
+        return result if kept is None else {**result, "runs": kept}
 
     @command(role=EVERYONE)
     async def shell_complete(self, line: str) -> dict[str, object]:

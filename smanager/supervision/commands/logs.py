@@ -44,7 +44,7 @@ class LogCommands(OwnCommands):
 
     heading = FOR_LOOKING
 
-    @command(role=VIEW, short={"follow": "f", "count": "n"})
+    @command(role=VIEW, short={"follow": "f", "count": "n"}, kept=False)
     def cmd_logs(
         self,
         services: Services = ALL_SERVICES,
@@ -70,7 +70,7 @@ class LogCommands(OwnCommands):
         wanted = self._wanted(count, since, grep)
         return self._show(feeds, services, follow, wanted, Listing([], "; ".join(remarks), "no lines"))
 
-    @command(role=VIEW, short={"follow": "f", "count": "n"})
+    @command(role=VIEW, short={"follow": "f", "count": "n"}, kept=False)
     def cmd_events(
         self,
         services: Services = ALL_SERVICES,

@@ -47,6 +47,7 @@ class Requester(NamedTuple):
     """
     here: str = ""  # the service in whose shell the command is given
     abbreviates: bool = False  # whether the caller is a person, who may cut names short
+    kept: list[int] | None = None  # takes the numbers of the requester's runs, where all of them are to be kept
 
 
 def permitted(keepers: Mapping[str, Keeper], caller: Caller, command: Command) -> dict[str, Keeper]:
@@ -157,6 +158,14 @@ class OwnCommands:
                 tell(report)
 
         return tell_if_known
+
+
+class Again(NamedTuple):
+    """What a method returns to have another command run in place of its own."""
+
+    service: str  # empty for one of the manager's own commands
+    command: str
+    arguments: Mapping[str, Any]  # as a program sends them
 
 
 class OwnCommand(NamedTuple):

@@ -9,6 +9,7 @@ from smanager.supervision.commands.journal import JournalCommands
 from smanager.supervision.commands.logs import LogCommands
 from smanager.supervision.commands.manager import ManagerCommands
 from smanager.supervision.commands.own import OwnCommand
+from smanager.supervision.commands.runs import RunCommands
 from smanager.supervision.commands.screens import ScreenCommands
 from smanager.supervision.commands.services import ServiceCommands
 from smanager.supervision.commands.sessions import JobCommands, SessionCommands
@@ -24,6 +25,7 @@ OWN_COMMANDS = {
         LogCommands,
         ScreenCommands,
         JournalCommands,
+        RunCommands,
         JobCommands,
         SessionCommands,
     )

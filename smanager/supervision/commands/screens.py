@@ -72,7 +72,7 @@ class ScreenCommands(OwnCommands):
 
     heading = FOR_LOOKING
 
-    @command(role=VIEW, short={"interval": "n"})
+    @command(role=VIEW, short={"interval": "n"}, kept=False)
     def cmd_watch(self, command: Secret[Line], *, interval: timedelta = timedelta(seconds=2)) -> Endless:
         """run a command again and again
 
@@ -87,7 +87,7 @@ class ScreenCommands(OwnCommands):
             raise CommandError("watch: cannot watch itself", Status.UNUSABLE)
         return Endless(self._watch(command, seconds))
 
-    @command(role=VIEW, short={"interval": "n"})
+    @command(role=VIEW, short={"interval": "n"}, kept=False)
     def cmd_top(
         self, services: Services = ALL_SERVICES, *, interval: timedelta = timedelta(seconds=2)
     ) -> Endless | AsyncGenerator[list[ServiceLoad], None]:

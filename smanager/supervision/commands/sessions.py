@@ -52,13 +52,14 @@ class JobCommands(OwnCommands):
     def cmd_jobs(self) -> list[JobFacts]:
         """list the commands that run
 
-        For each: its number, for `cancel`, who gave it, and for how long it has been running.
+        For each: its number, for `cancel` and `output`, who gave it, and for how long it has been running.
         """
-        jobs = [
-            JobFacts(job.number, job.running.caption, str(job.caller), job.since.when, job.since.age)
-            for job in self.manager.jobs.shown_to(self.caller)
+        jobs = self.manager.jobs
+        listed = [
+            JobFacts(jobs.number_of(job), job.running.caption, str(job.caller), job.since.when, job.since.age)
+            for job in jobs.shown_to(self.caller)
         ]
-        return Listing(jobs, empty="no commands run")
+        return Listing(listed, empty="no commands run")
 
     @command()
     def cmd_cancel(self, job: int) -> None:

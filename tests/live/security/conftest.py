@@ -70,7 +70,7 @@ login = "required"
 relays = ["root"]
 
 [roles.odd]
-allow = ["box.*", "ring", "shutdown", "status", "restart box"]
+allow = ["box.*", "ring", "shutdown", "status", "restart box", "runs", "output", "rerun"]
 deny = ["*.close", "shutdown"]
 """
 

@@ -111,10 +111,11 @@ def test_tab_completes_one_match_and_lists_several(window: Window) -> None:
     window.press("Tab")
     window.shows(
         ">systemstatus",
-        "audit      exit       kick       reload     start      uptime     whoami",
-        "broadcast  help       logs       restart    status     wait       why",
-        "cancel     hostname   plan       services   stop       watch",
-        "events     jobs       quit       signal     top        who",
+        "audit      help       output     restart    status     watch",
+        "broadcast  hostname   plan       runs       stop       who",
+        "cancel     jobs       quit       services   top        whoami",
+        "events     kick       reload     signal     uptime     why",
+        "exit       logs       rerun      start      wait",
         ">systemstatus",
     )
     window.type("up")

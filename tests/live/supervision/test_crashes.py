@@ -149,10 +149,10 @@ def test_who_shares_a_process_that_is_killed_is_started_again_whatever_its_polic
 
 def test_a_watchdog_looks_after_a_run_only_while_there_is_one(reloaded: Callable[..., Server]) -> None:
     brief = "from smanager import SService\nclass Brief(SService):\n    watchdog = 0.3\n"
-    server = reloaded(brief=brief, none=brief.replace("Brief", "Runs") + "    def run(self): self.alive()\n")
+    server = reloaded(brief=brief, none=brief.replace("Brief", "Steady") + "    def run(self): self.alive()\n")
     is_in(server, "brief", "running")
-    is_in(server, "runs", "running")
-    assert "not hung within 1 s" in server.ask("wait brief runs hung --timeout 1")
+    is_in(server, "steady", "running")
+    assert "not hung within 1 s" in server.ask("wait brief steady hung --timeout 1")
     assert server.ask("status").count("\t0\t") == 2
 
 
