@@ -61,6 +61,10 @@ class ManagerClient:
         """The manager as this caller may use it, while the caller's command runs."""
         return self
 
+    def acting_as(self, name: str) -> ManagerClient:
+        """The manager with the roles, in place of the service's own, that its `roles_as` gives this name."""
+        return self
+
     @property
     def caller(self) -> CommandCaller | None:
         """Who gave the command that runs here; None outside of commands."""

@@ -6,6 +6,7 @@ import asyncio
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,7 @@ class Catalogue:
                 self._note(service.file, f"[services.{service.name}] waits for {name}: {problem}")
         roles = {*BUILT_IN, *map(one_spelling, self.configuration.roles)}
         for service in self.services.values():
-            for role in service.settings.roles:
+            for role in dict.fromkeys([*service.settings.roles, *chain(*service.settings.roles_as.values())]):
                 if one_spelling(role) not in roles:
                     self._note(
                         service.file, f"[services.{service.name}] there is no role {role}; {nearest(role, roles)}"
