@@ -167,6 +167,7 @@ def command(
     role: str = OPERATE,
     short: Mapping[str, str] = MappingProxyType({}),
     abbreviated: bool = True,
+    default: bool = False,
     without_journal: bool = False,
     root_only: bool = False,
 ) -> Callable[[Method], Method]:
@@ -180,6 +181,7 @@ def command(
         role: the role that callers need: `view`, `operate`, `admin`, or one from the configuration
         short: letters for options, such as `{"count": "n"}` for `-n` beside `--count`
         abbreviated: a person may cut the name short at a prompt
+        default: the service's name alone runs the command, rather than enter the service's shell
         without_journal: the command may run where the audit journal is required and cannot be written
         root_only: the command is not in the shells of services, where its name could be mistaken
 
@@ -204,6 +206,7 @@ def command(
             "aliases": tuple(aliases),
             "role": role,
             "abbreviated": bool(abbreviated),
+            "default": bool(default),
             "without_journal": bool(without_journal),
             "root_only": bool(root_only),
         }
