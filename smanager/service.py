@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -101,6 +102,9 @@ class SService:
 
     manager: ManagerClient = ManagerClient()
     """What the service may ask the manager."""
+
+    state_dir: Path | None = None
+    """A directory of the service's own for what has to outlive it, which the service makes; None if nothing is kept."""
 
     calls_ready: bool = False
     """Whether the service calls `ready` when it is ready; otherwise it is ready when `start` has returned."""

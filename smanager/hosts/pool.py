@@ -42,6 +42,7 @@ class Slot:
         guard: Guard,
         new_mark: Callable[[], int],
         answer: Callable[[], Answerer],
+        state_dir: Path | None,
     ) -> None:
         """`new_mark` returns the mark of another host, `answer` what answers the inquiries of services."""
         self.key = key
@@ -53,6 +54,7 @@ class Slot:
         self._guard = guard
         self._new_mark = new_mark
         self._answer = answer
+        self._state_dir = state_dir
         self._residents: dict[str, Resident] = {}
         self._inhabitants: dict[str, None] = {}  # all that have lived in the present process, the first first
         self._entering: set[str] = set()  # residents that wait for a process
@@ -141,6 +143,7 @@ class Slot:
             if self.host is None or self.host.gone:
                 log = partial(self._log, self)
                 host = Host(self.key, self._new_mark(), self._outbox, self._residents, log, self._answer, self._died)
+                host.state_dir = self._state_dir
                 self._inhabitants = {}
                 await host.spawn()
                 self._guard.watch(host.pid)
@@ -212,11 +215,15 @@ class Pool:
         """Called with the number of slots when there is one more. None ever goes: its service may come back."""
         self.answer: Answerer = _refuse
         """Answers the inquiries of services."""
+        self.state_dir: Path | None = None
+        """The manager's state directory, where services may keep what is theirs."""
         self._shut = False
 
     def slot(self, key: str) -> Slot:
         if key not in self._slots:
-            self._slots[key] = Slot(key, self._outbox, self._log, self.guard, self._new_mark, lambda: self.answer)
+            self._slots[key] = Slot(
+                key, self._outbox, self._log, self.guard, self._new_mark, lambda: self.answer, self.state_dir
+            )
             self._slots[key].shut = self._shut
             self.when_grown(len(self._slots))
         return self._slots[key]
