@@ -18,6 +18,10 @@ class ManagerError(Exception):
         self.code = code
 
 
+class CallerError(Exception):
+    """Raised by a command that cannot do what its caller wants; the caller reads the text alone, and nothing is logged."""
+
+
 class CommandCaller(NamedTuple):
     """Who gave the command that runs."""
 

@@ -94,15 +94,16 @@ class Cron(NamedTuple):
         """Read an expression. Raises ValueError, which says what is wrong."""
         given = NICKNAMES.get(expression.strip().lower(), expression).split()
         if len(given) != len(FIELDS):
-            known = f"; of the names there are {', '.join(NICKNAMES)}" if expression.strip().startswith("@") else ""
-            raise ValueError(f"{len(given)} fields{known}")
+            if expression.strip().startswith("@"):
+                raise ValueError(f"the names are {', '.join(NICKNAMES)}")
+            raise ValueError(f"it has {len(given)} field{'s' * (len(given) != 1)}")
         minutes, hours, days, months, weekdays = (field.read(text) for field, text in zip(FIELDS, given, strict=True))
         minute, hour, day, _, weekday = (text.startswith("*") for text in given)
         made = cls(
             minutes, hours, days, months, frozenset(day % 7 for day in weekdays), day or weekday, not (minute or hour)
         )
         if made.next_after(datetime(2000, 1, 1, tzinfo=UTC), UTC) is None:
-            raise ValueError("a day that never comes")
+            raise ValueError("its day never comes")
         return made
 
     def next_after(self, instant: datetime, zone: tzinfo) -> datetime | None:

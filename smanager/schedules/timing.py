@@ -13,6 +13,8 @@ from smanager.schedules.cron import Cron
 AT_EXAMPLE = 'a time of the day such as "02:30"'
 ZONE_EXAMPLE = 'a time zone such as "Europe/Berlin" or "UTC"'
 
+CORRECTION = 3 * 3600.0  # seconds by which a clock may be set back and no run is repeated, as with Debian's cron
+
 
 class MachineZone(tzinfo):
     """The machine's own time zone, as the C library knows it."""
@@ -56,6 +58,10 @@ class Every(NamedTuple):
         """Up to which moment a run at `now` stands for all that were due: the last, so that none drifts."""
         return due + floor((now - due) / self.seconds) * self.seconds
 
+    def was_set_back(self, handled: float, now: float) -> bool:
+        """Whether the clock is so far behind what was done that the wait for it would be too long."""
+        return handled > now
+
 
 class Calendar(NamedTuple):
     """By a cron expression, or at a time of each day."""
@@ -69,6 +75,9 @@ class Calendar(NamedTuple):
 
     def handled_by(self, due: float, now: float) -> float:
         return now
+
+    def was_set_back(self, handled: float, now: float) -> bool:
+        return handled > now + CORRECTION
 
 
 Timing = Every | Calendar

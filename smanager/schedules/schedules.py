@@ -1,0 +1,264 @@
+"""The service that runs the lines of `[schedules.*]`; it is loaded where there are any."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from smanager import CallerError, ManagerError, SService, command
+from smanager.schedules.memory import Memory
+from smanager.schedules.schedule import DONE, LOST, Due, LastRun, Schedule
+from smanager.schedules.timing import Calendar, MachineZone
+from smanager.service import VIEW
+from smanager.terminal.text import one_spelling, resembling
+from smanager.terminal.wording import listed
+
+LOOK_SECONDS = 60.0  # between two looks at the clock, which may have been set
+SETTLED_SECONDS = 5.0  # until missed runs are made up for, so that the services that they need are up
+
+
+class ScheduleReport(NamedTuple):
+    """A schedule as people see it."""
+
+    name: str
+    when: str
+    state: str  # `waiting`, `running`, `paused` or `disabled`
+    next: str | None
+    last: str | None
+    outcome: str | None
+    run: str | int | None
+
+
+class Activity:
+    """What goes on of one schedule: at most one run, and at most one that waits for its end."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.work: asyncio.Task[None] | None = None
+        self.is_awaited = False
+        self.reason = ""
+        """Why the run was ended."""
+
+    def end(self, reason: str) -> None:
+        if self.work:
+            self.reason = reason
+            self.work.cancel()
+
+
+class Schedules(SService):
+    """Runs lines of commands at certain times"""
+
+    def start(self) -> None:
+        self._memory = Memory(self.state_dir)
+        kept = self._memory.read()
+        self._salt = str(kept.get("salt") or secrets.token_hex(8))
+        self._ahead = time.time() - time.monotonic()
+        self._settled_at = time.monotonic() + SETTLED_SECONDS
+        self._activities = {name: Activity(one) for name, one in self._made(kept.get("schedules"))}
+        self._changed = asyncio.Event()
+        self._begun: set[asyncio.Task[None]] = set()
+        self._is_ending = False
+
+    def _made(self, kept: object) -> Iterator[tuple[str, Schedule]]:
+        """The schedules of the configuration, with what is remembered of them."""
+        known = kept if isinstance(kept, dict) else {}
+        for name, given in self.options["schedules"].items():
+            now = time.time()
+            try:
+                yield name, Schedule(name, given, now, self._salt, known.get(name, {}))
+            except (AttributeError, TypeError, ValueError):
+                print(f"{name}: what is remembered of it is damaged, and forgotten")
+                yield name, Schedule(name, given, now, self._salt, {})
+
+    async def run(self) -> None:
+        while not self._is_ending:
+            self._changed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), self._look())
+
+    async def stop(self) -> None:
+        self._is_ending = True
+        self._changed.set()
+        for activity in self._activities.values():
+            activity.end(LOST)
+        if works := [activity.work for activity in self._activities.values() if activity.work]:
+            await asyncio.wait(works)
+        self._save()
+
+    # Commands.
+
+    @command(role=VIEW, default=True)
+    async def cmd_list(self) -> list[ScheduleReport]:
+        """Shows when each schedule is due, and how its last run went"""
+        return [self._report(activity) for activity in self._activities.values()]
+
+    async def cmd_run(self, name: str) -> str:
+        """Runs a schedule's line now, with the schedule's permissions, and waits for its end
+
+        Args:
+            name: the schedule, also one that is paused or not enabled
+        """
+        activity = self._find(name)
+        await self._carry_out(activity)
+        last = activity.schedule.last
+        assert last
+        text = f"{activity.schedule.name}: {last.outcome}"
+        if last.outcome != DONE:
+            raise CallerError(text)
+        return text
+
+    async def cmd_pause(self, name: str) -> str:
+        """Runs a schedule no more by itself, also after a restart, until it is resumed"""
+        schedule = self._find(name).schedule
+        schedule.paused = True
+        self._save()
+        return f"{schedule.name}: paused"
+
+    async def cmd_resume(self, name: str) -> str:
+        """Runs a paused schedule by itself again"""
+        schedule = self._find(name).schedule
+        schedule.resume(self._now(schedule))
+        self._changed.set()
+        self._save()
+        return f"{schedule.name}: resumed"
+
+    def complete_run(self, text: str, *ignored: object) -> list[str]:
+        return [name for name in self._activities if name.startswith(text)]
+
+    complete_pause = complete_resume = complete_run
+
+    def _find(self, name: str) -> Activity:
+        """The schedule of a name. Raises CallerError for an unknown one."""
+        for known in (name, *self._activities):
+            if known in self._activities and one_spelling(known) == one_spelling(name):
+                return self._activities[known]
+        similar = resembling(name, list(self._activities), 1)
+        hint = f"did you mean {similar[0]}?" if similar else f"there are: {', '.join(sorted(self._activities))}"
+        raise CallerError(f"there is no schedule {name}; {hint}")
+
+    # Time.
+
+    def _now(self, schedule: Schedule) -> float:
+        """The time by a schedule's clock: that of the wall, or one that began with it and that nobody sets."""
+        return self._ahead + time.monotonic() if schedule.is_steady else time.time()
+
+    def _look(self) -> float:
+        """Begin what is due; return the seconds until the next look."""
+        rest = LOOK_SECONDS
+        for activity in self._activities.values():
+            schedule = activity.schedule
+            now = self._now(schedule)
+            due = schedule.look(now)
+            if due is Due.RUN or (due is Due.MISSED and schedule.makes_up):
+                self._begin(activity, 0.0 if due is Due.RUN else self._settled_at - time.monotonic())
+            elif due is Due.MISSED:
+                print(f"{schedule.name}: its time has passed, and it is not made up for")
+            if schedule.enabled and not schedule.paused:
+                rest = min(rest, schedule.due - now)
+        return max(0.0, rest)
+
+    # Runs.
+
+    def _begin(self, activity: Activity, delay: float) -> None:
+        task = asyncio.create_task(self._carry_out_later(activity, delay))
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+
+    async def _carry_out_later(self, activity: Activity, delay: float) -> None:
+        await asyncio.sleep(delay)
+        try:
+            await self._carry_out(activity)
+        except CallerError as error:
+            print(error)
+
+    async def _carry_out(self, activity: Activity) -> None:
+        """Run a schedule's line to its end, as its `overlap` says. Raises CallerError if that leaves the run out."""
+        schedule = activity.schedule
+        if activity.work:
+            if schedule.overlap == "skip" or activity.is_awaited:
+                others = "another waits already" if activity.is_awaited else "the run before it goes on"
+                raise CallerError(f"{schedule.name}: left out, because {others}")
+            if schedule.overlap == "kill":
+                activity.end("ended by the next run")
+            activity.is_awaited = True
+            try:
+                while activity.work:
+                    await asyncio.wait([activity.work])
+            finally:
+                activity.is_awaited = False
+        if self._is_ending:
+            return
+        activity.work = asyncio.create_task(self._work(activity))
+        try:
+            await asyncio.wait([activity.work])
+        except asyncio.CancelledError:
+            activity.end("cancelled")
+            raise
+
+    async def _work(self, activity: Activity) -> None:
+        schedule = activity.schedule
+        schedule.last, activity.reason = LastRun(time.time()), ""
+        self._save()  # first: if all falls now, the run is not due a second time
+        try:
+            schedule.last = await self._result(schedule, schedule.last)
+        except asyncio.CancelledError:
+            schedule.last = schedule.last._replace(outcome=activity.reason)
+        activity.work = None
+        if schedule.last.outcome != DONE:
+            print(f"{schedule.name}: {schedule.last.outcome}")
+        self._save()
+
+    async def _result(self, schedule: Schedule, last: LastRun) -> LastRun:
+        """Run a line as a script would, with the permissions of the schedule."""
+        manager = self.manager.acting_as(schedule.name)
+        try:
+            async with asyncio.timeout(schedule.timeout):
+                result = await manager.call_async("shell.execute", line=schedule.run, stream=True)
+        except TimeoutError:
+            return last._replace(outcome=f"ended by its timeout, {schedule.timeout:g} s")
+        except ManagerError as error:
+            return last._replace(outcome=f"failed: {error}" if error.code else LOST)
+        return last._replace(outcome=outcome_of(result, schedule.roles))
+
+    def _save(self) -> None:
+        kept = {name: activity.schedule.kept() for name, activity in self._activities.items()}
+        self._memory.write({"salt": self._salt, "schedules": kept})
+
+    # Reports.
+
+    def _report(self, activity: Activity) -> ScheduleReport:
+        schedule, last = activity.schedule, activity.schedule.last
+        state = "running" if activity.work else "paused" if schedule.paused else "waiting"
+        return ScheduleReport(
+            schedule.name,
+            schedule.when,
+            state if schedule.enabled or activity.work else "disabled",
+            self._next(schedule),
+            shown(schedule, last.began) if last else None,
+            last.outcome if last else None,
+            last.run if last else None,
+        )
+
+    def _next(self, schedule: Schedule) -> str | None:
+        if schedule.paused or not schedule.enabled:
+            return None
+        return shown(schedule, time.time() + schedule.due - self._now(schedule))
+
+
+def outcome_of(result: Mapping[str, Any], roles: tuple[str, ...]) -> str:
+    """How a line went."""
+    if not result["status"]:
+        return DONE
+    asked = f" (with the role {listed(roles)})" if result["status"] > 1 else ""  # which may be why it is unknown
+    return f"failed: {result['error']}{asked}"
+
+
+def shown(schedule: Schedule, moment: float) -> str:
+    """A moment in a schedule's time zone."""
+    zone = schedule.timing.zone if isinstance(schedule.timing, Calendar) else MachineZone()
+    return datetime.fromtimestamp(round(moment), zone).isoformat(" ", "seconds")
