@@ -19,7 +19,7 @@ class ManagerError(Exception):
 
 
 class CallerError(Exception):
-    """Raised by a command that cannot do what its caller wants; the caller reads the text alone, and nothing is logged."""
+    """Raised by a command that cannot do what its caller wants; the caller reads just the text, and no log has it."""
 
 
 class CommandCaller(NamedTuple):

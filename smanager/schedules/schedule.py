@@ -17,12 +17,30 @@ DONE = "done"
 LOST = "ended with the service"
 
 
+LATEST = 32503680000.0  # the beginning of the year 3000, which a calendar can still add years to
+
+DAMAGES = (AttributeError, LookupError, TypeError, ValueError)
+"""What is raised where something else was kept than a schedule keeps."""
+
+
+def moment(kept: Any) -> float:
+    """A moment that was kept. Raises one of DAMAGES if it is not one."""
+    if not 0 <= kept < LATEST:
+        raise ValueError
+    return float(kept)
+
+
 class LastRun(NamedTuple):
     """The last run, with its times in seconds since 1970."""
 
     began: float
     outcome: str = RUNNING
     run: str | int | None = None  # the ID by which the manager remembers it
+
+    @classmethod
+    def of(cls, began: object, outcome: object, run: str | int | None) -> LastRun:
+        """From what was kept: what ran then was ended with the service."""
+        return cls(moment(began), LOST if outcome == RUNNING else str(outcome), run)
 
 
 class Due(Enum):
@@ -38,7 +56,7 @@ class Schedule:
 
     def __init__(self, name: str, given: Mapping[str, Any], now: float, salt: str, kept: Mapping[str, Any]) -> None:
         """`given` is the checked table, `now` the time, `salt` differs from machine to machine, and `kept` is what an
-        earlier `kept` has returned, if the schedule is known.
+        earlier `kept` has returned, if the schedule is known. Raises one of DAMAGES if that is something else.
         """
         self.name = name
         self.run: str = given["run"]
@@ -52,21 +70,19 @@ class Schedule:
         self._jitter: float = given["jitter"]
         self._salt = salt
         self.paused = bool(kept.get("paused"))
-        self.last = LastRun(*kept["last"]) if kept.get("last") else None
-        if self.last and self.last.outcome == RUNNING:
-            self.last = self.last._replace(outcome=LOST)
+        self.last = LastRun.of(*kept["last"]) if kept.get("last") else None
         is_known = self.enabled and kept.get("when") == self.when and kept.get("handled") is not None
-        self.handle(kept["handled"] if is_known else now)
+        self.handle(moment(kept["handled"]) if is_known else now)
 
     @property
     def is_steady(self) -> bool:
         """Whether the schedule goes by a clock that nobody sets, rather than by that of the wall."""
         return isinstance(self.timing, Every)
 
-    def handle(self, moment: float) -> None:
+    def handle(self, until: float) -> None:
         """Count all up to a moment as done: what comes after it is due next."""
-        self.handled = moment
-        self._nominal = self.timing.next_after(moment)
+        self.handled = until
+        self._nominal = self.timing.next_after(until)
         self.due = self._nominal
         if self._jitter:
             self.due += Random(f"{self._salt} {self.name} {self._nominal}").random() * self._jitter

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from smanager import CallerError, ManagerError, SService, command
 from smanager.schedules.memory import Memory
-from smanager.schedules.schedule import DONE, LOST, Due, LastRun, Schedule
+from smanager.schedules.schedule import DAMAGES, DONE, LOST, Due, LastRun, Schedule
 from smanager.schedules.timing import Calendar, MachineZone
 from smanager.service import VIEW
 from smanager.terminal.text import one_spelling, resembling
@@ -71,7 +71,7 @@ class Schedules(SService):
             now = time.time()
             try:
                 yield name, Schedule(name, given, now, self._salt, known.get(name, {}))
-            except (AttributeError, TypeError, ValueError):
+            except DAMAGES:
                 print(f"{name}: what is remembered of it is damaged, and forgotten")
                 yield name, Schedule(name, given, now, self._salt, {})
 
