@@ -69,6 +69,13 @@ def _word(*words: str) -> Any:
     return checks.one_of({word: word for word in words})
 
 
+@checks.expected('a list of roles such as ["view"]')
+def _roles(value: object) -> tuple[str, ...]:
+    if names := checks.list_of(checks.text, "")(value):
+        return names
+    raise ValueError
+
+
 @dataclass(frozen=True, slots=True)
 class ScheduleSettings:
     """What runs, and when, by exactly one of `every`, `cron` and `at`."""
@@ -91,11 +98,7 @@ class ScheduleSettings:
         "skip",
     )
     timeout: float = setting(_some_span, "time after which a run is ended; by default never", unset=0.0)
-    roles: tuple[str, ...] = setting(
-        checks.list_of(checks.text, 'a list of roles such as ["view"]'),
-        "roles whose permissions the line has",
-        [OPERATE],
-    )
+    roles: tuple[str, ...] = setting(_roles, "roles whose permissions the line has", [OPERATE])
     enabled: bool = setting(checks.boolean, "whether the line runs by itself", True)
 
 

@@ -254,8 +254,10 @@ def outcome_of(result: Mapping[str, Any], roles: tuple[str, ...]) -> str:
     """How a line went."""
     if not result["status"]:
         return DONE
-    asked = f" (with the role {listed(roles)})" if result["status"] > 1 else ""  # which may be why it is unknown
-    return f"failed: {result['error']}{asked}"
+    if result["status"] == 1:
+        return f"failed: {result['error']}"
+    has = f"its roles are {listed(roles)}" if len(roles) > 1 else f"its role is {roles[0]}"
+    return f"failed: {result['error']} ({has})"  # which may be why the command does not exist for the schedule
 
 
 def shown(schedule: Schedule, moment: float) -> str:
