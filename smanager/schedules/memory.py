@@ -21,6 +21,7 @@ class Memory:
 
     def __init__(self, directory: Path | None) -> None:
         self._path = directory / FILE if directory else None
+        self._problem = ""  # of the last attempt to write
 
     def read(self) -> Mapping[str, Any]:
         """What was written; nothing if there is no file. A damaged one is told, and replaced later."""
@@ -37,13 +38,21 @@ class Memory:
             return {}
         return content
 
-    def write(self, content: Mapping[str, Any]) -> None:
-        """Replace the file: all or nothing, even if the power fails. What goes wrong is told."""
+    def write(self, content: Mapping[str, Any]) -> str:
+        """Replace the file: all or nothing, even if the power fails. Return the problem, if there is one.
+
+        A problem that lasts is printed once.
+        """
         if not self._path:
-            return
+            return "the manager has no state directory"
+        problem = ""
         try:
             make_directory(self._path.parent)
             with replacing(self._path) as file:
                 json.dump({"format": FORMAT, **content}, file)
         except OSError as error:
-            print(f"{self._path}: cannot be written, and a restart will not know of the last runs: {in_words(error)}")
+            problem = f"{self._path} cannot be written: {in_words(error)}"
+        if problem and problem != self._problem:
+            print(problem)
+        self._problem = problem
+        return problem

@@ -19,7 +19,7 @@ from smanager.terminal.text import one_spelling, resembling
 from smanager.terminal.wording import listed
 
 LOOK_SECONDS = 60.0  # between two looks at the clock, which may have been set
-SETTLED_SECONDS = 5.0  # until missed runs are made up for, so that the services that they need are up
+SETTLED_SECONDS = 5.0  # until what was due before the start runs, so that the services that it needs are up
 
 
 class ScheduleReport(NamedTuple):
@@ -39,7 +39,7 @@ class Activity:
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
-        self.work: asyncio.Task[None] | None = None
+        self.work: asyncio.Task[str] | None = None
         self.is_awaited = False
         self.reason = ""
         """Why the run was ended."""
@@ -58,10 +58,11 @@ class Schedules(SService):
         kept = self._memory.read()
         self._salt = str(kept.get("salt") or secrets.token_hex(8))
         self._ahead = time.time() - time.monotonic()
+        self._began = time.time()
         self._settled_at = time.monotonic() + SETTLED_SECONDS
         self._activities = {name: Activity(one) for name, one in self._made(kept.get("schedules"))}
         self._changed = asyncio.Event()
-        self._begun: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._is_ending = False
 
     def _made(self, kept: object) -> Iterator[tuple[str, Schedule]]:
@@ -88,6 +89,8 @@ class Schedules(SService):
             activity.end(LOST)
         if works := [activity.work for activity in self._activities.values() if activity.work]:
             await asyncio.wait(works)
+        for task in self._tasks:
+            task.cancel()
         self._save()
 
     # Commands.
@@ -104,11 +107,9 @@ class Schedules(SService):
             name: the schedule, also one that is paused or not enabled
         """
         activity = self._find(name)
-        await self._carry_out(activity)
-        last = activity.schedule.last
-        assert last
-        text = f"{activity.schedule.name}: {last.outcome}"
-        if last.outcome != DONE:
+        outcome = await self._carry_out(activity)
+        text = f"{activity.schedule.name}: {outcome}"
+        if outcome != DONE:
             raise CallerError(text)
         return text
 
@@ -116,8 +117,8 @@ class Schedules(SService):
         """Runs a schedule no more by itself, also after a restart, until it is resumed"""
         schedule = self._find(name).schedule
         schedule.paused = True
-        self._save()
-        return f"{schedule.name}: paused"
+        problem = self._save()
+        return f"{schedule.name}: paused" + (f", until the service is restarted: {problem}" if problem else "")
 
     async def cmd_resume(self, name: str) -> str:
         """Runs a paused schedule by itself again"""
@@ -152,10 +153,10 @@ class Schedules(SService):
         rest = LOOK_SECONDS
         for activity in self._activities.values():
             schedule = activity.schedule
-            now = self._now(schedule)
+            now, due_at = self._now(schedule), schedule.due
             due = schedule.look(now)
             if due is Due.RUN or (due is Due.MISSED and schedule.makes_up):
-                self._begin(activity, 0.0 if due is Due.RUN else self._settled_at - time.monotonic())
+                self._begin(activity, self._settled_at - time.monotonic() if due_at < self._began else 0.0)
             elif due is Due.MISSED:
                 print(f"{schedule.name}: its time has passed, and it is not made up for")
             if schedule.enabled and not schedule.paused:
@@ -166,8 +167,8 @@ class Schedules(SService):
 
     def _begin(self, activity: Activity, delay: float) -> None:
         task = asyncio.create_task(self._carry_out_later(activity, delay))
-        self._begun.add(task)
-        task.add_done_callback(self._begun.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _carry_out_later(self, activity: Activity, delay: float) -> None:
         await asyncio.sleep(delay)
@@ -176,8 +177,19 @@ class Schedules(SService):
         except CallerError as error:
             print(error)
 
-    async def _carry_out(self, activity: Activity) -> None:
-        """Run a schedule's line to its end, as its `overlap` says. Raises CallerError if that leaves the run out."""
+    async def _carry_out(self, activity: Activity) -> str:
+        """Run a schedule's line to its end, and return the outcome. Raises CallerError if the run is left out."""
+        await self._make_way(activity)
+        work = activity.work = asyncio.create_task(self._work(activity))
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError:
+            activity.end("cancelled")
+            raise
+        return work.result()
+
+    async def _make_way(self, activity: Activity) -> None:
+        """Wait until no other run goes on, as `overlap` says. Raises CallerError if it says to leave this one out."""
         schedule = activity.schedule
         if activity.work:
             if schedule.overlap == "skip" or activity.is_awaited:
@@ -192,15 +204,10 @@ class Schedules(SService):
             finally:
                 activity.is_awaited = False
         if self._is_ending:
-            return
-        activity.work = asyncio.create_task(self._work(activity))
-        try:
-            await asyncio.wait([activity.work])
-        except asyncio.CancelledError:
-            activity.end("cancelled")
-            raise
+            raise CallerError(f"{schedule.name}: left out, because the service ends")
 
-    async def _work(self, activity: Activity) -> None:
+    async def _work(self, activity: Activity) -> str:
+        """Run a schedule's line, remember how that goes, and return the outcome."""
         schedule = activity.schedule
         schedule.last, activity.reason = LastRun(time.time()), ""
         self._save()  # first: if all falls now, the run is not due a second time
@@ -212,6 +219,7 @@ class Schedules(SService):
         if schedule.last.outcome != DONE:
             print(f"{schedule.name}: {schedule.last.outcome}")
         self._save()
+        return schedule.last.outcome
 
     async def _result(self, schedule: Schedule, last: LastRun) -> LastRun:
         """Run a line as a script would, with the permissions of the schedule."""
@@ -225,9 +233,10 @@ class Schedules(SService):
             return last._replace(outcome=f"failed: {error}" if error.code else LOST)
         return last._replace(outcome=outcome_of(result, schedule.roles))
 
-    def _save(self) -> None:
+    def _save(self) -> str:
+        """Remember all; return the problem, if there is one."""
         kept = {name: activity.schedule.kept() for name, activity in self._activities.items()}
-        self._memory.write({"salt": self._salt, "schedules": kept})
+        return self._memory.write({"salt": self._salt, "schedules": kept})
 
     # Reports.
 
