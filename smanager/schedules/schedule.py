@@ -35,12 +35,12 @@ class LastRun(NamedTuple):
 
     began: float
     outcome: str = RUNNING
-    run: str | int | None = None  # the ID by which the manager remembers it
+    run: str | None = None  # the ID by which the manager remembers it
 
     @classmethod
-    def of(cls, began: object, outcome: object, run: str | int | None) -> LastRun:
+    def of(cls, began: object, outcome: object, run: object) -> LastRun:
         """From what was kept: what ran then was ended with the service."""
-        return cls(moment(began), LOST if outcome == RUNNING else str(outcome), run)
+        return cls(moment(began), LOST if outcome == RUNNING else str(outcome), None if run is None else str(run))
 
 
 class Due(Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ class ScheduleReport(NamedTuple):
     next: str | None
     last: str | None
     outcome: str | None
-    run: str | int | None
+    run: str | None  # the ID of the run, or of each command's, by which the manager remembers it
 
 
 class Activity:
@@ -43,6 +43,15 @@ class Activity:
         self.is_awaited = False
         self.reason = ""
         """Why the run was ended."""
+
+    def begin(self, work: Coroutine[Any, Any, str]) -> asyncio.Task[str]:
+        self.reason = ""
+        self.work = asyncio.create_task(work)
+        self.work.add_done_callback(self._over)
+        return self.work
+
+    def _over(self, _: object) -> None:
+        self.work = None
 
     def end(self, reason: str) -> None:
         if self.work:
@@ -173,20 +182,21 @@ class Schedules(SService):
     async def _carry_out_later(self, activity: Activity, delay: float) -> None:
         await asyncio.sleep(delay)
         try:
-            await self._carry_out(activity)
+            if not activity.schedule.paused:
+                await self._carry_out(activity)
         except CallerError as error:
             print(error)
 
     async def _carry_out(self, activity: Activity) -> str:
         """Run a schedule's line to its end, and return the outcome. Raises CallerError if the run is left out."""
         await self._make_way(activity)
-        work = activity.work = asyncio.create_task(self._work(activity))
+        work = activity.begin(self._work(activity))
         try:
             await asyncio.wait([work])
         except asyncio.CancelledError:
             activity.end("cancelled")
             raise
-        return work.result()
+        return LOST if work.cancelled() else work.result()  # cancelled: before its first step
 
     async def _make_way(self, activity: Activity) -> None:
         """Wait until no other run goes on, as `overlap` says. Raises CallerError if it says to leave this one out."""
@@ -209,13 +219,12 @@ class Schedules(SService):
     async def _work(self, activity: Activity) -> str:
         """Run a schedule's line, remember how that goes, and return the outcome."""
         schedule = activity.schedule
-        schedule.last, activity.reason = LastRun(time.time()), ""
+        schedule.last = LastRun(time.time())
         self._save()  # first: if all falls now, the run is not due a second time
         try:
             schedule.last = await self._result(schedule, schedule.last)
         except asyncio.CancelledError:
             schedule.last = schedule.last._replace(outcome=activity.reason)
-        activity.work = None
         if schedule.last.outcome != DONE:
             print(f"{schedule.name}: {schedule.last.outcome}")
         self._save()
@@ -231,7 +240,8 @@ class Schedules(SService):
             return last._replace(outcome=f"ended by its timeout, {schedule.timeout:g} s")
         except ManagerError as error:
             return last._replace(outcome=f"failed: {error}" if error.code else LOST)
-        return last._replace(outcome=outcome_of(result, schedule.roles))
+        runs = ", ".join(map(str, result.get("runs", ())))
+        return last._replace(outcome=outcome_of(result, schedule.roles), run=runs or None)
 
     def _save(self) -> str:
         """Remember all; return the problem, if there is one."""
