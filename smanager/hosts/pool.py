@@ -17,6 +17,7 @@ from typing import Any
 from smanager.hosts.guard import Guard
 from smanager.hosts.handle import Host, HostError, Resident
 from smanager.hosts.inquiries import REFUSED, Answerer, Inquiry
+from smanager.hosts.template import Template
 from smanager.system import lineage
 from smanager.system.outbox import Outbox
 from smanager.system.patience import Patience, is_late
@@ -40,11 +41,14 @@ class Slot:
         outbox: Outbox,
         log: Callable[[Slot, str | None, str], None],
         guard: Guard,
+        template: Callable[[], Template],
         new_mark: Callable[[], int],
         answer: Callable[[], Answerer],
         state_dir: Path | None,
     ) -> None:
-        """`new_mark` returns the mark of another host, `answer` what answers the inquiries of services."""
+        """`template` is what makes hosts. `new_mark` returns the mark of another host, `answer` what answers the
+        inquiries of services.
+        """
         self.key = key
         self._outbox = outbox
         self.host: Host | None = None
@@ -52,6 +56,7 @@ class Slot:
         self.given_up_for = ""  # the service because of which the process is killed; the others are not to blame
         self._log = log
         self._guard = guard
+        self._template = template
         self._new_mark = new_mark
         self._answer = answer
         self._state_dir = state_dir
@@ -145,7 +150,7 @@ class Slot:
                 host = Host(self.key, self._new_mark(), self._outbox, self._residents, log, self._answer, self._died)
                 host.state_dir = self._state_dir
                 self._inhabitants = {}
-                await host.spawn()
+                await host.spawn(self._template())
                 self._guard.watch(host.pid)
                 self.given_up_for = ""
                 host.exited.add_done_callback(lambda _: self._guard.forget(host.pid))
@@ -210,6 +215,7 @@ class Pool:
         self._mark = lineage.new_manager()
         self._numbers = itertools.count()  # of all hosts
         self.guard = Guard(self._mark)
+        self.template = Template()
         self._slots: dict[str, Slot] = {}
         self.when_grown: Callable[[int], object] = lambda slots: None
         """Called with the number of slots when there is one more. None ever goes: its service may come back."""
@@ -222,7 +228,14 @@ class Pool:
     def slot(self, key: str) -> Slot:
         if key not in self._slots:
             self._slots[key] = Slot(
-                key, self._outbox, self._log, self.guard, self._new_mark, lambda: self.answer, self.state_dir
+                key,
+                self._outbox,
+                self._log,
+                self.guard,
+                lambda: self.template,
+                self._new_mark,
+                lambda: self.answer,
+                self.state_dir,
             )
             self._slots[key].shut = self._shut
             self.when_grown(len(self._slots))
@@ -248,6 +261,7 @@ class Pool:
 
     async def close(self) -> None:
         await asyncio.gather(*(slot.close() for slot in self._slots.values()))
+        self.template.end()
         self.guard.end()
 
     async def close_empty(self) -> None:
