@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import tzinfo
 from enum import Enum
 from random import Random
 from typing import Any, NamedTuple
 
-from smanager.schedules.timing import Every, timing_of
+from smanager.schedules.timing import Calendar, Every, MachineZone, timing_of
 
 PROMPT_SECONDS = 60.0
 """How late a run may be without being one that was missed: the manager was restarted, or the machine is busy."""
@@ -78,6 +79,10 @@ class Schedule:
     def is_steady(self) -> bool:
         """Whether the schedule goes by a clock that nobody sets, rather than by that of the wall."""
         return isinstance(self.timing, Every)
+
+    @property
+    def zone(self) -> tzinfo:
+        return self.timing.zone if isinstance(self.timing, Calendar) else MachineZone()
 
     def handle(self, until: float) -> None:
         """Count all up to a moment as done: what comes after it is due next."""

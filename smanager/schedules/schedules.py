@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from smanager import CallerError, ManagerError, SService, command
 from smanager.schedules.memory import Memory
 from smanager.schedules.schedule import DAMAGES, DONE, LOST, Due, LastRun, Schedule
-from smanager.schedules.timing import Calendar, MachineZone
 from smanager.service import VIEW
 from smanager.terminal.text import one_spelling, resembling
 from smanager.terminal.wording import listed
@@ -23,12 +22,11 @@ SETTLED_SECONDS = 5.0  # until what was due before the start runs, so that the s
 
 
 class ScheduleReport(NamedTuple):
-    """A schedule as people see it."""
+    """A schedule as people see it, in a line that fits a window."""
 
     name: str
-    when: str
     state: str  # `waiting`, `running`, `paused` or `disabled`
-    next: str | None
+    next: str | None  # in the machine's time zone
     last: str | None
     outcome: str | None
     run: str | None  # the ID of the run, or of each command's, by which the manager remembers it
@@ -107,7 +105,15 @@ class Schedules(SService):
     @command(role=VIEW, default=True)
     async def cmd_list(self) -> list[ScheduleReport]:
         """Shows when each schedule is due, and how its last run went"""
-        return [self._report(activity) for activity in self._activities.values()]
+        return [self._report(activity, short) for activity in self._activities.values()]
+
+    @command(role=VIEW)
+    async def cmd_show(self, name: str) -> dict[str, str | None]:
+        """Shows all about a schedule, its times with the offset of its time zone"""
+        activity = self._find(name)
+        zone = activity.schedule.zone
+        report = self._report(activity, lambda at: datetime.fromtimestamp(round(at), zone).isoformat(" "))
+        return {"name": report.name, "when": activity.schedule.when, **report._asdict()}
 
     async def cmd_run(self, name: str) -> str:
         """Runs a schedule's line now, with the schedule's permissions, and waits for its end
@@ -140,7 +146,7 @@ class Schedules(SService):
     def complete_run(self, text: str, *ignored: object) -> list[str]:
         return [name for name in self._activities if name.startswith(text)]
 
-    complete_pause = complete_resume = complete_run
+    complete_show = complete_pause = complete_resume = complete_run
 
     def _find(self, name: str) -> Activity:
         """The schedule of a name. Raises CallerError for an unknown one."""
@@ -250,23 +256,20 @@ class Schedules(SService):
 
     # Reports.
 
-    def _report(self, activity: Activity) -> ScheduleReport:
+    def _report(self, activity: Activity, shown: Callable[[float], str]) -> ScheduleReport:
         schedule, last = activity.schedule, activity.schedule.last
-        state = "running" if activity.work else "paused" if schedule.paused else "waiting"
+        state = "waiting" if schedule.enabled else "disabled"
+        if activity.work or schedule.paused:
+            state = "running" if activity.work else "paused"
+        comes = schedule.enabled and not schedule.paused
         return ScheduleReport(
             schedule.name,
-            schedule.when,
-            state if schedule.enabled or activity.work else "disabled",
-            self._next(schedule),
-            shown(schedule, last.began) if last else None,
+            state,
+            shown(time.time() + schedule.due - self._now(schedule)) if comes else None,
+            shown(last.began) if last else None,
             last.outcome if last else None,
             last.run if last else None,
         )
-
-    def _next(self, schedule: Schedule) -> str | None:
-        if schedule.paused or not schedule.enabled:
-            return None
-        return shown(schedule, time.time() + schedule.due - self._now(schedule))
 
 
 def outcome_of(result: Mapping[str, Any], roles: tuple[str, ...]) -> str:
@@ -279,7 +282,6 @@ def outcome_of(result: Mapping[str, Any], roles: tuple[str, ...]) -> str:
     return f"failed: {result['error']} ({has})"  # which may be why the command does not exist for the schedule
 
 
-def shown(schedule: Schedule, moment: float) -> str:
-    """A moment in a schedule's time zone."""
-    zone = schedule.timing.zone if isinstance(schedule.timing, Calendar) else MachineZone()
-    return datetime.fromtimestamp(round(moment), zone).isoformat(" ", "seconds")
+def short(moment: float) -> str:
+    """A moment in the machine's time zone, with its seconds if it has any."""
+    return f"{datetime.fromtimestamp(round(moment)):%Y-%m-%d %H:%M:%S}".removesuffix(":00")

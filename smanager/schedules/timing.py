@@ -36,8 +36,8 @@ class MachineZone(tzinfo):
 
 def zone_of(name: str) -> tzinfo:
     """The time zone of a name; empty for the machine's. Raises ValueError if there is none."""
-    if not name:
-        return MachineZone()
+    if name in ("", "UTC"):  # UTC needs no database
+        return UTC if name else MachineZone()
     from zoneinfo import ZoneInfo  # most schedules have the machine's zone
 
     try:

@@ -114,7 +114,7 @@ def server(shared: Callable[..., Server]) -> Server:
 
 def test_a_schedule_runs_its_line_again_and_again(server: Server) -> None:
     tick = outcome(server, "tick", "done")
-    assert (tick["when"], tick["state"]) == ("every 1s", "waiting")
+    assert (tick["state"], json.loads(server.ask("schedules show tick --json"))["when"]) == ("waiting", "every 1s")
     assert tick["last"] < tick["next"]
     wait_for(lambda: int(server.ask("worker count")) >= 4, "more runs")
 
@@ -123,12 +123,14 @@ def test_the_name_alone_shows_what_is_due_and_how_it_went_also_to_who_may_only_l
     server.ask("schedules run failing")
     for table in (server.ask("schedules"), ask_unix(str(server.directory / "viewers.sock"), "schedules\n")):
         rows = {row.split("\t")[0]: row.split("\t") for row in table.splitlines()}
-        assert rows["name"] == ["name", "when", "state", "next", "last", "outcome", "run"]
-        assert rows["failing"][5] == "failed: worker fail: ValueError: no luck"
-        night = rows["night"]
-        assert night[1:3] == ["cron 30 2 * * 1-5 Europe/Berlin", "waiting"]
-        assert re.fullmatch(r"\d{4}-\d\d-\d\d 02:30:00\+0[12]:00", night[3])
-        assert rows["wiping"][2:4] == ["disabled", ""]
+        assert rows["name"] == ["name", "state", "next", "last", "outcome", "run"]
+        assert rows["failing"][4] == "failed: worker fail: ValueError: no luck"
+        assert rows["night"][1] == "waiting"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", rows["night"][2])
+        assert rows["wiping"][1:3] == ["disabled", ""]
+    night = ask_unix(str(server.directory / "viewers.sock"), "schedules show night\n").splitlines()
+    assert night[:3] == ["name     night", "when     cron 30 2 * * 1-5 Europe/Berlin", "state    waiting"]
+    assert re.fullmatch(r"next     \d{4}-\d\d-\d\d 02:30:00\+0[12]:00", night[3])
 
 
 @pytest.mark.parametrize("line", ["schedules run night", "schedules pause night", "schedules resume night"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from smanager.config.schedule import schedule_of
 from smanager.schedules.schedule import DAMAGES, LOST, RUNNING, Due, LastRun, Schedule
-from smanager.schedules.schedules import LOOK_SECONDS, shown
+from smanager.schedules.schedules import LOOK_SECONDS, short
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -237,6 +237,6 @@ def test_what_is_damaged_can_be_told_and_leaves_nothing_that_cannot_be_shown(kep
         schedule = Schedule("night", table, 1e9, "salt", kept)
     except DAMAGES:
         return
-    shown(schedule, schedule.due)
+    short(schedule.due)
     if schedule.last:
-        shown(schedule, schedule.last.began)
+        short(schedule.last.began)

@@ -25,6 +25,10 @@ def test_steps_stay_on_their_grid(seconds: float, due: float, late: float) -> No
     assert abs((handled - due) / seconds - round((handled - due) / seconds)) < 1e-3
 
 
+def test_utc_needs_no_database_of_zones() -> None:
+    assert zone_of("UTC") is UTC
+
+
 def test_the_calendar_goes_by_its_zone() -> None:
     calendar = Calendar(cron_of_time("2:05"), ZoneInfo("Europe/Berlin"))
     at = datetime(2026, 3, 28, 1, 5, tzinfo=UTC).timestamp()
