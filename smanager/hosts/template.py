@@ -96,7 +96,6 @@ def fork() -> Template | socket.socket:
     """Fork; returns a Template in this process, and its end of the socket pair in the new one."""
     adopt()
     ours, theirs = pair()
-    gc.collect()
     gc.freeze()  # no collection here or there need touch what is there already, so it stays shared
     try:
         pid = os.fork()

@@ -42,7 +42,6 @@ def serve(control: socket.socket) -> int:
         signal.signal(number, signal.SIG_IGN)
     _keep_only(control)
     _name("template")
-    gc.collect()
     gc.freeze()  # what is here stays as it is: no collection in a host need touch it, and it stays shared
     control.settimeout(IDLE_SECONDS)
     while True:
