@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from smanager import CallerError, ManagerError, SService, command
 from smanager.schedules.memory import Memory
-from smanager.schedules.schedule import DAMAGES, DONE, LOST, Due, LastRun, Schedule
+from smanager.schedules.schedule import DAMAGES, DONE, LOST, RUNNING, Due, LastRun, Schedule
 from smanager.service import VIEW
 from smanager.terminal.text import one_spelling, resembling
 from smanager.terminal.wording import listed
@@ -105,15 +105,14 @@ class Schedules(SService):
     @command(role=VIEW, default=True)
     async def cmd_list(self) -> list[ScheduleReport]:
         """Shows when each schedule is due, and how its last run went"""
-        return [self._report(activity, short) for activity in self._activities.values()]
+        return [self._report(activity.schedule, short) for activity in self._activities.values()]
 
     @command(role=VIEW)
     async def cmd_show(self, name: str) -> dict[str, str | None]:
         """Shows all about a schedule, its times with the offset of its time zone"""
-        activity = self._find(name)
-        zone = activity.schedule.zone
-        report = self._report(activity, lambda at: datetime.fromtimestamp(round(at), zone).isoformat(" "))
-        return {"name": report.name, "when": activity.schedule.when, **report._asdict()}
+        schedule = self._find(name).schedule
+        report = self._report(schedule, lambda at: datetime.fromtimestamp(round(at), schedule.zone).isoformat(" "))
+        return {"name": schedule.name, "when": schedule.when, **report._asdict()}
 
     async def cmd_run(self, name: str) -> str:
         """Runs a schedule's line now, with the schedule's permissions, and waits for its end
@@ -256,11 +255,13 @@ class Schedules(SService):
 
     # Reports.
 
-    def _report(self, activity: Activity, shown: Callable[[float], str]) -> ScheduleReport:
-        schedule, last = activity.schedule, activity.schedule.last
+    def _report(self, schedule: Schedule, shown: Callable[[float], str]) -> ScheduleReport:
+        last = schedule.last
         state = "waiting" if schedule.enabled else "disabled"
-        if activity.work or schedule.paused:
-            state = "running" if activity.work else "paused"
+        if schedule.paused:
+            state = "paused"
+        if last and last.outcome == RUNNING:
+            state = RUNNING
         comes = schedule.enabled and not schedule.paused
         return ScheduleReport(
             schedule.name,
