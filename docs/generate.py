@@ -22,7 +22,8 @@ NOTE = "<!-- Made by `python -m docs.generate` from the program's own records: c
 CONFIGURATION = f"""\
 # The keys of smanager.toml
 
-All keys are optional, except `program` for a program and one of `tcp`, `unix` and `systemd` for a listener.
+All keys are optional, except `program` for a program, one of `tcp`, `unix` and `systemd` for a listener, and `run`
+and one of `every`, `cron` and `at` for a schedule.
 
 {NOTE}"""
 

@@ -7,12 +7,12 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this file can be read by any Pyt
 
 from typing import TYPE_CHECKING
 
-from smanager.service import Line, ManagerError, Progress, Secret, SService, command
+from smanager.service import CallerError, Line, ManagerError, Progress, Secret, SService, command
 
 if TYPE_CHECKING:
     from smanager.hosts.child.program import Program
 
-__all__ = ["Line", "ManagerError", "Program", "Progress", "SService", "Secret", "command"]
+__all__ = ["CallerError", "Line", "ManagerError", "Program", "Progress", "SService", "Secret", "command"]
 __version__ = "0.1.0"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -15,6 +16,10 @@ class ManagerError(Exception):
         """`code` is the error's code in JSON-RPC; 0 if the manager has not answered."""
         super().__init__(message)
         self.code = code
+
+
+class CallerError(Exception):
+    """Raised by a command that cannot do what its caller wants; the caller reads just the text, and no log has it."""
 
 
 class CommandCaller(NamedTuple):
@@ -61,6 +66,10 @@ class ManagerClient:
         """The manager as this caller may use it, while the caller's command runs."""
         return self
 
+    def acting_as(self, name: str) -> ManagerClient:
+        """The manager with the roles, in place of the service's own, that its `roles_as` gives this name."""
+        return self
+
     @property
     def caller(self) -> CommandCaller | None:
         """Who gave the command that runs here; None outside of commands."""
@@ -97,6 +106,9 @@ class SService:
 
     manager: ManagerClient = ManagerClient()
     """What the service may ask the manager."""
+
+    state_dir: Path | None = None
+    """A directory of the service's own for what has to outlive it, which the service makes; None if nothing is kept."""
 
     calls_ready: bool = False
     """Whether the service calls `ready` when it is ready; otherwise it is ready when `start` has returned."""
@@ -163,6 +175,7 @@ def command(
     role: str = OPERATE,
     short: Mapping[str, str] = MappingProxyType({}),
     abbreviated: bool = True,
+    default: bool = False,
     without_journal: bool = False,
     root_only: bool = False,
     kept: bool | None = None,
@@ -177,6 +190,7 @@ def command(
         role: the role that callers need: `view`, `operate`, `admin`, or one from the configuration
         short: letters for options, such as `{"count": "n"}` for `-n` beside `--count`
         abbreviated: a person may cut the name short at a prompt
+        default: the service's name alone runs the command, rather than enter the service's shell
         kept: whether `runs` keeps the command's runs: each of them, none, or by default those that matter
         without_journal: the command may run where the audit journal is required and cannot be written
         root_only: the command is not in the shells of services, where its name could be mistaken
@@ -202,6 +216,7 @@ def command(
             "aliases": tuple(aliases),
             "role": role,
             "abbreviated": bool(abbreviated),
+            "default": bool(default),
             "without_journal": bool(without_journal),
             "root_only": bool(root_only),
             "kept": None if kept is None else bool(kept),

@@ -21,6 +21,7 @@ ROOMS = (
     "commands",
     "logs",
     "access",
+    "schedules",
     "config",
     "hosts",
     "hosts.child",

@@ -33,6 +33,7 @@ class Origin(NamedTuple):
     port: int = 0
     user: str = ""  # the system's user at the other end of a unix socket; empty if the system does not tell
     service: str = ""  # the service that asks
+    acting_as: str = ""  # under which of its other names the service asks; empty for its own
     behalf: str = ""  # where the caller is for whom the service acts; empty if it acts for itself
     process: int = 0  # the process id at the other end of a unix socket; 0 if the system does not tell
 
@@ -54,7 +55,8 @@ class Origin(NamedTuple):
         if self.host:
             return address_text(self.host, self.port)
         if self.service:
-            return f"{self.network} for {self.behalf}" if self.behalf else self.network
+            name = f"{self.network} as {self.acting_as}" if self.acting_as else self.network
+            return f"{name} for {self.behalf}" if self.behalf else name
         return f"{self.network}, process {self.process}" if self.process else self.kind.value
 
 

@@ -87,6 +87,7 @@ class Command(NamedTuple):
     aliases: tuple[str, ...] = ()
     role: str = OPERATE
     abbreviated: bool = True
+    default: bool = False
     without_journal: bool = False
     root_only: bool = False
     kept: bool | None = None

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from smanager.access.audit import Need
 from smanager.access.roles import BUILT_IN, EVERYONE, Role
 from smanager.config import checks, listener, runs, service
-from smanager.config.checks import Key, SettingsError, checked, keys_of, setting
+from smanager.config.checks import Key, SettingsError, checked, keys_of, nearest, setting
 from smanager.config.listener import ListenerSettings, listener_of
 from smanager.config.runs import RunSettings
 from smanager.config.service import settings_of
@@ -103,6 +103,9 @@ class RootSettings:
     services: Table = setting(checks.table("tables such as [services.web]"), "settings of services", {})
     listeners: Table = setting(checks.table("tables such as [listeners.lan]"), "more addresses to listen on", {})
     roles: Table = setting(checks.table("tables such as [roles.operator]"), "roles besides the built-in ones", {})
+    schedules: Table = setting(
+        checks.table("tables such as [schedules.backup]"), "lines of commands that run at certain times", {}
+    )
     runs: Table = setting(checks.table("a table such as [runs]"), "which runs of commands are kept", {})
 
 
@@ -117,17 +120,27 @@ ROLE_KEYS = {
 AT_START = ("state_dir", "users_file", "audit", "audit_file", "audit_syslog")
 """The keys that count at the manager's start only; `reload` applies all others."""
 
-TABLES = {
-    "": ROOT_KEYS,
-    "[services.NAME]": service.SERVICE_KEYS,
-    "[services.NAME] of a program": service.PROGRAM_KEYS,
-    "ready_when = {...}, alive_when = {...}": service.PROBE_KEYS,
-    "[listeners.NAME]": listener.KEYS,
-    "tls = {...}": listener.TLS_KEYS,
-    "[roles.NAME]": ROLE_KEYS,
-    "[runs]": runs.KEYS,
-}
+TABLES: Mapping[str, Mapping[str, Key]]
 """All tables of the file with their keys."""
+
+
+def __getattr__(name: str) -> object:
+    """Make TABLES when it is asked for: where nothing is scheduled, the manager does without the keys of schedules."""
+    if name != "TABLES":
+        raise AttributeError(name)
+    from smanager.config import schedule
+
+    return {
+        "": ROOT_KEYS,
+        "[services.NAME]": service.SERVICE_KEYS,
+        "[services.NAME] of a program": service.PROGRAM_KEYS,
+        "ready_when = {...}, alive_when = {...}": service.PROBE_KEYS,
+        "[listeners.NAME]": listener.KEYS,
+        "tls = {...}": listener.TLS_KEYS,
+        "[roles.NAME]": ROLE_KEYS,
+        "[runs]": runs.KEYS,
+        "[schedules.NAME]": schedule.KEYS,
+    }
 
 
 class ServicesConfig(NamedTuple):
@@ -143,6 +156,8 @@ class ServicesConfig(NamedTuple):
     allow_writable: bool = False  # whether other users may write to services files
     listeners: tuple[ListenerSettings, ...] = ()
     runs: RunSettings = RunSettings()
+    shipped: tuple[Path, ...] = ()
+    """The services files that come with the program, and that the configuration asks for."""
     at_start: Table = MappingProxyType({})  # the keys that count at the manager's start only
     problems: tuple[str, ...] = ()
     """What is wrong with the configuration: then only what else is wrong with the rest of it is still found out."""
@@ -206,6 +221,7 @@ class ConfigFile:
         for name, given in self.given.get("services", {}).items():  # others may need a service whose table is wrong
             settings.setdefault(name, {"program": ["-"]} if isinstance(given, dict) and "program" in given else {})
         roles = self._roles()
+        shipped = (self._add_schedules(settings),) if self.given.get("schedules") else ()
         return ServicesConfig(
             directories=self._present(directories or configured),
             settings=settings,
@@ -215,6 +231,7 @@ class ConfigFile:
             roles=roles,
             allow_writable=allow_writable,
             runs=self._runs(),
+            shipped=shipped,
             at_start={key: value for key, value in self.given.items() if key in AT_START},
         )
 
@@ -233,6 +250,23 @@ class ConfigFile:
     @property
     def _has_programs(self) -> bool:
         return any(isinstance(given, dict) and "program" in given for given in self.given.get("services", {}).values())
+
+    def _add_schedules(self, services: dict[str, dict[str, Any]]) -> Path:
+        """Add the settings of the service that runs the schedules; return its file."""
+        from smanager.config import schedule  # as above
+
+        made = self._each("schedules", schedule.schedule_of)
+        for name, given in made.items():
+            with self.table(f"schedules.{name}"):
+                for role in given["roles"]:
+                    self.require_role(role)
+        services[schedule.SERVICE] = {**services.get(schedule.SERVICE, {}), **schedule.service_settings(made)}
+        return schedule.FILE
+
+    def require_role(self, name: str) -> None:
+        """Raise SettingsError if there is no role of this name."""
+        if one_spelling(name) not in self.role_names:
+            raise SettingsError(f"there is no role {name}; {nearest(name, self.role_names)}")
 
     def listeners(self) -> list[ListenerSettings]:
         """The tables of listeners that are right."""

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from smanager import __version__
 from smanager.commands.option_parser import OptionParser
 from smanager.config import checks
-from smanager.config.checks import SettingsError, nearest
 from smanager.config.file import (
     FILE_NAME,
     ROOT_KEYS,
@@ -30,7 +29,6 @@ from smanager.config.listener import DEFAULT_NAME, ListenerSettings
 from smanager.config.place import Place, place_of, systemds_directory
 from smanager.system.accounts import user_id
 from smanager.system.trust import why_untrusted
-from smanager.terminal.text import one_spelling
 
 OVERRIDING = ("host", "port", "insecure", "max_sessions", "state_dir", "allow_writable")
 """The options that replace keys of the file."""
@@ -133,8 +131,8 @@ def _check_listeners(listeners: Sequence[ListenerSettings], file: ConfigFile) ->
     names: dict[Path, str] = {}
     for listener in listeners:
         with file.table(f"listeners.{listener.name}"):
-            if unknown := [role for role in listener.roles or () if one_spelling(role) not in file.role_names]:
-                raise SettingsError(f"there is no role {unknown[0]}; {nearest(unknown[0], file.role_names)}")
+            for role in listener.roles or ():
+                file.require_role(role)
         if listener.unix:
             other = names.setdefault(listener.unix, listener.name)
             if other != listener.name:

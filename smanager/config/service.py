@@ -183,6 +183,12 @@ class ProgramSettings:
 
 
 _names = checks.list_of(checks.text, 'a list of services\' names, such as ["database"]')
+_roles = checks.list_of(checks.text, 'a list of roles such as ["view"]')
+
+
+@checks.expected('a table of lists of roles, such as { night = ["operate"] }')
+def _roles_by_name(value: object) -> dict[str, tuple[str, ...]]:
+    return {checks.text(name): _roles(roles) for name, roles in checks.table()(value).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +213,14 @@ class ServiceSettings:
     )
     needs: tuple[str, ...] = setting(_names, "services that have to be running, or done, before this one can start", [])
     roles: tuple[str, ...] = setting(
-        checks.list_of(checks.text, 'a list of roles such as ["view"]'),
+        _roles,
         "roles that decide what the service may ask the manager through `self.manager`",
         [],
+    )
+    roles_as: Mapping[str, tuple[str, ...]] = setting(
+        _roles_by_name,
+        "names under which the service may ask the manager as well, each with its roles, by `self.manager.acting_as`",
+        {},
     )
     options: Mapping[str, Any] = setting(checks.table(), "values for the service itself, as `self.options`", {})
     limits: Mapping[str, int] = setting(

@@ -29,7 +29,7 @@ class FrameKind(IntEnum):
 
     # From the manager to a host: about the host and its services,
     LOAD = 1  # JSON: a services file's path
-    START = 2  # JSON: a service's name, its file's path, its class's name, its settings
+    START = 2  # JSON: a service's name, its file's path, its class's name, its settings, its directory
     STOP = 3  # JSON: a service's name
     SIGNAL = 4  # JSON: a service's name, and the number of the signal for its program
     END = 5  # empty: stop every service and exit

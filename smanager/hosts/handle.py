@@ -79,6 +79,8 @@ class Host:
         self.exited: asyncio.Future[str] = self._loop.create_future()
         """How the process ended; done once nothing is left either of what its services have started."""
         self.ending = False  # whether the process has been asked to end
+        self.state_dir: Path | None = None
+        """Where services may keep what is theirs."""
         self._name = name
         self._mark = mark
         self._outbox = outbox
@@ -134,7 +136,8 @@ class Host:
 
     def start(self, service: str, path: Path | None, title: str, given: Mapping[str, Any]) -> None:
         """Begin a service's life; `title` is the class's name, `given` are the settings."""
-        self.send(encode_data(FrameKind.START, 0, [service, path and str(path), title, given]))
+        kept = self.state_dir and str(self.state_dir / f"service-{service}")
+        self.send(encode_data(FrameKind.START, 0, [service, path and str(path), title, given, kept]))
 
     def stop(self, service: str) -> None:
         self.send(encode_data(FrameKind.STOP, 0, service))

@@ -30,6 +30,7 @@ class Inquiry:
     service: str
     within: Call | None  # the command of the service that asked
     for_caller: bool  # whether the service acts for the caller of that command
+    acting_as: str  # under which of its other names the service asks; empty for its own
     method: str
     params: Any
     _number: int
@@ -80,11 +81,13 @@ class Inquiries:
 
     def begin(self, frame: Frame, calls: dict[int, Call]) -> Callable[[], object]:
         """Decode an ASK frame; return what carries it out. Raises FrameError if it is garbage."""
-        service, call, for_caller, method, params = frame.fields(str, int, bool, str, list | dict)
+        service, call, for_caller, acting_as, method, params = frame.fields(str, int, bool, str, str, list | dict)
 
         def ask() -> None:
             within = calls.get(call)
-            inquiry = Inquiry(service, within, for_caller, method, params, frame.number, self._send, self._close)
+            inquiry = Inquiry(
+                service, within, for_caller, acting_as, method, params, frame.number, self._send, self._close
+            )
             if within is None and (call or for_caller):
                 inquiry.refuse(REFUSED, f"{method}: the command that asked has ended")
             elif sum(other.service == service for other in self._open.values()) >= MOST_INQUIRIES:

@@ -44,6 +44,7 @@ class Slot:
         template: Callable[[], Template],
         new_mark: Callable[[], int],
         answer: Callable[[], Answerer],
+        state_dir: Path | None,
     ) -> None:
         """`template` is what makes hosts. `new_mark` returns the mark of another host, `answer` what answers the
         inquiries of services.
@@ -58,6 +59,7 @@ class Slot:
         self._template = template
         self._new_mark = new_mark
         self._answer = answer
+        self._state_dir = state_dir
         self._residents: dict[str, Resident] = {}
         self._inhabitants: dict[str, None] = {}  # all that have lived in the present process, the first first
         self._entering: set[str] = set()  # residents that wait for a process
@@ -146,6 +148,7 @@ class Slot:
             if self.host is None or self.host.gone:
                 log = partial(self._log, self)
                 host = Host(self.key, self._new_mark(), self._outbox, self._residents, log, self._answer, self._died)
+                host.state_dir = self._state_dir
                 self._inhabitants = {}
                 await host.spawn(self._template())
                 self._guard.watch(host.pid)
@@ -218,12 +221,21 @@ class Pool:
         """Called with the number of slots when there is one more. None ever goes: its service may come back."""
         self.answer: Answerer = _refuse
         """Answers the inquiries of services."""
+        self.state_dir: Path | None = None
+        """The manager's state directory, where services may keep what is theirs."""
         self._shut = False
 
     def slot(self, key: str) -> Slot:
         if key not in self._slots:
             self._slots[key] = Slot(
-                key, self._outbox, self._log, self.guard, lambda: self.template, self._new_mark, lambda: self.answer
+                key,
+                self._outbox,
+                self._log,
+                self.guard,
+                lambda: self.template,
+                self._new_mark,
+                lambda: self.answer,
+                self.state_dir,
             )
             self._slots[key].shut = self._shut
             self.when_grown(len(self._slots))

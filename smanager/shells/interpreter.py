@@ -40,7 +40,7 @@ class Interpreter:
     """A session's shells, the commands that wait, and the one that runs.
 
     `feed` returns whether the line is done; if not, `idle` is called once it is. `status` is then the worst of the
-    line's commands.
+    line's commands, and `error` what the last of them that failed has said.
     """
 
     __slots__ = (
@@ -60,6 +60,7 @@ class Interpreter:
         "_stdout",
         "always_json",
         "ended",
+        "error",
         "running",
         "status",
     )
@@ -96,6 +97,7 @@ class Interpreter:
         self._generation = shells.manager.catalogue.generation
         self.running: Running | None = None
         self.status = Status.DONE
+        self.error = ""
         self.ended = False
         """Whether the session has been left for good."""
 
@@ -135,7 +137,7 @@ class Interpreter:
             self._answer(line)
             return self._work()
         if not self.busy:
-            self.status = Status.DONE
+            self.status, self.error = Status.DONE, ""
         self._pending[:0] = commands_of(line)[::-1]
         return self._work()
 
@@ -310,7 +312,7 @@ class Interpreter:
 
     def _fail(self, message: str, status: Status) -> None:
         self.status = max(self.status, status)
-        message = " ".join(message.splitlines())
+        self.error = message = " ".join(message.splitlines())
         (self._json or self._printer).complain(message)
         self._close()
 

@@ -153,7 +153,8 @@ def root_shell(view: View) -> type[RootShell]:
     attributes = adapted(own, view.called_toplevel)
     attributes |= {"plans": {}, "view": view, "service_shells": shells, "names_page": pages.summary(view)}
     for name in shells:
-        attributes |= entrance_methods(name)
+        default = next((command.name for command in view.commands[name].values() if command.default), "")
+        attributes |= entrance_methods(name, default)
     return type("RootShell", (RootShell, own_shell(own, view, root_only=True)), attributes)
 
 
@@ -165,10 +166,14 @@ def service_shell(service: Service, view: View, own: type[Shell]) -> type[Servic
     return type(f"{service.title}Shell", (ServiceShell, own), attributes)
 
 
-def entrance_methods(service: str) -> dict[str, object]:
-    """The `do_` and the `complete_` method of a service's name, which enters the service or leads to its commands."""
+def entrance_methods(service: str, default: str) -> dict[str, object]:
+    """The `do_` and the `complete_` method of a service's name, which leads to the service's commands.
+
+    The name alone runs the `default` command, or without one enters the service.
+    """
 
     def enter_or_run(shell: RootShell, arg: str) -> Outcome:
+        arg = arg or default
         if not arg:
             return Enter(service)
         child = shell.child(service)

@@ -6,6 +6,7 @@ import asyncio
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ class Catalogue:
             paths = [path for directory in services.directories for path in services_files(directory)]
         except OSError as error:
             raise CommandError(f"cannot read the services directory {error.filename}: {in_words(error)}") from None
-        files = {path: self.files.get(path) or ServicesFile(path) for path in paths}
+        files = {path: self.files.get(path) or ServicesFile(path) for path in [*paths, *services.shipped]}
         if path := services.path:
             files[path] = self.files.get(path) or ServicesFile(path, is_code=False)
         return files
@@ -228,11 +229,12 @@ class Catalogue:
     async def read(
         self, file: ServicesFile, load: Callable[[Path], Awaitable[Mapping[str, Any]]], services: ServicesConfig
     ) -> FileReport:
-        """What a host finds in a file that can be trusted: `load` has the host import it.
+        """What a host finds in a file that can be trusted, as the program itself is: `load` has the host import it.
 
         Raises ReportError, and what `load` raises.
         """
-        if not services.allow_writable and (problem := why_untrusted(file.path)):
+        is_trusted = services.allow_writable or file.path in services.shipped
+        if not is_trusted and (problem := why_untrusted(file.path)):
             raise ReportError(f"{problem}, and allow_writable accepts it")
         return FileReport.from_data(await load(file.path))
 
@@ -255,7 +257,7 @@ class Catalogue:
                 self._note(service.file, f"[services.{service.name}] waits for {name}: {problem}")
         roles = {*BUILT_IN, *map(one_spelling, self.configuration.roles)}
         for service in self.services.values():
-            for role in service.settings.roles:
+            for role in dict.fromkeys([*service.settings.roles, *chain(*service.settings.roles_as.values())]):
                 if one_spelling(role) not in roles:
                     self._note(
                         service.file, f"[services.{service.name}] there is no role {role}; {nearest(role, roles)}"

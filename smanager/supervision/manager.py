@@ -81,6 +81,7 @@ class Manager:
         self.look_elsewhere: LookElsewhere = nothing_elsewhere
         """Finds what a reload changes outside of the supervision."""
         self.pool = make_pool(outbox, self._log_line)
+        self.pool.state_dir = storage.directory
         self._storage = storage
         self._keeping: asyncio.Task[None] | None = None
         self._log_files = LogFiles(storage.directory) if storage.directory else None

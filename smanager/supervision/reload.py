@@ -206,7 +206,9 @@ def has_changed(file: ServicesFile) -> bool:
 def _removals(catalogue: Catalogue, wanted: ServicesConfig, files: dict[Path, ServicesFile]) -> Iterator[ChangeReport]:
     for path, file in catalogue.files.items():
         for service in file.services:
-            if path not in files:
+            if path in catalogue.configuration.shipped and path not in files:
+                yield ChangeReport("remove", service.name, "it is not configured any more")
+            elif path not in files:
                 yield ChangeReport("remove", service.name, "its file is gone")
             elif not file.is_code and service.name not in wanted.programs:
                 yield ChangeReport("remove", service.name, "it is not configured any more")

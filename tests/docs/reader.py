@@ -39,7 +39,7 @@ NEEDS_MANAGER = re.compile(r"10000|tshell|^[\w-]*>", re.MULTILINE)
 VARIABLE = [
     (r" \d\d:\d\d:\d\d up .*", " UPTIME"),
     (r"\b\d{4}-\d\d-\d\dT[\d:.]+Z", "INSTANT"),
-    (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "WHEN"),
+    (r"\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?([+-]\d\d:\d\d)?", "WHEN"),
     (r"\b\d+\.\d\d, \d+\.\d\d, \d+\.\d\d\b", "LOADS"),
     (r"\b\d+(\.\d+)? (s|ms|min|h|d|KiB|MiB|GiB|TiB)\b", "AMOUNT"),
     (r"\bprocessors: \d+", "processors: COUNT"),

@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 
 from smanager.commands.record import Failure
+from smanager.service import CallerError
 
 MESSAGE_LIMIT = 4096  # characters of an exception's message that callers get; the log has all of it
 
@@ -36,7 +37,7 @@ def failure_of(error: BaseException) -> Failure:
         message = _one_line(str(error))
     except BaseException:  # whatever its `__str__` raises: the caller waits for this
         message = "its message cannot be shown"
-    return Failure(message, _one_line(type(error).__name__))
+    return Failure(message, "" if isinstance(error, CallerError) else _one_line(type(error).__name__))
 
 
 def in_one_line(error: BaseException) -> str:

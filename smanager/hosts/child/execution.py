@@ -15,6 +15,7 @@ from smanager.commands.record import Failure
 from smanager.hosts.child.channel import Channel
 from smanager.hosts.child.errors import failure_of, print_traceback
 from smanager.hosts.frames import WINDOW, FrameKind, encode_data, encode_failure, encode_text
+from smanager.service import CallerError
 
 if TYPE_CHECKING:
     import asyncio
@@ -115,10 +116,11 @@ class Execution:
         self.channel.send(encode_data(FrameKind.COMPLETIONS, self.number, short))
 
     def fail(self, error: BaseException) -> None:
-        """Send the exception that its method has raised, and log its traceback."""
+        """Send the exception that its method has raised, and log its traceback unless the fault is the caller's."""
         with suppress(BaseException):  # the service may have put anything in the place of stdout
-            print(f"{getattr(self.method, '__name__', 'a command')} failed:")
-            print_traceback(error)
+            if not isinstance(error, CallerError):
+                print(f"{getattr(self.method, '__name__', 'a command')} failed:")
+                print_traceback(error)
         self.channel.send(encode_failure(self.number, failure_of(error)))
 
     def give_up(self, reason: str) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, wait
 from contextvars import copy_context
+from pathlib import Path
 from signal import SIGTERM
 from time import monotonic
 from typing import Any
@@ -180,7 +181,9 @@ class Life:
                 self._channel.send(encode_data(REPORTS[what], 0, [self.name, value]))
 
 
-def make(service: type[SService], name: str, given: Mapping[str, Any], manager: ManagerClient) -> SService:
+def make(
+    service: type[SService], name: str, given: Mapping[str, Any], manager: ManagerClient, state_dir: str | None = None
+) -> SService:
     """Make a service's object, its name and settings first. Raises ValueError if its limits cannot be set."""
     if "program" not in given:  # a program's limits are set in the program's own process
         set_limits(SERVICE_KEYS["limits"].check(given.get("limits", {})))
@@ -188,6 +191,7 @@ def make(service: type[SService], name: str, given: Mapping[str, Any], manager: 
     made.name = name
     made.options = given.get("options", {})
     made.manager = manager
+    made.state_dir = Path(state_dir) if state_dir else None
     made._given = given
     made.__init__()  # type: ignore[misc]  # the only way to call it last
     return made

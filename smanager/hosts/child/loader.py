@@ -97,7 +97,11 @@ def described(service: type[SService]) -> tuple[dict[str, Any], list[str]]:
 
     for method in command_methods(service):
         try:
-            commands.append(describe(service, method))
+            command = describe(service, method)
+            if command.default and (other := next((known.name for known in commands if known.default), "")):
+                complain(method, f"{other} is the default command already; at most one may be")
+                command = command._replace(default=False)
+            commands.append(command)
             for problem in signature_of(service, method).problems:
                 complain(method, problem)
         except (CommandError, ValueError, TypeError) as error:

@@ -178,12 +178,12 @@ class HostProcess:
             frame = encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}])
         self._channel.send(frame)
 
-    def _start(self, name: str, path: str | None, title: str, given: Mapping[str, Any]) -> None:
+    def _start(self, name: str, path: str | None, title: str, given: Mapping[str, Any], kept: str | None) -> None:
         mark = lineage.of_life(lineage.own(), next(self._numbers))
         life = self._lives[name] = Life(name, mark, self._channel, self._forget, lambda: len(self._lives) == 1)
         try:
             manager = ClientInHost(self._questions, name)
-            life.begin(lambda: make(self._class(path, title), name, given, manager))
+            life.begin(lambda: make(self._class(path, title), name, given, manager, kept))
         except RuntimeError as error:  # the system has no threads left
             life.end(str(error))
 

@@ -32,6 +32,8 @@ class Question(NamedTuple):
 
     service: str
     call: int  # the call in which the service asks; 0 outside of commands
+    for_caller: bool  # whether the service acts for the caller of that call
+    acting_as: str  # under which of its other names the service asks; empty for its own
     deliver: Deliver
 
 
@@ -45,11 +47,12 @@ class Questions:
         self._numbers = itertools.count(1)
         self._open: dict[int, Question] = {}
 
-    def begin(self, question: Question, for_caller: bool, method: str, params: object) -> int:
+    def begin(self, question: Question, method: str, params: object) -> int:
         """Ask; return the question's number. Raises ManagerError for parameters that cannot be sent."""
         number = next(self._numbers)
         try:
-            frame = encode_data(FrameKind.ASK, number, [question.service, question.call, for_caller, method, params])
+            *asker, _ = question
+            frame = encode_data(FrameKind.ASK, number, [*asker, method, params])
         except (TypeError, ValueError, RecursionError) as error:
             raise ManagerError(f"{method}: parameters should be JSON: {error}") from None
         if len(frame) > PAYLOAD_LIMIT:
@@ -87,10 +90,13 @@ class Questions:
 class ClientInHost(ManagerClient):
     """The manager as a service's object sees it from its host."""
 
-    def __init__(self, questions: Questions, service: str, acting_for: CommandCaller | None = None) -> None:
+    def __init__(
+        self, questions: Questions, service: str, acting_for: CommandCaller | None = None, acting_as: str = ""
+    ) -> None:
         self._questions = questions
         self._service = service
         self._acting_for = acting_for
+        self._acting_as = acting_as
 
     @property
     def caller(self) -> CommandCaller | None:
@@ -98,6 +104,9 @@ class ClientInHost(ManagerClient):
 
     def as_caller(self, caller: CommandCaller) -> ClientInHost:
         return ClientInHost(self._questions, self._service, caller)
+
+    def acting_as(self, name: str) -> ClientInHost:
+        return ClientInHost(self._questions, self._service, acting_as=name)
 
     def call(self, method: str, /, *arguments: object, **options: object) -> Any:
         frames = queue.SimpleQueue[Frame | None]()
@@ -133,8 +142,9 @@ class ClientInHost(ManagerClient):
         if arguments and options:
             raise TypeError("pass parameters all by position or all by name")
         within = self._acting_for or current_caller.get()
-        question = Question(self._service, within.call if within else 0, deliver)
-        number = self._questions.begin(question, self._acting_for is not None, method, options or arguments)
+        call = within.call if within else 0
+        question = Question(self._service, call, self._acting_for is not None, self._acting_as, deliver)
+        number = self._questions.begin(question, method, options or arguments)
         answer = Answer(method, partial(self._questions.taken, number))
         try:
             yield answer

@@ -104,7 +104,7 @@ class Lines:
         return {"output": output.text(), "status": interpreter.status.value}
 
     async def stream(self, line: str, json: bool, notify: Notify, kept: list[int] | None) -> dict[str, object]:
-        """Run a line, send its output as it comes, and return its status."""
+        """Run a line, send its output as it comes, and return its status, and its last error if there was one."""
         done = asyncio.Event()
         interpreter = Interpreter(self.shells, Streamed(notify), done.set, False, self.caller, kept)
         interpreter.always_json = json
@@ -115,7 +115,8 @@ class Lines:
             await finished(interpreter, line, done)
         finally:
             self.running.discard(interpreter)
-        return {"output": "", "status": interpreter.status.value}
+        error = {"error": interpreter.error} if interpreter.error else {}
+        return {"output": "", "status": interpreter.status.value, **error}
 
     def _share(self) -> None:
         """While the requests hold too much output, let only the oldest go on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from smanager.access.callers import Caller
@@ -42,13 +43,22 @@ class ServiceAnswers:
             assert outer is not None  # or else the inquiry would have been refused
             origin = Origin(OriginKind.SERVICE, service=name, behalf=str(outer.origin))
             return outer._replace(origin=origin, depth=depth)
-        manager = self._shells.dispatcher.manager
-        service = manager.catalogue.services.get(name)
-        if service is None or not service.settings.roles:
-            example = f'such as roles = ["view"] in [services.{name}]'
-            raise RequestError(FAILED, f"{inquiry.method}: {name} may ask for nothing; give it roles, {example}")
-        permissions = manager.roles.permissions(service.settings.roles)
-        return Caller(Origin(OriginKind.SERVICE, service=name), permissions=permissions, depth=depth)
+        permissions = self._shells.manager.roles.permissions(self._roles(inquiry))
+        origin = Origin(OriginKind.SERVICE, service=name, acting_as=inquiry.acting_as)
+        return Caller(origin, permissions=permissions, depth=depth)
+
+    def _roles(self, inquiry: Inquiry) -> Sequence[str]:
+        """The roles of a service that does not act for a caller. Raises RequestError if it has none."""
+        name, part = inquiry.service, inquiry.acting_as
+        if service := self._shells.manager.catalogue.services.get(name):
+            settings = service.settings
+            if roles := settings.roles_as.get(part) if part else settings.roles:
+                return roles
+        what, example = "nothing", 'roles = ["view"]'
+        if part:
+            what, example = f"nothing as {part}", f'roles_as = {{ {part} = ["view"] }}'
+        message = f"{name} may ask for {what}; give it roles, such as {example} in [services.{name}]"
+        raise RequestError(FAILED, f"{inquiry.method}: {message}")
 
 
 class _Answering:

@@ -64,6 +64,10 @@ class Web(SService):
         return list(self.manager.as_caller(self.caller).stream("stop", services=["other"]))
 
     @command(role="view")
+    def cmd_as(self, name: str, method: str):
+        return self.manager.acting_as(name).call(method)
+
+    @command(role="view")
     def cmd_who(self):
         return self.manager.call("whoami")["from"], self.manager.as_caller(self.caller).call("whoami")["from"]
 """
@@ -103,6 +107,14 @@ CONFIGURATION = """
 [listeners.viewers]
 unix = "viewers.sock"
 roles = ["view"]
+
+[services.web.roles_as]
+adder = ["adding"]
+nobody = []
+
+[roles.adding]
+allow = ["other.*"]
+deny = ["other.fail"]
 """
 
 
@@ -159,6 +171,29 @@ def test_who_acts_for_a_caller_may_do_what_the_caller_may(server: Server) -> Non
     assert "other" in server.ask("web stop-other")
     is_in(server, "other", "stopped")
     assert server.ask("start other") == "other: running\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "output"),
+    [
+        ("web as adder other.large", "larger than 4194304 characters"),
+        ("web as adder other.fail", "unknown method other.fail"),
+        ("web as adder status", "unknown method status"),
+        (
+            "web as nobody status",
+            "web may ask for nothing as nobody; give it roles, such as roles_as = { nobody",
+        ),
+        ("web as admin status", 'roles_as = { admin = ["view"] } in [services.web]'),
+    ],
+)
+def test_under_another_name_a_service_has_the_roles_of_that_name_and_no_others(
+    server: Server, line: str, output: str
+) -> None:
+    assert output in server.ask(line)
+
+
+def test_the_journal_tells_under_which_name_a_service_asked(server: Server) -> None:
+    assert '"from": "service web as adder"' in server.ask("web as adder whoami --json")
 
 
 def test_a_service_sees_events_until_it_is_stopped(reloaded: Callable[..., Server]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import SEED_SERVICE, Server, read_until, write_service
+from tests.conftest import SEED_SERVICE, Server, ask_unix, read_until, write_service
 from tests.live.clients import SEPARATOR, Person
 
 COUNTER = '''
@@ -217,3 +218,37 @@ def test_ctrl_c_reaches_the_command_that_runs_though_lines_wait_behind_it(hostil
         shown = read_until(connection, b"-\r\n>")
     assert b"*** hostile sleep: cancelled" in shown
     assert b"mycomputerhostname" not in shown
+
+
+BOARD = """
+from smanager import SService
+from smanager.service import command
+
+
+class Board(SService):
+    @command(default=True, role="view")
+    def cmd_show(self, *, wide: bool = False): return [{"train": "a", "wide": wide}]
+    @command(default=True)
+    def cmd_wipe(self): return "wiped"
+
+
+class Closed(SService):
+    @command(default=True, role="admin")
+    def cmd_show(self): return "all"
+    @command(role="view")
+    def cmd_peek(self): return "some"
+"""
+
+
+def test_a_service_s_name_alone_runs_its_default_command_for_every_caller(shared: Callable[..., Server]) -> None:
+    server = shared('[listeners.viewers]\nunix = "viewers.sock"\nroles = ["view"]', board=BOARD)
+    viewers = str(server.directory / "viewers.sock")
+    table = "train\twide\na\tFalse\n"
+    assert (server.ask("board"), ask_unix(viewers, "board\n")) == (table, table)
+    assert json.loads(server.ask("board --json")) == [{"train": "a", "wide": False}]
+    assert server.ask("board show --wide") == "train\twide\na\tTrue\n"
+    assert server.ask("board wipe") == "wiped\n"
+    with server.connect() as connection:
+        assert Person(connection).type("boa") == answer("train  wide\na      False\n")
+    assert ask_unix(viewers, "closed\npeek\n") == "some\n"  # the name of a service whose default it may not run enters
+    assert "cmd_wipe: show is the default command already; at most one may be" in server.ask("services")

@@ -168,6 +168,13 @@ def test_a_line_of_commands_can_be_streamed_and_cancelled(typed: Server) -> None
         assert json.loads(lines.readline())["error"]["code"] == -32800
 
 
+def test_a_streamed_line_returns_the_last_error(typed: Server) -> None:
+    failed = responses(typed, request("shell.execute", {"line": "nonsense; typed fail; typed load", "stream": True}))
+    assert failed[-1]["result"] == {"output": "", "status": 2, "error": "typed fail: KeyError: 'gone'"}
+    fine = responses(typed, request("shell.execute", {"line": "typed load", "stream": True}))
+    assert fine[-1]["result"] == {"output": "", "status": 0}
+
+
 def test_a_request_may_come_in_pieces_however_slowly(typed: Server) -> None:
     line = json.dumps(request("typed.load"))
     with typed.connect() as connection:

@@ -1,0 +1,58 @@
+"""What is remembered of the schedules from one life of their service to the next: a file in its own directory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from smanager.system.atomic import replacing
+from smanager.system.errors import in_words
+from smanager.system.private import contents, make_directory
+
+FILE = "schedules.json"
+FORMAT = 1
+SIZE_LIMIT = 16 * 1024 * 1024  # bytes: as many schedules as a service's settings hold, with their errors
+
+
+class Memory:
+    """The file; without a directory, nothing is remembered."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._path = directory / FILE if directory else None
+        self._problem = ""  # of the last attempt to write
+
+    def read(self) -> Mapping[str, Any]:
+        """What was written; nothing if there is no file. A damaged one is told, and replaced later."""
+        if not self._path:
+            return {}
+        try:
+            content = json.loads(contents(self._path, SIZE_LIMIT))
+            if not isinstance(content, dict) or content.get("format") != FORMAT:
+                raise ValueError(f'should be {{"format": {FORMAT}, ...}}')
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, RecursionError) as error:
+            print(f"{self._path}: what is remembered of the schedules cannot be read: {error}")
+            return {}
+        return content
+
+    def write(self, content: Mapping[str, Any]) -> str:
+        """Replace the file: all or nothing, even if the power fails. Return the problem, if there is one.
+
+        A problem that lasts is printed once.
+        """
+        if not self._path:
+            return "the manager has no state directory"
+        problem = ""
+        try:
+            make_directory(self._path.parent)
+            with replacing(self._path) as file:
+                json.dump({"format": FORMAT, **content}, file)
+        except OSError as error:
+            problem = f"{self._path} cannot be written: {in_words(error)}"
+        if problem and problem != self._problem:
+            print(problem)
+        self._problem = problem
+        return problem
