@@ -290,6 +290,8 @@ def test_signals_go_to_the_main_process_or_to_the_whole_group_as_configured(relo
     server = reloaded(SIGNALLED)
     for name in ("forking", "leaving", "scripted"):
         is_in(server, name, "running")
+    shell = pid_of(server, "scripted")
+    wait_for(lambda: subprocess.getoutput(f"ps -o comm= --ppid {shell}") == "sleep", "what the script waits for")
     assert server.ask("signal forking HUP") == server.ask("signal scripted HUP") == ""
     server.wait_for_log("forking: told to read again$")
     server.wait_for_log("scripted: told$")
