@@ -27,6 +27,7 @@ from smanager.config.file import ConfigError, RootSettings, read_file, refuse
 from smanager.config.listener import ListenerSettings
 from smanager.config.options import Config
 from smanager.config.place import earlier_directories, own_listener
+from smanager.hosts.template import Template, fork
 from smanager.logs.manager_log import log_to_stderr, write_all
 from smanager.server.listeners import Listeners, problems_of
 from smanager.server.modes.script_login import LOGIN_WORDS
@@ -60,16 +61,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = command_line.parsed(arguments)
         if options.words:
             return attach(options)
+        template = fork()  # before anything that a service must not find in its memory
+        if not isinstance(template, Template):
+            from smanager.hosts.child.template import serve as make_hosts  # not for the manager
+
+            return make_hosts(template)
         config = command_line.config_of(options)
         lines = log_to_stderr(options.verbose)
         if options.check:
             problems = [*config.services.problems, *problems_of(config.services.listeners)]
             page = partial(check_page, problems)
-            return asyncio.run(describe(new_manager(config, Storage(None)), page)) or bool(problems)
+            return asyncio.run(describe(new_manager(config, Storage(None), template), page)) or bool(problems)
         refuse(config.services.problems)
         if options.docs:
-            return asyncio.run(describe(new_manager(config, Storage(None)), docs_page))
-        manager = new_manager(config, storage_for(config))
+            return asyncio.run(describe(new_manager(config, Storage(None), template), docs_page))
+        manager = new_manager(config, storage_for(config), template)
         if options.console:
             from smanager.server import console  # readline is for a person at this terminal only
 
@@ -109,12 +115,13 @@ def users_and_roles(config: Path | None) -> tuple[Path, set[str]]:
     return file.settings.users_file, file.role_names
 
 
-def new_manager(config: Config, storage: Storage) -> Manager:
+def new_manager(config: Config, storage: Storage, template: Template) -> Manager:
     catalogue = Catalogue(config.services, [*SHELLS_OWN, *OWN_COMMANDS, *LOGIN_WORDS])
     roles = Roles(config.services.roles, [own.command for own in OWN_COMMANDS.values()])
     outbox = Outbox()
     audit = audit_for(config.root, storage, outbox)
     manager = Manager(catalogue, storage, config.read_services, outbox, audit, roles)
+    manager.pool.template = template
     manager.pool.answer = ServiceAnswers(Shells(manager)).begin
     return manager
 
@@ -175,7 +182,7 @@ async def serve(config: Config, manager: Manager, say: Callable[[str], None]) ->
         loop.add_signal_handler(number, manager.end.set)
     for number in (signal.SIGUSR1, signal.SIGUSR2):  # as an init does: in a container only the manager gets them
         loop.add_signal_handler(number, manager.forward, number)
-    orphans.adopt(manager.pool.pids)
+    loop.add_signal_handler(signal.SIGCHLD, orphans.reap_soon, loop, manager.pool.pids)
     watchdog = asyncio.ensure_future(systemd.feed_watchdog())
     reloads: set[asyncio.Task[None]] = set()
     loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(asyncio.create_task(reload(manager))))

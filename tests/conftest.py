@@ -77,6 +77,9 @@ def wait_for(condition: Callable[[], object], what: str | Callable[[], str]) -> 
         time.sleep(0.01)
 
 
+TEMPLATE, GUARD = "smanager:templa", "sh"  # names of processes, of which the system keeps 15 letters
+
+
 class Server:
     """The running program."""
 
@@ -147,11 +150,16 @@ class Server:
 
     def children(self) -> list[int]:
         """The process ids of the hosts."""
-        listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False
-        )
-        commands = [line.split(None, 1) for line in listed.stdout.splitlines()]
-        return [int(pid) for pid, command in commands if not command.startswith("/bin/sh")]  # that is the guard
+        return [pid for pid, name in self._processes() if name not in (TEMPLATE, GUARD)]
+
+    def templates(self) -> list[int]:
+        """The process id of the template that hosts are copies of, if there is one."""
+        return [pid for pid, name in self._processes() if name == TEMPLATE]
+
+    def _processes(self) -> list[tuple[int, str]]:
+        children = ["ps", "-o", "pid=,comm=", "--ppid", str(self.process.pid)]
+        listed = subprocess.run(children, capture_output=True, text=True, check=False).stdout
+        return [(int(pid), name) for pid, name in (line.split(None, 1) for line in listed.splitlines())]
 
     def stop(self) -> int:
         """End it as an administrator would; returns the exit status."""

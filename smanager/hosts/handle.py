@@ -7,20 +7,20 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, STDOUT
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
 from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
 from smanager.hosts.inquiries import Answerer, Inquiries
 from smanager.hosts.raw_output import RawOutput
+from smanager.hosts.template import Template
 from smanager.system import lineage, open_files
+from smanager.system.children import when_ended
 from smanager.system.outbox import Outbox, Stage
 from smanager.system.patience import Patience
 from smanager.system.processes import exit_reason, signal_group
@@ -54,7 +54,7 @@ class Resident(Protocol):
     def ended(self, reason: str | None, clean: bool, by_itself: bool = True) -> None: ...
 
 
-class Host(asyncio.SubprocessProtocol):
+class Host:
     """One child process that runs services."""
 
     def __init__(
@@ -84,8 +84,9 @@ class Host(asyncio.SubprocessProtocol):
         self._outbox = outbox
         self._residents = residents
         self._log_line = log_line
+        self._output = RawOutput(partial(log_line, None))
         self._when_gone = when_gone
-        self._process: asyncio.SubprocessTransport | None = None
+        self.pid = 0  # until the process has been made
         self._channel: asyncio.Transport | None = None
         self._decoder = FrameDecoder()
         self._files: dict[str, asyncio.Future[dict[str, Any]]] = {}
@@ -96,34 +97,26 @@ class Host(asyncio.SubprocessProtocol):
         self._number = 0
         self._outgoing: list[bytes] = []
 
-    async def spawn(self) -> None:
-        """Start the process. Raises OSError if the system cannot."""
+    async def spawn(self, template: Template) -> None:
+        """Have the process made. Raises OSError if the system cannot."""
         self._pair, theirs = socket.socketpair()
         self._pair.setblocking(False)
-        child = str(Path(__file__).parent / "child")
-        program = [sys.executable, child, str(theirs.fileno()), self._name, str(open_files.GIVEN)]
+        reader, writer = os.pipe()
+        output = os.fdopen(reader, "rb", buffering=0)
+        request = {"name": self._name, "mark": self._mark, "limit": open_files.GIVEN}
         try:
-            await self._loop.subprocess_exec(
-                lambda: self,
-                *program,
-                stdin=DEVNULL,
-                stdout=PIPE,
-                stderr=STDOUT,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                env={**os.environ, **lineage.variables(self._mark)},
-            )
+            self.pid = await template.spawn(request, theirs.fileno(), writer)
+            await self._loop.connect_read_pipe(lambda: self._output, output)
         except OSError:
             self._pair.close()
+            output.close()
             raise
         finally:
             theirs.close()
+            os.close(writer)
+        when_ended(self.pid, self._ended)
         self._channel, _ = await self._loop.create_connection(lambda: _FrameReader(self), sock=self._pair)
         self._flush()
-
-    @property
-    def pid(self) -> int:
-        return self._process.get_pid() if self._process else 0
 
     async def load(self, path: Path) -> dict[str, Any]:
         """What the loader finds in a services file. Raises HostError if the process ends or takes too long instead."""
@@ -160,7 +153,7 @@ class Host(asyncio.SubprocessProtocol):
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and to everything in its group."""
-        if self._process and not self.gone:
+        if self.pid and not self.gone:
             signal_group(self.pid, number)
 
     async def ping(self, services: Sequence[str], patience: Patience) -> dict[str, float]:
@@ -307,22 +300,11 @@ class Host(asyncio.SubprocessProtocol):
         if not self.gone:
             self._loop.call_later(CHANNEL_GRACE, self.signal, signal.SIGKILL)
 
-    # What follows is called by asyncio.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._process = cast("asyncio.SubprocessTransport", transport)
-        pipe = cast("asyncio.ReadTransport", self._process.get_pipe_transport(1))
-        self._output = RawOutput(pipe, partial(self._log_line, None))
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self._output.received(data)
-
-    def process_exited(self) -> None:
+    def _ended(self, status: int) -> None:
+        """The process has ended, with an exit status or by a signal, whose number is then below 0."""
         self._output.finish()
-        assert self._process is not None  # asyncio has called `connection_made`
         signal_group(self.pid, signal.SIGKILL)  # nothing that its services have started outlives it
         self._read_the_rest()
-        status = self._process.get_returncode() or 0
         reason = exit_reason(status)
         died = f"its host died: {reason}"
         if self._channel:

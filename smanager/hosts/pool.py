@@ -17,6 +17,7 @@ from typing import Any
 from smanager.hosts.guard import Guard
 from smanager.hosts.handle import Host, HostError, Resident
 from smanager.hosts.inquiries import REFUSED, Answerer, Inquiry
+from smanager.hosts.template import Template
 from smanager.system import lineage
 from smanager.system.outbox import Outbox
 from smanager.system.patience import Patience, is_late
@@ -40,10 +41,13 @@ class Slot:
         outbox: Outbox,
         log: Callable[[Slot, str | None, str], None],
         guard: Guard,
+        template: Callable[[], Template],
         new_mark: Callable[[], int],
         answer: Callable[[], Answerer],
     ) -> None:
-        """`new_mark` returns the mark of another host, `answer` what answers the inquiries of services."""
+        """`template` is what makes hosts. `new_mark` returns the mark of another host, `answer` what answers the
+        inquiries of services.
+        """
         self.key = key
         self._outbox = outbox
         self.host: Host | None = None
@@ -51,6 +55,7 @@ class Slot:
         self.given_up_for = ""  # the service because of which the process is killed; the others are not to blame
         self._log = log
         self._guard = guard
+        self._template = template
         self._new_mark = new_mark
         self._answer = answer
         self._residents: dict[str, Resident] = {}
@@ -142,7 +147,7 @@ class Slot:
                 log = partial(self._log, self)
                 host = Host(self.key, self._new_mark(), self._outbox, self._residents, log, self._answer, self._died)
                 self._inhabitants = {}
-                await host.spawn()
+                await host.spawn(self._template())
                 self._guard.watch(host.pid)
                 self.given_up_for = ""
                 host.exited.add_done_callback(lambda _: self._guard.forget(host.pid))
@@ -207,6 +212,7 @@ class Pool:
         self._mark = lineage.new_manager()
         self._numbers = itertools.count()  # of all hosts
         self.guard = Guard(self._mark)
+        self.template = Template()
         self._slots: dict[str, Slot] = {}
         self.when_grown: Callable[[int], object] = lambda slots: None
         """Called with the number of slots when there is one more. None ever goes: its service may come back."""
@@ -216,7 +222,9 @@ class Pool:
 
     def slot(self, key: str) -> Slot:
         if key not in self._slots:
-            self._slots[key] = Slot(key, self._outbox, self._log, self.guard, self._new_mark, lambda: self.answer)
+            self._slots[key] = Slot(
+                key, self._outbox, self._log, self.guard, lambda: self.template, self._new_mark, lambda: self.answer
+            )
             self._slots[key].shut = self._shut
             self.when_grown(len(self._slots))
         return self._slots[key]
@@ -241,6 +249,7 @@ class Pool:
 
     async def close(self) -> None:
         await asyncio.gather(*(slot.close() for slot in self._slots.values()))
+        self.template.end()
         self.guard.end()
 
     async def close_empty(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 from smanager.terminal.text import CUT
 
@@ -11,16 +12,18 @@ LINES_A_TURN = 64  # lines logged before sessions have their turn
 LINE_LIMIT = 8 * 1024  # bytes of one line; a longer line is cut here, and continues as the next
 
 
-class RawOutput:
+class RawOutput(asyncio.Protocol):
     """The output of one process. A flood is read no faster than it is logged, and so waits in its own pipe."""
 
-    def __init__(self, pipe: asyncio.ReadTransport, log_line: Callable[[str], object]) -> None:
-        self._pipe = pipe
+    def __init__(self, log_line: Callable[[str], object]) -> None:
         self._log_line = log_line
         self._rest = b""
         self._is_busy = False
 
-    def received(self, data: bytes) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._pipe = cast("asyncio.ReadTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
         self._rest += data
         if not self._is_busy:
             self._log_some()

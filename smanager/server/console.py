@@ -29,6 +29,7 @@ from smanager.server.rpc.requests import Programs, is_request
 from smanager.shells.interpreter import Interpreter
 from smanager.shells.root import Shells
 from smanager.supervision.manager import Manager
+from smanager.system import orphans
 from smanager.system.errors import in_words
 from smanager.terminal.text import as_bytes, coloured, has_colours, visible
 
@@ -56,6 +57,7 @@ def run(manager: Manager, log: LogQueue, listen: Callable[[], Coroutine[Any, Any
     thread.start()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
+    signal.signal(signal.SIGCHLD, lambda *_: loop.call_soon_threadsafe(orphans.reap_soon, loop, manager.pool.pids))
     listeners: Listeners | None = None
     try:
         with nudged(loop):
@@ -70,6 +72,7 @@ def run(manager: Manager, log: LogQueue, listen: Callable[[], Coroutine[Any, Any
         if listeners:
             _await(loop, listeners.close("SManager is stopping"))
         _await(loop, manager.finish())
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

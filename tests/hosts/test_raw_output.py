@@ -23,7 +23,8 @@ def logged(write: Callable[[RawOutput], None]) -> list[str]:
     """The lines that come of what is written, up to the end."""
 
     async def run() -> None:
-        output = RawOutput(Pipe(), lines.append)
+        output = RawOutput(lines.append)
+        output.connection_made(Pipe())
         write(output)
         output.finish()
 
@@ -35,19 +36,19 @@ def logged(write: Callable[[RawOutput], None]) -> list[str]:
 def test_lines_are_logged_however_they_are_cut() -> None:
     def write(output: RawOutput) -> None:
         for piece in (b"on", b"e\n\ntw", b"o\n", b"\xffthree"):
-            output.received(piece)
+            output.data_received(piece)
 
     assert logged(write) == ["one", "", "two", "\\xffthree"]
 
 
 def test_a_long_line_is_cut() -> None:
-    lines = logged(lambda output: output.received(b"x" * (2 * LINE_LIMIT + 5) + b"\n"))
+    lines = logged(lambda output: output.data_received(b"x" * (2 * LINE_LIMIT + 5) + b"\n"))
     assert lines == ["x" * LINE_LIMIT + CUT, "x" * LINE_LIMIT + CUT, "x" * 5]
 
 
 def test_a_line_without_an_end_takes_no_more_room_than_a_line() -> None:
     def write(output: RawOutput) -> None:
-        output.received(b"x" * (LINE_LIMIT + 1))
+        output.data_received(b"x" * (LINE_LIMIT + 1))
         assert len(output._rest) == 1
 
     assert logged(write) == ["x" * LINE_LIMIT + CUT, "x"]
@@ -57,8 +58,9 @@ def test_a_flood_is_logged_some_lines_a_turn_and_not_read_meanwhile() -> None:
     async def run() -> None:
         pipe = Pipe()
         lines: list[str] = []
-        output = RawOutput(pipe, lines.append)
-        output.received(b"x\n" * (2 * LINES_A_TURN + 1))
+        output = RawOutput(lines.append)
+        output.connection_made(pipe)
+        output.data_received(b"x\n" * (2 * LINES_A_TURN + 1))
         for expected in (LINES_A_TURN, 2 * LINES_A_TURN):
             assert (len(lines), pipe.is_paused) == (expected, True)
             await asyncio.sleep(0)

@@ -15,6 +15,7 @@ from smanager.access.roles import Role
 from smanager.cli import new_manager
 from smanager.commands.record import Command, CommandError
 from smanager.config import options as config
+from smanager.hosts.template import Template
 from smanager.server.rpc.errors import METHOD_NOT_FOUND, RequestError
 from smanager.server.rpc.methods import Methods
 from smanager.shells.output import PlainOutput
@@ -73,7 +74,7 @@ def shells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shells]:
 
     async def checked() -> Shells:
         manager = new_manager(
-            config.config_of(config.parsed(["--services", str(services), "--port", "0"])), Storage(None)
+            config.config_of(config.parsed(["--services", str(services), "--port", "0"])), Storage(None), Template()
         )
         manager.roles.renew(ROLES)
         await manager.check()

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +53,13 @@ def system_python_is_new() -> bool:
     os.getuid() != 0 or not system_python_is_new(),
     reason=f"only root can run the manager as somebody else, and that with a {SYSTEM_PYTHON} of 3.11 or newer",
 )
-def test_where_no_process_may_be_made_the_reason_is_told_and_it_is_tried_again(directory: Path) -> None:
+def test_where_no_process_may_be_made_the_reason_is_told_and_it_is_tried_again() -> None:
+    with tempfile.TemporaryDirectory() as directory:  # pytest's own are for root alone, again at each start of a pytest
+        run_out_of_processes(Path(directory))
+
+
+def run_out_of_processes(directory: Path) -> None:
+    (directory / "services").mkdir()
     for path in (directory, directory / "services"):
         os.chown(path, NOBODY, NOBODY)
     (directory / "services" / "systemstatus.py").write_text(SEED_SERVICE)
@@ -60,15 +67,14 @@ def test_where_no_process_may_be_made_the_reason_is_told_and_it_is_tried_again(d
     as_nobody = (
         f"import os, resource, signal, sys; sys.path.insert(0, {str(root)!r}); import smanager.cli; "
         f"os.setgid({NOBODY}); os.setuid({NOBODY}); "
-        "limit = lambda soft: resource.setrlimit(resource.RLIMIT_NPROC, (soft, 1000)); "
+        "children = lambda: open(f'/proc/self/task/{os.getpid()}/children').read().split(); "
+        "limit = lambda soft: [resource.prlimit(int(one), resource.RLIMIT_NPROC, (soft, 1000)) for one in children()]; "
         "signal.signal(signal.SIGURG, lambda *_: [limit(0), print('limited', file=sys.stderr, flush=True)]); "
         "signal.signal(signal.SIGWINCH, lambda *_: limit(1000)); "
         "sys.argv = ['smanager', '--port', '0', '--services', 'services']; "
         "sys.exit(smanager.cli.main())"
     )
-    for parent in directory.parents[:-2]:
-        parent.chmod(parent.stat().st_mode | 0o055)  # pytest's own are for root alone
-    server = Server(command=[SYSTEM_PYTHON, "-c", as_nobody])
+    server = Server(command=[SYSTEM_PYTHON, "-c", as_nobody], directory=directory)
     try:
         server.process.send_signal(signal.SIGURG)
         server.wait_for_log("limited")

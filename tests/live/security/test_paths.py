@@ -19,6 +19,7 @@ from smanager.access.origin import CONSOLE
 from smanager.access.roles import Role, Roles
 from smanager.cli import new_manager
 from smanager.config import options as command_line
+from smanager.hosts.template import Template
 from smanager.server.rpc.methods import Methods
 from smanager.server.rpc.protocol import Collected
 from smanager.shells.interpreter import Interpreter
@@ -52,7 +53,9 @@ def find_services(directory: str) -> None:
 
     async def found() -> Shells:
         manager = new_manager(
-            command_line.config_of(command_line.parsed(["--services", directory, "--port", "0"])), Storage(None)
+            command_line.config_of(command_line.parsed(["--services", directory, "--port", "0"])),
+            Storage(None),
+            Template(),
         )
         await manager.check()
         return Shells(manager)
