@@ -32,7 +32,7 @@ from smanager.commands.signatures import describe
 from smanager.service import SService
 from smanager.system.descriptors import open_standard_descriptors
 
-TEXT, RPYC, SUPERVISORD = "text command", "rpyc", "supervisord"
+TEXT, RPYC, SUPERVISORD, DIRECT = "text command", "rpyc", "supervisord", "JSON-RPC"
 ANONYMOUS, WITHOUT_AUDIT = "anonymous", "without audit"
 RPYC_PACKAGE = "rpyc==6.0.2"
 ROUNDS = 5
@@ -160,6 +160,17 @@ def one_caller(server: Server, request: bytes) -> float:
         return per_second(call)
 
 
+def asking() -> list[Row]:
+    """A service that calls another one, beside a program that calls it by JSON-RPC."""
+    rates: Figures = {SMANAGER: [], DIRECT: []}
+    request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "bench.ping"}).encode() + b"\n"
+    with servers.smanager() as server:
+        for _ in range(ROUNDS):
+            rates[SMANAGER].append(float(ask(server.address, f"calls ask {SECONDS}\n".encode())))
+            rates[DIRECT].append(one_caller(server, request))
+    return [Row("a service's calls to another, one after the other, calls/s", rates, Target("≥", 0.4, DIRECT))]
+
+
 def per_second(call: Callable[[], object]) -> float:
     count, end = 0, time.perf_counter() + SECONDS
     while time.perf_counter() < end:
@@ -261,8 +272,8 @@ def binding() -> list[Row]:
 def main() -> int:
     open_standard_descriptors()
     return report.print_table(
-        (programs_and_people, async_commands, authenticated, round_trips, streaming, cancelling, binding),
-        (SMANAGER, TEXT, RPYC, SUPERVISORD, ANONYMOUS, WITHOUT_AUDIT),
+        (programs_and_people, async_commands, authenticated, round_trips, asking, streaming, cancelling, binding),
+        (SMANAGER, TEXT, DIRECT, RPYC, SUPERVISORD, ANONYMOUS, WITHOUT_AUDIT),
     )
 
 

@@ -19,6 +19,16 @@ class Calls(SService):
         for number in range(count):
             yield f"line {number}"
 
+    def cmd_ask(self, seconds: float) -> str:
+        """Calls another service again and again; returns how many calls were answered in a second"""
+        assert self.caller  # a command has one
+        manager = self.manager.as_caller(self.caller)
+        count, end = 0, time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            manager.call("bench.ping")
+            count += 1
+        return str(count / seconds)
+
     def cmd_silent(self) -> None:
         for _ in range(3600):
             time.sleep(0.01)
