@@ -220,7 +220,7 @@ def streaming() -> list[Row]:
     with servers.smanager() as server:
         ask(server.address, b"calls stream 1000\n")
         for _ in range(ROUNDS):
-            processes = procfs.family(server.pid)
+            processes = procfs.lasting_family(server.pid)
             before = sum(map(procfs.resident_bytes, processes))
             began, count = time.perf_counter(), 0
             with socket.create_connection(server.address) as connection:

@@ -125,7 +125,7 @@ def under_load(
         for _ in range(plan.rounds):
             for name, server, asked in contenders:
                 load = Load(server.address, asked, replies[name], clients)
-                processes = procfs.family(server.pid)
+                processes = procfs.lasting_family(server.pid)
                 began, used = time.perf_counter(), procfs.cpu_seconds(processes)
                 done = generator.run(drive, load, plan.seconds)
                 used, lasted = procfs.cpu_seconds(processes) - used, time.perf_counter() - began
@@ -200,7 +200,7 @@ def idling(plan: Plan) -> list[Row]:
     with servers.smanager() as server, IdleSessions(server.address, TELNET) as sessions:
         reply_of(server, SERVICE)  # idle after work: the worker thread may still end, which costs one switch
         sessions.open(IDLE_SESSIONS)
-        processes = procfs.family(server.pid)
+        processes = procfs.lasting_family(server.pid)
         used, switched = procfs.cpu_seconds(processes), procfs.context_switches(processes)
         time.sleep(plan.idle_seconds)
         used = procfs.cpu_seconds(processes) - used

@@ -130,7 +130,7 @@ def many_programs() -> list[Row]:
                     if len(times[name]) == 3:
                         time.sleep(2)  # until startup is complete
                         programs = {pid for pid, _ in arrivals}
-                        own = [pid for pid in procfs.family(process.pid) if pid not in programs]
+                        own = [pid for pid in procfs.lasting_family(process.pid) if pid not in programs]
                         memory[name] = [procfs.footprint_bytes(own) / MEGABYTE]
                         used = procfs.cpu_seconds(own)
                         time.sleep(IDLE_SECONDS)
