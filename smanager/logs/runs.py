@@ -23,6 +23,8 @@ FACTS_LIMIT = 256 * 1024  # bytes of a file's first line: arguments and outcome 
 TEXT_LIMIT = 32 * 1024 * 1024  # bytes of a file: no setting allows more
 WAITING_LIMIT = 256  # runs that wait to be written; more come only from callers whose commands fail again and again
 
+LATEST = 1e11  # seconds since the epoch, in the year 5138: what a damaged file says beyond that is not a date
+
 _NAME = re.compile(r"(\d{1,15})\.txt")
 
 log = logging.getLogger("smanager")
@@ -215,12 +217,23 @@ def _read(directory: Path) -> tuple[dict[int, Run], dict[int, int]]:
                 sizes[number] = path.lstat().st_size
                 with os.fdopen(opened(path), "rb") as file:
                     facts = json.loads(file.readline(FACTS_LIMIT))
-                run = Run(**facts)
-                services = None if run.services is None else tuple(run.services)
-                runs[number] = run._replace(
-                    id=number, services=services, roles=tuple(run.roles), is_lost=run.seconds is None
-                )
+                runs[number] = _run_of(number, facts)
     return runs, sizes
+
+
+def _run_of(number: int, facts: Any) -> Run:
+    """A run from the facts in its file. Raises TypeError or ValueError if they are something else."""
+    run = Run(**facts)
+    services = None if run.services is None else tuple(run.services)
+    run = run._replace(id=number, services=services, roles=tuple(run.roles), is_lost=run.seconds is None)
+    texts = (run.service, run.command, run.role, run.line, run.withheld, run.user, run.origin, run.behalf)
+    if not all(isinstance(text, str) for text in (*texts, run.failure or "", *run.roles, *(services or ()))):
+        raise TypeError
+    if not isinstance(run.arguments, dict | None):
+        raise TypeError
+    if not (0 <= run.when < LATEST and 0 <= (run.seconds or 0) < LATEST):
+        raise ValueError
+    return run
 
 
 def _output(path: Path) -> str:
