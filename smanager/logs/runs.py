@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from smanager.logs.manager_log import LAST_SECONDS
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
+from smanager.system.moments import are_seconds
 from smanager.system.private import contents, make_directory, opened
 from smanager.terminal.text import as_bytes
 
@@ -22,8 +23,6 @@ DIRECTORY = "runs"
 FACTS_LIMIT = 256 * 1024  # bytes of a file's first line: arguments and outcome have bounds of their own
 TEXT_LIMIT = 32 * 1024 * 1024  # bytes of a file: no setting allows more
 WAITING_LIMIT = 256  # runs that wait to be written; more come only from callers whose commands fail again and again
-
-LATEST = 1e11  # seconds since the epoch, in the year 5138: what a damaged file says beyond that is not a date
 
 _NAME = re.compile(r"(\d{1,15})\.txt")
 
@@ -231,7 +230,7 @@ def _run_of(number: int, facts: Any) -> Run:
         raise TypeError
     if not isinstance(run.arguments, dict | None):
         raise TypeError
-    if not (0 <= run.when < LATEST and 0 <= (run.seconds or 0) < LATEST):
+    if not are_seconds(run.when, run.seconds or 0):
         raise ValueError
     return run
 

@@ -144,6 +144,8 @@ class Jobs:
         if key not in self._choices:
             self._choices[key] = settings.choice(".".join(filter(None, key)))
         choice = self._choices[key]
+        if command.kept is False:  # what it shows may depend on who asks, whatever the patterns match
+            return False
         return command.kept if choice is None else choice
 
     def refuse_second(self, service: Service, command: Command, caption: str) -> None:

@@ -75,7 +75,8 @@ def in_loop(test: Callable[[Path], Coroutine[Any, Any, None]]) -> Callable[[Path
         ({}, True, None, False, True),
         ({}, False, Failure("no"), True, False),
         ({"longer_than": 0}, None, None, False, None),  # a moment takes more than 0 s or not
-        ({"always": ["check"]}, False, None, False, True),
+        ({"always": ["check"]}, False, None, False, False),
+        ({"always": ["check"]}, None, None, False, True),
         ({"never": ["ch*"]}, True, Failure("no"), True, False),
         ({"always": ["check"], "never": ["check"]}, None, Failure("no"), False, False),
     ],
