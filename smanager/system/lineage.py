@@ -228,11 +228,16 @@ def _process(pid: int) -> Process | None:
 
 
 def _marks(pid: int) -> tuple[int, ...]:
-    """A process's marks. A life's in the environment counts more than the limit, which all threads of a host share."""
+    """A process's marks. A life's in the environment counts more than the limit, which all threads of a host share.
+
+    But only a life of the same manager: a host has its mark in the limit alone, and where its manager is itself a
+    program of another one, the environment has that one's.
+    """
     start = f"{VARIABLE}=".encode()
     written = [line.removeprefix(start) for line in _read(pid, "environ").split(b"\0") if line.startswith(start)]
     marks = [int(mark) for line in written for mark in line.split() if mark.isdigit() and len(mark) < 20]
-    if not (marks and marks[-1] % LIVES) and (limit := LIMIT.search(_read(pid, "limits"))):
+    lives = {manager_of(mark) for mark in marks if mark % LIVES}
+    if (limit := LIMIT.search(_read(pid, "limits"))) and manager_of(int(limit[1])) not in lives:
         marks.append(int(limit[1]))
     return tuple(marks)
 

@@ -18,6 +18,7 @@ from tests.conftest import wait_for
 MANAGER = lineage.new_manager()
 HOST, OTHER_HOST = of_host(MANAGER, 0), of_host(MANAGER, 1)
 LIFE, OTHER_LIFE = of_life(HOST, 0), of_life(HOST, 1)
+OTHERS_LIFE = of_life(of_host(lineage.new_manager(), 0), 0)  # of another manager
 
 
 def process(pid: int, parent: int = 1, *marks: int) -> Process:
@@ -142,6 +143,27 @@ def test_a_look_finds_what_a_process_forks_that_ends_before_it_is_looked_at(monk
     monkeypatch.setattr(lineage, "_pids", lambda: lists.pop(0))
     monkeypatch.setattr(lineage, "_process", lambda pid: process(pid, 1, LIFE) if pid == 12 else None)
     assert [found.pid for found in lineage.look().descendants(LIFE)] == [12]
+
+
+@pytest.mark.parametrize(
+    ("written", "limit", "marks"),
+    [
+        ([], HOST, (HOST,)),
+        ([LIFE], HOST, (LIFE,)),
+        ([OTHERS_LIFE], HOST, (OTHERS_LIFE, HOST)),  # a host of a manager that is itself a program of another
+        ([OTHERS_LIFE, LIFE], HOST, (OTHERS_LIFE, LIFE)),
+        ([LIFE], None, (LIFE,)),
+    ],
+)
+def test_a_life_in_the_environment_counts_more_than_the_limit_of_its_host(
+    monkeypatch: pytest.MonkeyPatch, written: list[int], limit: int | None, marks: tuple[int, ...]
+) -> None:
+    files = {
+        "environ": f"{lineage.VARIABLE}={' '.join(map(str, written))}\0".encode(),
+        "limits": f"Max realtime timeout      {limit or 'unlimited'}      unlimited      us\n".encode(),
+    }
+    monkeypatch.setattr(lineage, "_read", lambda pid, name: files[name])
+    assert lineage._marks(1) == marks
 
 
 def test_a_message_names_the_first_few() -> None:
