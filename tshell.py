@@ -390,7 +390,7 @@ PASTE_MARKS_ON, PASTE_MARKS_OFF = b"\x1b[?2004h", b"\x1b[?2004l"  # the only ter
 
 
 class ClosedPipe(SystemExit):
-    """Nobody reads the output any more."""
+    """The output has no reader any more."""
 
 
 def write(descriptor: int, text: str) -> None:
@@ -685,7 +685,7 @@ def run_one(client: Client, command: str, as_json: bool) -> int:
     with contextlib.closing(SplitOutput()) as output:
         try:
             return show(client, client.begin("shell.execute", params), output)
-        except ClosedPipe:  # the end of the connection ends the command, and its last words would be for nobody
+        except ClosedPipe:  # the end of the connection ends the command, and its last words would have no reader
             raise
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C or a signal: end the command first
             signal.signal(signal.SIGALRM, leave)

@@ -14,7 +14,7 @@ AsText = Callable[[Any], str]
 
 
 class HeldValue(NamedTuple):
-    """A value that becomes text only if somebody wants to read it."""
+    """A value that becomes text only for a reader."""
 
     value: Any
 
@@ -32,7 +32,7 @@ Piece = str | HeldValue | LeftOut
 
 
 class ReadPlace(NamedTuple):
-    """How far somebody has read an output."""
+    """How far a reader has got in an output."""
 
     pieces: int = 0
     characters: int = 0

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from smanager.schedules.timing import Calendar, Every, MachineZone, timing_of
+from smanager.system.moments import are_seconds
 
 PROMPT_SECONDS = 60.0
 """How late a run may be without being one that was missed: the manager was restarted, or the machine is busy."""
@@ -17,16 +18,13 @@ RUNNING = "running"
 DONE = "done"
 LOST = "ended with the service"
 
-
-LATEST = 32503680000.0  # the beginning of the year 3000, which a calendar can still add years to
-
 DAMAGES = (AttributeError, LookupError, TypeError, ValueError)
 """What is raised where something else was kept than a schedule keeps."""
 
 
 def moment(kept: Any) -> float:
     """A moment that was kept. Raises one of DAMAGES if it is not one."""
-    if not 0 <= kept < LATEST:
+    if not are_seconds(kept):
         raise ValueError
     return float(kept)
 
@@ -49,7 +47,7 @@ class Due(Enum):
 
     NOTHING = "nothing"
     RUN = "run"
-    MISSED = "missed"  # the time of a run has passed while nobody looked
+    MISSED = "missed"  # the time of a run has passed unseen
 
 
 class Schedule:
@@ -77,7 +75,7 @@ class Schedule:
 
     @property
     def is_steady(self) -> bool:
-        """Whether the schedule goes by a clock that nobody sets, rather than by that of the wall."""
+        """Whether the schedule goes by a clock that cannot be set, rather than by that of the wall."""
         return isinstance(self.timing, Every)
 
     @property

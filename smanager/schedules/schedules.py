@@ -159,7 +159,7 @@ class Schedules(SService):
     # Time.
 
     def _now(self, schedule: Schedule) -> float:
-        """The time by a schedule's clock: that of the wall, or one that began with it and that nobody sets."""
+        """The time by a schedule's clock: that of the wall, or one that began with it and cannot be set."""
         return self._ahead + time.monotonic() if schedule.is_steady else time.time()
 
     def _look(self) -> float:

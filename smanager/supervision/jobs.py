@@ -41,7 +41,7 @@ class Job:
     running: Running = field(init=False)
     output: CommandRun = field(init=False)  # the same; of a command that ended at once, only its output is known
     since: Moment = field(default_factory=Moment)
-    number: int = field(default=0, init=False)  # once somebody needs it
+    number: int = field(default=0, init=False)  # once it is needed
     timer: asyncio.TimerHandle | None = field(default=None, init=False)
     is_detached: bool = field(default=False, init=False)
     seconds: float | None = field(default=None, init=False)  # how long it took, once it has ended
@@ -130,7 +130,7 @@ class Jobs:
         return iter(self._jobs)
 
     def number_of(self, job: Job) -> int:
-        """The number of the job and of its run: given when somebody needs it, so that numbers stay short."""
+        """The number of the job and of its run: given when it is needed, so that numbers stay short."""
         job.number = job.number or self._runs.next_id()
         return job.number
 
