@@ -109,7 +109,7 @@ class Host:
         try:
             self.pid = await template.spawn(request, theirs.fileno(), writer)
             await self._loop.connect_read_pipe(lambda: self._output, output)
-        except OSError:
+        except BaseException:
             self._pair.close()
             output.close()
             raise

@@ -1,9 +1,9 @@
 """The template: a process that has imported what hosts need, and of which each host is a copy.
 
-Python takes 60 ms of CPU time to start and to import that, a fork one or two; and all copies share what they do not
-write to. The manager forks the template first of all, before it has read any secret or begun any thread, so that it
-shares the manager's modules too. Once it has ended, since no host was needed for a while, or been killed, the next host
-has another one started anew.
+Python takes 85 ms of CPU time to start as a host, a copy ten; and all copies share what they do not write to. The
+manager forks the template first of all, before it has read any secret or begun any thread, so that it shares the
+manager's modules too. Once it has ended, since no host was needed for a while, or been killed, the next host has
+another one started anew.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import asyncio
 import gc
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -23,7 +22,6 @@ from pathlib import Path
 from smanager.system.orphans import adopt
 
 SPAWN_SECONDS = 10.0  # how long the template may take to make a host; on a busy box a process waits for seconds
-ATTEMPTS = 2  # templates that are asked for a host: the one at hand may have ended
 REQUEST_SIZE = 64 * 1024  # bytes of a request, which holds a path
 REPLY_SIZE = 64
 
@@ -31,10 +29,9 @@ REPLY_SIZE = 64
 class Template:
     """The manager's side: asks for hosts."""
 
-    def __init__(self, control: socket.socket | None = None, pid: int = 0) -> None:
-        """`control` leads to the process `pid`; without one, it is started when the first host is needed."""
+    def __init__(self, control: socket.socket | None = None) -> None:
+        """`control` leads to the process; without one, it is started when the first host is needed."""
         self._control = control
-        self._pid = pid
         self._turn = asyncio.Lock()
 
     async def spawn(self, request: Mapping[str, object], channel: int, output: int) -> int:
@@ -43,46 +40,60 @@ class Template:
         `request` is what `hosts.child.template` takes. The host is a child of this process, which adopts orphans.
         Raises OSError if the system cannot make one.
         """
-        data = json.dumps(request).encode()
         async with self._turn:
-            for _ in range(ATTEMPTS):
-                if reply := await self._ask(data, [channel, output]):
-                    if reply < 0:
-                        raise OSError(-reply, os.strerror(-reply))
-                    return reply
-                self._give_up()
-        raise TimeoutError(f"no process for a host within {SPAWN_SECONDS:g} s")
+            control = self._ask(json.dumps(request).encode(), [channel, output])
+            try:
+                reply = await asyncio.wait_for(_reply(control), SPAWN_SECONDS)
+            except TimeoutError:
+                self.end()
+                raise TimeoutError(f"no process for a host within {SPAWN_SECONDS:g} s") from None
+            except ConnectionError:
+                self.end()
+                raise ConnectionResetError("the process that makes hosts has ended") from None
+            except BaseException:  # an answer that comes yet must not be taken for that to the next request
+                self.end()
+                raise
+        if reply < 0:
+            raise OSError(-reply, os.strerror(-reply))
+        return reply
 
-    async def _ask(self, data: bytes, descriptors: list[int]) -> int:
-        """The host's id, or an errno below 0; 0 if the template does not answer."""
-        control = self._control or self._begin()
-        with suppress(OSError, TimeoutError):
-            socket.send_fds(control, [data], descriptors)
-            receiving = asyncio.get_running_loop().sock_recv(control, REPLY_SIZE)
-            return int(await asyncio.wait_for(receiving, SPAWN_SECONDS) or 0)
-        return 0
+    def _ask(self, data: bytes, descriptors: list[int]) -> socket.socket:
+        """Send a request; returns the socket that the answer comes from."""
+        if self._control:
+            with suppress(OSError):
+                socket.send_fds(self._control, [data], descriptors)
+                return self._control
+            self.end()  # the process has ended
+        control = self._begin()
+        socket.send_fds(control, [data], descriptors)
+        return control
 
     def _begin(self) -> socket.socket:
         """Start the process anew; this blocks for a moment. Raises OSError if the system cannot."""
         adopt()
-        self._control, theirs = pair()
+        control, theirs = pair()
         with theirs:
             program = [sys.executable, str(Path(__file__).parent / "child"), str(theirs.fileno())]
-            self._process = subprocess.Popen(program, pass_fds=[theirs.fileno()], start_new_session=True)
-        self._pid = self._process.pid
-        return self._control
-
-    def _give_up(self) -> None:
-        if self._pid:
-            with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
-        self.end()
+            try:
+                self._process = subprocess.Popen(program, pass_fds=[theirs.fileno()], start_new_session=True)
+            except OSError:
+                control.close()
+                raise
+        self._control = control
+        return control
 
     def end(self) -> None:
         """Let the process end; hosts stay."""
         if self._control:
             self._control.close()
-        self._control, self._pid = None, 0
+        self._control = None
+
+
+async def _reply(control: socket.socket) -> int:
+    """The host's id, or an errno below 0. Raises ConnectionError if the process ends instead."""
+    if reply := await asyncio.get_running_loop().sock_recv(control, REPLY_SIZE):
+        return int(reply)
+    raise ConnectionResetError
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -100,9 +111,11 @@ def fork() -> Template | socket.socket:
     try:
         pid = os.fork()
     except OSError:  # the first host will ask for a process again, and say why there is none
+        ours.close()
+        theirs.close()
         return Template()
     if pid:
         theirs.close()
-        return Template(ours, pid)
+        return Template(ours)
     ours.close()
     return theirs

@@ -48,6 +48,7 @@ def serve(control: socket.socket) -> int:
         try:
             data, descriptors, _, _ = socket.recv_fds(control, REQUEST_SIZE, 2)
         except TimeoutError:
+            control.close()  # at once: the end of an interpreter takes long enough for another request
             return 0
         if not data:
             return 0
@@ -66,15 +67,20 @@ def _make(descriptors: list[int], control: socket.socket, name: str, mark: int, 
     """Fork a host; returns its id or an errno below 0, and None in the host."""
     try:
         reader, writer = os.pipe()
+    except OSError as error:
+        return _errno(error)
+    try:
         between = os.fork()
     except OSError as error:
-        return -(error.errno or errno.EAGAIN)
+        os.close(reader)
+        os.close(writer)
+        return _errno(error)
     if between == 0:
         try:
             if os.fork():
                 os._exit(0)
         except OSError as error:
-            os.write(writer, str(-(error.errno or errno.EAGAIN)).encode())
+            os.write(writer, str(_errno(error)).encode())
             os._exit(1)
         control.close()
         os.close(reader)
@@ -87,6 +93,10 @@ def _make(descriptors: list[int], control: socket.socket, name: str, mark: int, 
     os.close(reader)
     os.waitpid(between, 0)  # only now has the host got its new parent
     return reply
+
+
+def _errno(error: OSError) -> int:
+    return -(error.errno or errno.EAGAIN)
 
 
 def _become_host(output: int, name: str, mark: int, limit: int) -> None:
