@@ -154,6 +154,7 @@ def test_a_look_finds_what_a_process_forks_that_ends_before_it_is_looked_at(monk
         ([OTHERS_LIFE, LIFE], HOST, (OTHERS_LIFE, LIFE)),
         ([LIFE], None, (LIFE,)),
     ],
+    ids=["a host", "a life", "a host within a life of others", "a life within a life of others", "no limit"],
 )
 def test_a_life_in_the_environment_counts_more_than_the_limit_of_its_host(
     monkeypatch: pytest.MonkeyPatch, written: list[int], limit: int | None, marks: tuple[int, ...]
