@@ -649,15 +649,11 @@ def tool_name(method: str) -> str:
 
 
 def method_name(tool: str) -> str:
-    """The method that a tool's name stands for. Raises ValueError if there is none such."""
+    """The method that a tool's name stands for. Raises ValueError if no tool can have that name."""
     method = SPELLED.sub(lambda found: chr(int(found[1], 16)) if found[1] else ".", tool)
     if method in PROTOCOL_METHODS or tool_name(method) != tool:
-        raise ValueError(unknown_tool(tool))
+        raise ValueError(tool)
     return method
-
-
-def unknown_tool(tool: str) -> str:
-    return f"unknown tool {tool[:QUOTE_LIMIT]}; tools/list lists the tools"
 
 
 def tool_of(method: dict[str, Any]) -> dict[str, object]:
@@ -867,8 +863,8 @@ class Adapter:
         call.tool = name
         try:
             method = method_name(name)
-        except (ValueError, OverflowError) as error:  # OverflowError: no letter has that number
-            self._refuse(call.identity, INVALID_PARAMS, str(error))
+        except ValueError:
+            self._refuse_tool(call)
             return
         if len(self._calls) >= CALLS_LIMIT:
             self._finish(call, None, f"{CALLS_LIMIT} calls are running; wait for one of them, or cancel it")
@@ -946,7 +942,7 @@ class Adapter:
             case {"error": {"code": code} as error}:
                 del self._calls[number]
                 if code == METHOD_NOT_FOUND and call.is_awaited:
-                    self._refuse(call.identity, INVALID_PARAMS, unknown_tool(call.tool))
+                    self._refuse_tool(call)
                 elif code == CANCELLED and call.is_over:
                     self._finish(call, None)
                 else:
@@ -1004,6 +1000,10 @@ class Adapter:
     def _refuse(self, identity: str | int | None, code: int, message: str, data: object = None) -> None:
         error = {"code": code, "message": message} | ({} if data is None else {"data": data})
         self._send({"jsonrpc": "2.0", "id": identity, "error": error})
+
+    def _refuse_tool(self, call: ToolCall) -> None:
+        message = f"unknown tool {call.tool[:QUOTE_LIMIT]}; tools/list lists the tools"
+        self._refuse(call.identity, INVALID_PARAMS, message)
 
     def _notify(self, what: str, params: dict[str, object]) -> None:
         self._send({"jsonrpc": "2.0", "method": f"notifications/{what}", "params": params})
