@@ -902,6 +902,12 @@ class Adapter:
         elif call := self._calls.get(number):
             self._take_of_call(number, call, message)
 
+    def abandon(self) -> None:
+        """The client has gone: end all calls."""
+        for number, call in self._calls.items():
+            call.is_awaited = False
+            self._cancel(number)
+
     def lost(self, why: str) -> None:
         """The connection is lost, and all requests with it."""
         calls, self._calls = self._calls, {}
@@ -1033,11 +1039,18 @@ class AssistantPipes:
 
     def run(self) -> None:
         with self._client:
-            while self._turn([STDIN], self._adapter.wait(self._client.server is not None)):
-                self._due()
-            end = time.monotonic() + LAST_SECONDS
-            while self._adapter.busy and (left := end - time.monotonic()) > 0:
-                self._turn([], left)
+            try:
+                while self._turn([STDIN], self._adapter.wait(self._client.server is not None)):
+                    self._due()
+                self._turn_until_idle(LAST_SECONDS)
+            finally:  # SManager takes the mere end of a connection for a script that still reads
+                self._adapter.abandon()
+                self._turn_until_idle(CANCEL_SECONDS)
+
+    def _turn_until_idle(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while self._adapter.busy and (left := end - time.monotonic()) > 0:
+            self._turn([], left)
 
     def _turn(self, sources: list[Any], seconds: float | None) -> bool:
         """Wait for messages and take them; return whether the client may send more."""
