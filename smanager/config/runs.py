@@ -16,7 +16,9 @@ _commands = checks.list_of(checks.text, 'a list of commands, such as ["backup.*"
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    always: tuple[str, ...] = setting(_commands, "commands whose runs are all kept, by names and patterns", [])
+    always: tuple[str, ...] = setting(
+        _commands, "commands whose runs are all kept, by names and patterns, unless they have `kept=False`", []
+    )
     never: tuple[str, ...] = setting(_commands, "commands of which no run is kept, whatever else says so", [])
     longer_than: float = setting(
         checks.seconds, "seconds; of other commands, a run is kept that took longer, failed, or was detached", 1

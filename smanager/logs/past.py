@@ -16,6 +16,7 @@ from smanager.logs.history import EVENTS_KEPT, LIVES_KEPT, EventLine, Feed, Life
 from smanager.logs.manager_log import LAST_SECONDS
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
+from smanager.system.moments import are_seconds
 from smanager.system.private import contents, opened
 
 FILE = "history.jsonl"
@@ -119,10 +120,14 @@ class Past:
         """Take in a line; one that is damaged counts for nothing."""
         try:
             facts = json.loads(line)
-            if "text" in facts:
-                self.events.add(EventLine(facts["when"], facts["service"], facts["text"]))
-            if "life" in facts:
-                self._take_in(facts["service"], LifeRecord(**facts["life"]))
+            service = facts["service"]
+            event = EventLine(facts["when"], service, facts["text"]) if "text" in facts else None
+            life = LifeRecord(**facts["life"]) if "life" in facts else None
+            _require_sound(service, event, life)
+            if event:
+                self.events.add(event)
+            if life:
+                self._take_in(service, life)
         except (ValueError, TypeError, KeyError, RecursionError):
             pass
 
@@ -132,6 +137,18 @@ class Past:
             lives[-1] = life
         elif life.when:
             lives.append(life)
+
+
+def _require_sound(service: object, event: EventLine | None, life: LifeRecord | None) -> None:
+    """Raise TypeError for facts of other kinds than those that are written."""
+    texts, seconds = [service], []
+    if event:
+        texts, seconds = [*texts, event.text], [event.when]
+    if life:
+        texts += [life.asked_by, life.end or "", life.decision or ""]
+        seconds += [life.when, life.ready_after or 0.0, life.ended_after or 0.0]
+    if not (all(isinstance(text, str) for text in texts) and are_seconds(*seconds)):
+        raise TypeError
 
 
 def _facts(record: LogLine | LifeRecord) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from smanager.logs.manager_log import LAST_SECONDS
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
+from smanager.system.moments import are_seconds
 from smanager.system.private import contents, make_directory, opened
 from smanager.terminal.text import as_bytes
 
@@ -215,12 +216,23 @@ def _read(directory: Path) -> tuple[dict[int, Run], dict[int, int]]:
                 sizes[number] = path.lstat().st_size
                 with os.fdopen(opened(path), "rb") as file:
                     facts = json.loads(file.readline(FACTS_LIMIT))
-                run = Run(**facts)
-                services = None if run.services is None else tuple(run.services)
-                runs[number] = run._replace(
-                    id=number, services=services, roles=tuple(run.roles), is_lost=run.seconds is None
-                )
+                runs[number] = _run_of(number, facts)
     return runs, sizes
+
+
+def _run_of(number: int, facts: Any) -> Run:
+    """A run from the facts in its file. Raises TypeError or ValueError if they are something else."""
+    run = Run(**facts)
+    services = None if run.services is None else tuple(run.services)
+    run = run._replace(id=number, services=services, roles=tuple(run.roles), is_lost=run.seconds is None)
+    texts = (run.service, run.command, run.role, run.line, run.withheld, run.user, run.origin, run.behalf)
+    if not all(isinstance(text, str) for text in (*texts, run.failure or "", *run.roles, *(services or ()))):
+        raise TypeError
+    if not isinstance(run.arguments, dict | None):
+        raise TypeError
+    if not are_seconds(run.when, run.seconds or 0):
+        raise ValueError
+    return run
 
 
 def _output(path: Path) -> str:

@@ -144,6 +144,8 @@ class Jobs:
         if key not in self._choices:
             self._choices[key] = settings.choice(".".join(filter(None, key)))
         choice = self._choices[key]
+        if command.kept is False:  # what it shows may depend on who asks, whatever the patterns match
+            return False
         return command.kept if choice is None else choice
 
     def refuse_second(self, service: Service, command: Command, caption: str) -> None:
@@ -171,11 +173,12 @@ class Jobs:
 
     def end(self, job: Job, failure: str | None) -> None:
         """Record that a command has ended, and keep its run if that is worth while."""
+        failure = failure and masked(failure, job.secrets)
         job.entry.end(failure)
         is_kept = self._is_kept(job, failure)
         if is_kept or job.output.held:
             job.seconds = job.since.age
-            job.failure = failure and masked(cut(failure.removeprefix(f"{job.caption}: ")), job.secrets)
+            job.failure = failure and cut(failure.removeprefix(f"{job.caption}: "))
         if held := job.output.held:
             for piece in job.output.last_pieces():
                 held.add(piece, len(piece))

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from time import monotonic, time
 
+LATEST = 1e11
+"""Seconds since the epoch, in the year 5138: what a damaged file says beyond that is not a moment."""
+
+
+def are_seconds(*values: object) -> bool:
+    """Whether values that a file has are moments since the epoch, or lengths of time, and not damaged."""
+    return all(isinstance(value, int | float) and 0 <= value < LATEST for value in values)
+
 
 class Moment:
     """The moment of its making: by the wall clock, which may be set, and how long ago it was, by the monotonic one.

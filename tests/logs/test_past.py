@@ -62,7 +62,21 @@ def test_without_a_directory_nothing_is_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [b'{"when": 3, "serv', b"\0\0\0\n", b"[1]\n", b"{}\n3\n", b'{"life": {}}\n', b"[" * 5000 + b"\n"]
+    "damage",
+    [
+        b'{"when": 3, "serv',
+        b"\0\0\0\n",
+        b"[1]\n",
+        b"{}\n3\n",
+        b'{"life": {}}\n',
+        b"[" * 5000 + b"\n",
+        b'{"when": "x", "service": "web", "text": "ended"}\n',
+        b'{"when": 1e300, "service": "web", "text": "ended"}\n',
+        b'{"when": 3, "service": "web", "text": 5}\n',
+        b'{"when": 3, "service": ["web"], "text": "ended"}\n',
+        b'{"service": "web", "life": {"when": 9, "asked_by": "ann", "end": 5}}\n',
+        b'{"service": "web", "life": {"when": 9, "asked_by": "ann", "ended_after": "soon"}}\n',
+    ],
 )
 def test_damaged_lines_cost_nothing_but_themselves(tmp_path: Path, damage: bytes) -> None:
     write(tmp_path, begin)

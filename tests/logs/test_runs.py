@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -160,6 +161,28 @@ def test_a_damaged_file_counts_for_nothing_but_its_size(tmp_path: Path, line: st
     assert lived.next_id() == 8
     keep(tmp_path, [(run_of(8), "")], Limits(2, 10**9))
     assert not (tmp_path / DIRECTORY / "7.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"service": 5},
+        {"command": None},
+        {"line": None},
+        {"failure": 5},
+        {"arguments": [1]},
+        {"roles": [1]},
+        {"services": [[1]]},
+        {"when": "now"},
+        {"when": 1e300},
+        {"seconds": "1"},
+        {"seconds": -1e300},
+    ],
+)
+def test_a_file_with_a_fact_of_another_kind_is_damaged(tmp_path: Path, damage: dict[str, object]) -> None:
+    keep(tmp_path, [(run_of(1), "")])
+    (tmp_path / DIRECTORY / "7.txt").write_text(json.dumps(run_of(7)._asdict() | damage))
+    assert later(tmp_path)[0].all() == [run_of(1)]
 
 
 def test_a_directory_that_cannot_be_read_keeps_no_manager_from_its_start(

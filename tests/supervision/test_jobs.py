@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from smanager.access.audit import Audit
+from smanager.access.audit import Audit, Need
 from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE
 from smanager.commands.arguments import Arguments
-from smanager.commands.record import Command, CommandError, Failure, Status
+from smanager.commands.record import Command, CommandError, Failure, Parameter, Status
 from smanager.config.runs import RunSettings
 from smanager.hosts.call import Call, Invocation
 from smanager.logs.runs import Limits, Run, Runs
@@ -75,7 +75,8 @@ def in_loop(test: Callable[[Path], Coroutine[Any, Any, None]]) -> Callable[[Path
         ({}, True, None, False, True),
         ({}, False, Failure("no"), True, False),
         ({"longer_than": 0}, None, None, False, None),  # a moment takes more than 0 s or not
-        ({"always": ["check"]}, False, None, False, True),
+        ({"always": ["check"]}, False, None, False, False),
+        ({"always": ["check"]}, None, None, False, True),
         ({"never": ["ch*"]}, True, Failure("no"), True, False),
         ({"always": ["check"], "never": ["check"]}, None, Failure("no"), False, False),
     ],
@@ -116,6 +117,21 @@ def test_a_command_that_ends_at_once_is_a_run_unless_no_method_ran(
         )
 
     asyncio.run(test())
+
+
+@in_loop
+async def test_a_failure_that_repeats_a_secret_is_masked_in_the_journal_and_the_run(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.audit = Audit(Outbox(), tmp_path / "audit.jsonl", Need.ON)
+    job = desk.job()
+    job.command = Command("login", "", (Parameter("pin", secret=True),))
+    job.arguments = Arguments(["hunter2"], {})
+    desk.jobs.end_at_once(job, desk, CommandError(f"login: {'no ' * 165}hunter2 is wrong"))  # cut within the secret
+    ((run, _),) = await desk.kept()
+    desk.audit.close()
+    journal = (tmp_path / "audit.jsonl").read_text()
+    assert '"event":"end"' in journal
+    assert "hunt" not in journal + str(run.failure)
 
 
 @in_loop

@@ -211,6 +211,6 @@ def is_shown(run: Run, asked: OwnCommands) -> bool:
         return allow.allow_command(run.service, present or command)
     if run.services is None:
         return allow.allow(command)
-    named = [name for name in run.services if name in manager.keepers]
-    is_exact = named and len(named) == len(run.services)  # else patterns, or all
-    return all(allow.allow_on(command, name) for name in (named if is_exact else manager.keepers))
+    is_exact = run.services and all(name in manager.keepers for name in run.services)
+    others = () if is_exact else manager.keepers  # patterns, all, or a service that is gone, whose name still counts
+    return all(allow.allow_on(command, name) for name in (*run.services, *others))

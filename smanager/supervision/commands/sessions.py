@@ -48,7 +48,7 @@ class JobCommands(OwnCommands):
 
     heading = FOR_SESSIONS
 
-    @command(role=VIEW)
+    @command(role=VIEW, kept=False)
     def cmd_jobs(self) -> list[JobFacts]:
         """list the commands that run
 

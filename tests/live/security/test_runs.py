@@ -18,11 +18,13 @@ def runs(network: Network, user: str) -> list[tuple[str, str | None]]:
 @pytest.fixture(scope="module")
 def past(shared_network: Network) -> Network:
     """A network in which each user has run something."""
-    line = {"method": "shell.execute", "params": {"line": "whoami", "keep": True}}
+    line: dict[str, Any] = {"method": "shell.execute", "params": {"line": "whoami", "keep": True}}
     shared_network.call("locked", line, token=TOKENS["viewer"])
     shared_network.ask("locked", "box fail", token=TOKENS["operator"])
     shared_network.ask("locked", "wait hidden stopped --timeout 0.01", token=TOKENS["root"])
     shared_network.ask("locked", "hidden secret &", token=TOKENS["root"])
+    line["params"]["line"] = "jobs"  # its output is what the caller may know of, which others may not
+    shared_network.call("locked", line, token=TOKENS["root"])
     return shared_network
 
 
