@@ -622,7 +622,7 @@ META = "io.modelcontextprotocol/"  # begins the protocol's own keys of `_meta`
 CLIENT_LINE_LIMIT = 1024 * 1024  # bytes of a message: as many as SManager takes in a request
 RESULT_LIMIT = 100_000  # characters of a result: more would fill an assistant's context
 NOTICE_LIMIT = 1000  # characters of an item that a progress notification shows
-CALLS_LIMIT = 64  # calls at a time: as many as SManager runs for a connection
+CALLS_LIMIT = 64  # calls at a time, and lists: SManager runs as many for a connection, and lets as many wait
 ENDLESS_SECONDS = 30.0  # after which an endless stream is ended: clients give up on a call after 60 s
 PROGRESS_SECONDS = 0.1  # between a call's progress notifications: a person sees no more
 LOOK_SECONDS = 10.0  # between looks for tools that are new or gone
@@ -845,6 +845,9 @@ class Adapter:
     def _list(self, identity: str | int, stateless: bool, params: dict[str, Any]) -> None:
         if params.get("cursor") is not None:
             self._refuse(identity, INVALID_PARAMS, "unknown cursor; all tools are on the first page")
+            return
+        if len(self._listings) >= CALLS_LIMIT:
+            self._refuse(identity, INTERNAL_ERROR, f"{CALLS_LIMIT} lists are under way; wait for one of them")
             return
         try:
             self._look((identity, stateless))

@@ -328,6 +328,8 @@ def test_too_many_calls_at_a_time_are_refused(talk: Conversation) -> None:
     (answer,) = talk.say("tools/call", 99, name="box-run")
     assert answer["result"]["isError"]
     assert answer["result"]["content"][0]["text"].startswith("64 calls are running")
+    answers = [answer for identity in range(65) for answer in talk.say("tools/list", identity)]
+    assert [answer["error"]["message"][:25] for answer in answers] == ["64 lists are under way; w"]
 
 
 # A lost SManager, and news of tools
