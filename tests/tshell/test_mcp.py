@@ -415,6 +415,12 @@ def test_a_line_beyond_the_limit_is_an_error_and_the_next_is_answered(server: Se
     assert pong["result"] == {}
 
 
+def test_a_stream_without_an_end_says_so_at_its_beginning(server: Server) -> None:
+    with tshell.Client(port=server.port) as client:
+        assert client.next_message(client.begin("events", {"follow": True}))["method"] == "$/endless"
+        assert "result" in client.next_message(client.begin("events", {}))
+
+
 def test_a_command_beside_the_option_is_refused() -> None:
     done = subprocess.run([*CLIENT, "--mcp", "status"], capture_output=True, timeout=SECONDS, check=False)
     assert done.returncode == 2
