@@ -98,6 +98,8 @@ class Client:
     Calls may be made while streams are being read: the streams' items wait until they are read.
     """
 
+    send_timeout: float | None = None  # seconds that the server may leave a request unread; None: for ever
+
     def __init__(
         self,
         address: str = HOST,
@@ -198,11 +200,17 @@ class Client:
         return self._server
 
     def messages(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Read once; yield the messages that are complete, each with its request's number.
+        """Read what has come, without waiting; yield the complete messages, each with its request's number.
 
         Raises CallError if the server reports an error without a request.
         """
-        if b"\n" not in self._read():
+        assert self._server
+        self._server.settimeout(0)  # a TLS connection also becomes readable by records that carry no data
+        try:
+            data = self._read()
+        finally:
+            self._server.settimeout(self.send_timeout)
+        if b"\n" not in data:
             return
         while b"\n" in self._received:
             self._receive()
@@ -242,7 +250,7 @@ class Client:
         except (OSError, ValueError) as error:
             problem = f"no TLS with SManager at {self.name} ({reason(error)}); {tls_remedy(error)}"
             raise ConnectionError(problem) from error
-        server.settimeout(None)
+        server.settimeout(self.send_timeout)
         return server
 
     def lost(self, why: str) -> ConnectionError:
@@ -301,12 +309,14 @@ class Client:
         return line
 
     def _read(self) -> bytes:
-        """Read once; keep and return what has come."""
+        """Read once; keep and return what has come, which is nothing if the socket does not wait."""
         assert self._server
         if len(self._received) >= REPLY_LIMIT:
             raise self.lost(f"its reply is longer than {REPLY_LIMIT} bytes")
         try:
-            data = self._server.recv(CHUNK)
+            data = self._server.recv(CHUNK)  # a whole TLS record: none of it is left where `select` does not see it
+        except not_ready(self._server):
+            return b""
         except OSError as error:
             raise self.lost(reason(error)) from error
         if not data:
@@ -345,6 +355,15 @@ class Stream:
             while self._number in running:  # a server whose items are not read does not read the cancellation
                 self._client.next_message(self._number)
         running.pop(self._number, None)
+
+
+def not_ready(server: socket.socket) -> tuple[type[OSError], ...]:
+    """What a transfer that would have to wait raises, if the socket does not wait."""
+    if not hasattr(server, "pending"):
+        return (BlockingIOError,)
+    import ssl
+
+    return ssl.SSLWantReadError, ssl.SSLWantWriteError
 
 
 def tls_context(ca: str, cert: str, key: str) -> ssl.SSLContext:
@@ -476,11 +495,7 @@ class Interaction:
         self._outgoing = bytearray(client.login.encode() + self._telnet.OPENING)
         self._shown = b"\n"  # the end of the output
         self._paste_marks = False  # whether the server has set that mode
-        self._not_ready: tuple[type[OSError], ...] = (BlockingIOError,)  # raised by a transfer that has to wait
-        if hasattr(server, "pending"):
-            import ssl
-
-            self._not_ready = ssl.SSLWantReadError, ssl.SSLWantWriteError
+        self._not_ready = not_ready(server)
         server.setblocking(False)  # a server that does not read must not keep the user from leaving
         self._signalled, wakeup = os.pipe()
         os.set_blocking(wakeup, False)
@@ -620,27 +635,33 @@ STATELESS_REVISIONS = ("2026-07-28",)  # each request names its revision
 META = "io.modelcontextprotocol/"  # begins the protocol's own keys of `_meta`
 
 CLIENT_LINE_LIMIT = 1024 * 1024  # bytes of a message: as many as SManager takes in a request
+CALL_LIMIT = CLIENT_LINE_LIMIT - 1024  # bytes of a tool's name and arguments: the rest of the request needs some too
+BRACKETS_LIMIT = 50_000  # `[` and `{` of a call: as many as SManager takes in a request
+NESTING_LIMIT = 100  # levels of lists and objects in arguments: Python decodes some 900
 RESULT_LIMIT = 100_000  # characters of a result: more would fill an assistant's context
 NOTICE_LIMIT = 1000  # characters of an item that a progress notification shows
 CALLS_LIMIT = 64  # calls at a time, and lists: SManager runs as many for a connection, and lets as many wait
 ENDLESS_SECONDS = 30.0  # after which an endless stream is ended: clients give up on a call after 60 s
 PROGRESS_SECONDS = 0.1  # between a call's progress notifications: a person sees no more
-LOOK_SECONDS = 10.0  # between looks for tools that are new or gone
+LOOK_SECONDS = 10.0  # between checks for tools that have come or gone
 SEND_SECONDS = 5.0  # how long SManager may leave a request unread
 LAST_SECONDS = 1.0  # how long calls may still take once the client has closed stdin: it waits 2 s itself
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
 UNSUPPORTED_REVISION = -32022
 
+UNCACHED: dict[str, object] = {"ttlMs": 0, "cacheScope": "private"}
+"""How long a stateless client may keep an answer: the tools depend on the caller, and services come and go."""
+
 PROTOCOL_METHODS = ("rpc.discover", "shell.complete", "shell.execute")
-"""No tools: a client asks its user tool by tool, and `shell.execute` would stand for all of them."""
+"""Not offered as tools: a client asks its user tool by tool, and `shell.execute` would stand for all of them."""
 
 UNSPEAKABLE = re.compile(r"[^A-Za-z0-9_]")
 SPELLED = re.compile(r"--([0-9a-f]{1,6})-|-")
 
 
 def tool_name(method: str) -> str:
-    """A method's name in the letters that all assistants take, `A-Z a-z 0-9 _ -`: `web-1.uptime` is `web_1-uptime`.
+    """A method's name in the characters that all clients take, `A-Z a-z 0-9 _ -`: `web-1.uptime` is `web_1-uptime`.
 
     In SManager's names `-` and `_` are one, so `-` is free to stand for the dot; `--f6-` is the letter U+F6.
     """
@@ -683,8 +704,40 @@ def readable(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def finite(number: str) -> float:
+    """A number of JSON that is not whole, or NaN and the like, which Python would take. Raises ValueError for those."""
+    if not abs(value := float(number)) < float("inf"):
+        raise ValueError(f"{number:.20} is not a finite number")
+    return value
+
+
+def is_nested(value: object, levels: int) -> bool:
+    """Whether a value has more levels of lists and objects than these."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(is_nested(part, levels - 1) for part in parts)
+
+
+def excess(method: str, arguments: dict[str, Any]) -> str:
+    """What is too much in a call; empty if nothing is.
+
+    SManager would refuse the call, and could not say which of all calls it has refused.
+    """
+    if is_nested(arguments, NESTING_LIMIT):
+        return f"arguments nested more than {NESTING_LIMIT} levels deep"
+    line = json.dumps([method, arguments])
+    if len(line) > CALL_LIMIT:
+        return f"a call of {len(line)} bytes; at most {CALL_LIMIT}"
+    brackets = line.count("[") + line.count("{")
+    return f"a call with {brackets} of `[` and `{{`; at most {BRACKETS_LIMIT}" if brackets > BRACKETS_LIMIT else ""
+
+
+def is_identity(value: object) -> bool:
+    """Whether a value can be a request's id, which is text or a whole number."""
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
 class ToolCall:
-    """A tool that runs, and what it has yielded."""
+    """A call of a tool, and the items that the tool has yielded."""
 
     def __init__(self, identity: str | int, stateless: bool, token: str | int | None) -> None:
         self.identity = identity
@@ -702,7 +755,7 @@ class ToolCall:
         self._room = RESULT_LIMIT
 
     def keep(self, item: object) -> None:
-        """Keep an item if there is room; the command itself goes on, since what it does matters too."""
+        """Keep an item if there is room; the command goes on in any case, since its effects matter too."""
         self.count += 1
         if self._room > 0:
             self._room -= len(readable(item)) + 1
@@ -719,7 +772,7 @@ class ToolCall:
                 f"this is the beginning: a result has at most {RESULT_LIMIT} characters; ask for less at a time"
             )
         if self.is_over:
-            notes.append(f"ended after {ENDLESS_SECONDS:g} s, since it has no end of its own")
+            notes.append(f"ended after {ENDLESS_SECONDS:g} s; the command by itself would go on")
         texts = [text[:RESULT_LIMIT]] if text or not notes else []
         result: dict[str, object] = {"content": [{"type": "text", "text": one} for one in texts + notes]}
         if failure:
@@ -769,13 +822,12 @@ class Adapter:
     def receive(self, line: bytes) -> None:
         """Take a line of the client."""
         try:
-            message = json.loads(line, parse_constant=refuse_constant)
+            message = json.loads(line, parse_constant=finite, parse_float=finite)
         except (ValueError, RecursionError) as error:
             self._refuse(None, PARSE_ERROR, f"not JSON: {error}")
             return
-        for one in (
-            message if isinstance(message, list) and message else [message]
-        ):  # the revision 2025-03-26 has batches
+        is_batch = isinstance(message, list) and message  # as in the revision 2025-03-26
+        for one in message if is_batch else [message]:
             self._take(one)
 
     def too_long(self) -> None:
@@ -784,14 +836,15 @@ class Adapter:
 
     def _take(self, message: Any) -> None:
         match message:
-            case {"jsonrpc": "2.0", "method": str(method), "id": str() | int() as identity}:
-                params = message.get("params", {})
-                if isinstance(params, dict):
-                    self._answer_request(identity, method, params)
+            case {"jsonrpc": "2.0", "method": str(method), "id": identity} if is_identity(identity):
+                params = message.get("params")
+                if params is None or isinstance(params, dict):
+                    self._answer_request(identity, method, params or {})
                 else:
                     self._refuse(identity, INVALID_PARAMS, "params should be an object")
             case {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": identity}}:
-                self._cancelled(identity)
+                if is_identity(identity):
+                    self._cancelled(identity)
             case {"jsonrpc": "2.0", "method": "notifications/initialized"}:
                 self._listens = True
             case {"jsonrpc": "2.0", "method": str()} if "id" not in message:
@@ -859,7 +912,8 @@ class Adapter:
         self._listings[self._begin("rpc.discover", [])] = asked
 
     def _call(self, call: ToolCall, params: dict[str, Any]) -> None:
-        name, arguments = params.get("name"), params.get("arguments", {})
+        name, arguments = params.get("name"), params.get("arguments")
+        arguments = {} if arguments is None else arguments
         if not isinstance(name, str) or not isinstance(arguments, dict):
             self._refuse(call.identity, INVALID_PARAMS, "name should be a tool's, and arguments an object")
             return
@@ -872,12 +926,15 @@ class Adapter:
         if len(self._calls) >= CALLS_LIMIT:
             self._finish(call, None, f"{CALLS_LIMIT} calls are running; wait for one of them, or cancel it")
             return
+        if problem := excess(method, arguments):
+            self._finish(call, None, problem)
+            return
         try:
             self._calls[self._begin(method, arguments)] = call
         except ConnectionError as error:
             self._finish(call, None, str(error))
 
-    def _cancelled(self, identity: Any) -> None:
+    def _cancelled(self, identity: str | int) -> None:
         """The client no longer waits for a request, and gets no answer."""
         for number, call in self._calls.items():
             if call.identity == identity:
@@ -905,10 +962,9 @@ class Adapter:
         elif call := self._calls.get(number):
             self._take_of_call(number, call, message)
 
-    def abandon(self) -> None:
-        """The client has gone: end all calls."""
-        for number, call in self._calls.items():
-            call.is_awaited = False
+    def end(self) -> None:
+        """The client has closed its end: end all calls."""
+        for number in self._calls:
             self._cancel(number)
 
     def lost(self, why: str) -> None:
@@ -982,14 +1038,16 @@ class Adapter:
         return max(0.0, min(due) - self._clock()) if due else None
 
     def tick(self, connected: bool) -> None:
-        """Do what is due: end endless streams, and look for tools that are new or gone."""
+        """Do what is due: end endless streams, and look for tools that have come or gone."""
         now = self._clock()
         for number, call in self._calls.items():
             if call.deadline is not None and call.deadline <= now:
                 call.deadline, call.is_over = None, True
                 self._cancel(number)
         if connected and self._wants_news and self._next_look <= now:
-            self._look(None)
+            self._next_look = now + LOOK_SECONDS
+            if not self._listings:  # an SManager that does not answer is not asked again and again
+                self._look(None)
 
     @property
     def _wants_news(self) -> bool:
@@ -1018,17 +1076,9 @@ class Adapter:
         self._send({"jsonrpc": "2.0", "method": f"notifications/{what}", "params": params})
 
 
-UNCACHED: dict[str, object] = {"ttlMs": 0, "cacheScope": "private"}
-"""How long a stateless client may keep an answer: the tools depend on the caller, and services come and go."""
-
-
 def subscription(identity: str | int) -> dict[str, object]:
     """What names a subscription in its notifications."""
     return {"_meta": {f"{META}subscriptionId": identity}}
-
-
-def refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number of JSON")
 
 
 class AssistantPipes:
@@ -1036,23 +1086,24 @@ class AssistantPipes:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._adapter = Adapter(client.name, send_message, self._begin, self._cancel, time.monotonic)
+        client.send_timeout = SEND_SECONDS
+        self.adapter = Adapter(client.name, send_message, self._begin, self._cancel, time.monotonic)
         self._received = bytearray()
         self._skips = False  # whether the rest of a line is dropped, which is too long
 
     def run(self) -> None:
         with self._client:
             try:
-                while self._turn([STDIN], self._adapter.wait(self._client.server is not None)):
+                while self._turn([STDIN], self.adapter.wait(self._client.server is not None)):
                     self._due()
                 self._turn_until_idle(LAST_SECONDS)
             finally:  # SManager takes the mere end of a connection for a script that still reads
-                self._adapter.abandon()
+                self.adapter.end()
                 self._turn_until_idle(CANCEL_SECONDS)
 
     def _turn_until_idle(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while self._adapter.busy and (left := end - time.monotonic()) > 0:
+        while self.adapter.busy and (left := end - time.monotonic()) > 0:
             self._turn([], left)
 
     def _turn(self, sources: list[Any], seconds: float | None) -> bool:
@@ -1065,19 +1116,19 @@ class AssistantPipes:
 
     def _take_of_client(self) -> bool:
         data = os.read(STDIN, CHUNK)
-        *lines, rest = data.split(b"\n")
+        *lines, rest = (data or b"\n").split(b"\n")  # the last line may lack its newline
         for line in lines:
             self._received += line
             if len(self._received) > CLIENT_LINE_LIMIT and not self._skips:
-                self._adapter.too_long()
+                self.adapter.too_long()
             elif self._received.strip() and not self._skips:
-                self._adapter.receive(bytes(self._received))
+                self.adapter.receive(bytes(self._received))
             self._received.clear()
             self._skips = False
         if not self._skips:
             self._received += rest
         if len(self._received) > CLIENT_LINE_LIMIT:
-            self._adapter.too_long()
+            self.adapter.too_long()
             self._received.clear()
             self._skips = True
         return bool(data)
@@ -1085,33 +1136,33 @@ class AssistantPipes:
     def _take_of_server(self) -> None:
         try:
             for number, message in self._client.messages():
-                self._adapter.take(number, message)
+                self.adapter.take(number, message)
         except (CallError, OSError) as error:
             self._lost(error)
 
     def _due(self) -> None:
-        with contextlib.suppress(ConnectionError):  # it has been told
-            self._adapter.tick(self._client.server is not None)
+        with contextlib.suppress(ConnectionError):  # the loss has been dealt with
+            self.adapter.tick(self._client.server is not None)
 
     def _begin(self, method: str, params: object) -> int:
         try:
-            number = self._client.begin(method, params)
+            return self._client.begin(method, params)
         except ConnectionError as error:
             self._lost(error)
             raise
-        if self._client.server:
-            self._client.server.settimeout(SEND_SECONDS)
-        return number
 
     def _cancel(self, number: int) -> None:
-        with contextlib.suppress(ConnectionError):  # the loss is noticed when messages are read
-            self._client.cancel(number)
+        try:
+            if self._client.server:  # else all requests were lost with the connection
+                self._client.cancel(number)
+        except ConnectionError as error:
+            self._lost(error)
 
     def _lost(self, error: Exception) -> None:
         self._client.close()
-        with contextlib.suppress(SystemExit):  # nobody reads the log
+        with contextlib.suppress(SystemExit):  # stderr has no reader
             write(STDERR, f"tshell: {error}\n")
-        self._adapter.lost(str(error))
+        self.adapter.lost(str(error))
 
 
 def send_message(message: dict[str, object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from typing import Any
 
@@ -12,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tshell
+from smanager.server import line_reader
+from smanager.server.rpc import requests
 from tests.conftest import SECONDS, Server, wait_for
 from tests.tshell.conftest import CLIENT
 
@@ -96,12 +99,16 @@ def talk() -> Conversation:
     [
         (b"nonsense", -32700, "not JSON"),
         (b"[" * 100_000, -32700, "not JSON"),
-        (b'{"a": NaN}', -32700, "NaN is not a number of JSON"),
+        (b'{"a": NaN}', -32700, "NaN is not a finite number"),
+        (b'{"a": [-1e999]}', -32700, "-1e999 is not a finite number"),
         (b"\xff", -32700, "not JSON"),
         (b"[]", -32600, "not a request"),
         (b"5", -32600, "not a request"),
         (b'{"id": 1, "method": "ping"}', -32600, "not a request"),
         (b'{"jsonrpc": "2.0", "id": null, "method": "ping"}', -32600, "not a request"),
+        (b'{"jsonrpc": "2.0", "id": true, "method": "ping"}', -32600, "not a request"),
+        (b'{"jsonrpc": "2.0", "id": 1.0, "method": "ping"}', -32600, "not a request"),
+        (b'{"jsonrpc": "2.0", "id": [1], "method": "ping"}', -32600, "not a request"),
         (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": []}', -32602, "params should be an object"),
         (b'{"jsonrpc": "2.0", "id": 1, "method": "prompts/list"}', -32601, "unknown method prompts/list"),
         (b'{"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen"}', -32601, "unknown method"),
@@ -158,6 +165,12 @@ def test_a_stateless_client_needs_no_handshake_and_is_told_which_revisions_there
     assert "2026-07-28" in refused["error"]["data"]["supported"]
 
 
+def test_null_is_taken_for_what_may_be_left_out(talk: Conversation) -> None:
+    assert talk.say_line(b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": null}')[0]["result"] == {}
+    assert talk.say("tools/call", 2, name="box-run", arguments=None, _meta=None) == []
+    assert talk.begun == [("box.run", {})]
+
+
 def test_the_messages_of_a_batch_are_taken_one_by_one(talk: Conversation) -> None:
     pings = [{"jsonrpc": "2.0", "id": number, "method": "ping"} for number in (1, 2)]
     assert [answer["id"] for answer in talk.say_line(json.dumps(pings).encode())] == [1, 2]
@@ -209,6 +222,44 @@ def test_a_command_that_does_not_exist_for_the_caller_is_an_unknown_tool(talk: C
     assert talk.begun == [("web.close", {})]  # so that the journal has the refusal
     (answer,) = talk.tell(number, error={"code": -32601, "message": "unknown method web.close; rpc.discover …"})
     assert answer["error"] == {"code": -32602, "message": "unknown tool web-close; tools/list lists the tools"}
+
+
+def nested(levels: int) -> object:
+    return [nested(levels - 1)] if levels else 0
+
+
+@pytest.mark.parametrize(
+    ("tool", "value", "error"),
+    [
+        ("box-run", nested(101), "arguments nested more than 100 levels deep"),
+        ("box-run", nested(900), "arguments nested more than 100 levels deep"),
+        ("box-run", [1] * 400_000, "a call of 1200020 bytes; at most 1047552"),
+        ("box-run", "ö" * 200_000, "a call of 1200022 bytes; at most 1047552"),
+        ("--f6-" * 200_000, 0, "a call of 1200014 bytes; at most 1047552"),
+        ("box-run", [[]] * 49_999, "a call with 50002 of `[` and `{`; at most 50000"),
+        ("box-run", "[" * 49_999, "a call with 50001 of `[` and `{`; at most 50000"),
+    ],
+    ids=["deep", "deeper than JSON is decoded", "blanks", "escapes", "tool", "lists", "brackets in text"],
+)
+def test_a_call_that_smanager_would_refuse_without_its_id_is_refused_before(
+    talk: Conversation, tool: str, value: object, error: str
+) -> None:
+    params = {"name": tool, "arguments": {"x": value}}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    (answer,) = talk.say_line(json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode())
+    assert (answer["result"]["content"][0]["text"], answer["result"]["isError"]) == (error, True)
+    assert not talk.begun
+
+
+def test_the_limits_of_a_call_are_those_of_smanager() -> None:
+    assert (tshell.CLIENT_LINE_LIMIT, tshell.BRACKETS_LIMIT) == (line_reader.REQUEST_LIMIT, requests.BRACKETS_LIMIT)
+
+
+def test_the_largest_call_is_taken(server: Server) -> None:
+    for value in ("x" * (tshell.CALL_LIMIT - 40), [[]] * 49_990, "{" * 49_990, nested(tshell.NESTING_LIMIT - 1)):
+        assert not tshell.excess("systemstatus.args", {"what": value})
+        (answer,) = run_mcp(server, request("tools/call", name="systemstatus-args", arguments={"what": value}))
+        assert "unknown parameter what" in answer["result"]["content"][0]["text"]
 
 
 # Results
@@ -300,6 +351,21 @@ def test_a_cancelled_call_is_ended_and_not_answered(talk: Conversation) -> None:
     assert len(talk.tell(second, result=None)) == 1
 
 
+@pytest.mark.parametrize("identity", [True, 1.0, None, [1], {}, "1", 2])
+def test_cancelling_what_does_not_run_cancels_nothing(talk: Conversation, identity: object) -> None:
+    talk.call(1)
+    assert talk.say("notifications/cancelled", requestId=identity) == []
+    assert not talk.cancelled
+
+
+def test_the_end_of_the_client_ends_all_calls(talk: Conversation) -> None:
+    numbers = [talk.call("a"), talk.call("b")]
+    talk.adapter.end()
+    assert talk.cancelled == numbers
+    (answer,) = talk.tell(numbers[0], error={"code": -32800, "message": "box.run: cancelled"})
+    assert answer["result"]["isError"]
+
+
 def test_a_cancelled_list_is_not_answered(talk: Conversation) -> None:
     talk.say("tools/list", 1)
     talk.say("notifications/cancelled", requestId=1)
@@ -318,7 +384,7 @@ def test_an_endless_stream_is_ended_at_its_deadline_with_what_has_come(talk: Con
     assert talk.cancelled == [number]
     (answer,) = talk.tell(number, error={"code": -32800, "message": "logs: cancelled"})
     texts = [content["text"] for content in answer["result"]["content"]]
-    assert texts == ["a line", "ended after 30 s, since it has no end of its own"]
+    assert texts == ["a line", "ended after 30 s; the command by itself would go on"]
     assert (answer["result"]["structuredContent"]["items"], answer["result"].get("isError")) == (["a line"], None)
 
 
@@ -369,6 +435,19 @@ def test_a_client_that_listens_is_told_when_tools_come_and_go(talk: Conversation
     assert talk.tell(3, result={"methods": METHODS[:1]}) == [changed()]
 
 
+def test_an_smanager_that_does_not_answer_is_not_asked_for_news_again(talk: Conversation) -> None:
+    talk.say("notifications/initialized")
+    talk.say("tools/list", 1)
+    talk.tell(1, result={"methods": METHODS})
+    for _ in range(3):
+        talk.pass_time(tshell.LOOK_SECONDS)
+        assert talk.adapter.wait(connected=True) == tshell.LOOK_SECONDS
+    assert len(talk.begun) == 2
+    talk.tell(2, result={"methods": METHODS})
+    talk.pass_time(tshell.LOOK_SECONDS)
+    assert len(talk.begun) == 3
+
+
 def test_a_stateless_client_is_told_what_it_has_subscribed_to(talk: Conversation) -> None:
     (told,) = talk.say("subscriptions/listen", "s", notifications={"toolsListChanged": True}, **STATELESS)
     meta = {f"{tshell.META}subscriptionId": "s"}
@@ -403,6 +482,11 @@ def test_calls_are_answered_after_the_end_of_input(server: Server) -> None:
     assert answer["result"]["content"] == [{"type": "text", "text": "a|b"}]
 
 
+def test_the_last_line_may_lack_its_newline(server: Server) -> None:
+    (pong,) = run_mcp(server, request("ping").rstrip())
+    assert pong["result"] == {}
+
+
 def test_a_surrogate_is_replaced_since_clients_refuse_it(server: Server) -> None:
     (answer,) = run_mcp(server, request("tools/call", name="systemstatus-choose", arguments={"what": "caf\udce9"}))
     assert answer["result"]["structuredContent"] == {"result": "caf?"}
@@ -428,5 +512,26 @@ def test_a_command_beside_the_option_is_refused() -> None:
 
 
 def test_the_end_of_input_ends_a_call_that_goes_on(server: Server) -> None:
-    assert run_mcp(server, request("tools/call", name="systemstatus-wait")) == []
+    (answer,) = run_mcp(server, request("tools/call", name="systemstatus-wait"))
+    assert answer["result"]["content"][0]["text"] == "systemstatus.wait: cancelled"
     wait_for(lambda: "systemstatus" not in server.ask("jobs"), "the end of the call")
+
+
+def test_a_cancellation_that_cannot_be_sent_loses_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(tshell, "send_message", sent.append)
+    here, there = socket.socketpair()
+
+    class Connected(tshell.Client):
+        def connect(self) -> socket.socket:
+            return here
+
+    pipes = tshell.AssistantPipes(Connected())
+    for identity in (1, 2, 3):
+        call = {"jsonrpc": "2.0", "id": identity, "method": "tools/call", "params": {"name": "box-run"}}
+        pipes.adapter.receive(json.dumps(call).encode())
+    there.close()
+    pipes.adapter.end()
+    assert [message["id"] for message in sent] == [1, 2, 3]
+    assert all(message["result"]["content"][0]["text"].startswith("lost SManager at ") for message in sent)
+    assert not pipes.adapter.busy
