@@ -76,7 +76,7 @@ class SessionCommands(OwnCommands):
 
     heading = FOR_SESSIONS
 
-    @command()
+    @command(read_only=True)
     def cmd_who(self) -> list[SessionFacts]:
         """list the sessions
 

@@ -232,7 +232,7 @@ def test_all_that_may_be_called_is_described_by_openrpc(typed: Server) -> None:
     methods = {method["name"]: method for method in document["methods"]}
     assert {"status", "shell.execute", "rpc.discover", "typed.load"} <= methods.keys()
     read_only = {name for name, method in methods.items() if method["tags"] == [{"name": "read-only"}]}
-    assert {"status", "logs", "audit", "whoami"} <= read_only
+    assert {"status", "logs", "audit", "who", "whoami"} <= read_only
     assert not read_only & {"stop", "kill", "rerun", "watch", "shell.execute", "typed.load"}
     load = methods["typed.load"]
     assert (load["summary"], load["result"]["schema"]["type"]) == ("The load", "object")
