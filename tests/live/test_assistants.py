@@ -269,9 +269,13 @@ def test_a_lost_manager_is_an_error_of_the_call_and_the_next_call_finds_its_succ
 
     async def ask() -> None:
         async with assistant(free_port, token="", log=log) as client:
-            hanging = asyncio.ensure_future(client.call_tool("box_1-hang"))
-            with tshell.Client(port=free_port) as other:
-                await until(lambda: any(job["command"] == "box_1.hang" for job in other.call("jobs")), "the call")
+            hangs = asyncio.Event()
+
+            async def note(*_progress: object) -> None:
+                hangs.set()
+
+            hanging = asyncio.ensure_future(client.call_tool("box_1-hang", progress_callback=note))
+            await hangs.wait()
             await asyncio.to_thread(first.process.kill)
             lost = await hanging
             assert (lost.is_error, texts(lost)[0]) == (True, "hanging")
