@@ -481,6 +481,16 @@ def leave(number: int, _frame: object) -> None:
     raise SystemExit(KILLED + number)
 
 
+@contextlib.contextmanager
+def for_at_most(seconds: float) -> Iterator[None]:
+    """Give up what a `with` statement does when it has taken so long, the connection is lost, or a signal comes."""
+    signal.signal(signal.SIGALRM, leave)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    with contextlib.suppress(OSError, SystemExit):  # SystemExit: the alarm's
+        yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 class Interaction:
     """Joins the terminal to a telnet server until the server closes the connection or the user types Ctrl-]."""
 
@@ -1045,13 +1055,12 @@ class Adapter:
                 call.deadline, call.is_over = None, True
                 self._cancel(number)
         if connected and self._wants_news and self._next_look <= now:
-            self._next_look = now + LOOK_SECONDS
-            if not self._listings:  # an SManager that does not answer is not asked again and again
-                self._look(None)
+            self._look(None)
 
     @property
     def _wants_news(self) -> bool:
-        return self._tools is not None and bool(self._listens or self._subscriptions)
+        listens = self._listens or bool(self._subscriptions)
+        return listens and self._tools is not None and not self._listings  # a list that is under way will tell
 
     # Messages for the client
 
@@ -1096,15 +1105,16 @@ class AssistantPipes:
             try:
                 while self._turn([STDIN], self.adapter.wait(self._client.server is not None)):
                     self._due()
-                self._turn_until_idle(LAST_SECONDS)
+                with for_at_most(LAST_SECONDS):
+                    self._turn_until_idle()
             finally:  # SManager takes the mere end of a connection for a script that still reads
-                self.adapter.end()
-                self._turn_until_idle(CANCEL_SECONDS)
+                with for_at_most(CANCEL_SECONDS):
+                    self.adapter.end()
+                    self._turn_until_idle()
 
-    def _turn_until_idle(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while self.adapter.busy and (left := end - time.monotonic()) > 0:
-            self._turn([], left)
+    def _turn_until_idle(self) -> None:
+        while self.adapter.busy:
+            self._turn([], None)
 
     def _turn(self, sources: list[Any], seconds: float | None) -> bool:
         """Wait for messages and take them; return whether the client may send more."""
@@ -1282,13 +1292,10 @@ def run_one(client: Client, command: str, as_json: bool) -> int:
         except ClosedPipe:  # the end of the connection ends the command, and its last words would have no reader
             raise
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C or a signal: end the command first
-            signal.signal(signal.SIGALRM, leave)
-            signal.setitimer(signal.ITIMER_REAL, CANCEL_SECONDS)
-            with contextlib.suppress(OSError, SystemExit):  # SystemExit: the alarm's
+            with for_at_most(CANCEL_SECONDS):
                 for number in list(client.running):
                     client.cancel(number)
                     show(client, number, output)
-            signal.setitimer(signal.ITIMER_REAL, 0)
             raise
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ mcp: Any = pytest.importorskip(
 )
 
 TOKEN = "smt_token-of-claude"
+
+PROGRAM = (tshell.__file__,)
+HASTY = ("-c", "import sys, tshell; tshell.LOOK_SECONDS = 0.1; sys.exit(tshell.main())")
 
 CONFIGURATION = """
 [listeners.locked]
@@ -90,13 +93,13 @@ def manager(shared: Callable[..., Server], tmp_path_factory: pytest.TempPathFact
 
 @asynccontextmanager
 async def assistant(
-    port: int, mode: str = "auto", token: str = TOKEN, log: str | Path = os.devnull
+    port: int, mode: str = "auto", token: str = TOKEN, log: str | Path = os.devnull, program: Sequence[str] = PROGRAM
 ) -> AsyncIterator[Any]:
     """The official client, with the program that people give it."""
     server = mcp.StdioServerParameters(
         command=sys.executable,
-        args=[tshell.__file__, "-p", str(port), "--mcp"],
-        env={"SMANAGER_TOKEN": token},
+        args=[*program, "-p", str(port), "--mcp"],
+        env={"SMANAGER_TOKEN": token, "PYTHONPATH": str(Path(tshell.__file__).parent)},
     )
     with Path(log).open("w") as errors:
         transport = mcp.stdio_client(server, errlog=errors)
@@ -225,7 +228,8 @@ def test_a_call_that_is_cancelled_ends_on_the_box_and_others_go_on(manager: Serv
 
 def test_the_client_is_told_of_tools_that_come(manager: Server) -> None:
     async def ask() -> None:
-        async with assistant(locked(manager)) as client, client.listen(tools_list_changed=True) as news:
+        hasty = assistant(locked(manager), program=HASTY)
+        async with hasty as client, client.listen(tools_list_changed=True) as news:
             assert "late-come" not in [tool.name for tool in (await client.list_tools()).tools]
             write_service(manager.directory / "services", LATE, "late.py")
             with tshell.Client(port=manager.port) as admin:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 from typing import Any
@@ -441,7 +443,7 @@ def test_an_smanager_that_does_not_answer_is_not_asked_for_news_again(talk: Conv
     talk.tell(1, result={"methods": METHODS})
     for _ in range(3):
         talk.pass_time(tshell.LOOK_SECONDS)
-        assert talk.adapter.wait(connected=True) == tshell.LOOK_SECONDS
+        assert talk.adapter.wait(connected=True) is None
     assert len(talk.begun) == 2
     talk.tell(2, result={"methods": METHODS})
     talk.pass_time(tshell.LOOK_SECONDS)
@@ -514,6 +516,20 @@ def test_a_command_beside_the_option_is_refused() -> None:
 def test_the_end_of_input_ends_a_call_that_goes_on(server: Server) -> None:
     (answer,) = run_mcp(server, request("tools/call", name="systemstatus-wait"))
     assert answer["result"]["content"][0]["text"] == "systemstatus.wait: cancelled"
+    wait_for(lambda: "systemstatus" not in server.ask("jobs"), "the end of the call")
+
+
+def test_a_signal_ends_the_program_though_the_client_does_not_read(server: Server) -> None:
+    command = [*CLIENT, "-p", str(server.port), "--mcp"]
+    with subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdin
+        program.stdin.write(request("tools/call", name="systemstatus-wait"))
+        wait_for(lambda: "systemstatus" in server.ask("jobs"), "the call")
+        os.set_blocking(program.stdin.fileno(), False)
+        while program.stdin.write(request("ping")):
+            pass  # until the program waits for its client to read the answers
+        program.terminate()
+        assert program.wait(SECONDS) == 128 + signal.SIGTERM
     wait_for(lambda: "systemstatus" not in server.ask("jobs"), "the end of the call")
 
 
