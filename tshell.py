@@ -663,8 +663,8 @@ UNSUPPORTED_REVISION = -32022
 UNCACHED: dict[str, object] = {"ttlMs": 0, "cacheScope": "private"}
 """How long a stateless client may keep an answer: the tools depend on the caller, and services come and go."""
 
-PROTOCOL_METHODS = ("rpc.discover", "shell.complete", "shell.execute")
-"""Not offered as tools: a client asks its user tool by tool, and `shell.execute` would stand for all of them."""
+NO_TOOLS = ("rpc.discover", "shell.complete", "shell.execute", "watch")
+"""Methods that are not offered: a client asks its user tool by tool, and what runs any line would stand for all."""
 
 UNSPEAKABLE = re.compile(r"[^A-Za-z0-9_]")
 SPELLED = re.compile(r"--([0-9a-f]{1,6})-|-")
@@ -682,7 +682,7 @@ def tool_name(method: str) -> str:
 def method_name(tool: str) -> str:
     """The method that a tool's name stands for. Raises ValueError if no tool can have that name."""
     method = SPELLED.sub(lambda found: chr(int(found[1], 16)) if found[1] else ".", tool)
-    if method in PROTOCOL_METHODS or tool_name(method) != tool:
+    if method in NO_TOOLS or tool_name(method) != tool:
         raise ValueError(tool)
     return method
 
@@ -994,7 +994,7 @@ class Adapter:
             return
         before = self._tools
         methods = message["result"]["methods"]
-        self._tools = [tool_of(method) for method in methods if method["name"] not in PROTOCOL_METHODS]
+        self._tools = [tool_of(method) for method in methods if method["name"] not in NO_TOOLS]
         if asked:
             self._answer(*asked, {"tools": self._tools, **(UNCACHED if asked[1] else {})})
         if before is not None and before != self._tools:

@@ -34,6 +34,7 @@ METHODS = [
     },
     {"name": "status", "description": "", "tags": [{"name": "read-only"}], "params": []},
     {"name": "shell.execute", "description": "", "tags": [], "params": []},
+    {"name": "watch", "description": "", "tags": [], "params": []},
 ]
 
 
@@ -212,7 +213,9 @@ def test_names_of_tools_are_letters_that_all_clients_take_and_lead_back_to_the_m
     assert tshell.method_name(tool) == method.replace("-", "_")
 
 
-@pytest.mark.parametrize("tool", ["shell-execute", "rpc-discover", "web.open", "web open", "--ffffff-", "--00e4-"])
+@pytest.mark.parametrize(
+    "tool", ["shell-execute", "watch", "rpc-discover", "web.open", "web open", "--ffffff-", "--00e4-"]
+)
 def test_a_name_that_no_tool_has_is_unknown(talk: Conversation, tool: str) -> None:
     (answer,) = talk.say("tools/call", 1, name=tool)
     assert answer["error"] == {"code": -32602, "message": f"unknown tool {tool}; tools/list lists the tools"}
