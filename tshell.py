@@ -650,7 +650,7 @@ BRACKETS_LIMIT = 50_000  # `[` and `{` of a call: as many as SManager takes in a
 NESTING_LIMIT = 100  # levels of lists and objects in arguments: Python decodes some 900
 RESULT_LIMIT = 100_000  # characters of a result: more would fill an assistant's context
 NOTICE_LIMIT = 1000  # characters of an item that a progress notification shows
-CALLS_LIMIT = 64  # calls at a time, and lists: SManager runs as many for a connection, and lets as many wait
+CALLS_LIMIT = 64  # calls at a time, lists, and subscriptions: SManager runs as many requests, and lets as many wait
 ENDLESS_SECONDS = 30.0  # after which an endless stream is ended: clients give up on a call after 60 s
 PROGRESS_SECONDS = 0.1  # between a call's progress notifications: a person sees no more
 LOOK_SECONDS = 10.0  # between checks for tools that have come or gone
@@ -957,9 +957,12 @@ class Adapter:
             self._subscriptions.remove(identity)
 
     def _subscribe(self, identity: str | int, params: dict[str, Any]) -> None:
+        if len(self._subscriptions) >= CALLS_LIMIT:
+            self._refuse(identity, INTERNAL_ERROR, f"{CALLS_LIMIT} subscriptions are open; cancel one of them")
+            return
         wanted = params.get("notifications")
         honored = {"toolsListChanged": True} if isinstance(wanted, dict) and wanted.get("toolsListChanged") else {}
-        if honored and len(self._subscriptions) < CALLS_LIMIT:
+        if honored:
             self._subscriptions.append(identity)
         self._notify("subscriptions/acknowledged", {"notifications": honored, **subscription(identity)})
 

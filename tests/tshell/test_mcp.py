@@ -401,6 +401,11 @@ def test_too_many_calls_at_a_time_are_refused(talk: Conversation) -> None:
     assert answer["result"]["content"][0]["text"].startswith("64 calls are running")
     answers = [answer for identity in range(65) for answer in talk.say("tools/list", identity)]
     assert [answer["error"]["message"][:25] for answer in answers] == ["64 lists are under way; w"]
+    wanted = {"toolsListChanged": True}
+    for identity in range(tshell.CALLS_LIMIT):
+        talk.say("subscriptions/listen", identity, notifications=wanted, **STATELESS)
+    (answer,) = talk.say("subscriptions/listen", 99, notifications=wanted, **STATELESS)
+    assert answer["error"]["message"].startswith("64 subscriptions are open")
 
 
 # A lost SManager, and news of tools
