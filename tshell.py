@@ -650,7 +650,8 @@ BRACKETS_LIMIT = 50_000  # `[` and `{` of a call: as many as SManager takes in a
 NESTING_LIMIT = 100  # levels of lists and objects in arguments: Python decodes some 900
 RESULT_LIMIT = 100_000  # characters of a result: more would fill an assistant's context
 NOTICE_LIMIT = 1000  # characters of an item that a progress notification shows
-CALLS_LIMIT = 64  # calls at a time, lists, and subscriptions: SManager runs as many requests, and lets as many wait
+CALLS_LIMIT = 64  # calls and lists at a time: SManager runs as many for a connection, and others would wait
+SUBSCRIPTIONS_LIMIT = 64  # more than a client has use for
 ENDLESS_SECONDS = 30.0  # after which an endless stream is ended: clients give up on a call after 60 s
 PROGRESS_SECONDS = 0.1  # between a call's progress notifications: a person sees no more
 LOOK_SECONDS = 10.0  # between checks for tools that have come or gone
@@ -659,6 +660,8 @@ LAST_SECONDS = 1.0  # how long calls may still take once the client has closed s
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
 UNSUPPORTED_REVISION = -32022
+
+FULL = f"{CALLS_LIMIT} requests are running; wait for one of them, or cancel it"
 
 UNCACHED: dict[str, object] = {"ttlMs": 0, "cacheScope": "private"}
 """How long a stateless client may keep an answer: the tools depend on the caller, and services come and go."""
@@ -827,6 +830,10 @@ class Adapter:
     def busy(self) -> bool:
         return bool(self._calls or self._listings)
 
+    @property
+    def _is_full(self) -> bool:
+        return len(self._calls) + len(self._listings) >= CALLS_LIMIT
+
     # Messages of the client
 
     def receive(self, line: bytes) -> None:
@@ -909,8 +916,8 @@ class Adapter:
         if params.get("cursor") is not None:
             self._refuse(identity, INVALID_PARAMS, "unknown cursor; all tools are on the first page")
             return
-        if len(self._listings) >= CALLS_LIMIT:
-            self._refuse(identity, INTERNAL_ERROR, f"{CALLS_LIMIT} lists are under way; wait for one of them")
+        if self._is_full:
+            self._refuse(identity, INTERNAL_ERROR, FULL)
             return
         try:
             self._look((identity, stateless))
@@ -933,8 +940,8 @@ class Adapter:
         except ValueError:
             self._refuse_tool(call)
             return
-        if len(self._calls) >= CALLS_LIMIT:
-            self._finish(call, None, f"{CALLS_LIMIT} calls are running; wait for one of them, or cancel it")
+        if self._is_full:
+            self._finish(call, None, FULL)
             return
         if problem := excess(method, arguments):
             self._finish(call, None, problem)
@@ -957,8 +964,8 @@ class Adapter:
             self._subscriptions.remove(identity)
 
     def _subscribe(self, identity: str | int, params: dict[str, Any]) -> None:
-        if len(self._subscriptions) >= CALLS_LIMIT:
-            self._refuse(identity, INTERNAL_ERROR, f"{CALLS_LIMIT} subscriptions are open; cancel one of them")
+        if len(self._subscriptions) >= SUBSCRIPTIONS_LIMIT:
+            self._refuse(identity, INTERNAL_ERROR, f"{SUBSCRIPTIONS_LIMIT} subscriptions are open; cancel one of them")
             return
         wanted = params.get("notifications")
         honored = {"toolsListChanged": True} if isinstance(wanted, dict) and wanted.get("toolsListChanged") else {}

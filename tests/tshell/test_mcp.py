@@ -398,11 +398,17 @@ def test_too_many_calls_at_a_time_are_refused(talk: Conversation) -> None:
         talk.call(identity)
     (answer,) = talk.say("tools/call", 99, name="box-run")
     assert answer["result"]["isError"]
-    assert answer["result"]["content"][0]["text"].startswith("64 calls are running")
-    answers = [answer for identity in range(65) for answer in talk.say("tools/list", identity)]
-    assert [answer["error"]["message"][:25] for answer in answers] == ["64 lists are under way; w"]
+    assert answer["result"]["content"][0]["text"].startswith("64 requests are running")
+    (answer,) = talk.say("tools/list", 99)
+    assert answer["error"]["message"].startswith("64 requests are running")
+    talk.tell(1, result=None)
+    assert talk.say("tools/list", 99) == []
+    assert len(talk.say("tools/list", 100)) == 1
+
+
+def test_too_many_subscriptions_are_refused(talk: Conversation) -> None:
     wanted = {"toolsListChanged": True}
-    for identity in range(tshell.CALLS_LIMIT):
+    for identity in range(tshell.SUBSCRIPTIONS_LIMIT):
         talk.say("subscriptions/listen", identity, notifications=wanted, **STATELESS)
     (answer,) = talk.say("subscriptions/listen", 99, notifications=wanted, **STATELESS)
     assert answer["error"]["message"].startswith("64 subscriptions are open")
