@@ -451,7 +451,7 @@ def test_a_client_that_listens_is_told_when_tools_come_and_go(talk: Conversation
     assert talk.tell(3, result={"methods": METHODS[:1]}) == [changed()]
 
 
-def test_an_smanager_that_does_not_answer_is_not_asked_for_news_again(talk: Conversation) -> None:
+def test_a_manager_that_does_not_answer_is_not_asked_for_news_again(talk: Conversation) -> None:
     talk.say("notifications/initialized")
     talk.say("tools/list", 1)
     talk.tell(1, result={"methods": METHODS})
