@@ -6,9 +6,10 @@
     tshell.py < commands                several commands, one per line; exits with the highest status
     tshell.py -                         the same, reporting each status on stderr; -e stops at the first failure
     tshell.py --complete bash           a completion script, which asks the server for the words
+    tshell.py --mcp                     the commands as tools of an assistant, by the Model Context Protocol
 
 A program imports `Client`, or `smanager_cmd` for a single command. This file needs only Python 3.11 and can be
-copied alone. Its sections: the client, the terminal, the command line.
+copied alone. Its sections: the client, the terminal, MCP, the command line.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import stat
 import struct
 import sys
 import termios
+import time
 import tty
 
 match sys.version_info:  # tshell needs Python 3.11 or newer; before 3.10, this line is the error that says so
@@ -37,7 +39,7 @@ match sys.version_info:  # tshell needs Python 3.11 or newer; before 3.10, this 
 TYPE_CHECKING = False  # importing typing for its constant would cost a tenth of the start-up time
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
 # ---- The client: connections, requests, streams
@@ -96,6 +98,8 @@ class Client:
     Calls may be made while streams are being read: the streams' items wait until they are read.
     """
 
+    send_timeout: float | None = None  # seconds that the server may leave a request unread; None: for ever
+
     def __init__(
         self,
         address: str = HOST,
@@ -136,8 +140,12 @@ class Client:
         self.close()
 
     def close(self) -> None:
+        """Close the connection, which ends all requests; the next call opens another one."""
         if self._server:
             self._server.close()
+        self._server = None
+        self._received.clear()
+        self.running.clear()
 
     def call(self, method: str, *arguments: object, **options: object) -> Any:
         """Call a method, with parameters by position or by name; return its result. Raises CallError if it fails."""
@@ -186,6 +194,30 @@ class Client:
             del self.running[number]
         return message
 
+    @property
+    def server(self) -> socket.socket | None:
+        """The open connection, to wait for messages beside other things."""
+        return self._server
+
+    def messages(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Read what has come, without waiting; yield the complete messages, each with its request's number.
+
+        Raises CallError if the server reports an error without a request.
+        """
+        assert self._server
+        self._server.settimeout(0)  # a TLS connection also becomes readable by records that carry no data
+        try:
+            data = self._read()
+        finally:
+            self._server.settimeout(self.send_timeout)
+        if b"\n" not in data:
+            return
+        while b"\n" in self._received:
+            self._receive()
+        for number in [number for number, unread in self.running.items() if unread]:
+            while self.running.get(number):
+                yield number, self.next_message(number)
+
     def cancel(self, number: int) -> None:
         """Ask the server to end a request; its answer follows."""
         self._send(json.dumps({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": number}}) + "\n")
@@ -218,7 +250,7 @@ class Client:
         except (OSError, ValueError) as error:
             problem = f"no TLS with SManager at {self.name} ({reason(error)}); {tls_remedy(error)}"
             raise ConnectionError(problem) from error
-        server.settimeout(None)
+        server.settimeout(self.send_timeout)
         return server
 
     def lost(self, why: str) -> ConnectionError:
@@ -255,7 +287,7 @@ class Client:
         match message:
             case {"id": None, "error": {"code": int(code), "message": str(text)}}:
                 raise CallError(text, code)
-            case {"method": "$/item", "params": {"id": int(number)}} | {"id": int(number)}:
+            case {"method": str(), "params": {"id": int(number)}} | {"id": int(number)}:
                 if number in self.running:  # else its reader has left
                     self.running[number].append(message)
             case {"method": str()}:
@@ -268,22 +300,29 @@ class Client:
 
     def _receive_line(self) -> bytes:
         """Return the next line. An interrupted read loses nothing, unlike a file's `readline`."""
-        assert self._server
         data: bytes | bytearray = self._received
         while b"\n" not in data:
-            if len(self._received) >= REPLY_LIMIT:
-                raise self.lost(f"its reply is longer than {REPLY_LIMIT} bytes")
-            try:
-                data = self._server.recv(CHUNK)
-            except OSError as error:
-                raise self.lost(reason(error)) from error
-            if not data:
-                raise self.lost("it closed the connection before answering")
-            self._received += data
+            data = self._read()
         end = self._received.index(b"\n")
         line = bytes(self._received[:end])
         del self._received[: end + 1]
         return line
+
+    def _read(self) -> bytes:
+        """Read once; keep and return what has come, which is nothing if the socket does not wait."""
+        assert self._server
+        if len(self._received) >= REPLY_LIMIT:
+            raise self.lost(f"its reply is longer than {REPLY_LIMIT} bytes")
+        try:
+            data = self._server.recv(CHUNK)  # a whole TLS record: none of it is left where `select` does not see it
+        except not_ready(self._server):
+            return b""
+        except OSError as error:
+            raise self.lost(reason(error)) from error
+        if not data:
+            raise self.lost("it closed the connection before answering")
+        self._received += data
+        return data
 
 
 class Stream:
@@ -318,6 +357,15 @@ class Stream:
         running.pop(self._number, None)
 
 
+def not_ready(server: socket.socket) -> tuple[type[OSError], ...]:
+    """What a transfer that would have to wait raises, if the socket does not wait."""
+    if not hasattr(server, "pending"):
+        return (BlockingIOError,)
+    import ssl
+
+    return ssl.SSLWantReadError, ssl.SSLWantWriteError
+
+
 def tls_context(ca: str, cert: str, key: str) -> ssl.SSLContext:
     """Load the authority to trust and the client's certificate. Raises ConnectionError if a file is unusable."""
     import ssl  # takes as long as all other imports together: only when needed
@@ -342,6 +390,10 @@ def tls_remedy(error: Exception) -> str:
     if isinstance(error, ConnectionError | ssl.SSLEOFError):  # it has hung up without a word
         return "does that port speak TLS, and does its `allow` let this machine in? its log may say why"
     return "does that port speak TLS?"
+
+
+def login_required(name: str) -> str:
+    return f"SManager at {name} requires a login; give a token in SMANAGER_TOKEN or with --token-file"
 
 
 def is_loopback(address: str) -> bool:
@@ -429,6 +481,16 @@ def leave(number: int, _frame: object) -> None:
     raise SystemExit(KILLED + number)
 
 
+@contextlib.contextmanager
+def for_at_most(seconds: float) -> Iterator[None]:
+    """Give up what a `with` statement does when it has taken so long, the connection is lost, or a signal comes."""
+    signal.signal(signal.SIGALRM, leave)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    with contextlib.suppress(OSError, SystemExit):  # SystemExit: the alarm's
+        yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 class Interaction:
     """Joins the terminal to a telnet server until the server closes the connection or the user types Ctrl-]."""
 
@@ -443,11 +505,7 @@ class Interaction:
         self._outgoing = bytearray(client.login.encode() + self._telnet.OPENING)
         self._shown = b"\n"  # the end of the output
         self._paste_marks = False  # whether the server has set that mode
-        self._not_ready: tuple[type[OSError], ...] = (BlockingIOError,)  # raised by a transfer that has to wait
-        if hasattr(server, "pending"):
-            import ssl
-
-            self._not_ready = ssl.SSLWantReadError, ssl.SSLWantWriteError
+        self._not_ready = not_ready(server)
         server.setblocking(False)  # a server that does not read must not keep the user from leaving
         self._signalled, wakeup = os.pipe()
         os.set_blocking(wakeup, False)
@@ -580,6 +638,558 @@ class Telnet:
         return IAC + SB + NAWS + struct.pack("!HH", *size).replace(IAC, IAC + IAC) + IAC + SE
 
 
+# ---- MCP: the commands as tools of an assistant (https://modelcontextprotocol.io/specification)
+
+HANDSHAKE_REVISIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")  # begin with `initialize`; newest first
+STATELESS_REVISIONS = ("2026-07-28",)  # each request names its revision
+META = "io.modelcontextprotocol/"  # begins the protocol's own keys of `_meta`
+
+CLIENT_LINE_LIMIT = 1024 * 1024  # bytes of a message: as many as SManager takes in a request
+CALL_LIMIT = CLIENT_LINE_LIMIT - 1024  # bytes of a tool's name and arguments: the rest of the request needs some too
+BRACKETS_LIMIT = 50_000  # `[` and `{` of a call: as many as SManager takes in a request
+NESTING_LIMIT = 100  # levels of lists and objects in arguments: Python decodes some 900
+RESULT_LIMIT = 100_000  # characters of a result: more would fill an assistant's context
+NOTICE_LIMIT = 1000  # characters of an item that a progress notification shows
+CALLS_LIMIT = 64  # calls and lists at a time: SManager runs as many for a connection, and others would wait
+SUBSCRIPTIONS_LIMIT = 64  # more than a client has use for
+ENDLESS_SECONDS = 30.0  # after which an endless stream is ended: clients give up on a call after 60 s
+PROGRESS_SECONDS = 0.1  # between a call's progress notifications: a person sees no more
+LOOK_SECONDS = 10.0  # between checks for tools that have come or gone
+SEND_SECONDS = 5.0  # how long SManager may leave a request unread
+LAST_SECONDS = 1.0  # how long calls may still take once the client has closed stdin: it waits 2 s itself
+
+PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
+UNSUPPORTED_REVISION = -32022
+
+FULL = f"{CALLS_LIMIT} requests are running; wait for one of them, or cancel it"
+
+UNCACHED: dict[str, object] = {"ttlMs": 0, "cacheScope": "private"}
+"""How long a stateless client may keep an answer: the tools depend on the caller, and services come and go."""
+
+NO_TOOLS = ("rpc.discover", "shell.complete", "shell.execute", "watch")
+"""Methods that are not offered: a client asks its user tool by tool, and what runs any line would stand for all."""
+
+UNSPEAKABLE = re.compile(r"[^A-Za-z0-9_]")
+SPELLED = re.compile(r"--([0-9a-f]{1,6})-|-")
+
+
+def tool_name(method: str) -> str:
+    """A method's name in the characters that all clients take, `A-Z a-z 0-9 _ -`: `web-1.uptime` is `web_1-uptime`.
+
+    In SManager's names `-` and `_` are one, so `-` is free to stand for the dot; `--f6-` is the letter U+F6.
+    """
+    letters = {".": "-", "-": "_"}
+    return UNSPEAKABLE.sub(lambda found: letters.get(found[0], f"--{ord(found[0]):x}-"), method)
+
+
+def method_name(tool: str) -> str:
+    """The method that a tool's name stands for. Raises ValueError if no tool can have that name."""
+    method = SPELLED.sub(lambda found: chr(int(found[1], 16)) if found[1] else ".", tool)
+    if method in NO_TOOLS or tool_name(method) != tool:
+        raise ValueError(tool)
+    return method
+
+
+def tool_of(method: dict[str, Any]) -> dict[str, object]:
+    """The tool for a method, from its description by `rpc.discover`."""
+    params = method["params"]
+    reads_only = any(tag["name"] == "read-only" for tag in method["tags"])
+    properties = {
+        param["name"]: param["schema"] | ({"description": param["description"]} if param["description"] else {})
+        for param in params
+    }
+    return {
+        "name": tool_name(method["name"]),
+        "title": method["name"],
+        "description": method["description"],
+        "inputSchema": {
+            "type": "object",
+            "properties": properties,
+            "required": [param["name"] for param in params if param["required"]],
+            "additionalProperties": False,
+        },
+        "annotations": {"readOnlyHint": reads_only, "destructiveHint": not reads_only},
+    }
+
+
+def readable(value: object) -> str:
+    """A value as an assistant reads it: text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def finite(number: str) -> float:
+    """A number of JSON that is not whole, or NaN and the like, which Python would take. Raises ValueError for those."""
+    if not abs(value := float(number)) < float("inf"):
+        raise ValueError(f"{number:.20} is not a finite number")
+    return value
+
+
+def is_nested(value: object, levels: int) -> bool:
+    """Whether a value has more levels of lists and objects than these."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(is_nested(part, levels - 1) for part in parts)
+
+
+def excess(method: str, arguments: dict[str, Any]) -> str:
+    """What is too much in a call; empty if nothing is.
+
+    SManager would refuse the call, and could not say which of all calls it has refused.
+    """
+    if is_nested(arguments, NESTING_LIMIT):
+        return f"arguments nested more than {NESTING_LIMIT} levels deep"
+    line = json.dumps([method, arguments])
+    if len(line) > CALL_LIMIT:
+        return f"a call of {len(line)} bytes; at most {CALL_LIMIT}"
+    brackets = line.count("[") + line.count("{")
+    return f"a call with {brackets} of `[` and `{{`; at most {BRACKETS_LIMIT}" if brackets > BRACKETS_LIMIT else ""
+
+
+def is_identity(value: object) -> bool:
+    """Whether a value can be a request's id, which is text or a whole number."""
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+class ToolCall:
+    """A call of a tool, and the items that the tool has yielded."""
+
+    def __init__(self, identity: str | int, stateless: bool, token: str | int | None) -> None:
+        self.identity = identity
+        self.stateless = stateless
+        self.tool = ""
+        self.token = token  # names the call in progress notifications, if the client wants any
+        self.deadline: float | None = None  # of an endless stream
+        self.is_over = False  # whether the deadline has passed
+        self.is_awaited = True  # false once the client has cancelled the call
+        self.has_progress = False  # whether the command reports its own progress
+        self.progress = float("-inf")
+        self.reported = float("-inf")  # when
+        self.count = 0  # of all items
+        self.items: list[Any] = []
+        self._room = RESULT_LIMIT
+
+    def keep(self, item: object) -> None:
+        """Keep an item if there is room; the command goes on in any case, since its effects matter too."""
+        self.count += 1
+        if self._room > 0:
+            self._room -= len(readable(item)) + 1
+            self.items.append(item)
+
+    def result(self, value: object, failure: str = "") -> dict[str, object]:
+        """The tool's result, from what the command has returned or its error."""
+        values = [*self.items, *([] if value is None else [value])]
+        text = "\n".join(map(readable, values))
+        notes = [failure] if failure else []
+        is_cut = len(text) > RESULT_LIMIT or self.count > len(self.items)
+        if is_cut:
+            notes.append(
+                f"this is the beginning: a result has at most {RESULT_LIMIT} characters; ask for less at a time"
+            )
+        if self.is_over:
+            notes.append(f"ended after {ENDLESS_SECONDS:g} s; the command by itself would go on")
+        texts = [text[:RESULT_LIMIT]] if text or not notes else []
+        result: dict[str, object] = {"content": [{"type": "text", "text": one} for one in texts + notes]}
+        if failure:
+            return result | {"isError": True}
+        if not is_cut:
+            result["structuredContent"] = {"items": self.items, "result": value} if self.count else {"result": value}
+        return result
+
+
+class Adapter:
+    """Turns a client's messages into requests to SManager, and its messages into answers, without I/O.
+
+    Tools are the methods that the caller's roles allow, as `rpc.discover` tells. SManager decides call by call what the
+    caller may run, and its audit journal has each.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        send: Callable[[dict[str, object]], None],
+        begin: Callable[[str, object], int],
+        cancel: Callable[[int], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """`send` takes messages for the client; `begin` and `cancel` are those of a `Client` whose name is `name`.
+
+        They raise ConnectionError if no SManager answers.
+        """
+        self._name = name
+        self._send = send
+        self._begin = begin
+        self._cancel = cancel
+        self._clock = clock
+        self._calls: dict[int, ToolCall] = {}
+        self._listings: dict[int, tuple[str | int, bool] | None] = {}  # requests for tools; None: for news of them
+        self._tools: list[dict[str, object]] | None = None  # as last seen
+        self._listens = False  # whether a client that has begun with `initialize` gets news of tools
+        self._subscriptions: list[str | int] = []  # of stateless clients, to news of tools
+        self._next_look = 0.0
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._calls or self._listings)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._calls) + len(self._listings) >= CALLS_LIMIT
+
+    # Messages of the client
+
+    def receive(self, line: bytes) -> None:
+        """Take a line of the client."""
+        try:
+            message = json.loads(line, parse_constant=finite, parse_float=finite)
+        except (ValueError, RecursionError) as error:
+            self._refuse(None, PARSE_ERROR, f"not JSON: {error}")
+            return
+        is_batch = isinstance(message, list) and message  # as in the revision 2025-03-26
+        for one in message if is_batch else [message]:
+            self._take(one)
+
+    def too_long(self) -> None:
+        """The client has sent a line beyond the limit."""
+        self._refuse(None, INVALID_REQUEST, f"a message of more than {CLIENT_LINE_LIMIT} bytes")
+
+    def _take(self, message: Any) -> None:
+        match message:
+            case {"jsonrpc": "2.0", "method": str(method), "id": identity} if is_identity(identity):
+                params = message.get("params")
+                if params is None or isinstance(params, dict):
+                    self._answer_request(identity, method, params or {})
+                else:
+                    self._refuse(identity, INVALID_PARAMS, "params should be an object")
+            case {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": identity}}:
+                if is_identity(identity):
+                    self._cancelled(identity)
+            case {"jsonrpc": "2.0", "method": "notifications/initialized"}:
+                self._listens = True
+            case {"jsonrpc": "2.0", "method": str()} if "id" not in message:
+                pass  # a notification that concerns no tool
+            case {"jsonrpc": "2.0", "id": _, "result": _} | {"jsonrpc": "2.0", "id": _, "error": _}:
+                pass  # the answer to a request, which this program never sends
+            case _:
+                self._refuse(None, INVALID_REQUEST, 'not a request: it should have jsonrpc "2.0", a method and an id')
+
+    def _answer_request(self, identity: str | int, method: str, params: dict[str, Any]) -> None:
+        meta = params.get("_meta")
+        meta = meta if isinstance(meta, dict) else {}
+        revision = meta.get(f"{META}protocolVersion")
+        if revision is not None and revision not in STATELESS_REVISIONS:
+            data = {"supported": [*STATELESS_REVISIONS, *HANDSHAKE_REVISIONS], "requested": revision}
+            self._refuse(identity, UNSUPPORTED_REVISION, f"unsupported revision {revision!r:.60}", data)
+            return
+        match method:
+            case "initialize":
+                asked = params.get("protocolVersion")
+                agreed = asked if asked in HANDSHAKE_REVISIONS else HANDSHAKE_REVISIONS[0]
+                self._answer(identity, False, {"protocolVersion": agreed, "serverInfo": self._who, **self._about})
+            case "server/discover":
+                versions = [*STATELESS_REVISIONS, *HANDSHAKE_REVISIONS]
+                self._answer(identity, True, {"supportedVersions": versions, **self._about, **UNCACHED})
+            case "ping":
+                self._answer(identity, revision is not None, {})
+            case "tools/list":
+                self._list(identity, revision is not None, params)
+            case "tools/call":
+                token = meta.get("progressToken")
+                self._call(ToolCall(identity, revision is not None, token), params)
+            case "subscriptions/listen" if revision:
+                self._subscribe(identity, params)
+            case _:
+                self._refuse(identity, METHOD_NOT_FOUND, f"unknown method {method[:QUOTE_LIMIT]}")
+
+    @property
+    def _who(self) -> dict[str, object]:
+        return {"name": "smanager", "title": f"SManager at {self._name}", "version": "1"}
+
+    @property
+    def _about(self) -> dict[str, object]:
+        instructions = (
+            f"The services that SManager at {self._name} keeps running. The tools are the commands that your roles "
+            "allow; the audit journal has each call. A stream without an end is ended after "
+            f"{ENDLESS_SECONDS:g} s."
+        )
+        return {"capabilities": {"tools": {"listChanged": True}}, "instructions": instructions}
+
+    def _list(self, identity: str | int, stateless: bool, params: dict[str, Any]) -> None:
+        if params.get("cursor") is not None:
+            self._refuse(identity, INVALID_PARAMS, "unknown cursor; all tools are on the first page")
+            return
+        if self._is_full:
+            self._refuse(identity, INTERNAL_ERROR, FULL)
+            return
+        try:
+            self._look((identity, stateless))
+        except ConnectionError as error:
+            self._refuse(identity, INTERNAL_ERROR, str(error))
+
+    def _look(self, asked: tuple[str | int, bool] | None) -> None:
+        self._next_look = self._clock() + LOOK_SECONDS
+        self._listings[self._begin("rpc.discover", [])] = asked
+
+    def _call(self, call: ToolCall, params: dict[str, Any]) -> None:
+        name, arguments = params.get("name"), params.get("arguments")
+        arguments = {} if arguments is None else arguments
+        if not isinstance(name, str) or not isinstance(arguments, dict):
+            self._refuse(call.identity, INVALID_PARAMS, "name should be a tool's, and arguments an object")
+            return
+        call.tool = name
+        try:
+            method = method_name(name)
+        except ValueError:
+            self._refuse_tool(call)
+            return
+        if self._is_full:
+            self._finish(call, None, FULL)
+            return
+        if problem := excess(method, arguments):
+            self._finish(call, None, problem)
+            return
+        try:
+            self._calls[self._begin(method, arguments)] = call
+        except ConnectionError as error:
+            self._finish(call, None, str(error))
+
+    def _cancelled(self, identity: str | int) -> None:
+        """The client no longer waits for a request, and gets no answer."""
+        for number, call in self._calls.items():
+            if call.identity == identity:
+                call.is_awaited = False
+                self._cancel(number)
+        for number, asked in self._listings.items():
+            if asked and asked[0] == identity:
+                self._listings[number] = None
+        if identity in self._subscriptions:
+            self._subscriptions.remove(identity)
+
+    def _subscribe(self, identity: str | int, params: dict[str, Any]) -> None:
+        if len(self._subscriptions) >= SUBSCRIPTIONS_LIMIT:
+            self._refuse(identity, INTERNAL_ERROR, f"{SUBSCRIPTIONS_LIMIT} subscriptions are open; cancel one of them")
+            return
+        wanted = params.get("notifications")
+        honored = {"toolsListChanged": True} if isinstance(wanted, dict) and wanted.get("toolsListChanged") else {}
+        if honored:
+            self._subscriptions.append(identity)
+        self._notify("subscriptions/acknowledged", {"notifications": honored, **subscription(identity)})
+
+    # Messages of SManager
+
+    def take(self, number: int, message: dict[str, Any]) -> None:
+        """Take a message that belongs to a request."""
+        if number in self._listings:
+            self._listed(number, message)
+        elif call := self._calls.get(number):
+            self._take_of_call(number, call, message)
+
+    def end(self) -> None:
+        """The client has closed its end: end all calls."""
+        for number in self._calls:
+            self._cancel(number)
+
+    def lost(self, why: str) -> None:
+        """The connection is lost, and all requests with it."""
+        calls, self._calls = self._calls, {}
+        listings, self._listings = self._listings, {}
+        for call in calls.values():
+            self._finish(call, None, why)
+        for asked in filter(None, listings.values()):
+            self._refuse(asked[0], INTERNAL_ERROR, why)
+
+    def _listed(self, number: int, message: dict[str, Any]) -> None:
+        asked = self._listings.pop(number)
+        if "result" not in message:
+            if asked:
+                self._refuse(asked[0], INTERNAL_ERROR, self._failure(message["error"]))
+            return
+        before = self._tools
+        methods = message["result"]["methods"]
+        self._tools = [tool_of(method) for method in methods if method["name"] not in NO_TOOLS]
+        if asked:
+            self._answer(*asked, {"tools": self._tools, **(UNCACHED if asked[1] else {})})
+        if before is not None and before != self._tools:
+            if self._listens:
+                self._notify("tools/list_changed", {})
+            for identity in self._subscriptions:
+                self._notify("tools/list_changed", subscription(identity))
+
+    def _take_of_call(self, number: int, call: ToolCall, message: dict[str, Any]) -> None:
+        match message:
+            case {"method": "$/item", "params": {"value": value}}:
+                call.keep(value)
+                if not call.has_progress:
+                    self._report(call, call.count, None, readable(value))
+            case {"method": "$/progress", "params": {"done": done, "total": total, "text": text}}:
+                call.has_progress = True
+                self._report(call, done, total, text)
+            case {"method": "$/endless"}:
+                call.deadline = self._clock() + ENDLESS_SECONDS
+            case {"error": {"code": code} as error}:
+                del self._calls[number]
+                if code == METHOD_NOT_FOUND and call.is_awaited:
+                    self._refuse_tool(call)
+                elif code == CANCELLED and call.is_over:
+                    self._finish(call, None)
+                else:
+                    self._finish(call, None, self._failure(error))
+            case {"result": value}:
+                del self._calls[number]
+                self._finish(call, value)
+
+    def _failure(self, error: dict[str, Any]) -> str:
+        return login_required(self._name) if error["code"] == NOT_LOGGED_IN else str(error["message"])
+
+    def _report(self, call: ToolCall, done: float, total: float | None, text: str) -> None:
+        """Tell the client of progress if it wants to know, if there is any, and not too often."""
+        now = self._clock()
+        if call.token is None or not call.is_awaited or done <= call.progress or now < call.reported + PROGRESS_SECONDS:
+            return
+        call.progress, call.reported = done, now
+        params = {"progressToken": call.token, "progress": done, "total": total, "message": text[:NOTICE_LIMIT]}
+        self._notify("progress", {key: value for key, value in params.items() if value is not None})
+
+    # Time
+
+    def wait(self, connected: bool) -> float | None:
+        """For how many seconds there is nothing to do unless a message comes; None: for ever."""
+        due = [call.deadline for call in self._calls.values() if call.deadline is not None]
+        if connected and self._wants_news:
+            due.append(self._next_look)
+        return max(0.0, min(due) - self._clock()) if due else None
+
+    def tick(self, connected: bool) -> None:
+        """Do what is due: end endless streams, and look for tools that have come or gone."""
+        now = self._clock()
+        for number, call in self._calls.items():
+            if call.deadline is not None and call.deadline <= now:
+                call.deadline, call.is_over = None, True
+                self._cancel(number)
+        if connected and self._wants_news and self._next_look <= now:
+            self._look(None)
+
+    @property
+    def _wants_news(self) -> bool:
+        listens = self._listens or bool(self._subscriptions)
+        return listens and self._tools is not None and not self._listings  # a list that is under way will tell
+
+    # Messages for the client
+
+    def _finish(self, call: ToolCall, value: object, failure: str = "") -> None:
+        if call.is_awaited:
+            self._answer(call.identity, call.stateless, call.result(value, failure))
+
+    def _answer(self, identity: str | int, stateless: bool, result: dict[str, object]) -> None:
+        if stateless:
+            result = {"resultType": "complete", "_meta": {f"{META}serverInfo": self._who}, **result}
+        self._send({"jsonrpc": "2.0", "id": identity, "result": result})
+
+    def _refuse(self, identity: str | int | None, code: int, message: str, data: object = None) -> None:
+        error = {"code": code, "message": message} | ({} if data is None else {"data": data})
+        self._send({"jsonrpc": "2.0", "id": identity, "error": error})
+
+    def _refuse_tool(self, call: ToolCall) -> None:
+        message = f"unknown tool {call.tool[:QUOTE_LIMIT]}; tools/list lists the tools"
+        self._refuse(call.identity, INVALID_PARAMS, message)
+
+    def _notify(self, what: str, params: dict[str, object]) -> None:
+        self._send({"jsonrpc": "2.0", "method": f"notifications/{what}", "params": params})
+
+
+def subscription(identity: str | int) -> dict[str, object]:
+    """What names a subscription in its notifications."""
+    return {"_meta": {f"{META}subscriptionId": identity}}
+
+
+class AssistantPipes:
+    """Carries messages between stdin, stdout and SManager until the client closes stdin."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        client.send_timeout = SEND_SECONDS
+        self.adapter = Adapter(client.name, send_message, self._begin, self._cancel, time.monotonic)
+        self._received = bytearray()
+        self._skips = False  # whether the rest of a line is dropped, which is too long
+
+    def run(self) -> None:
+        with self._client:
+            try:
+                while self._turn([STDIN], self.adapter.wait(self._client.server is not None)):
+                    self._due()
+                with for_at_most(LAST_SECONDS):
+                    self._turn_until_idle()
+            finally:  # SManager takes the mere end of a connection for a script that still reads
+                with for_at_most(CANCEL_SECONDS):
+                    self.adapter.end()
+                    self._turn_until_idle()
+
+    def _turn_until_idle(self) -> None:
+        while self.adapter.busy:
+            self._turn([], None)
+
+    def _turn(self, sources: list[Any], seconds: float | None) -> bool:
+        """Wait for messages and take them; return whether the client may send more."""
+        server = self._client.server
+        ready, _, _ = select.select([*sources, *filter(None, [server])], [], [], seconds)
+        if server in ready:
+            self._take_of_server()
+        return STDIN not in ready or self._take_of_client()
+
+    def _take_of_client(self) -> bool:
+        data = os.read(STDIN, CHUNK)
+        *lines, rest = (data or b"\n").split(b"\n")  # the last line may lack its newline
+        for line in lines:
+            self._received += line
+            if len(self._received) > CLIENT_LINE_LIMIT and not self._skips:
+                self.adapter.too_long()
+            elif self._received.strip() and not self._skips:
+                self.adapter.receive(bytes(self._received))
+            self._received.clear()
+            self._skips = False
+        if not self._skips:
+            self._received += rest
+        if len(self._received) > CLIENT_LINE_LIMIT:
+            self.adapter.too_long()
+            self._received.clear()
+            self._skips = True
+        return bool(data)
+
+    def _take_of_server(self) -> None:
+        try:
+            for number, message in self._client.messages():
+                self.adapter.take(number, message)
+        except (CallError, OSError) as error:
+            self._lost(error)
+
+    def _due(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the loss has been dealt with
+            self.adapter.tick(self._client.server is not None)
+
+    def _begin(self, method: str, params: object) -> int:
+        try:
+            return self._client.begin(method, params)
+        except ConnectionError as error:
+            self._lost(error)
+            raise
+
+    def _cancel(self, number: int) -> None:
+        try:
+            if self._client.server:  # else all requests were lost with the connection
+                self._client.cancel(number)
+        except ConnectionError as error:
+            self._lost(error)
+
+    def _lost(self, error: Exception) -> None:
+        self._client.close()
+        with contextlib.suppress(SystemExit):  # stderr has no reader
+            write(STDERR, f"tshell: {error}\n")
+        self.adapter.lost(str(error))
+
+
+def send_message(message: dict[str, object]) -> None:
+    """Write a message for the client, in UTF-8: JSON's escapes could name surrogates, which some clients refuse."""
+    write_bytes(STDOUT, (json.dumps(message, ensure_ascii=False) + "\n").encode("utf-8", "replace"))
+
+
 # ---- The command line: one command, scripts, completion, options
 
 NO_SERVER = 3  # the exit status when no server answers, or the server refuses the client
@@ -624,6 +1234,10 @@ def main(arguments: Sequence[str] | None = None, client: Client | None = None, n
             write(STDOUT, COMPLETIONS[options.complete])
         elif options.words is not None:
             write(STDOUT, "".join(f"{word}\n" for word in completions(options.words)))
+        elif options.mcp:
+            if options.command:
+                parser().error("--mcp takes no command")
+            AssistantPipes(client or client_for(options)).run()
         else:
             return serve(client or client_for(options), options)
         return 0
@@ -688,13 +1302,10 @@ def run_one(client: Client, command: str, as_json: bool) -> int:
         except ClosedPipe:  # the end of the connection ends the command, and its last words would have no reader
             raise
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C or a signal: end the command first
-            signal.signal(signal.SIGALRM, leave)
-            signal.setitimer(signal.ITIMER_REAL, CANCEL_SECONDS)
-            with contextlib.suppress(OSError, SystemExit):  # SystemExit: the alarm's
+            with for_at_most(CANCEL_SECONDS):
                 for number in list(client.running):
                     client.cancel(number)
                     show(client, number, output)
-            signal.setitimer(signal.ITIMER_REAL, 0)
             raise
 
 
@@ -704,9 +1315,10 @@ def show(client: Client, number: int, output: SplitOutput) -> int:
         match client.next_message(number):
             case {"method": _, "params": {"value": str(piece)}}:
                 output.write(piece)
+            case {"method": _}:
+                pass
             case {"error": {"code": code}} if code == NOT_LOGGED_IN:
-                remedy = "give a token in SMANAGER_TOKEN or with --token-file"
-                raise ConnectionError(f"SManager at {client.name} requires a login; {remedy}")
+                raise ConnectionError(login_required(client.name))
             case {"error": {"code": code, "message": str(message)}}:
                 if code != CANCELLED:  # a cancelled command says so itself
                     output.write(f"{ERROR_MARK}{message}\n")
@@ -846,6 +1458,7 @@ OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
     ("--ssh",): {"action": "store_true", "help": "for sshd's forced commands: run $SSH_ORIGINAL_COMMAND"},
     ("-e", "--stop"): {"action": "store_true", "help": "stop after the first command that fails"},
     ("--json",): {"action": "store_true", "help": "print answers as JSON, as `--json` after each command does"},
+    ("--mcp",): {"action": "store_true", "help": "offer the commands as tools to an assistant, on stdin and stdout"},
     ("--complete",): {"choices": COMPLETIONS, "help": "print a completion script for this shell"},
     ("--words",): {"metavar": "LINE", "help": argparse.SUPPRESS},
 }

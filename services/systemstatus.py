@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from smanager import SService
+from smanager import SService, command
 
 PROGRAM_SECONDS = 5  # `uptime` and `who` take milliseconds; a hanging one must not block its caller
 LOGIND_SESSIONS = Path("/run/systemd/sessions")  # one file per session, and the FIFO that holds the session open
@@ -20,6 +20,7 @@ LOGIND_SESSIONS = Path("/run/systemd/sessions")  # one file per session, and the
 class SystemStatus(SService):
     """Simple example SService implementation"""
 
+    @command(read_only=True)
     def cmd_uptime(self) -> str:
         """Returns uptime of system"""
         if not Path("/proc/uptime").exists():
@@ -27,11 +28,13 @@ class SystemStatus(SService):
         seconds = float(read_proc("uptime").split()[0])
         return uptime_line(time.strftime("%H:%M:%S"), int(seconds), count_logins(), os.getloadavg())
 
+    @command(read_only=True)
     def cmd_load(self) -> str:
         """Returns load averages and number of processors"""
         one, five, fifteen = os.getloadavg()
         return f"{one:.2f}, {five:.2f}, {fifteen:.2f} over 1, 5, 15 minutes; processors: {os.cpu_count()}"
 
+    @command(read_only=True)
     def cmd_memory(self) -> str:
         """Returns available memory and swap"""
         fields = (line.split() for line in read_proc("meminfo").splitlines())
@@ -41,6 +44,7 @@ class SystemStatus(SService):
             f"swap: {human(size['SwapFree'])} of {human(size['SwapTotal'])} free"
         )
 
+    @command(read_only=True)
     def cmd_disk(self, path: Path | None = None) -> list[Disk]:
         """Returns space on all disks, or on the disk that holds a path"""
         disks = []
@@ -50,10 +54,12 @@ class SystemStatus(SService):
             disks.append(Disk(human(total), human(used), human(free), f"{share:.0%}", place))
         return disks
 
+    @command(read_only=True)
     def cmd_who(self) -> str:
         """Returns who is logged in"""
         return output_of("who")
 
+    @command(read_only=True)
     def cmd_processes(self, count: int = 10, by: Literal["memory", "cpu"] = "memory") -> list[dict[str, object]]:
         """Returns the largest processes, by memory or cpu
 
@@ -67,6 +73,7 @@ class SystemStatus(SService):
             for pid, name, rss, cpu in largest[: max(count, 0)]
         ]
 
+    @command(read_only=True)
     def toplevel_cmd_hostname(self) -> str:
         """Returns hostname of system"""
         return os.uname().nodename

@@ -179,6 +179,7 @@ def command(
     without_journal: bool = False,
     root_only: bool = False,
     kept: bool | None = None,
+    read_only: bool | None = None,
 ) -> Callable[[Method], Method]:
     """Say of a `cmd_` method what its signature cannot.
 
@@ -192,6 +193,7 @@ def command(
         abbreviated: a person may cut the name short at a prompt
         default: the service's name alone runs the command, rather than enter the service's shell
         kept: whether `runs` keeps the command's runs: each of them, none, or by default those that matter
+        read_only: the command changes nothing, by default if its role is `view`; an assistant may then run it unasked
         without_journal: the command may run where the audit journal is required and cannot be written
         root_only: the command is not in the shells of services, where its name could be mistaken
 
@@ -220,6 +222,7 @@ def command(
             "without_journal": bool(without_journal),
             "root_only": bool(root_only),
             "kept": None if kept is None else bool(kept),
+            "read_only": None if read_only is None else bool(read_only),
         }
         method._short = dict(short)  # type: ignore[attr-defined]  # likewise
         return method

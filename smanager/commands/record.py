@@ -12,7 +12,7 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from smanager.service import OPERATE
+from smanager.service import OPERATE, VIEW
 
 PREFIX = "cmd_"
 TOPLEVEL_PREFIX = "toplevel_cmd_"
@@ -91,6 +91,7 @@ class Command(NamedTuple):
     without_journal: bool = False
     root_only: bool = False
     kept: bool | None = None
+    read_only: bool | None = None
 
     @property
     def summary(self) -> str:
@@ -100,6 +101,11 @@ class Command(NamedTuple):
     @property
     def method(self) -> str:
         return (TOPLEVEL_PREFIX if self.toplevel else PREFIX) + self.name
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the command only reads, as far as its author says."""
+        return self.role == VIEW if self.read_only is None else self.read_only
 
     @property
     def about_services(self) -> Parameter | None:

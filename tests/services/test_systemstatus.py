@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.systemstatus import SystemStatus, count_sessions, human, mounted_disks, uptime_line
+from smanager.commands.signatures import describe
 
 MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
 UPTIME_SHAPE = re.compile(
@@ -139,3 +140,8 @@ def test_a_size_is_given_in_a_suitable_unit(size: int, text: str) -> None:
 def size_of(text: str) -> float:
     number, unit = text.split()
     return float(number) * 1024.0 ** "KMGT".index(unit[0])
+
+
+def test_its_commands_say_that_they_only_read() -> None:
+    names = [name for name in vars(SystemStatus) if "cmd_" in name]
+    assert [name for name in names if not describe(SystemStatus, name).changes_nothing] == []

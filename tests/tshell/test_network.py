@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import select
 import shlex
 import shutil
 import subprocess
@@ -184,6 +185,18 @@ def test_programs_can_use_tls_and_tokens_too(fresh: Guarded) -> None:
         refused.call("hostname")
     with pytest.raises(ValueError, match="a token should be one word"):
         Client(token="a\nkill")
+
+
+def test_a_program_that_waits_for_messages_is_not_held_up_by_records_without_any(guarded: Guarded) -> None:
+    port, authority = int(guarded.options["tls"][3]), f"{guarded.certificates}/server.pem"
+    with Client("localhost", port, ca=authority, token=TOKEN) as client:
+        client.send_timeout = SECONDS
+        number = client.begin("systemstatus.wait", {})
+        assert client.server
+        assert select.select([client.server], [], [], SECONDS)[0]  # the tickets that begin TLS 1.3
+        assert list(client.messages()) == []
+        client.cancel(number)
+        assert client.next_message(number)["error"]["code"] == -32800
 
 
 def test_a_client_certificate_logs_in(guarded: Guarded) -> None:

@@ -21,7 +21,7 @@ from smanager.shells.interpreter import Interpreter, captured
 from smanager.shells.root import Shells
 from smanager.shells.texts import script_text
 from smanager.supervision.commands.own import Requester
-from smanager.supervision.running import Running
+from smanager.supervision.running import OwnCall, Running
 
 Done = Callable[[object], None]  # takes a method's result, or its RequestError
 RunningMethod = Running | asyncio.Task[Any]  # a method that runs, and can be cancelled
@@ -111,6 +111,8 @@ class Methods:
 
         running.ended = ended
         self._running.add(running)
+        if isinstance(running, OwnCall) and running.is_endless:
+            sink.endless()
         if self.paused:
             running.pause()
 
@@ -157,6 +159,10 @@ class Results:
 
     def item(self, value: Any) -> None:
         self._notify("$/item", {"value": value})
+
+    def endless(self) -> None:
+        """Say that the command goes on until the program has seen enough."""
+        self._notify("$/endless", {})
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         self._notify("$/progress", {"done": done, "total": total, "text": text})

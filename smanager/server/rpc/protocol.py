@@ -20,6 +20,8 @@ from smanager.shells.output import PlainOutput
 from smanager.shells.root import Shells
 from smanager.supervision.running import Running
 
+READ_ONLY = "read-only"  # the tag of methods that change nothing
+
 OPENRPC = "1.3.2"  # the version of the OpenRPC specification that `rpc.discover` follows
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
@@ -203,6 +205,7 @@ def method_object(name: str, command: Command) -> dict[str, object]:
         "name": name,
         "summary": command.summary,
         "description": command.doc,
+        "tags": [{"name": READ_ONLY}] if command.changes_nothing else [],
         "paramStructure": "by-name" if by_name else "either",
         "params": [
             {"name": one.name, "description": one.doc, "required": one.required, "schema": schema(one)}

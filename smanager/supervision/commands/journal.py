@@ -32,7 +32,7 @@ class JournalCommands(OwnCommands):
 
     heading = FOR_LOOKING
 
-    @command(role=ADMIN, short={"count": "n"}, kept=False)
+    @command(role=ADMIN, short={"count": "n"}, kept=False, read_only=True)
     def cmd_audit(
         self, *, since: str | None = None, user: str | None = None, count: int = SHOWN_LINES
     ) -> AsyncGenerator[JournalEntry, None]:

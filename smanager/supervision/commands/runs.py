@@ -109,7 +109,7 @@ class RunCommands(OwnCommands):
             return self._past(self._run(run))
         return Endless(self._follow(job)) if follow else self._so_far(job)
 
-    @command(role=VIEW, kept=False)
+    @command(role=VIEW, kept=False, read_only=False)
     def cmd_rerun(self, run: int) -> Any:
         """run a command again
 

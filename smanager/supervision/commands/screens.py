@@ -72,7 +72,7 @@ class ScreenCommands(OwnCommands):
 
     heading = FOR_LOOKING
 
-    @command(role=VIEW, short={"interval": "n"}, kept=False)
+    @command(role=VIEW, short={"interval": "n"}, kept=False, read_only=False)
     def cmd_watch(self, command: Secret[Line], *, interval: timedelta = timedelta(seconds=2)) -> Endless:
         """run a command again and again
 

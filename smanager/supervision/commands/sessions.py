@@ -76,7 +76,7 @@ class SessionCommands(OwnCommands):
 
     heading = FOR_SESSIONS
 
-    @command()
+    @command(read_only=True)
     def cmd_who(self) -> list[SessionFacts]:
         """list the sessions
 
@@ -85,7 +85,7 @@ class SessionCommands(OwnCommands):
         shown = {job.running.caption for job in self.manager.jobs.shown_to(self.caller)}
         return [facts(session, shown) for session in self.manager.sessions.all()]
 
-    @command(role=EVERYONE, without_journal=True)
+    @command(role=EVERYONE, without_journal=True, read_only=True)
     def cmd_whoami(self) -> Identity:
         """show your user and roles"""
         caller, roles = self.caller, list(self.caller.permissions.roles)

@@ -231,6 +231,9 @@ def test_all_that_may_be_called_is_described_by_openrpc(typed: Server) -> None:
     jsonschema.Draft7Validator(schema, registry=registry).validate(document)
     methods = {method["name"]: method for method in document["methods"]}
     assert {"status", "shell.execute", "rpc.discover", "typed.load"} <= methods.keys()
+    read_only = {name for name, method in methods.items() if method["tags"] == [{"name": "read-only"}]}
+    assert {"status", "logs", "audit", "who", "whoami"} <= read_only
+    assert not read_only & {"stop", "kill", "rerun", "watch", "shell.execute", "typed.load"}
     load = methods["typed.load"]
     assert (load["summary"], load["result"]["schema"]["type"]) == ("The load", "object")
     assert load["params"] == [
