@@ -162,6 +162,7 @@ def _told(services: list[Figures], own: list[Family]) -> list[Family]:
     """
     taken = {name for family in own for name in _names(family)}
     families: dict[str, Family] = {}
+    seen = set[tuple[object, ...]]()
     for service, told in ((one["service"], told) for one in services for told in one["metrics"]):
         with suppress(ValueError, TypeError):
             metric = Metric.of(**told)
@@ -170,7 +171,9 @@ def _told(services: list[Figures], own: list[Family]) -> list[Family]:
                 if taken.isdisjoint(names := _names(family)):
                     families[metric.name] = family
                     taken |= names
-            if metric.kind == family.kind:
+            series = (service, metric.name, *metric.labels.items())
+            if metric.kind == family.kind and series not in seen:
+                seen.add(series)
                 family.samples.append(Sample(float(metric.value), {"service": service, **metric.labels}))
     return list(families.values())
 

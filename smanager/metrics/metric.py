@@ -69,5 +69,8 @@ def _number(value: object) -> float | str:
         return str(value)
     if isinstance(value, str) or not hasattr(value, "__float__"):
         raise TypeError(f"value is {value!r}, and should be a number")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError("value is too large for a number") from None
     return number if math.isfinite(number) else str(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,7 +32,7 @@ class Page(NamedTuple):
     status: HTTPStatus = HTTPStatus.OK
 
 
-Pages = dict[str, Callable[[str], Page]]
+Pages = Mapping[str, Callable[[str], Page]]
 """By path, what makes a page, given the request's Accept header."""
 
 
@@ -95,6 +95,7 @@ class PageServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: PageServer
+    default_request_version = "HTTP/1.0"  # who does not say one, or a wrong one, is answered with headers all the same
     error_content_type = TEXT
     error_message_format = "%(message)s\n"
 
