@@ -23,7 +23,7 @@ from smanager.system import lineage
 from smanager.system.processes import set_limits
 
 if TYPE_CHECKING:
-    from smanager.hosts.child.told_metrics import ToldMetrics
+    from smanager.metrics.told import ToldMetrics
 
 LEFTOVERS_SECONDS = 0.1  # how long the processes that a service has left behind have to end by themselves
 
@@ -62,6 +62,7 @@ class Life:
         self._work: Future[Any] | None = None
         self._sign_of_life: float | None = None  # of `run`, once it has begun
         self._metrics: ToldMetrics | None = None  # once the service has told any
+        self._lacks_metrics = False  # whether it has told too many
 
     @property
     def silent(self) -> float:
@@ -70,8 +71,8 @@ class Life:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """What the service has told by `metric`."""
-        return self._metrics.all() if self._metrics else []
+        """What the service has told by `metric`, as JSON."""
+        return [metric._asdict() for metric in self._metrics.all()] if self._metrics else []
 
     def begin(self, make: Callable[[], SService]) -> None:
         """Make the object, `start` it and `run` it, in a thread. Raises RuntimeError if a thread cannot start."""
@@ -193,13 +194,15 @@ class Life:
                 self._channel.send(encode_data(REPORTS[what], 0, [self.name, value]))
 
     def _told_metric(self, metric: Any) -> None:
-        from smanager.hosts.child.told_metrics import ToldMetrics  # here, because few services have metrics
+        from smanager.metrics.told import MOST_SERIES, ToldMetrics  # here, because few services have metrics
 
         with self._lock:
             if self._metrics is None:
                 self._metrics = ToldMetrics()
                 self._channel.send(encode_data(FrameKind.MEASURED, 0, [{}]))
-        self._metrics.tell(*metric)
+        if not self._metrics.tell(*metric) and not self._lacks_metrics:
+            self._lacks_metrics = True
+            print(f"metric {metric[0]}: this and further series are left out; a service may have {MOST_SERIES}")
 
 
 def make(
