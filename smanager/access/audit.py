@@ -12,7 +12,6 @@ import logging
 import os
 import socket
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
@@ -94,7 +93,7 @@ class Audit:
         self._looked = 0.0  # when the file's place was checked, in seconds
         self._syslog = Syslog() if syslog and self._path else None
         self.lost = 0  # lines that could not be written
-        self.refusals = Counter[str]()  # by reason, the number of refused commands
+        self.refusals = dict.fromkeys((NO_COMMAND, NOT_ALLOWED, WRONG_ARGUMENTS), 0)  # how many, by reason
         self._untold = 0  # lost lines that the journal does not report yet
         if need is Need.REQUIRED and path:
             self._open(path)

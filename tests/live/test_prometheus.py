@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import SECONDS, Server, wait_for
+from tests.examples.test_grafana_dashboard import queries
 from tests.live.clients import needs
 from tests.live.test_metrics import CONFIGURATION, SAFE, SHOP, fetch
 
@@ -94,6 +95,10 @@ def test_prometheus_scrapes_it(server: Server, tmp_path: Path, free_port: int) -
             assert value("smanager_schedule_last_success_timestamp_seconds{schedule='night'}") > 1e9
             wait_for(lambda: value("increase(smanager_commands_total{command='figures'}[30s])") > 0, "a rate")
             assert value("histogram_quantile(0.9, smanager_command_duration_seconds_bucket)") > 0
+            for query in queries():
+                plain = query.replace("$service", ".*").replace("$__rate_interval", "30s")
+                if not plain.startswith("label_values"):  # Grafana's own
+                    assert (query, bool(ask("query", query=plain)["result"])) == (query, True)
             (target,) = ask("targets")["activeTargets"]
             assert (target["health"], target["lastError"]) == ("up", "")
             kinds = {name: facts[0]["type"] for name, facts in ask("metadata").items()}
