@@ -23,7 +23,16 @@ exclude_patterns = ["_build"]
 
 CONTENTS = {
     "index": {
-        "Learn and use": ["tutorial", "services", "programs", "schedules", "scripting", "network", "operations"],
+        "Learn and use": [
+            "tutorial",
+            "services",
+            "programs",
+            "schedules",
+            "metrics",
+            "scripting",
+            "network",
+            "operations",
+        ],
         "Reference": ["commands", "configuration", "security"],
         "Inside": ["architecture", "performance", "developing"],
     },

@@ -159,13 +159,14 @@ def _told(services: list[Figures], own: list[Family]) -> list[Family]:
     taken = {name for family in own for name in _names(family)}
     families: dict[str, Family] = {}
     for service, metric in ((one["service"], Metric(**told)) for one in services for told in one["metrics"]):
-        if (family := families.get(metric.name)) is None:
-            family = Family(metric.name, metric.kind, metric.help, [])
-            if taken.isdisjoint(names := _names(family)):
-                families[metric.name] = family
-                taken |= names
+        family = families.get(metric.name) or Family(metric.name, metric.kind, metric.help, [])
+        if metric.name not in families:
+            if not taken.isdisjoint(names := _names(family)):
+                continue
+            taken |= names
         if metric.kind == family.kind:
             family.samples.append(Sample(float(metric.value), {"service": service, **metric.labels}))
+            families[metric.name] = family._replace(help=family.help or metric.help)
     return list(families.values())
 
 

@@ -18,15 +18,16 @@ class ToldMetrics:
         self._latest: dict[tuple[object, ...], Metric] = {}
 
     def tell(self, *facts: object) -> bool:
-        """Take the facts of a Metric; False if they would be of one series too many.
+        """Take the facts of a Metric, whose help may have been told before; False for one series too many.
 
         Raises ValueError or TypeError for wrong ones.
         """
         metric = Metric.of(*facts)
         key = (metric.name, *metric.labels.items())
-        if key not in self._latest and len(self._latest) >= MOST_SERIES:
+        known = self._latest.get(key)
+        if known is None and len(self._latest) >= MOST_SERIES:
             return False
-        self._latest[key] = metric
+        self._latest[key] = metric._replace(help=metric.help or known.help) if known else metric
         return True
 
     def all(self) -> list[Metric]:

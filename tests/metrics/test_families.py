@@ -111,7 +111,10 @@ def test_a_service_is_in_one_of_all_states() -> None:
 
 
 def test_what_services_tell_has_their_names_as_a_label() -> None:
-    shop = {**WEB, "metrics": [told("queue", 3, queue="a"), told("queue", 4, queue="b"), told("odd", "nan")]}
+    shop = {
+        **WEB,
+        "metrics": [{**told("queue", 3, queue="a"), "help": ""}, told("queue", 4, queue="b"), told("odd", "nan")],
+    }
     bank = {**DOWN, "metrics": [told("queue", 5), told("orders", 6, "counter")]}
     found = read(shop, bank)
     assert found["queue"].documentation == "of gauge"

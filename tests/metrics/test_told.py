@@ -19,6 +19,13 @@ def test_the_latest_value_of_each_series_counts() -> None:
     assert [(one.labels, one.value) for one in told.all()] == [({"a": "1", "b": "2"}, 2.0), ({}, 3.0)]
 
 
+def test_what_a_number_means_is_told_once() -> None:
+    told = ToldMetrics()
+    for meaning in ("", "Orders that wait", "", "Orders", ""):
+        told.tell("queue", 1, meaning, "gauge", {})
+    assert [metric.help for metric in told.all()] == ["Orders"]
+
+
 def test_further_series_are_left_out() -> None:
     told = ToldMetrics()
     taken = [told.tell("queue", number, "", "gauge", {"user": str(number)}) for number in range(MOST_SERIES + 10)]
