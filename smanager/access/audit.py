@@ -66,7 +66,8 @@ class Entry:
 
     __slots__ = ("_audit", "_began", "_number")
 
-    def __init__(self, audit: Audit, number: int) -> None:
+    def __init__(self, audit: Audit, number: int = 0) -> None:
+        """Without a number, the journal has no such command."""
         self._audit = audit
         self._number = number
         self._began = monotonic()
@@ -141,7 +142,7 @@ class Audit:
         Raises CommandError if the journal is required and cannot be written, unless the line `may_be_lost`.
         """
         if self._path is None:
-            return Entry(self, 0)
+            return Entry(self)
         self._number += 1
         entry = Entry(self, self._number)
         self._add("command", f'"id":{self._number},{_who(caller)},{facts}')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -90,7 +91,8 @@ class PageServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients come and go, and what goes wrong is for them to see."""
+        if not isinstance(sys.exception(), OSError):  # clients come and go
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -147,4 +149,4 @@ class _Handler(BaseHTTPRequestHandler):
         return "SManager"
 
     def log_message(self, *ignored: object) -> None:
-        """Log nothing: a scrape is no event."""
+        """Log nothing: a scrape is not an event."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import urllib.request
@@ -199,6 +200,14 @@ def test_any_service_can_have_the_same_figures(server: Server) -> None:
     assert ask_unix(str(server.directory / "operators.sock"), "shop count\n") == "5\n"
 
 
+def test_the_journal_is_not_filled_by_them(server: Server) -> None:
+    server.ask("figures")
+    assert ask_unix(str(server.directory / "few.sock"), "figures safe\n").startswith("*** ")
+    journal = [json.loads(line) for line in (server.directory / "state" / "audit.jsonl").read_text().splitlines()]
+    assert "shop count" in {line.get("name") for line in journal}
+    assert "figures" not in {line["name"] for line in journal if line["event"] == "command"}
+
+
 def test_other_roles_of_the_service_show_less_to_all(reloaded: Callable[..., Server]) -> None:
     configuration = '[metrics]\nlisten = "127.0.0.1:0"\n[roles.few]\nallow = ["figures shop"]\n'
     server = reloaded(f'{configuration}[services.metrics]\nroles = ["few"]\n', shop=SHOP, safe=SAFE)
@@ -208,6 +217,7 @@ def test_other_roles_of_the_service_show_less_to_all(reloaded: Callable[..., Ser
     server.forget_log()
     server.ask("restart metrics")
     assert fetch(server, "/healthz")[0] == 503
+    server.wait_for_log(r"metrics: figures: metrics may ask for nothing; give it roles, such as ")
     assert fetch(server, "/metrics")[2].endswith("\nsmanager_up 0\n")
 
 

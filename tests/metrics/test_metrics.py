@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,17 +18,19 @@ from tests.metrics.test_families import MANAGER
 class Asked(ManagerClient):
     """A manager that answers after a while, or refuses."""
 
-    def __init__(self, seconds: float = 0.0, refuses: bool = False) -> None:
+    def __init__(self, seconds: float = 0.0, refuses: bool = False, answers: Sequence[object] = (MANAGER,)) -> None:
         self.questions = 0
         self._seconds = seconds
         self._refuses = refuses
+        self._answers = answers
 
     async def stream_async(self, method: str, /, *arguments: object, **options: object) -> AsyncIterator[object]:
         self.questions += 1
         await asyncio.sleep(self._seconds)
         if self._refuses:
             raise ManagerError("no")
-        yield MANAGER
+        for answer in self._answers:
+            yield answer
 
 
 def test_many_readers_ask_once() -> None:
@@ -49,13 +51,23 @@ def test_each_moment_has_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (latest.is_up(), latest.is_up(), manager.questions) == (True, True, 2)
 
 
-@pytest.mark.parametrize("manager", [Asked(seconds=1000.0), Asked(refuses=True)])
-def test_a_manager_that_does_not_answer_is_not_up(manager: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("manager", "why"),
+    [
+        (Asked(seconds=1000.0), "the manager has not answered within 0.1 s"),
+        (Asked(refuses=True), "no"),
+        (Asked(answers=()), "the manager has not answered before the service was to end"),
+    ],
+)
+def test_a_manager_that_does_not_answer_is_not_up_and_the_log_says_why_once(
+    manager: Asked, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(metrics, "FRESH_SECONDS", 0.0)
     monkeypatch.setattr(metrics, "ANSWER_SECONDS", 0.1)
     latest = Latest(manager)
     assert not latest.is_up()
     assert [(family.name, family.samples[0].value) for family in latest.families()] == [("smanager_up", 0)]
-    assert manager.questions == 1
+    assert (manager.questions, capsys.readouterr().out) == (2, f"{why}\n")
 
 
 def test_a_file_is_written_whole_and_a_problem_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,7 +71,7 @@ class FigureCommands(OwnCommands):
 
     heading = FOR_LOOKING
 
-    @command(role=VIEW, without_journal=True, kept=False)
+    @command(role=VIEW, journaled=False, kept=False)
     def cmd_figures(self, services: Services = ALL_SERVICES) -> AsyncGenerator[ManagerFigures | ServiceFigures, None]:
         """show what is counted and measured, for programs
 
