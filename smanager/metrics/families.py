@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from smanager.metrics.exposition import Family, Sample
-from smanager.metrics.metric import COUNTER, GAUGE, Metric
+from smanager.metrics.metric import COUNTER, GAUGE, TOTAL, Metric
 
 HISTOGRAM = "histogram"
 
@@ -159,14 +159,15 @@ def _told(services: list[Figures], own: list[Family]) -> list[Family]:
     taken = {name for family in own for name in _names(family)}
     families: dict[str, Family] = {}
     for service, metric in ((one["service"], Metric(**told)) for one in services for told in one["metrics"]):
-        family = families.get(metric.name) or Family(metric.name, metric.kind, metric.help, [])
-        if metric.name not in families:
+        name = metric.name.removesuffix(TOTAL)
+        family = families.get(name) or Family(name, metric.kind, metric.help, [])
+        if name not in families:
             if not taken.isdisjoint(names := _names(family)):
                 continue
             taken |= names
         if metric.kind == family.kind:
             family.samples.append(Sample(float(metric.value), {"service": service, **metric.labels}))
-            families[metric.name] = family._replace(help=family.help or metric.help)
+            families[name] = family._replace(help=family.help or metric.help)
     return list(families.values())
 
 

@@ -25,7 +25,7 @@ TEXT_LIMIT = 200  # characters of a label's value and of a help text; the rest i
 class Metric(NamedTuple):
     """Such a number, and what it means."""
 
-    name: str  # of a counter, without `_total`
+    name: str  # of a counter, with `_total`
     value: float | str  # text for what is NOT_FINITE
     help: str
     kind: str
@@ -48,7 +48,7 @@ def _name(name: object, kind: str) -> str:
         raise ValueError(f"name is {name!r}, and should be letters, digits and _, such as 'queue_length'")
     if own.endswith(TOTAL):
         raise ValueError(f"name is {name!r}, and should end in {TOTAL}, once, only if kind is {COUNTER!r}")
-    return own
+    return own + TOTAL if kind == COUNTER else own
 
 
 def _labels(labels: object) -> dict[str, str]:

@@ -19,17 +19,19 @@ from tests.conftest import SECONDS, Server, ask_unix, is_in, wait_for
 
 SHOP = """
 import os
-from smanager import SService
+from smanager import SService, command
 
 
 class Shop(SService):
-    def start(self):
+    def __init__(self):
         self.metric("queue_length", 3, help="Orders that wait")
 
     def cmd_tell(self, name: str, value: float, kind: str = "gauge"):
         self.metric(name, value, kind=kind, labels={"city": 'Bad "Ems"'})
 
     def cmd_fail(self): raise ValueError("no luck")
+    @command(hidden=True)
+    def cmd_secret(self): return "secret"
     def cmd_die(self): os._exit(1)
     def cmd_count(self):
         return str(len(list(self.manager.as_caller(self.caller).stream("figures"))))
@@ -105,7 +107,7 @@ def server(shared: Callable[..., Server]) -> Server:
 
 
 def test_the_name_alone_shows_all_metrics_as_openmetrics(server: Server) -> None:
-    server.ask("shop count; shop fail; shop nothing")
+    server.ask("shop count; shop fail; shop nothing; shop secret")
     found = told(server)
     expected = {
         "smanager_up{}": 1,
@@ -128,11 +130,13 @@ def test_the_name_alone_shows_all_metrics_as_openmetrics(server: Server) -> None
         "smanager_service_open_fds{service=shop,shared=false}",
         "smanager_commands_total{command=count,outcome=done,service=shop}",
         "smanager_commands_total{command=fail,outcome=failed,service=shop}",
+        "smanager_commands_total{command=(others),outcome=done,service=shop}",
         "smanager_command_duration_seconds_count{command=fail,service=shop}",
         "smanager_commands_refused_total{reason=no such command}",
     ):
         assert found[name] > 0, name
     assert found["smanager_service_cpu_seconds_total{service=shop,shared=false}"] >= 0
+    assert not [name for name in found if "command=secret" in name]
     wait_for(lambda: told(server)["smanager_loop_lag_seconds_count{}"] > 0, "a look at the loop's lag")
 
 

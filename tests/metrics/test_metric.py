@@ -19,8 +19,8 @@ def told(**changes: Any) -> Metric:
 @pytest.mark.parametrize(
     ("changes", "made"),
     [
-        ({"name": "orders_total", "kind": "counter"}, {"name": "orders"}),
-        ({"name": "orders", "kind": "counter"}, {"name": "orders"}),
+        ({"name": "orders_total", "kind": "counter"}, {"name": "orders_total"}),
+        ({"name": "orders", "kind": "counter"}, {"name": "orders_total"}),
         ({"help": " Orders\n that  wait "}, {"help": "Orders that wait"}),
         ({"help": "x" * 1000}, {"help": "x" * TEXT_LIMIT}),
         ({"labels": {"b": 1, "a": "ü\n\udc80"}}, {"labels": {"a": "ü\n?", "b": "1"}}),

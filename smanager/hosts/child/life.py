@@ -92,7 +92,6 @@ class Life:
         descendants.begins(self.name, self._mark)
         try:
             service = make()
-            service._tell = self._told
             service._mark = self._mark
             with self._lock:
                 if self._stopping:
@@ -106,7 +105,7 @@ class Life:
         if self._stopping:
             return
         if not service.calls_ready:
-            self._told("ready")
+            self.told("ready")
         self._conclude(lambda: self._run(service))
 
     def _run(self, service: SService) -> None:
@@ -181,7 +180,7 @@ class Life:
         except OSError as error:
             print(f"what it has started cannot be looked for: {in_one_line(error)}")
 
-    def _told(self, what: str, value: object = None) -> None:
+    def told(self, what: str, value: object = None) -> None:
         """Take what the service says about itself; after the life's end, it no longer counts."""
         if what == "alive":
             self._sign_of_life = monotonic()
@@ -206,9 +205,17 @@ class Life:
 
 
 def make(
-    service: type[SService], name: str, given: Mapping[str, Any], manager: ManagerClient, state_dir: str | None = None
+    service: type[SService],
+    name: str,
+    given: Mapping[str, Any],
+    manager: ManagerClient,
+    state_dir: str | None = None,
+    tell: Callable[..., object] = SService._tell,
 ) -> SService:
-    """Make a service's object, its name and settings first. Raises ValueError if its limits cannot be set."""
+    """Make a service's object, its name and settings first. Raises ValueError if its limits cannot be set.
+
+    `tell` takes what the service says about itself.
+    """
     if "program" not in given:  # a program's limits are set in the program's own process
         set_limits(SERVICE_KEYS["limits"].check(given.get("limits", {})))
     made = service.__new__(service)
@@ -217,5 +224,6 @@ def make(
     made.manager = manager
     made.state_dir = Path(state_dir) if state_dir else None
     made._given = given
+    made._tell = tell
     made.__init__()  # type: ignore[misc]  # the only way to call it last
     return made
