@@ -87,6 +87,7 @@ class FigureCommands(OwnCommands):
         metrics = await _metrics(keepers)
         yield self._of_manager()
         for keeper in keepers:
+            await self.manager.turns.come(self.caller.party)  # so that many services keep nobody waiting
             yield self._of_service(keeper, metrics.get(keeper.name, []))
 
     def _of_manager(self) -> ManagerFigures:
