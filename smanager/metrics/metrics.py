@@ -34,7 +34,8 @@ class Metrics(SService):
         self._server: PageServer | None = None
         if listen := self.options.get("listen"):
             self._server = PageServer(tuple(listen), {"/metrics": self._page, "/healthz": self._health})
-            print(f"serves {self._server.url}/metrics")
+            exposed = ", and other machines may read it without a login" if self.options["exposed"] else ""
+            print(f"serves {self._server.url}/metrics{exposed}")
 
     def run(self) -> None:
         if self._server:

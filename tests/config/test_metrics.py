@@ -32,7 +32,8 @@ def test_the_service_of_metrics_comes_with_its_table(tmp_path: Path, table: str,
     assert (services.shipped, file.problems) == ((FILE,), [])
     if options["file"]:
         options["file"] = str(options["file"]).replace("HERE", str(tmp_path))
-    assert services.settings["metrics"] == {"roles": ["view"], "options": options}
+    exposed = "insecure" in table
+    assert services.settings["metrics"] == {"roles": ["view"], "options": {**options, "exposed": exposed}}
 
 
 def test_its_roles_may_be_others(tmp_path: Path) -> None:

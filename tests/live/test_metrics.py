@@ -238,6 +238,8 @@ def test_a_reload_takes_and_leaves_metrics(reloaded: Callable[..., Server]) -> N
         place = f"127.0.0.1:{taken.getsockname()[1]}"
         server = reloaded(f'[metrics]\nlisten = "{place}"\n')
         assert f"OSError: http://{place} cannot be served: address already in use" in server.ask("why metrics")
+    server = reloaded('[metrics]\nlisten = "0.0.0.0:0"\ninsecure = true\n')
+    server.wait_for_log(r"serves http://0.0.0.0:\d+/metrics, and other machines may read it without a login")
     path = Path("smanager.toml")
     path.write_text('[metrics]\nlisten = "0.0.0.0:9109"\n')
     assert server.ask("reload").endswith("use 127.0.0.1, or say insecure if you mean it\n")
