@@ -14,7 +14,7 @@ from typing import Any
 from smanager import CallerError, ManagerError, SService, command
 from smanager.metrics.exposition import CLASSIC, OPEN_METRICS, Family, classic, openmetrics, wants_openmetrics
 from smanager.metrics.families import ProcessFigures, families_of
-from smanager.metrics.server import Page, PageServer
+from smanager.metrics.server import MetricsPage, MetricsServer
 from smanager.service import VIEW, ManagerClient
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
@@ -30,10 +30,10 @@ class Metrics(SService):
 
     def start(self) -> None:
         self._ended = threading.Event()
-        self._latest = Latest(self.manager)
-        self._server: PageServer | None = None
+        self._latest = LatestFigures(self.manager)
+        self._server: MetricsServer | None = None
         if listen := self.options.get("listen"):
-            self._server = PageServer(tuple(listen), {"/metrics": self._page, "/healthz": self._health})
+            self._server = MetricsServer(tuple(listen), {"/metrics": self._page, "/healthz": self._health})
             exposed = ", and other machines may read it without a login" if self.options["exposed"] else ""
             print(f"serves {self._server.url}/metrics{exposed}")
 
@@ -63,19 +63,19 @@ class Metrics(SService):
             raise CallerError(str(error)) from None
         return openmetrics(families_of(figures, process_figures))
 
-    def _page(self, accept: str) -> Page:
+    def _page(self, accept: str) -> MetricsPage:
         families = self._latest.families()
         if wants_openmetrics(accept):
-            return Page(openmetrics(families), OPEN_METRICS)
-        return Page(classic(families), CLASSIC)
+            return MetricsPage(openmetrics(families), OPEN_METRICS)
+        return MetricsPage(classic(families), CLASSIC)
 
-    def _health(self, accept: str) -> Page:
+    def _health(self, accept: str) -> MetricsPage:
         if self._latest.is_up():
-            return Page("ok\n")
-        return Page("the manager does not answer\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
+            return MetricsPage("ok\n")
+        return MetricsPage("the manager does not answer\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-class Latest:
+class LatestFigures:
     """The latest figures, which the manager is asked for when they are wanted, and no more often than need be."""
 
     def __init__(self, manager: ManagerClient) -> None:
@@ -83,7 +83,7 @@ class Latest:
         self._lock = threading.Lock()
         self._figures: list[Mapping[str, Any]] | None = None
         self._fresh_until = 0.0
-        self._problem = Problem()
+        self._problem = LastingProblem()
 
     def is_up(self) -> bool:
         """Whether the manager answers."""
@@ -131,7 +131,7 @@ class WrittenFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._problem = Problem()
+        self._problem = LastingProblem()
 
     def write(self, text: str) -> None:
         """Replace the file."""
@@ -149,7 +149,7 @@ class WrittenFile:
             self._path.unlink(missing_ok=True)
 
 
-class Problem:
+class LastingProblem:
     """A problem that may last, and is printed once then."""
 
     def __init__(self) -> None:

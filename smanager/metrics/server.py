@@ -25,7 +25,7 @@ LOOK_SECONDS = 60.0  # from one look whether to end to the next, on a system whe
 TEXT = "text/plain; charset=utf-8"
 
 
-class Page(NamedTuple):
+class MetricsPage(NamedTuple):
     """What a client is answered."""
 
     text: str
@@ -33,11 +33,11 @@ class Page(NamedTuple):
     status: HTTPStatus = HTTPStatus.OK
 
 
-Pages = Mapping[str, Callable[[str], Page]]
+Pages = Mapping[str, Callable[[str], MetricsPage]]
 """By path, what makes a page, given the request's Accept header."""
 
 
-class PageServer(ThreadingHTTPServer):
+class MetricsServer(ThreadingHTTPServer):
     """Answers GET and HEAD, one request for each connection, in threads."""
 
     daemon_threads = True
@@ -53,7 +53,7 @@ class PageServer(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.url = "http://" + (f"[{address[0]}]" if ":" in address[0] else address[0])
         try:
-            super().__init__(address, _Handler)
+            super().__init__(address, _MetricsHandler)
         except OSError as error:
             raise OSError(f"{self.url}:{address[1]} cannot be served: {in_words(error)}") from None
         self.url += f":{self.server_port}"
@@ -95,8 +95,8 @@ class PageServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: PageServer
+class _MetricsHandler(BaseHTTPRequestHandler):
+    server: MetricsServer
     default_request_version = "HTTP/1.0"  # who does not say one, or a wrong one, is answered with headers all the same
     error_content_type = TEXT
     error_message_format = "%(message)s\n"
@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.do_GET()
 
-    def _answer(self, page: Page) -> None:
+    def _answer(self, page: MetricsPage) -> None:
         body = page.text.encode("utf-8", "replace")
         self.send_response(page.status)
         self.send_header("Content-Type", page.content_type)

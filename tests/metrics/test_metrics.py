@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from smanager.metrics import metrics
-from smanager.metrics.metrics import Latest, WrittenFile
+from smanager.metrics.metrics import LatestFigures, WrittenFile
 from smanager.service import ManagerClient, ManagerError
 from tests.metrics.test_families import MANAGER
 
@@ -35,7 +35,7 @@ class Asked(ManagerClient):
 
 def test_many_readers_ask_once() -> None:
     manager = Asked(0.05)
-    latest = Latest(manager)
+    latest = LatestFigures(manager)
     readers = [threading.Thread(target=latest.is_up) for _ in range(10)]
     for reader in readers:
         reader.start()
@@ -47,7 +47,7 @@ def test_many_readers_ask_once() -> None:
 def test_each_moment_has_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "FRESH_SECONDS", 0.0)
     manager = Asked()
-    latest = Latest(manager)
+    latest = LatestFigures(manager)
     assert (latest.is_up(), latest.is_up(), manager.questions) == (True, True, 2)
 
 
@@ -64,7 +64,7 @@ def test_a_manager_that_does_not_answer_is_not_up_and_the_log_says_why_once(
 ) -> None:
     monkeypatch.setattr(metrics, "FRESH_SECONDS", 0.0)
     monkeypatch.setattr(metrics, "ANSWER_SECONDS", 0.1)
-    latest = Latest(manager)
+    latest = LatestFigures(manager)
     assert not latest.is_up()
     assert [(family.name, family.samples[0].value) for family in latest.families()] == [("smanager_up", 0)]
     assert (manager.questions, capsys.readouterr().out) == (2, f"{why}\n")
