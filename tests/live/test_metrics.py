@@ -107,7 +107,7 @@ def server(shared: Callable[..., Server]) -> Server:
 
 
 def test_the_name_alone_shows_all_metrics_as_openmetrics(server: Server) -> None:
-    server.ask("shop count; shop fail; shop nothing; shop secret")
+    server.ask("shop count; shop fail; shop nothing; shop secret; start nothing; shop fail x")
     found = told(server)
     expected = {
         "smanager_up{}": 1,
@@ -132,7 +132,9 @@ def test_the_name_alone_shows_all_metrics_as_openmetrics(server: Server) -> None
         "smanager_commands_total{command=fail,outcome=failed,service=shop}",
         "smanager_commands_total{command=(others),outcome=done,service=shop}",
         "smanager_command_duration_seconds_count{command=fail,service=shop}",
+        "smanager_commands_total{command=start,outcome=failed}",
         "smanager_commands_refused_total{reason=no such command}",
+        "smanager_commands_refused_total{reason=wrong arguments}",
     ):
         assert found[name] > 0, name
     assert found["smanager_service_cpu_seconds_total{service=shop,shared=false}"] >= 0
