@@ -24,7 +24,7 @@ exclude_patterns = ["_build"]
 CONTENTS = {
     "index": {
         "Learn and use": [
-            *("tutorial", "services", "programs", "schedules"),
+            *("tutorial", "services", "programs", "schedules", "metrics"),
             *("scripting", "assistants", "network", "operations"),
         ],
         "Reference": ["commands", "configuration", "security"],

@@ -138,6 +138,29 @@ class SService:
         """Report that `run` makes progress; silence for longer than `watchdog` seconds means that the service hangs."""
         self._tell("alive")
 
+    def metric(
+        self,
+        name: str,
+        value: float,
+        help: str = "",  # noqa: A002 - as in the text that Prometheus reads
+        kind: str = "gauge",
+        labels: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Tell a number that is the service's own, such as `metric("queue_length", 3, help="Orders that wait")`.
+
+        The latest value counts, until the service ends. The command `metrics` shows it with the label `service`.
+
+        Args:
+            name: letters, digits and underscores, with the unit at the end, such as `backup_size_bytes`
+            value: the number; of a counter, all that has been counted so far
+            help: what the number means, in a line
+            kind: `gauge` for what goes up and down, `counter` for what only grows
+            labels: what tells this number from others of its name, such as `{"queue": "orders"}`
+
+        Raises ValueError or TypeError for anything else.
+        """
+        self._tell("metric", (name, value, help, kind, labels))
+
     # The host sets or overrides these.
     _mark: int = 0
     _ends_descendants: bool = False
@@ -177,6 +200,7 @@ def command(
     abbreviated: bool = True,
     default: bool = False,
     without_journal: bool = False,
+    journaled: bool = True,
     root_only: bool = False,
     kept: bool | None = None,
     read_only: bool | None = None,
@@ -195,9 +219,10 @@ def command(
         kept: whether `runs` keeps the command's runs: each of them, none, or by default those that matter
         read_only: the command changes nothing, by default if its role is `view`; an assistant may then run it unasked
         without_journal: the command may run where the audit journal is required and cannot be written
+        journaled: the audit journal has the command, unless that is for programs which give it again and again
         root_only: the command is not in the shells of services, where its name could be mistaken
 
-    `without_journal` and `root_only` count for the manager's own commands only.
+    `without_journal`, `journaled` and `root_only` count for the manager's own commands only.
 
     Raises ValueError or TypeError for other values.
     """
@@ -220,6 +245,7 @@ def command(
             "abbreviated": bool(abbreviated),
             "default": bool(default),
             "without_journal": bool(without_journal),
+            "journaled": bool(journaled),
             "root_only": bool(root_only),
             "kept": None if kept is None else bool(kept),
             "read_only": None if read_only is None else bool(read_only),

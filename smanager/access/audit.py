@@ -66,16 +66,19 @@ class Entry:
 
     __slots__ = ("_audit", "_began", "_number")
 
-    def __init__(self, audit: Audit, number: int) -> None:
+    def __init__(self, audit: Audit, number: int = 0) -> None:
+        """Without a number, the journal has no such command."""
         self._audit = audit
         self._number = number
         self._began = monotonic()
 
-    def end(self, error: str | None) -> None:
-        """Record the command's end, once; `error` says why it failed, if it did."""
+    def end(self, error: str | None) -> float:
+        """Record the command's end, once; `error` says why it failed, if it did. Return how many seconds it took."""
+        seconds = monotonic() - self._began
         if self._number:
-            self._audit.end(self._number, monotonic() - self._began, error)
+            self._audit.end(self._number, seconds, error)
             self._number = 0
+        return seconds
 
 
 class Audit:
@@ -94,6 +97,7 @@ class Audit:
         self._looked = 0.0  # when the file's place was checked, in seconds
         self._syslog = Syslog() if syslog and self._path else None
         self.lost = 0  # lines that could not be written
+        self.refusals = dict.fromkeys((NO_COMMAND, NOT_ALLOWED, WRONG_ARGUMENTS), 0)  # how many, by reason
         self._untold = 0  # lost lines that the journal does not report yet
         if need is Need.REQUIRED and path:
             self._open(path)
@@ -115,6 +119,7 @@ class Audit:
 
     def refused(self, caller: Caller, name: str, reason: str) -> None:
         """A command is refused, for one of the reasons above."""
+        self.refusals[reason] += 1
         self._add("refused", f'{_who(caller)},"name":{_text(cut(name))},"reason":{_text(reason)}')
 
     def kicked(self, caller: Caller, by: Caller) -> None:
@@ -137,7 +142,7 @@ class Audit:
         Raises CommandError if the journal is required and cannot be written, unless the line `may_be_lost`.
         """
         if self._path is None:
-            return Entry(self, 0)
+            return Entry(self)
         self._number += 1
         entry = Entry(self, self._number)
         self._add("command", f'"id":{self._number},{_who(caller)},{facts}')

@@ -53,7 +53,9 @@ class Dispatcher:
             self._refuse(caller, name)
         facts = described(name, without_secrets(command, arguments))
         changes = command.role not in (VIEW, EVERYONE)
-        entry = manager.audit.begin(caller, name, facts, may_be_lost=command.without_journal, at_once=changes)
+        entry = Entry(manager.audit)
+        if command.journaled:
+            entry = manager.audit.begin(caller, name, facts, may_be_lost=command.without_journal, at_once=changes)
         try:
             result = own.call(manager, requester, arguments)
         except Exception as error:
@@ -66,7 +68,7 @@ class Dispatcher:
         if requester.kept is not None or manager.jobs.keeps("", command):
             manager.jobs.end_at_once(self._job(command, arguments, requester, entry), sink, result)
         else:
-            entry.end(None)
+            manager.jobs.conclude(entry, "", command, None)
         if isinstance(result, Again):
             return self._again(result, requester, sink)
         if result is not None:

@@ -116,6 +116,8 @@ class HostProcess:
             lives = dict(self._lives)  # a copy, because lives end in threads of their own
             silences = {name: lives[name].silent for name in frame.data() if name in lives}
             self._channel.send(encode_data(FrameKind.PONG, frame.number, silences))
+        elif kind is FrameKind.MEASURE:
+            self._tell_metrics(frame.number)
         elif kind is FrameKind.LOAD:
             self._imports.put(frame.data())
         elif kind is FrameKind.START:
@@ -178,12 +180,20 @@ class HostProcess:
             frame = encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}])
         self._channel.send(frame)
 
+    def _tell_metrics(self, number: int) -> None:
+        metrics = {name: life.metrics for name, life in dict(self._lives).items()}
+        frame = encode_data(FrameKind.MEASURED, number, [metrics])
+        if len(frame) > PAYLOAD_LIMIT:
+            print(f"the metrics of its services have {len(frame)} bytes, and should have at most {PAYLOAD_LIMIT}")
+            frame = encode_data(FrameKind.MEASURED, number, [{}])
+        self._channel.send(frame)
+
     def _start(self, name: str, path: str | None, title: str, given: Mapping[str, Any], kept: str | None) -> None:
         mark = lineage.of_life(lineage.own(), next(self._numbers))
         life = self._lives[name] = Life(name, mark, self._channel, self._forget, lambda: len(self._lives) == 1)
         try:
             manager = ClientInHost(self._questions, name)
-            life.begin(lambda: make(self._class(path, title), name, given, manager, kept))
+            life.begin(lambda: make(self._class(path, title), name, given, manager, kept, life.told))
         except RuntimeError as error:  # the system has no threads left
             life.end(str(error))
 
