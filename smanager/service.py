@@ -76,6 +76,13 @@ class ManagerClient:
         return None
 
 
+OWN_KINDS = {
+    *("starting", "running", "backoff", "failed", "hung", "stopping", "stopped", "done"),
+    *("restarted", "removed", "login blocked"),
+}
+"""Kinds of the manager's own events: the state that a service has entered, and some more."""
+
+
 class SService:
     """A service: its `cmd_` methods are the commands that people, scripts and programs may give it.
 
@@ -137,6 +144,21 @@ class SService:
     def alive(self) -> None:
         """Report that `run` makes progress; silence for longer than `watchdog` seconds means that the service hangs."""
         self._tell("alive")
+
+    def event(self, kind: str, text: str, *, about: str = "", over: bool | None = None) -> None:
+        """Report an event: `events` shows it, and alerts may tell of it.
+
+        Args:
+            kind: a few words, the same for all events of the kind, such as "queue full"
+            text: what has happened, in one line
+            about: which of the things that the service has, such as a queue's name
+            over: False for the begin of something that lasts, and True for its end
+
+        Raises ValueError for a kind of the manager's own, or without a word.
+        """
+        if not kind.strip() or kind in OWN_KINDS:
+            raise ValueError(f"kind is {kind!r}, and should be words that are no kind of the manager's own events")
+        self._tell("event", (kind, str(text), str(about), over))
 
     # The host sets or overrides these.
     _mark: int = 0

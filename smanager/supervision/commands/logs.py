@@ -36,7 +36,7 @@ class Wanted:
     text: str  # in one case
 
     def has(self, line: LogLine) -> bool:
-        return line.when >= self.since and self.text in line.text.casefold()
+        return line.when >= self.since and self.text in line.shown.casefold()
 
 
 class LogCommands(OwnCommands):
