@@ -69,6 +69,7 @@ class Schedule:
         self._jitter: float = given["jitter"]
         self._salt = salt
         self.paused = bool(kept.get("paused"))
+        self.is_failing = bool(kept.get("failing"))  # whether the last run with an outcome of its own has failed
         self.last = LastRun.of(*kept["last"]) if kept.get("last") else None
         is_known = self.enabled and kept.get("when") == self.when and kept.get("handled") is not None
         self.handle(moment(kept["handled"]) if is_known else now)
@@ -106,7 +107,16 @@ class Schedule:
             self.paused = False
             self.handle(now)
 
+    def concluded(self) -> bool:
+        """Take in the outcome of a run that was not ended from outside; whether that is news: a failure, or the end
+        of failures.
+        """
+        assert self.last
+        was_failing, self.is_failing = self.is_failing, self.last.outcome != DONE
+        return self.is_failing or was_failing
+
     def kept(self) -> dict[str, Any]:
         """What to remember, as JSON."""
         handled = self.handled if self.enabled else None  # what is due while it is not enabled is not missed
-        return {"when": self.when, "handled": handled, "paused": self.paused, "last": self.last}
+        state = {"paused": self.paused, "failing": self.is_failing, "last": self.last}
+        return {"when": self.when, "handled": handled, **state}

@@ -18,6 +18,7 @@ from smanager.terminal.text import one_spelling, resembling
 from smanager.terminal.wording import listed
 
 LOOK_SECONDS = 60.0  # between two looks at the clock, which may have been set
+FAILED = "schedule failed"  # the kind of the event that is reported of failed runs
 SETTLED_SECONDS = 5.0  # until what was due before the start runs, so that the services that it needs are up
 
 
@@ -230,10 +231,17 @@ class Schedules(SService):
             schedule.last = await self._result(schedule, schedule.last)
         except asyncio.CancelledError:
             schedule.last = schedule.last._replace(outcome=activity.reason)
+        else:
+            self._conclude(schedule, schedule.last.outcome)
         if schedule.last.outcome != DONE:
             print(f"{schedule.name}: {schedule.last.outcome}")
         self._save()
         return schedule.last.outcome
+
+    def _conclude(self, schedule: Schedule, outcome: str) -> None:
+        """Report what others should hear of: each failure, and the first success after one."""
+        if outcome != LOST and schedule.concluded():
+            self.event(FAILED, outcome, about=schedule.name, over=outcome == DONE)
 
     async def _result(self, schedule: Schedule, last: LastRun) -> LastRun:
         """Run a line as a script would, with the permissions of the schedule."""
