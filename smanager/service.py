@@ -160,6 +160,29 @@ class SService:
             raise ValueError(f"kind is {kind!r}, and should be words that are no kind of the manager's own events")
         self._tell("event", (kind, str(text), str(about), over))
 
+    def metric(
+        self,
+        name: str,
+        value: float,
+        help: str = "",  # noqa: A002 - as in the text that Prometheus reads
+        kind: str = "gauge",
+        labels: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Tell a number that is the service's own, such as `metric("queue_length", 3, help="Orders that wait")`.
+
+        The latest value counts, until the service ends. The command `metrics` shows it with the label `service`.
+
+        Args:
+            name: letters, digits and underscores, with the unit at the end, such as `backup_size_bytes`
+            value: the number; of a counter, all that has been counted so far
+            help: what the number means, in a line
+            kind: `gauge` for what goes up and down, `counter` for what only grows
+            labels: what tells this number from others of its name, such as `{"queue": "orders"}`
+
+        Raises ValueError or TypeError for anything else.
+        """
+        self._tell("metric", (name, value, help, kind, labels))
+
     # The host sets or overrides these.
     _mark: int = 0
     _ends_descendants: bool = False

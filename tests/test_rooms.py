@@ -22,6 +22,7 @@ ROOMS = (
     "logs",
     "access",
     "schedules",
+    "metrics",
     "config",
     "hosts",
     "hosts.child",

@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
@@ -68,11 +69,13 @@ class Entry:
         self._number = number
         self._began = monotonic()
 
-    def end(self, error: str | None) -> None:
-        """Record the command's end, once; `error` says why it failed, if it did."""
+    def end(self, error: str | None) -> float:
+        """Record the command's end, once; `error` says why it failed, if it did. Return how many seconds it took."""
+        seconds = monotonic() - self._began
         if self._number:
-            self._audit.end(self._number, monotonic() - self._began, error)
+            self._audit.end(self._number, seconds, error)
             self._number = 0
+        return seconds
 
 
 class Audit:
@@ -91,6 +94,7 @@ class Audit:
         self._looked = 0.0  # when the file's place was checked, in seconds
         self._syslog = Syslog() if syslog and self._path else None
         self.lost = 0  # lines that could not be written
+        self.refusals = Counter[str]()  # by reason, the number of refused commands
         self._untold = 0  # lost lines that the journal does not report yet
         if need is Need.REQUIRED and path:
             self._open(path)
@@ -112,6 +116,7 @@ class Audit:
 
     def refused(self, caller: Caller, name: str, reason: str) -> None:
         """A command is refused, for one of the reasons above."""
+        self.refusals[reason] += 1
         self._add("refused", f'{_who(caller)},"name":{_json(cut(name))},"reason":{_json(reason)}')
 
     def kicked(self, caller: Caller, by: Caller) -> None:

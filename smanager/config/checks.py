@@ -183,6 +183,18 @@ def one_of(choices: Mapping[str, T]) -> Callable[[object], T]:
     return check
 
 
+def address(*examples: str) -> Callable[[object], tuple[str, int]]:
+    """A check for addresses with a port; messages show the examples."""
+
+    def check(value: object) -> tuple[str, int]:
+        match = isinstance(value, str) and re.fullmatch(r"(?:\[([^\]\0]+)\]|([^:\[\]\0]*)):(\d{1,5})", value)
+        if not match or int(match[3]) > HIGHEST_PORT:
+            raise ValueError("an address such as " + " or ".join(f'"{example}"' for example in examples))
+        return match[1] or match[2], int(match[3])
+
+    return check
+
+
 def octal(value: object) -> int:
     if not isinstance(value, str) or not re.fullmatch("0?[0-7]{3}", value):
         raise ValueError('octal digits in quotes, such as "0660"')

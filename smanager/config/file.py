@@ -17,6 +17,7 @@ from smanager.config.checks import Key, SettingsError, checked, keys_of, nearest
 from smanager.config.listener import ListenerSettings, listener_of
 from smanager.config.runs import RunSettings
 from smanager.config.service import settings_of
+from smanager.config.shipped import ShippedService
 from smanager.system.errors import in_words
 from smanager.terminal.text import one_spelling
 
@@ -106,6 +107,7 @@ class RootSettings:
     schedules: Table = setting(
         checks.table("tables such as [schedules.backup]"), "lines of commands that run at certain times", {}
     )
+    metrics: Table = setting(checks.table("a table such as [metrics]"), "where metrics are shown", {})
     runs: Table = setting(checks.table("a table such as [runs]"), "which runs of commands are kept", {})
 
 
@@ -125,10 +127,10 @@ TABLES: Mapping[str, Mapping[str, Key]]
 
 
 def __getattr__(name: str) -> object:
-    """Make TABLES when it is asked for: where nothing is scheduled, the manager does without the keys of schedules."""
+    """Make TABLES when it is asked for: the manager does without the keys of shipped services that it does not need."""
     if name != "TABLES":
         raise AttributeError(name)
-    from smanager.config import schedule
+    from smanager.config import metrics, schedule
 
     return {
         "": ROOT_KEYS,
@@ -140,6 +142,7 @@ def __getattr__(name: str) -> object:
         "[roles.NAME]": ROLE_KEYS,
         "[runs]": runs.KEYS,
         "[schedules.NAME]": schedule.KEYS,
+        "[metrics]": metrics.KEYS,
     }
 
 
@@ -217,11 +220,13 @@ class ConfigFile:
     def services(self, directories: Sequence[Path] | None, allow_writable: bool = False) -> ServicesConfig:
         """What `reload` reads anew; `directories` replace those of the file. Raises ConfigError if one is missing."""
         configured = [self.base / directory for directory in self.given.get("services_dirs", ())]
-        settings = self._each("services", self._service)
+        settings = self.each("services", self._service)
         for name, given in self.given.get("services", {}).items():  # others may need a service whose table is wrong
             settings.setdefault(name, {"program": ["-"]} if isinstance(given, dict) and "program" in given else {})
         roles = self._roles()
-        shipped = (self._add_schedules(settings),) if self.given.get("schedules") else ()
+        shipped = list(self._shipped())
+        for one in shipped:
+            settings[one.name] = {**one.defaults, **settings.get(one.name, {}), **one.settings}
         return ServicesConfig(
             directories=self._present(directories or configured),
             settings=settings,
@@ -231,7 +236,7 @@ class ConfigFile:
             roles=roles,
             allow_writable=allow_writable,
             runs=self._runs(),
-            shipped=shipped,
+            shipped=tuple(one.file for one in shipped),
             at_start={key: value for key, value in self.given.items() if key in AT_START},
         )
 
@@ -251,17 +256,16 @@ class ConfigFile:
     def _has_programs(self) -> bool:
         return any(isinstance(given, dict) and "program" in given for given in self.given.get("services", {}).values())
 
-    def _add_schedules(self, services: dict[str, dict[str, Any]]) -> Path:
-        """Add the settings of the service that runs the schedules; return its file."""
-        from smanager.config import schedule  # as above
+    def _shipped(self) -> Iterator[ShippedService]:
+        """The services that come with the program, and that the file asks for; only these are imported."""
+        if self.given.get("schedules"):
+            from smanager.config import schedule
 
-        made = self._each("schedules", schedule.schedule_of)
-        for name, given in made.items():
-            with self.table(f"schedules.{name}"):
-                for role in given["roles"]:
-                    self.require_role(role)
-        services[schedule.SERVICE] = {**services.get(schedule.SERVICE, {}), **schedule.service_settings(made)}
-        return schedule.FILE
+            yield schedule.shipped(self)
+        if "metrics" in self.given:
+            from smanager.config import metrics
+
+            yield metrics.shipped(self)
 
     def require_role(self, name: str) -> None:
         """Raise SettingsError if there is no role of this name."""
@@ -270,10 +274,10 @@ class ConfigFile:
 
     def listeners(self) -> list[ListenerSettings]:
         """The tables of listeners that are right."""
-        return [*self._each("listeners", lambda name, given: listener_of(name, given, self.base)).values()]
+        return [*self.each("listeners", lambda name, given: listener_of(name, given, self.base)).values()]
 
     def _roles(self) -> dict[str, Role]:
-        roles = self._each("roles", _role)
+        roles = self.each("roles", _role)
         spelled: dict[str, str] = {}
         for name in roles:
             with self.table(f"roles.{name}"):
@@ -288,7 +292,7 @@ class ConfigFile:
             return RunSettings(**checked(self.given.get("runs", {}), runs.KEYS))
         return RunSettings()
 
-    def _each(self, kind: str, check: Callable[[str, Table], T]) -> dict[str, T]:
+    def each(self, kind: str, check: Callable[[str, Table], T]) -> dict[str, T]:
         """What `check` makes of each table of a kind that is right."""
         made = {}
         for name, given in self.given.get(kind, {}).items():

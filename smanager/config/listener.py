@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,13 +27,6 @@ class ListenerMode(Enum):
     TELNET = "telnet"  # people on telnet, who are greeted at once
     RAW = "raw"  # scripts, whenever they begin to speak
     JSON = "json"  # programs: each line is a JSON-RPC 2.0 request
-
-
-def _address(value: object) -> tuple[str, int]:
-    match = isinstance(value, str) and re.fullmatch(r"(?:\[([^\]\0]+)\]|([^:\[\]\0]*)):(\d{1,5})", value)
-    if not match or int(match[3]) > checks.HIGHEST_PORT:
-        raise ValueError('an address such as "127.0.0.1:10000" or "[::1]:10000"')
-    return match[1] or match[2], int(match[3])
 
 
 def _network(value: object) -> Network:
@@ -69,7 +61,9 @@ class ListenerSettings:
     """One place to connect to, which exactly one of `tcp`, `unix` and `systemd` names."""
 
     name: str
-    tcp: tuple[str, int] | None = setting(_address, "address and port to listen on; port 0 picks a free port")
+    tcp: tuple[str, int] | None = setting(
+        checks.address("127.0.0.1:10000", "[::1]:10000"), "address and port to listen on; port 0 picks a free port"
+    )
     unix: Path | None = setting(checks.path, "path of a unix socket")
     systemd: str | None = setting(checks.text, "name of a socket that systemd opens (its FileDescriptorName=)")
     tls: Tls | None = setting(_tls, "files for TLS: a table with certificate, key and client_ca")

@@ -10,6 +10,7 @@ from typing import Any
 from smanager.commands.types import seconds_of
 from smanager.config import checks
 from smanager.config.checks import SettingsError, checked, keys_of, setting
+from smanager.config.shipped import ShippedService, Tables
 from smanager.schedules import cron
 from smanager.schedules.timing import AT_EXAMPLE, ZONE_EXAMPLE, cron_of_time, zone_of
 from smanager.service import OPERATE
@@ -130,9 +131,15 @@ def _in_words(key: str, given: Mapping[str, Any]) -> str:
     return f"{text} {given['timezone']}" if "timezone" in given else text
 
 
-def service_settings(schedules: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The settings of the service that runs checked schedules: each under its own name, with its own roles."""
-    return {
+def shipped(tables: Tables) -> ShippedService:
+    """The service that runs the schedules: each under its own name, with its own roles."""
+    schedules = tables.each(SERVICE, schedule_of)
+    for name, schedule in schedules.items():
+        with tables.table(f"{SERVICE}.{name}"):
+            for role in schedule["roles"]:
+                tables.require_role(role)
+    settings = {
         "options": {"schedules": schedules},
         "roles_as": {name: list(schedule["roles"]) for name, schedule in schedules.items()},
     }
+    return ShippedService(SERVICE, FILE, settings)

@@ -34,6 +34,7 @@ class FrameKind(IntEnum):
     SIGNAL = 4  # JSON: a service's name, and the number of the signal for its program
     END = 5  # empty: stop every service and exit
     PING = 6  # JSON: the names of the services whose silence is to be measured
+    MEASURE = 14  # empty: what have the services told by `metric`?
     # and about a call.
     CALL = (
         7  # JSON: caller, service, method, arguments, options, whether the caller wants the value, the window's width
@@ -51,9 +52,10 @@ class FrameKind(IntEnum):
     SPAWNED = 18  # JSON: the service's name, and the process id of its program
     HUNG = 19  # JSON: the service's name, and why it counts as hung
     ENDED = 20  # JSON: the service's name, why its life ended (null: as requested), whether that is a success
-    EVENT = 35  # JSON: the service's name, and the event that it reports: kind, text, about what, whether it is over
+    EVENT = 37  # JSON: the service's name, and the event that it reports: kind, text, about what, whether it is over
     LOG = 21  # JSON: the service's name (or null), and a line that it printed
     READ = 31  # JSON: the service's name, and what identifies the contents of its program's env_files
+    MEASURED = 35  # JSON: a list of a table: for each service, what it has told; empty, and unasked, before the first
     PONG = 22  # JSON: for each service of the PING, seconds since its last sign of life
     # and about a call.
     TEXT = 23  # text: a piece of a command's output

@@ -28,6 +28,7 @@ from smanager.system.processes import exit_reason, signal_group
 T = TypeVar("T")
 
 LOAD_SECONDS = 30.0  # how long a services file may take to import; a large library on a small box takes ten
+METRICS_SECONDS = 1.0  # how long a host may take to say what its services have measured; a scrape waits for that
 CHANNEL_GRACE = 1.0  # seconds between the loss of a host's channel and the kill of its process
 READ_SIZE = 4 * 1024  # bytes of frames read at a time: some thirty printed lines, after which sessions have their turn
 LAST_READ_SIZE = 256 * 1024  # bytes read at a time of what a host sent before its end
@@ -93,7 +94,9 @@ class Host:
         self._channel: asyncio.Transport | None = None
         self._decoder = FrameDecoder()
         self._files: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._pings: dict[int, asyncio.Future[dict[str, float]]] = {}
+        self._looks: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self.has_metrics = False
+        """Whether its services have told anything by `metric`."""
         self._calls: dict[int, Call] = {}
         self._inquiries = Inquiries(self.send, answer)
         self._completions: dict[int, asyncio.Future[list[str]]] = {}
@@ -162,16 +165,25 @@ class Host:
 
     async def ping(self, services: Sequence[str], patience: Patience) -> dict[str, float]:
         """How long each of the services has been silent, in seconds. Raises TimeoutError if no answer comes in time."""
+        return await self._look(FrameKind.PING, services, patience)
+
+    async def metrics(self) -> dict[str, Any]:
+        """What each of the services has told by `metric`; nothing if no answer comes in time."""
+        with suppress(TimeoutError):
+            return await self._look(FrameKind.MEASURE, [], Patience(METRICS_SECONDS))
+        return {}
+
+    async def _look(self, kind: FrameKind, question: object, patience: Patience) -> dict[str, Any]:
         number = self._next_number()
-        pong: asyncio.Future[dict[str, float]] = self._loop.create_future()
-        self._pings[number] = pong
-        self.send(encode_data(FrameKind.PING, number, services))
+        looking: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._looks[number] = looking
+        self.send(encode_data(kind, number, question))
         try:
-            if await _any_done(patience, pong):
-                return pong.result()
+            if await _any_done(patience, looking):
+                return looking.result()
             raise TimeoutError
         finally:
-            self._pings.pop(number, None)
+            self._looks.pop(number, None)
 
     def call(self, service: str, method: str, invocation: Invocation) -> Call:
         """Run a method. Raises CommandError for arguments that are too large to send."""
@@ -253,7 +265,9 @@ class Host:
             case FrameKind.COMPLETIONS:
                 return partial(self._answer, self._completions, number, frame.texts())
             case FrameKind.PONG:
-                return partial(self._answer, self._pings, number, frame.numbers())
+                return partial(self._answer, self._looks, number, frame.numbers())
+            case FrameKind.MEASURED:
+                return partial(self._measured, number, *frame.fields(dict))
             case FrameKind.LOG:
                 return partial(self._log_line, *frame.fields(str | None, str))
             case FrameKind.LOADED:
@@ -289,6 +303,10 @@ class Host:
         """Tell a service's resident something; one that has left hears nothing."""
         if resident := self._residents.get(service):
             tell(resident)
+
+    def _measured(self, number: int, metrics: dict[str, Any]) -> None:
+        self.has_metrics = True
+        self._answer(self._looks, number, metrics)
 
     def _life_ended(self, service: str, reason: str | None, clean: bool) -> None:
         """End what the life leaves behind if the host goes on: its commands, and what it has asked."""

@@ -156,3 +156,5 @@ class ServiceHistory:
         """Those printed before the end of the last life that has ended."""
         self.restarts = 0
         """Starts by the supervisor since a requester last started the service."""
+        self.all_restarts = 0
+        """Starts by the supervisor since the service is known."""

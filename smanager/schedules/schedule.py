@@ -71,6 +71,7 @@ class Schedule:
         self.paused = bool(kept.get("paused"))
         self.is_failing = bool(kept.get("failing"))  # whether the last run with an outcome of its own has failed
         self.last = LastRun.of(*kept["last"]) if kept.get("last") else None
+        self.succeeded = moment(kept["succeeded"]) if kept.get("succeeded") else None  # when the last success ended
         is_known = self.enabled and kept.get("when") == self.when and kept.get("handled") is not None
         self.handle(moment(kept["handled"]) if is_known else now)
 
@@ -118,5 +119,11 @@ class Schedule:
     def kept(self) -> dict[str, Any]:
         """What to remember, as JSON."""
         handled = self.handled if self.enabled else None  # what is due while it is not enabled is not missed
-        state = {"paused": self.paused, "failing": self.is_failing, "last": self.last}
-        return {"when": self.when, "handled": handled, **state}
+        return {
+            "when": self.when,
+            "handled": handled,
+            "paused": self.paused,
+            "failing": self.is_failing,
+            "last": self.last,
+            "succeeded": self.succeeded,
+        }

@@ -69,6 +69,8 @@ class Schedules(SService):
         self._began = time.time()
         self._settled_at = time.monotonic() + SETTLED_SECONDS
         self._activities = {name: Activity(one) for name, one in self._made(kept.get("schedules"))}
+        for activity in self._activities.values():
+            self._tell_success(activity.schedule)
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_ending = False
@@ -233,7 +235,10 @@ class Schedules(SService):
             schedule.last = schedule.last._replace(outcome=activity.reason)
         else:
             self._conclude(schedule, schedule.last.outcome)
-        if schedule.last.outcome != DONE:
+        if schedule.last.outcome == DONE:
+            schedule.succeeded = time.time()
+            self._tell_success(schedule)
+        else:
             print(f"{schedule.name}: {schedule.last.outcome}")
         self._save()
         return schedule.last.outcome
@@ -262,6 +267,15 @@ class Schedules(SService):
         return self._memory.write({"salt": self._salt, "schedules": kept})
 
     # Reports.
+
+    def _tell_success(self, schedule: Schedule) -> None:
+        if schedule.succeeded:
+            self.metric(
+                "smanager_schedule_last_success_timestamp_seconds",
+                schedule.succeeded,
+                help="When the schedule's last run without a failure ended.",
+                labels={"schedule": schedule.name},
+            )
 
     def _report(self, schedule: Schedule, shown: Callable[[float], str]) -> ScheduleReport:
         last = schedule.last

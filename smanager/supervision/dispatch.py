@@ -66,7 +66,7 @@ class Dispatcher:
         if requester.kept is not None or manager.jobs.keeps("", command):
             manager.jobs.end_at_once(self._job(command, arguments, requester, entry), sink, result)
         else:
-            entry.end(None)
+            manager.jobs.conclude(entry, "", command, None)
         if isinstance(result, Again):
             return self._again(result, requester, sink)
         if result is not None:

@@ -19,6 +19,7 @@ from smanager.logs.held import ReadPlace, cut_text, masked
 from smanager.logs.runs import Run, Runs
 from smanager.supervision.catalogue import Service
 from smanager.supervision.running import Running
+from smanager.supervision.tally import Tally
 from smanager.system.moments import Moment
 
 SAVE_SECONDS = 1.0  # how often to look for runs that should be saved while they are under way
@@ -122,6 +123,7 @@ class Jobs:
         self._known = RunSettings()
         self._choices: dict[tuple[str, str], bool | None] = {}  # what the known settings say, by service and command
         self._saving: asyncio.TimerHandle | None = None
+        self.tally = Tally()
 
     def shown_to(self, caller: Caller) -> list[Job]:
         return [job for job in self._jobs if job.is_shown_to(caller)]
@@ -174,7 +176,7 @@ class Jobs:
     def end(self, job: Job, failure: str | None) -> None:
         """Record that a command has ended, and keep its run if that is worth while."""
         failure = failure and masked(failure, job.secrets)
-        job.entry.end(failure)
+        self.conclude(job.entry, job.service_name, job.command, failure)
         is_kept = self._is_kept(job, failure)
         if is_kept or job.output.held:
             job.seconds = job.since.age
@@ -186,6 +188,10 @@ class Jobs:
         if is_kept:
             self._number(job)
             self._runs.put(job.run(), job.text(self._known.output))
+
+    def conclude(self, entry: Entry, service: str, command: Command, failure: str | None) -> None:
+        """Record the end of a command of which nothing is kept: in the journal, and in the tally."""
+        self.tally.add(service, command.name, failure is not None, entry.end(failure))
 
     def end_at_once(self, job: Job, sink: Sink, result: object) -> None:
         """Record a command that has begun and ended in one call, with its result or the exception that it raised."""

@@ -343,6 +343,7 @@ class Keeper:
     def _try_again(self) -> None:
         if self._may_begin():
             self.service.history.restarts += 1
+            self.service.history.all_restarts += 1
             self._begin_life("its supervision", "started again", "restarted")
 
     # The machinery.

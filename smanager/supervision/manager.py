@@ -34,6 +34,8 @@ from smanager.supervision.reports import Notice, Tell, ignore_report
 from smanager.supervision.sessions import Sessions
 from smanager.supervision.states import State
 from smanager.supervision.storage import LOOK_SECONDS, StoppedServices, Storage, StorageError
+from smanager.supervision.tally import LoopLag
+from smanager.system.moments import Moment
 from smanager.system.outbox import Outbox
 from smanager.system.turns import Turns
 from smanager.terminal.text import visible
@@ -72,6 +74,8 @@ class Manager:
         self.runs = Runs(storage.directory, self._run_limits)
         self.jobs = Jobs(self.runs, lambda: self.catalogue.configuration.runs)
         self.sessions = Sessions()
+        self.lag = LoopLag()
+        self.since = Moment()
         self._past = Past(storage.directory)
         self.events = self._past.events
         self.end = asyncio.Event()

@@ -10,20 +10,20 @@ from typing import TextIO
 
 
 @contextmanager
-def replacing(path: Path, owner: int = -1, last: Path | None = None) -> Iterator[TextIO]:
+def replacing(path: Path, owner: int = -1, last: Path | None = None, mode: int = 0o600) -> Iterator[TextIO]:
     """Open a new file for the body to write; it takes the place of `path` once it is safely on the disk.
 
-    The new file is readable by its owner only: the user id `owner`, or by default this process's user. With `last`,
-    the old file is kept there. If the body or a system call fails, the old file stays. The caller holds a lock:
+    The new file belongs to the user id `owner`, or by default to this process's user; `mode` says who may read it. With
+    `last`, the old file is kept there. If the body or a system call fails, the old file stays. The caller holds a lock:
     two processes must not replace one file at a time. Raises OSError.
     """
     partial = path.with_name(f".{path.name}.new")
     partial.unlink(missing_ok=True)  # left behind by a process that was killed
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             os.fchown(descriptor, owner, -1)
-            os.fchmod(descriptor, 0o600)  # whatever the umask
+            os.fchmod(descriptor, mode)  # whatever the umask
             yield file
             file.flush()
             os.fsync(descriptor)

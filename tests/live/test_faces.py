@@ -171,7 +171,7 @@ def test_the_roles_say_who_may_run_what(shells: Shells) -> None:
         return {name for name in document if not name.startswith(("shell.", "rpc."))}
 
     looking = {"plan", "watch", "services", "status", "why", "wait", "logs", "events", "top", "jobs", "whoami"}
-    looking |= {"runs", "output", "rerun"}
+    looking |= {"runs", "output", "rerun", "figures"}
     operating = {"restart", "start", "stop", "signal", "cancel", "who", "broadcast", "box.open"}
     assert allowed() == {"whoami"}
     assert allowed("view") == looking | {"box.look"}

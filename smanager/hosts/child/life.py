@@ -10,7 +10,7 @@ from contextvars import copy_context
 from pathlib import Path
 from signal import SIGTERM
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smanager.config.service import SERVICE_KEYS
 from smanager.hosts.child import descendants
@@ -21,6 +21,9 @@ from smanager.hosts.frames import FrameKind, encode_data
 from smanager.service import Finished, ManagerClient, SService
 from smanager.system import lineage
 from smanager.system.processes import set_limits
+
+if TYPE_CHECKING:
+    from smanager.hosts.child.told_metrics import ToldMetrics
 
 LEFTOVERS_SECONDS = 0.1  # how long the processes that a service has left behind have to end by themselves
 
@@ -59,11 +62,17 @@ class Life:
         self._stopping = False
         self._work: Future[Any] | None = None
         self._sign_of_life: float | None = None  # of `run`, once it has begun
+        self._metrics: ToldMetrics | None = None  # once the service has told any
 
     @property
     def silent(self) -> float:
         """Seconds since `run` began, or since the service last said that it is alive."""
         return 0.0 if self._sign_of_life is None else monotonic() - self._sign_of_life
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """What the service has told by `metric`."""
+        return self._metrics.all() if self._metrics else []
 
     def begin(self, make: Callable[[], SService]) -> None:
         """Make the object, `start` it and `run` it, in a thread. Raises RuntimeError if a thread cannot start."""
@@ -177,10 +186,22 @@ class Life:
         if what == "alive":
             self._sign_of_life = monotonic()
             return
+        if what == "metric":
+            self._told_metric(value)
+            return
         with self._lock:
             if not self.ended.is_set():
                 values = value if isinstance(value, tuple) else (value,)
                 self._channel.send(encode_data(REPORTS[what], 0, [self.name, *values]))
+
+    def _told_metric(self, metric: Any) -> None:
+        from smanager.hosts.child.told_metrics import ToldMetrics  # here, because few services have metrics
+
+        with self._lock:
+            if self._metrics is None:
+                self._metrics = ToldMetrics()
+                self._channel.send(encode_data(FrameKind.MEASURED, 0, [{}]))
+        self._metrics.tell(*metric)
 
 
 def make(

@@ -116,6 +116,8 @@ class HostProcess:
             lives = dict(self._lives)  # a copy, because lives end in threads of their own
             silences = {name: lives[name].silent for name in frame.data() if name in lives}
             self._channel.send(encode_data(FrameKind.PONG, frame.number, silences))
+        elif kind is FrameKind.MEASURE:
+            self._tell_metrics(frame.number)
         elif kind is FrameKind.LOAD:
             self._imports.put(frame.data())
         elif kind is FrameKind.START:
@@ -176,6 +178,14 @@ class HostProcess:
             problem = f"the description of its services has {len(frame)} bytes, and should have at most {PAYLOAD_LIMIT}"
             content = {"services": [], "problems": [problem]}
             frame = encode_data(FrameKind.LOADED, 0, [path, {**content, "fingerprint": before}])
+        self._channel.send(frame)
+
+    def _tell_metrics(self, number: int) -> None:
+        metrics = {name: life.metrics for name, life in dict(self._lives).items()}
+        frame = encode_data(FrameKind.MEASURED, number, [metrics])
+        if len(frame) > PAYLOAD_LIMIT:
+            print(f"the metrics of its services have {len(frame)} bytes, and should have at most {PAYLOAD_LIMIT}")
+            frame = encode_data(FrameKind.MEASURED, number, [{}])
         self._channel.send(frame)
 
     def _start(self, name: str, path: str | None, title: str, given: Mapping[str, Any], kept: str | None) -> None:

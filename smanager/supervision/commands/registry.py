@@ -5,6 +5,7 @@ from __future__ import annotations
 from smanager.commands.record import PREFIX, command_methods
 from smanager.commands.signatures import describe, signature_of
 from smanager.supervision.commands.changes import ChangeCommands
+from smanager.supervision.commands.figures import FigureCommands
 from smanager.supervision.commands.journal import JournalCommands
 from smanager.supervision.commands.logs import LogCommands
 from smanager.supervision.commands.manager import ManagerCommands
@@ -22,6 +23,7 @@ OWN_COMMANDS = {
         ServiceCommands,
         ChangeCommands,
         StatusCommands,
+        FigureCommands,
         LogCommands,
         ScreenCommands,
         JournalCommands,

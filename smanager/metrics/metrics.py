@@ -1,0 +1,138 @@
+"""The service that shows metrics; it is loaded where there is a table `[metrics]`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from smanager import CallerError, ManagerError, SService, command
+from smanager.metrics.exposition import CLASSIC, OPEN_METRICS, Family, classic, openmetrics, wants_openmetrics
+from smanager.metrics.families import ProcessFigures, families_of
+from smanager.metrics.server import Page, PageServer
+from smanager.service import VIEW, ManagerClient
+from smanager.system.atomic import replacing
+from smanager.system.errors import in_words
+from smanager.system.processes import open_descriptors, usage
+
+WRITE_SECONDS = 15.0  # from one file to the next: as often as Prometheus reads what node_exporter has read, or oftener
+ANSWER_SECONDS = 5.0  # in which the manager has to answer; Prometheus waits for a scrape for ten
+FRESH_SECONDS = 1.0  # in which all readers are shown the same: however many there are, the manager is asked once
+
+
+class Metrics(SService):
+    """Shows what is counted and measured, for Prometheus"""
+
+    def start(self) -> None:
+        self._ended = threading.Event()
+        self._latest = Latest(self.manager)
+        self._server: PageServer | None = None
+        if listen := self.options.get("listen"):
+            self._server = PageServer(tuple(listen), {"/metrics": self._page, "/healthz": self._health})
+            print(f"serves {self._server.url}/metrics")
+
+    def run(self) -> None:
+        if self._server:
+            threading.Thread(target=self._server.serve, name="http", daemon=True).start()
+        if file := self.options.get("file"):
+            written = WrittenFile(Path(file))
+            while True:
+                written.write(classic(self._latest.families()))
+                if self._ended.wait(WRITE_SECONDS):
+                    break
+            written.remove()
+
+    def stop(self) -> None:
+        self._ended.set()
+        if self._server:
+            self._server.end()
+
+    @command(role=VIEW, default=True)
+    async def cmd_show(self) -> str:
+        """Shows all metrics of which the caller may know, as OpenMetrics"""
+        assert self.caller
+        try:
+            figures = await figures_of(self.manager.as_caller(self.caller))
+        except TimeoutError:
+            raise CallerError(f"the manager has not answered within {ANSWER_SECONDS:g} s") from None
+        except ManagerError as error:
+            raise CallerError(str(error)) from None
+        return openmetrics(families_of(figures, process_figures))
+
+    def _page(self, accept: str) -> Page:
+        families = self._latest.families()
+        if wants_openmetrics(accept):
+            return Page(openmetrics(families), OPEN_METRICS)
+        return Page(classic(families), CLASSIC)
+
+    def _health(self, accept: str) -> Page:
+        if self._latest.is_up():
+            return Page("ok\n")
+        return Page("the manager does not answer\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class Latest:
+    """The latest figures, which the manager is asked for when they are wanted, and no more often than need be."""
+
+    def __init__(self, manager: ManagerClient) -> None:
+        self._manager = manager
+        self._lock = threading.Lock()
+        self._figures: list[Mapping[str, Any]] | None = None
+        self._fresh_until = 0.0
+
+    def is_up(self) -> bool:
+        """Whether the manager answers."""
+        return self._take() is not None
+
+    def families(self) -> list[Family]:
+        return families_of(self._take(), process_figures)
+
+    def _take(self) -> list[Mapping[str, Any]] | None:
+        with self._lock:
+            if monotonic() >= self._fresh_until:
+                self._figures = None
+                with suppress(TimeoutError, ManagerError):
+                    self._figures = asyncio.run(figures_of(self._manager))
+                self._fresh_until = monotonic() + FRESH_SECONDS
+            return self._figures
+
+
+async def figures_of(manager: ManagerClient) -> list[Mapping[str, Any]]:
+    """All figures. Raises TimeoutError and ManagerError."""
+    async with asyncio.timeout(ANSWER_SECONDS):
+        return [one async for one in manager.stream_async("figures")]
+
+
+def process_figures(pid: int) -> ProcessFigures | None:
+    used = usage(pid)
+    return ProcessFigures(used.cpu, used.memory, open_descriptors(pid)) if used else None
+
+
+class WrittenFile:
+    """The file for node_exporter, whose user is another one, and may read it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._problem = ""  # of the last attempt to write
+
+    def write(self, text: str) -> None:
+        """Replace the file; a problem that lasts is printed once."""
+        problem = ""
+        try:
+            with replacing(self._path, mode=0o644) as file:
+                file.write(text)
+        except OSError as error:
+            problem = f"{self._path} cannot be written: {in_words(error)}"
+        if problem and problem != self._problem:
+            print(problem)
+        self._problem = problem
+
+    def remove(self) -> None:
+        """Leave no file that would tell forever how things were."""
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
