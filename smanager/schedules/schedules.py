@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from smanager import CallerError, ManagerError, SService, command
-from smanager.schedules.memory import Memory
+from smanager.system.memory import Memory
 from smanager.schedules.schedule import DAMAGES, DONE, LOST, RUNNING, Due, LastRun, Schedule
 from smanager.service import VIEW
 from smanager.terminal.text import one_spelling, resembling
@@ -62,7 +62,7 @@ class Schedules(SService):
     """Runs lines of commands at certain times"""
 
     def start(self) -> None:
-        self._memory = Memory(self.state_dir)
+        self._memory = Memory(self.state_dir, "schedules")
         kept = self._memory.read()
         self._salt = str(kept.get("salt") or secrets.token_hex(8))
         self._ahead = time.time() - time.monotonic()
