@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from smanager import CallerError, ManagerError, SService, command
-from smanager.system.memory import Memory
 from smanager.schedules.schedule import DAMAGES, DONE, LOST, RUNNING, Due, LastRun, Schedule
 from smanager.service import VIEW
+from smanager.system.memory import Memory
 from smanager.terminal.text import one_spelling, resembling
 from smanager.terminal.wording import listed
 

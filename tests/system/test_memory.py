@@ -30,7 +30,7 @@ def test_what_cannot_be_written_is_returned_each_time_and_printed_once(
     memory = Memory(tmp_path / "file", "schedules")
     problems = {memory.write({}) for _ in range(3)}
     assert len(problems) == 1
-    assert f"{tmp_path / 'file' / "schedules.json"} cannot be written: " in problems.pop()
+    assert f"{tmp_path / 'file' / 'schedules.json'} cannot be written: " in problems.pop()
     assert capsys.readouterr().out.count("\n") == 1
 
 
