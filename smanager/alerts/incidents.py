@@ -9,7 +9,7 @@ sent now, be it for the rate or for a restart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import inf
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ Key = tuple[str, str, str]  # service, kind of report, about what; the last two 
 class Message:
     """What is to be told of an incident."""
 
-    kind: str  # the rule's text, or `recovered`
+    kind: str  # the rule's label, or `recovered`
     service: str  # empty for the manager
     about: str
     text: str  # of the last event; of restarts, why the last life ended
@@ -39,6 +39,7 @@ class Message:
     is_over: bool = False
     state: str = ""  # of the service, as far as known
     left_out: int = 0  # incidents that came and went without a message
+    waiting: int = 0  # others that wait, because this is the last message for now
 
 
 class Told(NamedTuple):
@@ -55,7 +56,7 @@ class Incident:
     since: float
     when: float
     text: str = ""
-    counts: dict[str, int] = field(default_factory=dict)  # by the texts of rules
+    counts: dict[str, int] = field(default_factory=dict)  # by the labels of rules
     told: dict[str, int] = field(default_factory=dict)  # the counts when they were told
     told_at: float = 0.0
     calm_since: float | None = None
@@ -82,7 +83,8 @@ class Incident:
         one = cls(**kept)
         moments = [one.since, one.when, one.quiet, *filter(None, [one.calm_since])]
         numbers = [*one.counts.values(), *one.told.values()]
-        if not are_seconds(*moments) or not all(isinstance(number, int) for number in numbers):
+        are_texts = isinstance(one.text, str) and isinstance(one.state, str)
+        if not are_texts or not are_seconds(*moments) or not all(isinstance(number, int) for number in numbers):
             raise ValueError
         one.since, one.when = min(one.since, now), min(one.when, now)
         one.calm_since = one.calm_since and min(one.calm_since, now)
@@ -152,13 +154,13 @@ class Incidents:
 
     def _count(self, rule: Rule, event: AlertEvent, at: float) -> None:
         key = (event.service, "", "") if rule.is_trouble else (event.service, event.kind, event.about)
-        incident = self.open.get(key)
+        incident, label = self.open.get(key), rule.label(event)
         if event.over and not rule.is_trouble:
             if incident and incident.calm_since is None:
                 incident.calm_since, incident.text = at, event.text
             return
         number = 1
-        if rule.more_than and rule.text not in (incident.counts if incident else {}):
+        if rule.more_than and label not in (incident.counts if incident else {}):
             number = sum(at - time < rule.span for time in self._restarts[event.service])
             if number <= rule.more_than:
                 return
@@ -168,7 +170,7 @@ class Incidents:
                 return
             incident = self.open[key] = Incident(event.when, event.when)
             incident.state = event.kind if rule.is_trouble else ""
-        incident.counts[rule.text] = incident.counts.get(rule.text, 0) + number
+        incident.counts[label] = incident.counts.get(label, 0) + number
         incident.when, incident.text = event.when, event.text
         incident.quiet = max(incident.quiet, self._quiet, rule.span)
         incident.is_moment = not rule.is_trouble and event.over is None
@@ -236,38 +238,49 @@ class Incidents:
             incident.when,
             state=incident.state,
             left_out=self.left_out,
+            waiting=self._waiting_behind(incident),
         )
+
+    def _waiting_behind(self, told: Incident) -> int:
+        """How many incidents have to wait once there was a message about this one."""
+        if len(self._sent) + 1 < self._most_per_hour:
+            return 0
+        return sum(incident is not told and any(incident.untold()) for incident in self.open.values())
 
     # What became of it.
 
-    def is_current(self, told: Told) -> bool:
-        """Whether a message that waits to be delivered is still true: none that all is well, if it no longer is."""
-        incident = self.open.get(told.key)
-        return incident is not None and (not told.message.is_over or incident.count == told.message.count)
+    def renewed(self, told: Told) -> Told | None:
+        """What waits to be delivered, as it is by now; None if it is no longer true that something is over."""
+        incident = self.open[told.key]
+        if told.message.is_over:
+            return told if incident.count == told.message.count else None
+        kind = told.message.kind
+        return Told(told.key, self._message(told.key, incident, kind, incident.counts[kind]))
 
     def delivered(self, told: Told, now: float) -> None:
         self._sent = [*self._sent, now][-self._most_per_hour :]
         self.left_out -= told.message.left_out
-        if not (incident := self.open.get(told.key)):
-            return
+        incident = self.open[told.key]
         if not told.message.is_over:
             incident.told[told.message.kind] = told.message.count
             incident.told_at = now
-        elif self.is_current(told):
+        elif self.renewed(told):
             del self.open[told.key]
         else:  # it has begun again meanwhile, and that is news
             incident.told.clear()
 
     def gave_up(self, told: Told, now: float) -> None:
         """A message could not be delivered: an end is forgotten, and what goes on is told later."""
-        if incident := self.open.get(told.key):
-            if told.message.is_over and self.is_current(told):
-                del self.open[told.key]
-            else:
-                incident.waits_until = incident.told_at = now
-                incident.waits_until += min(self._repeat, HOUR)
+        if told.message.is_over and self.renewed(told):
+            del self.open[told.key]
+        else:
+            self.open[told.key].waits_until = now + min(self._repeat, HOUR)
 
     # What is remembered.
+
+    def _has(self, label: str) -> bool:
+        """Whether the alert is still about what has this label."""
+        return any(rule.gives(label) for rule in self.rules)
 
     def kept(self) -> dict[str, Any]:
         """What to remember, as JSON."""
@@ -276,20 +289,22 @@ class Incidents:
 
     def restore(self, kept: Mapping[str, Any], now: float) -> None:
         """Take in what an earlier `kept` has returned. Raises one of DAMAGES if it is something else."""
-        texts = {rule.text for rule in self.rules}
+        found: dict[Key, Incident] = {}
         for service, kind, about, facts in kept["incidents"][:MOST_INCIDENTS]:
             incident = Incident.of(facts, now)
-            incident.counts = {text: count for text, count in incident.counts.items() if text in texts}
+            incident.counts = {text: count for text, count in incident.counts.items() if self._has(text)}
             if incident.counts and is_about(AlertEvent(0.0, str(service), "", ""), self._services):
-                self.open[str(service), str(kind), str(about)] = incident
-        for service, times in kept["restarts"].items():
-            if not are_seconds(*times):
-                raise ValueError
-            self._restarts[service] = [min(time, now) for time in times]
-        if not are_seconds(*kept["sent"]):
-            raise ValueError
-        self._sent = [min(time, now) for time in kept["sent"]]
-        self.left_out = int(kept["left_out"])
+                found[str(service), str(kind), str(about)] = incident
+        restarts = {service: _past(times, now) for service, times in kept["restarts"].items()}
+        sent, left_out = _past(kept["sent"], now), int(kept["left_out"])
+        self.open, self._restarts, self._sent, self.left_out = found, restarts, sent, left_out
+
+
+def _past(times: Sequence[Any], now: float) -> list[float]:
+    """Moments that were kept, none of them to come. Raises one of DAMAGES."""
+    if not are_seconds(*times):
+        raise ValueError
+    return [min(time, now) for time in times]
 
 
 DAMAGES = (AttributeError, LookupError, TypeError, ValueError)

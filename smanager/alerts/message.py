@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from string import Template
 
 from smanager.alerts.incidents import Message
-from smanager.alerts.rules import RECOVERED, Rule
+from smanager.alerts.rules import RECOVERED
+from smanager.terminal.text import visible
 
 WHY_LIMIT = 3000
 """Characters of what `why` says that a message has: ntfy takes 4096 bytes, and a person reads the beginning."""
@@ -68,6 +69,9 @@ def note_of(message: Message, alert: str, host: str, why: str, ends: float) -> N
     summary = f"[{host}] {_sentence(message)}"
     if message.left_out:
         summary += f"; {message.left_out} more came and went untold"
+    if message.waiting:
+        summary += f"; {message.waiting} more wait, for too many messages were sent"
+    summary, why = visible(summary), visible(why)
     why = why if len(why) <= WHY_LIMIT else f"{why[:WHY_LIMIT]}…\n"
     return Note(
         alert=alert,
@@ -97,8 +101,6 @@ def _sentence(message: Message) -> str:
         return f"{subject} is {message.state}"
     if message.kind == RECOVERED:
         return f"{subject} recovered, after {message.count} event{'s' * (message.count > 1)}"
-    if Rule.of(message.kind).more_than:
-        return f"{subject} restarted {message.count} times: {message.text}"
     times = f" ({message.count} times)" if message.count > 1 else ""
     return f"{subject} {message.kind}{times}: {message.text}"
 

@@ -76,6 +76,13 @@ class Rule(NamedTuple):
             return event.kind not in KINDS and globbed(event.kind, self.kind)
         return event.kind == self.kind
 
+    def label(self, event: AlertEvent) -> str:
+        """What the events that it matches are counted and told as."""
+        return self.text if self.more_than else event.kind
+
+    def gives(self, label: str) -> bool:
+        return label == self.text or (self.is_reported and globbed(label, self.kind))
+
 
 def is_about(event: AlertEvent, services: Iterable[str]) -> bool:
     """Whether an event is of a service that one of the patterns matches; the manager's own events always count."""

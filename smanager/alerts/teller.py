@@ -1,4 +1,4 @@
-"""One alert at work: delivers what is to be told of its incidents, one message at a time, again and again if need be."""
+"""One alert at work: delivers what its incidents have to tell, one message at a time, again and again if need be."""
 
 from __future__ import annotations
 
@@ -57,25 +57,23 @@ class Teller:
         """Look whether there is something to tell: an event has come."""
         self._changed.set()
 
-    async def work(
-        self, note_of: Callable[[Teller, Told], Awaitable[Note]], lost: Callable[[Teller, Told, str], object]
-    ) -> None:
+    async def work(self, note_of: NoteOf, lost: Lost) -> None:
         """Deliver all that is to be told, for ever. `note_of` makes it in full, `lost` is told what is given up."""
         while True:
             self._changed.clear()
             if told := self.incidents.next(self._clock()):
-                await self._tell(told, await note_of(self, told), lost)
+                await self._tell(told, note_of, lost)
                 self._remember()
                 continue
             wait = self.incidents.next_look(self._clock()) - self._clock()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), None if wait == inf else max(0.0, wait))
 
-    async def _tell(self, told: Told, note: Note, lost: Callable[[Teller, Told, str], object]) -> None:
+    async def _tell(self, begun: Told, note_of: NoteOf, lost: Lost) -> None:
         attempts = Attempts(self._clock(), self._given["retry"])
-        while self.incidents.is_current(told):
+        while told := self.incidents.renewed(begun):
             try:
-                await self.attempt(note)
+                await self.attempt(await note_of(self, told))
             except DeliveryError as error:
                 wait = attempts.wait_after(error, self._clock())
                 if wait is None:
@@ -102,3 +100,7 @@ class Teller:
                 self.problem = f"internal error: {type(error).__name__}"
                 raise DeliveryError(self.problem, is_final=True) from None
             self.problem, self.last = "", time.time()
+
+
+NoteOf = Callable[[Teller, Told], Awaitable[Note]]
+Lost = Callable[[Teller, Told, str], object]
