@@ -6,8 +6,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+CLIENTS = ("viewer", "operator", "odd", "root", "expired")
 
-def make_certificates(directory: Path, clients: Sequence[str] = ()) -> None:
+
+def make_certificates(directory: Path, clients: Sequence[str] = CLIENTS) -> None:
     """An authority, and by it a server and some clients; one who is called `expired` is."""
 
     def openssl(*arguments: str) -> None:

@@ -21,6 +21,7 @@ class TimedConnection:
     """A connection to a server, which is cut at a deadline."""
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._end = monotonic() + seconds
         self._socket: socket.socket | None = None
         self.is_cut = False
@@ -67,7 +68,7 @@ def _do(work: Callable[[TimedConnection], None], server: str, connection: TimedC
     except ssl.SSLCertVerificationError as error:
         raise DeliveryError(f"{server}: its certificate cannot be trusted: {error.verify_message}") from None
     except TimeoutError:
-        raise DeliveryError(f"{server}: no answer in time") from None
+        raise DeliveryError(f"{server}: no answer within {connection.seconds:g} s") from None
     except ssl.SSLError as error:
         raise DeliveryError(f"{server}: TLS failed: {(error.reason or 'unknown').lower().replace('_', ' ')}") from None
     except OSError as error:

@@ -33,13 +33,17 @@ class Target(NamedTuple):
     @classmethod
     def of(cls, url: str) -> Target:
         """Raises ValueError if the text is not such a URL; its message does not show it."""
-        parts = urlsplit(url)
-        if parts.scheme not in PORTS or not parts.hostname or parts.username is not None or not url.isascii():
+        try:
+            parts = urlsplit(url)
+            port, host = parts.port, parts.hostname
+        except ValueError:  # whose text shows what was wrong
+            host = None
+        if not host or parts.scheme not in PORTS or parts.username is not None or not url.isascii():
             raise ValueError("url should begin with http:// or https:// and a host")
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         if " " in path or not path.isprintable():
             raise ValueError("url should have no blanks")
-        return cls(parts.scheme == "https", parts.hostname, parts.port or PORTS[parts.scheme], path or "/")
+        return cls(parts.scheme == "https", host, port or PORTS[parts.scheme], path or "/")
 
 
 async def post(given: Mapping[str, Any], note: Note, seconds: float, vault: Vault) -> None:
@@ -56,6 +60,8 @@ async def post(given: Mapping[str, Any], note: Note, seconds: float, vault: Vaul
     def work(connection: TimedConnection) -> None:
         try:
             _post(connection, target, given["ca"], headers, body.encode("utf-8", "replace"))
+        except OSError:  # among them errors of TLS, some of which are ValueErrors as well
+            raise
         except (http.client.HTTPException, ValueError):  # whose text may have what was sent, or came
             raise DeliveryError(f"{target.host}: what it answers is not HTTP") from None
 

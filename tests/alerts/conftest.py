@@ -14,7 +14,7 @@ from tests.certificates import make_certificates
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("certificates")
-    make_certificates(directory)
+    make_certificates(directory, clients=[])
     return directory
 
 

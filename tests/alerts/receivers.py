@@ -115,7 +115,7 @@ class PickedPort(Controller):
 
 
 @contextmanager
-def speaking(say: Callable[[socket.socket], None]) -> Iterator[int]:
+def speaking(say: Callable[[socket.socket], object]) -> Iterator[int]:
     """A port where each client gets what `say` sends."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 

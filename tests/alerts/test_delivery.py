@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
-import sys
 import time
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -41,14 +39,9 @@ def refused(**table: Any) -> DeliveryError:
 
 
 def test_a_command_is_given_the_message_as_json_and_in_its_environment(tmp_path: Path) -> None:
-    program = (
-        "import sys, os, json; json.dump([json.load(sys.stdin), os.environ['SMANAGER_SUMMARY']], open('out', 'w'))"
-    )
-    os.chdir(tmp_path)
-    give(command=[sys.executable, "-c", program])
-    given, summary = json.loads((tmp_path / "out").read_text())
-    assert given["text"] == NOTE.text
-    assert summary == NOTE.summary
+    give(command=["sh", "-c", f'cat > {tmp_path}/input; echo "$SMANAGER_SUMMARY" > {tmp_path}/summary'])
+    assert json.loads((tmp_path / "input").read_text())["text"] == NOTE.text
+    assert (tmp_path / "summary").read_text() == f"{NOTE.summary}\n"
 
 
 def test_a_command_need_not_read_its_input() -> None:
@@ -156,7 +149,12 @@ def test_a_certificate_has_to_be_trusted_and_to_name_the_server(https: HttpRecei
 def test_a_server_that_speaks_no_tls_or_nothing_like_http_is_named(http: HttpReceiver, free_port: int) -> None:
     assert str(refused(webhook={"url": f"https://127.0.0.1:{http.port}"})).startswith("127.0.0.1: TLS failed: ")
     assert str(refused(webhook={"url": f"http://127.0.0.1:{free_port}"})) == "127.0.0.1: connection refused"
-    with speaking(lambda client: client.sendall(b"s3cret 1 2 3\r\n\r\n")) as port:
+
+    def answer(client: socket.socket) -> None:
+        client.recv(9999)
+        client.sendall(b"s3cret 1 2 3\r\n\r\n")
+
+    with speaking(answer) as port:
         assert str(refused(webhook={"url": f"http://127.0.0.1:{port}"})) == "127.0.0.1: what it answers is not HTTP"
 
 

@@ -60,8 +60,8 @@ def test_moments_are_what_other_programs_read() -> None:
 
 
 def test_variables_can_be_given_to_any_program() -> None:
-    variables = note(text="a\0b\udc80").as_variables()
-    assert variables["SMANAGER_TEXT"].startswith("[box] web failed: ab")
+    variables = note(about="a\0b\udc80").as_variables()
+    assert variables["SMANAGER_ABOUT"] == "ab\udc80"
     assert all("\0" not in text for text in variables.values())
     assert set(variables) == {f"SMANAGER_{name.upper()}" for name in NAMES}
 
