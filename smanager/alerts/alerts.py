@@ -69,6 +69,7 @@ class Alerts(SService):
         self._memory = Memory(self.state_dir, self.name)
         self._seen = self._began - BEFORE_SECONDS
         self._restore(self._memory.read())
+        self._tasks: list[asyncio.Task[None]] = []
 
     def _restore(self, kept: Mapping[str, Any]) -> None:
         if are_seconds(seen := kept.get("seen", "")) and seen <= self._began:
@@ -86,12 +87,16 @@ class Alerts(SService):
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(teller.work(self._note, self._lost)) for teller in self._tellers.values()]
-            tasks.append(group.create_task(self._save_changes()))
+            work = [self._save_changes(), *(teller.work(self._note, self._lost) for teller in self._tellers.values())]
+            self._tasks = [group.create_task(one) for one in work]
             await self._look_around()
             await self._follow()
-            for task in tasks:
-                task.cancel()
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         self._save()
 
     # Events.

@@ -222,7 +222,7 @@ def _mail(given: Mapping[str, Any], base: Path) -> dict[str, Any]:
             raise SettingsError(f"mail has no {key}; it should be {MAIL_KEYS[key].values}")
     if bool(settings.user) != bool(settings.password):
         raise SettingsError("mail has one of user and password, and should have both or neither")
-    if settings.tls == NONE and not is_loopback(settings.server[0]):
+    if settings.tls == NONE and settings.server[0] != "localhost" and not is_loopback(settings.server[0]):
         raise SettingsError('the tls of mail is "none", which is for a server on this machine, such as "localhost:25"')
     return {
         **asdict(settings),

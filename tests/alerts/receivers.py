@@ -34,7 +34,10 @@ class Request:
 
 
 class HttpReceiver:
-    """An HTTP server that keeps what it is sent, and answers with the `answers` in turn, the last of them again."""
+    """An HTTP server that keeps what it is sent, and answers with the `answers` in turn, the last of them again.
+
+    What is sent to `/refused` is forbidden.
+    """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
@@ -47,6 +50,7 @@ class HttpReceiver:
                 receiver.requests.append(Request(self.path, self.headers, body))
                 answers = receiver.answers
                 status, headers = answers.pop(0) if len(answers) > 1 else answers[0]
+                status = 403 if self.path == "/refused" else status
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
