@@ -23,7 +23,9 @@ exclude_patterns = ["_build"]
 
 CONTENTS = {
     "index": {
-        "Learn and use": ["tutorial", "services", "programs", "schedules", "scripting", "network", "operations"],
+        "Learn and use": [
+            *("tutorial", "services", "programs", "schedules", "alerts", "scripting", "network", "operations"),
+        ],
         "Reference": ["commands", "configuration", "security"],
         "Inside": ["architecture", "performance", "developing"],
     },

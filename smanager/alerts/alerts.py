@@ -51,7 +51,6 @@ class IncidentReport:
     about: str
     since: str
     count: int
-    told: bool
     text: str
 
 
@@ -228,8 +227,7 @@ class Alerts(SService):
 
 
 def _incident_report(service: str, about: str, incident: Incident) -> IncidentReport:
-    since = _shown(incident.since)
-    return IncidentReport(service or "smanager", about, since, incident.count, bool(incident.told), incident.text)
+    return IncidentReport(service or "smanager", about, _shown(incident.since), incident.count, incident.text)
 
 
 def _shown(moment: float) -> str:

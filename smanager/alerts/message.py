@@ -11,8 +11,8 @@ from smanager.alerts.incidents import Message
 from smanager.alerts.rules import RECOVERED
 from smanager.terminal.text import visible
 
-WHY_LIMIT = 3000
-"""Characters of what `why` says that a message has: ntfy takes 4096 bytes, and a person reads the beginning."""
+SUMMARY_LIMIT, WHY_LIMIT = 800, 2000
+"""Characters of a message's sentence, and of what `why` says: Slack takes 3000 together, and ntfy 4096 bytes."""
 
 TEST = "test"
 
@@ -71,8 +71,7 @@ def note_of(message: Message, alert: str, host: str, why: str, ends: float) -> N
         summary += f"; {message.left_out} more came and went untold"
     if message.waiting:
         summary += f"; {message.waiting} more wait, for too many messages were sent"
-    summary, why = visible(summary), visible(why)
-    why = why if len(why) <= WHY_LIMIT else f"{why[:WHY_LIMIT]}…\n"
+    summary, why = _cut(visible(summary), SUMMARY_LIMIT), _cut(visible(why), WHY_LIMIT)
     return Note(
         alert=alert,
         status=RESOLVED if message.is_over else FIRING,
@@ -103,6 +102,10 @@ def _sentence(message: Message) -> str:
         return f"{subject} recovered, after {message.count} event{'s' * (message.count > 1)}"
     times = f" ({message.count} times)" if message.count > 1 else ""
     return f"{subject} {message.kind}{times}: {message.text}"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _iso(moment: float) -> str:
