@@ -24,7 +24,15 @@ exclude_patterns = ["_build"]
 CONTENTS = {
     "index": {
         "Learn and use": [
-            *("tutorial", "services", "programs", "schedules", "alerts", "scripting", "network", "operations"),
+            "tutorial",
+            "services",
+            "programs",
+            "schedules",
+            "alerts",
+            "metrics",
+            "scripting",
+            "network",
+            "operations",
         ],
         "Reference": ["commands", "configuration", "security"],
         "Inside": ["architecture", "performance", "developing"],

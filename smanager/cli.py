@@ -190,7 +190,7 @@ async def serve(config: Config, manager: Manager, say: Callable[[str], None]) ->
     try:
         await manager.begin(Caller(origin.MANAGER))
         if not manager.end.is_set():
-            await listeners.serve(Shells(manager), identities)
+            listeners.serve(Shells(manager), identities)
             say(f"listening on {listeners.addresses}")
             gc.freeze()  # what the start has made stays: no collection need look at it
             systemd.notify("READY=1", f"STATUS=listening on {listeners.addresses}")
@@ -214,7 +214,7 @@ async def listen_for_own_user(config: Config, manager: Manager) -> Listeners:
     listeners = Listeners(own_listener(manager.directory))
     await listeners.open()
     manager.pool.when_grown = listeners.share_out
-    await listeners.serve(Shells(manager), identities_for(config, manager))
+    listeners.serve(Shells(manager), identities_for(config, manager))
     return listeners
 
 

@@ -222,6 +222,7 @@ def command(
     abbreviated: bool = True,
     default: bool = False,
     without_journal: bool = False,
+    journaled: bool = True,
     root_only: bool = False,
     kept: bool | None = None,
 ) -> Callable[[Method], Method]:
@@ -238,9 +239,10 @@ def command(
         default: the service's name alone runs the command, rather than enter the service's shell
         kept: whether `runs` keeps the command's runs: each of them, none, or by default those that matter
         without_journal: the command may run where the audit journal is required and cannot be written
+        journaled: the audit journal has the command, unless that is for programs which give it again and again
         root_only: the command is not in the shells of services, where its name could be mistaken
 
-    `without_journal` and `root_only` count for the manager's own commands only.
+    `without_journal`, `journaled` and `root_only` count for the manager's own commands only.
 
     Raises ValueError or TypeError for other values.
     """
@@ -263,6 +265,7 @@ def command(
             "abbreviated": bool(abbreviated),
             "default": bool(default),
             "without_journal": bool(without_journal),
+            "journaled": bool(journaled),
             "root_only": bool(root_only),
             "kept": None if kept is None else bool(kept),
         }

@@ -89,6 +89,7 @@ class Command(NamedTuple):
     abbreviated: bool = True
     default: bool = False
     without_journal: bool = False
+    journaled: bool = True
     root_only: bool = False
     kept: bool | None = None
 

@@ -46,10 +46,15 @@ def shipped(tables: Tables) -> ShippedService:
     options: dict[str, object] = {}
     with tables.table("metrics"):
         settings = MetricsSettings(**checked(tables.given["metrics"], KEYS))
-        if settings.listen and not settings.insecure and not is_loopback(settings.listen[0]):
+        is_exposed = settings.listen is not None and not is_loopback(settings.listen[0])
+        if is_exposed and not settings.insecure:
             raise SettingsError(
                 f"listen is {tables.given['metrics']['listen']!r}, where other machines could read all metrics; use "
                 "127.0.0.1, or say insecure if you mean it"
             )
-        options = {"file": settings.file and str(tables.base / settings.file), "listen": settings.listen}
+        options = {
+            "file": settings.file and str(tables.base / settings.file),
+            "listen": settings.listen,
+            "exposed": is_exposed,
+        }
     return ShippedService(SERVICE, FILE, {"options": options}, {"roles": [VIEW]})

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from smanager.metrics.exposition import Family, Sample
-from smanager.metrics.metric import COUNTER, GAUGE, Metric
+from smanager.metrics.metric import COUNTER, GAUGE, TOTAL, Metric
 
 HISTOGRAM = "histogram"
 
@@ -156,25 +155,19 @@ def _histogram(durations: Figures, labels: Mapping[str, str]) -> Iterator[Sample
 
 
 def _told(services: list[Figures], own: list[Family]) -> list[Family]:
-    """What services have told: one family of each name, of the kind that it was first told with.
-
-    What has been checked in a service's process has come from there, and is checked again.
-    """
+    """What services have told: one family of each name, of the kind that it was first told with."""
     taken = {name for family in own for name in _names(family)}
     families: dict[str, Family] = {}
-    seen = set[tuple[object, ...]]()
-    for service, told in ((one["service"], told) for one in services for told in one["metrics"]):
-        with suppress(ValueError, TypeError):
-            metric = Metric.of(**told)
-            if (family := families.get(metric.name)) is None:
-                family = Family(metric.name, metric.kind, metric.help, [])
-                if taken.isdisjoint(names := _names(family)):
-                    families[metric.name] = family
-                    taken |= names
-            series = (service, metric.name, *metric.labels.items())
-            if metric.kind == family.kind and series not in seen:
-                seen.add(series)
-                family.samples.append(Sample(float(metric.value), {"service": service, **metric.labels}))
+    for service, metric in ((one["service"], Metric(**told)) for one in services for told in one["metrics"]):
+        name = metric.name.removesuffix(TOTAL)
+        family = families.get(name) or Family(name, metric.kind, metric.help, [])
+        if name not in families:
+            if not taken.isdisjoint(names := _names(family)):
+                continue
+            taken |= names
+        if metric.kind == family.kind:
+            family.samples.append(Sample(float(metric.value), {"service": service, **metric.labels}))
+            families[name] = family._replace(help=family.help or metric.help)
     return list(families.values())
 
 

@@ -25,11 +25,11 @@ TEXT_LIMIT = 200  # characters of a label's value and of a help text; the rest i
 class Metric(NamedTuple):
     """Such a number, and what it means."""
 
-    name: str  # of a counter, without `_total`
-    labels: Mapping[str, str]  # in the order of their names
-    kind: str
-    help: str
+    name: str  # of a counter, with `_total`
     value: float | str  # text for what is NOT_FINITE
+    help: str
+    kind: str
+    labels: Mapping[str, str]  # in the order of their names
 
     @classmethod
     def of(cls, name: object, value: object, help: object, kind: object, labels: object) -> Metric:  # noqa: A002
@@ -39,15 +39,16 @@ class Metric(NamedTuple):
         if not isinstance(help, str):
             raise TypeError(f"help is {help!r}, and should be text")
         named = _name(name, str(kind))
-        return cls(named, _labels(labels), str(kind), _text(" ".join(help.split())), _number(value))
+        return cls(named, _number(value), _text(" ".join(help.split())), str(kind), _labels(labels))
 
 
 def _name(name: object, kind: str) -> str:
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name == TOTAL:
+    own = name.removesuffix(TOTAL) if isinstance(name, str) and kind == COUNTER else name
+    if not isinstance(own, str) or not NAME.fullmatch(own):
         raise ValueError(f"name is {name!r}, and should be letters, digits and _, such as 'queue_length'")
-    if kind == GAUGE and name.endswith(TOTAL):
-        raise ValueError(f"name is {name!r}, and should end in {TOTAL} only if kind is {COUNTER!r}")
-    return name.removesuffix(TOTAL)
+    if own.endswith(TOTAL):
+        raise ValueError(f"name is {name!r}, and should end in {TOTAL}, once, only if kind is {COUNTER!r}")
+    return own + TOTAL if kind == COUNTER else own
 
 
 def _labels(labels: object) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 from smanager import CallerError, ManagerError, SService, command
 from smanager.metrics.exposition import CLASSIC, OPEN_METRICS, Family, classic, openmetrics, wants_openmetrics
 from smanager.metrics.families import ProcessFigures, families_of
-from smanager.metrics.server import Page, PageServer
+from smanager.metrics.server import MetricsPage, MetricsServer
 from smanager.service import VIEW, ManagerClient
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
@@ -30,11 +30,12 @@ class Metrics(SService):
 
     def start(self) -> None:
         self._ended = threading.Event()
-        self._latest = Latest(self.manager)
-        self._server: PageServer | None = None
+        self._latest = LatestFigures(self.manager)
+        self._server: MetricsServer | None = None
         if listen := self.options.get("listen"):
-            self._server = PageServer(tuple(listen), {"/metrics": self._page, "/healthz": self._health})
-            print(f"serves {self._server.url}/metrics")
+            self._server = MetricsServer(tuple(listen), {"/metrics": self._page, "/healthz": self._health})
+            exposed = ", and other machines may read it without a login" if self.options["exposed"] else ""
+            print(f"serves {self._server.url}/metrics{exposed}")
 
     def run(self) -> None:
         if self._server:
@@ -58,25 +59,23 @@ class Metrics(SService):
         assert self.caller
         try:
             figures = await figures_of(self.manager.as_caller(self.caller))
-        except TimeoutError:
-            raise CallerError(f"the manager has not answered within {ANSWER_SECONDS:g} s") from None
         except ManagerError as error:
             raise CallerError(str(error)) from None
         return openmetrics(families_of(figures, process_figures))
 
-    def _page(self, accept: str) -> Page:
+    def _page(self, accept: str) -> MetricsPage:
         families = self._latest.families()
         if wants_openmetrics(accept):
-            return Page(openmetrics(families), OPEN_METRICS)
-        return Page(classic(families), CLASSIC)
+            return MetricsPage(openmetrics(families), OPEN_METRICS)
+        return MetricsPage(classic(families), CLASSIC)
 
-    def _health(self, accept: str) -> Page:
+    def _health(self, accept: str) -> MetricsPage:
         if self._latest.is_up():
-            return Page("ok\n")
-        return Page("the manager does not answer\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
+            return MetricsPage("ok\n")
+        return MetricsPage("the manager does not answer\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-class Latest:
+class LatestFigures:
     """The latest figures, which the manager is asked for when they are wanted, and no more often than need be."""
 
     def __init__(self, manager: ManagerClient) -> None:
@@ -84,6 +83,7 @@ class Latest:
         self._lock = threading.Lock()
         self._figures: list[Mapping[str, Any]] | None = None
         self._fresh_until = 0.0
+        self._problem = LastingProblem()
 
     def is_up(self) -> bool:
         """Whether the manager answers."""
@@ -95,17 +95,30 @@ class Latest:
     def _take(self) -> list[Mapping[str, Any]] | None:
         with self._lock:
             if monotonic() >= self._fresh_until:
-                self._figures = None
-                with suppress(TimeoutError, ManagerError):
-                    self._figures = asyncio.run(figures_of(self._manager))
+                self._figures = self._ask()
                 self._fresh_until = monotonic() + FRESH_SECONDS
             return self._figures
 
+    def _ask(self) -> list[Mapping[str, Any]] | None:
+        try:
+            figures = asyncio.run(figures_of(self._manager))
+        except ManagerError as error:
+            self._problem.tell(str(error))
+            return None
+        self._problem.tell("")
+        return figures
+
 
 async def figures_of(manager: ManagerClient) -> list[Mapping[str, Any]]:
-    """All figures. Raises TimeoutError and ManagerError."""
-    async with asyncio.timeout(ANSWER_SECONDS):
-        return [one async for one in manager.stream_async("figures")]
+    """All figures. Raises ManagerError."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            figures = [one async for one in manager.stream_async("figures")]
+    except TimeoutError:
+        raise ManagerError(f"the manager has not answered within {ANSWER_SECONDS:g} s") from None
+    if not figures:
+        raise ManagerError("the manager has not answered before the service was to end")
+    return figures
 
 
 def process_figures(pid: int) -> ProcessFigures | None:
@@ -118,21 +131,32 @@ class WrittenFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._problem = ""  # of the last attempt to write
+        self._problem = LastingProblem()
 
     def write(self, text: str) -> None:
-        """Replace the file; a problem that lasts is printed once."""
+        """Replace the file."""
         problem = ""
         try:
             with replacing(self._path, mode=0o644) as file:
                 file.write(text)
         except OSError as error:
             problem = f"{self._path} cannot be written: {in_words(error)}"
-        if problem and problem != self._problem:
-            print(problem)
-        self._problem = problem
+        self._problem.tell(problem)
 
     def remove(self) -> None:
         """Leave no file that would tell forever how things were."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
+
+
+class LastingProblem:
+    """A problem that may last, and is printed once then."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def tell(self, text: str) -> None:
+        """What the problem is now; empty if there is none."""
+        if text and text != self._text:
+            print(text)
+        self._text = text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,7 +25,7 @@ LOOK_SECONDS = 60.0  # from one look whether to end to the next, on a system whe
 TEXT = "text/plain; charset=utf-8"
 
 
-class Page(NamedTuple):
+class MetricsPage(NamedTuple):
     """What a client is answered."""
 
     text: str
@@ -32,11 +33,11 @@ class Page(NamedTuple):
     status: HTTPStatus = HTTPStatus.OK
 
 
-Pages = Mapping[str, Callable[[str], Page]]
+Pages = Mapping[str, Callable[[str], MetricsPage]]
 """By path, what makes a page, given the request's Accept header."""
 
 
-class PageServer(ThreadingHTTPServer):
+class MetricsServer(ThreadingHTTPServer):
     """Answers GET and HEAD, one request for each connection, in threads."""
 
     daemon_threads = True
@@ -52,7 +53,7 @@ class PageServer(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.url = "http://" + (f"[{address[0]}]" if ":" in address[0] else address[0])
         try:
-            super().__init__(address, _Handler)
+            super().__init__(address, _MetricsHandler)
         except OSError as error:
             raise OSError(f"{self.url}:{address[1]} cannot be served: {in_words(error)}") from None
         self.url += f":{self.server_port}"
@@ -90,11 +91,12 @@ class PageServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients come and go, and what goes wrong is for them to see."""
+        if not isinstance(sys.exception(), OSError):  # clients come and go
+            super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: PageServer
+class _MetricsHandler(BaseHTTPRequestHandler):
+    server: MetricsServer
     default_request_version = "HTTP/1.0"  # who does not say one, or a wrong one, is answered with headers all the same
     error_content_type = TEXT
     error_message_format = "%(message)s\n"
@@ -134,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.do_GET()
 
-    def _answer(self, page: Page) -> None:
+    def _answer(self, page: MetricsPage) -> None:
         body = page.text.encode("utf-8", "replace")
         self.send_response(page.status)
         self.send_header("Content-Type", page.content_type)
@@ -147,4 +149,4 @@ class _Handler(BaseHTTPRequestHandler):
         return "SManager"
 
     def log_message(self, *ignored: object) -> None:
-        """Log nothing: a scrape is no event."""
+        """Log nothing: a scrape is not an event."""

@@ -53,7 +53,9 @@ class Dispatcher:
             self._refuse(caller, name)
         facts = described(name, without_secrets(command, arguments))
         changes = command.role not in (VIEW, EVERYONE)
-        entry = manager.audit.begin(caller, name, facts, may_be_lost=command.without_journal, at_once=changes)
+        entry = Entry(manager.audit)
+        if command.journaled:
+            entry = manager.audit.begin(caller, name, facts, may_be_lost=command.without_journal, at_once=changes)
         try:
             result = own.call(manager, requester, arguments)
         except Exception as error:

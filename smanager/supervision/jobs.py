@@ -19,7 +19,7 @@ from smanager.logs.held import ReadPlace, cut_text, masked
 from smanager.logs.runs import Run, Runs
 from smanager.supervision.catalogue import Service
 from smanager.supervision.running import Running
-from smanager.supervision.tally import Tally
+from smanager.supervision.tally import OTHERS, Tally
 from smanager.system.moments import Moment
 
 SAVE_SECONDS = 1.0  # how often to look for runs that should be saved while they are under way
@@ -190,8 +190,9 @@ class Jobs:
             self._runs.put(job.run(), job.text(self._known.output))
 
     def conclude(self, entry: Entry, service: str, command: Command, failure: str | None) -> None:
-        """Record the end of a command of which nothing is kept: in the journal, and in the tally."""
-        self.tally.add(service, command.name, failure is not None, entry.end(failure))
+        """Record the end of a command, of which nothing else is kept, in the journal and in the tally."""
+        name = OTHERS if command.hidden else command.name
+        self.tally.add(service, name, failure is not None, entry.end(failure))
 
     def end_at_once(self, job: Job, sink: Sink, result: object) -> None:
         """Record a command that has begun and ended in one call, with its result or the exception that it raised."""

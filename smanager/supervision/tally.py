@@ -13,7 +13,7 @@ MOST_COMMANDS = 500
 """Commands that are counted by name: more than any box has, unless its files come and go."""
 
 OTHERS = "(others)"
-"""What further ones are counted as; no command or service is called so."""
+"""What further ones are counted as, and hidden ones; no command is called so."""
 
 LAG_SECONDS = 0.5  # from one look at the loop's lateness to the next
 LAG_WANTED_SECONDS = 180.0  # after the last question: more than the longest usual time between two scrapes

@@ -12,6 +12,7 @@ from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Failure
+from smanager.hosts import handle
 from smanager.hosts.call import Invocation
 from smanager.hosts.frames import FrameKind, encode, encode_data, encode_failure, encode_text
 from smanager.hosts.handle import Host
@@ -117,6 +118,7 @@ async def test_reports_go_to_the_resident_that_they_are_about(house: House) -> N
         encode_data(FrameKind.READY, 0, [5, None]),
         encode_data(FrameKind.LOADED, 0, ["a.py", []]),
         encode_data(FrameKind.PONG, 1, {"web": "x"}),
+        encode_data(FrameKind.MEASURED, 1, [["web"]]),
         encode_data(FrameKind.COMPLETIONS, 1, [5]),
     ],
 )
@@ -177,6 +179,24 @@ def test_a_frame_that_cannot_be_taken_ends_its_call_and_nothing_else(frame: byte
         assert not house.host._calls
 
     test()
+
+
+@in_house
+async def test_metrics_are_asked_for_once_a_host_has_any(house: House) -> None:
+    assert not house.host.has_metrics
+    house.host.received(encode_data(FrameKind.MEASURED, 0, [{}]))
+    assert house.host.has_metrics
+    asking = asyncio.ensure_future(house.host.metrics())
+    await asyncio.sleep(0)
+    house.host.received(encode_data(FrameKind.MEASURED, 1, [{"web": [5]}]))
+    assert await asking == {"web": [5]}
+
+
+@in_house
+async def test_a_host_that_does_not_answer_in_time_has_no_metrics(house: House) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handle, "METRICS_SECONDS", 0.01)
+        assert await house.host.metrics() == {}
 
 
 @in_house

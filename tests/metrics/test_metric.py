@@ -19,8 +19,8 @@ def told(**changes: Any) -> Metric:
 @pytest.mark.parametrize(
     ("changes", "made"),
     [
-        ({"name": "orders_total", "kind": "counter"}, {"name": "orders"}),
-        ({"name": "orders", "kind": "counter"}, {"name": "orders"}),
+        ({"name": "orders_total", "kind": "counter"}, {"name": "orders_total"}),
+        ({"name": "orders", "kind": "counter"}, {"name": "orders_total"}),
         ({"help": " Orders\n that  wait "}, {"help": "Orders that wait"}),
         ({"help": "x" * 1000}, {"help": "x" * TEXT_LIMIT}),
         ({"labels": {"b": 1, "a": "ü\n\udc80"}}, {"labels": {"a": "ü\n?", "b": "1"}}),
@@ -52,7 +52,8 @@ def test_what_is_told_is_brought_into_one_form(changes: dict[str, Any], made: di
         ({"name": "x" * 101}, "and should be letters"),
         ({"name": 5}, "name is 5, and should be letters"),
         ({"name": "_total", "kind": "counter"}, "name is '_total', and should be letters"),
-        ({"name": "orders_total"}, "name is 'orders_total', and should end in _total only if kind is 'counter'"),
+        ({"name": "orders_total"}, "name is 'orders_total', and should end in _total, once, only if kind is 'counter'"),
+        ({"name": "a_total_total", "kind": "counter"}, "and should end in _total, once, only if kind is 'counter'"),
         ({"kind": "histogram"}, "kind is 'histogram', and should be 'gauge' or 'counter'"),
         ({"kind": []}, "kind is [], and should be 'gauge' or 'counter'"),
         ({"help": None}, "help is None, and should be text"),

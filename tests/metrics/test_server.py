@@ -12,26 +12,26 @@ from typing import Any
 import pytest
 
 from smanager.metrics import server
-from smanager.metrics.server import HEAD_LIMIT, MOST_CONNECTIONS, Page, PageServer
+from smanager.metrics.server import HEAD_LIMIT, MOST_CONNECTIONS, MetricsPage, MetricsServer
 from tests.conftest import SECONDS, read_to_end
 
 HELD = threading.Event()
 
 
-def held(accept: str) -> Page:
+def held(accept: str) -> MetricsPage:
     HELD.wait(SECONDS)
-    return Page("held\n")
+    return MetricsPage("held\n")
 
 
 PAGES = {
-    "/metrics": lambda accept: Page(f"ü {accept}\n", "text/x"),
-    "/healthz": lambda accept: Page("no\n", status=HTTPStatus.SERVICE_UNAVAILABLE),
+    "/metrics": lambda accept: MetricsPage(f"ü {accept}\n", "text/x"),
+    "/healthz": lambda accept: MetricsPage("no\n", status=HTTPStatus.SERVICE_UNAVAILABLE),
     "/held": held,
-    "/large": lambda accept: Page("x" * 50_000_000),
+    "/large": lambda accept: MetricsPage("x" * 50_000_000),
 }
 
 
-class WatchedServer(PageServer):
+class WatchedServer(MetricsServer):
     """Tells when a connection is over."""
 
     def __init__(self) -> None:
@@ -58,11 +58,11 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchedServer]:
     assert not thread.is_alive()
 
 
-def connected(serving: PageServer) -> socket.socket:
+def connected(serving: MetricsServer) -> socket.socket:
     return socket.create_connection(("127.0.0.1", serving.server_port), timeout=SECONDS)
 
 
-def asked(serving: PageServer, request: bytes) -> tuple[str, str]:
+def asked(serving: MetricsServer, request: bytes) -> tuple[str, str]:
     """The answer's head and body."""
     with connected(serving) as client:
         client.sendall(request)
@@ -70,7 +70,7 @@ def asked(serving: PageServer, request: bytes) -> tuple[str, str]:
         return head, body
 
 
-def test_a_page_is_sent_whole(serving: PageServer) -> None:
+def test_a_page_is_sent_whole(serving: MetricsServer) -> None:
     head, body = asked(serving, b"GET /metrics?x=1 HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\n\r\n")
     assert head.startswith("HTTP/1.0 200 OK\r\nServer: SManager\r\n")
     assert head.endswith("Content-Type: text/x\r\nContent-Length: 14")
@@ -96,7 +96,7 @@ def test_a_page_is_sent_whole(serving: PageServer) -> None:
         (b"\xff\xfe /metrics HTTP/1.1", "405 Method Not Allowed"),
     ],
 )
-def test_nothing_else_is_answered(serving: PageServer, request_line: bytes, status: str) -> None:
+def test_nothing_else_is_answered(serving: MetricsServer, request_line: bytes, status: str) -> None:
     head, body = asked(serving, request_line + b"\r\n\r\n")
     assert head.partition(" ")[2].startswith(status), head
     assert "<" not in body
@@ -113,7 +113,7 @@ def test_nothing_else_is_answered(serving: PageServer, request_line: bytes, stat
         b"\r\n\r\n",
     ],
 )
-def test_a_request_that_is_too_long_or_late_is_not_answered(serving: PageServer, request_: bytes) -> None:
+def test_a_request_that_is_too_long_or_late_is_not_answered(serving: MetricsServer, request_: bytes) -> None:
     with connected(serving) as client:
         client.sendall(request_)
         with suppress(ConnectionResetError):  # what was not read is lost
@@ -128,7 +128,7 @@ def test_one_that_does_not_read_is_let_go(serving: WatchedServer) -> None:
             assert len(read_to_end(client)) < 50_000_000
 
 
-def test_more_clients_than_there_is_room_for_are_turned_away_until_others_leave(serving: PageServer) -> None:
+def test_more_clients_than_there_is_room_for_are_turned_away_until_others_leave(serving: MetricsServer) -> None:
     clients = [connected(serving) for _ in range(MOST_CONNECTIONS)]
     for client in clients:
         client.sendall(b"GET /held HTTP/1.1\r\n\r\n")
@@ -149,10 +149,10 @@ def test_an_address_that_is_taken_is_named() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=rf"^http://127\.0\.0\.1:{port} cannot be served: address already in use$"):
-            PageServer(("127.0.0.1", port), {})
+            MetricsServer(("127.0.0.1", port), {})
 
 
 def test_an_address_of_ipv6_is_served() -> None:
-    made = PageServer(("::1", 0), PAGES)
+    made = MetricsServer(("::1", 0), PAGES)
     made.server_close()
     assert made.url == f"http://[::1]:{made.server_port}"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from smanager.config.schedule import schedule_of
 from smanager.schedules.schedule import DAMAGES, LOST, RUNNING, Due, LastRun, Schedule
 from smanager.schedules.schedules import LOOK_SECONDS, short
+from smanager.system.moments import are_seconds
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -220,6 +221,14 @@ def test_the_last_run_is_kept_and_one_that_was_under_way_has_ended() -> None:
         assert machine.schedule.last == LastRun(5.0, after, "r1")
 
 
+def test_the_last_success_is_kept() -> None:
+    machine = Machine("2026-01-01 00:00", at="02:30")
+    assert machine.schedule.succeeded is None
+    machine.schedule.succeeded = 5.0
+    machine.restart()
+    assert machine.schedule.succeeded == 5.0
+
+
 @given(
     st.fixed_dictionaries(
         {},
@@ -228,6 +237,7 @@ def test_the_last_run_is_kept_and_one_that_was_under_way_has_ended() -> None:
             "handled": st.none() | st.text() | st.floats() | st.just(1e300),
             "paused": st.booleans() | st.text(),
             "last": st.none() | st.lists(st.none() | st.text() | st.floats(), max_size=4) | st.text(),
+            "succeeded": st.none() | st.text() | st.floats(),
         },
     )
 )
@@ -240,3 +250,4 @@ def test_what_is_damaged_can_be_told_and_leaves_nothing_that_cannot_be_shown(kep
     short(schedule.due)
     if schedule.last:
         short(schedule.last.began)
+    assert schedule.succeeded is None or are_seconds(schedule.succeeded)

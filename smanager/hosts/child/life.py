@@ -23,7 +23,7 @@ from smanager.system import lineage
 from smanager.system.processes import set_limits
 
 if TYPE_CHECKING:
-    from smanager.hosts.child.told_metrics import ToldMetrics
+    from smanager.metrics.told import ToldMetrics
 
 LEFTOVERS_SECONDS = 0.1  # how long the processes that a service has left behind have to end by themselves
 
@@ -63,6 +63,7 @@ class Life:
         self._work: Future[Any] | None = None
         self._sign_of_life: float | None = None  # of `run`, once it has begun
         self._metrics: ToldMetrics | None = None  # once the service has told any
+        self._lacks_metrics = False  # whether it has told too many
 
     @property
     def silent(self) -> float:
@@ -71,8 +72,8 @@ class Life:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """What the service has told by `metric`."""
-        return self._metrics.all() if self._metrics else []
+        """What the service has told by `metric`, as JSON."""
+        return [metric._asdict() for metric in self._metrics.all()] if self._metrics else []
 
     def begin(self, make: Callable[[], SService]) -> None:
         """Make the object, `start` it and `run` it, in a thread. Raises RuntimeError if a thread cannot start."""
@@ -92,7 +93,6 @@ class Life:
         descendants.begins(self.name, self._mark)
         try:
             service = make()
-            service._tell = self._told
             service._mark = self._mark
             with self._lock:
                 if self._stopping:
@@ -106,7 +106,7 @@ class Life:
         if self._stopping:
             return
         if not service.calls_ready:
-            self._told("ready")
+            self.told("ready")
         self._conclude(lambda: self._run(service))
 
     def _run(self, service: SService) -> None:
@@ -181,7 +181,7 @@ class Life:
         except OSError as error:
             print(f"what it has started cannot be looked for: {in_one_line(error)}")
 
-    def _told(self, what: str, value: object = None) -> None:
+    def told(self, what: str, value: object = None) -> None:
         """Take what the service says about itself; after the life's end, it no longer counts."""
         if what == "alive":
             self._sign_of_life = monotonic()
@@ -195,19 +195,29 @@ class Life:
                 self._channel.send(encode_data(REPORTS[what], 0, [self.name, *values]))
 
     def _told_metric(self, metric: Any) -> None:
-        from smanager.hosts.child.told_metrics import ToldMetrics  # here, because few services have metrics
+        from smanager.metrics.told import MOST_SERIES, ToldMetrics  # here, because few services have metrics
 
         with self._lock:
             if self._metrics is None:
                 self._metrics = ToldMetrics()
                 self._channel.send(encode_data(FrameKind.MEASURED, 0, [{}]))
-        self._metrics.tell(*metric)
+        if not self._metrics.tell(*metric) and not self._lacks_metrics:
+            self._lacks_metrics = True
+            print(f"metric {metric[0]}: this and further series are left out; a service may have {MOST_SERIES}")
 
 
 def make(
-    service: type[SService], name: str, given: Mapping[str, Any], manager: ManagerClient, state_dir: str | None = None
+    service: type[SService],
+    name: str,
+    given: Mapping[str, Any],
+    manager: ManagerClient,
+    state_dir: str | None = None,
+    tell: Callable[..., object] = SService._tell,
 ) -> SService:
-    """Make a service's object, its name and settings first. Raises ValueError if its limits cannot be set."""
+    """Make a service's object, its name and settings first. Raises ValueError if its limits cannot be set.
+
+    `tell` takes what the service says about itself.
+    """
     if "program" not in given:  # a program's limits are set in the program's own process
         set_limits(SERVICE_KEYS["limits"].check(given.get("limits", {})))
     made = service.__new__(service)
@@ -216,5 +226,6 @@ def make(
     made.manager = manager
     made.state_dir = Path(state_dir) if state_dir else None
     made._given = given
+    made._tell = tell
     made.__init__()  # type: ignore[misc]  # the only way to call it last
     return made

@@ -193,7 +193,7 @@ class HostProcess:
         life = self._lives[name] = Life(name, mark, self._channel, self._forget, lambda: len(self._lives) == 1)
         try:
             manager = ClientInHost(self._questions, name)
-            life.begin(lambda: make(self._class(path, title), name, given, manager, kept))
+            life.begin(lambda: make(self._class(path, title), name, given, manager, kept, life.told))
         except RuntimeError as error:  # the system has no threads left
             life.end(str(error))
 

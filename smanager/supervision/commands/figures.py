@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from smanager import __version__
 from smanager.service import VIEW, command
@@ -15,6 +15,9 @@ from smanager.supervision.commands.own import ALL_SERVICES, FOR_LOOKING, OwnComm
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.states import State
 from smanager.supervision.tally import BUCKETS, Durations
+
+if TYPE_CHECKING:
+    from smanager.metrics.metric import Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class ServiceFigures:
     shared: bool  # whether other services live in its process
     log_lines_lost: int
     commands: list[CommandFigures]
-    metrics: list[Any]  # what the service tells by `self.metric`
+    metrics: list[Metric]  # what the service tells by `self.metric`
 
 
 class FigureCommands(OwnCommands):
@@ -68,7 +71,7 @@ class FigureCommands(OwnCommands):
 
     heading = FOR_LOOKING
 
-    @command(role=VIEW, without_journal=True, kept=False)
+    @command(role=VIEW, journaled=False, kept=False)
     def cmd_figures(self, services: Services = ALL_SERVICES) -> AsyncGenerator[ManagerFigures | ServiceFigures, None]:
         """show what is counted and measured, for programs
 
@@ -84,6 +87,7 @@ class FigureCommands(OwnCommands):
         metrics = await _metrics(keepers)
         yield self._of_manager()
         for keeper in keepers:
+            await self.manager.turns.come(self.caller.party)  # so that many services keep nobody waiting
             yield self._of_service(keeper, metrics.get(keeper.name, []))
 
     def _of_manager(self) -> ManagerFigures:
@@ -99,7 +103,7 @@ class FigureCommands(OwnCommands):
             commands=list(self._commands("")),
         )
 
-    def _of_service(self, keeper: Keeper, metrics: list[Any]) -> ServiceFigures:
+    def _of_service(self, keeper: Keeper, metrics: list[Metric]) -> ServiceFigures:
         return ServiceFigures(
             service=keeper.name,
             state=keeper.state,
@@ -126,10 +130,12 @@ def _durations(durations: Durations) -> DurationFigures:
     return DurationFigures(sum(durations.counts), round(durations.seconds, 6), buckets)
 
 
-async def _metrics(keepers: Sequence[Keeper]) -> dict[str, list[Any]]:
+async def _metrics(keepers: Sequence[Keeper]) -> dict[str, list[Metric]]:
     """What services tell by `self.metric`; nothing of those whose hosts do not answer in time."""
-    hosts = {keeper.host for keeper in keepers if keeper.host and keeper.host.has_metrics}
-    metrics: dict[str, list[Any]] = {}
-    for told in await asyncio.gather(*(host.metrics() for host in hosts)):
-        metrics |= told
-    return metrics
+    hosts = list({keeper.host: None for keeper in keepers if keeper.host and keeper.host.has_metrics})
+    if not hosts:
+        return {}
+    from smanager.metrics.told import those_right  # here, because few services have metrics
+
+    told = dict(zip(hosts, await asyncio.gather(*(host.metrics() for host in hosts)), strict=True))
+    return {keeper.name: those_right(told[keeper.host].get(keeper.name)) for keeper in keepers if keeper.host in told}
