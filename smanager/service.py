@@ -76,6 +76,8 @@ class ManagerClient:
         return None
 
 
+EVENT_LIMIT = 4000  # characters of each part of a reported event that are sent; the manager keeps fewer
+
 OWN_KINDS = {
     *("starting", "running", "backoff", "failed", "hung", "stopping", "stopped", "done"),
     *("restarted", "removed", "login blocked"),
@@ -154,11 +156,14 @@ class SService:
             about: which of the things that the service has, such as a queue's name
             over: False for the begin of something that lasts, and True for its end
 
-        Raises ValueError for a kind of the manager's own, or without a word.
+        Raises ValueError for a kind that is one of the manager's own, or not a text, and for another `over`.
         """
-        if not kind.strip() or kind in OWN_KINDS:
-            raise ValueError(f"kind is {kind!r}, and should be words that are no kind of the manager's own events")
-        self._tell("event", (kind, str(text), str(about), over))
+        if not isinstance(kind, str) or not kind.strip() or kind in OWN_KINDS:
+            raise ValueError(f"kind is {kind!r}, and should be a few words that are not a kind of the manager's own")
+        if over is not None and not isinstance(over, bool):
+            raise ValueError(f"over is {over!r}, and should be True, False or None")
+        texts = (str(part)[:EVENT_LIMIT] for part in (kind, text, about))
+        self._tell("event", (*texts, over))
 
     def metric(
         self,

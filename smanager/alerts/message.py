@@ -101,7 +101,8 @@ def _sentence(message: Message) -> str:
     if message.kind == RECOVERED:
         return f"{subject} recovered, after {message.count} event{'s' * (message.count > 1)}"
     times = f" ({message.count} times)" if message.count > 1 else ""
-    return f"{subject} {message.kind}{times}: {message.text}"
+    text = message.text.removeprefix(f"{message.kind}: ")  # as that of `hung` begins
+    return f"{subject} {message.kind}{times}: {text}"
 
 
 def _cut(text: str, most: int) -> str:

@@ -22,6 +22,7 @@ def note(why: str = "web is failed\n", ends: float = 100.0, **facts: Any) -> Not
     ("facts", "summary"),
     [
         ({}, "web failed: exit status 3"),
+        ({"kind": "hung", "text": "hung: no sign of life"}, "web hung: no sign of life"),
         ({"count": 4}, "web failed (4 times): exit status 3"),
         ({"service": "", "about": "address 10.0.0.1", "kind": "login blocked", "text": "no logins"}, "smanager login"),
         (

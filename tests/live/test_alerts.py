@@ -13,12 +13,19 @@ from tests.alerts.receivers import HttpReceiver
 from tests.conftest import Server, ask_unix, is_in, wait_for
 
 ODD = """
+from typing import Any
 from smanager import SService
 
 
 class Odd(SService):
     def cmd_report(self, kind, text, about="", over=None):
         self.event(kind, text, about=about, over={"begin": False, "end": True}.get(over))
+
+    def cmd_mistake(self, over: Any):
+        self.event("odd", "x" * 5_000_000, over=over)
+
+    def cmd_talk(self):
+        self.event("odd " + 5_000_000 * "x", 5_000_000 * "x")
 
     def cmd_flood(self, count: int):
         for number in range(count):
@@ -164,8 +171,11 @@ def test_a_service_reports_events_of_its_own(server: Server, receiver: HttpRecei
     assert "odd: queue full is over: orders: all is done\n" in server.ask("events odd")
     received(receiver, "odd orders recovered, after 1 event")
     assert server.ask("odd report failed x").startswith("*** odd report: ValueError: kind is 'failed', and should be ")
+    for wrong in ("5", '"yes"'):
+        assert "over is " in server.ask(f"odd mistake {wrong}")
+    assert server.ask("odd mistake null") == ""
     assert server.ask("odd report ' ' x").startswith("*** odd report: ValueError: kind is ' '")
-    server.ask(f"odd report long {5000 * 'x'}")
+    server.ask("odd talk")
     assert len(events(server, "odd")[-1]["text"]) == 1000
 
 
