@@ -18,7 +18,7 @@ from smanager.alerts.incidents import DAMAGES, Incident, Message, Told
 from smanager.alerts.message import TEST, Note, note_of
 from smanager.alerts.rules import ALERT_FAILED, CALM, AlertEvent
 from smanager.alerts.teller import Teller
-from smanager.service import OWN_KINDS, VIEW
+from smanager.service import ADMIN, OWN_KINDS, VIEW, CommandCaller
 from smanager.system.memory import Memory
 from smanager.system.moments import are_seconds
 from smanager.terminal.text import one_spelling, resembling
@@ -29,6 +29,7 @@ ALERT_LOST = "alert lost"
 BEFORE_SECONDS = 60.0  # before the first start of all, from when on events count: other services may have been faster
 MOST_EVENTS = 1000  # events that came while the service was down, and are caught up with: as many as are kept
 SAVE_SECONDS = 1.0  # from one write to the next: at the start of a box, events come by the hundred
+LAST_SECONDS = 2.0  # in which deliveries that are under way may end at a stop, or they would be made again
 WHY_SECONDS = 10.0  # in which the manager has to say why; a message without that is better than none
 
 
@@ -92,6 +93,9 @@ class Alerts(SService):
             await self._follow()
 
     async def stop(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_SECONDS):
+                await asyncio.gather(*(teller.idle() for teller in self._tellers.values()))
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -118,14 +122,14 @@ class Alerts(SService):
             if "left_out" in one:
                 print(f"{one['left_out']} events came too fast, and are not known here")
             else:
-                self._take(AlertEvent(**one))
+                self._take(AlertEvent(*map(one.get, AlertEvent._fields)))
 
     def _take(self, event: AlertEvent) -> None:
         self._seen = event.when
-        at = event.when if event.when < self._began else self._now()
+        at = event.when if event.when < self._began else None
         for teller in self._tellers.values():
             if self._is_for(teller, event):
-                teller.incidents.take(event, at)
+                teller.incidents.take(event, self._now(), at)
                 teller.look()
         self._is_changed.set()
 
@@ -190,15 +194,25 @@ class Alerts(SService):
         """Shows what is open of an alert, about services that the caller may know"""
         teller = self._find(name)
         assert self.caller
-        asking = self.manager.as_caller(self.caller)
-        known = {*(await asking.call_async("services"))["services"]}
-        if "admin" in (await asking.call_async("whoami"))["roles"]:
-            known.add("")
+        known = await self._known_to(self.caller)
         return [
             _incident_report(service, about, incident)
             for (service, _, about), incident in teller.incidents.open.items()
             if service in known
         ]
+
+    async def _known_to(self, caller: CommandCaller) -> set[str]:
+        """The services that a caller may know, and the empty name if that goes for the manager's own events.
+
+        Raises CallerError for a caller who may know none.
+        """
+        asking = self.manager.as_caller(caller)
+        try:
+            services = await asking.call_async("services")
+            identity = await asking.call_async("whoami")
+        except ManagerError as error:
+            raise CallerError(str(error)) from None
+        return {*services["services"], *([""] if ADMIN in identity["roles"] else [])}
 
     async def cmd_test(self, name: str) -> str:
         """Sends a message, to see whether it arrives"""

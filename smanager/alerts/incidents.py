@@ -111,37 +111,37 @@ class Incidents:
 
     # What happens.
 
-    def take(self, event: AlertEvent, at: float) -> None:
-        """Take in an event, which came at a moment."""
+    def take(self, event: AlertEvent, now: float, at: float | None = None) -> None:
+        """Take in an event; `at` is when it came, if that was before now, when nobody was here to take it in."""
         if not is_about(event, self._services):
             return
         if event.kind in OWN_KINDS and event.service:
-            self._enter(event, at)
+            self._enter(event, now)
         if event.kind == "backoff":
             self._falls.pop(event.service, "")
             self._falls[event.service] = event.text
             if len(self._falls) > MOST_INCIDENTS:
                 del self._falls[next(iter(self._falls))]
         if event.kind == RESTARTED:
-            self._count_restart(event.service, at)
+            self._count_restart(event.service, now if at is None else at)
             event = event._replace(text=self._falls.get(event.service, event.text))
         for rule in self.rules:
             if rule.matches(event):
-                self._count(rule, event, at)
+                self._count(rule, event, now)
 
     def calmed(self, service: str, at: float) -> None:
         """A service is known to be well, or gone, though no event has told of that."""
         if (incident := self.open.get((service, "", ""))) and incident.calm_since is None:
             incident.calm_since = at
 
-    def _enter(self, event: AlertEvent, at: float) -> None:
+    def _enter(self, event: AlertEvent, now: float) -> None:
         """A service has entered another state."""
         if incident := self.open.get((event.service, "", "")):
             incident.state = event.kind
             if event.kind not in CALM:
                 incident.calm_since = None
             elif incident.calm_since is None:
-                incident.calm_since = at
+                incident.calm_since = now
 
     def _count_restart(self, service: str, at: float) -> None:
         longest = max((rule.span for rule in self.rules), default=0.0)
@@ -152,16 +152,16 @@ class Incidents:
         if len(self._restarts) > MOST_INCIDENTS:
             del self._restarts[next(iter(self._restarts))]
 
-    def _count(self, rule: Rule, event: AlertEvent, at: float) -> None:
+    def _count(self, rule: Rule, event: AlertEvent, now: float) -> None:
         key = (event.service, "", "") if rule.is_trouble else (event.service, event.kind, event.about)
         incident, label = self.open.get(key), rule.label(event)
         if event.over and not rule.is_trouble:
             if incident and incident.calm_since is None:
-                incident.calm_since, incident.text = at, event.text
+                incident.calm_since, incident.text = now, event.text
             return
         number = 1
         if rule.more_than and label not in (incident.counts if incident else {}):
-            number = sum(at - time < rule.span for time in self._restarts[event.service])
+            number = sum(now - time < rule.span for time in self._restarts[event.service])
             if number <= rule.more_than:
                 return
         if incident is None:
@@ -174,7 +174,7 @@ class Incidents:
         incident.when, incident.text = event.when, event.text
         incident.quiet = max(incident.quiet, self._quiet, rule.span)
         incident.is_moment = not rule.is_trouble and event.over is None
-        incident.calm_since = at if incident.is_moment else None
+        incident.calm_since = now if incident.is_moment else None
 
     # What is to be told.
 
@@ -293,6 +293,8 @@ class Incidents:
         for service, kind, about, facts in kept["incidents"][:MOST_INCIDENTS]:
             incident = Incident.of(facts, now)
             incident.counts = {text: count for text, count in incident.counts.items() if self._has(text)}
+            if not kind:  # in what state the service is, is found out anew
+                incident.calm_since = None
             if incident.counts and is_about(AlertEvent(0.0, str(service), "", ""), self._services):
                 found[str(service), str(kind), str(about)] = incident
         restarts = {service: _past(times, now) for service, times in kept["restarts"].items()}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from smanager.system.errors import in_words
-from smanager.system.private import NOT_A_FILE
+from smanager.system.private import NOT_A_FILE, require_owner
 
 SECRET_LIMIT = 64 * 1024  # bytes of a file: tokens are short, keys longer
 
@@ -76,8 +76,9 @@ def _content(path: str) -> str:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise SecretError(f"{path}: {NOT_A_FILE}")
-            if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o077:
-                raise SecretError(f"{path}: others may read it, or own it; `chmod 600 {path}` by its owner fixes that")
+            require_owner(Path(path), status)
+            if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise SecretError(f"{path}: others may read it; `chmod 600 {path}` fixes that")
             data = file.read(SECRET_LIMIT + 1)
     except OSError as error:
         raise SecretError(f"{path}: {in_words(error)}") from None

@@ -87,6 +87,11 @@ class Teller:
                 self.incidents.delivered(told, self._clock())
                 return
 
+    async def idle(self) -> None:
+        """Return once no delivery is under way."""
+        async with self._delivering:
+            pass
+
     async def attempt(self, note: Note) -> None:
         """Deliver a note once, after those that are on their way. Raises DeliveryError."""
         async with self._delivering:

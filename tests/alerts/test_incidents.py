@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smanager.alerts.incidents import DAMAGES, FORGET_SECONDS, HOUR, MOST_INCIDENTS, Incidents, Message, Told
-from smanager.alerts.rules import AlertEvent
+from smanager.alerts.rules import CALM, AlertEvent
 
 QUIET, DAY = 300.0, 24 * HOUR
 BEGIN = 1_000_000.0
@@ -34,9 +34,11 @@ class Clock:
         self.told: list[str] = []
         self.messages: list[Message] = []
         self.works = True
+        self.well: set[str] = set()
 
     def event(self, kind: str, service: str = "web", about: str = "", over: bool | None = None, text: str = "") -> None:
         self.incidents.take(AlertEvent(self.now, service, kind, text or kind, about, over), self.now)
+        (self.well.add if kind in CALM else self.well.discard)(service)
         self.tell()
 
     def tell(self) -> None:
@@ -75,6 +77,8 @@ class Clock:
         kept = json.loads(json.dumps(self.incidents.kept()))
         self.incidents = Incidents(self.table)
         self.incidents.restore(kept, self.now)
+        for service in self.well:
+            self.incidents.calmed(service, self.now)
 
 
 def test_a_failure_is_told_once_and_its_end_once_the_service_has_been_well_for_a_while() -> None:
@@ -280,6 +284,30 @@ def test_a_service_that_came_back_unseen_has_recovered() -> None:
     clock.incidents.calmed("web", clock.now)
     clock.wait(QUIET)
     assert clock.read() == ["web failed 1", "over: web recovered 1"]
+
+
+def test_what_the_end_of_the_manager_stopped_has_not_recovered() -> None:
+    clock = Clock()
+    clock.event("failed")
+    clock.event("stopped", text="stopped by the shutdown")
+    clock.now += HOUR
+    clock.well.clear()
+    clock.restart()
+    clock.incidents.take(AlertEvent(BEGIN, "web", "stopped", "stopped by the shutdown"), clock.now, BEGIN)
+    clock.tell()
+    clock.event("starting")
+    clock.event("failed")
+    clock.wait(QUIET)
+    assert clock.read() == ["web failed 1"]
+
+
+def test_restarts_that_nobody_saw_count_when_they_were() -> None:
+    clock = Clock(OFTEN)
+    for number in range(8):
+        at = clock.now - 1000 * number
+        clock.incidents.take(AlertEvent(at, "web", "restarted", ""), clock.now, at)
+    clock.tell()
+    assert clock.read() == []
 
 
 def test_a_clock_that_was_set_back_between_two_lives_holds_up_nothing() -> None:

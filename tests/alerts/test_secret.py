@@ -30,7 +30,7 @@ def test_the_longer_of_two_secrets_is_masked_first(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("mode", "content", "problem"),
     [
-        (0o644, b"x", "others may read it, or own it; `chmod 600 "),
+        (0o644, b"x", "others may read it; `chmod 600 "),
         (0o640, b"x", "others may read it"),
         (0o600, b"", "should be one line of text"),
         (0o600, b"a\nb", "should be one line of text"),
