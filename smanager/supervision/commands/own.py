@@ -146,7 +146,7 @@ class OwnCommands:
     def may_see_line(self, line: LogLine) -> bool:
         """Whether the caller may run this command on all services that a line may be about.
 
-        A line about none is the manager's, and about logins: as the audit journal, for administrators.
+        A line about none is the manager's own, and about logins: for those who may read the audit journal.
         """
         if not line.services:
             return self.caller.permissions.allow_named("audit", ADMIN)
