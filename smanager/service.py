@@ -158,7 +158,7 @@ class SService:
 
         Raises ValueError for a kind that is one of the manager's own, or not a text, and for another `over`.
         """
-        if not isinstance(kind, str) or not kind.strip() or kind in OWN_KINDS:
+        if not isinstance(kind, str) or " ".join(kind.split()) in {"", *OWN_KINDS}:
             raise ValueError(f"kind is {kind!r}, and should be a few words that are not a kind of the manager's own")
         if over is not None and not isinstance(over, bool):
             raise ValueError(f"over is {over!r}, and should be True, False or None")

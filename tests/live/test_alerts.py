@@ -174,6 +174,7 @@ def test_a_service_reports_events_of_its_own(server: Server, receiver: HttpRecei
     for wrong in ("5", '"yes"'):
         assert "over is " in server.ask(f"odd mistake {wrong}")
     assert server.ask("odd mistake null") == ""
+    assert server.ask("odd report ' login  blocked' x").startswith("*** odd report: ValueError: kind is ")
     assert server.ask("odd report ' ' x").startswith("*** odd report: ValueError: kind is ' '")
     server.ask("odd talk")
     assert len(events(server, "odd")[-1]["text"]) == 1000
