@@ -111,11 +111,11 @@ def test_tab_completes_one_match_and_lists_several(window: Window) -> None:
     window.press("Tab")
     window.shows(
         ">systemstatus",
-        "audit      help       output     restart    status     watch",
-        "broadcast  hostname   plan       runs       stop       who",
-        "cancel     jobs       quit       services   top        whoami",
-        "events     kick       reload     signal     uptime     why",
-        "exit       logs       rerun      start      wait",
+        "audit      figures    logs       rerun      start      wait",
+        "broadcast  help       output     restart    status     watch",
+        "cancel     hostname   plan       runs       stop       who",
+        "events     jobs       quit       services   top        whoami",
+        "exit       kick       reload     signal     uptime     why",
         ">systemstatus",
     )
     window.type("up")
