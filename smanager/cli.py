@@ -28,6 +28,7 @@ from smanager.config.listener import ListenerSettings
 from smanager.config.options import Config
 from smanager.config.place import earlier_directories, own_listener
 from smanager.hosts.template import Template, fork
+from smanager.logs.history import Happening
 from smanager.logs.manager_log import log_to_stderr, write_all
 from smanager.server.listeners import Listeners, problems_of
 from smanager.server.modes.script_login import LOGIN_WORDS
@@ -218,7 +219,10 @@ async def listen_for_own_user(config: Config, manager: Manager) -> Listeners:
 
 
 def identities_for(config: Config, manager: Manager) -> Identities:
-    return Identities(manager.roles, UsersFile(config.root.users_file), manager.audit)
+    def blocked(key: str, text: str) -> None:
+        manager.happened(Happening.reported("login blocked", text, key, None))
+
+    return Identities(manager.roles, UsersFile(config.root.users_file), manager.audit, blocked)
 
 
 async def reload(manager: Manager) -> None:

@@ -76,6 +76,15 @@ class ManagerClient:
         return None
 
 
+EVENT_LIMIT = 4000  # characters of each part of a reported event that are sent; the manager keeps fewer
+
+OWN_KINDS = {
+    *("starting", "running", "backoff", "failed", "hung", "stopping", "stopped", "done"),
+    *("restarted", "removed", "login blocked"),
+}
+"""Kinds of the manager's own events: the state that a service has entered, and some more."""
+
+
 class SService:
     """A service: its `cmd_` methods are the commands that people, scripts and programs may give it.
 
@@ -137,6 +146,24 @@ class SService:
     def alive(self) -> None:
         """Report that `run` makes progress; silence for longer than `watchdog` seconds means that the service hangs."""
         self._tell("alive")
+
+    def event(self, kind: str, text: str, *, about: str = "", over: bool | None = None) -> None:
+        """Report an event: `events` shows it, and alerts may tell of it.
+
+        Args:
+            kind: a few words, the same for all events of the kind, such as "queue full"
+            text: what has happened, in one line
+            about: which of the things that the service has, such as a queue's name
+            over: False for the begin of something that lasts, and True for its end
+
+        Raises ValueError for a kind that is one of the manager's own, or not a text, and for another `over`.
+        """
+        if not isinstance(kind, str) or " ".join(kind.split()) in {"", *OWN_KINDS}:
+            raise ValueError(f"kind is {kind!r}, and should be a few words that are not a kind of the manager's own")
+        if over is not None and not isinstance(over, bool):
+            raise ValueError(f"over is {over!r}, and should be True, False or None")
+        texts = (str(part)[:EVENT_LIMIT] for part in (kind, text, about))
+        self._tell("event", (*texts, over))
 
     def metric(
         self,

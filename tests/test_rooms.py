@@ -22,6 +22,7 @@ ROOMS = (
     "logs",
     "access",
     "schedules",
+    "alerts",
     "metrics",
     "config",
     "hosts",

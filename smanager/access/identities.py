@@ -28,11 +28,19 @@ log = logging.getLogger("smanager")
 class Identities:
     """Identifies callers by the users' file, and slows down guesses."""
 
-    def __init__(self, roles: Roles, file: UsersFile, audit: Audit) -> None:
+    def __init__(
+        self,
+        roles: Roles,
+        file: UsersFile,
+        audit: Audit,
+        blocked: Callable[[str, str], object] = lambda key, text: None,
+    ) -> None:
+        """`blocked` is told which address or user is blocked, and the same in a sentence."""
         self.roles = roles
         self.file = file
         self._audit = audit
         self._throttle = Throttle()
+        self._blocked = blocked
         self._checking = asyncio.Semaphore(PASSWORDS_AT_A_TIME)
         self._waiting: Counter[str] = Counter()
         self._trusted: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -154,7 +162,9 @@ class Identities:
         if not self._throttle.blocked(keys):
             self._audit.failure(origin, name[:NAME_LIMIT], proof)
             for key in self._throttle.failed(keys):
-                log.warning("no logins for %s in the next %g s: too many have failed", key, BLOCK_SECONDS)
+                text = f"no logins for {key} in the next {BLOCK_SECONDS:g} s: too many have failed"
+                log.warning("%s", text)
+                self._blocked(key, text)
                 self._audit.failure(origin, name[:NAME_LIMIT], f"{proof}; {key} is blocked for {BLOCK_SECONDS:g} s")
 
     def _users(self) -> Users:

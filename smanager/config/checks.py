@@ -41,6 +41,7 @@ class Key(NamedTuple):
     check: Callable[[object], Any]
     meaning: str  # one line of help, with the unit
     default: object  # as in the file; None if the key has no default of its own
+    is_secret: bool = False  # whether no message may show the value
 
     @property
     def values(self) -> str:
@@ -52,9 +53,11 @@ class Key(NamedTuple):
         raise AssertionError("a check took None")
 
 
-def setting(check: Callable[[object], Any], meaning: str, default: object = None, unset: object = None) -> Any:
+def setting(
+    check: Callable[[object], Any], meaning: str, default: object = None, unset: object = None, is_secret: bool = False
+) -> Any:
     """A field of a table's dataclass. Without a default in the file's terms, its value is `unset`."""
-    metadata = {"key": Key(check, meaning, default)}
+    metadata = {"key": Key(check, meaning, default, is_secret)}
     value = unset if default is None else check(default)
     return field(default_factory=value.copy if isinstance(value, dict) else lambda: value, metadata=metadata)
 
@@ -74,7 +77,8 @@ def checked(given: Mapping[str, object], keys: Mapping[str, Key]) -> dict[str, A
         try:
             values[name] = keys[name].check(value)
         except ValueError as error:
-            problems.append(f"{name} is {shown(value)}, and should be {error}")
+            found = f"{name}" if keys[name].is_secret else f"{name} is {shown(value)}, and"
+            problems.append(f"{found} should be {error}")
     if problems:
         raise SettingsError(*problems, rest=values)
     return values

@@ -107,6 +107,7 @@ class RootSettings:
     schedules: Table = setting(
         checks.table("tables such as [schedules.backup]"), "lines of commands that run at certain times", {}
     )
+    alerts: Table = setting(checks.table("tables such as [alerts.oncall]"), "who is told when something is wrong", {})
     metrics: Table = setting(checks.table("a table such as [metrics]"), "where metrics are shown", {})
     runs: Table = setting(checks.table("a table such as [runs]"), "which runs of commands are kept", {})
 
@@ -130,7 +131,7 @@ def __getattr__(name: str) -> object:
     """Make TABLES when it is asked for: the manager does without the keys of shipped services that it does not need."""
     if name != "TABLES":
         raise AttributeError(name)
-    from smanager.config import metrics, schedule
+    from smanager.config import alert, metrics, schedule
 
     return {
         "": ROOT_KEYS,
@@ -142,6 +143,9 @@ def __getattr__(name: str) -> object:
         "[roles.NAME]": ROLE_KEYS,
         "[runs]": runs.KEYS,
         "[schedules.NAME]": schedule.KEYS,
+        "[alerts.NAME]": alert.KEYS,
+        "webhook = {...}": alert.WEBHOOK_KEYS,
+        "mail = {...}": alert.MAIL_KEYS,
         "[metrics]": metrics.KEYS,
     }
 
@@ -262,6 +266,10 @@ class ConfigFile:
             from smanager.config import schedule
 
             yield schedule.shipped(self)
+        if self.given.get("alerts"):
+            from smanager.config import alert
+
+            yield alert.shipped(self)
         if "metrics" in self.given:
             from smanager.config import metrics
 

@@ -52,6 +52,7 @@ class FrameKind(IntEnum):
     SPAWNED = 18  # JSON: the service's name, and the process id of its program
     HUNG = 19  # JSON: the service's name, and why it counts as hung
     ENDED = 20  # JSON: the service's name, why its life ended (null: as requested), whether that is a success
+    EVENT = 37  # JSON: the service's name, and the event that it reports: kind, text, about what, whether it is over
     LOG = 21  # JSON: the service's name (or null), and a line that it printed
     READ = 31  # JSON: the service's name, and what identifies the contents of its program's env_files
     MEASURED = 35  # JSON: a list of a table: for each service, what it has told; empty, and unasked, before the first

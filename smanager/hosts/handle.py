@@ -55,6 +55,7 @@ class Resident(Protocol):
     def spawned(self, pid: int) -> None: ...
     def hangs(self, reason: str) -> None: ...
     def ended(self, reason: str | None, clean: bool, by_itself: bool = True) -> None: ...
+    def reported(self, kind: str, text: str, about: str, over: bool | None) -> None: ...
 
 
 class Host:
@@ -287,6 +288,9 @@ class Host:
             case FrameKind.HUNG:
                 service, reason = frame.fields(str, str)
                 return partial(self._report, service, lambda resident: resident.hangs(reason))
+            case FrameKind.EVENT:
+                service, *event = frame.fields(str, str, str, str, bool | None)
+                return partial(self._report, service, lambda resident: resident.reported(*event))
             case FrameKind.ASK:
                 return self._inquiries.begin(frame, self._calls)
             case FrameKind.TAKEN:

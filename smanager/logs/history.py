@@ -8,10 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import NamedTuple
+
+from smanager.service import OWN_KINDS
+from smanager.terminal.text import visible
 
 LIVES_KEPT = 10  # lives kept for each service: enough to see whether the service ends again and again, and why
 LINES_KEPT = 1000  # lines of output kept for each service; its log file has more
 EVENTS_KEPT = 1000  # events kept for all services together: some days of a quiet box
+
+KIND_LIMIT = 100  # characters of a reported event's kind, and of what the event is about: they are names
+TEXT_LIMIT = 1000  # characters of a reported event's text: a line that a person reads
 
 LAST_LINES = 50
 """Lines kept from the end of the last life, for `why`; the stacks of a hung process take most of them."""
@@ -30,10 +37,57 @@ class LogLine:
         """The services that it may be about: who may not know all of them must not see it."""
         return (self.service,)
 
+    @property
+    def shown(self) -> str:
+        """What people read."""
+        return self.text
+
+
+class Happening(NamedTuple):
+    """What has happened to a service, or to the manager."""
+
+    kind: str
+    """The state that the service has entered, `restarted`, `removed`, `login blocked`, or what a service reports."""
+    text: str
+    about: str = ""
+    """What the event is about, if the service has several such things: the name of a schedule, say."""
+    over: bool | None = None
+    """False for the begin of something that lasts, True for its end."""
+
+    @classmethod
+    def reported(cls, kind: str, text: str, about: str, over: bool | None) -> Happening:
+        """What a service reports of itself, within bounds."""
+        return cls(
+            _in_one_line(kind, KIND_LIMIT), _in_one_line(text, TEXT_LIMIT), _in_one_line(about, KIND_LIMIT), over
+        )
+
+
+def _in_one_line(text: str, most: int) -> str:
+    text = visible(" ".join(text[: most + 1].split()))
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
 
 @dataclass(frozen=True, slots=True)
 class EventLine(LogLine):
-    """An event of a service."""
+    """An event of a service; of the manager itself if the service's name is empty. For the rest see `Happening`."""
+
+    kind: str = ""
+    about: str = ""
+    over: bool | None = None
+
+    @classmethod
+    def of(cls, when: float, service: str, happening: Happening) -> EventLine:
+        return cls(when, service, happening.text, happening.kind, happening.about, happening.over)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        return (self.service,) if self.service else ()
+
+    @property
+    def shown(self) -> str:
+        if not self.kind or self.kind in OWN_KINDS:
+            return self.text
+        return ": ".join(filter(None, [f"{self.kind} is over" if self.over else self.kind, self.about, self.text]))
 
 
 @dataclass(frozen=True, slots=True)

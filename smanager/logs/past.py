@@ -53,11 +53,11 @@ class Past:
             del self._lives[next(iter(self._lives))]
         return lives
 
-    def add(self, event: EventLine, life: LifeRecord) -> None:
-        """Remember an event of a service, and the life that it is in."""
+    def add(self, event: EventLine, life: LifeRecord | None = None) -> None:
+        """Remember an event of a service, with the life that it is in, or of the manager."""
         self.events.add(event)
         if self._path:
-            self._waiting.append(_line(service=event.service, **_facts(event), **_facts(life)))
+            self._waiting.append(_line(**_facts(event), **(_facts(life) if life else {})))
             self._write_soon(self._path)
 
     def write_again(self) -> None:
@@ -97,7 +97,7 @@ class Past:
 
     def _everything(self) -> Iterator[str]:
         for event in self.events.last(EVENTS_KEPT):
-            yield _line(service=event.service, **_facts(event))
+            yield _line(**_facts(event))
         for service, lives in self._lives.items():
             for life in lives:
                 yield _line(service=service, **_facts(life))
@@ -121,8 +121,8 @@ class Past:
         try:
             facts = json.loads(line)
             service = facts["service"]
-            event = EventLine(facts["when"], service, facts["text"]) if "text" in facts else None
-            life = LifeRecord(**facts["life"]) if "life" in facts else None
+            life = LifeRecord(**facts.pop("life")) if "life" in facts else None
+            event = EventLine(**facts) if "text" in facts else None
             _require_sound(service, event, life)
             if event:
                 self.events.add(event)
@@ -143,19 +143,21 @@ def _require_sound(service: object, event: EventLine | None, life: LifeRecord | 
     """Raise TypeError for facts of other kinds than those that are written."""
     texts, seconds = [service], []
     if event:
-        texts, seconds = [*texts, event.text], [event.when]
+        texts, seconds = [*texts, event.text, event.kind, event.about], [event.when]
     if life:
         texts += [life.asked_by, life.end or "", life.decision or ""]
         seconds += [life.when, life.ready_after or 0.0, life.ended_after or 0.0]
-    if not (all(isinstance(text, str) for text in texts) and are_seconds(*seconds)):
+    is_over = event and event.over
+    if not (all(isinstance(text, str) for text in texts) and are_seconds(*seconds) and is_over in (None, True, False)):
         raise TypeError
 
 
 def _facts(record: LogLine | LifeRecord) -> dict[str, Any]:
     """The members of a line that stand for an event or a life."""
+    facts = {name: value for name, value in asdict(record).items() if value is not None}
     if isinstance(record, LogLine):
-        return {"when": record.when, "text": record.text}
-    return {"life": {name: value for name, value in asdict(record).items() if value is not None}} if record.when else {}
+        return facts
+    return {"life": facts} if record.when else {}
 
 
 def _line(**facts: Any) -> str:

@@ -69,6 +69,7 @@ class Schedule:
         self._jitter: float = given["jitter"]
         self._salt = salt
         self.paused = bool(kept.get("paused"))
+        self.is_failing = bool(kept.get("failing"))  # whether the last run with an outcome of its own has failed
         self.last = LastRun.of(*kept["last"]) if kept.get("last") else None
         self.succeeded = moment(kept["succeeded"]) if kept.get("succeeded") else None  # when the last success ended
         is_known = self.enabled and kept.get("when") == self.when and kept.get("handled") is not None
@@ -107,6 +108,14 @@ class Schedule:
             self.paused = False
             self.handle(now)
 
+    def concluded(self) -> bool:
+        """Take in the outcome of a run that was not ended from outside; whether that is news: a failure, or the end
+        of failures.
+        """
+        assert self.last
+        was_failing, self.is_failing = self.is_failing, self.last.outcome != DONE
+        return self.is_failing or was_failing
+
     def kept(self) -> dict[str, Any]:
         """What to remember, as JSON."""
         handled = self.handled if self.enabled else None  # what is due while it is not enabled is not missed
@@ -114,6 +123,7 @@ class Schedule:
             "when": self.when,
             "handled": handled,
             "paused": self.paused,
+            "failing": self.is_failing,
             "last": self.last,
             "succeeded": self.succeeded,
         }

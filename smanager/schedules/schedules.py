@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from smanager import CallerError, ManagerError, SService, command
-from smanager.schedules.memory import Memory
 from smanager.schedules.schedule import DAMAGES, DONE, LOST, RUNNING, Due, LastRun, Schedule
 from smanager.service import VIEW
+from smanager.system.memory import Memory
 from smanager.terminal.text import one_spelling, resembling
 from smanager.terminal.wording import listed
 
 LOOK_SECONDS = 60.0  # between two looks at the clock, which may have been set
+FAILED = "schedule failed"  # the kind of the event that is reported of failed runs
 SETTLED_SECONDS = 5.0  # until what was due before the start runs, so that the services that it needs are up
 
 
@@ -61,7 +62,7 @@ class Schedules(SService):
     """Runs lines of commands at certain times"""
 
     def start(self) -> None:
-        self._memory = Memory(self.state_dir)
+        self._memory = Memory(self.state_dir, "schedules")
         kept = self._memory.read()
         self._salt = str(kept.get("salt") or secrets.token_hex(8))
         self._ahead = time.time() - time.monotonic()
@@ -232,6 +233,8 @@ class Schedules(SService):
             schedule.last = await self._result(schedule, schedule.last)
         except asyncio.CancelledError:
             schedule.last = schedule.last._replace(outcome=activity.reason)
+        else:
+            self._conclude(schedule, schedule.last.outcome)
         if schedule.last.outcome == DONE:
             schedule.succeeded = time.time()
             self._tell_success(schedule)
@@ -239,6 +242,11 @@ class Schedules(SService):
             print(f"{schedule.name}: {schedule.last.outcome}")
         self._save()
         return schedule.last.outcome
+
+    def _conclude(self, schedule: Schedule, outcome: str) -> None:
+        """Report what others should hear of: each failure, and the first success after one."""
+        if outcome != LOST and schedule.concluded():
+            self.event(FAILED, outcome, about=schedule.name, over=outcome == DONE)
 
     async def _result(self, schedule: Schedule, last: LastRun) -> LastRun:
         """Run a line as a script would, with the permissions of the schedule."""

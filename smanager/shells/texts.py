@@ -100,7 +100,7 @@ def _text(record: object) -> str | None:
         case ServiceReport() | ChangeReport() | Notice() | PlannedStep() | LinesLeftOut():
             return f"{record}\n"
         case LogLine():
-            return f"{clock_text(record.when)} {record.service}: {record.text}\n"
+            return f"{clock_text(record.when)} {record.service or 'smanager'}: {record.shown}\n"
         case ServiceList(services, problems):
             width = max(map(len, services), default=0)
             lines = [f"{name:<{width}}  {condition}" for name, condition in services.items()]

@@ -16,6 +16,7 @@ from typing import Any
 from smanager.access.callers import Caller
 from smanager.hosts.handle import Host, HostError
 from smanager.hosts.pool import Pool
+from smanager.logs.history import Happening
 from smanager.logs.past import Past
 from smanager.supervision.catalogue import Catalogue, Service
 from smanager.supervision.keeper import Keeper
@@ -38,7 +39,7 @@ class Group:
     pool: Pool
     stopped: StoppedServices
     past: Past
-    happened: Callable[[Keeper, str], None]  # is told of each event of a service
+    happened: Callable[[Keeper, Happening], None]  # is told of each event of a service
     chance: Callable[[], float]  # returns a number from 0 to 1
     keepers: dict[str, Keeper] = field(default_factory=dict)
 
@@ -66,7 +67,7 @@ class Group:
         keeper.retire()
         if self.keepers.get(keeper.name) is keeper:
             del self.keepers[keeper.name]
-            self._changed(keeper, "removed")
+            self._changed(keeper, Happening("removed", "removed"))
 
     async def start(self, keepers: Sequence[Keeper], by: Caller, tell: Tell) -> None:
         """Start those services that no requester has stopped; return once each is up, or will not be soon."""
@@ -113,8 +114,8 @@ class Group:
                 keeper.start(str(by))
         await keeper.settled()
 
-    def _changed(self, keeper: Keeper, text: str) -> None:
-        self.happened(keeper, text)
+    def _changed(self, keeper: Keeper, happening: Happening) -> None:
+        self.happened(keeper, happening)
         self.look_again()
 
     async def _load(self, service: Service, host: Host) -> None:

@@ -17,14 +17,17 @@ from smanager.hosts.call import Call, Invocation
 from smanager.hosts.handle import Host, HostError
 from smanager.hosts.pool import Slot
 from smanager.hosts.source import ReportError
-from smanager.logs.history import LAST_LINES, LifeRecord
+from smanager.logs.history import LAST_LINES, Happening, LifeRecord
 from smanager.supervision.catalogue import Service
 from smanager.supervision.states import Ending, Ends, Event, Prospect, State, next_state
-from smanager.system.moments import Moment
+from smanager.system.moments import Moment, Ration
 from smanager.system.patience import Patience
 
 PROGRAM_SECONDS = 10.0
 """How much longer than `stop_timeout` a host may take to stop a program, which the host kills by itself by then."""
+
+REPORTS_A_MINUTE = 100
+"""Events that a service may report; any more are left out, or they would push the other services' out of the memory."""
 
 COMPLETION_SECONDS = 1.0  # how long a service may take to complete a word
 
@@ -44,7 +47,7 @@ class Keeper:
     service: Service
     slot: Slot
     load: Load
-    changed: Callable[[Keeper, str], None]  # called after each change of state, with the event in words
+    changed: Callable[[Keeper, Happening], None]  # called after each change of state, and what the service reports
     chance: Callable[[], float]  # returns a number from 0 to 1
 
     def __post_init__(self) -> None:
@@ -67,6 +70,7 @@ class Keeper:
         """The present or the last one."""
         self._begun = 0.0  # when it began, by the monotonic clock
         self._killed = ""  # why a stop became a kill, if it did
+        self._reports = Ration(REPORTS_A_MINUTE, 60.0)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -200,6 +204,10 @@ class Keeper:
     def spawned(self, pid: int) -> None:
         self.program_pid = pid
 
+    def reported(self, kind: str, text: str, about: str, over: bool | None) -> None:
+        if self._reports.has_room(self._loop.time()):
+            self.changed(self, Happening.reported(kind, text, about, over))
+
     def hangs(self, reason: str) -> None:
         """End a service that does not answer, or does not get ready; its stacks go to the log first."""
         if not self._take(Event.HANG, f"hung: {reason}", reason):
@@ -226,12 +234,12 @@ class Keeper:
     def _may_begin(self) -> bool:
         return not self.slot.shut and next_state(self.state, Event.START) is not None
 
-    def _begin_life(self, asked_by: str, text: str) -> None:
+    def _begin_life(self, asked_by: str, text: str, kind: str = "") -> None:
         self._over.clear()
         self.life, self._begun = LifeRecord(time.time(), asked_by), self._loop.time()
         self.service.history.lives.append(self.life)
         self.is_waiting = True
-        self._take(Event.START, text, "")
+        self._take(Event.START, text, "", kind)
 
     async def _enter(self, life: LifeRecord) -> None:
         """Get into the host and be started there, unless this life is over by then."""
@@ -336,14 +344,15 @@ class Keeper:
         if self._may_begin():
             self.service.history.restarts += 1
             self.service.history.all_restarts += 1
-            self._begin_life("its supervision", "started again")
+            self._begin_life("its supervision", "started again", "restarted")
 
     # The machinery.
 
-    def _take(self, event: Event, text: str, reason: str) -> bool:
+    def _take(self, event: Event, text: str, reason: str, kind: str = "") -> bool:
         """Enter the state that `event` leads to; False if the present state does not take the event.
 
-        `text` is the event in words, `reason` why the service then is in its state.
+        `text` is the event in words, `reason` why the service then is in its state, and `kind` what the event counts
+        as, if not as that state.
         """
         state = next_state(self.state, event)
         if state is None:
@@ -356,7 +365,7 @@ class Keeper:
         at_once = state is State.BACKOFF and self.attempt_at <= self._loop.time()
         self._settled.set() if state.settled and not at_once else self._settled.clear()
         self.down.set() if state.down else self.down.clear()
-        self.changed(self, text)
+        self.changed(self, Happening(kind or state.value, text))
         return True
 
     def _set_timer(self, action: Callable[[], None] | None, seconds: float = 0.0) -> None:

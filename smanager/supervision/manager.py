@@ -18,7 +18,7 @@ from smanager.access.origin import SHUTDOWN
 from smanager.access.roles import Roles
 from smanager.config.file import ServicesConfig
 from smanager.hosts.pool import Pool, Slot
-from smanager.logs.history import EventLine, LogLine, SharedLine
+from smanager.logs.history import EventLine, Happening, LogLine, SharedLine
 from smanager.logs.logfiles import LogFiles
 from smanager.logs.manager_log import SERVICES
 from smanager.logs.past import Past
@@ -244,10 +244,14 @@ class Manager:
 
     # Reports.
 
-    def _happened(self, keeper: Keeper, text: str) -> None:
+    def happened(self, happening: Happening) -> None:
+        """Record an event of the manager's own."""
+        self._past.add(EventLine.of(time.time(), "", happening))
+
+    def _happened(self, keeper: Keeper, happening: Happening) -> None:
         """An event of a service: record it, and end the manager if the service may not fail."""
-        self._past.add(EventLine(time.time(), keeper.name, text), keeper.life)
-        log.log(logging.WARNING if keeper.state.serious else logging.DEBUG, "%s: %s", keeper.name, text)
+        self._past.add(EventLine.of(time.time(), keeper.name, happening), keeper.life)
+        log.log(logging.WARNING if keeper.state.serious else logging.DEBUG, "%s: %s", keeper.name, happening.text)
         if keeper.state is State.FAILED and keeper.name in self.catalogue.configuration.exit_on:
             self.failed = keeper.name
             self.end.set()

@@ -1,7 +1,8 @@
-"""Moments by both clocks."""
+"""Moments by both clocks, and what there is only so much of in a span of time."""
 
 from __future__ import annotations
 
+from math import inf
 from time import monotonic, time
 
 LATEST = 1e11
@@ -30,3 +31,20 @@ class Moment:
     def age(self) -> float:
         """Seconds since then."""
         return round(monotonic() - self._monotonic, 3)
+
+
+class Ration:
+    """So many of something in each span of time, and no more."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._since = -inf
+        self._taken = 0
+
+    def has_room(self, now: float) -> bool:
+        """Take one, if there is one left."""
+        if now - self._since >= self._seconds:
+            self._since, self._taken = now, 0
+        self._taken += 1
+        return self._taken <= self._most

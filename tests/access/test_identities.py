@@ -32,11 +32,17 @@ def quick_hash(password: str) -> str:
 
 
 @pytest.fixture
-def identities(tmp_path: Path) -> Identities:
+def blocks() -> list[tuple[str, str]]:
+    """Which addresses and users were blocked, and what was told of that."""
+    return []
+
+
+@pytest.fixture
+def identities(tmp_path: Path, blocks: list[tuple[str, str]]) -> Identities:
     file = UsersFile(tmp_path / "users.json")
     with file.changed() as users:
         users["anna"] = User("anna", ("view",), quick_hash(PASSWORD))
-    return Identities(Roles({}, ()), file, Audit(Outbox(), None))
+    return Identities(Roles({}, ()), file, Audit(Outbox(), None), blocked=lambda key, text: blocks.append((key, text)))
 
 
 @pytest.fixture
@@ -118,6 +124,18 @@ def test_a_failure_takes_as_long_for_who_has_been_here_before(identities: Identi
 
     asyncio.run(guess())
     assert waits[0] == waits[1]
+
+
+def test_each_address_and_user_that_is_blocked_is_told_once(
+    identities: Identities, waits: list[float], blocks: list[tuple[str, str]]
+) -> None:
+    async def guess() -> None:
+        for _ in range(MOST_FAILURES + 5):
+            await login(identities, "192.0.2.1", "wrong")
+
+    asyncio.run(guess())
+    assert [key for key, _ in blocks] == ["address 192.0.2.1", "user 'anna'"]
+    assert blocks[0][1] == "no logins for address 192.0.2.1 in the next 300 s: too many have failed"
 
 
 def test_no_name_makes_a_line_of_the_log(

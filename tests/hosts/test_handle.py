@@ -49,6 +49,9 @@ class House:
     def spawned(self, pid: int) -> None:
         self.told.append(("spawned", pid))
 
+    def reported(self, kind: str, text: str, about: str, over: bool | None) -> None:
+        self.told.append(("reported", kind, text, about, over))
+
     def hangs(self, reason: str) -> None:
         self.told.append(("hangs", reason))
 

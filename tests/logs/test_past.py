@@ -51,6 +51,18 @@ def test_the_next_manager_knows_events_and_lives_with_who_and_when(tmp_path: Pat
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
 
 
+def test_all_facts_of_an_event_are_known_to_the_next_manager_and_the_managers_own_belong_to_no_service(
+    tmp_path: Path,
+) -> None:
+    events = [
+        EventLine(1.0, "web", "3 wait", "queue full", "orders", False),
+        EventLine(2.0, "", "no logins", "login blocked", "address 192.0.2.1"),
+    ]
+    write(tmp_path, lambda lived: list(map(lived.add, events)))
+    assert Past(tmp_path).events.last(9) == events
+    assert [event.services for event in events] == [("web",), ()]
+
+
 def test_a_life_whose_end_no_manager_saw_says_so(tmp_path: Path) -> None:
     write(tmp_path, begin)
     (life,) = Past(tmp_path).lives_of("web")
@@ -73,6 +85,8 @@ def test_without_a_directory_nothing_is_written() -> None:
         b'{"when": "x", "service": "web", "text": "ended"}\n',
         b'{"when": 1e300, "service": "web", "text": "ended"}\n',
         b'{"when": 3, "service": "web", "text": 5}\n',
+        b'{"when": 3, "service": "web", "text": "x", "kind": 5}\n',
+        b'{"when": 3, "service": "web", "text": "x", "over": "yes"}\n',
         b'{"when": 3, "service": ["web"], "text": "ended"}\n',
         b'{"service": "web", "life": {"when": 9, "asked_by": "ann", "end": 5}}\n',
         b'{"service": "web", "life": {"when": 9, "asked_by": "ann", "ended_after": "soon"}}\n',

@@ -237,3 +237,25 @@ def test_what_is_due_begins_by_itself_and_a_pause_is_kept(tmp_path: Path) -> Non
 async def test_without_a_state_directory_a_pause_says_how_long_it_lasts() -> None:
     paused = await Stage().service.cmd_pause("night")
     assert paused == "night: paused, until the service is restarted: the manager has no state directory"
+
+
+def test_each_failure_is_an_event_and_so_is_the_first_success_after_one_also_in_the_next_life(tmp_path: Path) -> None:
+    told: list[object] = []
+
+    async def life(*answers: object) -> None:
+        stage = Stage(state_dir=tmp_path)
+        stage.service._tell = lambda what, value=None: told.append(value) if what == "event" else None
+        for answer in answers:
+            task = await stage.begin()
+            stage.manager.answer(answer)
+            await asyncio.wait([task])
+            task.exception()
+
+    failure = {"status": 1, "error": "no"}
+    asyncio.run(life(DONE, failure, failure, ManagerError("not answered")))
+    asyncio.run(life(DONE, DONE))
+    assert told == [
+        ("schedule failed", "failed: no", "night", False),
+        ("schedule failed", "failed: no", "night", False),
+        ("schedule failed", "done", "night", True),
+    ]

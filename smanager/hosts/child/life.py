@@ -32,6 +32,7 @@ REPORTS = {  # by what is told
     "read": FrameKind.READ,
     "spawned": FrameKind.SPAWNED,
     "hung": FrameKind.HUNG,
+    "event": FrameKind.EVENT,
 }
 
 
@@ -190,7 +191,8 @@ class Life:
             return
         with self._lock:
             if not self.ended.is_set():
-                self._channel.send(encode_data(REPORTS[what], 0, [self.name, value]))
+                values = value if isinstance(value, tuple) else (value,)
+                self._channel.send(encode_data(REPORTS[what], 0, [self.name, *values]))
 
     def _told_metric(self, metric: Any) -> None:
         from smanager.metrics.told import MOST_SERIES, ToldMetrics  # here, because few services have metrics

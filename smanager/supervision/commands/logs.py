@@ -36,7 +36,7 @@ class Wanted:
     text: str  # in one case
 
     def has(self, line: LogLine) -> bool:
-        return line.when >= self.since and self.text in line.text.casefold()
+        return self.text in line.shown.casefold()
 
 
 class LogCommands(OwnCommands):
@@ -106,7 +106,7 @@ class LogCommands(OwnCommands):
             return (names is None or line.service in names) and wanted.has(line) and self.may_see_line(line)
 
         def last() -> list[LogLine]:
-            return last_of(feeds, wanted.count, is_meant)
+            return last_of(feeds, wanted.count, lambda line: line.when >= wanted.since and is_meant(line))
 
         if follow:
             return Endless(follow_feeds(feeds, last, is_meant))

@@ -14,6 +14,7 @@ from smanager.commands.globs import Glob, is_glob
 from smanager.commands.record import Command, CommandError, Status
 from smanager.commands.signatures import SERVICES, Signature
 from smanager.logs.history import LogLine
+from smanager.service import ADMIN
 from smanager.supervision.keeper import Keeper
 from smanager.supervision.reports import Report, ServiceReport, Tell
 from smanager.terminal.text import begins, one_spelling
@@ -143,7 +144,12 @@ class OwnCommands:
         return self.caller.permissions.allow_on(self.command, service)
 
     def may_see_line(self, line: LogLine) -> bool:
-        """Whether the caller may run this command on all services that a line may be about."""
+        """Whether the caller may run this command on all services that a line may be about.
+
+        A line about none is the manager's own, and about logins: for those who may read the audit journal.
+        """
+        if not line.services:
+            return self.caller.permissions.allow_named("audit", ADMIN)
         return all(map(self.may_see, line.services))
 
     def report(self, keeper: Keeper, still: bool = False) -> ServiceReport:

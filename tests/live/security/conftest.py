@@ -8,7 +8,6 @@ import re
 import shutil
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import pytest
 
 from smanager.access.secrets import hash_password, hash_token
 from smanager.access.users import Token, User, UsersFile
+from tests.certificates import make_certificates
 from tests.conftest import SECONDS, Server, configure, read_to_end
 
 PASSWORD = "a password that is long enough"
@@ -134,31 +134,6 @@ class Network:
         """The lines of the journal, which is made with its first."""
         journal = self.directory / "state" / "audit.jsonl"
         return journal.read_text().splitlines()[self.audited :] if journal.exists() else []
-
-
-def make_certificates(directory: Path) -> None:
-    """An authority, and by it a server and two clients, one of whom has expired."""
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True, timeout=60)
-
-    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # without it Python 3.13 trusts none
-    openssl("req", "-x509", *new, *usage, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=tests")
-    for name, extension in (
-        ("server", "DNS:localhost,IP:127.0.0.1"),
-        *((user, f"DNS:{user}") for user in ("viewer", "operator", "odd", "root")),
-        ("expired", "DNS:root"),
-    ):
-        identifiers = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
-        (directory / "extension").write_text(f"subjectAltName={extension}\n{identifiers}")
-        openssl("req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        days = "-1" if name == "expired" else "2"
-        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extension", "-days", days)
-        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *signing)
-        both = (directory / f"{name}.crt").read_text() + (directory / f"{name}.key").read_text()
-        (directory / f"{name}.pem").write_text(both)
-        (directory / f"{name}.pem").chmod(0o600)
 
 
 def make_users(directory: Path) -> None:

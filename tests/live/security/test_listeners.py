@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import make_certificates
 from tests.conftest import ROOT, SECONDS, Server, ask_unix, read_to_end, read_until, wait_for
 from tests.live.security.clients import needs
-from tests.live.security.conftest import SERVICE, TOKENS, Network, make_certificates
+from tests.live.security.conftest import SERVICE, TOKENS, Network
 
 IAC = b"\xff"
 HELP = b"help -s\n"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import make_certificates
 from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, ask_unix, read_to_end, read_until
 from tests.live.clients import line_mode, smanager
 from tests.live.security.clients import needs
-from tests.live.security.conftest import make_certificates
 
 HERE = '[listeners.here]\nunix = "here.sock"\n'
 

@@ -1,4 +1,4 @@
-"""What is remembered of the schedules from one life of their service to the next: a file in its own directory."""
+"""What a shipped service remembers from one of its lives to the next: a file in its own directory."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
 from smanager.system.private import contents, make_directory
 
-FILE = "schedules.json"
 FORMAT = 1
-SIZE_LIMIT = 16 * 1024 * 1024  # bytes: as many schedules as a service's settings hold, with their errors
+SIZE_LIMIT = 16 * 1024 * 1024  # bytes: as much as a service's settings hold, with what is told of each of them
 
 
 class Memory:
     """The file; without a directory, nothing is remembered."""
 
-    def __init__(self, directory: Path | None) -> None:
-        self._path = directory / FILE if directory else None
+    def __init__(self, directory: Path | None, subject: str) -> None:
+        """`subject` names what is remembered: the file, too."""
+        self._subject = subject
+        self._path = directory / f"{subject}.json" if directory else None
         self._problem = ""  # of the last attempt to write
 
     def read(self) -> Mapping[str, Any]:
@@ -34,7 +35,7 @@ class Memory:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
-            print(f"{self._path}: what is remembered of the schedules cannot be read: {error}")
+            print(f"{self._path}: what is remembered of the {self._subject} cannot be read: {error}")
             return {}
         return content
 

@@ -1,4 +1,4 @@
-"""What is remembered of schedules: written whole, read back, and told where that fails."""
+"""What a shipped service remembers: written whole, read back, and told where that fails."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from smanager.schedules.memory import FILE, Memory
+from smanager.system.memory import Memory
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "service-schedules")
+    memory = Memory(tmp_path / "service-schedules", "schedules")
     assert memory.read() == {}
     assert memory.write({"salt": "x", "schedules": {}}) == ""
     assert memory.read() == {"format": 1, "salt": "x", "schedules": {}}
-    assert (tmp_path / "service-schedules" / FILE).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "service-schedules" / "schedules.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_without_a_directory_nothing_is_remembered() -> None:
-    memory = Memory(None)
+    memory = Memory(None, "schedules")
     assert memory.write({"salt": "x"}) == "the manager has no state directory"
     assert memory.read() == {}
 
@@ -27,10 +27,10 @@ def test_what_cannot_be_written_is_returned_each_time_and_printed_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
-    memory = Memory(tmp_path / "file")
+    memory = Memory(tmp_path / "file", "schedules")
     problems = {memory.write({}) for _ in range(3)}
     assert len(problems) == 1
-    assert f"{tmp_path / 'file' / FILE} cannot be written: " in problems.pop()
+    assert f"{tmp_path / 'file' / 'schedules.json'} cannot be written: " in problems.pop()
     assert capsys.readouterr().out.count("\n") == 1
 
 
@@ -38,13 +38,13 @@ def test_what_cannot_be_written_is_returned_each_time_and_printed_once(
 def test_a_damaged_file_is_told_and_counts_as_none(
     tmp_path: Path, damage: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / FILE).write_bytes(damage)
-    assert Memory(tmp_path).read() == {}
+    (tmp_path / "schedules.json").write_bytes(damage)
+    assert Memory(tmp_path, "schedules").read() == {}
     assert "what is remembered of the schedules cannot be read" in capsys.readouterr().out
 
 
 def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "elsewhere").write_text('{"format": 1}')
-    (tmp_path / FILE).symlink_to(tmp_path / "elsewhere")
-    assert Memory(tmp_path).read() == {}
+    (tmp_path / "schedules.json").symlink_to(tmp_path / "elsewhere")
+    assert Memory(tmp_path, "schedules").read() == {}
     assert "it is a symbolic link" in capsys.readouterr().out

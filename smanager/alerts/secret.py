@@ -1,0 +1,90 @@
+"""Values that stand elsewhere, because they are secret: `${env:NAME}` and `${file:PATH}` in a setting."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from smanager.system.errors import in_words
+from smanager.system.private import NOT_A_FILE, require_owner
+
+SECRET_LIMIT = 64 * 1024  # bytes of a file: tokens are short, keys longer
+
+REFERENCE = re.compile(r"\$\{(env|file):([^{}\0\n]+)\}")
+
+EXAMPLE = "text, whose secrets may be ${env:NAME} or ${file:PATH}"
+
+
+class SecretError(Exception):
+    """A secret cannot be used; the text says why, and does not have it."""
+
+
+def with_paths(text: str, base: Path) -> str:
+    """A setting whose files are named in full, from a directory. Raises ValueError if a reference has no end."""
+    if "${" in REFERENCE.sub("", text):
+        raise ValueError
+    return REFERENCE.sub(lambda match: f"${{file:{_path(match[2], base)}}}" if match[1] == "file" else match[0], text)
+
+
+def _path(written: str, base: Path) -> Path:
+    try:
+        return base / Path(written).expanduser()
+    except RuntimeError:
+        raise ValueError from None
+
+
+class Vault:
+    """The secrets that one delivery has used, so that no error tells them."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+
+    def filled(self, text: str) -> str:
+        """A setting with its secrets. Raises SecretError."""
+        return REFERENCE.sub(self._secret, text)
+
+    def _secret(self, match: re.Match[str]) -> str:
+        read: Callable[[str], str] = _variable if match[1] == "env" else _content
+        secret = read(match[2])
+        if not secret or not secret.isprintable():
+            raise SecretError(f"{match[0]} should be one line of text")
+        self._used.add(secret)
+        return secret
+
+    def masked(self, text: str) -> str:
+        """A text without the secrets that have been used."""
+        for secret in sorted(self._used, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+
+def _variable(name: str) -> str:
+    try:
+        return os.environ[name]
+    except KeyError:
+        raise SecretError(f"the manager has no environment variable {name}") from None
+
+
+def _content(path: str) -> str:
+    """The line in a file that only its owner, the manager's user or root, may read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise SecretError(f"{path}: {NOT_A_FILE}")
+            require_owner(Path(path), status)
+            if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise SecretError(f"{path}: others may read it; `chmod 600 {path}` fixes that")
+            data = file.read(SECRET_LIMIT + 1)
+    except OSError as error:
+        raise SecretError(f"{path}: {in_words(error)}") from None
+    if len(data) > SECRET_LIMIT:
+        raise SecretError(f"{path}: has more than {SECRET_LIMIT} bytes")
+    try:
+        return data.decode().strip()
+    except UnicodeDecodeError:
+        raise SecretError(f"{path}: is not UTF-8") from None
