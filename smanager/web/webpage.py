@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from smanager import ManagerError, SService, __version__
 from smanager.access.origin import address_text
+from smanager.service import Visitor
 from smanager.web import responses
 from smanager.web.assets import assets
 from smanager.web.calls import LOGGED_OUT, answer_in_events, answer_whole, call_of, json_of
@@ -28,8 +32,10 @@ class WebPage(SService):
     def start(self) -> None:
         host, port = self.options["listen"]
         needs_login = self.options["login"]
-        self._door = Door("http", self.options["origins"], self.options["proxies"], needs_login)
-        self._server = PageServer((host, port), assets(), self._door, self._take)
+        context = context_of(self.options["tls"])
+        scheme = "https" if context else "http"
+        self._door = Door(scheme, self.options["origins"], self.options["proxies"], needs_login)
+        self._server = PageServer((host, port), assets(), self._door, context, self._take)
         self._visitors = None if needs_login else PageLogin(self.manager, roles=list(self.options["roles"]))
         self._logins = Logins(self._forget)
         self._feeds: dict[PageLogin, LiveFeed] = {}
@@ -96,8 +102,13 @@ class WebPage(SService):
         return works[asked.path](asked, outlet)
 
     async def _session(self, asked: Asked, outlet: Outlet) -> None:
-        login = self._login_of(asked) or self._visitors
-        outlet.write(responses.answer(200, self._shown(login)))
+        login = self._login_of(asked)
+        cookie: Mapping[str, str] = {}
+        if login is None and asked.certificate:
+            with suppress(ManagerError):  # a certificate of no user: there are other ways to log in
+                visitor = await self.manager.log_in_async(asked.client, certificate=list(asked.certificate))
+                login, cookie = self._admit(visitor, asked)
+        outlet.write(responses.answer(200, self._shown(login or self._visitors), cookie))
 
     async def _log_in(self, asked: Asked, outlet: Outlet) -> None:
         proof = proof_of(json_of(asked.body))
@@ -107,9 +118,8 @@ class WebPage(SService):
             raise RefusedError(401 if error.code == LOGGED_OUT else 503, str(error)) from None
         if before := self._login_of(asked):
             self._logins.end(before)
-        login = PageLogin(visitor, visitor, visitor.user, list(visitor.roles))
-        self._logins.begin(login)
-        outlet.write(responses.answer(200, self._shown(login), cookie_header(asked.origin, login.token)))
+        login, cookie = self._admit(visitor, asked)
+        outlet.write(responses.answer(200, self._shown(login), cookie))
 
     async def _log_out(self, asked: Asked, outlet: Outlet) -> None:
         if login := self._login_of(asked):
@@ -139,6 +149,12 @@ class WebPage(SService):
 
     # Logins.
 
+    def _admit(self, visitor: Visitor, asked: Asked) -> tuple[PageLogin, Mapping[str, str]]:
+        """A new login, and the header that gives its cookie to the browser."""
+        login = PageLogin(visitor, visitor, visitor.user, list(visitor.roles))
+        self._logins.begin(login)
+        return login, cookie_header(asked.origin, login.token)
+
     def _login_of(self, asked: Asked) -> PageLogin | None:
         return self._logins.find(cookies(asked.headers).get(cookie_name(asked.origin), ""))
 
@@ -162,3 +178,13 @@ class WebPage(SService):
     def _shown(self, login: PageLogin | None) -> dict[str, Any]:
         about = {"version": __version__, "title": socket.gethostname()}
         return shown(login, self._door.needs_login) | about
+
+
+def context_of(files: Mapping[str, str] | None) -> Callable[[], ssl.SSLContext] | None:
+    """What returns the context for TLS with these files; None without any."""
+    if not files:
+        return None
+    from smanager.config.listener import Tls  # here, because most pages have no TLS of their own
+    from smanager.web.secured import Secured
+
+    return Secured(Tls(**{name: Path(path) for name, path in files.items()})).context

@@ -13,7 +13,7 @@ from smanager.hosts.inquiries import Inquiry, InquiryWork
 from smanager.server.rpc.errors import FAILED, NOT_LOGGED_IN, RequestError
 from smanager.server.rpc.methods import Methods, RunningMethod
 from smanager.server.rpc.requests import encode
-from smanager.server.rpc.visitors import Ending, Visitors, VisitorSession
+from smanager.server.rpc.visitors import UserAnswer, Visitors, VisitorSession
 from smanager.shells.root import Shells
 
 DEEPEST = 8  # commands that may wait for one another; more are taken for a cycle, each round of which takes a worker
@@ -72,7 +72,7 @@ class ServiceAnswers:
 class _Answering:
     """One inquiry that is being answered."""
 
-    def __init__(self, inquiry: Inquiry, methods: Methods, alike: set[Ending]) -> None:
+    def __init__(self, inquiry: Inquiry, methods: Methods, alike: set[UserAnswer]) -> None:
         """`alike` are the answers under way for the same user."""
         self._inquiry = inquiry
         self._methods = methods
