@@ -8,7 +8,6 @@ from typing import Any
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
 from smanager.access.origin import Origin, OriginKind
-from smanager.hosts.frames import LOG_IN
 from smanager.hosts.inquiries import Inquiry, InquiryWork
 from smanager.server.rpc.errors import FAILED, NOT_LOGGED_IN, RequestError
 from smanager.server.rpc.methods import Methods, RunningMethod
@@ -28,7 +27,7 @@ class ServiceAnswers:
 
     def begin(self, inquiry: Inquiry) -> InquiryWork | None:
         try:
-            if inquiry.method == LOG_IN:
+            if inquiry.is_login:
                 return self._visitors.log_in(inquiry)
             visitor = self._visitors.of(inquiry) if inquiry.visitor else None
             caller = self._caller(inquiry, visitor)
