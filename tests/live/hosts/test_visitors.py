@@ -42,8 +42,6 @@ class Box(SService):
         from smanager import Progress
         yield Progress(1, 2, "half")
         yield "step"
-    async def cmd_reenter(self):
-        return 1
 """
 CONFIGURATION = """
 [services.door]
@@ -58,10 +56,9 @@ logs_in = ["token", "certificate"]
 def server(shared: Callable[..., Server]) -> Server:
     server = shared(CONFIGURATION, doors=DOORS)
     with UsersFile(server.directory / "smanager-users.json").changed() as users:
-        users["anna"] = User(
-            "anna", ("operate",), token=Token(hash_token("smt_anna")), certificates=("CN:anna-laptop",)
-        )
-        users["ben"] = User("ben", ("view",), token=Token(hash_token("smt_ben")))
+        of_anna, of_ben = (Token(hash_token(f"smt_{name}")) for name in ("anna", "ben"))
+        users["anna"] = User("anna", ("operate",), token=of_anna, certificates=("CN:anna-laptop",))
+        users["ben"] = User("ben", ("view",), token=of_ben)
     return server
 
 

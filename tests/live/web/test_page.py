@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,11 @@ def test_a_browser_that_goes_cancels_its_command(closed_page: Page, tmp_path: Pa
             head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
             connection.sendall(f"POST /call HTTP/1.1\r\n{head}\r\n".encode() + body)
             wait_for(mark.exists, "the command runs")
-        wait_for(lambda mark=mark: not mark.exists(), "the command is cancelled")
+        wait_for(partial(is_gone, mark), "the command is cancelled")
+
+
+def is_gone(path: Path) -> bool:
+    return not path.exists()
 
 
 def test_what_happens_is_shown_as_it_happens(closed_page: Page) -> None:
