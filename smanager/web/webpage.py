@@ -126,7 +126,7 @@ class WebPage(SService):
 
     async def _session(self, asked: Asked, outlet: Outlet) -> None:
         login = self._login_of(asked)
-        cookie: Mapping[str, str] = {}
+        cookie = cookie_header(asked.origin, "") if self._cookie_of(asked) and not login else {}
         if login is None and asked.certificate:
             with suppress(ManagerError):  # a certificate of no user: there are other ways to log in
                 visitor = await self.manager.log_in_async(asked.client, certificate=list(asked.certificate))
@@ -178,14 +178,21 @@ class WebPage(SService):
         self._logins.begin(login)
         return login, cookie_header(asked.origin, login.token)
 
+    def _cookie_of(self, asked: Asked) -> str:
+        return cookies(asked.headers).get(cookie_name(asked.origin), "")
+
     def _login_of(self, asked: Asked) -> PageLogin | None:
-        return self._logins.find(cookies(asked.headers).get(cookie_name(asked.origin), ""))
+        return self._logins.find(self._cookie_of(asked))
 
     def _require_login(self, asked: Asked) -> PageLogin:
         """The login that a request has, or that of all who need none. Raises RefusedError."""
-        if login := self._login_of(asked) or self._visitors:
+        if login := self._login_of(asked):
             return login
-        raise RefusedError(401, "log in first")
+        if self._cookie_of(asked):  # who was logged in should know of the end, also where others may look
+            raise RefusedError(401, "you are logged out: log in again")
+        if self._visitors is None:
+            raise RefusedError(401, "log in first")
+        return self._visitors
 
     def _require_token(self, asked: Asked, login: PageLogin) -> None:
         if not compare_digest(one_of(asked.headers, "X-CSRF-Token", "").encode(), login.csrf.encode()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 from collections.abc import Callable
@@ -163,10 +164,12 @@ def test_guesses_are_counted_and_blocked_where_the_managers_own_are(own_page: Pa
 
 def test_those_who_send_nothing_make_room_for_those_who_ask(open_page: Page) -> None:
     silent = [open_page.browser().connect() for _ in range(MOST_THREADS + 10)]
-    for connection in silent[::2]:
-        connection.sendall(b"GET / HT")
+    half = open_page.browser().headers("POST", {"Content-Length": "10"})
+    body = "POST /call HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in half.items()) + "\r\n{"
+    for connection, sent in zip(silent, itertools.cycle([b"", b"GET / HT", body.encode()]), strict=False):
+        connection.sendall(sent)
     assert open_page.browser().open()["read_only"]
-    assert read_to_end(silent[1]) == b""
+    assert read_to_end(silent[0]) == b""
     assert open_page.server.ask("box look") == "looked\n"
     for connection in silent:
         connection.close()

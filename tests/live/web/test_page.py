@@ -37,6 +37,17 @@ def test_a_browser_of_this_machine_looks_and_does_nothing(open_page: Page) -> No
     assert open_page.server.ask("webpage") == f"{browser.origin}/\n"
 
 
+def test_a_browser_learns_that_its_login_is_over_where_others_may_look(open_page: Page) -> None:
+    browser = open_page.browser()
+    browser.ask("POST", "/login", {"token": TOKENS["viewer"]})
+    browser.cookie = browser.cookie[:-1] + ("A" if browser.cookie[-1] != "A" else "B")
+    assert browser.ask("POST", "/call", call_of("box.look")) == (401, {"error": "you are logged out: log in again"})
+    assert browser.open()["read_only"]
+    assert browser.told["Set-Cookie"].endswith("Max-Age=0")
+    browser.cookie = ""
+    assert browser.call("box.look") == "looked"
+
+
 def test_a_file_that_a_browser_has_is_not_sent_again(open_page: Page) -> None:
     browser = open_page.browser()
     browser.ask("GET", "/")
