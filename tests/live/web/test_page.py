@@ -208,3 +208,15 @@ def test_what_a_user_may_do_is_looked_up_each_time(own_page: Page) -> None:
     assert browser.call("box.look") == "looked"
     own_page.server.ask("restart webpage")
     assert own_page.server.ask("who").count("visitor") == 0
+
+
+def test_a_renewed_certificate_counts_from_the_next_connection_on(own_page: Page, files: Path) -> None:
+    place = ("127.0.0.1", own_page.port)
+    before = ssl.get_server_certificate(place)
+    served = own_page.server.directory / "server.pem"
+    renewed = (files / "operator.pem").read_text()
+    served.write_text("damaged")
+    assert ssl.get_server_certificate(place) == before
+    assert own_page.server.wait_for_log("webpage: the certificate stays as it was: .*server.pem")
+    served.write_text(renewed)
+    assert ssl.get_server_certificate(place) != before
