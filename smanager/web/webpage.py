@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from smanager import ManagerError, SService, __version__, command
-from smanager.access.origin import address_text
+from smanager.access.origin import Origin, OriginKind, address_text
 from smanager.config.listener import why_not_listening
 from smanager.service import VIEW, Finished, Visitor
 from smanager.web import responses
@@ -26,7 +26,7 @@ from smanager.web.outlet import Outlet
 from smanager.web.quotas import Quotas
 
 MOST_WINDOWS = 512  # streams of what happens, each with a descriptor
-MOST_CALLS = 200  # other answers under way; each may be a question to the manager, which has a limit of its own
+MOST_CALLS = 64  # other answers under way, each of at most 4 MiB; browsers have six connections to a host
 SWEEP_SECONDS = 60.0  # between two looks for logins that are over
 
 
@@ -105,7 +105,8 @@ class WebPage(SService):
         try:
             places = self._windows if asked.path == "/live" else self._calls
             login = self._login_of(asked)
-            with places.place(login or asked.client), login.in_use() if login else nullcontext():
+            party = login or Origin(OriginKind.TCP, asked.client).network
+            with places.place(party), login.in_use() if login else nullcontext():
                 await self._work_on(asked, outlet)
         except RefusedError as error:
             outlet.write(responses.error(error.status, str(error)))
