@@ -118,6 +118,8 @@ class PageHandler(BaseHTTPRequestHandler):
         origin = door.origin(self.headers, self.connection.getsockname()[0])
         client = door.client(self.headers, self.client_address[0])
         if asset:
+            if self.headers.get_all("Content-Length") or self.headers.get_all("Transfer-Encoding"):
+                self.close_connection = True  # or a body, which is not read, would be taken for the next request
             self._send(asset)
             return
         require_own_page(self.headers, origin, method == "POST")
@@ -142,7 +144,8 @@ class PageHandler(BaseHTTPRequestHandler):
 
     def _refuse(self, error: RefusedError) -> None:
         self.close_connection = True
-        allow = {"Allow": "GET, HEAD, POST"} if error.status == HTTPStatus.METHOD_NOT_ALLOWED else {}
+        is_method = error.status == HTTPStatus.METHOD_NOT_ALLOWED
+        allow = {"Allow": METHODS.get(self.path.partition("?")[0], "GET, HEAD")} if is_method else {}
         self._write(responses.error(error.status, str(error), allow))
         self._linger()
 

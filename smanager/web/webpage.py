@@ -37,10 +37,9 @@ class WebPage(SService):
 
     def start(self) -> None:
         needs_login = self.options["login"]
-        context = context_of(self.options["tls"])
-        scheme = "https" if context else "http"
+        self._context = context_of(self.options["tls"])
+        scheme = "https" if self._context else "http"
         self._door = Door(scheme, self.options["origins"], self.options["proxies"], needs_login)
-        self._context = context
         self._visitors = None if needs_login else PageLogin(self.manager, roles=list(self.options["roles"]))
         self._logins = Logins(self._forget)
         self._feeds: dict[PageLogin, LiveFeed] = {}
@@ -95,19 +94,24 @@ class WebPage(SService):
 
     def _begin(self, asked: Asked, connection: socket.socket) -> None:
         outlet = Outlet(connection)
+        is_try = asked.path == "/login"  # which counts, whoever waits for its answer
+        if outlet.is_gone and not is_try:
+            return
         task = asyncio.create_task(self._answer(asked, outlet))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
-        if asked.path != "/login":  # which counts as a try, whoever waits for its answer
+        if not is_try:
             outlet.when_gone = task.cancel
 
     async def _answer(self, asked: Asked, outlet: Outlet) -> None:
+        places = self._windows if asked.path == "/live" else self._calls
+        login = self._login_of(asked)
+        party = login or Origin(OriginKind.TCP, asked.client).network
         try:
-            places = self._windows if asked.path == "/live" else self._calls
-            login = self._login_of(asked)
-            party = login or Origin(OriginKind.TCP, asked.client).network
             with places.place(party), login.in_use() if login else nullcontext():
                 await self._work_on(asked, outlet)
+                outlet.end()
+                await outlet.gone()  # what has not been read yet counts
         except RefusedError as error:
             outlet.write(responses.error(error.status, str(error)))
         except ManagerError as error:

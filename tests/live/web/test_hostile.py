@@ -80,6 +80,7 @@ def test_another_site_cannot_have_a_browser_ask(browser: Browser, path: str) -> 
         assert browser.ask("GET", path, **given)[0] == 403
     for method in ("OPTIONS", "HEAD", "PUT", "DELETE", "POST", "TRACE", "BREW"):
         assert browser.ask(method, path)[0] == 405
+        assert browser.told["Allow"] == "GET"
 
 
 @pytest.mark.parametrize(
@@ -136,6 +137,17 @@ def test_what_is_not_a_request_is_refused(open_page: Page, request_: bytes, stat
     assert set(json.loads(body)) == {"error"}
     assert b"<" not in body
     assert b"\r\nContent-Security-Policy: " in head
+
+
+@pytest.mark.parametrize("kind", ["Content-Length: 41", "Transfer-Encoding: chunked"])
+def test_the_body_of_a_request_is_never_the_next_request(open_page: Page, kind: str) -> None:
+    """A proxy would take the second answer for that to the next user's request (request smuggling)."""
+    with open_page.browser().connect() as connection:
+        hidden = "GET /none HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        connection.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\n\r\n{hidden}".encode())
+        answer = read_to_end(connection)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
 
 
 def test_a_user_cannot_have_the_page_try_passwords_from_elsewhere(browser: Browser) -> None:
