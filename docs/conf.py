@@ -24,7 +24,7 @@ exclude_patterns = ["_build"]
 CONTENTS = {
     "index": {
         "Learn and use": [
-            *("tutorial", "services", "programs", "schedules", "alerts", "metrics"),
+            *("tutorial", "services", "programs", "schedules", "alerts", "metrics", "web"),
             *("scripting", "assistants", "network", "operations"),
         ],
         "Reference": ["commands", "configuration", "security"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,10 +12,11 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 class ManagerError(Exception):
     """The manager refuses what a service asks, or the command that it asked for has failed; the text says why."""
 
-    def __init__(self, message: str, code: int = 0) -> None:
-        """`code` is the error's code in JSON-RPC; 0 if the manager has not answered."""
+    def __init__(self, message: str, code: int = 0, data: object = None) -> None:
+        """`code` and `data` are those of the error in JSON-RPC; the code is 0 if the manager has not answered."""
         super().__init__(message)
         self.code = code
+        self.data = data
 
 
 class CallerError(Exception):
@@ -54,6 +55,16 @@ class ManagerClient:
         """`stream` for `async` methods."""
         raise ManagerError("a service can ask the manager once it has been started")
 
+    def follow_async(
+        self, method: str, params: Mapping[str, object] | Sequence[object] = ()
+    ) -> AsyncGenerator[tuple[str, Any], None]:
+        """Run a command; iterate over all that comes of it, for `async` methods.
+
+        Each is `("item", value)`, `("progress", {"done": …, "total": …, "text": …})`, or, at last, `("result", value)`,
+        which is missing if the service is told to stop.
+        """
+        raise ManagerError("a service can ask the manager once it has been started")
+
     def events(self, *services: str) -> Iterator[Any]:
         """Iterate over what happens to services from now on: to these, or to all that the service may see."""
         return self.stream("events", services=services, follow=True, count=0)
@@ -70,6 +81,14 @@ class ManagerClient:
         """The manager with the roles, in place of the service's own, that its `roles_as` gives this name."""
         return self
 
+    async def log_in_async(self, host: str, **proof: object) -> Visitor:
+        """Have the manager log a user in whose client is at an IP address; return the manager as that user may use it.
+
+        The proof is a `user` and a `password`, a `token`, or the names in a `certificate` that the service has checked.
+        Failures count where the manager's own do. Raises ManagerError, also where `logs_in` does not name the proof.
+        """
+        raise ManagerError("a service can ask the manager once it has been started")
+
     @property
     def caller(self) -> CommandCaller | None:
         """Who gave the command that runs here; None outside of commands."""
@@ -83,6 +102,21 @@ OWN_KINDS = {
     *("restarted", "removed", "login blocked"),
 }
 """Kinds of the manager's own events: the state that a service has entered, and some more."""
+
+
+class Visitor(ManagerClient):
+    """The manager as a user may use it who has logged in through a service, as long as that lasts."""
+
+    user: str = ""
+    """The user's name."""
+
+    roles: Sequence[str] = ()
+
+    ended: str = ""
+    """Why the user has been logged out; empty before."""
+
+    def log_out(self) -> None:
+        """End what runs for the user, and the login; both end with the service as well."""
 
 
 class SService:

@@ -25,6 +25,7 @@ ROOMS = (
     "alerts",
     "metrics",
     "config",
+    "web",
     "hosts",
     "hosts.child",
     "supervision",

@@ -109,6 +109,7 @@ class RootSettings:
     )
     alerts: Table = setting(checks.table("tables such as [alerts.oncall]"), "who is told when something is wrong", {})
     metrics: Table = setting(checks.table("a table such as [metrics]"), "where metrics are shown", {})
+    web: Table = setting(checks.table("a table such as [web]"), "the web page, which the table alone adds", {})
     runs: Table = setting(checks.table("a table such as [runs]"), "which runs of commands are kept", {})
 
 
@@ -131,7 +132,7 @@ def __getattr__(name: str) -> object:
     """Make TABLES when it is asked for: the manager does without the keys of shipped services that it does not need."""
     if name != "TABLES":
         raise AttributeError(name)
-    from smanager.config import alert, metrics, schedule
+    from smanager.config import alert, metrics, schedule, web
 
     return {
         "": ROOT_KEYS,
@@ -147,6 +148,7 @@ def __getattr__(name: str) -> object:
         "webhook = {...}": alert.WEBHOOK_KEYS,
         "mail = {...}": alert.MAIL_KEYS,
         "[metrics]": metrics.KEYS,
+        "[web]": web.KEYS,
     }
 
 
@@ -274,6 +276,10 @@ class ConfigFile:
             from smanager.config import metrics
 
             yield metrics.shipped(self)
+        if "web" in self.given:
+            from smanager.config import web
+
+            yield web.shipped(self)
 
     def require_role(self, name: str) -> None:
         """Raise SettingsError if there is no role of this name."""

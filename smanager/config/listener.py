@@ -29,11 +29,11 @@ class ListenerMode(Enum):
     JSON = "json"  # programs: each line is a JSON-RPC 2.0 request
 
 
-def _network(value: object) -> Network:
+def network(value: object) -> Network:
     return ipaddress.ip_network(checks.text(value))
 
 
-def _tls(value: object) -> Tls:
+def tls_files(value: object) -> Tls:
     with suppress(SettingsError):
         if isinstance(value, dict) and "certificate" in value:
             return Tls(**checked(value, TLS_KEYS))
@@ -66,14 +66,14 @@ class ListenerSettings:
     )
     unix: Path | None = setting(checks.path, "path of a unix socket")
     systemd: str | None = setting(checks.text, "name of a socket that systemd opens (its FileDescriptorName=)")
-    tls: Tls | None = setting(_tls, "files for TLS: a table with certificate, key and client_ca")
+    tls: Tls | None = setting(tls_files, "files for TLS: a table with certificate, key and client_ca")
     mode: ListenerMode = setting(
         checks.one_of({mode.value: mode for mode in ListenerMode}),
         'what clients are: "telnet" (people), "raw" (scripts), "json" (programs), or "auto" to find out',
         "auto",
     )
     allow: tuple[Network, ...] = setting(
-        checks.list_of(_network, 'a list of networks such as ["192.0.2.0/24"]'),
+        checks.list_of(network, 'a list of networks such as ["192.0.2.0/24"]'),
         "networks that clients may connect from; by default all",
         unset=(),
     )

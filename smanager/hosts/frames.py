@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import Any, NamedTuple
 
 from smanager.commands.record import Failure
@@ -24,6 +24,7 @@ PAYLOAD_LIMIT = 4 * 1024 * 1024  # bytes; a larger payload counts as garbage. Te
 WINDOW = 256 * 1024  # characters of output that a host sends before it waits for the manager to ask for more
 
 
+@unique
 class FrameKind(IntEnum):
     """What a frame says; each comment describes the payload."""
 
@@ -44,7 +45,7 @@ class FrameKind(IntEnum):
     COMPLETE = 10  # JSON: caller, service, command, text, line, begidx, endidx
     # and about what a service has asked.
     ANSWER = 11  # text: the JSON of the result; the question is answered
-    REFUSAL = 12  # JSON: the code of the error in JSON-RPC, and its message; the question is answered
+    REFUSAL = 12  # JSON: code, message and data of the error in JSON-RPC; the question is answered
     PART = 13  # text: the JSON of an item of a stream
     # From a host to the manager: about the host and its services,
     LOADED = 16  # JSON: a services file's path, and the services and problems in it
@@ -61,14 +62,18 @@ class FrameKind(IntEnum):
     TEXT = 23  # text: a piece of a command's output
     DATA = 24  # text: a piece of the JSON of a command's result
     ITEM = 25  # JSON: an item of a stream
-    PROGRESS = 26  # JSON: done, total (or null) and text
+    PROGRESS = 26  # JSON: done, total (or null) and text; also from the manager to a host, of what a service has asked
     RESULT = 27  # text: the rest of a command's output; the command is done
     VALUE = 28  # JSON: a command's whole result; the command is done
     ERROR = 29  # JSON: the exception's type ("" if the method raised none) and its message; the command has failed
     COMPLETIONS = 30  # JSON: words
     # and about what a service asks; the number is the question's.
-    ASK = 32  # JSON: the service's name, the call in which it asks (0: none), whether for its caller, method, params
+    # JSON: the service's name, the call in which it asks (0: none), whether for its caller, its other name, the number
+    # of the question by which the user has logged in for whom it asks (0: none), method, params
+    ASK = 32
     UNASK = 33  # empty: the service no longer waits
+    # JSON: the service's name, a client's address and proof; a PART answers, and the end is that of the login
+    LOG_IN = 36
     TAKEN = 34  # JSON: a list of how many characters of items the service has taken
 
 

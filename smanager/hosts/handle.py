@@ -22,7 +22,7 @@ from smanager.hosts.template import Template
 from smanager.system import lineage, open_files
 from smanager.system.children import when_ended
 from smanager.system.outbox import Stage
-from smanager.system.patience import Patience
+from smanager.system.patience import Patience, any_done
 from smanager.system.processes import exit_reason, signal_group
 from smanager.system.sockets import Sockets
 from smanager.system.transport import Transport
@@ -134,7 +134,7 @@ class Host:
             self._files[key] = self._loop.create_future()
             self.send(encode_data(FrameKind.LOAD, 0, key))
         loading = self._files[key]
-        await _any_done(Patience(LOAD_SECONDS), loading, self.exited)
+        await any_done(Patience(LOAD_SECONDS), loading, self.exited)
         if loading.done():
             return loading.result()
         if self.gone:
@@ -182,7 +182,7 @@ class Host:
         self._looks[number] = looking
         self.send(encode_data(kind, number, question))
         try:
-            if await _any_done(patience, looking):
+            if await any_done(patience, looking):
                 return looking.result()
             raise TimeoutError
         finally:
@@ -293,6 +293,8 @@ class Host:
                 return partial(self._report, service, lambda resident: resident.reported(*event))
             case FrameKind.ASK:
                 return self._inquiries.begin(frame, self._calls)
+            case FrameKind.LOG_IN:
+                return self._inquiries.log_in(frame)
             case FrameKind.TAKEN:
                 return self._inquiries.taken(frame)
             case FrameKind.UNASK:
@@ -367,16 +369,6 @@ class Host:
                 if not (data := self._pair.recv(LAST_READ_SIZE)):
                     break
                 self.received(data)
-
-
-async def _any_done(patience: Patience, *futures: asyncio.Future[Any]) -> bool:
-    """Wait until one of the futures is done; False if patience ends before."""
-    while True:
-        await asyncio.wait(futures, timeout=patience.step, return_when=asyncio.FIRST_COMPLETED)
-        if any(future.done() for future in futures):
-            return True
-        if not patience.lasts():
-            return False
 
 
 class _Channel:

@@ -7,8 +7,10 @@ steps. A step that took much longer than planned counts as one step, and then th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 STEPS = 4  # steps of a short wait
 STEP_SECONDS = 1.0  # length of a step of a long wait, which costs a wake-up each
@@ -45,3 +47,13 @@ class Patience:
             self.left = max(self.left, min(self._seconds, SECOND_LOOK_SECONDS))
             return True
         return self.left > self.step / 10  # a timer may go off a little early
+
+
+async def any_done(patience: Patience, *futures: asyncio.Future[Any]) -> bool:
+    """Wait until one of the futures is done; False if patience ends before."""
+    while True:
+        await asyncio.wait(futures, timeout=patience.step, return_when=asyncio.FIRST_COMPLETED)
+        if any(future.done() for future in futures):
+            return True
+        if not patience.lasts():
+            return False
