@@ -203,4 +203,6 @@ def schema(parameter: Parameter) -> dict[str, Any]:
         described = {"anyOf": [described, {"type": "null"}]}
     if parameter.default is not None:
         described["default"] = parameter.default
+    if parameter.secret:
+        described |= {"format": "password", "writeOnly": True}  # so that a form hides what is typed
     return described

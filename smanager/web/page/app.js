@@ -1,0 +1,128 @@
+// The frame of the page: who is here, which views there are, and which of them is shown.
+
+import * as api from "./api.js";
+import { button, el, heading, notify, setText } from "./dom.js";
+import { showLogin } from "./login.js";
+import { manager } from "./manager.js";
+import { showCommand, showCommands } from "./commands.js";
+import { showLogs } from "./logs.js";
+import { showRun, showRuns } from "./runs.js";
+import { showSchedules } from "./schedules.js";
+import { showService } from "./service.js";
+import { showServices } from "./services.js";
+import { showSessions } from "./sessions.js";
+
+const VIEWS = [
+  { path: "services", title: "Services", needs: "status", show: showServices, one: showService },
+  { path: "commands", title: "Commands", needs: "rpc.discover", show: showCommands, one: showCommand },
+  { path: "logs", title: "Logs", needs: "logs", show: showLogs, one: showLogs },
+  { path: "runs", title: "Runs", needs: "runs", show: showRuns, one: showRun },
+  { path: "schedules", title: "Schedules", needs: "schedules.list", show: showSchedules },
+  { path: "sessions", title: "Sessions", needs: "who", show: showSessions },
+];
+
+const main = document.getElementById("main");
+let leaving = new AbortController(); // aborted when the user leaves the view that is shown
+
+async function begin() {
+  manager.session = await api.session();
+  setText(document.getElementById("title"), manager.session.title || "SManager");
+  showAccount();
+  if (manager.session.login_needed) return askForLogin();
+  await manager.discover();
+  manager.listen();
+  route();
+}
+
+function askForLogin() {
+  manager.close();
+  manager.methods.clear();
+  showTabs("");
+  enter("Log in");
+  showLogin(main, begin);
+}
+
+function showAccount() {
+  const { user, login_needed: needed, read_only: readOnly } = manager.session;
+  const account = document.getElementById("account");
+  account.replaceChildren();
+  if (user) account.append(el("span", { class: "user" }, user), button("Log out", leave, { class: "quiet" }));
+  else if (readOnly && !needed) account.append(el("span", { class: "user" }, "read only"));
+}
+
+async function leave() {
+  await api.logout().catch((error) => notify(error.message, "bad"));
+  location.hash = "";
+  begin().catch(failed);
+}
+
+function showTabs(current) {
+  const tabs = VIEWS.filter((view) => manager.may(view.needs)).map((view) => {
+    const here = view.path === current ? "page" : null;
+    return el("li", {}, el("a", { href: `#/${view.path}`, "aria-current": here }, view.title));
+  });
+  document.getElementById("tabs").replaceChildren(...tabs);
+}
+
+/** Clear the page for a view, whose streams and listeners end with the signal that is returned. */
+function enter(title) {
+  leaving.abort();
+  leaving = new AbortController();
+  main.replaceChildren();
+  document.title = `${title} – ${manager.session?.title || "SManager"}`;
+  return leaving.signal;
+}
+
+function route() {
+  const [path, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
+  const view = VIEWS.find((one) => one.path === path) ?? VIEWS.find((one) => manager.may(one.needs));
+  const name = rest.join("/");
+  showTabs(view.path);
+  const signal = enter(name ? `${name} – ${view.title}` : view.title);
+  const show = name && view.one ? view.one : view.show;
+  show(main, signal, name);
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+function failed(error) {
+  enter("Not reachable");
+  main.append(heading("Not reachable"), el("p", { role: "alert" }, error.message), button("Try again", restart));
+}
+
+function restart() {
+  begin().catch(failed);
+}
+
+function showConnection({ detail: { connected, refused } }) {
+  const line = document.getElementById("connection");
+  line.hidden = connected;
+  setText(line, connected ? "" : "The connection was lost; what is shown may be old. Connecting again …");
+  if (refused) setTimeout(restart, 2000); // the session may be over, or the server started anew
+}
+
+function keyPressed(event) {
+  const typing = event.target.matches("input, textarea, select");
+  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const search = main.querySelector("input[type=search]");
+  if (!search) return;
+  event.preventDefault();
+  search.focus();
+}
+
+window.addEventListener("hashchange", () => {
+  if (!manager.methods.size) return;
+  route();
+  main.focus({ preventScroll: true });
+  window.scrollTo(0, 0);
+});
+window.addEventListener("loginneeded", restart);
+document.addEventListener("keydown", keyPressed);
+manager.addEventListener("connection", showConnection);
+restart();

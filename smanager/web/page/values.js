@@ -1,0 +1,76 @@
+// Values that commands return, as people read them: records as tables, text with its colours.
+
+import { el, table } from "./dom.js";
+import { Escapes } from "./escapes.js";
+import { moment } from "./format.js";
+
+const MOMENTS = ["since", "when"]; // fields of the manager's own records that are seconds since the epoch
+
+/** Text with its terminal escapes as coloured spans. */
+export function coloured(text, escapes = new Escapes()) {
+  return escapes.read(text).map((piece) => (piece.classes ? el("span", { class: piece.classes }, piece.text) : piece.text));
+}
+
+export function isRecord(value) {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+/** A value as a node; null for nothing to show. */
+export function shown(value) {
+  if (value === null || value === undefined || value === "") return null;
+  if (typeof value === "string") return el("pre", {}, ...coloured(value));
+  if (Array.isArray(value)) return value.length && value.every(isRecord) ? recordsTable(value) : listOf(value);
+  if (isRecord(value)) return fieldsTable(value);
+  return el("pre", {}, String(value));
+}
+
+function listOf(values) {
+  if (!values.length) return el("p", { class: "dim" }, "nothing");
+  return el("ul", { class: "values" }, ...values.map((value) => el("li", {}, inline(value))));
+}
+
+function recordsTable(records) {
+  const rows = new RecordsTable(records[0]);
+  for (const record of records) rows.add(record);
+  return rows.node;
+}
+
+/** A table to which records with one set of fields are added. */
+export class RecordsTable {
+  constructor(first) {
+    this.names = Object.keys(first);
+    const { node, body } = table("Output", this.names);
+    this.node = node;
+    this.body = body;
+  }
+
+  takes(record) {
+    return Object.keys(record).join() === this.names.join();
+  }
+
+  add(record) {
+    const cells = this.names.map((name) => el("td", { class: isNumber(record[name], name) ? "number" : "" }, inline(record[name], name)));
+    this.body.append(el("tr", {}, ...cells));
+  }
+}
+
+function fieldsTable(record) {
+  const rows = Object.entries(record).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, inner(value, name))));
+  return el("dl", { class: "fields" }, ...rows);
+}
+
+function inner(value, name) {
+  return value !== null && typeof value === "object" ? shown(value) ?? "" : inline(value, name);
+}
+
+function isNumber(value, name) {
+  return typeof value === "number" && !MOMENTS.includes(name);
+}
+
+/** A value within a line. */
+export function inline(value, name = "") {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "number" && MOMENTS.includes(name) && value > 1e9) return moment(value);
+  if (typeof value === "string") return el("span", { class: "text" }, ...coloured(value));
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
