@@ -107,6 +107,10 @@ function showConnection({ detail: { connected, refused } }) {
   if (refused) setTimeout(restart, 2000); // the session may be over, or the server started anew
 }
 
+function resume() {
+  if (manager.methods.size) manager.listen();
+}
+
 function keyPressed(event) {
   const typing = event.target.matches("input, textarea, select");
   if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -123,6 +127,13 @@ window.addEventListener("hashchange", () => {
   window.scrollTo(0, 0);
 });
 window.addEventListener("loginneeded", restart);
+// A browser has some six connections to a server for all its tabs: one that is not seen leaves them to the others.
+document.addEventListener("visibilitychange", () => (document.hidden ? manager.close() : resume()));
+window.addEventListener("pagehide", () => {
+  leaving.abort();
+  manager.close();
+});
+window.addEventListener("pageshow", ({ persisted }) => persisted && restart());
 document.addEventListener("keydown", keyPressed);
 manager.addEventListener("connection", showConnection);
 restart();

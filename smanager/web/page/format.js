@@ -6,6 +6,7 @@ const BYTES = ["B", "KiB", "MiB", "GiB", "TiB"];
 /** A span of time by its two largest units, such as `3 d 4 h`. */
 export function span(seconds) {
   if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 10) return `${Math.round(seconds * 10) / 10} s`;
   let left = Math.round(seconds);
   const parts = [];

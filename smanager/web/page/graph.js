@@ -3,32 +3,31 @@
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 120;
 const HEIGHT = 28;
-const MINUTES = 5;
+const SECONDS = 300;
 
-/** The corners of a line through values, the last at the right edge; a gap where there is no value. */
-export function paths(values, highest, count) {
-  const step = WIDTH / (count - 1);
-  const first = count - values.length;
-  let path = "";
+/** A line through points `[at, value]`, the last of which is at the right edge; a gap where there is no value. */
+export function path(points, highest) {
+  const now = points.at(-1)?.[0];
+  let line = "";
   let pen = "M";
-  values.forEach((value, index) => {
-    if (value === null) {
+  for (const [at, value] of points) {
+    const x = WIDTH * (1 - (now - at) / SECONDS);
+    if (value === null || x < 0) {
       pen = "M";
-      return;
+      continue;
     }
     const y = HEIGHT - 1 - (value / highest) * (HEIGHT - 3);
-    path += `${pen}${((first + index) * step).toFixed(1)} ${y.toFixed(1)}`;
+    line += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
     pen = "L";
-  });
-  return path;
+  }
+  return line;
 }
 
 export class Graph {
   /** `floor` is the least value that the graph's full height stands for, so that noise looks like noise. */
-  constructor(label, floor, samples = 150) {
+  constructor(label, floor) {
     this.label = label;
     this.floor = floor;
-    this.samples = samples;
     this.node = document.createElementNS(SVG, "svg");
     this.node.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
     this.node.setAttribute("preserveAspectRatio", "none");
@@ -38,10 +37,9 @@ export class Graph {
     this.node.append(this.line);
   }
 
-  show(values, format) {
-    const known = values.filter((value) => value !== null);
-    const most = Math.max(0, ...known);
-    this.line.setAttribute("d", paths(values, Math.max(this.floor, most * 1.1), this.samples));
-    this.node.setAttribute("aria-label", `${this.label}, last ${MINUTES} minutes: at most ${format(most)}`);
+  show(points, format) {
+    const most = points.reduce((most, [, value]) => Math.max(most, value ?? 0), 0);
+    this.line.setAttribute("d", path(points, Math.max(this.floor, most * 1.1)));
+    this.node.setAttribute("aria-label", `${this.label} in the last ${SECONDS / 60} minutes: at most ${format(most)}`);
   }
 }

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 
-const SAMPLES = 150; // of each service, one every two seconds: the last five minutes
+const SAMPLES = 150; // of each service: one every two seconds for the five minutes that a graph shows
 
 class Manager extends EventTarget {
   session = null;

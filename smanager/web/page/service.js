@@ -65,12 +65,12 @@ class ServiceView {
     const samples = manager.history(this.name);
     setBadge(this.badge, service.state);
     setText(this.reason, reasonOf(service));
-    setText(this.uptime, span(service.age));
+    setText(this.uptime, service.state === "running" ? span(service.age) : "–");
     setText(this.pid, service.pid ? `${service.pid}${service.shared ? ", shared" : ""}` : "–");
     setText(this.cpu, percent(samples.at(-1)?.cpu));
     setText(this.memory, bytes(service.memory));
-    this.cpuGraph.show(samples.map((sample) => sample.cpu), percent);
-    this.memoryGraph.show(samples.map((sample) => sample.memory), bytes);
+    this.cpuGraph.show(samples.map(({ at, cpu }) => [at, cpu]), percent);
+    this.memoryGraph.show(samples.map(({ at, memory }) => [at, memory]), bytes);
     this.actions.update(service.state);
     this.#explain(service);
   }
