@@ -23,7 +23,7 @@ exclude_patterns = ["_build"]
 
 CONTENTS = {
     "index": {
-        "Learn and use": ["tutorial", "services", "programs", "schedules", "scripting", "network", "operations"],
+        "Learn and use": ["tutorial", "services", "programs", "schedules", "web", "scripting", "network", "operations"],
         "Reference": ["commands", "configuration", "security"],
         "Inside": ["architecture", "performance", "developing"],
     },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,10 +12,11 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 class ManagerError(Exception):
     """The manager refuses what a service asks, or the command that it asked for has failed; the text says why."""
 
-    def __init__(self, message: str, code: int = 0) -> None:
-        """`code` is the error's code in JSON-RPC; 0 if the manager has not answered."""
+    def __init__(self, message: str, code: int = 0, data: object = None) -> None:
+        """`code` and `data` are those of the error in JSON-RPC; the code is 0 if the manager has not answered."""
         super().__init__(message)
         self.code = code
+        self.data = data
 
 
 class CallerError(Exception):
@@ -52,6 +53,16 @@ class ManagerClient:
 
     def stream_async(self, method: str, /, *arguments: object, **options: object) -> AsyncIterator[Any]:
         """`stream` for `async` methods."""
+        raise ManagerError("a service can ask the manager once it has been started")
+
+    def follow_async(
+        self, method: str, params: Mapping[str, object] | Sequence[object] = ()
+    ) -> AsyncGenerator[tuple[str, Any], None]:
+        """Run a command; iterate over all that comes of it, for `async` methods.
+
+        Each is `("item", value)`, `("progress", {"done": …, "total": …, "text": …})`, or, at last, `("result", value)`,
+        which is missing if the service is told to stop.
+        """
         raise ManagerError("a service can ask the manager once it has been started")
 
     def events(self, *services: str) -> Iterator[Any]:

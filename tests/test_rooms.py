@@ -22,6 +22,7 @@ ROOMS = (
     "logs",
     "access",
     "schedules",
+    "web",
     "config",
     "hosts",
     "hosts.child",

@@ -106,6 +106,7 @@ class RootSettings:
     schedules: Table = setting(
         checks.table("tables such as [schedules.backup]"), "lines of commands that run at certain times", {}
     )
+    web: Table = setting(checks.table("a table such as [web]"), "the web page, which the table alone adds", {})
     runs: Table = setting(checks.table("a table such as [runs]"), "which runs of commands are kept", {})
 
 
@@ -128,7 +129,7 @@ def __getattr__(name: str) -> object:
     """Make TABLES when it is asked for: where nothing is scheduled, the manager does without the keys of schedules."""
     if name != "TABLES":
         raise AttributeError(name)
-    from smanager.config import schedule
+    from smanager.config import schedule, web
 
     return {
         "": ROOT_KEYS,
@@ -140,7 +141,17 @@ def __getattr__(name: str) -> object:
         "[roles.NAME]": ROLE_KEYS,
         "[runs]": runs.KEYS,
         "[schedules.NAME]": schedule.KEYS,
+        "[web]": web.KEYS,
     }
+
+
+class ShippedService(NamedTuple):
+    """A service that comes with the program."""
+
+    name: str
+    file: Path
+    settings: Table
+    """What the configuration makes of its tables; has the last word over `[services.NAME]`."""
 
 
 class ServicesConfig(NamedTuple):
@@ -221,7 +232,9 @@ class ConfigFile:
         for name, given in self.given.get("services", {}).items():  # others may need a service whose table is wrong
             settings.setdefault(name, {"program": ["-"]} if isinstance(given, dict) and "program" in given else {})
         roles = self._roles()
-        shipped = (self._add_schedules(settings),) if self.given.get("schedules") else ()
+        shipped = [*self._shipped()]
+        for one in shipped:
+            settings[one.name] = {**settings.get(one.name, {}), **one.settings}
         return ServicesConfig(
             directories=self._present(directories or configured),
             settings=settings,
@@ -231,7 +244,7 @@ class ConfigFile:
             roles=roles,
             allow_writable=allow_writable,
             runs=self._runs(),
-            shipped=shipped,
+            shipped=tuple(one.file for one in shipped),
             at_start={key: value for key, value in self.given.items() if key in AT_START},
         )
 
@@ -251,17 +264,22 @@ class ConfigFile:
     def _has_programs(self) -> bool:
         return any(isinstance(given, dict) and "program" in given for given in self.given.get("services", {}).values())
 
-    def _add_schedules(self, services: dict[str, dict[str, Any]]) -> Path:
-        """Add the settings of the service that runs the schedules; return its file."""
-        from smanager.config import schedule  # as above
+    def _shipped(self) -> Iterator[ShippedService]:
+        """The services of the program's own that the configuration asks for; what they need is imported with them."""
+        if self.given.get("schedules"):
+            from smanager.config import schedule
 
-        made = self._each("schedules", schedule.schedule_of)
-        for name, given in made.items():
-            with self.table(f"schedules.{name}"):
-                for role in given["roles"]:
-                    self.require_role(role)
-        services[schedule.SERVICE] = {**services.get(schedule.SERVICE, {}), **schedule.service_settings(made)}
-        return schedule.FILE
+            made = self._each("schedules", schedule.schedule_of)
+            for name, given in made.items():
+                with self.table(f"schedules.{name}"):
+                    for role in given["roles"]:
+                        self.require_role(role)
+            yield ShippedService(schedule.SERVICE, schedule.FILE, schedule.service_settings(made))
+        if "web" in self.given:
+            from smanager.config import web
+
+            with self.table("web"):
+                yield ShippedService(web.SERVICE, web.FILE, web.service_settings(self.given["web"], self.base))
 
     def require_role(self, name: str) -> None:
         """Raise SettingsError if there is no role of this name."""

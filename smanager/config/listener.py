@@ -30,14 +30,14 @@ class ListenerMode(Enum):
     JSON = "json"  # programs: each line is a JSON-RPC 2.0 request
 
 
-def _address(value: object) -> tuple[str, int]:
+def address(value: object) -> tuple[str, int]:
     match = isinstance(value, str) and re.fullmatch(r"(?:\[([^\]\0]+)\]|([^:\[\]\0]*)):(\d{1,5})", value)
     if not match or int(match[3]) > checks.HIGHEST_PORT:
         raise ValueError('an address such as "127.0.0.1:10000" or "[::1]:10000"')
     return match[1] or match[2], int(match[3])
 
 
-def _network(value: object) -> Network:
+def network(value: object) -> Network:
     return ipaddress.ip_network(checks.text(value))
 
 
@@ -69,7 +69,7 @@ class ListenerSettings:
     """One place to connect to, which exactly one of `tcp`, `unix` and `systemd` names."""
 
     name: str
-    tcp: tuple[str, int] | None = setting(_address, "address and port to listen on; port 0 picks a free port")
+    tcp: tuple[str, int] | None = setting(address, "address and port to listen on; port 0 picks a free port")
     unix: Path | None = setting(checks.path, "path of a unix socket")
     systemd: str | None = setting(checks.text, "name of a socket that systemd opens (its FileDescriptorName=)")
     tls: Tls | None = setting(_tls, "files for TLS: a table with certificate, key and client_ca")
@@ -79,7 +79,7 @@ class ListenerSettings:
         "auto",
     )
     allow: tuple[Network, ...] = setting(
-        checks.list_of(_network, 'a list of networks such as ["192.0.2.0/24"]'),
+        checks.list_of(network, 'a list of networks such as ["192.0.2.0/24"]'),
         "networks that clients may connect from; by default all",
         unset=(),
     )

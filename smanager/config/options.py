@@ -79,6 +79,8 @@ def config_of(options: argparse.Namespace) -> Config:
     Raises ConfigError, with all that is wrong so far, if the rest cannot be used either.
     """
     file = read_file(options.config)
+    if options.web:
+        file = replace(file, given={"web": {}, **file.given})
     given = {name: value for name in OVERRIDING if (value := getattr(options, name)) is not None}
     root = replace(file.settings, **given)
     listeners = _listeners(file, options, root, is_default=bool({"host", "port"} & {*file.given, *given}))
@@ -175,6 +177,7 @@ def parser() -> argparse.ArgumentParser:
     add("--unix", metavar="PATH", type=_path, help="a unix socket to listen on as well")
     add("--insecure", action="store_const", const=True, help="allow other machines to connect to --host and --port")
     add("--max-sessions", metavar="N", type=_number("max_sessions"), help=_help("max_sessions"))
+    add("--web", action="store_true", help="serve a web page as well, by default for this machine's browsers")
     add("--state-dir", metavar="DIR", type=_path, help=_help("state_dir"))
     add("--allow-writable", action="store_const", const=True, help=_help("allow_writable"))
     add("--console", action="store_true", help="run a shell on this terminal or pipe, and open no port")

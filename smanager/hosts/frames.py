@@ -43,7 +43,7 @@ class FrameKind(IntEnum):
     COMPLETE = 10  # JSON: caller, service, command, text, line, begidx, endidx
     # and about what a service has asked.
     ANSWER = 11  # text: the JSON of the result; the question is answered
-    REFUSAL = 12  # JSON: the code of the error in JSON-RPC, and its message; the question is answered
+    REFUSAL = 12  # JSON: code, message and data of the error in JSON-RPC; the question is answered
     PART = 13  # text: the JSON of an item of a stream
     # From a host to the manager: about the host and its services,
     LOADED = 16  # JSON: a services file's path, and the services and problems in it
@@ -58,7 +58,7 @@ class FrameKind(IntEnum):
     TEXT = 23  # text: a piece of a command's output
     DATA = 24  # text: a piece of the JSON of a command's result
     ITEM = 25  # JSON: an item of a stream
-    PROGRESS = 26  # JSON: done, total (or null) and text
+    PROGRESS = 26  # JSON: done, total (or null) and text; also from the manager to a host, of what a service has asked
     RESULT = 27  # text: the rest of a command's output; the command is done
     VALUE = 28  # JSON: a command's whole result; the command is done
     ERROR = 29  # JSON: the exception's type ("" if the method raised none) and its message; the command has failed

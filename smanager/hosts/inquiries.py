@@ -46,6 +46,9 @@ class Inquiry:
         if self.work and self._unread >= WINDOW:
             self.work.pause()
 
+    def progress(self, done: float, total: float | None, text: str) -> None:
+        self._send(encode_data(FrameKind.PROGRESS, self._number, [done, total, text]))
+
     def taken(self, characters: int) -> None:
         before, self._unread = self._unread, max(0, self._unread - characters)
         if self.work and before >= WINDOW > self._unread:
@@ -61,9 +64,9 @@ class Inquiry:
         self._forget(self._number)
         self._send(encode_text(FrameKind.ANSWER, self._number, encoded))
 
-    def refuse(self, code: int, message: str) -> None:
+    def refuse(self, code: int, message: str, data: object = None) -> None:
         self._forget(self._number)
-        self._send(encode_data(FrameKind.REFUSAL, self._number, [code, message]))
+        self._send(encode_data(FrameKind.REFUSAL, self._number, [code, message, data]))
 
 
 Answerer = Callable[[Inquiry], InquiryWork | None]

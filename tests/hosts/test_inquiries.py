@@ -135,4 +135,4 @@ def test_what_nobody_waits_for_is_ended_once(desk: Desk) -> None:
 
 
 def refusals(desk: Desk) -> list[tuple[int, str]]:
-    return [tuple(frame.data()) for frame in desk.sent if frame.kind is FrameKind.REFUSAL]
+    return [tuple(frame.data()[:2]) for frame in desk.sent if frame.kind is FrameKind.REFUSAL]

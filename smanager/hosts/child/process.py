@@ -110,7 +110,7 @@ class HostProcess:
             self._questions.end(lambda question: question.call == frame.number)  # a thread that waits meets nothing
         elif kind is FrameKind.MORE:
             self._workers.more(frame.number, frame.data())
-        elif kind in (FrameKind.PART, FrameKind.ANSWER, FrameKind.REFUSAL):
+        elif kind in (FrameKind.PART, FrameKind.PROGRESS, FrameKind.ANSWER, FrameKind.REFUSAL):
             self._questions.deliver(frame)
         elif kind is FrameKind.PING:
             lives = dict(self._lives)  # a copy, because lives end in threads of their own

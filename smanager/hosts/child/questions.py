@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import queue
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -110,41 +110,48 @@ class ClientInHost(ManagerClient):
 
     def call(self, method: str, /, *arguments: object, **options: object) -> Any:
         frames = queue.SimpleQueue[Frame | None]()
-        with self._ask(frames.put, method, arguments, options) as answer:
+        with self._ask(frames.put, method, _params(arguments, options)) as answer:
             while not answer.is_complete:
                 answer.take(self._questions.next(frames))
             return answer.result()
 
     def stream(self, method: str, /, *arguments: object, **options: object) -> Iterator[Any]:
         frames = queue.SimpleQueue[Frame | None]()
-        with self._ask(frames.put, method, arguments, options) as answer:
+        with self._ask(frames.put, method, _params(arguments, options)) as answer:
             while not answer.is_complete:
-                yield from answer.take(self._questions.next(frames))
+                kind, value = answer.take(self._questions.next(frames))
+                if kind == "item":
+                    yield value
 
     async def call_async(self, method: str, /, *arguments: object, **options: object) -> Any:
         frames, put = _queue_in_loop()
-        with self._ask(put, method, arguments, options) as answer:
+        with self._ask(put, method, _params(arguments, options)) as answer:
             while not answer.is_complete:
                 answer.take(await frames.get())
             return answer.result()
 
     async def stream_async(self, method: str, /, *arguments: object, **options: object) -> AsyncIterator[Any]:
+        async with aclosing(self.follow_async(method, _params(arguments, options))) as answer:
+            async for kind, value in answer:
+                if kind == "item":
+                    yield value
+
+    async def follow_async(
+        self, method: str, params: Mapping[str, object] | Sequence[object] = ()
+    ) -> AsyncGenerator[tuple[str, Any], None]:
         frames, put = _queue_in_loop()
-        with self._ask(put, method, arguments, options) as answer:
+        with self._ask(put, method, params) as answer:
             while not answer.is_complete:
-                for item in answer.take(await frames.get()):
-                    yield item
+                kind, value = answer.take(await frames.get())
+                if kind:
+                    yield kind, value
 
     @contextmanager
-    def _ask(
-        self, deliver: Deliver, method: str, arguments: tuple[object, ...], options: dict[str, object]
-    ) -> Iterator[Answer]:
-        if arguments and options:
-            raise TypeError("pass parameters all by position or all by name")
+    def _ask(self, deliver: Deliver, method: str, params: Mapping[str, object] | Sequence[object]) -> Iterator[Answer]:
         within = self._acting_for or current_caller.get()
         call = within.call if within else 0
         question = Question(self._service, call, self._acting_for is not None, self._acting_as, deliver)
-        number = self._questions.begin(question, method, options or arguments)
+        number = self._questions.begin(question, method, params)
         answer = Answer(method, partial(self._questions.taken, number))
         try:
             yield answer
@@ -163,27 +170,38 @@ class Answer:
         self._result: Any = None
         self._has_result = False
 
-    def take(self, frame: Frame | None) -> list[Any]:
-        """The items in a frame. Raises ManagerError if the answer is an error."""
+    def take(self, frame: Frame | None) -> tuple[str, Any]:
+        """What a frame is, as `follow_async` has it, or without a kind if nothing more comes.
+
+        Raises ManagerError if the answer is an error.
+        """
         if frame is ENDED:
             self.is_complete = True
-            return []
+            return "", None
         value = json.loads(frame.payload)
         if frame.kind is FrameKind.PART:
             self._taken(len(frame.payload))
-            return [value]
+            return "item", value
+        if frame.kind is FrameKind.PROGRESS:
+            return "progress", dict(zip(("done", "total", "text"), value, strict=True))
         self.is_complete = True
         if frame.kind is FrameKind.REFUSAL:
-            code, message = value
-            raise ManagerError(message, code)
+            code, message, data = value
+            raise ManagerError(message, code, data)
         self._result, self._has_result = value, True
-        return []
+        return "result", value
 
     def result(self) -> Any:
         """The result. Raises ManagerError if the service or its command was told to end meanwhile."""
         if not self._has_result:
             raise ManagerError(f"{self._method}: not answered before the service, or the command that asked, was ended")
         return self._result
+
+
+def _params(arguments: tuple[object, ...], options: dict[str, object]) -> Mapping[str, object] | Sequence[object]:
+    if arguments and options:
+        raise TypeError("pass parameters all by position or all by name")
+    return options or arguments
 
 
 def _queue_in_loop() -> tuple[asyncio.Queue[Frame | None], Deliver]:

@@ -80,6 +80,8 @@ def _notifier(inquiry: Inquiry) -> Notify:
     def notify(name: str, params: dict[str, Any]) -> None:
         if name == "$/item":
             inquiry.item(encode(params["value"]))
+        else:
+            inquiry.progress(**params)
 
     return notify
 
@@ -87,7 +89,7 @@ def _notifier(inquiry: Inquiry) -> Notify:
 def _finisher(inquiry: Inquiry) -> Done:
     def done(result: object) -> None:
         if isinstance(result, RequestError):
-            inquiry.refuse(result.code, str(result))
+            inquiry.refuse(result.code, str(result), result.data)
             return
         try:
             encoded = encode(result)

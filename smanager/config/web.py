@@ -1,0 +1,85 @@
+"""The web page: where it is served, and who may use it there: `[web]` of `smanager.toml`, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from smanager.config import checks
+from smanager.config.checks import SettingsError, checked, keys_of, setting
+from smanager.config.listener import address, is_loopback, network
+from smanager.service import VIEW
+
+SERVICE = "webpage"
+FILE = Path(__file__).parents[1] / "web" / "webpage.py"
+"""The service that serves the page, and the file of its class."""
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@checks.expected('an address that browsers show, such as "https://box.example" or "http://box.example:8080"')
+def _origin(value: object) -> str:
+    """An origin as browsers send it (RFC 6454, 6.2)."""
+    url = urlsplit(checks.text(value).lower())
+    if url.scheme not in DEFAULT_PORTS or not url.hostname or url.username or url.path.strip("/") or url.query:
+        raise ValueError
+    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    is_default = url.port in (None, DEFAULT_PORTS[url.scheme])
+    return f"{url.scheme}://{host}" + ("" if is_default else f":{url.port}")
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """Where the page is served, and to whom."""
+
+    listen: tuple[str, int] = setting(
+        address, "address and port of the page; port 0 picks a free port", "127.0.0.1:10001"
+    )
+    origins: tuple[str, ...] = setting(
+        checks.list_of(_origin, 'a list of addresses such as ["https://box.example"]'),
+        "addresses by which browsers reach the page, through a proxy or by a name, besides those of this machine alone",
+        [],
+    )
+    proxies: tuple[Any, ...] = setting(
+        checks.list_of(network, 'a list of networks such as ["127.0.0.1"]'),
+        "proxies whose X-Forwarded-For header says where a browser is",
+        [],
+    )
+    login: bool | None = setting(
+        checks.one_of({"none": False, "required": True}),
+        "whether users have to log in even to look; by default required, unless browsers of this machine alone reach "
+        "the page",
+    )
+    insecure: bool = setting(checks.boolean, "whether other machines may reach the page without TLS", False)
+
+
+KEYS = keys_of(WebSettings)
+
+
+def service_settings(given: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """The settings of the service that serves the page. Raises SettingsError."""
+    settings = WebSettings(**checked(given, KEYS))
+    host, port = settings.listen
+    is_local = is_loopback(host) and not settings.origins and not settings.proxies
+    login = not is_local if settings.login is None else settings.login
+    if not login and not is_local:
+        raise SettingsError('login is "none", and others than browsers of this machine reach the page; remove the key')
+    if not is_loopback(host) and not settings.insecure:
+        raise SettingsError(
+            f"{host}:{port} can be reached from other machines, and an eavesdropper could read every login; use "
+            "127.0.0.1 with ssh or a proxy, or say insecure if you mean it"
+        )
+    roles = [] if login else [VIEW]
+    return {
+        "options": {
+            "listen": [host, port],
+            "origins": list(settings.origins),
+            "proxies": list(map(str, settings.proxies)),
+            "login": login,
+            "roles": roles,
+        },
+        "roles": roles,
+    }
