@@ -7,6 +7,10 @@ import { badge, isUp } from "./state.js";
 
 const TITLES = { start: "Start", stop: "Stop", restart: "Restart" };
 
+export function mayAct() {
+  return Object.keys(TITLES).some((verb) => manager.may(verb));
+}
+
 /** The buttons for a service; `update` shows those that are of use in a state. */
 export function actions(name) {
   const node = el("div", { class: "actions", role: "group", "aria-label": `Actions for ${name}` });

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { button, el, heading, notify, setText } from "./dom.js";
 import { showLogin } from "./login.js";
 import { manager } from "./manager.js";
+import { cancelAll, isBusy } from "./execution.js";
 import { showCommand, showCommands } from "./commands.js";
 import { showLogs } from "./logs.js";
 import { showRun, showRuns } from "./runs.js";
@@ -20,6 +21,8 @@ const VIEWS = [
   { path: "schedules", title: "Schedules", needs: "schedules.list", show: showSchedules },
   { path: "sessions", title: "Sessions", needs: "who", show: showSessions },
 ];
+
+const AGAIN_MS = 3000; // between two attempts to reach the server
 
 const main = document.getElementById("main");
 let leaving = new AbortController(); // aborted when the user leaves the view that is shown
@@ -43,14 +46,16 @@ function askForLogin() {
 }
 
 function showAccount() {
-  const { user, login_needed: needed, read_only: readOnly } = manager.session;
+  const { user, roles, login_needed: needed, read_only: readOnly } = manager.session;
   const account = document.getElementById("account");
   account.replaceChildren();
-  if (user) account.append(el("span", { class: "user" }, user), button("Log out", leave, { class: "quiet" }));
-  else if (readOnly && !needed) account.append(el("span", { class: "user" }, "read only"));
+  const title = `roles: ${roles.join(", ") || "none"}`;
+  if (user) account.append(el("span", { title }, user), button("Log out", leave, { class: "quiet" }));
+  else if (readOnly && !needed) account.append(el("span", { title }, "read only"));
 }
 
 async function leave() {
+  cancelAll();
   await api.logout().catch((error) => notify(error.message, "bad"));
   location.hash = "";
   begin().catch(failed);
@@ -77,6 +82,8 @@ function route() {
   const [path, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
   const view = VIEWS.find((one) => one.path === path) ?? VIEWS.find((one) => manager.may(one.needs));
   const name = rest.join("/");
+  if (!view) return failed(new Error("Your roles allow nothing here."));
+  if (view.path === "commands") manager.discover().catch(() => {}); // which a reload may have changed
   showTabs(view.path);
   const signal = enter(name ? `${name} – ${view.title}` : view.title);
   const show = name && view.one ? view.one : view.show;
@@ -92,8 +99,9 @@ function decoded(part) {
 }
 
 function failed(error) {
-  enter("Not reachable");
+  const signal = enter("Not reachable");
   main.append(heading("Not reachable"), el("p", { role: "alert" }, error.message), button("Try again", restart));
+  setTimeout(() => signal.aborted || restart(), AGAIN_MS);
 }
 
 function restart() {
@@ -104,7 +112,7 @@ function showConnection({ detail: { connected, refused } }) {
   const line = document.getElementById("connection");
   line.hidden = connected;
   setText(line, connected ? "" : "The connection was lost; what is shown may be old. Connecting again …");
-  if (refused) setTimeout(restart, 2000); // the session may be over, or the server started anew
+  if (refused) setTimeout(restart, AGAIN_MS); // the session may be over, or the server started anew
 }
 
 function resume() {
@@ -133,6 +141,7 @@ window.addEventListener("pagehide", () => {
   leaving.abort();
   manager.close();
 });
+window.addEventListener("beforeunload", (event) => isBusy() && event.preventDefault()); // commands would be cancelled
 window.addEventListener("pageshow", ({ persisted }) => persisted && restart());
 document.addEventListener("keydown", keyPressed);
 manager.addEventListener("connection", showConnection);

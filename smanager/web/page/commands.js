@@ -49,7 +49,7 @@ function grouped(methods) {
   return groups;
 }
 
-export function showCommand(main, signal, name) {
+export function showCommand(main, _, name) {
   const method = manager.methods.get(name);
   main.append(el("nav", { "aria-label": "Above", class: "crumbs" }, el("a", { href: "#/commands" }, "Commands")), heading(name));
   if (!method) {
@@ -57,5 +57,5 @@ export function showCommand(main, signal, name) {
     return;
   }
   for (const paragraph of method.description.split(/\n\s*\n/)) main.append(el("p", { class: "doc" }, paragraph));
-  main.append(commandForm(method, signal));
+  main.append(commandForm(method));
 }

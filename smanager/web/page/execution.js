@@ -5,26 +5,39 @@ import { button, el } from "./dom.js";
 import { span } from "./format.js";
 import { Output } from "./output.js";
 
+const running = new Set(); // executions go on while the user looks at other views
+
+export function isBusy() {
+  return running.size > 0;
+}
+
+export function cancelAll() {
+  for (const execution of running) execution.abort();
+}
+
 export class Execution {
   #ending = new AbortController();
   #began = performance.now();
 
-  /** Run a method; it is cancelled when `signal` is aborted. */
-  constructor(method, params, signal) {
+  constructor(method, params) {
     this.method = method;
     this.params = params;
-    signal.addEventListener("abort", () => this.#ending.abort(), { signal: this.#ending.signal });
     this.output = new Output(method);
     this.state = el("p", { class: "state", role: "status" }, "running …");
-    this.cancel = button("Cancel", () => this.#ending.abort(), { class: "danger" });
+    this.cancel = button("Cancel", () => this.abort(), { class: "danger" });
     this.problem = el("p", { class: "problem", role: "alert" });
     const head = el("div", { class: "buttons" }, this.state, this.cancel);
-    this.node = el("section", { class: "card execution", "aria-label": `Run of ${method}` }, head, this.output.node, this.problem);
+    this.node = el("section", { class: "card execution running", "aria-label": `Run of ${method}` }, head, this.output.node, this.problem);
+  }
+
+  abort() {
+    this.#ending.abort();
   }
 
   /** Run to the end, whatever that is. */
   async finish() {
     const { signal } = this.#ending;
+    running.add(this);
     const item = (value) => this.output.item(value);
     const progress = (step) => this.output.advance(step);
     try {
@@ -40,6 +53,8 @@ export class Execution {
   }
 
   #over(kind, word) {
+    running.delete(this);
+    this.node.classList.remove("running");
     this.cancel.remove();
     this.state.className = `state ${kind}`;
     this.state.textContent = `${word} after ${span((performance.now() - this.#began) / 1000)}`;

@@ -5,13 +5,16 @@ import { fieldFor } from "./fields.js";
 import { Question, isPlanned } from "./actions.js";
 import { Execution } from "./execution.js";
 
-/** The form of a method, and below it the output of its runs. The last run ends with `signal`. */
-export function commandForm(method, signal) {
+const outputs = new Map(); // by method: its executions, to which the user may come back
+
+/** The form of a method, and below it the output of its last run, and of those that go on. */
+export function commandForm(method) {
   const fields = method.params.map(fieldFor);
   const problem = el("p", { class: "problem", role: "alert" });
   const run = el("button", { type: "submit", class: "main" }, "Run");
   const form = el("form", { class: "card command" }, ...fields.map((field) => field.node), problem, el("div", { class: "buttons" }, run));
-  const output = el("div");
+  const output = outputs.get(method.name) ?? el("div");
+  outputs.set(method.name, output);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     problem.textContent = "";
@@ -24,11 +27,9 @@ export function commandForm(method, signal) {
 
   async function begin({ name }, values) {
     if (isPlanned(name)) return await new Question(name, values.services ?? []).ask();
-    const execution = new Execution(name, values, signal);
-    output.replaceChildren(execution.node);
-    run.disabled = true;
+    const execution = new Execution(name, values);
+    output.replaceChildren(execution.node, ...output.querySelectorAll(":scope > .running"));
     await execution.finish();
-    run.disabled = false;
   }
 
   return el("div", {}, form, output);

@@ -8,7 +8,7 @@ import { hue } from "./state.js";
 import { coloured } from "./values.js";
 
 const LINES_KEPT = 2000; // on the page, and while paused; the log file has all
-const FIRST_LINES = 200;
+const FIRST_LINES = 1000; // as many as the manager remembers of a service
 const AGAIN_MS = 3000; // between two attempts to connect
 
 export class LogView {

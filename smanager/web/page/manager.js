@@ -17,7 +17,8 @@ class Manager extends EventTarget {
 
   /** The commands of one service. */
   commandsOf(service) {
-    return [...this.methods.values()].filter((method) => method.name.startsWith(`${service}.`));
+    const isOf = ({ name, tags }) => name.startsWith(`${service}.`) && tags?.[0].name === service;
+    return [...this.methods.values()].filter(isOf);
   }
 
   history(service) {

@@ -6,6 +6,11 @@ import { RecordsTable, coloured, isRecord, shown } from "./values.js";
 
 const BLOCKS_KEPT = 2000; // pieces of output on the page; a browser scrolls as many with ease
 
+/** Whether an item is a page that takes the place of the one before it. */
+function isScreen(value) {
+  return isRecord(value) && Object.keys(value).join() === "command,interval,output";
+}
+
 export class Output {
   #escapes = new Escapes();
   #text = null; // the text block that grows
@@ -29,6 +34,7 @@ export class Output {
   /** Add what a command has yielded. */
   item(value) {
     if (typeof value === "string") this.write(value.endsWith("\n") ? value : `${value}\n`);
+    else if (isScreen(value)) this.#screen(value.output);
     else if (isRecord(value)) this.#record(value);
     else this.#block(shown(value));
   }
@@ -59,6 +65,13 @@ export class Output {
     } else this.bar.removeAttribute("value");
     const share = total ? `${Math.floor((100 * done) / total)} %` : `${done}`;
     this.step.textContent = [share, text].filter(Boolean).join(" – ");
+  }
+
+  /** Show what is shown in place again and again. */
+  #screen(output) {
+    this.blocks.replaceChildren();
+    this.#text = null;
+    this.result(output);
   }
 
   #record(value) {

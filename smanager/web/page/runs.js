@@ -64,7 +64,7 @@ export async function showRun(main, signal, number) {
   const below = el("div");
   const crumbs = el("nav", { "aria-label": "Above", class: "crumbs" }, el("a", { href: "#/runs" }, "Runs"));
   main.append(crumbs, bar, facts, el("section", { class: "card", "aria-label": "Output" }, output.node, problem), below);
-  if (manager.may("rerun")) bar.append(button("Run again", () => runAgain(id, below, signal)));
+  if (manager.may("rerun")) bar.append(button("Run again", () => runAgain(id, below)));
   try {
     const run = await find(id, signal);
     if (run) {
@@ -100,8 +100,8 @@ function cancelButton(id) {
   return cancel;
 }
 
-async function runAgain(id, below, signal) {
-  const execution = new Execution("rerun", { run: id }, signal);
+async function runAgain(id, below) {
+  const execution = new Execution("rerun", { run: id });
   below.replaceChildren(execution.node);
   execution.node.scrollIntoView({ block: "nearest" });
   await execution.finish();

@@ -1,6 +1,6 @@
 // All services, with their state and what they use, live.
 
-import { actions } from "./actions.js";
+import { actions, mayAct } from "./actions.js";
 import { el, heading, searchField, setText } from "./dom.js";
 import { bytes, moment, percent, span } from "./format.js";
 import { Graph } from "./graph.js";
@@ -42,7 +42,7 @@ export function showServices(main, signal) {
 }
 
 function listing(body) {
-  const headings = ["Name", "State", "Uptime", "CPU", "Memory", "Actions"];
+  const headings = ["Name", "State", "Uptime", "CPU", "Memory", ...(mayAct() ? ["Actions"] : [])];
   const cells = headings.map((text) => el("th", { scope: "col", role: "columnheader" }, text));
   const head = el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...cells));
   // The roles are said because a narrow window shows the rows as cards, which are no table to a browser.
@@ -74,7 +74,7 @@ class Row {
       cell("Uptime", this.uptime),
       cell("CPU", this.cpu, this.cpuGraph.node),
       cell("Memory", this.memory, this.memoryGraph.node),
-      cell("Actions", this.actions.node),
+      mayAct() ? cell("Actions", this.actions.node) : null,
     );
   }
 
