@@ -14,7 +14,7 @@ export function commandList(methods) {
 }
 
 export function showCommands(main, signal) {
-  const groups = el("div");
+  const groups = el("div", { class: "groups" });
   let wanted = "";
 
   function update() {
@@ -40,9 +40,11 @@ function isFound(method, wanted) {
   return method.tags?.length && wanted.split(/\s+/).every((word) => text.includes(word));
 }
 
+/** The methods by their groups: first those of services, for which people come here most. */
 function grouped(methods) {
   const groups = new Map();
-  for (const method of methods) {
+  const isOfService = ({ name, tags }) => name.startsWith(`${tags[0].name}.`);
+  for (const method of [...methods.filter(isOfService), ...methods.filter((one) => !isOfService(one))]) {
     const tag = method.tags[0].name;
     groups.set(tag, [...(groups.get(tag) ?? []), method]);
   }
