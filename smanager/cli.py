@@ -76,11 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.docs:
             return asyncio.run(describe(new_manager(config, Storage(None), template), docs_page))
         manager = new_manager(config, storage_for(config), template)
+        identities = Identities(manager.roles, UsersFile(config.root.users_file), manager.audit)
+        manager.pool.answer = ServiceAnswers(Shells(manager), identities).begin
         if options.console:
             from smanager.server import console  # readline is for a person at this terminal only
 
-            return console.run(manager, lines, partial(listen_for_own_user, config, manager))
-        return asyncio.run(serve(config, manager, lines.say))
+            return console.run(manager, lines, partial(listen_for_own_user, manager, identities))
+        return asyncio.run(serve(config, manager, identities, lines.say))
     except (ConfigError, CommandError, StorageError, UsersError) as error:
         for problem in error.problems if isinstance(error, ConfigError) else [error]:
             print(f"smanager: {problem}", file=sys.stderr)
@@ -122,7 +124,6 @@ def new_manager(config: Config, storage: Storage, template: Template) -> Manager
     audit = audit_for(config.root, storage, outbox)
     manager = Manager(catalogue, storage, config.read_services, outbox, audit, roles)
     manager.pool.template = template
-    manager.pool.answer = ServiceAnswers(Shells(manager)).begin
     return manager
 
 
@@ -170,11 +171,10 @@ def storage_for(config: Config) -> Storage:
         return Storage(None)
 
 
-async def serve(config: Config, manager: Manager, say: Callable[[str], None]) -> int:
+async def serve(config: Config, manager: Manager, identities: Identities, say: Callable[[str], None]) -> int:
     """Listen, and keep the services up, until a signal or `kill`; returns the exit status."""
     listeners = Listeners([*config.services.listeners, *own_listener(manager.directory)], systemd.passed_sockets())
     await listeners.open()
-    identities = identities_for(config, manager)
     manager.pool.when_grown = listeners.share_out
     manager.look_elsewhere = partial(look_elsewhere, manager, listeners, identities)
     loop = asyncio.get_running_loop()
@@ -208,17 +208,13 @@ async def serve(config: Config, manager: Manager, say: Callable[[str], None]) ->
     return 1 if manager.failed else 0
 
 
-async def listen_for_own_user(config: Config, manager: Manager) -> Listeners:
+async def listen_for_own_user(manager: Manager, identities: Identities) -> Listeners:
     """Listen for `smanager attach` alone."""
     listeners = Listeners(own_listener(manager.directory))
     await listeners.open()
     manager.pool.when_grown = listeners.share_out
-    await listeners.serve(Shells(manager), identities_for(config, manager))
+    await listeners.serve(Shells(manager), identities)
     return listeners
-
-
-def identities_for(config: Config, manager: Manager) -> Identities:
-    return Identities(manager.roles, UsersFile(config.root.users_file), manager.audit)
 
 
 async def reload(manager: Manager) -> None:

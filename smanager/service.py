@@ -81,10 +81,33 @@ class ManagerClient:
         """The manager with the roles, in place of the service's own, that its `roles_as` gives this name."""
         return self
 
+    async def log_in_async(self, host: str, **proof: object) -> Visitor:
+        """Have the manager log a user in whose client is at an IP address; return the manager as that user may use it.
+
+        The proof is a `user` and a `password`, a `token`, or the names in a `certificate` that the service has checked.
+        Failures count where the manager's own do. Raises ManagerError, also where `logs_in` does not name the proof.
+        """
+        raise ManagerError("a service can ask the manager once it has been started")
+
     @property
     def caller(self) -> CommandCaller | None:
         """Who gave the command that runs here; None outside of commands."""
         return None
+
+
+class Visitor(ManagerClient):
+    """The manager as a user may use it who has logged in through a service, as long as that lasts."""
+
+    user: str = ""
+    """The user's name."""
+
+    roles: Sequence[str] = ()
+
+    ended: str = ""
+    """Why the user has been logged out; empty before."""
+
+    def log_out(self) -> None:
+        """End what runs for the user, and the login; both end with the service as well."""
 
 
 class SService:

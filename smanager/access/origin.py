@@ -29,7 +29,7 @@ class Origin(NamedTuple):
     """One place that commands come from; `str` gives the text for people and the audit journal."""
 
     kind: OriginKind
-    host: str = ""  # the IP address of a TCP client; empty if the client was gone before the system could tell
+    host: str = ""  # the IP address of a client; empty if a TCP client was gone before the system could tell
     port: int = 0
     user: str = ""  # the system's user at the other end of a unix socket; empty if the system does not tell
     service: str = ""  # the service that asks
@@ -52,11 +52,12 @@ class Origin(NamedTuple):
         return f"{self.kind.value}, user {self.user}" if self.user else self.kind.value
 
     def __str__(self) -> str:
+        if self.service:
+            name = f"service {self.service} as {self.acting_as}" if self.acting_as else f"service {self.service}"
+            whom = self.behalf or self.host
+            return f"{name} for {whom}" if whom else name
         if self.host:
             return address_text(self.host, self.port)
-        if self.service:
-            name = f"{self.network} as {self.acting_as}" if self.acting_as else self.network
-            return f"{name} for {self.behalf}" if self.behalf else name
         return f"{self.network}, process {self.process}" if self.process else self.kind.value
 
 

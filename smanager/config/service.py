@@ -186,6 +186,12 @@ _names = checks.list_of(checks.text, 'a list of services\' names, such as ["data
 _roles = checks.list_of(checks.text, 'a list of roles such as ["view"]')
 
 
+_proofs = checks.list_of(
+    checks.one_of({proof: proof for proof in ("password", "token", "certificate")}),
+    'a list of proofs, such as ["password", "token"]',
+)
+
+
 @checks.expected('a table of lists of roles, such as { night = ["operate"] }')
 def _roles_by_name(value: object) -> dict[str, tuple[str, ...]]:
     return {checks.text(name): _roles(roles) for name, roles in checks.table()(value).items()}
@@ -221,6 +227,12 @@ class ServiceSettings:
         _roles_by_name,
         "names under which the service may ask the manager as well, each with its roles, by `self.manager.acting_as`",
         {},
+    )
+    logs_in: tuple[str, ...] = setting(
+        _proofs,
+        "proofs by which the service may have users log in and act for them, by `self.manager.log_in_async`: "
+        '"password", "token", and "certificate", of which the service\'s word counts',
+        [],
     )
     options: Mapping[str, Any] = setting(checks.table(), "values for the service itself, as `self.options`", {})
     limits: Mapping[str, int] = setting(

@@ -82,4 +82,5 @@ def service_settings(given: Mapping[str, Any], base: Path) -> dict[str, Any]:
             "roles": roles,
         },
         "roles": roles,
+        "logs_in": ["password", "token"],
     }

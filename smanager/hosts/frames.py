@@ -24,6 +24,9 @@ PAYLOAD_LIMIT = 4 * 1024 * 1024  # bytes; a larger payload counts as garbage. Te
 WINDOW = 256 * 1024  # characters of output that a host sends before it waits for the manager to ask for more
 
 
+LOG_IN = "log in"  # the method by which a service logs a user in; its stream lasts as long as the login
+
+
 class FrameKind(IntEnum):
     """What a frame says; each comment describes the payload."""
 
@@ -64,7 +67,9 @@ class FrameKind(IntEnum):
     ERROR = 29  # JSON: the exception's type ("" if the method raised none) and its message; the command has failed
     COMPLETIONS = 30  # JSON: words
     # and about what a service asks; the number is the question's.
-    ASK = 32  # JSON: the service's name, the call in which it asks (0: none), whether for its caller, method, params
+    # JSON: the service's name, the call in which it asks (0: none), whether for its caller, its other name, the number
+    # of the question by which the user has logged in for whom it asks (0: none), method, params
+    ASK = 32
     UNASK = 33  # empty: the service no longer waits
     TAKEN = 34  # JSON: a list of how many characters of items the service has taken
 

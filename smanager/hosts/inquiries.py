@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from smanager.hosts.call import Call
-from smanager.hosts.frames import PAYLOAD_LIMIT, WINDOW, Frame, FrameKind, encode_data, encode_text
+from smanager.hosts.frames import LOG_IN, PAYLOAD_LIMIT, WINDOW, Frame, FrameKind, encode_data, encode_text
 
 MOST_INQUIRIES = 256  # of one service at a time; a page with a stream for each of its readers needs some dozens
 
@@ -31,23 +31,28 @@ class Inquiry:
     within: Call | None  # the command of the service that asked
     for_caller: bool  # whether the service acts for the caller of that command
     acting_as: str  # under which of its other names the service asks; empty for its own
+    visitor: int  # the number of the login of the user for whom the service asks; 0 for none
     method: str
     params: Any
-    _number: int
+    number: int
     _send: Callable[[bytes], object]
     _forget: Callable[[int], object]
     work: InquiryWork | None = None
     _unread: int = 0  # characters of items that the service has not taken
 
+    def counts_with(self, other: Inquiry) -> bool:
+        """Whether both count towards one limit."""
+        return self.service == other.service and (self.method == LOG_IN) is (other.method == LOG_IN)
+
     def item(self, encoded: str) -> None:
         """Send an item of a stream, as JSON; hold the stream back while the service does not take its items."""
-        self._send(encode_text(FrameKind.PART, self._number, encoded))
+        self._send(encode_text(FrameKind.PART, self.number, encoded))
         self._unread += len(encoded)
         if self.work and self._unread >= WINDOW:
             self.work.pause()
 
     def progress(self, done: float, total: float | None, text: str) -> None:
-        self._send(encode_data(FrameKind.PROGRESS, self._number, [done, total, text]))
+        self._send(encode_data(FrameKind.PROGRESS, self.number, [done, total, text]))
 
     def taken(self, characters: int) -> None:
         before, self._unread = self._unread, max(0, self._unread - characters)
@@ -61,12 +66,12 @@ class Inquiry:
                 TOO_MUCH_OUTPUT, f"{self.method}: a result of {len(encoded)} characters; at most {PAYLOAD_LIMIT}"
             )
             return
-        self._forget(self._number)
-        self._send(encode_text(FrameKind.ANSWER, self._number, encoded))
+        self._forget(self.number)
+        self._send(encode_text(FrameKind.ANSWER, self.number, encoded))
 
     def refuse(self, code: int, message: str, data: object = None) -> None:
-        self._forget(self._number)
-        self._send(encode_data(FrameKind.REFUSAL, self._number, [code, message, data]))
+        self._forget(self.number)
+        self._send(encode_data(FrameKind.REFUSAL, self.number, [code, message, data]))
 
 
 Answerer = Callable[[Inquiry], InquiryWork | None]
@@ -84,19 +89,20 @@ class Inquiries:
 
     def begin(self, frame: Frame, calls: dict[int, Call]) -> Callable[[], object]:
         """Decode an ASK frame; return what carries it out. Raises FrameError if it is garbage."""
-        service, call, for_caller, acting_as, method, params = frame.fields(str, int, bool, str, str, list | dict)
+        service, call, for_caller, name, visitor, method, params = frame.fields(
+            str, int, bool, str, int, str, list | dict
+        )
 
         def ask() -> None:
             within = calls.get(call)
             inquiry = Inquiry(
-                service, within, for_caller, acting_as, method, params, frame.number, self._send, self._close
+                service, within, for_caller, name, visitor, method, params, frame.number, self._send, self._close
             )
             if within is None and (call or for_caller):
                 inquiry.refuse(REFUSED, f"{method}: the command that asked has ended")
-            elif sum(other.service == service for other in self._open.values()) >= MOST_INQUIRIES:
-                inquiry.refuse(
-                    REFUSED, f"{method}: {service} has {MOST_INQUIRIES} unanswered questions; at most so many"
-                )
+            elif sum(map(inquiry.counts_with, self._open.values())) >= MOST_INQUIRIES:
+                what = "users logged in" if method == LOG_IN else "unanswered questions"
+                inquiry.refuse(REFUSED, f"{method}: {service} has {MOST_INQUIRIES} {what}; at most so many")
             else:
                 self._open[frame.number] = inquiry
                 work = self._answer()(inquiry)

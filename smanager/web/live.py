@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import aclosing
+from collections.abc import Coroutine
 from typing import Any
 
 from smanager.service import ManagerClient, ManagerError
@@ -12,20 +11,14 @@ from smanager.web import responses
 from smanager.web.calls import LOGGED_OUT, error_object
 from smanager.web.outlet import ROOM, Outlet
 
-STATUS_SECONDS = 2.0  # between two looks at the state of all services
-SECONDS_A_LOGIN = (
-    0.1  # longer between them the more logins have windows open, so that all together ask ten times a second
-)
 PING_SECONDS = 15.0  # of silence after which a proxy could take the stream for dead
 
 
 class LiveFeed:
     """The streams of one login, and what is asked for them while there are any."""
 
-    def __init__(self, manager: ManagerClient, pause: Callable[[], float]) -> None:
-        """`pause` returns the seconds between two looks."""
+    def __init__(self, manager: ManagerClient) -> None:
         self._manager = manager
-        self._pause = pause
         self._windows: set[Outlet] = set()
         self._works: list[asyncio.Task[None]] = []
         self._status = b""  # the last event of that kind
@@ -77,16 +70,13 @@ class LiveFeed:
                 self.end(error_object(error))
 
     async def _look(self) -> None:
-        while True:
-            self._status = responses.event("status", await self._manager.call_async("status"))
+        async for value in self._manager.stream_async("status", follow=True):
+            self._status = responses.event("status", value)
             self._send(self._status)
-            await asyncio.sleep(self._pause())
 
     async def _listen(self) -> None:
-        async with aclosing(self._manager.follow_async("events", {"follow": True, "count": 0})) as parts:
-            async for kind, value in parts:
-                if kind == "item":
-                    self._send(responses.event("event", value))
+        async for value in self._manager.events_async():
+            self._send(responses.event("event", value))
 
     async def _ping(self) -> None:
         while True:

@@ -9,7 +9,8 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
-from smanager.service import ManagerClient
+from smanager.service import ManagerClient, Visitor
+from smanager.web.door import RefusedError
 
 TOKEN_BYTES = 32  # of a cookie and of a CSRF token: too many to guess
 IDLE_SECONDS = 1800.0  # after which a login without a request and without an open window ends
@@ -26,6 +27,7 @@ class PageLogin:
     """One browser's login, or what all those share who have not logged in."""
 
     manager: ManagerClient
+    visitor: Visitor | None = None  # the same, of a user who has logged in
     user: str = ""
     roles: list[str] = field(default_factory=list)
     token: str = ""  # the cookie; empty for those who have not logged in
@@ -76,7 +78,8 @@ class Logins:
         now = self._clock()
         if login.windows:
             login.used = now
-        return now - login.used > IDLE_SECONDS or now - login.began > LONGEST_SECONDS
+        is_ended = bool(login.visitor and login.visitor.ended)
+        return is_ended or now - login.used > IDLE_SECONDS or now - login.began > LONGEST_SECONDS
 
 
 def cookie_name(origin: str) -> str:
@@ -91,6 +94,16 @@ def cookie_header(origin: str, token: str) -> Mapping[str, str]:
     if origin.startswith("https:"):
         value += "; Secure"
     return {"Set-Cookie": value if token else f"{value}; Max-Age=0"}
+
+
+def proof_of(given: object) -> dict[str, str]:
+    """By what a browser wants to log in. Raises RefusedError."""
+    match given:
+        case {"user": str(user), "password": str(password)}:
+            return {"user": user, "password": password}
+        case {"token": str(token)}:
+            return {"token": token}
+    raise RefusedError(400, 'a login should be {"user": "NAME", "password": "…"} or {"token": "…"}')
 
 
 def shown(login: PageLogin | None, needs_login: bool) -> dict[str, Any]:

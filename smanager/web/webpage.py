@@ -11,11 +11,11 @@ from smanager import ManagerError, SService, __version__
 from smanager.access.origin import address_text
 from smanager.web import responses
 from smanager.web.assets import assets
-from smanager.web.calls import answer_in_events, answer_whole, call_of
+from smanager.web.calls import LOGGED_OUT, answer_in_events, answer_whole, call_of, json_of
 from smanager.web.door import Door, RefusedError, cookies, one_of
 from smanager.web.http import Asked, PageServer
-from smanager.web.live import SECONDS_A_LOGIN, STATUS_SECONDS, LiveFeed
-from smanager.web.logins import Logins, PageLogin, cookie_name, shown
+from smanager.web.live import LiveFeed
+from smanager.web.logins import Logins, PageLogin, cookie_header, cookie_name, proof_of, shown
 from smanager.web.outlet import Outlet
 
 MOST_ANSWERS = 512  # answers under way, each with a descriptor: windows, and commands that run
@@ -88,6 +88,8 @@ class WebPage(SService):
     def _work_on(self, asked: Asked, outlet: Outlet) -> Awaitable[None]:
         works: dict[str, Callable[[Asked, Outlet], Awaitable[None]]] = {
             "/session": self._session,
+            "/login": self._log_in,
+            "/logout": self._log_out,
             "/live": self._live,
             "/call": self._call,
         }
@@ -97,9 +99,27 @@ class WebPage(SService):
         login = self._login_of(asked) or self._visitors
         outlet.write(responses.answer(200, self._shown(login)))
 
+    async def _log_in(self, asked: Asked, outlet: Outlet) -> None:
+        proof = proof_of(json_of(asked.body))
+        try:
+            visitor = await self.manager.log_in_async(asked.client, **proof)
+        except ManagerError as error:
+            raise RefusedError(401 if error.code == LOGGED_OUT else 503, str(error)) from None
+        if before := self._login_of(asked):
+            self._logins.end(before)
+        login = PageLogin(visitor, visitor, visitor.user, list(visitor.roles))
+        self._logins.begin(login)
+        outlet.write(responses.answer(200, self._shown(login), cookie_header(asked.origin, login.token)))
+
+    async def _log_out(self, asked: Asked, outlet: Outlet) -> None:
+        if login := self._login_of(asked):
+            self._require_token(asked, login)
+            self._logins.end(login)
+        outlet.write(responses.answer(200, self._shown(self._visitors), cookie_header(asked.origin, "")))
+
     async def _live(self, asked: Asked, outlet: Outlet) -> None:
         login = self._require_login(asked)
-        feed = self._feeds.setdefault(login, LiveFeed(login.manager, self._pause))
+        feed = self._feeds.setdefault(login, LiveFeed(login.manager))
         login.windows += 1
         feed.add(outlet)
         try:
@@ -134,12 +154,11 @@ class WebPage(SService):
 
     def _forget(self, login: PageLogin) -> None:
         """End what a login that is over has open."""
+        if login.visitor:
+            login.visitor.log_out()
         if feed := self._feeds.pop(login, None):
             feed.end({"code": 0, "message": "you are logged out"})
 
     def _shown(self, login: PageLogin | None) -> dict[str, Any]:
         about = {"version": __version__, "title": socket.gethostname()}
         return shown(login, self._door.needs_login) | about
-
-    def _pause(self) -> float:
-        return max(STATUS_SECONDS, SECONDS_A_LOGIN * len(self._feeds))

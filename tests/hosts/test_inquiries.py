@@ -40,7 +40,7 @@ class Desk:
 
     def ask(self, number: int = 1, call: int = 0, service: str = "web", for_caller: bool = False) -> Inquiry | None:
         before = len(self.asked)
-        frame = Frame(FrameKind.ASK, number, encoded([service, call, for_caller, "", "status", {}]))
+        frame = Frame(FrameKind.ASK, number, encoded([service, call, for_caller, "", 0, "status", {}]))
         self.inquiries.begin(frame, {3: self.call})()
         return self.asked[-1] if len(self.asked) > before else None
 
@@ -82,7 +82,7 @@ def test_an_answer_reaches_its_question(desk: Desk) -> None:
 @pytest.mark.parametrize("params", [1, "x", None])
 def test_garbage_is_refused(desk: Desk, params: object) -> None:
     with pytest.raises(FrameError):
-        desk.inquiries.begin(Frame(FrameKind.ASK, 1, encoded(["web", 0, False, "", "status", params])), {})
+        desk.inquiries.begin(Frame(FrameKind.ASK, 1, encoded(["web", 0, False, "", 0, "status", params])), {})
     with pytest.raises(FrameError):
         desk.inquiries.taken(Frame(FrameKind.TAKEN, 1, encoded("x")))
 

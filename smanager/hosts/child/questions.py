@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from smanager.hosts.child.channel import Channel
-from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameKind, encode, encode_data
-from smanager.service import CommandCaller, ManagerClient, ManagerError
+from smanager.hosts.frames import LOG_IN, PAYLOAD_LIMIT, Frame, FrameKind, encode, encode_data
+from smanager.service import CommandCaller, ManagerClient, ManagerError, Visitor
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,6 +34,7 @@ class Question(NamedTuple):
     call: int  # the call in which the service asks; 0 outside of commands
     for_caller: bool  # whether the service acts for the caller of that call
     acting_as: str  # under which of its other names the service asks; empty for its own
+    visitor: int  # the question by which the user has logged in for whom the service asks; 0 for none
     deliver: Deliver
 
 
@@ -91,12 +92,18 @@ class ClientInHost(ManagerClient):
     """The manager as a service's object sees it from its host."""
 
     def __init__(
-        self, questions: Questions, service: str, acting_for: CommandCaller | None = None, acting_as: str = ""
+        self,
+        questions: Questions,
+        service: str,
+        acting_for: CommandCaller | None = None,
+        acting_as: str = "",
+        visitor: int = 0,
     ) -> None:
         self._questions = questions
         self._service = service
         self._acting_for = acting_for
         self._acting_as = acting_as
+        self._visitor = visitor
 
     @property
     def caller(self) -> CommandCaller | None:
@@ -146,17 +153,52 @@ class ClientInHost(ManagerClient):
                 if kind:
                     yield kind, value
 
+    async def log_in_async(self, host: str, **proof: object) -> VisitorInHost:
+        frames, put = _queue_in_loop()
+        visitor = VisitorInHost(self._questions, self._service)
+
+        def deliver(frame: Frame | None) -> None:
+            put(frame)
+            if frame is ENDED or frame.kind is FrameKind.REFUSAL:
+                visitor.end(json.loads(frame.payload)[1] if frame else "the service has ended")
+
+        question = Question(self._service, 0, False, "", 0, deliver)
+        number = visitor._visitor = self._questions.begin(question, LOG_IN, {"host": host, **proof})
+        answer = Answer(LOG_IN, partial(self._questions.taken, number))
+        try:
+            kind, identity = answer.take(await frames.get())
+        except BaseException:
+            visitor.log_out()
+            raise
+        if kind != "item":
+            raise ManagerError(f"{LOG_IN}: not answered before the service was ended")
+        visitor.user, visitor.roles = identity["user"], identity["roles"]
+        return visitor
+
     @contextmanager
     def _ask(self, deliver: Deliver, method: str, params: Mapping[str, object] | Sequence[object]) -> Iterator[Answer]:
         within = self._acting_for or current_caller.get()
         call = within.call if within else 0
-        question = Question(self._service, call, self._acting_for is not None, self._acting_as, deliver)
+        question = Question(self._service, call, self._acting_for is not None, self._acting_as, self._visitor, deliver)
         number = self._questions.begin(question, method, params)
         answer = Answer(method, partial(self._questions.taken, number))
         try:
             yield answer
         finally:
             self._questions.close(number, answer.is_complete)
+
+
+class VisitorInHost(ClientInHost, Visitor):
+    """A user who has logged in through a service."""
+
+    def end(self, reason: str) -> None:
+        """The user is logged out by the manager."""
+        self.ended = reason
+        self._questions.close(self._visitor, is_answered=True)
+
+    def log_out(self) -> None:
+        self._questions.close(self._visitor, is_answered=False)
+        self.ended = self.ended or "logged out"
 
 
 class Answer:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from smanager.access.callers import Caller
+from smanager.access.identities import Identities
 from smanager.access.origin import Origin, OriginKind
+from smanager.hosts.frames import LOG_IN
 from smanager.hosts.inquiries import Inquiry, InquiryWork
-from smanager.server.rpc.errors import FAILED, RequestError
-from smanager.server.rpc.methods import Done, Methods, RunningMethod
-from smanager.server.rpc.protocol import Notify
+from smanager.server.rpc.errors import FAILED, NOT_LOGGED_IN, RequestError
+from smanager.server.rpc.methods import Methods, RunningMethod
 from smanager.server.rpc.requests import encode
+from smanager.server.rpc.visitors import Ending, Visitors, VisitorSession
 from smanager.shells.root import Shells
 
 DEEPEST = 8  # commands that may wait for one another; more are taken for a cycle, each round of which takes a worker
@@ -20,25 +22,31 @@ DEEPEST = 8  # commands that may wait for one another; more are taken for a cycl
 class ServiceAnswers:
     """Answers the inquiries of all services."""
 
-    def __init__(self, shells: Shells) -> None:
+    def __init__(self, shells: Shells, identities: Identities) -> None:
         self._shells = shells
+        self._visitors = Visitors(shells.manager, identities)
 
     def begin(self, inquiry: Inquiry) -> InquiryWork | None:
         try:
-            caller = self._caller(inquiry)
+            if inquiry.method == LOG_IN:
+                return self._visitors.log_in(inquiry)
+            visitor = self._visitors.of(inquiry) if inquiry.visitor else None
+            caller = self._caller(inquiry, visitor)
         except RequestError as error:
             inquiry.refuse(error.code, str(error))
             return None
-        answer = _Answering(Methods(self._shells, caller))
-        answer.running = answer.methods.begin(inquiry.method, inquiry.params, _notifier(inquiry), _finisher(inquiry))
+        answer = _Answering(inquiry, Methods(self._shells, caller), visitor.answers if visitor else set())
+        answer.begin()
         return answer
 
-    def _caller(self, inquiry: Inquiry) -> Caller:
+    def _caller(self, inquiry: Inquiry, visitor: VisitorSession | None) -> Caller:
         """Whose permissions count. Raises RequestError for a service without any, and for a cycle of calls."""
         name, outer = inquiry.service, inquiry.within.caller if inquiry.within else None
         depth = outer.depth + 1 if outer else 0
         if depth > DEEPEST:
             raise RequestError(FAILED, f"{inquiry.method}: {DEEPEST} commands wait for one another; is there a cycle?")
+        if visitor and visitor.caller:
+            return visitor.caller._replace(depth=depth) if depth else visitor.caller
         if inquiry.for_caller:
             assert outer is not None  # or else the inquiry would have been refused
             origin = Origin(OriginKind.SERVICE, service=name, behalf=str(outer.origin))
@@ -64,30 +72,38 @@ class ServiceAnswers:
 class _Answering:
     """One inquiry that is being answered."""
 
-    def __init__(self, methods: Methods) -> None:
-        self.methods = methods
-        self.running: RunningMethod | None = None
+    def __init__(self, inquiry: Inquiry, methods: Methods, alike: set[Ending]) -> None:
+        """`alike` are the answers under way for the same user."""
+        self._inquiry = inquiry
+        self._methods = methods
+        self._alike = alike
+        self._running: RunningMethod | None = None
         self.pause = methods.pause
         self.resume = methods.resume
 
+    def begin(self) -> None:
+        self._alike.add(self)
+        self._running = self._methods.begin(self._inquiry.method, self._inquiry.params, self._notify, self._done)
+
     def cancel(self) -> None:
-        self.methods.resume()  # or its end would be held back
-        if self.running:
-            self.running.cancel()
+        self._alike.discard(self)
+        self._methods.resume()  # or its end would be held back
+        if self._running:
+            self._running.cancel()
 
+    def end(self, message: str) -> None:
+        self._inquiry.refuse(NOT_LOGGED_IN, message)
+        self.cancel()
 
-def _notifier(inquiry: Inquiry) -> Notify:
-    def notify(name: str, params: dict[str, Any]) -> None:
+    def _notify(self, name: str, params: dict[str, Any]) -> None:
         if name == "$/item":
-            inquiry.item(encode(params["value"]))
+            self._inquiry.item(encode(params["value"]))
         else:
-            inquiry.progress(**params)
+            self._inquiry.progress(**params)
 
-    return notify
-
-
-def _finisher(inquiry: Inquiry) -> Done:
-    def done(result: object) -> None:
+    def _done(self, result: object) -> None:
+        self._alike.discard(self)
+        inquiry = self._inquiry
         if isinstance(result, RequestError):
             inquiry.refuse(result.code, str(result), result.data)
             return
@@ -97,5 +113,3 @@ def _finisher(inquiry: Inquiry) -> Done:
             inquiry.refuse(FAILED, f"{inquiry.method}: its result cannot be sent as JSON: {error}")
         else:
             inquiry.answer(encoded)
-
-    return done

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from time import monotonic
 
 from smanager.logs.history import LifeRecord, LogLine
 from smanager.service import VIEW, command
-from smanager.supervision.commands.own import ALL_SERVICES, FOR_LOOKING, Listing, OwnCommands, Services
+from smanager.supervision.commands.own import (
+    ALL_SERVICES,
+    FOR_LOOKING,
+    Listing,
+    OwnCommands,
+    Selection,
+    Services,
+    permitted,
+)
+from smanager.supervision.commands.screens import Screen
 from smanager.supervision.keeper import Keeper
+from smanager.supervision.running import Endless
 from smanager.supervision.states import State
 from smanager.system.processes import usage
+
+FOLLOW_SECONDS = 2.0  # between two looks at services that are followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +81,10 @@ class StatusCommands(OwnCommands):
             [f"{file.path}: {problem}" for file, problem in catalogue.problems()] if may_see_problems else [],
         )
 
-    @command(role=VIEW, without_journal=True)
-    def cmd_status(self, services: Services = ALL_SERVICES) -> list[ServiceStatus]:
+    @command(role=VIEW, without_journal=True, short={"follow": "f"})
+    def cmd_status(
+        self, services: Services = ALL_SERVICES, *, follow: bool = False
+    ) -> list[ServiceStatus] | Endless | AsyncGenerator[list[ServiceStatus], None]:
         """show how services are
 
         For each: since when it is in its state, how often it was started again by itself, CPU time and memory of its
@@ -75,10 +92,28 @@ class StatusCommands(OwnCommands):
 
         Args:
             services: names, patterns such as web*, or all
+            follow: show it again every two seconds, until Ctrl-C
         """
+        if not follow:
+            return self._statuses(services)
+        return Endless(self._screens(services.words) if self.requester.abbreviates else self._again(services.words))
+
+    def _statuses(self, services: Services) -> Listing:
         lost = self.manager.audit.lost
         remark = f"{lost} lines of the audit journal could not be written" if lost else ""
         return Listing([self._status(keeper) for keeper in services.keepers], remark)
+
+    async def _again(self, words: Sequence[str]) -> AsyncGenerator[Listing, None]:
+        """How the services of these names are by then, again and again."""
+        while True:
+            known = permitted(self.manager.keepers, self.caller, self.command)
+            yield self._statuses(Selection(words, self.command, known, self.requester))
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def _screens(self, words: Sequence[str]) -> AsyncGenerator[Screen, None]:
+        async with aclosing(self._again(words)) as pages:
+            async for page in pages:
+                yield Screen(self.command.name, FOLLOW_SECONDS, page)
 
     @command(role=VIEW)
     def cmd_why(self, services: Services) -> list[Explanation]:

@@ -1,0 +1,159 @@
+"""Users who have logged in through a service that `logs_in` lets do so: each is a session like those of connections."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from smanager.access.callers import Caller
+from smanager.access.identities import Identities
+from smanager.access.origin import Origin, OriginKind
+from smanager.hosts.inquiries import Inquiry
+from smanager.server.rpc.errors import FAILED, INVALID_PARAMS, NOT_LOGGED_IN, RequestError
+from smanager.server.rpc.requests import encode
+from smanager.supervision.manager import Manager
+from smanager.system.moments import Moment
+
+PROOFS: Mapping[str, Mapping[str, type]] = {
+    "password": {"user": str, "password": str},
+    "token": {"token": str},
+    "certificate": {"certificate": list},
+}
+"""What a login has besides the client's address."""
+
+
+class Ending(Protocol):
+    """An answer under way."""
+
+    def end(self, message: str) -> None:
+        """Refuse it because its caller is logged out."""
+
+
+class VisitorSession:
+    """One login; it lasts as long as the service's question by which it began."""
+
+    kind = "visitor"
+
+    def __init__(self, inquiry: Inquiry, peer: Origin, leave: Callable[[VisitorSession], object]) -> None:
+        """`leave` is called when the login is over."""
+        self.inquiry = inquiry
+        self.peer = peer
+        self.caller: Caller | None = None
+        self.since = Moment()
+        self.number = 0
+        self.answers: set[Ending] = set()
+        self.is_over = False
+        self.expiry: asyncio.TimerHandle | None = None
+        self._leave = leave
+
+    @property
+    def doing(self) -> str:
+        return f"{len(self.answers)} requests" if self.answers else ""
+
+    def tell(self, text: str) -> None:
+        """Show nothing: what a user sees is the service's business."""
+
+    def farewell(self, message: str) -> None:
+        """End the login, and what runs for the user, and tell the service why."""
+        if not self.is_over:
+            self.is_over = True
+            self.inquiry.refuse(NOT_LOGGED_IN, message)
+            if self.expiry:
+                self.expiry.cancel()
+            for answer in list(self.answers):
+                answer.end(message)
+            self._leave(self)
+
+    def cancel(self) -> None:
+        """The service has logged the user out, or has ended."""
+        self.farewell("logged out")
+
+    def pause(self) -> None:
+        """Do nothing, as `resume`: the stream has one item."""
+
+    resume = pause
+
+
+class Visitors:
+    """The users who have logged in through services."""
+
+    def __init__(self, manager: Manager, identities: Identities) -> None:
+        self._manager = manager
+        self._identities = identities
+        self._sessions: dict[tuple[str, int], VisitorSession] = {}
+        self._checks: set[asyncio.Task[None]] = set()
+
+    def of(self, inquiry: Inquiry) -> VisitorSession:
+        """The login of the user for whom a service asks. Raises RequestError if it is over."""
+        session = self._sessions.get((inquiry.service, inquiry.visitor))
+        if session and session.caller and not self._identities.still_holds(session.caller):
+            session.farewell("your user has changed: log in again")
+        if session is None or session.is_over:
+            raise RequestError(NOT_LOGGED_IN, f"{inquiry.method}: the user is not logged in any more")
+        return session
+
+    def log_in(self, inquiry: Inquiry) -> VisitorSession:
+        """Begin a login. Raises RequestError where it is wrong, or not for this service."""
+        name, params = inquiry.service, inquiry.params
+        proof = next((proof for proof, fields in PROOFS.items() if is_proof(params, fields)), None)
+        if proof is None:
+            raise RequestError(INVALID_PARAMS, "log in: it should have a host, and a user and a password, or a token")
+        service = self._manager.catalogue.services.get(name)
+        if service is None or proof not in service.settings.logs_in:
+            message = f'{name} may not log users in by {proof}; logs_in = ["{proof}"] in [services.{name}] lets it'
+            raise RequestError(FAILED, message)
+        session = VisitorSession(inquiry, Origin(OriginKind.SERVICE, params["host"], service=name), self._left)
+        # A try counts whether or not the service awaits its outcome, so nothing cancels the task.
+        task = asyncio.create_task(self._check(session, proof))
+        self._checks.add(task)
+        task.add_done_callback(self._checks.discard)
+        return session
+
+    async def _check(self, session: VisitorSession, proof: str) -> None:
+        caller = await self._caller(session, proof, session.inquiry.params)
+        if session.is_over:
+            return
+        if caller is None:
+            session.is_over = True
+            session.inquiry.refuse(NOT_LOGGED_IN, "the login is not valid")
+            return
+        session.caller = caller
+        session.number = self._manager.sessions.add(session)
+        self._sessions[session.inquiry.service, session.inquiry.number] = session
+        if (seconds := caller.expires_in()) is not None:
+            session.expiry = asyncio.get_running_loop().call_later(seconds, session.farewell, "your token has expired")
+        session.inquiry.item(encode({"user": caller.user, "roles": caller.permissions.roles}))
+
+    async def _caller(self, session: VisitorSession, proof: str, params: Mapping[str, object]) -> Caller | None:
+        identities, peer, service = self._identities, session.peer, f"service {session.inquiry.service}"
+        if proof == "password":
+            name, password = str(params["user"]), str(params["password"])
+            return await identities.by_password(name, password, peer, service, (), lambda: not session.is_over)
+        if proof == "token":
+            return await identities.by_token(str(params["token"]), peer, ())
+        names = [name for name in params["certificate"] if isinstance(name, str)]  # type: ignore[attr-defined]
+        if (caller := identities.named(names, peer, (), "certificate")) is None and names:
+            identities.unknown(peer, names[0])
+        return caller
+
+    def _left(self, session: VisitorSession) -> None:
+        if caller := session.caller:
+            del self._sessions[session.inquiry.service, session.inquiry.number]
+            self._manager.sessions.remove(session.number)
+            self._manager.jobs.end_those(lambda job: job.caller is caller, "its session was ended")
+
+
+def is_proof(params: object, fields: Mapping[str, type]) -> bool:
+    """Whether a login has just these fields, and the address of a client."""
+    if not isinstance(params, Mapping) or params.keys() != {"host", *fields}:
+        return False
+    return is_address(params["host"]) and all(isinstance(params[name], kind) for name, kind in fields.items())
+
+
+def is_address(host: object) -> bool:
+    try:
+        return isinstance(host, str) and bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
