@@ -1,5 +1,7 @@
 // The server's answers: the session, calls as JSON-RPC, and streams as Server-Sent Events.
 
+const LOGGED_OUT = -32002; // the manager's code for a caller who is no longer logged in
+
 let token = ""; // against requests that other pages forge
 let number = 0;
 
@@ -36,12 +38,13 @@ export async function call(method, params = {}, signal = undefined) {
 export async function stream(method, params, { item = ignore, progress = ignore, signal } = {}) {
   const body = { jsonrpc: "2.0", id: ++number, method, params };
   const response = await post("/call", body, { Accept: "text/event-stream" }, signal);
+  if (response.status === 401) window.dispatchEvent(new Event("loginneeded"));
   if (!response.ok || !isStream(response)) return resultOf(await answered(response));
   for await (const { event, data } of events(response.body)) {
     if (event === "item") item(data);
     else if (event === "progress") progress(data);
     else if (event === "result") return data;
-    else if (event === "error") throw new CallError(data.message, data.code);
+    else if (event === "error") throw refusal(data);
   }
   throw new CallError("the connection ended before the command did");
 }
@@ -53,8 +56,13 @@ function isStream(response) {
 }
 
 function resultOf(answer) {
-  if (answer.error) throw new CallError(answer.error.message, answer.error.code);
+  if (answer.error) throw refusal(answer.error);
   return answer.result;
+}
+
+function refusal({ message, code }) {
+  if (code === LOGGED_OUT) window.dispatchEvent(new Event("loginneeded"));
+  return new CallError(message, code);
 }
 
 function post(path, body, headers = {}, signal = undefined) {
@@ -74,7 +82,6 @@ async function reach(path, options = {}) {
 async function answered(response) {
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
-  if (response.status === 401) window.dispatchEvent(new Event("loginneeded"));
   throw new CallError(body.error ?? `the server answered ${response.status}`, response.status);
 }
 

@@ -30,16 +30,17 @@ let leaving = new AbortController(); // aborted when the user leaves the view th
 async function begin() {
   manager.session = await api.session();
   setText(document.getElementById("title"), manager.session.title || "SManager");
-  showAccount();
   if (manager.session.login_needed) return askForLogin();
   await manager.discover();
   manager.listen();
+  showAccount();
   route();
 }
 
 function askForLogin() {
   manager.close();
   manager.methods.clear();
+  showAccount();
   showTabs("");
   enter("Log in");
   showLogin(main, begin);
@@ -108,11 +109,19 @@ function restart() {
   begin().catch(failed);
 }
 
-function showConnection({ detail: { connected, refused } }) {
+async function showConnection({ detail: { connected, refused } }) {
   const line = document.getElementById("connection");
+  const isBack = connected && !line.hidden;
   line.hidden = connected;
   setText(line, connected ? "" : "The connection was lost; what is shown may be old. Connecting again …");
-  if (refused) setTimeout(restart, AGAIN_MS); // the session may be over, or the server started anew
+  if (refused) setTimeout(restart, AGAIN_MS); // the session may be over
+  if (isBack) await renew().catch(failed);
+}
+
+/** Take the token of a server that may have started anew, and begin anew where the session has changed. */
+async function renew() {
+  const { user, login_needed: needed } = await api.session();
+  if (needed || user !== manager.session.user) await begin();
 }
 
 function resume() {

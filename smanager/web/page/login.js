@@ -14,6 +14,7 @@ export function showLogin(main, done) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     send.disabled = true;
+    send.textContent = "Checking …"; // which takes longer after failures
     problem.textContent = "";
     const token = secret.input.value;
     try {
@@ -22,6 +23,7 @@ export function showLogin(main, done) {
     } catch (error) {
       problem.textContent = error.message;
       send.disabled = false;
+      send.textContent = "Log in";
       (token ? secret : password).input.select();
     }
   });

@@ -39,7 +39,7 @@ export class LogView {
       } catch (error) {
         if (this.signal.aborted) return;
         setText(this.state, error.message);
-        if (error.code) return; // refused, and not to be tried again
+        if (error.code < 0) return; // the manager has refused it
       }
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }

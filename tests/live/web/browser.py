@@ -84,9 +84,13 @@ class Browser:
 
     def fill(self, label: str, value: str) -> None:
         """Type into the field of this label."""
-        fields = [one for one in self._shown("input, textarea, select") if one.accessible_name.startswith(label)]
-        assert fields, f"no field {label} in:\n{self.text()}"
-        if fields[0].tag_name != "select":
+
+        def labelled() -> list[WebElement]:
+            return [one for one in self._shown("input, textarea, select") if one.accessible_name.startswith(label)]
+
+        wait_for(labelled, lambda: f"the field {label} in:\n{self.text()}")
+        fields = labelled()
+        if fields[0].get_attribute("type") in ("text", "password", "number", "search", "textarea"):
             fields[0].clear()
         fields[0].send_keys(value)
 
