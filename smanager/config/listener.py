@@ -41,7 +41,7 @@ def network(value: object) -> Network:
     return ipaddress.ip_network(checks.text(value))
 
 
-def _tls(value: object) -> Tls:
+def tls_files(value: object) -> Tls:
     with suppress(SettingsError):
         if isinstance(value, dict) and "certificate" in value:
             return Tls(**checked(value, TLS_KEYS))
@@ -72,7 +72,7 @@ class ListenerSettings:
     tcp: tuple[str, int] | None = setting(address, "address and port to listen on; port 0 picks a free port")
     unix: Path | None = setting(checks.path, "path of a unix socket")
     systemd: str | None = setting(checks.text, "name of a socket that systemd opens (its FileDescriptorName=)")
-    tls: Tls | None = setting(_tls, "files for TLS: a table with certificate, key and client_ca")
+    tls: Tls | None = setting(tls_files, "files for TLS: a table with certificate, key and client_ca")
     mode: ListenerMode = setting(
         checks.one_of({mode.value: mode for mode in ListenerMode}),
         'what clients are: "telnet" (people), "raw" (scripts), "json" (programs), or "auto" to find out',

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from smanager.config import checks
 from smanager.config.checks import SettingsError, checked, keys_of, setting
-from smanager.config.listener import address, is_loopback, network
+from smanager.config.listener import Tls, address, is_loopback, network, tls_files
 from smanager.service import VIEW
 
 SERVICE = "webpage"
@@ -48,6 +48,7 @@ class WebSettings:
         "proxies whose X-Forwarded-For header says where a browser is",
         [],
     )
+    tls: Tls | None = setting(tls_files, "files for TLS: a table with certificate, key and client_ca")
     login: bool | None = setting(
         checks.one_of({"none": False, "required": True}),
         "whether users have to log in even to look; by default required, unless browsers of this machine alone reach "
@@ -67,20 +68,26 @@ def service_settings(given: Mapping[str, Any], base: Path) -> dict[str, Any]:
     login = not is_local if settings.login is None else settings.login
     if not login and not is_local:
         raise SettingsError('login is "none", and others than browsers of this machine reach the page; remove the key')
-    if not is_loopback(host) and not settings.insecure:
+    if not is_loopback(host) and not settings.tls and not settings.insecure:
         raise SettingsError(
             f"{host}:{port} can be reached from other machines, and an eavesdropper could read every login; use "
-            "127.0.0.1 with ssh or a proxy, or say insecure if you mean it"
+            "127.0.0.1 with ssh or a proxy, or tls, or say insecure if you mean it"
         )
+    tls = settings.tls and settings.tls.at(base)
+    if tls:
+        from smanager.config.certificates import tls_context
+
+        tls_context(tls)  # what is wrong with the files is told at once
     roles = [] if login else [VIEW]
     return {
         "options": {
             "listen": [host, port],
             "origins": list(settings.origins),
             "proxies": list(map(str, settings.proxies)),
+            "tls": tls and {name: str(path) for name, path in asdict(tls).items() if path},
             "login": login,
             "roles": roles,
         },
         "roles": roles,
-        "logs_in": ["password", "token"],
+        "logs_in": ["password", "token", *(["certificate"] if tls and tls.client_ca else [])],
     }

@@ -24,9 +24,6 @@ PAYLOAD_LIMIT = 4 * 1024 * 1024  # bytes; a larger payload counts as garbage. Te
 WINDOW = 256 * 1024  # characters of output that a host sends before it waits for the manager to ask for more
 
 
-LOG_IN = "log in"  # the method by which a service logs a user in; its stream lasts as long as the login
-
-
 class FrameKind(IntEnum):
     """What a frame says; each comment describes the payload."""
 
@@ -71,6 +68,8 @@ class FrameKind(IntEnum):
     # of the question by which the user has logged in for whom it asks (0: none), method, params
     ASK = 32
     UNASK = 33  # empty: the service no longer waits
+    # JSON: the service's name, a client's address and proof; a PART answers, and the end is that of the login
+    LOG_IN = 35
     TAKEN = 34  # JSON: a list of how many characters of items the service has taken
 
 

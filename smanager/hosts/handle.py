@@ -273,6 +273,8 @@ class Host:
                 return partial(self._report, service, lambda resident: resident.hangs(reason))
             case FrameKind.ASK:
                 return self._inquiries.begin(frame, self._calls)
+            case FrameKind.LOG_IN:
+                return self._inquiries.log_in(frame)
             case FrameKind.TAKEN:
                 return self._inquiries.taken(frame)
             case FrameKind.UNASK:

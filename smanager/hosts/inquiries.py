@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from smanager.hosts.call import Call
-from smanager.hosts.frames import LOG_IN, PAYLOAD_LIMIT, WINDOW, Frame, FrameKind, encode_data, encode_text
+from smanager.hosts.frames import PAYLOAD_LIMIT, WINDOW, Frame, FrameKind, encode_data, encode_text
 
 MOST_INQUIRIES = 256  # of one service at a time; a page with a stream for each of its readers needs some dozens
 
@@ -37,12 +37,13 @@ class Inquiry:
     number: int
     _send: Callable[[bytes], object]
     _forget: Callable[[int], object]
+    is_login: bool = False  # whether it is a login, which is open as long as the user is logged in
     work: InquiryWork | None = None
     _unread: int = 0  # characters of items that the service has not taken
 
     def counts_with(self, other: Inquiry) -> bool:
         """Whether both count towards one limit."""
-        return self.service == other.service and (self.method == LOG_IN) is (other.method == LOG_IN)
+        return self.service == other.service and self.is_login is other.is_login
 
     def item(self, encoded: str) -> None:
         """Send an item of a stream, as JSON; hold the stream back while the service does not take its items."""
@@ -100,16 +101,29 @@ class Inquiries:
             )
             if within is None and (call or for_caller):
                 inquiry.refuse(REFUSED, f"{method}: the command that asked has ended")
-            elif sum(map(inquiry.counts_with, self._open.values())) >= MOST_INQUIRIES:
-                what = "users logged in" if method == LOG_IN else "unanswered questions"
-                inquiry.refuse(REFUSED, f"{method}: {service} has {MOST_INQUIRIES} {what}; at most so many")
             else:
-                self._open[frame.number] = inquiry
-                work = self._answer()(inquiry)
-                if frame.number in self._open:
-                    inquiry.work = work
+                self._take(inquiry)
 
         return ask
+
+    def log_in(self, frame: Frame) -> Callable[[], object]:
+        """Decode a LOG_IN frame likewise."""
+        service, params = frame.fields(str, dict)
+        inquiry = Inquiry(
+            service, None, False, "", 0, "log in", params, frame.number, self._send, self._close, is_login=True
+        )
+        return partial(self._take, inquiry)
+
+    def _take(self, inquiry: Inquiry) -> None:
+        if sum(map(inquiry.counts_with, self._open.values())) >= MOST_INQUIRIES:
+            what = "users who have logged in" if inquiry.is_login else "unanswered questions"
+            message = f"{inquiry.method}: {inquiry.service} has {MOST_INQUIRIES} {what}; at most so many"
+            inquiry.refuse(REFUSED, message)
+            return
+        self._open[inquiry.number] = inquiry
+        work = self._answer()(inquiry)
+        if inquiry.number in self._open:
+            inquiry.work = work
 
     def taken(self, frame: Frame) -> Callable[[], object]:
         """Decode a TAKEN frame likewise."""

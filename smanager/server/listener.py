@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import ssl
-import zlib
 from asyncio.trsock import TransportSocket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from smanager.access.callers import Caller
+from smanager.access.certificates import names_in
 from smanager.access.identities import Identities
 from smanager.access.origin import OriginKind, address_text
+from smanager.config.certificates import fingerprint, tls_context
+from smanager.config.checks import SettingsError
 from smanager.config.file import ConfigError
 from smanager.config.listener import ListenerSettings, Tls, is_loopback, why_exposed, why_not_listening
 from smanager.server.handshakes import Handshakes
 from smanager.server.modes.detection import Detection
-from smanager.server.peers import is_own, names_in
+from smanager.server.peers import is_own
 from smanager.server.session import Session
 from smanager.server.unixsocket import UnixSocket, ids_of
 from smanager.shells.root import Shells
@@ -293,40 +293,7 @@ def require_safe(settings: ListenerSettings, addresses: Sequence[str]) -> None:
 
 def context_of(name: str, tls: Tls) -> ssl.SSLContext:
     """The context for a listener's TLS. Raises ConfigError for files that are unusable or unsafe."""
-    key = tls.key or tls.certificate
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION  # in the midst of which nothing can be sent
     try:
-        if key.stat().st_mode & 0o007:
-            raise ConfigError(f"[listeners.{name}] {key}: every user may read this key; `chmod o= {key}` fixes that")
-        for path in filter(None, (tls.certificate, key, tls.client_ca)):
-            require_own(name, path)
-        context.load_cert_chain(tls.certificate, key, password=lambda: "")  # else it would ask on the terminal
-        if tls.client_ca:
-            context.load_verify_locations(tls.client_ca)
-            context.verify_mode = ssl.CERT_OPTIONAL
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror if isinstance(error, FileNotFoundError | PermissionError) else str(error)
-        raise ConfigError(f"[listeners.{name}] {tls.certificate}, {key}: {reason}") from None
-    return context
-
-
-def fingerprint(tls: Tls) -> object:
-    """A value that changes with the contents of the files, and with who may use them; None if one cannot be read."""
-    try:
-        files = [(path.stat(), path.read_bytes()) for path in (tls.certificate, tls.key, tls.client_ca) if path]
-    except OSError:
-        return None
-    return [(zlib.crc32(data), status.st_mode, status.st_uid) for status, data in files]
-
-
-def require_own(listener: str, path: Path) -> None:
-    """Raise ConfigError if another user could have written a file that decides whom to trust."""
-    status = path.stat()
-    if status.st_mode & 0o022:
-        raise ConfigError(f"[listeners.{listener}] {path}: other users may write it; `chmod go-w {path}` fixes that")
-    if status.st_uid not in (0, os.geteuid()):
-        raise ConfigError(
-            f"[listeners.{listener}] {path}: belongs to user id {status.st_uid}, and should belong to {os.geteuid()}"
-        )
+        return tls_context(tls)
+    except SettingsError as error:
+        raise ConfigError(f"[listeners.{name}] {error}") from None

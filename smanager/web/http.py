@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +13,7 @@ from socketserver import TCPServer
 from time import monotonic
 from typing import Any, NamedTuple
 
+from smanager.access.certificates import names_in
 from smanager.web import responses
 from smanager.web.assets import Asset
 from smanager.web.door import Door, Headers, RefusedError, body_length, require_json, require_own_page
@@ -37,6 +38,7 @@ class Asked(NamedTuple):
     body: bytes
     client: str  # the browser's IP address
     origin: str  # the page's own address as the browser has it
+    certificate: Sequence[str]  # the names in the browser's certificate, if it has shown one
 
 
 class TimedReader(io.RawIOBase):
@@ -74,6 +76,7 @@ class PageHandler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
+        self._names: Sequence[str] = ()
         self._reader = TimedReader(self.connection)
         self.rfile = io.BufferedReader(self._reader)
 
@@ -82,6 +85,8 @@ class PageHandler(BaseHTTPRequestHandler):
             if isinstance(self.connection, ssl.SSLSocket):
                 self.connection.settimeout(HEAD_SECONDS)
                 self.connection.do_handshake()
+                with suppress(UnicodeDecodeError):  # a name that is not text is no user's
+                    self._names = names_in(self.connection.getpeercert() or {})
             super().handle()
         except RefusedError as error:
             self._refuse(error)
@@ -123,7 +128,7 @@ class PageHandler(BaseHTTPRequestHandler):
         require_own_page(self.headers, origin, method == "POST")
         body = self._body() if method == "POST" else b""
         self.close_connection = True
-        self.server.hand_on(Asked(path, self.headers, body, client, origin), self.connection)
+        self.server.hand_on(Asked(path, self.headers, body, client, origin, self._names), self.connection)
 
     def _body(self) -> bytes:
         require_json(self.headers)
@@ -183,21 +188,32 @@ class PageServer(ThreadingHTTPServer):
         address: tuple[str, int],
         assets: Mapping[str, Asset],
         door: Door,
+        context: Callable[[], ssl.SSLContext] | None,
         take: Callable[[Asked, socket.socket], object],
     ) -> None:
-        """Bind the address; raises OSError. `take` is given requests that take time, in the request's thread."""
+        """Bind the address; raises OSError. `context` returns that of TLS now, where there is any.
+
+        `take` is given requests that take time, in the request's thread.
+        """
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.assets = assets
         self.door = door
         self.waiting: dict[socket.socket, None] = {}  # connections that wait for a request, the oldest first
         self._open: set[socket.socket] = set()
         self._handed_on: set[socket.socket] = set()
+        self._context = context
         self._hand_on = take
         super().__init__(address, PageHandler)
 
     def server_bind(self) -> None:
         """Bind without asking a name server for the name of this machine, as `http.server` would."""
         TCPServer.server_bind(self)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        if self._context:  # the handshake is for the connection's own thread
+            connection = self._context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if len(self._open) >= MOST_THREADS:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -34,7 +35,16 @@ class PageLogin:
     csrf: str = field(default_factory=new_token)
     began: float = 0.0
     used: float = 0.0
-    windows: int = 0  # open streams
+    uses: int = 0  # answers under way
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep the login from ending because it is idle, during the `with` block."""
+        self.uses += 1
+        try:
+            yield
+        finally:
+            self.uses -= 1
 
 
 class Logins:
@@ -76,7 +86,7 @@ class Logins:
 
     def _is_over(self, login: PageLogin) -> bool:
         now = self._clock()
-        if login.windows:
+        if login.uses:
             login.used = now
         is_ended = bool(login.visitor and login.visitor.ended)
         return is_ended or now - login.used > IDLE_SECONDS or now - login.began > LONGEST_SECONDS

@@ -73,6 +73,9 @@ class Outlet:
             self._changed.set()
             self._loop.remove_reader(self._connection)
             self._loop.remove_writer(self._connection)
+            if isinstance(self._connection, ssl.SSLSocket):
+                with suppress(OSError, ValueError):  # the rest of the farewell is not waited for
+                    self._connection.unwrap()
             self._connection.close()
             self.when_gone()
 

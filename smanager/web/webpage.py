@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext, suppress
+from hmac import compare_digest
+from pathlib import Path
 from typing import Any
 
-from smanager import ManagerError, SService, __version__
+from smanager import ManagerError, SService, __version__, command
 from smanager.access.origin import address_text
+from smanager.config.listener import why_not_listening
+from smanager.service import VIEW, Finished, Visitor
 from smanager.web import responses
 from smanager.web.assets import assets
 from smanager.web.calls import LOGGED_OUT, answer_in_events, answer_whole, call_of, json_of
@@ -17,37 +23,56 @@ from smanager.web.http import Asked, PageServer
 from smanager.web.live import LiveFeed
 from smanager.web.logins import Logins, PageLogin, cookie_header, cookie_name, proof_of, shown
 from smanager.web.outlet import Outlet
+from smanager.web.shares import Shares
 
-MOST_ANSWERS = 512  # answers under way, each with a descriptor: windows, and commands that run
+MOST_WINDOWS = 512  # streams of what happens, each with a descriptor
+MOST_CALLS = 200  # other answers under way; each may be a question to the manager, which has a limit of its own
 SWEEP_SECONDS = 60.0  # between two looks for logins that are over
 
 
 class WebPage(SService):
     """Serves a web page about the services, and their commands"""
 
+    calls_ready = True
+
     def start(self) -> None:
-        host, port = self.options["listen"]
         needs_login = self.options["login"]
-        self._door = Door("http", self.options["origins"], self.options["proxies"], needs_login)
-        self._server = PageServer((host, port), assets(), self._door, self._take)
+        context = context_of(self.options["tls"])
+        scheme = "https" if context else "http"
+        self._door = Door(scheme, self.options["origins"], self.options["proxies"], needs_login)
+        self._context = context
         self._visitors = None if needs_login else PageLogin(self.manager, roles=list(self.options["roles"]))
         self._logins = Logins(self._forget)
         self._feeds: dict[PageLogin, LiveFeed] = {}
         self._answers: set[asyncio.Task[None]] = set()
+        self._windows, self._calls = Shares(MOST_WINDOWS, "windows"), Shares(MOST_CALLS, "answers")
+        self._address = ""
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._server, self._server.handle_request)
-        host, port, *_ = self._server.socket.getsockname()
-        print(f"the page is at {self._door.scheme}://{address_text(str(host), int(port))}/")
+        server = self._listen()
+        self._loop.add_reader(server, server.handle_request)
+        print(f"the page is at {self._address}")
+        self.ready()
         sweeping = asyncio.create_task(self._sweep())
         await self._ended.wait()
         sweeping.cancel()
-        self._loop.remove_reader(self._server)
-        self._server.close()
+        self._loop.remove_reader(server)
+        server.close()
         for answer in self._answers:
             answer.cancel()
+
+    def _listen(self) -> PageServer:
+        """Bind the address. Raises Finished if that fails."""
+        host, port = self.options["listen"]
+        try:
+            server = PageServer((host, port), assets(), self._door, self._context, self._take)
+        except OSError as error:
+            raise Finished(f"{address_text(host, port)}: {why_not_listening(error)}", clean=False) from None
+        host, port, *_ = server.socket.getsockname()
+        self._address = f"{self._door.scheme}://{address_text(host, port)}/"
+        return server
 
     async def stop(self) -> None:
         self._ended.set()
@@ -57,6 +82,11 @@ class WebPage(SService):
             await asyncio.sleep(SWEEP_SECONDS)
             self._logins.sweep()
 
+    @command(role=VIEW, default=True)
+    def cmd_address(self) -> str:
+        """Shows where the page is"""
+        return self._address
+
     # Answers.
 
     def _take(self, asked: Asked, connection: socket.socket) -> None:
@@ -65,10 +95,6 @@ class WebPage(SService):
 
     def _begin(self, asked: Asked, connection: socket.socket) -> None:
         outlet = Outlet(connection)
-        if len(self._answers) >= MOST_ANSWERS:
-            outlet.write(responses.error(503, f"{MOST_ANSWERS} answers are under way; try again later"))
-            outlet.end()
-            return
         task = asyncio.create_task(self._answer(asked, outlet))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
@@ -77,7 +103,10 @@ class WebPage(SService):
 
     async def _answer(self, asked: Asked, outlet: Outlet) -> None:
         try:
-            await self._work_on(asked, outlet)
+            places = self._windows if asked.path == "/live" else self._calls
+            login = self._login_of(asked)
+            with places.place(login or asked.client), login.in_use() if login else nullcontext():
+                await self._work_on(asked, outlet)
         except RefusedError as error:
             outlet.write(responses.error(error.status, str(error)))
         except ManagerError as error:
@@ -96,8 +125,13 @@ class WebPage(SService):
         return works[asked.path](asked, outlet)
 
     async def _session(self, asked: Asked, outlet: Outlet) -> None:
-        login = self._login_of(asked) or self._visitors
-        outlet.write(responses.answer(200, self._shown(login)))
+        login = self._login_of(asked)
+        cookie: Mapping[str, str] = {}
+        if login is None and asked.certificate:
+            with suppress(ManagerError):  # a certificate of no user: there are other ways to log in
+                visitor = await self.manager.log_in_async(asked.client, certificate=list(asked.certificate))
+                login, cookie = self._admit(visitor, asked)
+        outlet.write(responses.answer(200, self._shown(login or self._visitors), cookie))
 
     async def _log_in(self, asked: Asked, outlet: Outlet) -> None:
         proof = proof_of(json_of(asked.body))
@@ -107,9 +141,10 @@ class WebPage(SService):
             raise RefusedError(401 if error.code == LOGGED_OUT else 503, str(error)) from None
         if before := self._login_of(asked):
             self._logins.end(before)
-        login = PageLogin(visitor, visitor, visitor.user, list(visitor.roles))
-        self._logins.begin(login)
-        outlet.write(responses.answer(200, self._shown(login), cookie_header(asked.origin, login.token)))
+        login, cookie = self._admit(visitor, asked)
+        if outlet.is_gone:
+            self._logins.end(login)
+        outlet.write(responses.answer(200, self._shown(login), cookie))
 
     async def _log_out(self, asked: Asked, outlet: Outlet) -> None:
         if login := self._login_of(asked):
@@ -120,12 +155,10 @@ class WebPage(SService):
     async def _live(self, asked: Asked, outlet: Outlet) -> None:
         login = self._require_login(asked)
         feed = self._feeds.setdefault(login, LiveFeed(login.manager))
-        login.windows += 1
         feed.add(outlet)
         try:
             await outlet.gone()
         finally:
-            login.windows -= 1
             feed.remove(outlet)
             if not feed:
                 self._feeds.pop(login, None)
@@ -139,6 +172,12 @@ class WebPage(SService):
 
     # Logins.
 
+    def _admit(self, visitor: Visitor, asked: Asked) -> tuple[PageLogin, Mapping[str, str]]:
+        """A new login, and the header that gives its cookie to the browser."""
+        login = PageLogin(visitor, visitor, visitor.user, list(visitor.roles))
+        self._logins.begin(login)
+        return login, cookie_header(asked.origin, login.token)
+
     def _login_of(self, asked: Asked) -> PageLogin | None:
         return self._logins.find(cookies(asked.headers).get(cookie_name(asked.origin), ""))
 
@@ -149,7 +188,7 @@ class WebPage(SService):
         raise RefusedError(401, "log in first")
 
     def _require_token(self, asked: Asked, login: PageLogin) -> None:
-        if one_of(asked.headers, "X-CSRF-Token", "") != login.csrf:
+        if not compare_digest(one_of(asked.headers, "X-CSRF-Token", "").encode(), login.csrf.encode()):
             raise RefusedError(403, "X-CSRF-Token is not the one of this login, which /session tells")
 
     def _forget(self, login: PageLogin) -> None:
@@ -162,3 +201,13 @@ class WebPage(SService):
     def _shown(self, login: PageLogin | None) -> dict[str, Any]:
         about = {"version": __version__, "title": socket.gethostname()}
         return shown(login, self._door.needs_login) | about
+
+
+def context_of(files: Mapping[str, str] | None) -> Callable[[], ssl.SSLContext] | None:
+    """What returns the context for TLS with these files; None without any."""
+    if not files:
+        return None
+    from smanager.config.listener import Tls  # here, because most pages have no TLS of their own
+    from smanager.web.secured import Secured
+
+    return Secured(Tls(**{name: Path(path) for name, path in files.items()})).context

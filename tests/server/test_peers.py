@@ -1,4 +1,4 @@
-"""What the system and certificates tell of a peer."""
+"""What the system tells of a peer."""
 
 from __future__ import annotations
 
@@ -17,43 +17,3 @@ def test_who_has_a_user_id_is_looked_up_again(monkeypatch: pytest.MonkeyPatch) -
     assert [peers.user_name(4242), peers.user_name(4242)] == ["first", "first"]
     now[0] += peers.NAME_SECONDS
     assert peers.user_name(4242) == "second"
-
-
-def certificate(*names: str, **subject: str) -> dict[str, object]:
-    """A certificate as the ssl module gives it, with alternative names in the form KIND:VALUE."""
-    return {
-        "subject": tuple(((key, value),) for key, value in subject.items()),
-        "subjectAltName": tuple(tuple(name.split(":", 1)) for name in names),
-    }
-
-
-def test_a_name_of_another_kind_is_never_a_users_name() -> None:
-    found = peers.names_in(
-        certificate("DNS:laptop", "URI:root", "email:root", organizationName="lab", commonName="anna")
-    )
-    assert found == ["anna", "CN:anna", "laptop", "DNS:laptop", "URI:root", "email:root"]
-    assert peers.names_in({}) == []
-
-
-@pytest.mark.parametrize(
-    "kind", ["email", "URI", "DNS", "CN", "IP Address", "othername", "EMAIL", " uri", "Registered ID"]
-)
-def test_no_common_or_host_name_passes_for_a_name_of_another_kind(kind: str) -> None:
-    assert peers.names_in(certificate(commonName=f"{kind}:root")) == [f"CN:{kind}:root"]
-    assert peers.names_in(certificate(f"DNS:{kind}:root")) == [f"DNS:{kind}:root"]
-
-
-def test_a_colon_alone_makes_no_kind() -> None:
-    assert peers.names_in(certificate(commonName="backup:nightly")) == ["backup:nightly", "CN:backup:nightly"]
-    assert peers.names_in(certificate(commonName="email")) == ["email", "CN:email"]
-
-
-def test_of_several_common_names_the_subjects_own_counts() -> None:
-    subject = ((("commonName", "root"),), (("commonName", "anna"), ("userId", "root")))
-    assert peers.names_in({"subject": subject}) == ["anna", "CN:anna"]
-
-
-def test_what_is_not_text_is_not_a_name() -> None:
-    directory = ("DirName", ((("commonName", "root"),),))
-    assert peers.names_in({"subjectAltName": (directory, ("othername", "<unsupported>"))}) == []
-    assert peers.names_in(certificate(commonName="root\0.example.org"))[0] != "root"

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from smanager.hosts.child.channel import Channel
-from smanager.hosts.frames import LOG_IN, PAYLOAD_LIMIT, Frame, FrameKind, encode, encode_data
+from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameKind, encode, encode_data
 from smanager.service import CommandCaller, ManagerClient, ManagerError, Visitor
 
 if TYPE_CHECKING:
@@ -50,10 +50,17 @@ class Questions:
 
     def begin(self, question: Question, method: str, params: object) -> int:
         """Ask; return the question's number. Raises ManagerError for parameters that cannot be sent."""
+        *asker, _ = question
+        return self._send(question, FrameKind.ASK, [*asker, method, params], method)
+
+    def log_in(self, question: Question, params: Mapping[str, object]) -> int:
+        """Ask for a login likewise."""
+        return self._send(question, FrameKind.LOG_IN, [question.service, params], "log in")
+
+    def _send(self, question: Question, kind: FrameKind, fields: list[object], method: str) -> int:
         number = next(self._numbers)
         try:
-            *asker, _ = question
-            frame = encode_data(FrameKind.ASK, number, [*asker, method, params])
+            frame = encode_data(kind, number, fields)
         except (TypeError, ValueError, RecursionError) as error:
             raise ManagerError(f"{method}: parameters should be JSON: {error}") from None
         if len(frame) > PAYLOAD_LIMIT:
@@ -163,15 +170,15 @@ class ClientInHost(ManagerClient):
                 visitor.end(json.loads(frame.payload)[1] if frame else "the service has ended")
 
         question = Question(self._service, 0, False, "", 0, deliver)
-        number = visitor._visitor = self._questions.begin(question, LOG_IN, {"host": host, **proof})
-        answer = Answer(LOG_IN, partial(self._questions.taken, number))
+        number = visitor._visitor = self._questions.log_in(question, {"host": host, **proof})
+        answer = Answer("log in", partial(self._questions.taken, number))
         try:
             kind, identity = answer.take(await frames.get())
         except BaseException:
             visitor.log_out()
             raise
         if kind != "item":
-            raise ManagerError(f"{LOG_IN}: not answered before the service was ended")
+            raise ManagerError("log in: not answered before the service was ended")
         visitor.user, visitor.roles = identity["user"], identity["roles"]
         return visitor
 

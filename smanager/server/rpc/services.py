@@ -8,12 +8,11 @@ from typing import Any
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
 from smanager.access.origin import Origin, OriginKind
-from smanager.hosts.frames import LOG_IN
 from smanager.hosts.inquiries import Inquiry, InquiryWork
 from smanager.server.rpc.errors import FAILED, NOT_LOGGED_IN, RequestError
 from smanager.server.rpc.methods import Methods, RunningMethod
 from smanager.server.rpc.requests import encode
-from smanager.server.rpc.visitors import Ending, Visitors, VisitorSession
+from smanager.server.rpc.visitors import UserAnswer, Visitors, VisitorSession
 from smanager.shells.root import Shells
 
 DEEPEST = 8  # commands that may wait for one another; more are taken for a cycle, each round of which takes a worker
@@ -28,7 +27,7 @@ class ServiceAnswers:
 
     def begin(self, inquiry: Inquiry) -> InquiryWork | None:
         try:
-            if inquiry.method == LOG_IN:
+            if inquiry.is_login:
                 return self._visitors.log_in(inquiry)
             visitor = self._visitors.of(inquiry) if inquiry.visitor else None
             caller = self._caller(inquiry, visitor)
@@ -72,7 +71,7 @@ class ServiceAnswers:
 class _Answering:
     """One inquiry that is being answered."""
 
-    def __init__(self, inquiry: Inquiry, methods: Methods, alike: set[Ending]) -> None:
+    def __init__(self, inquiry: Inquiry, methods: Methods, alike: set[UserAnswer]) -> None:
         """`alike` are the answers under way for the same user."""
         self._inquiry = inquiry
         self._methods = methods

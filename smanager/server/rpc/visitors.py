@@ -24,7 +24,7 @@ PROOFS: Mapping[str, Mapping[str, type]] = {
 """What a login has besides the client's address."""
 
 
-class Ending(Protocol):
+class UserAnswer(Protocol):
     """An answer under way."""
 
     def end(self, message: str) -> None:
@@ -43,7 +43,7 @@ class VisitorSession:
         self.caller: Caller | None = None
         self.since = Moment()
         self.number = 0
-        self.answers: set[Ending] = set()
+        self.answers: set[UserAnswer] = set()
         self.is_over = False
         self.expiry: asyncio.TimerHandle | None = None
         self._leave = leave
