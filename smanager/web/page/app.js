@@ -38,8 +38,7 @@ async function begin() {
 }
 
 function askForLogin() {
-  manager.close();
-  manager.methods.clear();
+  manager.forget();
   showAccount();
   showTabs("");
   enter("Log in");

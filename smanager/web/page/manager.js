@@ -8,7 +8,7 @@ class Manager extends EventTarget {
   session = null;
   methods = new Map(); // by name: OpenRPC's description
   services = [];
-  #history = new Map(); // by service: samples of { at, used, cpu, memory }, the oldest first
+  #history = new Map(kept()); // by service: samples of { at, used, cpu, memory }, the oldest first
   #source = null;
 
   may(method) {
@@ -47,6 +47,16 @@ class Manager extends EventTarget {
   close() {
     this.#source?.close();
     this.#source = null;
+    sessionStorage.setItem("history", JSON.stringify([...this.#history]));
+  }
+
+  /** Know no more of the services, since another user may come. */
+  forget() {
+    this.close();
+    this.methods.clear();
+    this.services = [];
+    this.#history.clear();
+    sessionStorage.clear();
   }
 
   #connected(connected) {
@@ -57,7 +67,7 @@ class Manager extends EventTarget {
   #update(services) {
     const known = this.services.map((one) => one.name).join();
     this.services = services;
-    const now = performance.now() / 1000;
+    const now = Date.now() / 1000;
     for (const one of services) this.#history.set(one.name, sampled(this.history(one.name), one, now));
     for (const name of this.#history.keys()) if (!this.service(name)) this.#history.delete(name);
     if (known && known !== services.map((one) => one.name).join()) this.discover().catch(() => {});
@@ -71,6 +81,15 @@ export function sampled(samples, { pid, cpu, memory }, now) {
   const goesOn = last && last.pid === pid && cpu !== null && last.used !== null && now > last.at;
   const share = goesOn ? Math.max(0, (100 * (cpu - last.used)) / (now - last.at)) : null;
   return [...samples.slice(1 - SAMPLES), { at: now, pid, used: cpu, cpu: share, memory }];
+}
+
+/** What a page that is loaded anew has kept for its graphs. */
+function kept() {
+  try {
+    return JSON.parse(sessionStorage.getItem("history")) ?? [];
+  } catch {
+    return [];
+  }
 }
 
 export const manager = new Manager();

@@ -128,13 +128,14 @@ class Browser:
 
     def problems(self) -> list[str]:
         """What the browser has complained about since it was asked last: errors, and what the policy has stopped."""
-        logged = self.driver.get_log("browser")
+        logged = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [one["message"] for one in logged if one["level"] == "SEVERE"]
 
     def violations(self) -> list[str]:
         """What axe finds wrong with the view as it is now."""
         package = find_spec("axe_selenium_python")
-        assert package and package.origin, "axe-selenium-python is not installed"
+        assert package
+        assert package.origin
         axe = Path(package.origin).with_name("node_modules") / "axe-core" / "axe.min.js"
         self.run(axe.read_text())
         found = self.driver.execute_async_script("axe.run().then(arguments[0])")["violations"]
