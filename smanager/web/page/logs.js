@@ -9,13 +9,15 @@ import { coloured } from "./values.js";
 
 const LINES_KEPT = 2000; // on the page, and while paused; the log file has all
 const FIRST_LINES = 1000; // as many as the manager remembers of a service
+const SHOW_MS = 50; // between two changes of the page: a service may print thousands of lines in that time
 const AGAIN_MS = 3000; // between two attempts to connect
 
 export class LogView {
   #lines = []; // { node, text } of those on the page
-  #waiting = []; // records that came while the view was paused
+  #waiting = []; // records that came since the last change of the page, or while the view is paused
   #wanted = "";
   #paused = false;
+  #timer = null;
 
   /** `services` are those whose lines are shown; all if there are none. */
   constructor(services, signal) {
@@ -53,13 +55,15 @@ export class LogView {
   }
 
   #take(line) {
-    if (!this.#paused) return this.#show([line]);
     this.#waiting.push(line);
     if (this.#waiting.length > LINES_KEPT) this.#waiting.shift();
-    this.#count();
+    this.#timer ??= setTimeout(() => this.#show(), SHOW_MS);
   }
 
-  #show(records) {
+  /** Show the lines that wait, unless the view is paused. */
+  #show() {
+    this.#timer = null;
+    const records = this.#paused ? [] : this.#waiting.splice(0);
     const isAtEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 40;
     for (const record of records) {
       const node = lineOf(record);
@@ -84,8 +88,7 @@ export class LogView {
     this.#paused = !this.#paused;
     this.pause.setAttribute("aria-pressed", String(this.#paused));
     setText(this.pause, this.#paused ? "Resume" : "Pause");
-    if (!this.#paused) this.#show(this.#waiting.splice(0));
-    this.#count();
+    this.#show();
   }
 
   #count() {

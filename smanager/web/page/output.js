@@ -4,7 +4,11 @@ import { el } from "./dom.js";
 import { Escapes } from "./escapes.js";
 import { RecordsTable, coloured, isRecord, shown } from "./values.js";
 
-const BLOCKS_KEPT = 2000; // pieces of output on the page; a browser scrolls as many with ease
+const SIZE_KEPT = 1_000_000; // characters on the page, which a browser scrolls with ease
+const SHOW_MS = 50; // between two changes of the page: a command may print thousands of lines in that time
+const QUEUE_LIMIT = 5000; // items that wait to be shown, since a tab that is not seen shows them rarely
+const PIECE = 4096; // characters to which a piece of text grows, so that a page has few of them
+const ROW = 200; // characters that a row of a table counts for, beside its text
 
 /** Whether an item is a page that takes the place of the one before it. */
 function isScreen(value) {
@@ -12,11 +16,13 @@ function isScreen(value) {
 }
 
 export class Output {
+  #queue = []; // functions that show what has come since the last change of the page
+  #unshown = ""; // text that has come after those
+  #timer = null;
   #escapes = new Escapes();
-  #text = null; // the text block that grows
-  #records = null; // the table that grows
-  #left = 0; // pieces that are no longer shown
-  #count = 0;
+  #growing = null; // the block to which more is added: text, or a RecordsTable
+  #kept = []; // { node, size } of the pieces on the page, the oldest first; the last one may grow
+  #size = 0;
 
   constructor(label) {
     this.leftOut = el("p", { class: "dim" });
@@ -34,27 +40,20 @@ export class Output {
   /** Add what a command has yielded. */
   item(value) {
     if (typeof value === "string") this.write(value.endsWith("\n") ? value : `${value}\n`);
-    else if (isScreen(value)) this.#screen(value.output);
-    else if (isRecord(value)) this.#record(value);
-    else this.#block(shown(value));
+    else if (isScreen(value)) this.#soon(() => this.#screen(value.output));
+    else if (isRecord(value)) this.#soon(() => this.#record(value));
+    else this.#soon(() => this.#block(shown(value)));
   }
 
   /** Add a result, which needs no newline. */
   result(value) {
     if (typeof value === "string") this.write(value);
-    else this.#block(shown(value));
+    else this.#soon(() => this.#block(shown(value)));
   }
 
   write(text) {
-    if (!text) return;
-    const isAtEnd = this.#isAtEnd();
-    if (!this.#text) {
-      this.#text = el("pre");
-      this.#append(this.#text);
-    }
-    this.#text.append(el("span", { class: "piece" }, ...coloured(text, this.#escapes)));
-    this.#bound();
-    this.#goOn(isAtEnd);
+    this.#unshown += text;
+    this.#later(this.#unshown.length > SIZE_KEPT);
   }
 
   advance({ done, total, text }) {
@@ -67,55 +66,90 @@ export class Output {
     this.step.textContent = [share, text].filter(Boolean).join(" – ");
   }
 
-  /** Show what is shown in place again and again. */
-  #screen(output) {
-    this.blocks.replaceChildren();
-    this.#text = null;
-    this.result(output);
+  get isEmpty() {
+    return !this.#kept.length && !this.#queue.length && !this.#unshown;
+  }
+
+  #soon(show) {
+    this.#endText();
+    this.#queue.push(show);
+    this.#later(this.#queue.length >= QUEUE_LIMIT);
+  }
+
+  #endText() {
+    const text = this.#unshown;
+    this.#unshown = "";
+    if (text) this.#queue.push(() => this.#text(text));
+  }
+
+  #later(isFull) {
+    if (isFull) this.#show();
+    else this.#timer ??= setTimeout(() => this.#show(), SHOW_MS);
+  }
+
+  #show() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#endText();
+    const { region } = this;
+    const isAtEnd = region.scrollHeight - region.scrollTop - region.clientHeight < 40;
+    for (const show of this.#queue.splice(0)) show();
+    region.hidden = !this.#kept.length;
+    if (isAtEnd) region.scrollTop = region.scrollHeight;
+  }
+
+  #text(text) {
+    if (!(this.#growing instanceof HTMLPreElement)) {
+      this.#growing = el("pre");
+      this.blocks.append(this.#growing);
+    }
+    const last = this.#kept.at(-1);
+    if (last && last.size < PIECE && last.node.parentNode === this.#growing) {
+      last.node.append(...coloured(text, this.#escapes));
+      last.size += text.length;
+      this.#size += text.length;
+    } else {
+      const piece = el("span", { class: "piece" }, ...coloured(text, this.#escapes));
+      this.#growing.append(piece);
+      this.#keep(piece, text.length);
+    }
   }
 
   #record(value) {
-    const isAtEnd = this.#isAtEnd();
-    if (!this.#records?.takes(value)) {
-      const records = new RecordsTable(value);
-      this.#append(records.node);
-      this.#records = records;
+    if (!(this.#growing instanceof RecordsTable && this.#growing.takes(value))) {
+      this.#growing = new RecordsTable(value);
+      this.blocks.append(this.#growing.node);
     }
-    this.#records.add(value);
-    this.#bound();
-    this.#goOn(isAtEnd);
+    this.#keep(this.#growing.add(value), ROW + JSON.stringify(value).length);
   }
 
   #block(node) {
-    if (node) this.#append(node);
-  }
-
-  #append(node) {
-    this.region.hidden = false;
-    this.#text = this.#text === node ? node : null;
-    this.#records = null;
+    if (!node) return;
+    this.#growing = null;
     this.blocks.append(node);
+    this.#keep(node, node.textContent.length);
   }
 
-  /** Leave out the oldest pieces when there are too many. */
-  #bound() {
-    this.#count += 1;
-    while (this.#count > BLOCKS_KEPT) {
-      const first = this.blocks.firstElementChild;
-      const pieces = first.querySelector("tbody") ?? first;
-      if (pieces.firstElementChild && pieces.childElementCount > 1) pieces.firstElementChild.remove();
-      else first.remove();
-      this.#count -= 1;
-      this.#left += 1;
-      this.leftOut.textContent = `${this.#left} earlier pieces of output are left out`;
+  #screen(output) {
+    this.blocks.replaceChildren();
+    this.#growing = null;
+    this.#kept = [];
+    this.#size = 0;
+    if (typeof output === "string") this.#text(output);
+    else this.#block(shown(output));
+  }
+
+  /** Keep a new piece, and leave out the oldest ones where there is too much. */
+  #keep(node, size) {
+    this.#kept.push({ node, size });
+    this.#size += size;
+    while (this.#size > SIZE_KEPT && this.#kept.length > 1) {
+      const oldest = this.#kept.shift();
+      const block = [...this.blocks.children].find((one) => one.contains(oldest.node));
+      oldest.node.remove();
+      this.#size -= oldest.size;
+      if (!block.querySelector(".piece, tbody > tr")) block.remove();
+      this.leftOut.textContent = "Earlier output is left out.";
     }
-  }
-
-  #isAtEnd() {
-    return this.region.scrollHeight - this.region.scrollTop - this.region.clientHeight < 40;
-  }
-
-  #goOn(isAtEnd) {
-    if (isAtEnd) this.region.scrollTop = this.region.scrollHeight;
   }
 }

@@ -77,7 +77,7 @@ export async function showRun(main, signal, number) {
       if (error) problem.textContent = error;
     };
     await stream("output", { run: id, follow: true }, { item, signal });
-    if (output.region.hidden) output.write("It printed nothing.");
+    if (output.isEmpty) output.write("It printed nothing.");
   } catch (error) {
     if (!signal.aborted) problem.textContent = error.message;
   }

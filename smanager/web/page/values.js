@@ -48,9 +48,12 @@ export class RecordsTable {
     return Object.keys(record).join() === this.names.join();
   }
 
+  /** Add a record; returns its row. */
   add(record) {
     const cells = this.names.map((name) => el("td", { class: isNumber(record[name], name) ? "number" : "" }, inline(record[name], name)));
-    this.body.append(el("tr", {}, ...cells));
+    const row = el("tr", {}, ...cells);
+    this.body.append(row);
+    return row;
   }
 }
 
