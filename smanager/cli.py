@@ -189,7 +189,7 @@ async def serve(config: Config, manager: Manager, identities: Identities, say: C
     try:
         await manager.begin(Caller(origin.MANAGER))
         if not manager.end.is_set():
-            await listeners.serve(Shells(manager), identities)
+            listeners.serve(Shells(manager), identities)
             say(f"listening on {listeners.addresses}")
             gc.freeze()  # what the start has made stays: no collection need look at it
             systemd.notify("READY=1", f"STATUS=listening on {listeners.addresses}")
@@ -213,7 +213,7 @@ async def listen_for_own_user(manager: Manager, identities: Identities) -> Liste
     listeners = Listeners(own_listener(manager.directory))
     await listeners.open()
     manager.pool.when_grown = listeners.share_out
-    await listeners.serve(Shells(manager), identities)
+    listeners.serve(Shells(manager), identities)
     return listeners
 
 

@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from itertools import pairwise
@@ -48,6 +48,9 @@ log = logging.getLogger("smanager")
 
 _json = json.JSONEncoder(separators=(",", ":"), default=str).encode
 """A value as JSON. Lines are put together from such texts by hand: encoding a dictionary takes three times as long."""
+
+_text: Callable[[str], str] = json.encoder.encode_basestring_ascii
+"""A text as JSON, in a third of the time."""
 
 
 class Need(Enum):
@@ -87,7 +90,7 @@ class Audit:
         self._size = 0
         self._number = 0
         self._lines: list[str] = []
-        self._second, self._clock = 0, ""  # the time of the last line: seconds since the epoch, and as text
+        self._moment, self._when = 0, ""  # the time of the last line: milliseconds since the epoch, and as text
         self._looked = 0.0  # when the file's place was checked, in seconds
         self._syslog = Syslog() if syslog and self._path else None
         self.lost = 0  # lines that could not be written
@@ -103,24 +106,24 @@ class Audit:
 
     def login(self, caller: Caller) -> None:
         """A user has logged in."""
-        self._write("login", f'{_who(caller)},"proof":{_json(caller.proof)}')
+        self._write("login", f'{_who(caller)},"proof":{_text(caller.proof)}')
 
     def failure(self, origin: Origin, user: str, proof: str) -> None:
         """A login has failed."""
-        facts = f'"user":{_json(cut(user))},"from":{_json(str(origin))},"proof":{_json(proof)}'
+        facts = f'"user":{_text(cut(user))},"from":{_text(str(origin))},"proof":{_text(proof)}'
         self._write("login failed", facts)
 
     def refused(self, caller: Caller, name: str, reason: str) -> None:
         """A command is refused, for one of the reasons above."""
-        self._add("refused", f'{_who(caller)},"name":{_json(cut(name))},"reason":{_json(reason)}')
+        self._add("refused", f'{_who(caller)},"name":{_text(cut(name))},"reason":{_text(reason)}')
 
     def kicked(self, caller: Caller, by: Caller) -> None:
         """A caller has ended another caller's session."""
-        self._write("kicked", f'{_who(caller)},"by":{_json(str(by))}')
+        self._write("kicked", f'{_who(caller)},"by":{_text(str(by))}')
 
     def started(self, by: Caller) -> None:
         """The manager has started."""
-        self._write("manager started", f'"by":{_json(str(by))}')
+        self._write("manager started", f'"by":{_text(str(by))}')
 
     def stopped(self) -> None:
         """The manager is about to end."""
@@ -146,7 +149,7 @@ class Audit:
 
     def end(self, number: int, seconds: float, error: str | None) -> None:
         """Record a command's end."""
-        outcome = '"done"' if error is None else _json(cut(error))
+        outcome = '"done"' if error is None else _text(cut(error))
         self._add("end", f'"id":{number},"seconds":{seconds:.6f},"outcome":{outcome}')
 
     def _write(self, event: str, facts: str = "") -> None:
@@ -160,12 +163,12 @@ class Audit:
             return
         if not self._lines:
             self._outbox.at_end(Stage.JOURNAL, self._flush)
-        now = time.time()
-        second = int(now)
-        if second != self._second:  # a manager may write thousands of lines a second
-            self._second, self._clock = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        when = f"{self._clock}.{int((now - second) * 1000):03}Z"
-        self._lines.append(f'{{"when":"{when}","event":"{event}"{facts and ","}{facts}}}\n')
+        moment = int(time.time() * 1000)
+        if moment != self._moment:  # a manager may write dozens of lines in a millisecond
+            seconds, milliseconds = divmod(moment, 1000)
+            clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+            self._moment, self._when = moment, f"{clock}.{milliseconds:03}Z"
+        self._lines.append(f'{{"when":"{self._when}","event":"{event}"{facts and ","}{facts}}}\n')
 
     def _flush(self) -> bool:
         if not self._lines or self._path is None:
@@ -262,7 +265,7 @@ class Syslog:
 
 def described(name: str, arguments: object) -> str:
     """A command as the journal has it; `arguments` are those of `without_secrets`."""
-    return f'"name":{_json(name)},"arguments":{bounded(arguments)}'
+    return f'"name":{_text(name)},"arguments":{bounded(arguments)}'
 
 
 def without_secrets(command: Command, arguments: Arguments) -> dict[str, Any]:
@@ -294,8 +297,8 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _who(caller: Caller) -> str:
-    facts = f'"user":{_json(caller.user)},"from":{_json(str(caller.origin))}'
-    return f'{facts},"claims_for":{_json(caller.behalf)}' if caller.behalf else facts
+    facts = f'"user":{_text(caller.user)},"from":{_text(str(caller.origin))}'
+    return f'{facts},"claims_for":{_text(caller.behalf)}' if caller.behalf else facts
 
 
 def bounded(arguments: object) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from smanager.access.origin import address_text
 from smanager.config import checks
 from smanager.config.checks import SettingsError, checked, keys_of, setting
 from smanager.config.listener import Tls, address, is_loopback, network, tls_files
@@ -23,12 +24,11 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 @checks.expected('an address that browsers show, such as "https://box.example" or "http://box.example:8080"')
 def _origin(value: object) -> str:
     """An origin as browsers send it (RFC 6454, 6.2)."""
-    url = urlsplit(checks.text(value).lower())
-    if url.scheme not in DEFAULT_PORTS or not url.hostname or url.username or url.path.strip("/") or url.query:
+    match = re.fullmatch(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?/?", checks.text(value).lower())
+    if not match or int(match[3] or 0) > checks.HIGHEST_PORT:
         raise ValueError
-    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
-    is_default = url.port in (None, DEFAULT_PORTS[url.scheme])
-    return f"{url.scheme}://{host}" + ("" if is_default else f":{url.port}")
+    scheme, host, port = match.groups()
+    return f"{scheme}://{host}" + (f":{port}" if port and int(port) != DEFAULT_PORTS[scheme] else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,10 @@ def service_settings(given: Mapping[str, Any], base: Path) -> dict[str, Any]:
     if not login and not is_local:
         raise SettingsError('login is "none", and others than browsers of this machine reach the page; remove the key')
     if not is_loopback(host) and not settings.tls and not settings.insecure:
+        place = address_text(host or "(all)", port)
         raise SettingsError(
-            f"{host}:{port} can be reached from other machines, and an eavesdropper could read every login; use "
-            "127.0.0.1 with ssh or a proxy, or tls, or say insecure if you mean it"
+            f"{place} can be reached from other machines, and an eavesdropper could read every login; use 127.0.0.1 "
+            "with ssh or a proxy, or tls, or say insecure if you mean it"
         )
     tls = settings.tls and settings.tls.at(base)
     if tls:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from smanager.access.origin import Origin
 from smanager.server.handshakes import Handshakes
 from smanager.server.peers import origin_of
 from smanager.server.tls import TlsCodec
+from smanager.server.transport import Transport
 from smanager.server.watches import STALL_SECONDS, watch_for_hang_up, watch_for_stall
 from smanager.system.outbox import Outbox, Stage
 
 DRAIN_SECONDS = 1.0
 """How long a closing connection is still read: a close with unread bytes makes the kernel send a reset, and a
 client such as nc.openbsd then drops the reply that it has not read yet."""
-
-READ_SIZE = 8 * 1024  # bytes read in one turn of the loop: as telnet commands, they take 10 ms
 
 OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes of output that may wait for a client that does not read. Commands are paused long before; what still piles
@@ -48,12 +47,12 @@ class ConnectionOwner(Protocol):
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Connection(asyncio.Protocol):
+class Connection:
     """A connection and its transport."""
 
     _owner: ConnectionOwner
     _outbox: Outbox
-    transport: asyncio.Transport = field(init=False)
+    _transport: Transport = field(init=False)
     origin: Origin = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     finishing: bool = False  # whether the connection is being closed: no more is read or sent
@@ -72,12 +71,10 @@ class Connection(asyncio.Protocol):
     _due: float = 0.0  # when `_action` is called, by the loop's clock
     _action: Callable[[], None] | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-        connection = transport.get_extra_info("socket")
-        with suppress(AttributeError):  # asyncio's transports have this attribute, but do not promise it
-            self.transport.max_size = READ_SIZE  # type: ignore[attr-defined]
-        self.origin = origin_of(connection, transport.get_extra_info("peername"))
+    def begin(self, connection: socket.socket, address: object) -> None:
+        """Take an accepted connection, whose peer has this address."""
+        self.origin = origin_of(connection, address)
+        self._transport = Transport(connection, self, self.loop)
         self._handshakes = self._owner.arrived()
         if self.finishing:
             return
@@ -85,6 +82,7 @@ class Connection(asyncio.Protocol):
             self.set_timer(HANDSHAKE_SECONDS, self._too_slow)
         else:
             self._open()
+        self._transport.read(not self._is_held)
 
     def data_received(self, data: bytes) -> None:
         if self.finishing:
@@ -112,15 +110,14 @@ class Connection(asyncio.Protocol):
         self._watch_for_stall()
 
     def resume_writing(self) -> None:
+        if self.finishing:
+            return
         if self._stall_watch:
             self._stall_watch.cancel()
             self._stall_watch = None
-        if self.finishing:
-            self._shut_down()
-        else:
-            self._owner.resume()
+        self._owner.resume()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self) -> None:
         self.finishing = True
         self._outgoing.clear()
         if self._timer:
@@ -164,7 +161,7 @@ class Connection(asyncio.Protocol):
         self._outgoing.clear()
         self._write(tls.take_output())  # the alert, which tells the client why
         self._watch_for_stall()
-        self.transport.close()
+        self._transport.close()
 
     def _too_slow(self) -> None:
         log.info("%s: no TLS: the client took longer than %g s", self.origin, HANDSHAKE_SECONDS)
@@ -185,7 +182,7 @@ class Connection(asyncio.Protocol):
         self._at_end = True
         self._owner.ended()
         if not self.finishing:
-            watch = watch_for_hang_up(self.transport.get_extra_info("socket"), self.abort)
+            watch = watch_for_hang_up(self._transport.socket, self.abort)
             self._hang_up_watch = self.loop.create_task(watch)
 
     def send(self, data: bytes) -> None:
@@ -216,17 +213,16 @@ class Connection(asyncio.Protocol):
 
     def _write(self, data: bytes) -> None:
         self.sent += len(data)
-        self.transport.write(data)
-        if self.transport.get_write_buffer_size() > OUTPUT_LIMIT:
+        self._transport.send(data)
+        if self._transport.unsent > OUTPUT_LIMIT:
             log.warning("%s: closed: the client left more than %d bytes of output unread", self.origin, OUTPUT_LIMIT)
             self.abort()
 
     def hold(self, hold: bool) -> None:
         """Suspend reading, or resume it."""
-        if hold is self._is_held or self.transport.is_closing():
-            return
-        self._is_held = hold
-        self.transport.pause_reading() if hold else self.transport.resume_reading()
+        if hold is not self._is_held and not self._at_end:
+            self._is_held = hold
+            self._transport.read(not hold)
 
     def set_timer(self, seconds: float, action: Callable[[], None]) -> None:
         """Call `action` later, and not what was to be called before.
@@ -263,26 +259,22 @@ class Connection(asyncio.Protocol):
         if self._tls:
             self._tls.close()
             self._write(self._tls.take_output())
-        is_sent = not self.transport.get_write_buffer_size()
-        if not is_sent:
+        if self._transport.unsent:
             self._watch_for_stall()
         if self._at_end:
-            self.transport.close()  # sends what is unsent first; there is nothing left to read
-            return
-        self.hold(False)
-        if is_sent:
-            self._shut_down()
+            self._transport.close()  # sends what is unsent first; there is nothing left to read
         else:
-            self.transport.set_write_buffer_limits(high=0)  # `resume_writing` is called once all is sent
+            self.hold(False)
+            self._transport.when_sent(self._shut_down)
 
     def abort(self) -> None:
         self.finishing = True
         self._outgoing.clear()
-        self.transport.abort()
+        self._transport.abort()
 
     def _watch_for_stall(self) -> None:
         if self._stall_watch is None:
-            watch = watch_for_stall(self.transport, lambda: self.sent, self._give_up)
+            watch = watch_for_stall(self._transport, lambda: self.sent, self._give_up)
             self._stall_watch = self.loop.create_task(watch)
 
     def _give_up(self) -> None:
@@ -290,8 +282,9 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _shut_down(self) -> None:
-        if self.transport.is_closing():
+        if self._transport.is_closing:
             return
-        self.set_timer(DRAIN_SECONDS, self.transport.close)
-        with suppress(OSError):  # the client has reset the connection
-            self.transport.write_eof()
+        if self._stall_watch:
+            self._stall_watch.cancel()
+        self.set_timer(DRAIN_SECONDS, self._transport.close)
+        self._transport.shut_down()

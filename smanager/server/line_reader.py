@@ -72,14 +72,14 @@ class LineReader:
         if not session.busy:
             turns = session.turns
             for _ in range(LINES_A_TURN):
-                if turns.is_over():
-                    self._go_on_later()
-                    break
                 if not self._cut and not (self.uncut and self._cut_lines()):
                     connection.hold(False)
                     return True
+                if turns.is_over():
+                    self._go_on_later()
+                    break
                 line = self._cut.pop()
-                if len(line) > limit_of(line):
+                if len(line) > LINE_LIMIT and len(line) > limit_of(line):
                     self._refuse(line)
                 elif not self._accept(line.decode("utf-8", "surrogateescape")):
                     break

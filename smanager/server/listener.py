@@ -6,11 +6,9 @@ import asyncio
 import logging
 import socket
 import ssl
-from asyncio.trsock import TransportSocket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from smanager.access.callers import Caller
 from smanager.access.certificates import names_in
@@ -20,19 +18,13 @@ from smanager.config.certificates import fingerprint, tls_context
 from smanager.config.checks import SettingsError
 from smanager.config.file import ConfigError
 from smanager.config.listener import ListenerSettings, Tls, is_loopback, why_exposed, why_not_listening
+from smanager.server.acceptor import Acceptor, bound
 from smanager.server.handshakes import Handshakes
 from smanager.server.modes.detection import Detection
 from smanager.server.peers import is_own
 from smanager.server.session import Session
 from smanager.server.unixsocket import UnixSocket, ids_of
 from smanager.shells.root import Shells
-
-BACKLOG = 1024
-"""Connections that may wait to be accepted; with only a handful, some clients would have to retry after a second."""
-
-ACCEPTS_A_TURN = 16
-"""Connections accepted in one turn of the event loop, before the surplus is counted and closed: far fewer than the
-descriptors in reserve. By default asyncio would accept a whole backlog."""
 
 MOST_TURNED_AWAY = 32
 """Connections at all listeners that are told there are too many sessions; each holds a descriptor until it has read
@@ -55,7 +47,7 @@ class Listener:
     _sessions: set[Session] = field(default_factory=set)
     _giving_way: dict[Session, str] = field(default_factory=dict)  # and their networks, the oldest first
     _all_gone: asyncio.Event = field(default_factory=asyncio.Event)
-    _servers: list[asyncio.Server] = field(default_factory=list)
+    _acceptors: list[Acceptor] = field(default_factory=list)
     _unix: UnixSocket | None = None
 
     async def open(self, passed: Mapping[str, Sequence[socket.socket]]) -> None:
@@ -63,31 +55,20 @@ class Listener:
         settings = self.settings
         if use := self.prepare(settings):
             use()
-        create = partial(
-            asyncio.get_running_loop().create_server,
-            lambda: Session(self).connection,
-            backlog=ACCEPTS_A_TURN,
-            start_serving=False,
-        )
         try:
             if settings.unix:
                 self._unix = UnixSocket(settings)
-                self._servers = [await create(sock=self._unix.socket)]
+                sockets: Sequence[socket.socket] = [self._unix.socket]
             elif settings.tcp:
-                host, port = settings.tcp
-                # SO_REUSEADDR lets a configured port be bound while old connections are in TIME_WAIT. A picked port has
-                # to be unused, and with SO_REUSEADDR the kernel may pick one that is bound and does not listen yet.
-                self._servers = [await create(host or None, port, reuse_address=port != 0)]
+                sockets = await bound(*settings.tcp)
             else:
-                self._servers = [await create(sock=connection) for connection in passed.get(settings.systemd or "", ())]
+                sockets = passed.get(settings.systemd or "", ())
+            self._acceptors = [Acceptor(one, self._accepted) for one in sockets]
         except OSError as error:
             raise cannot_listen(settings, error) from None
-        if not self._servers:
+        if not self._acceptors:
             known = ", ".join(passed) or "none"
             raise ConfigError(f"{settings.place}: systemd has passed no socket of this name; it passed: {known}")
-        for server in self._servers:
-            for connection in server.sockets:
-                set_options(connection)
         require_safe(settings, self._hosts)
 
     async def check(self) -> None:
@@ -112,7 +93,7 @@ class Listener:
     @property
     def _names(self) -> list[object]:
         """The addresses of its sockets, as the system gives them."""
-        return [connection.getsockname() for server in self._servers for connection in server.sockets]
+        return [acceptor.socket.getsockname() for acceptor in self._acceptors]
 
     @property
     def _hosts(self) -> list[str]:
@@ -121,18 +102,15 @@ class Listener:
     @property
     def is_reachable(self) -> bool:
         """Whether it is open, and its unix socket's file has not been deleted or replaced."""
-        return bool(self._servers) and (self._unix is None or self._unix.is_there())
+        return bool(self._acceptors) and (self._unix is None or self._unix.is_there())
 
-    async def serve(self, shells: Shells, identities: Identities) -> None:
+    def serve(self, shells: Shells, identities: Identities) -> None:
         """Accept clients, which the kernel refused so far. Raises ConfigError if another process listens now."""
         self.shells = shells
         self.identities = identities
         try:
-            for server in self._servers:
-                await server.start_serving()
-                for connection in server.sockets:
-                    with connection.dup() as listening:
-                        listening.listen(BACKLOG)
+            for acceptor in self._acceptors:
+                acceptor.begin()
         except OSError as error:
             raise cannot_listen(self.settings, error) from None
 
@@ -191,11 +169,18 @@ class Listener:
 
     def close(self) -> list[Session]:
         """Stop listening; returns the sessions that are left."""
-        for server in self._servers:
-            server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         if self._unix:
             self._unix.close()
         return self.sessions
+
+    def _accepted(self, connection: socket.socket, address: object) -> None:
+        begin = Session(self).connection.begin
+        if len(self._sessions) < self.most_sessions:
+            begin(connection, address)
+        else:  # the end of another may be among what this turn brings, and makes room
+            asyncio.get_running_loop().call_soon(begin, connection, address)
 
     def arrived(self, session: Session) -> bool:
         """Take a session in, unless its network is not allowed or all places are taken by sessions in use."""
@@ -264,13 +249,6 @@ class Listener:
             session.connection.finish()
         else:
             session.connection.abort()
-
-
-def set_options(listening: socket.socket | TransportSocket) -> None:
-    """Set what the kernel gives to each connection as well (tcp(7))."""
-    # Telnet's urgent data has to stay in the stream, or half a command is lost (RFC 854, Synch).
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def cannot_listen(settings: ListenerSettings, error: OSError) -> ConfigError:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields
 from smanager.access.identities import Identities
 from smanager.config.file import ConfigError, collected
 from smanager.config.listener import ListenerSettings, with_passed
-from smanager.server.listener import ACCEPTS_A_TURN, MOST_TURNED_AWAY, Listener, context_of
+from smanager.server.acceptor import ACCEPTS_A_TURN
+from smanager.server.listener import MOST_TURNED_AWAY, Listener, context_of
 from smanager.server.session import Session
 from smanager.server.unixsocket import ids_of
 from smanager.shells.root import Shells
@@ -66,14 +67,14 @@ class Listeners:
         """Where clients can connect, for people."""
         return ", ".join(text for one in self._all if not one.settings.is_own for text in one.addresses)
 
-    async def serve(self, shells: Shells, identities: Identities) -> None:
+    def serve(self, shells: Shells, identities: Identities) -> None:
         """Accept clients. Raises ConfigError if another process has begun to listen meanwhile."""
         self._shells, self._identities = shells, identities
         for listener in self._all:
             if listener.most_sessions < (wanted := listener.settings.max_sessions):
                 message = "%s: max_sessions is %d; the limit on open files allows %d here (see ulimit -n)"
                 log.warning(message, listener.settings.place, wanted, listener.most_sessions)
-            await listener.serve(shells, identities)
+            listener.serve(shells, identities)
 
     async def close(self, message: str) -> None:
         """Stop listening, and end all sessions with `message`."""
@@ -120,7 +121,7 @@ class Listeners:
         for listener in self._all:
             if listener not in before:
                 with told(tell):
-                    await listener.serve(self._shells, self._identities)
+                    listener.serve(self._shells, self._identities)
         self.share_out(self._hosts)
         return ending
 

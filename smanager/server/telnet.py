@@ -67,27 +67,30 @@ class _Side(Enum):
     ON = 2
 
 
-_NOTHING_REFUSED: frozenset[tuple[int, int]] = frozenset()  # one for all: an empty set takes 200 bytes
+Option = tuple[int, int]
+"""An option of one side, by the client's verb that turns it on: DO for ours, WILL for the client's."""
+
+# We do echo and suppress go-ahead: together they put every client into character mode. BINARY is not offered, since it
+# makes Enter a bare CR. LINEMODE is refused, since only one family of clients knows it.
+OUR_ECHO, OUR_GO_AHEAD = (DO, ECHO), (DO, SUPPRESS_GO_AHEAD)
+WINDOW, TERMINAL = (WILL, WINDOW_SIZE), (WILL, TERMINAL_TYPE)
+# The client's SUPPRESS_GO_AHEAD is not requested (busybox answers it in the wrong direction), but granted.
+_OPTIONS = (OUR_ECHO, OUR_GO_AHEAD, (WILL, SUPPRESS_GO_AHEAD), WINDOW, TERMINAL)
+
+_NOTHING_REFUSED: frozenset[Option] = frozenset()  # one for all: an empty set takes 200 bytes
 
 
 class TelnetCodec:
     """One connection's telnet state. Never raises, whatever the bytes are and however they are split."""
 
-    __slots__ = ("_awaits_name", "_command", "_offered", "_output", "_refused", "_sub", "_them", "_us", "answered")
-
-    # We do echo and suppress go-ahead: together they put every client into character mode. BINARY is not offered, since
-    # it makes Enter a bare CR. LINEMODE is refused, since only one family of clients knows it.
-    _WE_DO = (ECHO, SUPPRESS_GO_AHEAD)
-    # DO SUPPRESS_GO_AHEAD is not requested (busybox answers it in the wrong direction), but granted.
-    _THEY_MAY = (SUPPRESS_GO_AHEAD, WINDOW_SIZE, TERMINAL_TYPE)
+    __slots__ = ("_awaits_name", "_command", "_offered", "_output", "_refused", "_sides", "_sub", "answered")
 
     def __init__(self) -> None:
-        self._us = dict.fromkeys(self._WE_DO, _Side.OFF)
-        self._them = dict.fromkeys(self._THEY_MAY, _Side.OFF)
+        self._sides = dict.fromkeys(_OPTIONS, _Side.OFF)  # one dictionary for both sides: it takes 200 bytes
         self._refused = _NOTHING_REFUSED
         self._command = b""  # an unfinished command: IAC, or IAC and a verb
         self._sub: bytearray | None = None
-        self._output = bytearray()
+        self._output = b""
         self._offered = False
         self._awaits_name = False
         self.answered = False
@@ -96,53 +99,49 @@ class TelnetCodec:
     @property
     def echoes(self) -> bool:
         """Whether the client leaves echo, and with it line editing, to us."""
-        return all(side is _Side.ON for side in self._us.values())
+        return self._sides[OUR_ECHO] is self._sides[OUR_GO_AHEAD] is _Side.ON
 
     @property
     def declines(self) -> bool:
         """Whether the client has refused our offer and wants to edit lines itself."""
-        return self._offered and any(side is _Side.OFF for side in self._us.values())
+        return self._offered and _Side.OFF in (self._sides[OUR_ECHO], self._sides[OUR_GO_AHEAD])
 
     @property
     def settled(self) -> bool:
         """Whether the client has answered all our requests, including the one for its terminal's name."""
-        asked = _Side.ASKED in self._us.values() or _Side.ASKED in self._them.values()
-        return self._offered and not asked and not self._awaits_name
+        return self._offered and _Side.ASKED not in self._sides.values() and not self._awaits_name
 
     def offer(self) -> None:
         """Request, once, what character mode needs and is not agreed yet (PuTTY negotiates first)."""
         if self._offered:
             return
         self._offered = True
-        for option in self._WE_DO:
-            if self._us[option] is _Side.OFF:
-                self._us[option] = _Side.ASKED
-                self._say(WILL, option)
-        for option in (WINDOW_SIZE, TERMINAL_TYPE):
-            if self._them[option] is _Side.OFF:
-                self._them[option] = _Side.ASKED
-                self._say(DO, option)
+        for option in (OUR_ECHO, OUR_GO_AHEAD, WINDOW, TERMINAL):
+            if self._sides[option] is _Side.OFF:
+                self._sides[option] = _Side.ASKED
+                self._agree(option)
 
     def hand_back(self) -> None:
         """Leave echo and line editing to the client."""
-        for option in self._WE_DO:
-            if self._us[option] is not _Side.OFF:
-                self._us[option] = _Side.OFF
-                self._refused |= {(DO, option)}
-                self._say(WONT, option)
+        for option in (OUR_ECHO, OUR_GO_AHEAD):
+            if self._sides[option] is not _Side.OFF:
+                self._sides[option] = _Side.OFF
+                self._refused |= {option}
+                self._refuse(option)
 
     def hide_typing(self, hide: bool) -> None:
         """Stop a client that edits lines itself from showing a password, or let it show lines again."""
-        if hide and self._us[ECHO] is not _Side.ON:
-            self._us[ECHO] = _Side.ASKED
-            self._say(WILL, ECHO)
-        elif not hide and self._us[ECHO] is not _Side.OFF and self._us[SUPPRESS_GO_AHEAD] is not _Side.ON:
-            self._us[ECHO] = _Side.OFF
-            self._say(WONT, ECHO)
+        echo = self._sides[OUR_ECHO]
+        if hide and echo is not _Side.ON:
+            self._sides[OUR_ECHO] = _Side.ASKED
+            self._agree(OUR_ECHO)
+        elif not hide and echo is not _Side.OFF and self._sides[OUR_GO_AHEAD] is not _Side.ON:
+            self._sides[OUR_ECHO] = _Side.OFF
+            self._refuse(OUR_ECHO)
 
     def take_output(self) -> bytes:
         """The bytes to send to the client since the last call."""
-        output, self._output = bytes(self._output), bytearray()
+        output, self._output = self._output, b""
         return output
 
     def receive(self, data: bytes) -> list[TelnetEvent]:
@@ -210,40 +209,49 @@ class TelnetCodec:
             if _TERMINAL_NAME.fullmatch(body[1:]):
                 events.append(TerminalType(body[1:].decode("ascii").lower()))
 
-    def _negotiate(self, verb: int, option: int) -> None:
+    def _negotiate(self, verb: int, number: int) -> None:
         self.answered = True
-        if option == TIMING_MARK and verb == DO:
+        if number == TIMING_MARK and verb == DO:
             # inetutils and netkit drop all output after Ctrl-C until this is answered (RFC 860).
-            self._say(WILL, option)
-        elif verb in (DO, DONT):
-            self._change(self._us, verb == DO, option, agree=WILL, refuse=WONT, request=verb)
+            self._say(WILL, number)
+        elif verb in (DO, WILL):
+            self._turn_on((verb, number))
         else:
-            self._change(self._them, verb == WILL, option, agree=DO, refuse=DONT, request=verb)
+            self._turn_off((DO if verb == DONT else WILL, number))
 
-    def _change(
-        self, sides: dict[int, _Side], wanted: bool, option: int, agree: int, refuse: int, request: int
-    ) -> None:
+    def _turn_on(self, option: Option) -> None:
         """Set a side as the client wants it, and answer if that changes anything."""
-        side = sides.get(option, _Side.OFF)
-        if not wanted:
-            if side is _Side.ON:
-                self._say(refuse, option)
-            if option in sides:
-                sides[option] = _Side.OFF
-        elif option not in sides or (request, option) in self._refused:
-            if (request, option) not in self._refused:
-                self._refused |= {(request, option)}
-                self._say(refuse, option)
+        side = self._sides.get(option)
+        if option in self._refused:
+            return
+        if side is None:
+            self._refused |= {option}
+            self._refuse(option)
         elif side is not _Side.ON:
-            sides[option] = _Side.ON
+            self._sides[option] = _Side.ON
             if side is _Side.OFF:
-                self._say(agree, option)
-            if option == TERMINAL_TYPE:
+                self._agree(option)
+            if option == TERMINAL:
                 self._output += bytes([IAC, SB, TERMINAL_TYPE, SEND, IAC, SE])
                 self._awaits_name = True
 
-    def _say(self, verb: int, option: int) -> None:
-        self._output += bytes([IAC, verb, option])
+    def _turn_off(self, option: Option) -> None:
+        side = self._sides.get(option)
+        if side is _Side.ON:
+            self._refuse(option)
+        if side is not None:
+            self._sides[option] = _Side.OFF
+
+    def _agree(self, option: Option) -> None:
+        verb, number = option
+        self._say(WILL if verb == DO else DO, number)
+
+    def _refuse(self, option: Option) -> None:
+        verb, number = option
+        self._say(WONT if verb == DO else DONT, number)
+
+    def _say(self, verb: int, number: int) -> None:
+        self._output += bytes([IAC, verb, number])
 
 
 def escape(data: bytes) -> bytes:

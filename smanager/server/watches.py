@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 
+from smanager.server.transport import Transport
+
 STALL_SECONDS = 60.0  # how long a client may read none of the output that waits
 HANG_UP_SECONDS = 2.0  # between two checks whether a client that has closed its sending side still exists
 
@@ -20,7 +22,7 @@ PROBES = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 minute (tcp_fin_timeout). On unix sockets the end shows at once."""
 
 
-async def watch_for_stall(transport: asyncio.Transport, sent: Callable[[], int], give_up: Callable[[], None]) -> None:
+async def watch_for_stall(transport: Transport, sent: Callable[[], int], give_up: Callable[[], None]) -> None:
     """Give up a client that reads nothing, but not one that reads slowly; `sent` returns the bytes sent so far."""
     before = -inf
     while (read := sent() - unread(transport)) > before:
@@ -29,11 +31,11 @@ async def watch_for_stall(transport: asyncio.Transport, sent: Callable[[], int],
     give_up()
 
 
-def unread(transport: asyncio.Transport) -> int:
+def unread(transport: Transport) -> int:
     """The bytes that have not left this machine; the kernel alone may buffer megabytes."""
-    waiting = transport.get_write_buffer_size()
+    waiting = transport.unsent
     with suppress(OSError):  # the client has reset the connection
-        in_kernel = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, b"\0" * 4)
+        in_kernel = fcntl.ioctl(transport.socket.fileno(), termios.TIOCOUTQ, b"\0" * 4)
         waiting += struct.unpack("i", in_kernel)[0]
     return waiting
 

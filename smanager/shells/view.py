@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from smanager.access.roles import Permissions
+from smanager.commands.record import Command
 from smanager.supervision.catalogue import Catalogue, Service, ServicesFile
 from smanager.supervision.commands.own import OwnCommand
 from smanager.terminal.text import one_spelling
+
+METHODS_KEPT = 256  # names of methods that are remembered: more than the programs of a box call
+
+Called = tuple[Service, Command]
 
 
 class View:
@@ -46,11 +51,29 @@ class View:
             if permissions.allow_command(service.name, command)
         }
         """Toplevel commands by their names and aliases."""
+        self._methods: dict[str, Called] = {}
         self.toplevel = {name: pair for name, pair in self.called_toplevel.items() if name == pair[1].name}
 
     def service(self, name: str) -> Service | None:
         """The service of this name, in which dashes may stand for underscores or the other way."""
         return self._spelled.get(one_spelling(name))
+
+    def method(self, name: str) -> Called | None:
+        """The command that programs call by this name: `SERVICE.COMMAND`, or a toplevel command's own name."""
+        if found := self._methods.get(name):
+            return found
+        service_name, _, command_name = name.rpartition(".")
+        spelled = one_spelling(command_name)
+        if service := self.service(service_name):
+            command = self.called[service.name].get(spelled)
+            found = (service, command) if command else None
+        elif not service_name:
+            found = self.called_toplevel.get(spelled)
+        if found:
+            if len(self._methods) >= METHODS_KEPT:
+                self._methods.clear()
+            self._methods[name] = found
+        return found
 
     def problems(self) -> list[tuple[ServicesFile, str]]:
         """The problems of services files, for a caller who may know all services."""

@@ -33,7 +33,9 @@ class Turns:
 
     def later(self, party: str, go_on: Callable[[], object]) -> None:
         """Have what a party is about go on in a later turn; one party after another has its turn."""
-        self._waiting.setdefault(party, deque()).append(go_on)
+        if (waiting := self._waiting.get(party)) is None:
+            waiting = self._waiting[party] = deque()
+        waiting.append(go_on)
         self._begin()
 
     async def come(self, party: str) -> None:

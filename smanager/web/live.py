@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from smanager.service import ManagerClient, ManagerError
@@ -30,7 +30,7 @@ class LiveFeed:
         outlet.write(responses.stream_head() + self._status)
         self._windows.add(outlet)
         if not self._works:
-            self._works = [asyncio.create_task(self._asking(work)) for work in (self._look(), self._listen())]
+            self._works = [asyncio.create_task(self._asking(work)) for work in (self._look, self._listen)]
             self._works.append(asyncio.create_task(self._ping()))
 
     def remove(self, outlet: Outlet) -> None:
@@ -61,10 +61,10 @@ class LiveFeed:
             else:
                 outlet.write(data)
 
-    async def _asking(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _asking(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Work until the login is over; what its roles do not let it see, the streams go without."""
         try:
-            await work
+            await work()
         except ManagerError as error:
             if error.code in (0, LOGGED_OUT):
                 self.end(error_object(error))

@@ -23,7 +23,7 @@ from smanager.web.http import Asked, PageServer
 from smanager.web.live import LiveFeed
 from smanager.web.logins import Logins, PageLogin, cookie_header, cookie_name, proof_of, shown
 from smanager.web.outlet import Outlet
-from smanager.web.shares import Shares
+from smanager.web.quotas import Quotas
 
 MOST_WINDOWS = 512  # streams of what happens, each with a descriptor
 MOST_CALLS = 200  # other answers under way; each may be a question to the manager, which has a limit of its own
@@ -45,7 +45,7 @@ class WebPage(SService):
         self._logins = Logins(self._forget)
         self._feeds: dict[PageLogin, LiveFeed] = {}
         self._answers: set[asyncio.Task[None]] = set()
-        self._windows, self._calls = Shares(MOST_WINDOWS, "windows"), Shares(MOST_CALLS, "answers")
+        self._windows, self._calls = Quotas(MOST_WINDOWS, "windows"), Quotas(MOST_CALLS, "answers")
         self._address = ""
         self._ended = asyncio.Event()
 

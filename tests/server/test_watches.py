@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from unittest.mock import Mock
 
 import pytest
 
 from smanager.server import watches
+from smanager.server.transport import Transport
 
 
 @pytest.mark.parametrize("reads", [True, False])
@@ -18,10 +20,11 @@ def test_who_reads_slowly_is_not_given_up(monkeypatch: pytest.MonkeyPatch, reads
     async def converse() -> bool:
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
-        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+        ours.setblocking(False)
+        transport = Transport(ours, Mock(), asyncio.get_running_loop())
         given_up = asyncio.Event()
         sent = 4_000_000
-        transport.write(b"x" * sent)
+        transport.send(b"x" * sent)
         watch = asyncio.ensure_future(watches.watch_for_stall(transport, lambda: sent, given_up.set))
         for _ in range(60):
             if reads:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import codecs
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from smanager.server.editor.events import Complete, EndOfInput, Interrupt, Line
 from smanager.server.editor.lineedit import INTERRUPT, LineEditor
 from smanager.server.editor.lineview import DEFAULT_ROWS
-from smanager.server.modes.person import DEFAULT_COLUMNS, Person, for_terminal
+from smanager.server.modes.person import DEFAULT_COLUMNS, Choose, Person, for_terminal
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent, TerminalType, WindowSize
 from smanager.terminal.text import coloured, has_colours, visible
@@ -33,7 +33,7 @@ _KEYS = {Signal.INTERRUPT: "\x03", Signal.ERASE_CHARACTER: "\x7f", Signal.ERASE_
 class CharacterMode(Person):
     """Feeds each key to the line editor, and shows what the editor makes of it."""
 
-    def __init__(self, session: Session, codec: TelnetCodec, choose: Callable[[], Person]) -> None:
+    def __init__(self, session: Session, codec: TelnetCodec, choose: Choose) -> None:
         super().__init__(session, codec, choose)
         self._editor = LineEditor()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -204,7 +204,7 @@ class CharacterMode(Person):
     def _hand_over(self, events: Iterable[TelnetEvent]) -> None:
         """Leave line editing to the client; `events` have not been taken yet."""
         typed, self._typed = self._typed.encode(), ""
-        self._choose().take_over(typed, events)
+        self._choose(self._session, self._codec).take_over(typed, events)
 
     def _show_editing(self) -> None:
         self.show(self._editor.take_output())

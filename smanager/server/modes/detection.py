@@ -10,8 +10,8 @@ script's first byte takes up to 200 ms on a busy machine, a person's a second an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
+from typing import cast
 
 from smanager.config.listener import ListenerMode
 from smanager.server.modes.character_mode import CharacterMode
@@ -100,7 +100,8 @@ class Detection(EarlyMode):
             login.begin(self._events)
 
     def _welcome(self, codec: TelnetCodec, events: Sequence[TelnetEvent]) -> None:
-        current = CurrentMode(self._session, codec)
+        choose(self._session, codec)
+        current = CurrentMode(self._session)
         self._session.interpret(current, person=True)
         # The kind of terminal comes first, since it may change the mode; then the rest, in order.
         current.mode.take(event for event in events if isinstance(event, WindowSize | TerminalType))
@@ -138,22 +139,24 @@ class Detection(EarlyMode):
             script.receive(data)
 
 
-@dataclass(slots=True, eq=False, repr=False)
+def choose(session: Session, codec: TelnetCodec) -> Person:
+    """Begin the mode that fits a client's telnet options as they are now."""
+    kind = CharacterMode if codec.echoes else LineMode
+    session.mode = mode = kind(session, codec, choose)
+    return mode
+
+
 class CurrentMode:
-    """A person's mode as it is now; it changes when the client hands line editing over, or takes it back."""
+    """The output of a person's session: the mode as it is now, which changes with who edits the lines."""
 
-    _session: Session
-    _codec: TelnetCodec
-    mode: Person = field(init=False)
+    __slots__ = ("_session",)
 
-    def __post_init__(self) -> None:
-        self.choose()
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-    def choose(self) -> Person:
-        """Begin the mode that fits the telnet options as they are now."""
-        kind = CharacterMode if self._codec.echoes else LineMode
-        self.mode = self._session.mode = kind(self._session, self._codec, self.choose)
-        return self.mode
+    @property
+    def mode(self) -> Person:
+        return cast("Person", self._session.mode)  # a person's session has no other
 
     @property
     def columns(self) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from smanager.server.editor.keys import typed_in
 from smanager.server.line_reader import LineReader
-from smanager.server.modes.person import Person
+from smanager.server.modes.person import Choose, Person
 from smanager.server.rpc.requests import is_request
 from smanager.server.session import Session
 from smanager.server.telnet import Signal, TelnetCodec, TelnetEvent
@@ -17,13 +17,13 @@ _CTRL_D = "\x04"
 class LineMode(Person):
     """Runs the lines that the client sends, and prompts after each command's output."""
 
-    def __init__(self, session: Session, codec: TelnetCodec, choose: Callable[[], Person]) -> None:
+    def __init__(self, session: Session, codec: TelnetCodec, choose: Choose) -> None:
         super().__init__(session, codec, choose)
         self._lines = LineReader(session, self._accept, self._work)
 
     def take(self, events: Iterable[TelnetEvent]) -> None:
         if self._codec.echoes:  # a late answer to the telnet offer
-            self._choose().take_over(self._lines.uncut, events)
+            self._choose(self._session, self._codec).take_over(self._lines.uncut, events)
             return
         for event in events:
             match event:

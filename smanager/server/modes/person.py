@@ -13,11 +13,15 @@ from smanager.terminal.text import as_bytes, visible
 DEFAULT_COLUMNS = 80  # for a client that reports no width, or 0 (RFC 1073: unknown)
 
 
+Choose = Callable[[Session, TelnetCodec], "Person"]
+"""Begins and returns the mode that fits the codec."""
+
+
 class Person(PlainOutput):
     """A mode that prompts, and prints for a terminal behind a telnet codec."""
 
-    def __init__(self, session: Session, codec: TelnetCodec, choose: Callable[[], Person]) -> None:
-        """`choose` begins and returns the mode that fits the codec, once it has changed."""
+    def __init__(self, session: Session, codec: TelnetCodec, choose: Choose) -> None:
+        """`choose` is for when the codec has changed."""
         self._session = session
         self._connection = session.connection
         self._codec = codec

@@ -11,7 +11,7 @@ from typing import Any
 
 from smanager.access.audit import WRONG_ARGUMENTS, described, without_secrets
 from smanager.access.callers import Caller
-from smanager.commands.record import Command, CommandError, Failure
+from smanager.commands.record import CommandError, Failure
 from smanager.config.file import ConfigError
 from smanager.hosts import call
 from smanager.hosts.call import Invocation
@@ -20,10 +20,8 @@ from smanager.server.rpc.protocol import METHODS, Lines, Notify, ProtocolMethod,
 from smanager.shells.interpreter import Interpreter, captured
 from smanager.shells.root import Shells
 from smanager.shells.texts import script_text
-from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.running import Running
-from smanager.terminal.text import one_spelling
 
 Done = Callable[[object], None]  # takes a method's result, or its RequestError
 RunningMethod = Running | asyncio.Task[Any]  # a method that runs, and can be cancelled
@@ -78,14 +76,17 @@ class Methods:
     def _begin(self, name: str, params: object, notify: Notify, done: Done) -> RunningMethod | None:
         sink, caller = Results(notify), self._caller
         running: Running | None
-        if own := self._shells.view(caller.permissions).own.get(name):
+        view = self._shells.view(caller.permissions)
+        if own := view.own.get(name):
             arguments = accepted(own.command, own.command.name, params)
             running = self._dispatcher.run(own, arguments, self._requester, sink)
             failure_type = "CommandError"
         elif method := METHODS.get(name):
             return self._begin_protocol(method, params, notify, done)
         else:
-            service, command = self._command(name)
+            if (called := view.method(name)) is None:
+                raise RequestError(METHOD_NOT_FOUND, f"unknown method {name}; rpc.discover lists the methods")
+            service, command = called
             arguments = accepted(command, name, params)
             facts = described(name, without_secrets(command, arguments))
             invocation = Invocation(arguments, name, caller, facts, sink)
@@ -112,18 +113,6 @@ class Methods:
         self._running.add(running)
         if self.paused:
             running.pause()
-
-    def _command(self, name: str) -> tuple[Service, Command]:
-        """The command that a method is: `service.command`, or a toplevel one's name."""
-        view = self._shells.view(self._caller.permissions)
-        service_name, _, command_name = name.rpartition(".")
-        spelled = one_spelling(command_name)
-        if service := view.service(service_name):
-            if command := view.called[service.name].get(spelled):
-                return service, command
-        elif not service_name and spelled in view.called_toplevel:
-            return view.called_toplevel[spelled]
-        raise RequestError(METHOD_NOT_FOUND, f"unknown method {name}; rpc.discover lists the methods")
 
     def _begin_protocol(self, method: ProtocolMethod, params: object, notify: Notify, done: Done) -> RunningMethod:
         arguments = accepted(method.command, method.command.name, params)

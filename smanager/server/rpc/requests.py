@@ -264,8 +264,7 @@ def failure(error: RequestError, identity: object) -> dict[str, object]:
     return {"jsonrpc": "2.0", "id": identity, "error": {"code": error.code, "message": str(error), **data}}
 
 
-def encode(response: object) -> str:
-    return json.dumps(response, default=jsonable)
+encode = json.JSONEncoder(default=jsonable).encode  # `dumps` would make an encoder for each response
 
 
 def encoded_answer(response: Mapping[str, object]) -> str:

@@ -89,6 +89,22 @@ def test_a_person_sees_it_in_place_until_a_key(server: Server, command: bytes, k
         assert b"no commands run" in read_until(connection, b"\n>"), "the key is no part of the next line"
 
 
+def test_the_state_is_followed_until_its_reader_has_seen_enough(server: Server) -> None:
+    with telnet(server) as connection:
+        connection.sendall(b"status -f talker\r")
+        assert b"talker" in read_until(connection, b"MiB")
+        connection.sendall(b"q")
+        read_until(connection, b"\n>")
+    with server.connect() as connection:
+        connection.sendall(json.dumps(request("status", {"follow": True, "services": ["talker"]})).encode() + b"\n")
+        lines = connection.makefile("rb")
+        (status,) = json.loads(lines.readline())["params"]["value"]
+        assert (status["name"], status["state"]) == ("talker", "running")
+        cancel = {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 1}}
+        connection.sendall(json.dumps(cancel).encode() + b"\n")
+        assert json.loads(lines.readline())["id"] == 1
+
+
 def test_since_is_a_time_stamp_and_age_an_age(server: Server) -> None:
     (status,) = json.loads(server.ask("status talker --json"))
     assert status["since"] > 1.6e9

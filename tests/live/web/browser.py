@@ -1,158 +1,114 @@
-"""A real Chromium, as a person at the page uses it."""
+"""A browser as the page's server sees one: requests, a cookie, the page's own address, streams of events."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from importlib.util import find_spec
-from pathlib import Path
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from selenium import webdriver
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
-
-from tests.conftest import SECONDS, wait_for
-
-WIDTHS = (360, 1280, 2560)  # a telephone, a laptop, a large screen
-HEIGHT = 900
-SCHEMES = ("light", "dark")
-
-OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
-"""A container's root has no sandbox, and little shared memory."""
-
-AFTER_FRAMES = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
+from tests.conftest import SECONDS
 
 
+@dataclass
 class Browser:
-    """A window, and what people do in it."""
+    """One browser."""
 
-    def __init__(self, address: str = "") -> None:
-        options = webdriver.ChromeOptions()
-        for option in OPTIONS:
-            options.add_argument(option)
-        options.binary_location = "/usr/bin/chromium"
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
-        self.driver.set_script_timeout(SECONDS)
-        self.address = address
-        self.resize(1280)
+    port: int
+    tls: ssl.SSLContext | None = None
+    address: str = ""
+    """Where a proxy says that it is."""
+    cookie: str = ""
+    csrf: str = ""
+    told: dict[str, Any] = field(default_factory=dict)
+    """The headers of the last answer."""
 
-    def close(self) -> None:
-        self.driver.quit()
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
 
-    def resize(self, width: int, scheme: str = "light") -> None:
-        metrics = {"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        feature = {"name": "prefers-color-scheme", "value": scheme}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-        self.driver.execute_async_script(AFTER_FRAMES)
+    @property
+    def origin(self) -> str:
+        return f"http{'s' if self.tls else ''}://{self.host}"
 
-    def open(self, view: str = "") -> None:
-        """Load the page anew at one of its views."""
-        self.driver.get("about:blank")
-        self.driver.get(f"{self.address}#/{view}")
-        wait_for(lambda: self.all("h1"), lambda: f"a heading at {view}: {self.text()}")
+    def connect(self) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port), SECONDS)
+        return self.tls.wrap_socket(connection, server_hostname="127.0.0.1") if self.tls else connection
 
-    def go(self, view: str) -> None:
-        """Follow a link to a view."""
-        self.run(f"location.hash = {f'#/{view}'!r}")
+    def headers(self, method: str, given: dict[str, str | None]) -> dict[str, str]:
+        """What a browser sends, with other values for what is given; None leaves a header out."""
+        usual = {"Host": self.host, "Cookie": self.cookie, "X-Forwarded-For": self.address}
+        if method == "POST":
+            usual |= {"Origin": self.origin, "Content-Type": "application/json", "X-CSRF-Token": self.csrf}
+        wanted = {**usual, **{name.replace("_", "-"): value for name, value in given.items()}}
+        return {name: value for name, value in wanted.items() if value}
 
-    def all(self, selector: str) -> list[WebElement]:
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+    def begin(self, method: str, path: str, body: object = None, **given: str | None) -> http.client.HTTPResponse:
+        """Send a request, and read the head of its answer."""
+        client = http.client.HTTPConnection("127.0.0.1")
+        client.sock = self.connect()
+        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        client.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        if content is not None:
+            given.setdefault("Content_Length", str(len(content)))
+        for name, value in self.headers(method, given).items():
+            client.putheader(name, value)
+        client.endheaders(content)
+        answer = client.getresponse()
+        self.told = dict(answer.getheaders())
+        if given := self.told.get("Set-Cookie", ""):
+            self.cookie = given.partition(";")[0]
+        return answer
 
-    def one(self, selector: str) -> WebElement:
-        """The element that is shown, once it is."""
-        wait_for(lambda: self._shown(selector), lambda: f"{selector} in:\n{self.text()}")
-        return self._shown(selector)[0]
+    def ask(self, method: str, path: str, body: object = None, **given: str | None) -> tuple[int, Any]:
+        """Send a request; return the status and the JSON of the answer, or its bytes."""
+        with self.begin(method, path, body, **given) as answer:
+            content = answer.read()
+        is_json = self.told.get("Content-Type") == "application/json" and content
+        value = json.loads(content) if is_json else content
+        if isinstance(value, dict):
+            self.csrf = value.get("csrf", self.csrf)
+        return answer.status, value
 
-    def _shown(self, selector: str) -> list[WebElement]:
-        return [one for one in self.all(selector) if one.is_displayed()]
+    def open(self) -> dict[str, Any]:
+        """Open the page; return what it is told of its login."""
+        status, told = self.ask("GET", "/session")
+        assert status == 200, told
+        return dict(told)
 
-    def button(self, name: str) -> WebElement:
-        """The button that is read out with this name."""
+    def log_in(self, user: str, password: str) -> int:
+        return self.ask("POST", "/login", {"user": user, "password": password})[0]
 
-        def named() -> list[WebElement]:
-            return [one for one in self._shown("button") if one.accessible_name == name]
+    def call(self, method: str, params: object = None, **given: str | None) -> Any:
+        """Call a method; return its result, or its error."""
+        status, answer = self.ask("POST", "/call", call_of(method, params), **given)
+        assert status == 200, answer
+        assert (answer["jsonrpc"], answer["id"]) == ("2.0", 7)
+        return answer["result"] if "result" in answer else answer["error"]
 
-        wait_for(named, lambda: f"the button {name} in:\n{self.text()}")
-        return named()[0]
+    def stream(self, method: str, params: object = None) -> Iterator[tuple[str, Any]]:
+        """Call a method; iterate over the events of its answer."""
+        return events(self.begin("POST", "/call", call_of(method, params), Accept="text/event-stream"))
 
-    def press(self, name: str) -> None:
-        self.button(name).click()
-
-    def fill(self, label: str, value: str) -> None:
-        """Type into the field of this label."""
-
-        def labelled() -> list[WebElement]:
-            return [one for one in self._shown("input, textarea, select") if one.accessible_name.startswith(label)]
-
-        wait_for(labelled, lambda: f"the field {label} in:\n{self.text()}")
-        fields = labelled()
-        if fields[0].get_attribute("type") in ("text", "password", "number", "search", "textarea"):
-            fields[0].clear()
-        fields[0].send_keys(value)
-
-    def type(self, *keys: str) -> None:
-        """Press keys where the focus is."""
-        self.driver.switch_to.active_element.send_keys(*keys)
-
-    def tab_to(self, name: str) -> WebElement:
-        """Move the focus with the Tab key alone to what is read out with this name."""
-        for _ in range(100):
-            self.type(Keys.TAB)
-            element = self.driver.switch_to.active_element
-            if element.accessible_name == name:
-                return element
-        raise AssertionError(f"Tab does not come to {name} in:\n{self.text()}")
-
-    def text(self, selector: str = "body") -> str:
-        return str(self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
-
-    def shows(self, text: str, selector: str = "body") -> None:
-        """Wait until a text is to be read."""
-        wait_for(lambda: text in self.text(selector), lambda: f"{text!r} in:\n{self.text(selector)}")
-
-    def run(self, script: str, *arguments: object) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def module(self, name: str, expression: str, *arguments: object) -> Any:
-        """The value of an expression over a module of the page, `it`, and these arguments, `args`."""
-        script = f"""
-            const args = [...arguments];
-            const done = args.pop();
-            import("/{name}").then((it) => {expression}).then(done, (error) => done(`failed: ${{error}}`));
-        """
-        return self.driver.execute_async_script(script, *arguments)
-
-    def problems(self) -> list[str]:
-        """What the browser has complained about since it was asked last: errors, and what the policy has stopped."""
-        logged = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
-        return [one["message"] for one in logged if one["level"] == "SEVERE"]
-
-    def violations(self) -> list[str]:
-        """What axe finds wrong with the view as it is now."""
-        package = find_spec("axe_selenium_python")
-        assert package
-        assert package.origin
-        axe = Path(package.origin).with_name("node_modules") / "axe-core" / "axe.min.js"
-        self.run(axe.read_text())
-        found = self.driver.execute_async_script("axe.run().then(arguments[0])")["violations"]
-        return [f"{one['id']}: {one['help']}: {node['html']:.200}" for one in found for node in one["nodes"]]
-
-    def is_too_wide(self) -> bool:
-        return bool(self.run("return document.documentElement.scrollWidth > document.documentElement.clientWidth"))
-
-    def save_screenshot(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.driver.save_screenshot(os.fspath(path))
+    def live(self) -> Iterator[tuple[str, Any]]:
+        """What happens now."""
+        return events(self.begin("GET", "/live"))
 
 
-def each_look(browser: Browser, look: Callable[[int, str], None]) -> None:
-    """Look at a view at each width, in light and in dark."""
-    for width in WIDTHS:
-        for scheme in SCHEMES:
-            browser.resize(width, scheme)
-            look(width, scheme)
-    browser.resize(1280)
+def call_of(method: str, params: object = None) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "id": 7, "method": method, **({} if params is None else {"params": params})}
+
+
+def events(answer: http.client.HTTPResponse) -> Iterator[tuple[str, Any]]:
+    """The events of a stream, each with its kind; ending the iteration closes the connection."""
+    with answer:
+        assert (answer.status, answer.getheader("Content-Type")) == (200, "text/event-stream"), answer.read()
+        kind = ""
+        for line in answer:
+            if line.startswith(b"event: "):
+                kind = line[7:].decode().strip()
+            elif line.startswith(b"data: "):
+                yield kind, json.loads(line[6:])

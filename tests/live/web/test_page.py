@@ -1,485 +1,199 @@
-"""The web page in a real Chromium, as a person uses it, at real services."""
+"""The page's server in the running program: what browsers get, who may do what, and what the journal has of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+import ssl
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from smanager.access.secrets import hash_password, hash_token
-from smanager.access.users import Token, User, UsersFile
-from tests.conftest import ROOT, Server, read_to_end, wait_for
-from tests.live.clients import needs, telnet
-
-pytest.importorskip("selenium", reason="needs selenium, which the environment soak of tox has")
-
-from selenium.webdriver.common.keys import Keys
-
-from tests.live.web.browser import Browser, each_look
-
-pytestmark = pytest.mark.soak
-
-PASSWORD = "a password that is long enough"
-TOKEN = "smt_token-of-root"
-ROLES = {"root": "admin", "olga": "operate", "vera": "view"}
-
-PICTURES = ROOT / ".ci" / "artifacts"
-"""Where CI keeps the screenshots of a run."""
-
-MARKUP = "<img src=x onerror='window.owned=1'><script>window.owned=1</script>"
-"""What would run in a page that took text for markup."""
-
-SERVICES = f'''
-import asyncio, time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
-
-from smanager import Progress, Secret, SService, command
-
-MARKUP = {MARKUP!r}
-
-
-@dataclass
-class Item:
-    name: str
-    size: int
-
-
-class Store(SService):
-    """Keeps files for a while"""
-
-    def cmd_list(self, by: Literal["name", "size"] = "name", *, reverse: bool = False) -> list[Item]:
-        """Lists what is stored
-
-        Args:
-            by: the column to sort by
-            reverse: the last one first
-        """
-        items = [Item("report.pdf", 82310), Item("photo.jpg", 1204551)]
-        return sorted(items, key=lambda item: getattr(item, by), reverse=reverse)
-
-    @command(kept=True)
-    def cmd_sweep(self, steps: int = 3) -> Iterator[Progress | str]:
-        """Deletes what is too old
-
-        Args:
-            steps: how far to go
-        """
-        for step in range(steps):
-            yield Progress(step + 1, steps, f"shelf {{step + 1}}")
-            yield f"\\x1b[32mshelf {{step + 1}}\\x1b[0m is clean"
-            time.sleep(0.05)
-
-    async def cmd_nap(self, seconds: float = 1000) -> None:
-        """Sleeps"""
-        await asyncio.sleep(seconds)
-
-    def cmd_unlock(self, password: Secret[str], tags: list[str] = ()) -> str:
-        """Unlocks the store"""
-        return f"unlocked with {{len(password)}} characters and {{tags}}"
-
-    @command(role="admin")
-    def cmd_format(self) -> str:
-        """Forgets everything"""
-        return "formatted"
-
-
-class Evil(SService):
-    __doc__ = MARKUP
-
-    def cmd_speak(self, text: Literal["<b>bold</b>"] = "<b>bold</b>", *, name: str = MARKUP) -> Iterator[object]:
-        yield Progress(1, 2, MARKUP)
-        yield MARKUP
-        yield "\\x1b]8;;javascript:window.owned=1\\x07link\\x1b]8;;\\x07 \\x1b[31m" + MARKUP
-        yield {{MARKUP: MARKUP}}
-        yield [MARKUP]
-        print(MARKUP)
-        raise ValueError(name)
-
-    cmd_speak.__doc__ = MARKUP + "\\n\\nArgs:\\n    name: " + MARKUP
-
-    def cmd_log(self, text: str):
-        print(text)
-
-    def cmd_fail(self):
-        raise ValueError(MARKUP)
-'''
-
-CONFIGURATION = """
-[web]
-listen = "127.0.0.1:0"
-login = "required"
-
-[services.database]
-program = ["sleep", "3600"]
-
-[services.app]
-program = ["sh", "-c", "i=0; while sleep 0.2; do i=$((i+1)); echo request $i; done"]
-needs = ["database"]
-
-[services.broken]
-program = ["sh", "-c", "echo no disk; exit 3"]
-
-[schedules.nightly]
-run = "store sweep"
-cron = "30 2 * * *"
-"""
-
-
-@pytest.fixture(scope="module")
-def server(shared: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """A manager with a page, services of each kind, and users of each role."""
-    needs("chromium", "chromium")
-    needs("chromedriver", "chromium-driver")
-    files = tmp_path_factory.mktemp("files")
-    kept = hash_password(PASSWORD)
-    with UsersFile(files / "smanager-users.json").changed() as users:
-        for name, role in ROLES.items():
-            users[name] = User(name, (role,), kept, Token(hash_token(TOKEN), None) if name == "root" else None)
-    return shared(CONFIGURATION, files=files, store=SERVICES)
-
-
-@pytest.fixture(scope="module")
-def window(server: Server) -> Iterator[Browser]:
-    browser = Browser(server.wait_for_log(r"the page is at (\S+)").group(1))
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def page(window: Browser) -> Iterator[Browser]:
-    """The page, where an administrator is logged in. A test has to leave nothing that the browser complains about."""
-    log_in(window, "root")
-    yield window
-    assert window.problems() == []
-    assert window.run("return window.owned ?? null") is None
-
-
-def log_in(page: Browser, user: str) -> None:
-    page.driver.delete_all_cookies()
-    page.open()
-    page.problems()
-    page.fill("User", user)
-    page.fill("Password", PASSWORD + Keys.ENTER)
-    page.shows("Log out")
-    page.problems()  # of the requests before the login, which were refused
-
-
-def test_services_are_shown_live_with_what_they_use(page: Browser) -> None:
-    page.shows("exit status 3")
-    row = "Array.from(document.querySelectorAll('tbody tr')).find((row) => row.innerText.startsWith('app'))"
-    wait_for(lambda: " %" in page.run(f"return {row}.innerText"), "two samples of the CPU time")
-    text = page.run(f"return {row}.innerText")
-    assert "running" in text
-    assert "iB" in text
-    wait_for(lambda: page.run(f"return {row}.querySelector('.graph path').getAttribute('d')"), "a graph")
-
-
-def test_a_command_is_a_form_and_its_output_comes_with_a_progress_bar(page: Browser) -> None:
-    page.go("commands/store.sweep")
-    page.shows("Deletes what is too old")
-    page.shows("how far to go")
-    page.fill("steps", "40")
-    page.press("Run")
-    page.one("progress")
-    page.shows("shelf 1 is clean")
-    page.shows("100 % – shelf 40")
-    page.shows("done after")
-    assert page.one(".output .fg2").text == "shelf 1"
-
-
-def test_a_table_is_a_table_and_a_choice_is_a_choice(page: Browser) -> None:
-    page.go("commands/store.list")
-    page.fill("by", "size")
-    page.fill("reverse", Keys.SPACE)
-    page.press("Run")
-    page.shows("done after")
-    assert [cell.text for cell in page.all(".output td")] == ["photo.jpg", "1204551", "report.pdf", "82310"]
-    assert [cell.text for cell in page.all(".output th")] == ["name", "size"]
-
-
-def test_a_secret_is_typed_into_a_password_field_and_not_remembered(page: Browser) -> None:
-    page.go("commands/store.unlock")
-    field = page.one("#field-password")
-    assert field.get_attribute("type") == "password"
-    field.send_keys("sesame")
-    page.fill("tags", "one\ntwo words")
-    page.press("Run")
-    page.shows("unlocked with 6 characters and ['one', 'two words']")
-    page.go("runs")
-    page.shows("Runs")
-    assert "sesame" not in page.text()
-
-
-def test_what_is_wrong_with_a_value_stands_at_the_form(page: Browser) -> None:
-    page.go("commands/wait")
-    page.fill("state", "running")
-    page.press("Run")
-    page.shows("services: choose at least one")
-
-
-def test_a_command_is_cancelled(page: Browser, server: Server) -> None:
-    page.go("commands/store.nap")
-    page.press("Run")
-    wait_for(lambda: "store.nap" in server.ask("jobs"), "the job")
-    page.press("Cancel")
-    page.shows("cancelled after")
-    wait_for(lambda: "store.nap" not in server.ask("jobs"), "the end of the job")
-
-
-def test_a_command_goes_on_while_other_views_are_shown(page: Browser, server: Server) -> None:
-    page.go("commands/store.sweep")
-    page.fill("steps", "60")
-    page.press("Run")
-    page.shows("shelf 1 is clean")
-    page.go("runs")
-    page.shows("store sweep 60")
-    page.go("commands/store.sweep")
-    page.shows("shelf 60 is clean")
-    page.shows("done after")
-
-
-def test_a_past_run_is_shown_and_run_again(page: Browser) -> None:
-    page.go("commands/store.sweep")
-    page.fill("steps", "2")
-    page.press("Run")
-    page.shows("done after")
-    page.go("runs")
-    page.shows("store sweep 2")
-    page.one("tbody a").click()
-    page.shows("shelf 2 is clean")
-    page.press("Run again")
-    page.shows("done after")
-
-
-def test_logs_are_followed_searched_and_paused(page: Browser) -> None:
-    page.go("logs")
-    page.shows("request", ".log")
-    page.type("/")
-    page.type("request 7")
-    page.shows("lines found")
-    lines = "return Array.from(document.querySelectorAll('.line:not([hidden])'), (line) => line.innerText)"
-    wait_for(lambda: page.run(lines), "a line that is found")
-    assert all("request 7" in line for line in page.run(lines))
-    page.type(Keys.ESCAPE)  # which empties a field for search
-    page.press("Pause")
-    before = page.text(".log")
-    wait_for(lambda: "paused, 0 new lines" not in page.text(".logs") and "paused" in page.text(".logs"), "new lines")
-    assert page.text(".log") == before
-    page.press("Resume")
-    wait_for(lambda: page.text(".log") != before, "the lines that came meanwhile")
-
-
-def test_the_log_of_one_service_is_its_own(page: Browser) -> None:
-    page.go("logs/broken")
-    page.shows("no disk", ".log")
-    sources = page.run(
-        "return Array.from(new Set(Array.from(document.querySelectorAll('.source'), (one) => one.innerText)))"
-    )
-    assert sources == ["broken"]
-
-
-def test_a_restart_says_beforehand_what_else_it_restarts(page: Browser, server: Server) -> None:
-    before = server.ask("status app")
-    page.go("services/database")
-    page.press("Restart database")
-    page.shows("This also restarts what needs it or shares its process:", "dialog")
-    page.shows("app", "dialog ul")
-    page.type(Keys.ESCAPE)
-    wait_for(lambda: not page.all("dialog"), "the dialog's end")
-    assert server.ask("status app").split("\t")[2:4] == before.split("\t")[2:4]
-    page.press("Restart database")
-    page.shows("This also restarts", "dialog")
-    page.press("Restart")
-    page.shows("database: restart done")
-    wait_for(
-        lambda: server.ask("status app").split("\n")[1].split("\t")[2] != before.split("\n")[1].split("\t")[2],
-        "a new process",
-    )
-
-
-def test_a_service_is_stopped_and_started(page: Browser, server: Server) -> None:
-    page.go("services/app")
-    page.press("Stop app")
-    page.shows("Nothing else stops.", "dialog")
-    page.press("Stop")
-    page.shows("stopped", ".bar")
-    page.press("Start app")
-    page.shows("running", ".bar")
-
-
-def test_why_is_told(page: Browser) -> None:
-    page.go("services/broken")
-    page.shows("exit status 3", "table")
-    page.shows("no disk", ".log.short")
-
-
-def test_schedules_are_paused_run_and_resumed(page: Browser) -> None:
-    page.go("schedules")
-    page.press("Pause: nightly")
-    page.shows("paused", "tbody")
-    page.press("Resume: nightly")
-    page.shows("waiting", "tbody")
-    page.press("Run now: nightly")
-    page.shows("done", "tbody")
-    page.one("tbody td a").click()
-    page.shows("shelf 3 is clean")
-
-
-def test_an_administrator_ends_a_session(page: Browser, server: Server) -> None:
-    with telnet(server) as connection:
-        page.go("sessions")
-        page.shows("Sessions")
-        port = connection.getsockname()[1]
-        row = f"[...document.querySelectorAll('tbody tr')].find((row) => row.innerText.includes(':{port}'))"
-        wait_for(lambda: page.run(f"return {row}"), "the session")
-        identity = page.run(f"return {row}.querySelector('th').innerText")
-        page.press(f"End session {identity}")
-        page.shows(f"session {identity} has ended")
-        assert b"your session was ended by root" in read_to_end(connection)
-
-
-def test_roles_decide_what_is_there(window: Browser) -> None:
-    log_in(window, "vera")
-    window.shows("broken")
-    assert not window.all("button[aria-label='Stop app']")
-    window.go("commands")
-    window.shows("why")
-    assert "store.format" not in window.text()
-    window.go("commands/store.format")
-    window.shows("There is no such command, or your roles do not allow it.")
-    log_in(window, "olga")
-    window.one("button[aria-label='Stop app']")
-    window.go("commands")
-    window.shows("store.sweep")
-    assert "store.format" not in window.text()
-
-
-def test_a_wrong_password_is_refused(window: Browser) -> None:
-    window.driver.delete_all_cookies()
-    window.open()
-    window.fill("User", "root")
-    window.fill("Password", "wrong" + Keys.ENTER)
-    wait_for(lambda: window.text(".problem"), "the reason")
-    assert "Log out" not in window.text()
-
-
-def test_a_token_logs_in_and_a_logout_logs_out(window: Browser) -> None:
-    window.driver.delete_all_cookies()
-    window.open()
-    window.one("summary").click()
-    window.fill("Token", TOKEN + Keys.ENTER)
-    window.shows("root")
-    assert window.driver.execute_script("return document.cookie") == ""
-    window.press("Log out")
-    window.shows("Log in")
-    window.go("services")
-    assert "broken" not in window.text()
-
-
-def test_nothing_that_comes_from_services_is_markup(page: Browser) -> None:
-    page.go("commands")
-    page.shows("<img src=x")
-    page.go("commands/evil.speak")
-    page.shows("<img src=x")
-    page.fill("name", MARKUP)
-    page.press("Run")
-    page.shows("failed after")
-    page.shows("ValueError: <img")
-    page.go("logs/evil")
-    page.shows("<script>window.owned=1</script>", ".log")
-    page.go("runs")
-    page.shows("evil speak")
-    page.one("tbody a").click()
-    page.shows("<script>", ".output")
-    page.go(f"services/{MARKUP}".replace("'", "%27"))
-    page.shows("There is no such service")
-    page.go("commands/evil.fail")
-    page.press("Run")
-    page.shows("<img", ".execution .problem")
-    assert page.all("main img, main script, main b") == []
-    assert page.all("a[href^=javascript]") == []
-
-
-def test_everything_is_done_with_the_keyboard_alone(window: Browser) -> None:
-    window.driver.delete_all_cookies()
-    window.open()
-    window.type("root", Keys.TAB, PASSWORD, Keys.ENTER)  # the focus is in the first field
-    window.shows("broken")
-    window.tab_to("Skip to the content").send_keys(Keys.ENTER)
-    window.tab_to("Restart database").send_keys(Keys.ENTER)
-    window.shows("This also restarts", "dialog")
-    assert window.driver.switch_to.active_element.accessible_name == "Cancel"
-    window.type(Keys.ENTER)
-    wait_for(lambda: not window.all("dialog"), "the dialog's end")
-    assert window.driver.switch_to.active_element.accessible_name == "Restart database"
-    window.tab_to("Commands").send_keys(Keys.ENTER)
-    window.type("/")
-    window.type("sweep")
-    window.tab_to("store.sweep").send_keys(Keys.ENTER)
-    field = window.tab_to("steps optional")
-    outline = window.run("return getComputedStyle(arguments[0]).outlineStyle", field)
-    assert outline != "none"
-    field.send_keys(Keys.ENTER)
-    window.shows("shelf 3 is clean")
-
-
-VIEWS = {
-    "services": "broken",
-    "services/broken": "no disk",
-    "commands": "store.sweep",
-    "commands/store.list": "the column",
-    "commands/store.unlock": "password",
-    "commands/wait": "state",
-    "logs/broken": "no disk",
-    "runs": "store",
-    "schedules": "nightly",
-    "sessions": "program",
-}
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_each_view_is_accessible_at_each_width_in_light_and_dark(page: Browser, view: str) -> None:
-    page.go(view)
-    if view != "sessions":
-        page.shows(VIEWS[view])
-
-    def look(width: int, scheme: str) -> None:
-        assert page.violations() == []
-        assert not page.is_too_wide()
-        if view in ("services", "commands/store.list"):
-            page.save_screenshot(PICTURES / f"web-{view.replace('/', '-')}-{width}-{scheme}.png")
-
-    each_look(page, look)
-
-
-def test_the_login_and_a_dialog_are_accessible(window: Browser) -> None:
-    window.driver.delete_all_cookies()
-    window.open()
-
-    def look(width: int, scheme: str) -> None:
-        assert window.violations() == []
-
-    each_look(window, look)
-    log_in(window, "root")
-    window.press("Stop database")
-    window.shows("This also stops", "dialog")
-    each_look(window, look)
-
-
-def test_a_page_that_lost_its_server_finds_it_again(
-    kept: Callable[..., Server], free_port: int, window: Browser, monkeypatch: pytest.MonkeyPatch
+from smanager.access.users import User, UsersFile
+from smanager.web.responses import HEADERS
+from tests.conftest import wait_for
+from tests.live.security.conftest import PASSWORD, TOKENS
+from tests.live.web.browser import call_of
+from tests.live.web.conftest import Page
+
+METHOD_NOT_FOUND, FAILED, LOGGED_OUT = -32601, -32000, -32002
+
+
+def test_a_browser_of_this_machine_looks_and_does_nothing(open_page: Page) -> None:
+    browser = open_page.browser()
+    status, page = browser.ask("GET", "/")
+    assert (status, b"<!doctype html>" in page) == (200, True)
+    assert browser.told.items() >= HEADERS.items()
+    told = browser.open()
+    assert (told["user"], told["read_only"], told["login_needed"], told["roles"]) == (None, True, False, ["view"])
+    assert {one["name"] for one in browser.call("status")} == {"box", "webpage"}
+    assert browser.call("box.look") == "looked"
+    for method in ("box.open", "box.format", "stop", "kill", "no.such"):
+        assert browser.call(method)["code"] == METHOD_NOT_FOUND
+    assert browser.call("shell.execute", {"line": "box open"})["status"] == 2
+    methods = {method["name"] for method in browser.call("rpc.discover")["methods"]}
+    assert "box.look" in methods
+    assert not {"box.open", "stop"} & methods
+    assert open_page.server.ask("webpage") == f"{browser.origin}/\n"
+
+
+def test_a_file_that_a_browser_has_is_not_sent_again(open_page: Page) -> None:
+    browser = open_page.browser()
+    browser.ask("GET", "/")
+    assert browser.ask("GET", "/", If_None_Match=browser.told["ETag"]) == (304, b"")
+    assert browser.ask("HEAD", "/?x=1") == (200, b"")
+    assert int(browser.told["Content-Length"]) > 0
+
+
+def test_a_connection_serves_one_request_after_the_other(open_page: Page) -> None:
+    with open_page.browser().connect() as connection:
+        answers = connection.makefile("rb")
+        for _ in range(3):
+            connection.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{open_page.port}\r\n\r\n".encode())
+            head = iter(answers.readline, b"\r\n")
+            length = next(int(line.split(b":")[1]) for line in head if line.startswith(b"Content-Length"))
+            list(head)
+            assert len(answers.read(length)) == length
+
+
+@pytest.mark.parametrize(
+    ("user", "allowed", "denied"),
+    [
+        ("viewer", {"box.look"}, {"box.open", "box.format"}),
+        ("operator", {"box.look", "box.open"}, {"box.format"}),
+        ("root", {"box.look", "box.open", "box.format"}, set()),
+        ("odd", {"box.open"}, {"box.look", "box.format"}),
+    ],
+)
+def test_a_user_may_do_on_the_page_what_the_roles_allow(
+    closed_page: Page, user: str, allowed: set[str], denied: set[str]
 ) -> None:
-    server = kept(f'[web]\nlisten = "127.0.0.1:{free_port}"\n')
-    server.wait_for_log("the page is at ")
-    monkeypatch.setattr(window, "address", f"http://127.0.0.1:{free_port}/")
-    window.open()
-    window.shows("read only")
-    server.ask("stop webpage")
-    window.shows("The connection was lost")
-    server.ask("start webpage")
-    wait_for(lambda: "lost" not in window.text(), "the connection")
-    window.go("logs")
-    window.shows("the page is at", ".log")
-    window.problems()  # of the requests that were not answered
+    browser = closed_page.browser("192.0.2.1")
+    assert browser.open()["login_needed"]
+    status, told = browser.ask("POST", "/call", call_of("box.look"))
+    assert (status, told) == (401, {"error": "log in first"})
+    assert browser.log_in(user, PASSWORD) == 200
+    assert browser.cookie.startswith(f"__Host-smanager-{closed_page.port}=")
+    assert browser.open()["user"] == user
+    assert {method for method in allowed | denied if isinstance(browser.call(method), str)} == allowed
+    identity = browser.call("whoami")
+    assert (identity["user"], identity["from"]) == (user, "service webpage for 192.0.2.1")
+    assert browser.ask("POST", "/logout", {})[0] == 200
+    assert browser.open()["user"] is None
+
+
+def test_a_token_logs_in_and_one_that_has_expired_does_not(closed_page: Page) -> None:
+    browser = closed_page.browser("192.0.2.2")
+    status, told = browser.ask("POST", "/login", {"token": TOKENS["operator"]})
+    assert (status, told["user"]) == (200, "operator")
+    status, told = browser.ask("POST", "/login", {"token": TOKENS["late"]})
+    assert (status, told) == (401, {"error": "the login is not valid"})
+    journal = closed_page.journal()
+    assert TOKENS["operator"] not in journal
+    assert TOKENS["late"] not in journal
+
+
+def test_a_certificate_logs_in_by_itself(closed_page: Page, files: Path) -> None:
+    browser = closed_page.browser("192.0.2.3")
+    browser.tls = ssl.create_default_context(cafile=str(files / "ca.pem"))
+    browser.tls.load_cert_chain(files / "operator.pem")
+    assert browser.open()["user"] == "operator"
+    assert browser.call("whoami")["proof"] == "certificate"
+    assert browser.call("box.open") == "opened"
+
+
+def test_the_journal_names_the_user_the_service_and_the_browsers_address(closed_page: Page) -> None:
+    browser = closed_page.browser("192.0.2.4")
+    assert browser.log_in("operator", "wrong") == 401
+    assert browser.log_in("operator", PASSWORD) == 200
+    browser.call("box.unlock", {"pin": "1234"})
+    lines = [json.loads(line) for line in closed_page.journal().splitlines()]
+    of_browser = [line for line in lines if line.get("from") == "service webpage for 192.0.2.4"]
+    assert [(line["event"], line.get("name", line.get("proof"))) for line in of_browser] == [
+        ("login failed", "password"),
+        ("login", "password"),
+        ("command", "box.unlock"),
+    ]
+    assert {line["user"] for line in of_browser} == {"operator"}
+    assert "1234" not in closed_page.journal()
+    assert PASSWORD not in closed_page.journal()
+
+
+def test_a_stream_has_items_progress_and_the_result(closed_page: Page) -> None:
+    browser = closed_page.browser("192.0.2.5")
+    browser.log_in("operator", PASSWORD)
+    seen = list(browser.stream("box.work", {"steps": 3}))
+    assert [value for kind, value in seen if kind == "item"] == ["step 0", "step 1", "step 2"]
+    progress = [value for kind, value in seen if kind == "progress"]
+    assert progress[0] == {"done": 0, "total": 3, "text": "working"}
+    assert progress[-1] == {"done": 3, "total": 3, "text": ""}
+    assert seen[-1] == ("result", None)
+    ((kind, error),) = browser.stream("box.fail")
+    assert (kind, error["code"], error["data"]["type"]) == ("error", FAILED, "ValueError")
+    assert error == browser.call("box.fail")
+
+
+def test_a_browser_that_goes_cancels_its_command(closed_page: Page, tmp_path: Path) -> None:
+    browser = closed_page.browser("192.0.2.6")
+    browser.log_in("operator", PASSWORD)
+    for accept in ("text/event-stream", "application/json"):
+        mark = tmp_path / accept.replace("/", "-")
+        body = json.dumps(call_of("box.wait", {"mark": str(mark)})).encode()
+        with browser.connect() as connection:
+            sent = browser.headers("POST", {"Accept": accept, "Content-Length": str(len(body))})
+            head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+            connection.sendall(f"POST /call HTTP/1.1\r\n{head}\r\n".encode() + body)
+            wait_for(mark.exists, "the command runs")
+        wait_for(partial(is_gone, mark), "the command is cancelled")
+
+
+def is_gone(path: Path) -> bool:
+    return not path.exists()
+
+
+def test_what_happens_is_shown_as_it_happens(closed_page: Page) -> None:
+    browser = closed_page.browser("192.0.2.7")
+    browser.log_in("operator", PASSWORD)
+    live = browser.live()
+    kind, services = next(live)
+    assert (kind, {one["name"]: one["state"] for one in services}["box"]) == ("status", "running")
+    browser.call("restart", {"services": ["box"]})
+    assert any(kind == "event" and value["service"] == "box" for kind, value in live)
+    live.close()  # type: ignore[attr-defined]  # it is a generator
+    wait_for(lambda: "status" not in closed_page.server.ask("jobs"), "nothing is asked where nobody looks")
+
+
+def test_an_administrator_sees_who_is_logged_in_and_ends_a_session(closed_page: Page) -> None:
+    browser, admin = closed_page.browser("192.0.2.8"), closed_page.browser("192.0.2.9")
+    browser.log_in("operator", PASSWORD)
+    admin.log_in("root", PASSWORD)
+    live = browser.live()
+    next(live)
+    sessions = {one["from"]: one for one in admin.call("who")}
+    mine = sessions["service webpage for 192.0.2.8"]
+    assert (mine["user"], mine["kind"]) == ("operator", "visitor")
+    admin.call("kick", {"session": mine["id"]})
+    *_, (kind, error) = live
+    assert (kind, error["code"], error["message"]) == ("error", LOGGED_OUT, "your session was ended by root")
+    assert browser.ask("POST", "/call", call_of("status"))[0] == 401
+    assert browser.open()["user"] is None
+    assert admin.call("whoami")["user"] == "root"
+
+
+def test_what_a_user_may_do_is_looked_up_each_time(own_page: Page) -> None:
+    browser = own_page.browser("192.0.2.10")
+    browser.log_in("operator", PASSWORD)
+    live = browser.live()
+    next(live)
+    assert browser.call("box.open") == "opened"
+    with UsersFile(own_page.server.directory / "smanager-users.json").changed() as users:
+        users["operator"] = User("operator", ("view",), users["operator"].password)
+    assert browser.call("box.open")["code"] == LOGGED_OUT
+    *_, (kind, error) = live
+    assert (kind, error["code"]) == ("error", LOGGED_OUT)
+    assert browser.ask("POST", "/call", call_of("box.look"))[0] == 401
+    browser.log_in("operator", PASSWORD)
+    assert browser.call("box.open")["code"] == METHOD_NOT_FOUND
+    assert browser.call("box.look") == "looked"
+    own_page.server.ask("restart webpage")
+    assert own_page.server.ask("who").count("visitor") == 0

@@ -15,7 +15,7 @@ from tests.live.clients import needs
 
 pytest.importorskip("selenium", reason="needs selenium, which the environment soak of tox has")
 
-from tests.live.web.browser import Browser
+from tests.live.web.chromium import Chromium
 
 pytestmark = pytest.mark.soak
 
@@ -28,12 +28,12 @@ class Files(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator[Chromium]:
     needs("chromium", "chromium")
     needs("chromedriver", "chromium-driver")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(ROOT / "smanager" / "web" / "page")))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    browser = Browser(f"http://127.0.0.1:{server.server_port}/")
+    browser = Chromium(f"http://127.0.0.1:{server.server_port}/")
     browser.driver.get(f"{browser.address}style.css")  # a document, without the page's own code
     yield browser
     browser.close()
@@ -62,12 +62,12 @@ def browser() -> Iterator[Browser]:
         (["<b>\u0414</b>"], [("<b>\u0414</b>", "")]),
     ],
 )
-def test_escapes_become_classes(browser: Browser, pieces: list[str], shown: list[tuple[str, str]]) -> None:
+def test_escapes_become_classes(browser: Chromium, pieces: list[str], shown: list[tuple[str, str]]) -> None:
     read = "(() => { const escapes = new it.Escapes(); return args[0].flatMap((text) => escapes.read(text)); })()"
     assert [(one["text"], one["classes"]) for one in browser.module("escapes.js", read, pieces)] == shown
 
 
-def test_an_escape_without_an_end_holds_back_a_bounded_length(browser: Browser) -> None:
+def test_an_escape_without_an_end_holds_back_a_bounded_length(browser: Chromium) -> None:
     read = """(() => {
         const escapes = new it.Escapes();
         escapes.read("\\x1b]" + "x".repeat(100000));
@@ -105,7 +105,7 @@ def null_or(schema: object) -> dict[str, object]:
         ({"type": "array", "items": {"type": "integer"}}, "textarea", "[1, 2]", [1, 2]),
     ],
 )
-def test_a_field_follows_its_schema(browser: Browser, schema: object, tag: str, given: str, value: object) -> None:
+def test_a_field_follows_its_schema(browser: Chromium, schema: object, tag: str, given: str, value: object) -> None:
     fill = """(() => {
         const field = it.fieldFor(args[0]);
         const control = field.node.querySelector(args[1]);
@@ -115,7 +115,7 @@ def test_a_field_follows_its_schema(browser: Browser, schema: object, tag: str, 
     assert browser.module("fields.js", fill, parameter(schema), tag, given) == value
 
 
-def test_what_is_not_json_is_told_with_an_example(browser: Browser) -> None:
+def test_what_is_not_json_is_told_with_an_example(browser: Chromium) -> None:
     fill = """(() => {
         const field = it.fieldFor(args[0]);
         field.node.querySelector("textarea").value = "{";
@@ -138,13 +138,13 @@ def test_what_is_not_json_is_told_with_an_example(browser: Browser) -> None:
         ),
     ],
 )
-def test_a_request_has_what_differs_from_the_defaults(browser: Browser, fields: list[Any], values: object) -> None:
+def test_a_request_has_what_differs_from_the_defaults(browser: Chromium, fields: list[Any], values: object) -> None:
     collect = """it.valuesOf(args[0].map(([name, value, of, nullable]) =>
         ({ name, nullable, default: of ?? undefined, value: () => value ?? undefined })))"""
     assert browser.module("forms.js", collect, fields) == values
 
 
-def test_cpu_time_becomes_percent_of_the_same_process(browser: Browser) -> None:
+def test_cpu_time_becomes_percent_of_the_same_process(browser: Chromium) -> None:
     follow = """args[0].reduce((samples, [pid, cpu, at]) => it.sampled(samples, { pid, cpu, memory: 1 }, at), [])"""
     samples = browser.module(
         "manager.js", follow, [[1, 5.0, 0], [1, 6.0, 2], [2, 0.5, 4], [2, 0.7, 6], [None, None, 8]]
@@ -154,7 +154,7 @@ def test_cpu_time_becomes_percent_of_the_same_process(browser: Browser) -> None:
     assert len(many) == 150
 
 
-def test_a_graph_has_gaps_where_nothing_is_known(browser: Browser) -> None:
+def test_a_graph_has_gaps_where_nothing_is_known(browser: Chromium) -> None:
     line = browser.module("graph.js", "it.path(args[0], 10)", [[-1000, 1], [0, 0], [150, 10], [200, None], [300, 5]])
     assert line == "M0.0 27.0L60.0 2.0M120.0 14.5"
     assert browser.module("graph.js", "it.path([], 10)") == ""
@@ -178,5 +178,5 @@ def test_a_graph_has_gaps_where_nothing_is_known(browser: Browser) -> None:
         ("percent(12.4)", "12 %"),
     ],
 )
-def test_numbers_are_words(browser: Browser, call: str, words: str) -> None:
+def test_numbers_are_words(browser: Chromium, call: str, words: str) -> None:
     assert browser.module("format.js", f"it.{call}") == words

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from smanager.web.door import RefusedError
 
 
-class Shares:
+class Quotas:
     """So many places, of which each party has at most half of what the others leave."""
 
     def __init__(self, most: int, what: str) -> None:
