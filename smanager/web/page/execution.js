@@ -54,6 +54,7 @@ export class Execution {
 
   #over(kind, word) {
     running.delete(this);
+    this.output.flush();
     this.node.classList.remove("running");
     this.cancel.remove();
     this.state.className = `state ${kind}`;

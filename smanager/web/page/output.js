@@ -83,11 +83,12 @@ export class Output {
   }
 
   #later(isFull) {
-    if (isFull) this.#show();
-    else this.#timer ??= setTimeout(() => this.#show(), SHOW_MS);
+    if (isFull) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), SHOW_MS);
   }
 
-  #show() {
+  /** Show what has come. */
+  flush() {
     clearTimeout(this.#timer);
     this.#timer = null;
     this.#endText();
