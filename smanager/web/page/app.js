@@ -40,9 +40,16 @@ async function begin() {
 function askForLogin() {
   manager.forget();
   showAccount();
+  enterLogin();
+}
+
+function enterLogin() {
   showTabs("");
   enter("Log in");
-  showLogin(main, begin);
+  showLogin(main, async () => {
+    if (location.hash === "#/login") location.hash = "#/services";
+    await begin();
+  });
 }
 
 function showAccount() {
@@ -51,7 +58,7 @@ function showAccount() {
   account.replaceChildren();
   const title = `roles: ${roles.join(", ") || "none"}`;
   if (user) account.append(el("span", { title }, user), button("Log out", leave, { class: "quiet" }));
-  else if (readOnly && !needed) account.append(el("span", { title }, "read only"));
+  else if (readOnly && !needed) account.append(el("span", { title }, "read only"), el("a", { href: "#/login" }, "Log in"));
 }
 
 async function leave() {
@@ -80,6 +87,7 @@ function enter(title) {
 
 function route() {
   const [path, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
+  if (path === "login") return enterLogin();
   const view = VIEWS.find((one) => one.path === path) ?? VIEWS.find((one) => manager.may(one.needs));
   const name = rest.join("/");
   if (!view) return failed(new Error("Your roles allow nothing here."));

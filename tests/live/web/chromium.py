@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -64,35 +66,36 @@ class Chromium:
 
     def one(self, selector: str) -> WebElement:
         """The element that is shown, once it is."""
-        wait_for(lambda: self._shown(selector), lambda: f"{selector} in:\n{self.text()}")
-        return self._shown(selector)[0]
+        return self._found(selector, lambda element: True, selector)
 
-    def _shown(self, selector: str) -> list[WebElement]:
-        return [one for one in self.all(selector) if one.is_displayed()]
-
-    def button(self, name: str) -> WebElement:
-        """The button that is read out with this name."""
-
-        def named() -> list[WebElement]:
-            return [one for one in self._shown("button") if one.accessible_name == name]
-
-        wait_for(named, lambda: f"the button {name} in:\n{self.text()}")
-        return named()[0]
+    def link(self, name: str) -> WebElement:
+        return self._found("a", lambda element: element.accessible_name == name, name)
 
     def press(self, name: str) -> None:
-        self.button(name).click()
+        """Click on the button that is read out with this name."""
+        self._found("button", lambda element: element.accessible_name == name, name).click()
 
     def fill(self, label: str, value: str) -> None:
         """Type into the field of this label."""
+        field = self._found(
+            "input, textarea, select", lambda element: element.accessible_name.startswith(label), f"the field {label}"
+        )
+        if field.get_attribute("type") in ("text", "password", "number", "search", "textarea"):
+            field.clear()
+        field.send_keys(value)
 
-        def labelled() -> list[WebElement]:
-            return [one for one in self._shown("input, textarea, select") if one.accessible_name.startswith(label)]
+    def _found(self, selector: str, is_meant: Callable[[WebElement], bool], what: str) -> WebElement:
+        """The first of the elements that are shown that is meant, once there is one."""
+        script = "return [...document.querySelectorAll(arguments[0])].filter((one) => one.checkVisibility())"
+        found: list[WebElement] = []
 
-        wait_for(labelled, lambda: f"the field {label} in:\n{self.text()}")
-        fields = labelled()
-        if fields[0].get_attribute("type") in ("text", "password", "number", "search", "textarea"):
-            fields[0].clear()
-        fields[0].send_keys(value)
+        def is_found() -> bool:
+            with suppress(StaleElementReferenceException):  # the page has changed meanwhile
+                found[:] = filter(is_meant, self.run(script, selector))
+            return bool(found)
+
+        wait_for(is_found, lambda: f"{what} in:\n{self.text()}")
+        return found[0]
 
     def type(self, *keys: str) -> None:
         """Press keys where the focus is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -133,11 +134,15 @@ def server(shared: Callable[..., Server], tmp_path_factory: pytest.TempPathFacto
     needs("chromium", "chromium")
     needs("chromedriver", "chromium-driver")
     files = tmp_path_factory.mktemp("files")
+    add_users(files)
+    return shared(CONFIGURATION, files=files, store=SERVICES)
+
+
+def add_users(directory: Path) -> None:
     kept = hash_password(PASSWORD)
-    with UsersFile(files / "smanager-users.json").changed() as users:
+    with UsersFile(directory / "smanager-users.json").changed() as users:
         for name, role in ROLES.items():
             users[name] = User(name, (role,), kept, Token(hash_token(TOKEN), None) if name == "root" else None)
-    return shared(CONFIGURATION, files=files, store=SERVICES)
 
 
 @pytest.fixture(scope="module")
@@ -468,6 +473,25 @@ def test_the_login_and_a_dialog_are_accessible(window: Chromium) -> None:
     each_look(window, look)
 
 
+def test_who_may_only_look_may_log_in(
+    kept: Callable[..., Server], directory: Path, window: Chromium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_users(directory)
+    server = kept('[web]\nlisten = "127.0.0.1:0"\n')
+    monkeypatch.setattr(window, "address", server.wait_for_log(r"the page is at (\S+)").group(1))
+    window.open()
+    window.shows("read only")
+    assert not window.all(".actions button")
+    window.link("Log in").click()
+    window.fill("User", "olga")
+    window.fill("Password", PASSWORD + Keys.ENTER)
+    window.press("Restart webpage")
+    window.press("Cancel")
+    window.press("Log out")
+    window.shows("read only")
+    window.problems()
+
+
 def test_a_page_that_lost_its_server_finds_it_again(
     kept: Callable[..., Server], free_port: int, window: Chromium, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -476,6 +500,7 @@ def test_a_page_that_lost_its_server_finds_it_again(
     monkeypatch.setattr(window, "address", f"http://127.0.0.1:{free_port}/")
     window.open()
     window.shows("read only")
+    assert not window.all(".actions button")
     server.ask("stop webpage")
     window.shows("The connection was lost")
     server.ask("start webpage")
