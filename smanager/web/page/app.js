@@ -1,12 +1,12 @@
 // The frame of the page: who is here, which views there are, and which of them is shown.
 
 import * as api from "./api.js";
-import { button, el, heading, notify, setText } from "./dom.js";
-import { showLogin } from "./login.js";
-import { manager } from "./manager.js";
-import { cancelAll, isBusy } from "./execution.js";
 import { showCommand, showCommands } from "./commands.js";
+import { button, el, heading, notify, setText } from "./dom.js";
+import { cancelAll, isBusy } from "./execution.js";
+import { showLogin } from "./login.js";
 import { showLogs } from "./logs.js";
+import { manager } from "./manager.js";
 import { showRun, showRuns } from "./runs.js";
 import { showSchedules } from "./schedules.js";
 import { showService } from "./service.js";
@@ -25,6 +25,7 @@ const VIEWS = [
 const AGAIN_MS = 3000; // between two attempts to reach the server
 
 const main = document.getElementById("main");
+let beginning = null; // the promise of that, while it goes on
 let leaving = new AbortController(); // aborted when the user leaves the view that is shown
 
 async function begin() {
@@ -32,6 +33,7 @@ async function begin() {
   setText(document.getElementById("title"), manager.session.title || "SManager");
   if (manager.session.login_needed) return askForLogin();
   await manager.discover();
+  await manager.look();
   manager.listen();
   showAccount();
   route();
@@ -65,7 +67,7 @@ async function leave() {
   cancelAll();
   await api.logout().catch((error) => notify(error.message, "bad"));
   location.hash = "";
-  begin().catch(failed);
+  restart();
 }
 
 function showTabs(current) {
@@ -88,9 +90,10 @@ function enter(title) {
 function route() {
   const [path, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
   if (path === "login") return enterLogin();
-  const view = VIEWS.find((one) => one.path === path) ?? VIEWS.find((one) => manager.may(one.needs));
+  const views = VIEWS.filter((one) => manager.may(one.needs));
+  const view = views.find((one) => one.path === path) ?? views[0];
   const name = rest.join("/");
-  if (!view) return failed(new Error("Your roles allow nothing here."));
+  if (!view) return failed(new Error("your roles allow nothing here"));
   if (view.path === "commands") manager.discover().catch(() => {}); // which a reload may have changed
   showTabs(view.path);
   const signal = enter(name ? `${name} – ${view.title}` : view.title);
@@ -113,7 +116,9 @@ function failed(error) {
 }
 
 function restart() {
-  begin().catch(failed);
+  beginning ??= begin()
+    .catch(failed)
+    .finally(() => (beginning = null));
 }
 
 async function showConnection({ detail: { connected, refused } }) {

@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { spanWord } from "./format.js";
 import { manager } from "./manager.js";
 
-const INPUTS = { date: "date", time: "time", "date-time": "datetime-local", password: "password" }; // by format
+const INPUTS = { date: "date", time: "time", "date-time": "datetime-local" }; // by format
 
 /** A field has its `node`, and `value()`: undefined for none. `value` throws an Error for what cannot be right. */
 export function fieldFor(parameter) {
@@ -18,6 +18,7 @@ export function fieldFor(parameter) {
 }
 
 function kindOf(schema, parameter) {
+  if ((schema.items ?? schema).format === "password") return secret;
   if (schema.enum) return choice;
   if (schema.type === "boolean") return isOpen(parameter) ? threeWay : checkbox;
   if (schema.type === "array" && (schema.items?.enum || schema.items?.format === "service")) return several;
@@ -112,6 +113,26 @@ function number(parameter, schema) {
   return { node: labelled(parameter, control), value: () => (control.value === "" ? undefined : Number(control.value)) };
 }
 
+/** What is typed unseen: text, one item of a list, or else JSON. */
+function secret(parameter, schema) {
+  const attributes = { type: "password", required: parameter.required, autocomplete: "new-password" }; // no login of this page
+  const control = el("input", attributes);
+  const value = () => {
+    if (control.value === "") return undefined;
+    if (schema.type === "array") return [control.value];
+    return schema.type === "string" ? control.value : parsed(control.value) ?? control.value;
+  };
+  return { node: labelled(parameter, control), value };
+}
+
+function parsed(word) {
+  try {
+    return JSON.parse(word);
+  } catch {
+    return undefined;
+  }
+}
+
 function text(parameter, schema) {
   const type = INPUTS[schema.format] ?? "text";
   const control = el("input", {
@@ -119,7 +140,7 @@ function text(parameter, schema) {
     required: parameter.required,
     value: schema.default,
     step: type.endsWith("time") || type.startsWith("datetime") ? 1 : null,
-    autocomplete: type === "password" ? "new-password" : "off", // neither a login nor one kept by the browser
+    autocomplete: "off",
     autocapitalize: "none",
     spellcheck: "false",
   });
@@ -145,12 +166,10 @@ function json(parameter, schema) {
   const value = () => {
     const word = control.value.trim();
     if (word === "") return undefined;
-    try {
-      return JSON.parse(word);
-    } catch {
-      if (mayBeText) return control.value;
-      throw new Error(`${parameter.name}: not JSON; it should be such as ${example(schema)}`);
-    }
+    const read = parsed(word);
+    if (read !== undefined) return read;
+    if (mayBeText) return control.value;
+    throw new Error(`${parameter.name}: not JSON; it should be such as ${example(schema)}`);
   };
   return { node: labelled(parameter, control, `JSON, such as ${example(schema)}`), value };
 }

@@ -35,13 +35,21 @@ class Manager extends EventTarget {
     this.dispatchEvent(new Event("methods"));
   }
 
+  /** Learn of the services that there are, since forms and lists name them. */
+  async look() {
+    if (this.may("status")) this.#update(await api.call("status"));
+  }
+
   /** Follow the services. */
   listen() {
     this.close();
     this.#source = new EventSource("/live");
     this.#source.addEventListener("status", (event) => this.#update(JSON.parse(event.data)));
     this.#source.addEventListener("open", () => this.#connected(true));
-    this.#source.addEventListener("error", () => this.#connected(false));
+    this.#source.addEventListener("error", ({ data }) => {
+      if (data) this.close(); // the server's last word: the login is over, or this window too slow
+      this.#connected(false);
+    });
   }
 
   close() {
@@ -60,7 +68,7 @@ class Manager extends EventTarget {
   }
 
   #connected(connected) {
-    const refused = this.#source?.readyState === EventSource.CLOSED;
+    const refused = !this.#source || this.#source.readyState === EventSource.CLOSED;
     this.dispatchEvent(new CustomEvent("connection", { detail: { connected, refused } }));
   }
 

@@ -241,3 +241,7 @@ def test_all_that_may_be_called_is_described_by_openrpc(typed: Server) -> None:
             "schema": {"enum": ["minute", "hour"], "default": "minute"},
         }
     ]
+    assert methods["status"]["params"][0]["schema"]["items"] == {"type": "string", "format": "service"}
+    groups = {name: [tag["name"] for tag in method.get("tags", ())] for name, method in methods.items()}
+    assert (groups["typed.load"], groups["status"], groups["kill"]) == (["typed"], ["Looking"], ["Commands"])
+    assert groups["shell.execute"] == []  # for programs
