@@ -10,7 +10,7 @@ from smanager.commands.jsonable import from_json
 from smanager.service import ManagerClient, ManagerError
 from smanager.web import responses
 from smanager.web.door import RefusedError
-from smanager.web.outlet import Outlet
+from smanager.web.outlet import SLOW_SECONDS, Outlet
 
 INVALID_REQUEST, STOPPED = -32600, -32000  # as JSON-RPC and the manager have them
 LOGGED_OUT = -32002  # the manager's code for a caller who is not, or no longer, logged in
@@ -63,7 +63,9 @@ async def answer_in_events(manager: ManagerClient, call: PageCall, outlet: Outle
         async with aclosing(manager.follow_async(call.method, call.params)) as parts:
             async for kind, value in parts:
                 outlet.write(responses.event(kind, value))
-                await outlet.drain()
+                if not await outlet.drain():
+                    reason = f"{call.method}: cancelled, because nothing was read for {SLOW_SECONDS:g} s"
+                    raise ManagerError(reason)
     except ManagerError as error:
         outlet.write(responses.event("error", error_object(error)))
     else:

@@ -24,7 +24,7 @@ SEND_SECONDS = 30.0  # for a browser to take a file of the page
 LINGER_SECONDS = 1.0  # for a browser to read why it is refused, while it may still be sending
 HEAD_LIMIT = 32 * 1024  # bytes of a request's head: several times what browsers send
 BODY_LIMIT = 1024 * 1024  # bytes of a request's body: far more than a line of commands may have
-MOST_THREADS = 64  # connections whose requests are being read; more end those that have waited the longest
+MOST_THREADS = 64  # connections whose requests are being read or answered with a file
 
 METHODS = {"/session": "GET", "/live": "GET", "/login": "POST", "/logout": "POST", "/call": "POST"}
 """What is made anew for each request, and how it is asked for."""
@@ -95,13 +95,8 @@ class PageHandler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         self._reader.allow(HEAD_SECONDS, HEAD_LIMIT)
-        self.server.waiting[self.connection] = None
+        self.server.begins_request(self.connection)
         super().handle_one_request()
-
-    def parse_request(self) -> bool:
-        is_right = super().parse_request()
-        self.server.waiting.pop(self.connection, None)
-        return is_right
 
     def do_GET(self) -> None:
         try:
@@ -123,6 +118,8 @@ class PageHandler(BaseHTTPRequestHandler):
         origin = door.origin(self.headers, self.connection.getsockname()[0])
         client = door.client(self.headers, self.client_address[0])
         if asset:
+            if self.headers.get_all("Content-Length") or self.headers.get_all("Transfer-Encoding"):
+                self.close_connection = True  # or a body, which is not read, would be taken for the next request
             self._send(asset)
             return
         require_own_page(self.headers, origin, method == "POST")
@@ -147,7 +144,8 @@ class PageHandler(BaseHTTPRequestHandler):
 
     def _refuse(self, error: RefusedError) -> None:
         self.close_connection = True
-        allow = {"Allow": "GET, HEAD, POST"} if error.status == HTTPStatus.METHOD_NOT_ALLOWED else {}
+        is_method = error.status == HTTPStatus.METHOD_NOT_ALLOWED
+        allow = {"Allow": METHODS.get(self.path.partition("?")[0], "GET, HEAD")} if is_method else {}
         self._write(responses.error(error.status, str(error), allow))
         self._linger()
 
@@ -180,7 +178,7 @@ class PageHandler(BaseHTTPRequestHandler):
 class PageServer(ThreadingHTTPServer):
     """Accepts connections in the event loop, and reads their requests in threads."""
 
-    request_queue_size = 128
+    request_queue_size = 1024  # as listeners have: clients beyond it would have to retry after a second
     timeout = 0  # `handle_request` is called when there is a connection
 
     def __init__(
@@ -198,8 +196,8 @@ class PageServer(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.assets = assets
         self.door = door
-        self.waiting: dict[socket.socket, None] = {}  # connections that wait for a request, the oldest first
-        self._open: set[socket.socket] = set()
+        self._open: set[socket.socket] = set()  # connections that have a thread
+        self._by_age: dict[socket.socket, None] = {}  # those of them that may be ended, by their last request's begin
         self._handed_on: set[socket.socket] = set()
         self._context = context
         self._hand_on = take
@@ -216,25 +214,31 @@ class PageServer(ThreadingHTTPServer):
         return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        """Give a connection a thread; where there are too many, the one whose request began first has to end."""
+        if len(self._open) >= 2 * MOST_THREADS:  # those that have to end have not done so yet
+            self.shutdown_request(request)
+            return
         if len(self._open) >= MOST_THREADS:
-            if not self.waiting:
-                self.shutdown_request(request)
-                return
-            oldest = next(iter(list(self.waiting)))
-            self.waiting.pop(oldest, None)
-            end_input(oldest)
+            for oldest in list(self._by_age)[:1]:
+                self._by_age.pop(oldest, None)
+                end(oldest)
         self._open.add(request)
-        self.waiting[request] = None
+        self.begins_request(request)
         super().process_request(request, client_address)
 
+    def begins_request(self, connection: socket.socket) -> None:
+        self._by_age.pop(connection, None)
+        self._by_age[connection] = None
+
     def hand_on(self, asked: Asked, connection: socket.socket) -> None:
+        self._by_age.pop(connection, None)
         self._handed_on.add(connection)
         self._hand_on(asked, connection)
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection at the end of its thread, unless it has been handed on."""
         self._open.discard(request)
-        self.waiting.pop(request, None)
+        self._by_age.pop(request, None)
         if request in self._handed_on:
             self._handed_on.discard(request)
         else:
@@ -247,10 +251,10 @@ class PageServer(ThreadingHTTPServer):
         """Stop listening, and end the connections whose requests are being read."""
         self.server_close()
         for connection in list(self._open):
-            end_input(connection)
+            end(connection)
 
 
-def end_input(connection: socket.socket) -> None:
-    """Wake the thread that reads a connection, which then ends; TLS must not be touched from another thread."""
+def end(connection: socket.socket) -> None:
+    """Wake a connection's thread, which then closes it; TLS must not be touched from another thread."""
     with suppress(OSError):
-        socket.socket.shutdown(connection, socket.SHUT_RD)
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -42,15 +42,16 @@ class Outlet:
             if is_idle:
                 self._send()
 
-    async def drain(self) -> None:
-        """Wait until there is room again. A browser that takes too long has gone."""
-        with suppress(TimeoutError):
+    async def drain(self) -> bool:
+        """Wait until there is room again; returns whether the browser has made some in time."""
+        try:
             async with asyncio.timeout(SLOW_SECONDS):
                 while len(self._unsent) > ROOM:
                     self._changed.clear()
                     await self._changed.wait()
-                return
-        self.close()
+        except TimeoutError:
+            return False
+        return True
 
     async def gone(self) -> None:
         """Wait until the connection is closed."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from smanager import ManagerError, SService, __version__, command
-from smanager.access.origin import address_text
+from smanager.access.origin import Origin, OriginKind, address_text
 from smanager.config.listener import why_not_listening
 from smanager.service import VIEW, Finished, Visitor
 from smanager.web import responses
@@ -26,7 +26,7 @@ from smanager.web.outlet import Outlet
 from smanager.web.quotas import Quotas
 
 MOST_WINDOWS = 512  # streams of what happens, each with a descriptor
-MOST_CALLS = 200  # other answers under way; each may be a question to the manager, which has a limit of its own
+MOST_CALLS = 64  # other answers under way, each of at most 4 MiB; browsers have six connections to a host
 SWEEP_SECONDS = 60.0  # between two looks for logins that are over
 
 
@@ -37,10 +37,9 @@ class WebPage(SService):
 
     def start(self) -> None:
         needs_login = self.options["login"]
-        context = context_of(self.options["tls"])
-        scheme = "https" if context else "http"
+        self._context = context_of(self.options["tls"])
+        scheme = "https" if self._context else "http"
         self._door = Door(scheme, self.options["origins"], self.options["proxies"], needs_login)
-        self._context = context
         self._visitors = None if needs_login else PageLogin(self.manager, roles=list(self.options["roles"]))
         self._logins = Logins(self._forget)
         self._feeds: dict[PageLogin, LiveFeed] = {}
@@ -95,18 +94,24 @@ class WebPage(SService):
 
     def _begin(self, asked: Asked, connection: socket.socket) -> None:
         outlet = Outlet(connection)
+        is_try = asked.path == "/login"  # which counts, whoever waits for its answer
+        if outlet.is_gone and not is_try:
+            return
         task = asyncio.create_task(self._answer(asked, outlet))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
-        if asked.path != "/login":  # which counts as a try, whoever waits for its answer
+        if not is_try:
             outlet.when_gone = task.cancel
 
     async def _answer(self, asked: Asked, outlet: Outlet) -> None:
+        places = self._windows if asked.path == "/live" else self._calls
+        login = self._login_of(asked)
+        party = login or Origin(OriginKind.TCP, asked.client).network
         try:
-            places = self._windows if asked.path == "/live" else self._calls
-            login = self._login_of(asked)
-            with places.place(login or asked.client), login.in_use() if login else nullcontext():
+            with places.place(party), login.in_use() if login else nullcontext():
                 await self._work_on(asked, outlet)
+                outlet.end()
+                await outlet.gone()  # what has not been read yet counts
         except RefusedError as error:
             outlet.write(responses.error(error.status, str(error)))
         except ManagerError as error:
@@ -126,7 +131,7 @@ class WebPage(SService):
 
     async def _session(self, asked: Asked, outlet: Outlet) -> None:
         login = self._login_of(asked)
-        cookie: Mapping[str, str] = {}
+        cookie = cookie_header(asked.origin, "") if self._cookie_of(asked) and not login else {}
         if login is None and asked.certificate:
             with suppress(ManagerError):  # a certificate of no user: there are other ways to log in
                 visitor = await self.manager.log_in_async(asked.client, certificate=list(asked.certificate))
@@ -178,14 +183,21 @@ class WebPage(SService):
         self._logins.begin(login)
         return login, cookie_header(asked.origin, login.token)
 
+    def _cookie_of(self, asked: Asked) -> str:
+        return cookies(asked.headers).get(cookie_name(asked.origin), "")
+
     def _login_of(self, asked: Asked) -> PageLogin | None:
-        return self._logins.find(cookies(asked.headers).get(cookie_name(asked.origin), ""))
+        return self._logins.find(self._cookie_of(asked))
 
     def _require_login(self, asked: Asked) -> PageLogin:
         """The login that a request has, or that of all who need none. Raises RefusedError."""
-        if login := self._login_of(asked) or self._visitors:
+        if login := self._login_of(asked):
             return login
-        raise RefusedError(401, "log in first")
+        if self._cookie_of(asked):  # who was logged in should know of the end, also where others may look
+            raise RefusedError(401, "you are logged out: log in again")
+        if self._visitors is None:
+            raise RefusedError(401, "log in first")
+        return self._visitors
 
     def _require_token(self, asked: Asked, login: PageLogin) -> None:
         if not compare_digest(one_of(asked.headers, "X-CSRF-Token", "").encode(), login.csrf.encode()):

@@ -85,6 +85,8 @@ def test_garbage_is_refused(desk: Desk, params: object) -> None:
         desk.inquiries.begin(Frame(FrameKind.ASK, 1, encoded(["web", 0, False, "", 0, "status", params])), {})
     with pytest.raises(FrameError):
         desk.inquiries.taken(Frame(FrameKind.TAKEN, 1, encoded("x")))
+    with pytest.raises(FrameError):
+        desk.inquiries.log_in(Frame(FrameKind.LOG_IN, 1, encoded(["web", params])))
 
 
 def test_nobody_acts_for_a_caller_whose_command_has_ended(desk: Desk) -> None:
@@ -102,6 +104,20 @@ def test_a_service_may_not_ask_without_end(desk: Desk) -> None:
     assert desk.ask(MOST_INQUIRIES, service="other")
     desk.asked[0].answer("1")
     assert desk.ask(MOST_INQUIRIES + 1)
+
+
+def test_users_who_have_logged_in_are_counted_by_themselves(desk: Desk) -> None:
+    for number in range(MOST_INQUIRIES):
+        desk.inquiries.log_in(Frame(FrameKind.LOG_IN, number, encoded(["web", {}])))()
+    assert {inquiry.is_login for inquiry in desk.asked} == {True}
+    assert refusals(desk) == []
+    desk.inquiries.log_in(Frame(FrameKind.LOG_IN, MOST_INQUIRIES, encoded(["web", {}])))()
+    assert refusals(desk) == [(REFUSED, "log in: web has 256 users who have logged in; at most so many")]
+    inquiry = desk.ask(MOST_INQUIRIES + 1)
+    assert inquiry is not None
+    inquiry.progress(1, None, "half")
+    kind, _, payload = desk.sent[-1]
+    assert (kind, json.loads(payload)) == (FrameKind.PROGRESS, [1, None, "half"])
 
 
 def test_a_result_that_no_frame_holds_is_an_error(desk: Desk) -> None:

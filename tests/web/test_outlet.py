@@ -52,19 +52,34 @@ def test_a_slow_browser_holds_its_writer_back() -> None:
         await asyncio.sleep(0)
         assert not draining.done()
         assert await read(theirs, len(MUCH)) == MUCH
-        await draining
+        assert await draining
         assert outlet.unsent == 0
 
     with_browser(work)
 
 
-def test_a_browser_that_takes_too_long_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_browser_that_takes_too_long_loses_its_stream_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlet_module, "SLOW_SECONDS", 0.05)
+
+    async def work(outlet: Outlet, theirs: socket.socket) -> None:
+        manager = StandInManager(("item", "x" * 4 * ROOM), ("item", "more"), ("result", None))
+        await answer_in_events(manager, CALL, outlet)
+        seen = b""
+        while not seen.endswith(b"\n\n") or b"event: error" not in seen:
+            seen += await read(theirs, 1)
+        assert b"box.work: cancelled, because nothing was read" in seen
+        assert b"more" not in seen
+
+    with_browser(work)
+
+
+def test_the_end_does_not_wait_for_a_browser_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outlet_module, "SLOW_SECONDS", 0.05)
 
     async def work(outlet: Outlet, theirs: socket.socket) -> None:
         outlet.write(MUCH)
-        await outlet.drain()
-        assert outlet.is_gone
+        outlet.end()
+        await outlet.gone()
 
     with_browser(work)
 

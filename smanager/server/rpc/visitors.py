@@ -36,8 +36,8 @@ class VisitorSession:
 
     kind = "visitor"
 
-    def __init__(self, inquiry: Inquiry, peer: Origin, leave: Callable[[VisitorSession], object]) -> None:
-        """`leave` is called when the login is over."""
+    def __init__(self, inquiry: Inquiry, peer: Origin, leave: Callable[[VisitorSession, bool], object]) -> None:
+        """`leave` is called when the login is over, with whether detached commands end, too."""
         self.inquiry = inquiry
         self.peer = peer
         self.caller: Caller | None = None
@@ -56,7 +56,14 @@ class VisitorSession:
         """Show nothing: what a user sees is the service's business."""
 
     def farewell(self, message: str) -> None:
-        """End the login, and what runs for the user, and tell the service why."""
+        """End the login, and all that runs for the user, and tell the service why."""
+        self._end(message, everything=True)
+
+    def cancel(self) -> None:
+        """The service has logged the user out, or has ended: detached commands go on."""
+        self._end("logged out", everything=False)
+
+    def _end(self, message: str, everything: bool) -> None:
         if not self.is_over:
             self.is_over = True
             self.inquiry.refuse(NOT_LOGGED_IN, message)
@@ -64,11 +71,7 @@ class VisitorSession:
                 self.expiry.cancel()
             for answer in list(self.answers):
                 answer.end(message)
-            self._leave(self)
-
-    def cancel(self) -> None:
-        """The service has logged the user out, or has ended."""
-        self.farewell("logged out")
+            self._leave(self, everything)
 
     def pause(self) -> None:
         """Do nothing, as `resume`: the stream has one item."""
@@ -138,11 +141,14 @@ class Visitors:
             identities.unknown(peer, names[0])
         return caller
 
-    def _left(self, session: VisitorSession) -> None:
+    def _left(self, session: VisitorSession, everything: bool) -> None:
         if caller := session.caller:
             del self._sessions[session.inquiry.service, session.inquiry.number]
             self._manager.sessions.remove(session.number)
-            self._manager.jobs.end_those(lambda job: job.caller is caller, "its session was ended")
+            if everything:
+                self._manager.jobs.end_those(lambda job: job.caller is caller, "its session was ended")
+            else:
+                self._manager.jobs.left_by(caller)
 
 
 def is_proof(params: object, fields: Mapping[str, type]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -109,3 +110,11 @@ def test_a_service_learns_that_a_user_was_logged_out(server: Server) -> None:
     assert server.ask("gate ended d") == "still in\n"
     server.ask(f"kick {session}")
     wait_for(lambda: server.ask("gate ended d").startswith("your session was ended by 127.0.0.1"), "the reason")
+
+
+def test_a_login_ends_with_its_token(server: Server) -> None:
+    with UsersFile(server.directory / "smanager-users.json").changed() as users:
+        users["cleo"] = User("cleo", ("view",), token=Token(hash_token("smt_cleo"), time.time() + 1.5))
+    assert server.ask("door enter e token=smt_cleo") == "cleo view\n"
+    wait_for(lambda: server.ask("door ended e") == "your token has expired\n", "the end of the token")
+    assert server.ask("door enter e token=smt_cleo") == "*** door enter: ManagerError: the login is not valid\n"

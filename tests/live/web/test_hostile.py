@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 from collections.abc import Callable
@@ -79,6 +80,7 @@ def test_another_site_cannot_have_a_browser_ask(browser: Browser, path: str) -> 
         assert browser.ask("GET", path, **given)[0] == 403
     for method in ("OPTIONS", "HEAD", "PUT", "DELETE", "POST", "TRACE", "BREW"):
         assert browser.ask(method, path)[0] == 405
+        assert browser.told["Allow"] == "GET"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,17 @@ def test_what_is_not_a_request_is_refused(open_page: Page, request_: bytes, stat
     assert b"\r\nContent-Security-Policy: " in head
 
 
+@pytest.mark.parametrize("kind", ["Content-Length: 41", "Transfer-Encoding: chunked"])
+def test_the_body_of_a_request_is_never_the_next_request(open_page: Page, kind: str) -> None:
+    """A proxy would take the second answer for that to the next user's request (request smuggling)."""
+    with open_page.browser().connect() as connection:
+        hidden = "GET /none HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        connection.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\n\r\n{hidden}".encode())
+        answer = read_to_end(connection)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
 def test_a_user_cannot_have_the_page_try_passwords_from_elsewhere(browser: Browser) -> None:
     """The page passes names of methods on; that by which it has users log in is not one of them."""
     proof = {"host": "192.0.2.99", "user": "root", "password": PASSWORD}
@@ -163,10 +176,12 @@ def test_guesses_are_counted_and_blocked_where_the_managers_own_are(own_page: Pa
 
 def test_those_who_send_nothing_make_room_for_those_who_ask(open_page: Page) -> None:
     silent = [open_page.browser().connect() for _ in range(MOST_THREADS + 10)]
-    for connection in silent[::2]:
-        connection.sendall(b"GET / HT")
+    half = open_page.browser().headers("POST", {"Content-Length": "10"})
+    body = "POST /call HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in half.items()) + "\r\n{"
+    for connection, sent in zip(silent, itertools.cycle([b"", b"GET / HT", body.encode()]), strict=False):
+        connection.sendall(sent)
     assert open_page.browser().open()["read_only"]
-    assert read_to_end(silent[1]) == b""
+    assert read_to_end(silent[0]) == b""
     assert open_page.server.ask("box look") == "looked\n"
     for connection in silent:
         connection.close()

@@ -37,6 +37,17 @@ def test_a_browser_of_this_machine_looks_and_does_nothing(open_page: Page) -> No
     assert open_page.server.ask("webpage") == f"{browser.origin}/\n"
 
 
+def test_a_browser_learns_that_its_login_is_over_where_others_may_look(open_page: Page) -> None:
+    browser = open_page.browser()
+    browser.ask("POST", "/login", {"token": TOKENS["viewer"]})
+    browser.cookie = browser.cookie[:-1] + ("A" if browser.cookie[-1] != "A" else "B")
+    assert browser.ask("POST", "/call", call_of("box.look")) == (401, {"error": "you are logged out: log in again"})
+    assert browser.open()["read_only"]
+    assert browser.told["Set-Cookie"].endswith("Max-Age=0")
+    browser.cookie = ""
+    assert browser.call("box.look") == "looked"
+
+
 def test_a_file_that_a_browser_has_is_not_sent_again(open_page: Page) -> None:
     browser = open_page.browser()
     browser.ask("GET", "/")
@@ -197,3 +208,15 @@ def test_what_a_user_may_do_is_looked_up_each_time(own_page: Page) -> None:
     assert browser.call("box.look") == "looked"
     own_page.server.ask("restart webpage")
     assert own_page.server.ask("who").count("visitor") == 0
+
+
+def test_a_renewed_certificate_counts_from_the_next_connection_on(own_page: Page, files: Path) -> None:
+    place = ("127.0.0.1", own_page.port)
+    before = ssl.get_server_certificate(place)
+    served = own_page.server.directory / "server.pem"
+    renewed = (files / "operator.pem").read_text()
+    served.write_text("damaged")
+    assert ssl.get_server_certificate(place) == before
+    assert own_page.server.wait_for_log("webpage: the certificate stays as it was: .*server.pem")
+    served.write_text(renewed)
+    assert ssl.get_server_certificate(place) != before
