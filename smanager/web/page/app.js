@@ -23,6 +23,7 @@ const VIEWS = [
 ];
 
 const AGAIN_MS = 3000; // between two attempts to reach the server
+const ALIVE_MS = 300_000; // between two signs of life
 
 const main = document.getElementById("main");
 let beginning = null; // the promise of that, while it goes on
@@ -156,6 +157,8 @@ window.addEventListener("hashchange", () => {
   window.scrollTo(0, 0);
 });
 window.addEventListener("loginneeded", restart);
+// A login ends that is not used for half an hour, also that of a tab that is not seen.
+setInterval(() => document.hidden && manager.methods.size && api.session().catch(() => {}), ALIVE_MS);
 // A browser has some six connections to a server for all its tabs: one that is not seen leaves them to the others.
 document.addEventListener("visibilitychange", () => (document.hidden ? manager.close() : resume()));
 window.addEventListener("pagehide", () => {
