@@ -20,7 +20,7 @@ class Present(Protocol):
 
     @property
     def kind(self) -> str:
-        """`person`, `script` or `program`."""
+        """`person`, `script`, `program`, or, of one who has logged in through a service, `visitor`."""
 
     @property
     def doing(self) -> str: ...

@@ -192,17 +192,23 @@ def test_an_administrator_sees_who_is_logged_in_and_ends_a_session(closed_page: 
 
 
 def test_what_a_user_may_do_is_looked_up_each_time(own_page: Page) -> None:
-    browser = own_page.browser("192.0.2.10")
+    browser, removed = own_page.browser("192.0.2.10"), own_page.browser("192.0.2.11")
     browser.log_in("operator", PASSWORD)
-    live = browser.live()
+    removed.log_in("root", PASSWORD)
+    live, live_removed = browser.live(), removed.live()
     next(live)
+    next(live_removed)
     assert browser.call("box.open") == "opened"
     with UsersFile(own_page.server.directory / "smanager-users.json").changed() as users:
         users["operator"] = User("operator", ("view",), users["operator"].password)
+        del users["root"]
     assert browser.call("box.open")["code"] == LOGGED_OUT
     *_, (kind, error) = live
     assert (kind, error["code"]) == ("error", LOGGED_OUT)
     assert browser.ask("POST", "/call", call_of("box.look"))[0] == 401
+    own_page.server.ask("reload")
+    *_, (kind, error) = live_removed
+    assert (kind, error["message"]) == ("error", "your user has changed: log in again")
     browser.log_in("operator", PASSWORD)
     assert browser.call("box.open")["code"] == METHOD_NOT_FOUND
     assert browser.call("box.look") == "looked"
