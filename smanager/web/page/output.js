@@ -99,7 +99,8 @@ export class Output {
     if (isAtEnd) region.scrollTop = region.scrollHeight;
   }
 
-  #text(text) {
+  #text(given) {
+    const text = given.slice(-SIZE_KEPT);
     if (!(this.#growing instanceof HTMLPreElement)) {
       this.#growing = el("pre");
       this.blocks.append(this.#growing);
@@ -118,7 +119,7 @@ export class Output {
 
   #record(value) {
     if (!(this.#growing instanceof RecordsTable && this.#growing.takes(value))) {
-      this.#growing = new RecordsTable(value);
+      this.#growing = new RecordsTable(Object.keys(value));
       this.blocks.append(this.#growing.node);
     }
     this.#keep(this.#growing.add(value), ROW + JSON.stringify(value).length);

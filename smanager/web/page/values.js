@@ -4,6 +4,8 @@ import { el, table } from "./dom.js";
 import { Escapes } from "./escapes.js";
 import { moment } from "./format.js";
 
+const MOST = 2000; // rows of a result on the page, which a browser lays out in no time
+const DEEPEST = 4; // values within values that are shown as tables; what is deeper is shown as JSON
 const MOMENTS = ["since", "when"]; // fields of the manager's own records that are seconds since the epoch
 
 /** Text with its terminal escapes as coloured spans. */
@@ -16,29 +18,35 @@ export function isRecord(value) {
 }
 
 /** A value as a node; null for nothing to show. */
-export function shown(value) {
+export function shown(value, depth = 0) {
   if (value === null || value === undefined || value === "") return null;
   if (typeof value === "string") return el("pre", {}, ...coloured(value));
   if (Array.isArray(value)) return value.length && value.every(isRecord) ? recordsTable(value) : listOf(value);
-  if (isRecord(value)) return fieldsTable(value);
+  if (isRecord(value)) return fieldsTable(value, depth);
   return el("pre", {}, String(value));
 }
 
 function listOf(values) {
   if (!values.length) return el("p", { class: "dim" }, "nothing");
-  return el("ul", { class: "values" }, ...values.map((value) => el("li", {}, inline(value))));
+  const items = values.slice(0, MOST).map((value) => el("li", {}, inline(value)));
+  return el("div", {}, el("ul", { class: "values" }, ...items), leftOut(values));
 }
 
 function recordsTable(records) {
-  const rows = new RecordsTable(records[0]);
-  for (const record of records) rows.add(record);
-  return rows.node;
+  const few = records.slice(0, MOST);
+  const rows = new RecordsTable([...new Set(few.flatMap(Object.keys))]);
+  for (const record of few) rows.add(record);
+  return el("div", {}, rows.node, leftOut(records));
+}
+
+function leftOut(values) {
+  return values.length > MOST ? el("p", { class: "dim" }, `${values.length - MOST} more are left out.`) : null;
 }
 
 /** A table to which records with one set of fields are added. */
 export class RecordsTable {
-  constructor(first) {
-    this.names = Object.keys(first);
+  constructor(names) {
+    this.names = names;
     const { node, body } = table("Output", this.names);
     this.node = node;
     this.body = body;
@@ -57,13 +65,15 @@ export class RecordsTable {
   }
 }
 
-function fieldsTable(record) {
-  const rows = Object.entries(record).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, inner(value, name))));
+function fieldsTable(record, depth) {
+  const row = ([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, inner(value, name, depth + 1)));
+  const rows = Object.entries(record).slice(0, MOST).map(row);
   return el("dl", { class: "fields" }, ...rows);
 }
 
-function inner(value, name) {
-  return value !== null && typeof value === "object" ? shown(value) ?? "" : inline(value, name);
+function inner(value, name, depth) {
+  const isNested = value !== null && typeof value === "object" && depth < DEEPEST;
+  return isNested ? shown(value, depth) ?? "" : inline(value, name);
 }
 
 function isNumber(value, name) {

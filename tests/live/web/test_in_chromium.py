@@ -72,6 +72,19 @@ class Store(SService):
             yield f"\\x1b[32mshelf {{step + 1}}\\x1b[0m is clean"
             time.sleep(0.05)
 
+    def cmd_flood(self, kind: Literal["text", "records"]) -> Iterator[object]:
+        """Tells more than anybody reads"""
+        for number in range(30_000):
+            text = f"line {{number}} of a flood that nobody reads to the end"
+            yield text if kind == "text" else Item(f"item {{number}}", number)
+
+    def cmd_odd(self) -> object:
+        """Returns what no table is made for"""
+        deep: object = "bottom"
+        for _ in range(100):
+            deep = {{"in": deep}}
+        return {{"deep": deep, "rows": [{{"a": 1}}, {{"b": 2}}], "list": [1, None, [2]], "many": [*range(3000)]}}
+
     async def cmd_nap(self, seconds: float = 1000) -> None:
         """Sleeps"""
         await asyncio.sleep(seconds)
@@ -202,6 +215,26 @@ def test_a_table_is_a_table_and_a_choice_is_a_choice(page: Chromium) -> None:
     page.shows("done after")
     assert [cell.text for cell in page.all(".output td")] == ["photo.jpg", "1204551", "report.pdf", "82310"]
     assert [cell.text for cell in page.all(".output th")] == ["name", "size"]
+
+
+@pytest.mark.parametrize(("kind", "last"), [("text", "line 29999"), ("records", "item 29999")])
+def test_of_a_flood_the_end_is_kept(page: Chromium, kind: str, last: str) -> None:
+    page.go("commands/store.flood")
+    page.fill("kind", kind)
+    page.press("Run")
+    page.shows("done after")
+    assert page.text(".output").startswith("Earlier output is left out.")
+    assert last in page.text(".output")
+
+
+def test_odd_values_are_shown_too(page: Chromium) -> None:
+    page.go("commands/store.odd")
+    page.press("Run")
+    page.shows("done after")
+    shown = page.text(".output")
+    assert "bottom" in shown
+    assert "1000 more are left out." in shown
+    assert [cell.text for cell in page.all(".output td")] == ["1", "", "", "2"]
 
 
 def test_a_secret_is_typed_into_a_password_field_and_not_remembered(page: Chromium) -> None:
