@@ -6,7 +6,7 @@ let token = ""; // against requests that other pages forge
 let number = 0;
 
 /** A request that was refused or failed, with a line for the user. */
-export class CallError extends Error {
+class CallError extends Error {
   constructor(message, code = 0) {
     super(message);
     this.code = code;
@@ -86,7 +86,7 @@ async function answered(response) {
 }
 
 /** The events of a stream of Server-Sent Events, with their data decoded. */
-export async function* events(body) {
+async function* events(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let pending = "";
   try {

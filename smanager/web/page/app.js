@@ -60,7 +60,7 @@ function showAccount() {
   const account = document.getElementById("account");
   account.replaceChildren();
   const title = `roles: ${roles.join(", ") || "none"}`;
-  if (user) account.append(el("span", { title }, user), button("Log out", leave, { class: "quiet" }));
+  if (user) account.append(el("span", { title }, user), button("Log out", leave));
   else if (readOnly && !needed) account.append(el("span", { title }, "read only"), el("a", { href: "#/login" }, "Log in"));
 }
 
@@ -84,6 +84,7 @@ function enter(title) {
   leaving.abort();
   leaving = new AbortController();
   main.replaceChildren();
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   document.title = `${title} – ${manager.session?.title || "SManager"}`;
   return leaving.signal;
 }

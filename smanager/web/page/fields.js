@@ -177,7 +177,7 @@ function json(parameter, schema) {
 const EXAMPLES = { string: '"text"', integer: "1", number: "1.5", boolean: "true", null: "null" };
 
 /** What a value of a schema looks like. */
-export function example(schema) {
+function example(schema) {
   if (!schema) return "…";
   if (schema.enum) return JSON.stringify(schema.enum[0]);
   if (schema.anyOf) return example(schema.anyOf[0]);

@@ -97,8 +97,10 @@ function* explanation({ lives, last_lines: lines, next_attempt: next }) {
   if (!lives.length) yield el("p", { class: "dim" }, "It has not been started yet.");
   else yield livesTable(lives);
   if (lines.length) {
-    yield heading("Printed before the last end", 3);
-    yield el("div", { class: "log short", tabindex: "0", role: "region", "aria-label": "Printed before the last end" }, ...lines.map(lineOf));
+    const title = "Printed before the last end";
+    const attributes = { class: "log short", tabindex: "0", role: "region", "aria-label": title };
+    yield heading(title, 3);
+    yield el("div", attributes, ...lines.map(lineOf));
   }
 }
 

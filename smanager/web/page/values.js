@@ -81,7 +81,7 @@ function isNumber(value, name) {
 }
 
 /** A value within a line. */
-export function inline(value, name = "") {
+function inline(value, name = "") {
   if (value === null || value === undefined) return "";
   if (typeof value === "number" && MOMENTS.includes(name) && value > 1e9) return moment(value);
   if (typeof value === "string") return el("span", { class: "text" }, ...coloured(value));
