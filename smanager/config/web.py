@@ -64,11 +64,12 @@ def service_settings(given: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """The settings of the service that serves the page. Raises SettingsError."""
     settings = WebSettings(**checked(given, KEYS))
     host, port = settings.listen
-    is_local = is_loopback(host) and not settings.origins and not settings.proxies
+    is_near = is_loopback(host) or host == "localhost"
+    is_local = is_near and not settings.origins and not settings.proxies
     login = not is_local if settings.login is None else settings.login
     if not login and not is_local:
         raise SettingsError('login is "none", and others than browsers of this machine reach the page; remove the key')
-    if not is_loopback(host) and not settings.tls and not settings.insecure:
+    if not is_near and not settings.tls and not settings.insecure:
         place = address_text(host or "(all)", port)
         raise SettingsError(
             f"{place} can be reached from other machines, and an eavesdropper could read every login; use 127.0.0.1 "

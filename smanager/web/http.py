@@ -179,6 +179,7 @@ class PageServer(ThreadingHTTPServer):
     """Accepts connections in the event loop, and reads their requests in threads."""
 
     request_queue_size = 1024  # as listeners have: clients beyond it would have to retry after a second
+    allow_reuse_port = False  # or two pages could share a port
     timeout = 0  # `handle_request` is called when there is a connection
 
     def __init__(
@@ -193,6 +194,7 @@ class PageServer(ThreadingHTTPServer):
 
         `take` is given requests that take time, in the request's thread.
         """
+        self.allow_reuse_address = address[1] != 0  # a picked port has to be unused
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.assets = assets
         self.door = door
@@ -205,6 +207,8 @@ class PageServer(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """Bind without asking a name server for the name of this machine, as `http.server` would."""
+        if self.address_family == socket.AF_INET6:  # or IPv4 addresses would come as IPv6 ones
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         TCPServer.server_bind(self)
 
     def get_request(self) -> tuple[socket.socket, Any]:

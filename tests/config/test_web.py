@@ -27,6 +27,7 @@ def options_of(**given: object) -> dict[str, Any]:
     [
         ({}, {"listen": ["127.0.0.1", 10001], "origins": [], "proxies": [], "tls": None, **OPEN}),
         ({"listen": "[::1]:0"}, {"listen": ["::1", 0], **OPEN}),
+        ({"listen": "localhost:80"}, OPEN),
         ({"login": "required"}, LOGIN),
         ({"login": "none"}, OPEN),
         ({"origins": ["https://box.example"]}, LOGIN),
