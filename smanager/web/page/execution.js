@@ -5,6 +5,8 @@ import { button, el } from "./dom.js";
 import { span } from "./format.js";
 import { Output } from "./output.js";
 
+const MOST = 3; // running in one window: with the streams of states and of a log, that leaves one of a browser's six connections
+
 const running = new Set(); // executions go on while the user looks at other views
 
 export function isBusy() {
@@ -19,7 +21,9 @@ export class Execution {
   #ending = new AbortController();
   #began = performance.now();
 
+  /** Throws an Error where too many run. */
   constructor(method, params) {
+    if (running.size >= MOST) throw new Error(`${MOST} commands run in this window; wait for the end of one, or cancel it`);
     this.method = method;
     this.params = params;
     this.output = new Output(method);

@@ -101,8 +101,12 @@ function cancelButton(id) {
 }
 
 async function runAgain(id, below) {
-  const execution = new Execution("rerun", { run: id });
-  below.replaceChildren(execution.node);
-  execution.node.scrollIntoView({ block: "nearest" });
-  await execution.finish();
+  try {
+    const execution = new Execution("rerun", { run: id });
+    below.replaceChildren(execution.node);
+    execution.node.scrollIntoView({ block: "nearest" });
+    await execution.finish();
+  } catch (error) {
+    notify(error.message, "bad");
+  }
 }

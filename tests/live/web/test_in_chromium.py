@@ -266,6 +266,15 @@ def test_a_command_is_cancelled(page: Chromium, server: Server) -> None:
     wait_for(lambda: "store.nap" not in server.ask("jobs"), "the end of the job")
 
 
+def test_commands_leave_the_page_a_connection(page: Chromium) -> None:
+    page.go("commands/store.nap")
+    for _ in range(4):
+        page.press("Run")
+    page.shows("3 commands run in this window")
+    page.run("document.querySelectorAll('.running button').forEach((button) => button.click())")
+    wait_for(lambda: not page.all(".running"), "the end of all")
+
+
 def test_a_command_goes_on_while_other_views_are_shown(page: Chromium, server: Server) -> None:
     page.go("commands/store.sweep")
     page.fill("steps", "60")
