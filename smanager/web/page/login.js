@@ -29,7 +29,8 @@ export function showLogin(main, done) {
   });
   const title = heading("Log in");
   title.id = "login";
-  main.append(title, form);
+  const command = el("code", {}, "smanager user add NAME --roles operate");
+  main.append(title, form, el("p", { class: "help" }, "Users are added on the machine itself: ", command));
   user.input.focus();
 }
 
