@@ -81,7 +81,7 @@ class StatusCommands(OwnCommands):
             [f"{file.path}: {problem}" for file, problem in catalogue.problems()] if may_see_problems else [],
         )
 
-    @command(role=VIEW, without_journal=True, short={"follow": "f"}, kept=False)
+    @command(role=VIEW, without_journal=True, short={"follow": "f"})
     def cmd_status(
         self, services: Services = ALL_SERVICES, *, follow: bool = False
     ) -> list[ServiceStatus] | Endless | AsyncGenerator[list[ServiceStatus], None]:
