@@ -693,7 +693,7 @@ def method_name(tool: str) -> str:
 def tool_of(method: dict[str, Any]) -> dict[str, object]:
     """The tool for a method, from its description by `rpc.discover`."""
     params = method["params"]
-    reads_only = any(tag["name"] == "read-only" for tag in method["tags"])
+    reads_only = method.get("x-read-only", False)
     properties = {
         param["name"]: param["schema"] | ({"description": param["description"]} if param["description"] else {})
         for param in params

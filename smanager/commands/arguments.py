@@ -197,6 +197,8 @@ def checked(parameter: Parameter, value: Any) -> Any:
 def schema(parameter: Parameter) -> dict[str, Any]:
     """The JSON Schema of a parameter's values."""
     described: dict[str, Any] = dict(type_of(parameter).schema)
+    if parameter.secret:
+        described["format"] = "password"  # so that a form hides what is typed
     if parameter.several or parameter.rest:
         described = {"type": "array", "items": described}
     if parameter.nullable:

@@ -128,7 +128,7 @@ TYPES: Mapping[str, ParameterType] = MappingProxyType(
     {
         "text": ParameterType(str, _accept_text, str, {"type": "string"}),
         "line": ParameterType(str.rstrip, _accept_text, str, {"type": "string"}),
-        "services": ParameterType(str, _accept_text, str, {"type": "string"}),
+        "services": ParameterType(str, _accept_text, str, {"type": "string", "format": "service"}),
         "int": ParameterType(_number, _accept_number, int, {"type": "integer"}),
         "float": ParameterType(_real, _accept_real, float, {"type": "number"}),
         "bool": ParameterType(_truth, _only(bool, "true or false"), bool, {"type": "boolean"}),

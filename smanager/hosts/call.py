@@ -59,6 +59,9 @@ class CommandRun:
 
     __slots__ = ("ended", "gone", "held", "returned", "room", "sink")
 
+    is_endless = False
+    """Whether it goes on until its requester has seen enough."""
+
     def __init__(self, sink: Sink) -> None:
         self.ended: Callable[[Failure | None], object] = ignore
         self.gone: Callable[[Failure | None], object] = ignore

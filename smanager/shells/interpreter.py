@@ -19,7 +19,7 @@ from smanager.shells.pages import SEPARATOR, banner
 from smanager.shells.printer import JsonPrinter, Printer
 from smanager.shells.root import Shells
 from smanager.supervision.commands.own import Requester
-from smanager.supervision.running import OwnCall, Running
+from smanager.supervision.running import Running
 
 DETACHED_LIMIT = 64  # detached commands of one caller at a time, in all of the caller's sessions
 
@@ -282,7 +282,7 @@ class Interpreter:
 
     def _detach(self, running: Running) -> None:
         """Let a command run beside others, and announce its end, in whichever shell the session then is."""
-        if isinstance(running, OwnCall) and running.is_endless:
+        if running.is_endless:
             running.cancel()
             self._fail("this command goes on until you have seen enough, and cannot be detached", Status.UNUSABLE)
             return

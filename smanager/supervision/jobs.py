@@ -48,7 +48,7 @@ class Job:
     seconds: float | None = field(default=None, init=False)  # how long it took, once it has ended
     failure: str | None = field(default=None, init=False)  # why it failed, if it did
     choice: bool | None = field(default=None, init=False)
-    """Whether the settings want the run kept; None if that depends on the run."""
+    """Whether the settings want the run kept; None if that depends on the run. Who looks again and again keeps none."""
     saved: int = field(default=-1, init=False)  # pieces of output when the run was last saved
     due: float = field(default=0.0, init=False)  # age at which it is saved again, in seconds
 
@@ -160,7 +160,7 @@ class Jobs:
         """List a command until its method has ended, and end it at its timeout."""
         self._jobs[job] = None
         job.running = job.output = running
-        job.choice = self.keeps(job.service_name, job.command)
+        job.choice = False if running.is_endless else self.keeps(job.service_name, job.command)
         running.gone = lambda failure: self._remove(job, failure)
         if timeout := job.command.timeout:
             reason = f"took longer than {timeout:g} s"

@@ -30,7 +30,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smanager.commands.arguments import accept, bind, schema
-from smanager.commands.record import Command, CommandError
+from smanager.commands.record import Command, CommandError, Parameter
 from smanager.commands.shapes import conforms, wording
 from smanager.commands.signatures import signature_of
 from smanager.hosts.child.loader import described
@@ -317,6 +317,10 @@ def test_schemas_are_those_that_programs_read() -> None:
         "anyOf": [{"type": "integer"}, {"type": "null"}],
         "default": 10,
     }
+    hidden = {"type": "string", "format": "password", "writeOnly": True}
+    assert schema(Parameter("pin", secret=True)) == hidden
+    assert schema(Parameter("pin", secret=True, nullable=True)) == {"anyOf": [hidden, {"type": "null"}]}
+    assert schema(Parameter("pins", secret=True, rest=True)) == {"type": "array", "items": hidden}
 
 
 @pytest.mark.parametrize("depth", range(12))

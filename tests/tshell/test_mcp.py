@@ -26,15 +26,14 @@ METHODS = [
     {
         "name": "web-1.open",
         "description": "Opens a door",
-        "tags": [],
         "params": [
             {"name": "door", "description": "which one", "required": True, "schema": {"type": "integer"}},
             {"name": "pin", "description": "", "required": False, "schema": {"type": "string", "writeOnly": True}},
         ],
     },
-    {"name": "status", "description": "", "tags": [{"name": "read-only"}], "params": []},
-    {"name": "shell.execute", "description": "", "tags": [], "params": []},
-    {"name": "watch", "description": "", "tags": [], "params": []},
+    {"name": "status", "description": "", "x-read-only": True, "params": []},
+    {"name": "shell.execute", "description": "", "params": []},
+    {"name": "watch", "description": "", "params": []},
 ]
 
 

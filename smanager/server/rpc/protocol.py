@@ -20,13 +20,15 @@ from smanager.shells.output import PlainOutput
 from smanager.shells.root import Shells
 from smanager.supervision.running import Running
 
-READ_ONLY = "read-only"  # the tag of methods that change nothing
+READ_ONLY = "x-read-only"  # true of methods that change nothing; OpenRPC keeps names with `x-` free for extensions
 
 OPENRPC = "1.3.2"  # the version of the OpenRPC specification that `rpc.discover` follows
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
 """Characters of output that one reply holds, since a reply is kept whole until its commands end; also the total of one
 connection's requests above which only the oldest of them goes on."""
+
+COMMANDS = "Commands"  # the group of the commands that have no other
 
 LINE_LIMIT = 64 * 1024  # characters of a line of commands, as many as a session may send
 
@@ -166,15 +168,15 @@ class ProtocolMethods:
     async def rpc_discover(self) -> dict[str, object]:
         """Describe all methods that the caller may call, as an OpenRPC document"""
         view = self.lines.shells.view(self.lines.caller.permissions)
-        commands = {name: method.command for name, method in METHODS.items()}
-        commands |= {name: own.command for name, own in view.own.items()}
-        commands |= {name: command for name, (_, command) in view.toplevel.items()}
+        commands = {name: (method.command, "") for name, method in METHODS.items()}
+        commands |= {name: (own.command, own.owner.heading or COMMANDS) for name, own in view.own.items()}
+        commands |= {name: (command, COMMANDS) for name, (_, command) in view.toplevel.items()}
         for service in view.services:
-            commands |= {f"{service}.{name}": command for name, command in view.commands[service].items()}
+            commands |= {f"{service}.{name}": (command, service) for name, command in view.commands[service].items()}
         return {
             "openrpc": OPENRPC,
             "info": {"title": "SManager", "version": __version__},
-            "methods": [method_object(name, command) for name, command in commands.items() if not command.hidden],
+            "methods": [method_object(name, *one) for name, one in commands.items() if not one[0].hidden],
         }
 
 
@@ -198,14 +200,15 @@ METHODS: Mapping[str, ProtocolMethod] = {
 }
 
 
-def method_object(name: str, command: Command) -> dict[str, object]:
-    """OpenRPC's description of a method."""
+def method_object(name: str, command: Command, group: str) -> dict[str, object]:
+    """OpenRPC's description of a method; `group` is what people find it under, if it is for people."""
     by_name = any(parameter.option or parameter.rest for parameter in command.parameters)
     return {
         "name": name,
         "summary": command.summary,
         "description": command.doc,
-        "tags": [{"name": READ_ONLY}] if command.changes_nothing else [],
+        **({"tags": [{"name": group}]} if group else {}),
+        **({READ_ONLY: True} if command.changes_nothing else {}),
         "paramStructure": "by-name" if by_name else "either",
         "params": [
             {"name": one.name, "description": one.doc, "required": one.required, "schema": schema(one)}

@@ -103,6 +103,7 @@ def test_the_state_is_followed_until_its_reader_has_seen_enough(server: Server) 
         cancel = {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 1}}
         connection.sendall(json.dumps(cancel).encode() + b"\n")
         assert json.loads(lines.readline())["id"] == 1
+    assert "status" not in server.ask("runs"), "who looks has done nothing that is to be remembered"
 
 
 def test_since_is_a_time_stamp_and_age_an_age(server: Server) -> None:

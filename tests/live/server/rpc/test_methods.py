@@ -231,7 +231,7 @@ def test_all_that_may_be_called_is_described_by_openrpc(typed: Server) -> None:
     jsonschema.Draft7Validator(schema, registry=registry).validate(document)
     methods = {method["name"]: method for method in document["methods"]}
     assert {"status", "shell.execute", "rpc.discover", "typed.load"} <= methods.keys()
-    read_only = {name for name, method in methods.items() if method["tags"] == [{"name": "read-only"}]}
+    read_only = {name for name, method in methods.items() if method.get("x-read-only")}
     assert {"status", "logs", "audit", "who", "whoami"} <= read_only
     assert not read_only & {"stop", "kill", "rerun", "watch", "shell.execute", "typed.load"}
     load = methods["typed.load"]
@@ -244,3 +244,7 @@ def test_all_that_may_be_called_is_described_by_openrpc(typed: Server) -> None:
             "schema": {"enum": ["minute", "hour"], "default": "minute"},
         }
     ]
+    assert methods["status"]["params"][0]["schema"]["items"] == {"type": "string", "format": "service"}
+    groups = {name: [tag["name"] for tag in method.get("tags", ())] for name, method in methods.items()}
+    assert (groups["typed.load"], groups["status"], groups["kill"]) == (["typed"], ["Looking"], ["Commands"])
+    assert groups["shell.execute"] == []  # for programs
