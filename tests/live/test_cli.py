@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from smanager.config import listener, metrics, runs, schedule, service
+from smanager.config import alert, listener, metrics, runs, schedule, service
 from smanager.config.file import ROLE_KEYS, ROOT_KEYS
 from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, read_until, write_service
 from tests.live.clients import smanager
@@ -223,8 +223,9 @@ def test_the_example_of_a_configuration_has_every_key_and_no_problem(services: P
     result = smanager("--check", "--config", path, "--services", services)
     assert (result.returncode, result.stderr) == (0, "")
     keys = set(re.findall(r"^(?:# )?(\w+) = ", path.read_text(), re.MULTILINE))
-    root = ROOT_KEYS.keys() - {"services", "listeners", "roles", "runs", "schedules", "metrics"}
-    assert keys == {*root, *service.KEYS, *listener.KEYS, *ROLE_KEYS, *runs.KEYS, *schedule.KEYS, *metrics.KEYS}
+    root = ROOT_KEYS.keys() - {"services", "listeners", "roles", "runs", "schedules", "alerts", "metrics"}
+    tables = (service.KEYS, listener.KEYS, ROLE_KEYS, runs.KEYS, schedule.KEYS, alert.KEYS, metrics.KEYS)
+    assert keys == root.union(*tables)
 
 
 def test_check_reports_every_problem(services: Path) -> None:
