@@ -21,9 +21,11 @@ from smanager.hosts.raw_output import RawOutput
 from smanager.hosts.template import Template
 from smanager.system import lineage, open_files
 from smanager.system.children import when_ended
-from smanager.system.outbox import Outbox, Stage
+from smanager.system.outbox import Stage
 from smanager.system.patience import Patience
 from smanager.system.processes import exit_reason, signal_group
+from smanager.system.sockets import Sockets
+from smanager.system.transport import Transport
 
 T = TypeVar("T")
 
@@ -63,7 +65,7 @@ class Host:
         self,
         name: str,
         mark: int,
-        outbox: Outbox,
+        sockets: Sockets,
         residents: Mapping[str, Resident],
         log_line: Callable[[str | None, str], object],
         answer: Callable[[], Answerer],
@@ -85,13 +87,13 @@ class Host:
         """Where services may keep what is theirs."""
         self._name = name
         self._mark = mark
-        self._outbox = outbox
+        self._sockets = sockets
         self._residents = residents
         self._log_line = log_line
         self._output = RawOutput(partial(log_line, None))
         self._when_gone = when_gone
         self.pid = 0  # until the process has been made
-        self._channel: asyncio.Transport | None = None
+        self._channel: Transport | None = None
         self._decoder = FrameDecoder()
         self._files: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._looks: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -121,7 +123,8 @@ class Host:
             theirs.close()
             os.close(writer)
         when_ended(self.pid, self._ended)
-        self._channel, _ = await self._loop.create_connection(lambda: _FrameReader(self), sock=self._pair)
+        self._channel = Transport(self._pair, _Channel(self), self._sockets, READ_SIZE)
+        self._channel.read(True)
         self._flush()
 
     async def load(self, path: Path) -> dict[str, Any]:
@@ -226,14 +229,13 @@ class Host:
     def send(self, frame: bytes) -> None:
         """Send a frame with all others of this turn of the loop: one system call serves many sessions."""
         if not self._outgoing:
-            self._outbox.at_end(Stage.FRAMES, self._flush)
+            self._sockets.outbox.at_end(Stage.FRAMES, self._flush)
         self._outgoing.append(frame)
 
     def _flush(self) -> None:
         if self._channel is not None and self._outgoing:
             outgoing, self._outgoing = self._outgoing, []
-            if not self._channel.is_closing():
-                self._channel.write(b"".join(outgoing))
+            self._channel.send(b"".join(outgoing))
 
     def received(self, data: bytes) -> None:
         arrived = self._decoder.receive(data)
@@ -377,18 +379,23 @@ async def _any_done(patience: Patience, *futures: asyncio.Future[Any]) -> bool:
             return False
 
 
-class _FrameReader(asyncio.BufferedProtocol):
-    """Hands a host what arrives on its socket pair."""
+class _Channel:
+    """What a host's end of the socket pair reports."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._buffer = memoryview(bytearray(READ_SIZE))
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
+    def data_received(self, data: bytes) -> None:
+        self._host.received(data)
 
-    def buffer_updated(self, nbytes: int) -> None:
-        self._host.received(bytes(self._buffer[:nbytes]))
+    def eof_received(self) -> bool:
+        return False
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def pause_writing(self) -> None:
+        """Go on: what is sent to a host is bounded by what callers may have under way."""
+
+    def resume_writing(self) -> None:
+        """Nothing has paused."""
+
+    def connection_lost(self) -> None:
         self._host.channel_lost()

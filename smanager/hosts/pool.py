@@ -19,9 +19,9 @@ from smanager.hosts.handle import Host, HostError, Resident
 from smanager.hosts.inquiries import REFUSED, Answerer, Inquiry
 from smanager.hosts.template import Template
 from smanager.system import lineage
-from smanager.system.outbox import Outbox
 from smanager.system.patience import Patience, is_late
 from smanager.system.processes import signal_group
+from smanager.system.sockets import Sockets
 
 PING_SECONDS = 10.0  # how often a host is pinged, unless a service's watchdog asks for more
 PONG_SECONDS = 20.0  # how long a host may take to answer; a busy box swaps for seconds, and waiting costs nothing
@@ -38,7 +38,7 @@ class Slot:
     def __init__(
         self,
         key: str,
-        outbox: Outbox,
+        sockets: Sockets,
         log: Callable[[Slot, str | None, str], None],
         guard: Guard,
         template: Callable[[], Template],
@@ -50,7 +50,7 @@ class Slot:
         inquiries of services.
         """
         self.key = key
-        self._outbox = outbox
+        self._sockets = sockets
         self.host: Host | None = None
         self.shut = False  # whether services may no longer enter
         self.given_up_for = ""  # the service because of which the process is killed; the others are not to blame
@@ -147,7 +147,7 @@ class Slot:
                 await self.host.exited
             if self.host is None or self.host.gone:
                 log = partial(self._log, self)
-                host = Host(self.key, self._new_mark(), self._outbox, self._residents, log, self._answer, self._died)
+                host = Host(self.key, self._new_mark(), self._sockets, self._residents, log, self._answer, self._died)
                 host.state_dir = self._state_dir
                 self._inhabitants = {}
                 await host.spawn(self._template())
@@ -208,9 +208,9 @@ def _refuse(inquiry: Inquiry) -> None:
 class Pool:
     """All slots, each made when it is first needed."""
 
-    def __init__(self, outbox: Outbox, log: Callable[[Slot, str | None, str], None]) -> None:
+    def __init__(self, sockets: Sockets, log: Callable[[Slot, str | None, str], None]) -> None:
         """`log` is given a slot, the service that printed a line there (None: the process itself), and the line."""
-        self._outbox = outbox
+        self._sockets = sockets
         self._log = log
         self._mark = lineage.new_manager()
         self._numbers = itertools.count()  # of all hosts
@@ -229,7 +229,7 @@ class Pool:
         if key not in self._slots:
             self._slots[key] = Slot(
                 key,
-                self._outbox,
+                self._sockets,
                 self._log,
                 self.guard,
                 lambda: self.template,

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 
 from smanager.system.errors import in_words
+from smanager.system.sockets import READ, Sockets
 
 BACKLOG = 1024
 """Connections that may wait to be accepted; with only a handful, some clients would have to retry after a second."""
@@ -37,25 +38,26 @@ class Acceptor:
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = listening
         self._accepted = accepted
-        self._is_open = False
+        self._sockets: Sockets | None = None  # from `begin` to `close`
+        self._waits = False
 
-    def begin(self) -> None:
+    def begin(self, sockets: Sockets) -> None:
         """Let clients connect, which the kernel has refused so far. Raises OSError if another process listens now."""
         self.socket.listen(BACKLOG)
-        self._is_open = True
-        self._wait()
+        self._sockets = sockets
+        self._wait(True)
 
     def close(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            asyncio.get_running_loop().remove_reader(self.socket)
+        self._wait(False)
+        self._sockets = None
         self.socket.close()
 
-    def _wait(self) -> None:
-        if self._is_open:
-            asyncio.get_running_loop().add_reader(self.socket, self._accept)
+    def _wait(self, waits: bool) -> None:
+        if self._sockets and waits is not self._waits:
+            self._sockets.wait(self.socket, READ * self._waits, READ * waits, self._accept)
+            self._waits = waits
 
-    def _accept(self) -> None:
+    def _accept(self, events: int) -> None:
         for _ in range(ACCEPTS_A_TURN):
             try:
                 connection, address = self.socket.accept()
@@ -63,9 +65,8 @@ class Acceptor:
                 return
             except OSError as error:
                 log.error("cannot accept a connection: %s", in_words(error))
-                loop = asyncio.get_running_loop()
-                loop.remove_reader(self.socket)
-                loop.call_later(RETRY_SECONDS, self._wait)
+                self._wait(False)
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._wait, True)
                 return
             connection.setblocking(False)
             self._accepted(connection, address)

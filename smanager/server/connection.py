@@ -14,9 +14,10 @@ from smanager.access.origin import Origin
 from smanager.server.handshakes import Handshakes
 from smanager.server.peers import origin_of
 from smanager.server.tls import TlsCodec
-from smanager.server.transport import Transport
 from smanager.server.watches import STALL_SECONDS, watch_for_hang_up, watch_for_stall
-from smanager.system.outbox import Outbox, Stage
+from smanager.system.outbox import Stage
+from smanager.system.sockets import Sockets
+from smanager.system.transport import Transport
 
 DRAIN_SECONDS = 1.0
 """How long a closing connection is still read: a close with unread bytes makes the kernel send a reset, and a
@@ -51,7 +52,7 @@ class Connection:
     """A connection and its transport."""
 
     _owner: ConnectionOwner
-    _outbox: Outbox
+    _sockets: Sockets
     _transport: Transport = field(init=False)
     origin: Origin = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -74,7 +75,7 @@ class Connection:
     def begin(self, connection: socket.socket, address: object) -> None:
         """Take an accepted connection, whose peer has this address."""
         self.origin = origin_of(connection, address)
-        self._transport = Transport(connection, self, self.loop)
+        self._transport = Transport(connection, self, self._sockets)
         self._handshakes = self._owner.arrived()
         if self.finishing:
             return
@@ -190,15 +191,15 @@ class Connection:
         if self.finishing:
             return
         if not self._outgoing:
-            self._outbox.at_end(Stage.OUTPUT, self._flush)
+            self._sockets.outbox.at_end(Stage.OUTPUT, self._flush)
         self._outgoing.append(data)
         self.waiting += len(data)
         if self.waiting > OUTPUT_LIMIT and len(self._outgoing) > 1:  # one piece alone is one command's output
-            self._outbox.empty()
+            self._sockets.outbox.empty()
 
     def flush(self) -> None:
         """Send what waits now: that shows whether the client reads."""
-        self._outbox.empty()
+        self._sockets.outbox.empty()
 
     def _flush(self) -> None:
         if not self._outgoing:
@@ -252,7 +253,7 @@ class Connection:
             return
         self.finishing = True
         self.clear_timer()
-        self._outbox.at_end(Stage.OUTPUT, self._finish)
+        self._sockets.outbox.at_end(Stage.OUTPUT, self._finish)
 
     def _finish(self) -> None:
         self._flush()

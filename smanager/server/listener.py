@@ -110,7 +110,7 @@ class Listener:
         self.identities = identities
         try:
             for acceptor in self._acceptors:
-                acceptor.begin()
+                acceptor.begin(shells.manager.sockets)
         except OSError as error:
             raise cannot_listen(self.settings, error) from None
 

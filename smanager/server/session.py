@@ -79,7 +79,7 @@ class Session:
     _expiry: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
-        self.connection = Connection(self, self._registry.shells.manager.outbox)
+        self.connection = Connection(self, self._registry.shells.manager.sockets)
 
     def arrived(self) -> Handshakes | None:
         self.peer = self.connection.origin

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 
-from smanager.server.transport import Transport
+from smanager.system.transport import Transport
 
 STALL_SECONDS = 60.0  # how long a client may read none of the output that waits
 HANG_UP_SECONDS = 2.0  # between two checks whether a client that has closed its sending side still exists

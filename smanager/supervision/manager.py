@@ -37,6 +37,7 @@ from smanager.supervision.storage import LOOK_SECONDS, StoppedServices, Storage,
 from smanager.supervision.tally import LoopLag
 from smanager.system.moments import Moment
 from smanager.system.outbox import Outbox
+from smanager.system.sockets import Sockets
 from smanager.system.turns import Turns
 from smanager.terminal.text import visible
 
@@ -60,7 +61,7 @@ class Manager:
         outbox: Outbox,
         audit: Audit,
         roles: Roles,
-        make_pool: Callable[[Outbox, Callable[[Slot, str | None, str], None]], Pool] = Pool,
+        make_pool: Callable[[Sockets, Callable[[Slot, str | None, str], None]], Pool] = Pool,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`read_services` reads the configuration anew, and raises ConfigError; `make_pool` makes the pool of hosts,
@@ -68,8 +69,8 @@ class Manager:
         """
         self.catalogue = catalogue
         self.roles = roles
-        self.outbox = outbox
         self.turns = Turns()
+        self.sockets = Sockets(outbox, self.turns)
         self.audit = audit
         self.runs = Runs(storage.directory, self._run_limits)
         self.jobs = Jobs(self.runs, lambda: self.catalogue.configuration.runs)
@@ -84,7 +85,7 @@ class Manager:
         """The service whose failure ends the manager."""
         self.look_elsewhere: LookElsewhere = nothing_elsewhere
         """Finds what a reload changes outside of the supervision."""
-        self.pool = make_pool(outbox, self._log_line)
+        self.pool = make_pool(self.sockets, self._log_line)
         self.pool.state_dir = storage.directory
         self._storage = storage
         self._keeping: asyncio.Task[None] | None = None

@@ -36,6 +36,10 @@ class Outbox:
             self._is_due = True
             (self._call_soon or asyncio.get_running_loop().call_soon)(self.empty)
 
+    def hold(self) -> None:
+        """Let nothing leave until `empty` is called: the caller knows when the turn ends."""
+        self._is_due = True
+
     def empty(self) -> None:
         """Let all leave now, and what comes to pass meanwhile."""
         self._is_due = False

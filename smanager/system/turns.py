@@ -22,9 +22,24 @@ class Turns:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._has_begun = False
+        self._is_open = False  # whether `close` ends this turn
         self._end = 0.0  # when this turn is over
         self._until = 0.0  # when it is for who has it now
         self._waiting: dict[str, deque[Callable[[], object]]] = {}  # by party; whose turn is next comes first
+
+    def open(self) -> None:
+        """Begin a turn that lasts until `close`, unless one has begun already."""
+        if not self._has_begun:
+            self._has_begun = self._is_open = True
+            self._end = self._until = self._clock() + TURN_SECONDS
+
+    def close(self) -> None:
+        """End the turn; those who wait have the next one."""
+        if self._is_open:
+            self._is_open = False
+            self._has_begun = bool(self._waiting)
+            if self._has_begun:
+                asyncio.get_running_loop().call_soon(self._next)
 
     def is_over(self) -> bool:
         """Whether no further command should begin in this turn of the loop; the first question begins the turn."""

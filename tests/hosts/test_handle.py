@@ -18,6 +18,8 @@ from smanager.hosts.frames import FrameKind, encode, encode_data, encode_failure
 from smanager.hosts.handle import Host
 from smanager.hosts.inquiries import Inquiry
 from smanager.system.outbox import Outbox
+from smanager.system.sockets import Sockets
+from smanager.system.turns import Turns
 
 ANN = Caller(CONSOLE, "ann")
 
@@ -33,7 +35,7 @@ class House:
         self.lines: list[tuple[str | None, str]] = []
         self.asked: list[Inquiry] = []
         log, answer = lambda service, line: self.lines.append((service, line)), lambda: self.asked.append
-        self.host = Host("host", 0, Outbox(), {"web": self}, log, answer, self.died)
+        self.host = Host("host", 0, Sockets(Outbox(), Turns()), {"web": self}, log, answer, self.died)
 
     def died(self, reason: str, clean: bool) -> None:
         self.told.append(("died", reason, clean))

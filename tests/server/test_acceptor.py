@@ -13,6 +13,9 @@ import pytest
 
 from smanager.server import acceptor
 from smanager.server.acceptor import ACCEPTS_A_TURN, Acceptor, bound
+from smanager.system.outbox import Outbox
+from smanager.system.sockets import Sockets
+from smanager.system.turns import Turns
 
 DEADLINE = 10.0
 
@@ -49,7 +52,7 @@ def test_options_of_connections_come_from_the_socket_that_listens() -> None:
         one = Acceptor(listening, taken)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(listening.getsockname())
-        one.begin()
+        one.begin(Sockets(Outbox(), Turns()))
         with socket.create_connection(listening.getsockname()):
             await taken.reach(1)
             [connection] = taken
@@ -72,7 +75,7 @@ def test_a_crowd_is_accepted_in_more_turns_than_one() -> None:
         [listening] = await bound("127.0.0.1", 0)
         taken = Taken()
         one = Acceptor(listening, taken)
-        one.begin()
+        one.begin(Sockets(Outbox(), Turns()))
         clients = [socket.create_connection(listening.getsockname()) for _ in range(3 * ACCEPTS_A_TURN)]
         sizes = {0}
         async with asyncio.timeout(DEADLINE):
@@ -100,7 +103,7 @@ def test_a_connection_waits_while_the_system_has_no_room_for_it(
         listening.bind(("127.0.0.1", 0))
         taken = Taken()
         one = Acceptor(listening, taken)
-        one.begin()
+        one.begin(Sockets(Outbox(), Turns()))
         with socket.create_connection(listening.getsockname()):
             await taken.reach(1)
         taken[0].close()
@@ -117,7 +120,7 @@ def test_a_closed_one_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> Non
         listening = Short(socket.AF_INET, socket.SOCK_STREAM)
         listening.bind(("127.0.0.1", 0))
         one = Acceptor(listening, Taken())
-        one.begin()
+        one.begin(Sockets(Outbox(), Turns()))
         with socket.create_connection(listening.getsockname()):
             async with asyncio.timeout(DEADLINE):
                 while listening.refusals:

@@ -10,7 +10,10 @@ from unittest.mock import Mock
 import pytest
 
 from smanager.server import watches
-from smanager.server.transport import Transport
+from smanager.system.outbox import Outbox
+from smanager.system.sockets import Sockets
+from smanager.system.transport import Transport
+from smanager.system.turns import Turns
 
 
 @pytest.mark.parametrize("reads", [True, False])
@@ -21,7 +24,7 @@ def test_who_reads_slowly_is_not_given_up(monkeypatch: pytest.MonkeyPatch, reads
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
         ours.setblocking(False)
-        transport = Transport(ours, Mock(), asyncio.get_running_loop())
+        transport = Transport(ours, Mock(), Sockets(Outbox(), Turns()))
         given_up = asyncio.Event()
         sent = 4_000_000
         transport.send(b"x" * sent)

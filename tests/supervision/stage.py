@@ -281,7 +281,7 @@ class Stage:
             outbox,
             Audit(outbox, None),
             Roles({}, own=()),
-            make_pool=lambda outbox, log: cast("Pool", self.pool),
+            make_pool=lambda sockets, log: cast("Pool", self.pool),
             chance=lambda: chance,
         )
         self.manager.events.follow(lambda event: self._happened(event.service, event.text))

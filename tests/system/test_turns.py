@@ -103,6 +103,33 @@ def test_a_task_that_is_cancelled_takes_no_turn() -> None:
     assert set(steps.run(begin, 5)) == {"a", "c", LOOP}
 
 
+def test_a_turn_that_is_opened_ends_with_its_close_and_leaves_what_waits_to_the_next() -> None:
+    steps = Steps()
+
+    def begin() -> None:
+        steps.turns.open()
+        steps.work("anna", "a", 3)
+        steps.work("bert", "b", 1)
+        assert steps.done == "aa"
+        steps.turns.close()
+
+    assert steps.run(begin, 4) == f"aa{LOOP}ab"
+
+
+def test_a_close_does_not_end_a_turn_that_had_begun_before() -> None:
+    steps = Steps()
+
+    def begin() -> None:
+        steps.work("anna", "a", 3)
+        steps.turns.open()
+        steps.work("bert", "b", 1)
+        steps.turns.close()
+        steps.work("carl", "c", 1)
+        assert steps.done == "aa"
+
+    assert sorted(steps.run(begin, 5).replace(LOOP, "")) == [*"aaabc"]
+
+
 def test_an_idle_loop_has_nothing_to_do() -> None:
     async def idle() -> bool:
         turns = Turns()

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+from smanager.system.sockets import READ, WRITE, Sockets
+
 READ_SIZE = 8 * 1024  # bytes read in one turn of the loop: as telnet commands, they take 10 ms
 
 HIGH_WATER, LOW_WATER = 64 * 1024, 16 * 1024
@@ -34,16 +36,30 @@ class TransportOwner(Protocol):
 class Transport:
     """A connected socket that never blocks."""
 
-    __slots__ = ("_is_closing", "_is_full", "_is_lost", "_loop", "_owner", "_reads", "_unsent", "_when_sent", "socket")
+    __slots__ = (
+        "_events",
+        "_is_closing",
+        "_is_full",
+        "_is_lost",
+        "_owner",
+        "_read_size",
+        "_sockets",
+        "_unsent",
+        "_when_sent",
+        "socket",
+    )
 
-    def __init__(self, connection: socket.socket, owner: TransportOwner, loop: asyncio.AbstractEventLoop) -> None:
-        """Nothing is read until `read` is called."""
+    def __init__(
+        self, connection: socket.socket, owner: TransportOwner, sockets: Sockets, read_size: int = READ_SIZE
+    ) -> None:
+        """Nothing is read until `read` is called, and then so many bytes in a turn."""
         self.socket = connection
         self._owner = owner
-        self._loop = loop
+        self._sockets = sockets
+        self._read_size = read_size
+        self._events = 0  # what the socket is waited for
         self._unsent: bytearray | None = None  # what the kernel does not take yet
         self._when_sent: Callable[[], None] | None = None
-        self._reads = False
         self._is_full = False  # whether the owner has been told to pause
         self._is_closing = False
         self._is_lost = False
@@ -59,13 +75,8 @@ class Transport:
 
     def read(self, reads: bool) -> None:
         """Read from now on, or suspend that."""
-        if reads is self._reads or self._is_closing:
-            return
-        self._reads = reads
-        if reads:
-            self._loop.add_reader(self.socket, self._readable)
-        else:
-            self._loop.remove_reader(self.socket)
+        if not self._is_closing:
+            self._wait(self._events | READ if reads else self._events & ~READ)
 
     def send(self, data: bytes) -> None:
         if self._is_closing or not data:
@@ -83,7 +94,7 @@ class Transport:
             if sent == len(data):
                 return
             self._unsent = bytearray(memoryview(data)[sent:])
-            self._loop.add_writer(self.socket, self._writable)
+            self._wait(self._events | WRITE)
         if not self._is_full and len(self._unsent) > HIGH_WATER:
             self._is_full = True
             self._owner.pause_writing()
@@ -109,18 +120,16 @@ class Transport:
 
     def abort(self) -> None:
         """End the connection now."""
-        self.read(False)
         self._is_closing = True
-        if self._unsent:
-            self._loop.remove_writer(self.socket)
-            self._unsent = None
+        self._unsent = None
         self._lose()
 
     def _lose(self) -> None:
         if not self._is_lost:
             self._is_lost = True
             self._when_sent = None
-            self._loop.call_soon(self._end)
+            self._wait(0)
+            asyncio.get_running_loop().call_soon(self._end)
 
     def _end(self) -> None:
         try:
@@ -128,9 +137,20 @@ class Transport:
         finally:
             self.socket.close()
 
+    def _wait(self, events: int) -> None:
+        if events != self._events:
+            before, self._events = self._events, events
+            self._sockets.wait(self.socket, before, events, self._ready)
+
+    def _ready(self, events: int) -> None:
+        if events & self._events & READ:  # it may have changed in this turn
+            self._readable()
+        if events & self._events & WRITE:
+            self._writable()
+
     def _readable(self) -> None:
         try:
-            data = self.socket.recv(READ_SIZE)
+            data = self.socket.recv(self._read_size)
         except BlockingIOError:
             return
         except OSError:  # the client has reset the connection
@@ -158,7 +178,7 @@ class Transport:
             return
         if not self._unsent:
             self._unsent = None
-            self._loop.remove_writer(self.socket)
+            self._wait(self._events & ~WRITE)
         if self._is_full and self.unsent <= LOW_WATER:
             self._is_full = False
             self._owner.resume_writing()

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from smanager.server.transport import HIGH_WATER, READ_SIZE, Transport
+from smanager.system.outbox import Outbox
+from smanager.system.sockets import Sockets
+from smanager.system.transport import HIGH_WATER, READ_SIZE, Transport
+from smanager.system.turns import Turns
 
 DEADLINE = 10.0
 
@@ -71,7 +74,7 @@ def converse(
             ours.setblocking(False)
             theirs.setblocking(False)
             owner = Owner(may_read)
-            one = Transport(ours, owner, asyncio.get_running_loop())
+            one = Transport(ours, owner, Sockets(Outbox(), Turns()))
             one.read(True)
             await talk(one, owner, theirs)
             one.abort()
@@ -206,7 +209,7 @@ def test_a_client_that_resets_the_connection_is_lost(sends: bool) -> None:
             ours, _ = listening.accept()
         ours.setblocking(False)
         owner = Owner()
-        one = Transport(ours, owner, asyncio.get_running_loop())
+        one = Transport(ours, owner, Sockets(Outbox(), Turns()))
         if sends:
             one.send(b"x" * 20_000_000)
         else:
