@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from smanager.commands.record import CommandError, Failure, Status
 from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
 from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
 from smanager.hosts.inquiries import Answerer, Inquiries
 from smanager.hosts.raw_output import RawOutput
+from smanager.hosts.resident import Resident
 from smanager.hosts.template import Template
 from smanager.system import lineage, open_files
 from smanager.system.children import when_ended
@@ -41,21 +42,6 @@ log = logging.getLogger("smanager")
 
 class HostError(Exception):
     """A host cannot do its work; the text says why."""
-
-
-class Resident(Protocol):
-    """A service that lives in a host, and is told what happens to it there."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def watchdog(self) -> float: ...  # seconds of silence after which the service counts as hung; 0: no limit
-    def ready(self) -> None: ...
-    def read(self, contents: object) -> None: ...
-    def spawned(self, pid: int) -> None: ...
-    def hangs(self, reason: str) -> None: ...
-    def ended(self, reason: str | None, clean: bool, by_itself: bool = True) -> None: ...
-    def reported(self, kind: str, text: str, about: str, over: bool | None) -> None: ...
 
 
 class Host:

@@ -15,8 +15,9 @@ from time import monotonic
 from typing import Any
 
 from smanager.hosts.guard import Guard
-from smanager.hosts.handle import Host, HostError, Resident
+from smanager.hosts.handle import Host, HostError
 from smanager.hosts.inquiries import REFUSED, Answerer, Inquiry
+from smanager.hosts.resident import Resident
 from smanager.hosts.template import Template
 from smanager.system import lineage
 from smanager.system.patience import Patience, is_late

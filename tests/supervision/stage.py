@@ -27,8 +27,9 @@ from smanager.access.origin import CONSOLE, MANAGER
 from smanager.access.roles import Roles
 from smanager.commands.record import CommandError
 from smanager.config.file import ConfigError, ServicesConfig
-from smanager.hosts.handle import HostError, Resident
+from smanager.hosts.handle import HostError
 from smanager.hosts.pool import Pool
+from smanager.hosts.resident import Resident
 from smanager.hosts.source import fingerprint
 from smanager.supervision.catalogue import Catalogue
 from smanager.supervision.manager import Manager
