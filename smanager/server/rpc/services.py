@@ -97,7 +97,7 @@ class _Answering:
     def _notify(self, name: str, params: dict[str, Any]) -> None:
         if name == "$/item":
             self._inquiry.item(encode(params["value"]))
-        else:
+        elif name == "$/progress":
             self._inquiry.progress(**params)
 
     def _done(self, result: object) -> None:
