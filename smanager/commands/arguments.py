@@ -198,13 +198,11 @@ def schema(parameter: Parameter) -> dict[str, Any]:
     """The JSON Schema of a parameter's values."""
     described: dict[str, Any] = dict(type_of(parameter).schema)
     if parameter.secret:
-        described["format"] = "password"  # so that a form hides what is typed
+        described |= {"format": "password", "writeOnly": True}  # so that a form hides what is typed
     if parameter.several or parameter.rest:
         described = {"type": "array", "items": described}
     if parameter.nullable:
         described = {"anyOf": [described, {"type": "null"}]}
     if parameter.default is not None:
         described["default"] = parameter.default
-    if parameter.secret:
-        described["writeOnly"] = True
     return described
