@@ -53,6 +53,12 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_SIZE
 
 
+def proportional_bytes(pid: int) -> int:
+    """The memory of one process, with its share of what it has in common with others."""
+    fields = (line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    return next(int(size) * 1024 for name, size, _ in fields if name == "Pss:")
+
+
 def footprint_bytes(pids: list[int]) -> int:
     """The resident memory of one program's processes together; memory that they share counts once."""
     private, shared = 0, [0]

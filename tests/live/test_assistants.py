@@ -204,6 +204,7 @@ def test_progress_is_told_while_a_command_runs(manager: Server, mode: str) -> No
         async with assistant(locked(manager), mode) as client:
             copied = await client.call_tool("box_1-copy", progress_callback=note)
             assert copied.structured_content == {"items": ["copied 1", "copied 2", "copied 3"], "result": None}
+            await until(lambda: len(told) == 3, "the client's tasks that hand the progress over")
 
     run(ask())
     assert told == [(1, 3, "file 1"), (2, 3, "file 2"), (3, 3, "file 3")]

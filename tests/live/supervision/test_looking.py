@@ -98,6 +98,7 @@ def test_the_state_is_followed_until_its_reader_has_seen_enough(server: Server) 
     with server.connect() as connection:
         connection.sendall(json.dumps(request("status", {"follow": True, "services": ["talker"]})).encode() + b"\n")
         lines = connection.makefile("rb")
+        assert json.loads(lines.readline())["method"] == "$/endless"
         (status,) = json.loads(lines.readline())["params"]["value"]
         assert (status["name"], status["state"]) == ("talker", "running")
         cancel = {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 1}}
