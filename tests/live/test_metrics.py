@@ -207,6 +207,7 @@ def test_any_service_can_have_the_same_figures(server: Server) -> None:
 
 
 def test_the_journal_is_not_filled_by_them(server: Server) -> None:
+    server.ask("shop count")
     server.ask("figures")
     assert ask_unix(str(server.directory / "few.sock"), "figures safe\n").startswith("*** ")
     journal = [json.loads(line) for line in (server.directory / "state" / "audit.jsonl").read_text().splitlines()]
