@@ -123,6 +123,9 @@ def test_no_path_leads_out_of_the_page(closed_page: Page, path: str) -> None:
         (b"GET /\r\n\r\n", 400),  # HTTP/0.9, without a Host
         (b"GET / HTTP/1.1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n", 400),
+        (b"GET /session HTTP/1.1\r\nHost: 127.0.0.1\r\njunk\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n", 400),
+        (b"GET /session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length : 5\r\n\r\n", 400),
+        (b"GET /session HTTP/1.1\r\nHost: 127.0.0.1\r\nX: y\rOrigin: http://127.0.0.1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * 2 * HEAD_LIMIT + b"\r\n\r\n", 431),
         (b"GET /" + b"y" * 2 * HEAD_LIMIT, 431),
