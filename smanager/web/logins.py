@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from smanager.web.door import RefusedError
 TOKEN_BYTES = 32  # of a cookie and of a CSRF token: too many to guess
 IDLE_SECONDS = 1800.0  # after which a login without a request and without an open window ends
 LONGEST_SECONDS = 12 * 3600.0  # after which each login ends: a working day
-MOST_LOGINS = 200  # at a time; one more ends the one that has been idle the longest
+MOST_LOGINS = 200  # at a time; one more ends one of the user who has the most, so that nobody takes all
 
 
 def new_token() -> str:
@@ -60,7 +61,7 @@ class Logins:
         """Remember a login under a token of its own."""
         self.sweep()
         if len(self._logins) >= MOST_LOGINS:
-            self.end(min(self._logins.values(), key=lambda one: one.used))
+            self.end(self._dispensable())
         login.token = new_token()
         login.began = login.used = self._clock()
         self._logins[login.token] = login
@@ -83,6 +84,11 @@ class Logins:
         """End the logins that are over."""
         for login in [one for one in self._logins.values() if self._is_over(one)]:
             self.end(login)
+
+    def _dispensable(self) -> PageLogin:
+        """The login that has been idle the longest, of those of the user who has the most."""
+        counts = Counter(one.user for one in self._logins.values())
+        return min(self._logins.values(), key=lambda one: (-counts[one.user], one.used))
 
     def _is_over(self, login: PageLogin) -> bool:
         now = self._clock()

@@ -90,6 +90,18 @@ def test_the_idlest_login_makes_room(clock: Clock) -> None:
     assert clock.ended == ["user1"]
 
 
+def test_a_user_who_logs_in_again_and_again_ends_only_logins_of_their_own(clock: Clock) -> None:
+    ben = clock.log_in("ben")
+    annas = []
+    for _ in range(MOST_LOGINS + 5):
+        clock.now += 1
+        annas.append(clock.log_in("anna"))
+    assert clock.ended == ["anna"] * 6
+    assert clock.logins.find(ben.token) is ben
+    assert clock.logins.find(annas[5].token) is None
+    assert clock.logins.find(annas[6].token) is annas[6]
+
+
 @pytest.mark.parametrize(
     ("origin", "name", "is_secure"),
     [
