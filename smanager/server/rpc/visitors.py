@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from smanager.access.callers import Caller
@@ -22,6 +24,8 @@ PROOFS: Mapping[str, Mapping[str, type]] = {
     "certificate": {"certificate": list},
 }
 """What a login has besides the client's address."""
+
+log = logging.getLogger("smanager")
 
 
 class UserAnswer(Protocol):
@@ -111,8 +115,17 @@ class Visitors:
         # A try counts whether or not the service awaits its outcome, so nothing cancels the task.
         task = asyncio.create_task(self._check(session, proof))
         self._checks.add(task)
-        task.add_done_callback(self._checks.discard)
+        task.add_done_callback(partial(self._checked, session))
         return session
+
+    def _checked(self, session: VisitorSession, task: asyncio.Task[None]) -> None:
+        """Answer a login whose check has failed, or it would keep its place for ever."""
+        self._checks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("internal error in a login", exc_info=error)
+            if not session.is_over:
+                session.is_over = True
+                session.inquiry.refuse(FAILED, "log in: an internal error; the manager's log has more")
 
     async def _check(self, session: VisitorSession, proof: str) -> None:
         caller = await self._caller(session, proof, session.inquiry.params)
