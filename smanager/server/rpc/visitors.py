@@ -6,12 +6,14 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
 from smanager.access.callers import Caller
 from smanager.access.identities import Identities
 from smanager.access.origin import Origin, OriginKind
+from smanager.access.users import UsersError
 from smanager.hosts.inquiries import Inquiry
 from smanager.server.rpc.errors import FAILED, INVALID_PARAMS, NOT_LOGGED_IN, RequestError
 from smanager.server.rpc.requests import encode
@@ -24,6 +26,8 @@ PROOFS: Mapping[str, Mapping[str, type]] = {
     "certificate": {"certificate": list},
 }
 """What a login has besides the client's address."""
+
+LOOK_SECONDS = 5.0  # between two looks for users who have changed, so that streams that ask nothing more end, too
 
 log = logging.getLogger("smanager")
 
@@ -91,15 +95,28 @@ class Visitors:
         self._identities = identities
         self._sessions: dict[tuple[str, int], VisitorSession] = {}
         self._checks: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.TimerHandle | None = None
 
     def of(self, inquiry: Inquiry) -> VisitorSession:
         """The login of the user for whom a service asks. Raises RequestError if it is over."""
         session = self._sessions.get((inquiry.service, inquiry.visitor))
-        if session and session.caller and not self._identities.still_holds(session.caller):
-            session.farewell("your user has changed: log in again")
+        if session:
+            self._end_if_changed(session)
         if session is None or session.is_over:
             raise RequestError(NOT_LOGGED_IN, f"{inquiry.method}: the user is not logged in any more")
         return session
+
+    def _end_if_changed(self, session: VisitorSession) -> None:
+        if session.caller and not self._identities.still_holds(session.caller):
+            session.farewell("your user has changed: log in again")
+
+    def _look(self) -> None:
+        """End the logins of users who have changed, again and again while there are logins."""
+        with suppress(UsersError):  # what the log says once for each request need not be said every few seconds
+            self._identities.file.users()
+            for session in list(self._sessions.values()):
+                self._end_if_changed(session)
+        self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look) if self._sessions else None
 
     def log_in(self, inquiry: Inquiry) -> VisitorSession:
         """Begin a login. Raises RequestError where it is wrong, or not for this service."""
@@ -138,6 +155,8 @@ class Visitors:
         session.caller = caller
         session.number = self._manager.sessions.add(session)
         self._sessions[session.inquiry.service, session.inquiry.number] = session
+        if self._looking is None:
+            self._look()
         if (seconds := caller.expires_in()) is not None:
             session.expiry = asyncio.get_running_loop().call_later(seconds, session.farewell, "your token has expired")
         session.inquiry.item(encode({"user": caller.user, "roles": caller.permissions.roles}))

@@ -112,6 +112,16 @@ def test_a_service_learns_that_a_user_was_logged_out(server: Server) -> None:
     wait_for(lambda: server.ask("gate ended d").startswith("your session was ended by 127.0.0.1"), "the reason")
 
 
+def test_a_user_who_is_removed_is_logged_out_without_asking_anything_more(server: Server) -> None:
+    with UsersFile(server.directory / "smanager-users.json").changed() as users:
+        users["dora"] = User("dora", ("view",), token=Token(hash_token("smt_dora")))
+    assert server.ask("door enter f token=smt_dora") == "dora view\n"
+    with UsersFile(server.directory / "smanager-users.json").changed() as users:
+        del users["dora"]
+    ended = "your user has changed: log in again\n"
+    wait_for(lambda: server.ask("door ended f") == ended, "the end of the login")
+
+
 def test_a_login_ends_with_its_token(server: Server) -> None:
     with UsersFile(server.directory / "smanager-users.json").changed() as users:
         users["cleo"] = User("cleo", ("view",), token=Token(hash_token("smt_cleo"), time.time() + 1.5))
