@@ -27,11 +27,14 @@ class TimedConnection:
         self.is_cut = False
 
     def open(self, host: str, port: int) -> socket.socket:
-        """Connect. Raises OSError."""
+        """Connect. Raises OSError; DeliveryError if there can be no such host."""
         left = self._end - monotonic()
         if left <= 0 or self.is_cut:
             raise TimeoutError
-        connected = socket.create_connection((host, port), left)
+        try:
+            connected = socket.create_connection((host, port), left)
+        except UnicodeError:  # of the codec `idna`: a label is empty or too long
+            raise DeliveryError(f"{host} is not a valid host name", is_final=True) from None
         self._socket = connected.dup()  # stays valid when TLS takes the other over
         if self.is_cut:
             self.cut()

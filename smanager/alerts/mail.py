@@ -20,6 +20,8 @@ STARTTLS, TLS, NONE = "starttls", "tls", "none"
 async def send(given: Mapping[str, Any], note: Note, seconds: float, vault: Vault) -> None:
     """Send a note. Raises DeliveryError and SecretError."""
     user, password = vault.filled(given["user"]), vault.filled(given["password"])
+    if not (user + password).isascii():  # smtplib sends no others
+        raise DeliveryError("user and password should have only ASCII characters", is_final=True)
     host, port = given["server"]
     mail = _mail(given["sender"], given["to"], note)
 

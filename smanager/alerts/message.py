@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from string import Template
@@ -45,7 +46,7 @@ class Note:
 
     def as_variables(self) -> dict[str, str]:
         """The values as variables of the environment."""
-        return {f"SMANAGER_{name.upper()}": str(value).replace("\0", "") for name, value in asdict(self).items()}
+        return {f"SMANAGER_{name.upper()}": _as_variable(str(value)) for name, value in asdict(self).items()}
 
     def filled(self, template: str, is_json: bool) -> str:
         """A template with the values in it; with `is_json` as the inside of JSON's strings.
@@ -103,6 +104,11 @@ def _sentence(message: Message) -> str:
     times = f" ({message.count} times)" if message.count > 1 else ""
     text = message.text.removeprefix(f"{message.kind}: ")  # as that of `hung` begins
     return f"{subject} {message.kind}{times}: {text}"
+
+
+def _as_variable(text: str) -> str:
+    """A text without what no variable can have: NUL, and surrogates that do not stand for a byte."""
+    return re.sub("[\ud800-\udc7f\udd00-\udfff]", "?", text.replace("\0", ""))
 
 
 def _cut(text: str, most: int) -> str:

@@ -57,7 +57,7 @@ class Vault:
     def masked(self, text: str) -> str:
         """A text without the secrets that have been used."""
         for secret in sorted(self._used, key=len, reverse=True):
-            text = text.replace(secret, "***")
+            text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)  # hosts are shown in lower case
         return text
 
 

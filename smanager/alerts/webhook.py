@@ -53,7 +53,7 @@ async def post(given: Mapping[str, Any], note: Note, seconds: float, vault: Vaul
     except ValueError as error:
         raise DeliveryError(str(error), is_final=True) from None
     headers = {"content-type": JSON, "user-agent": "SManager"}
-    headers |= {name.lower(): vault.filled(value) for name, value in given["headers"].items()}
+    headers |= {name.lower(): _header(name, vault.filled(value)) for name, value in given["headers"].items()}
     template = given["template"]
     body = note.filled(template, is_json(headers["content-type"])) if template else note.as_json()
 
@@ -66,6 +66,15 @@ async def post(given: Mapping[str, Any], note: Note, seconds: float, vault: Vaul
             raise DeliveryError(f"{target.host}: what it answers is not HTTP") from None
 
     await within(seconds, target.host, work)
+
+
+def _header(name: str, value: str) -> str:
+    """A header's value. Raises DeliveryError, which does not show it."""
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise DeliveryError(f"the header {name} should have only characters of Latin-1", is_final=True) from None
+    return value
 
 
 def _post(connection: TimedConnection, target: Target, ca: str | None, headers: Mapping[str, str], body: bytes) -> None:

@@ -203,6 +203,32 @@ def test_a_secret_that_is_missing_is_named(tmp_path: Path) -> None:
     assert (str(error), error.is_final) == (f"{tmp_path}/url: no such file or directory", True)
 
 
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        (
+            {"webhook": {"url": "http://127.0.0.1:1", "headers": {"Authorization": "${env:TOKEN}"}}},
+            "the header Authorization should have only characters of Latin-1",
+        ),
+        (
+            {"mail": {"password": "${env:TOKEN}"}},
+            "user and password should have only ASCII characters",
+        ),
+        ({"webhook": {"url": f"http://{'a' * 64}.org"}}, f"{'a' * 64}.org is not a valid host name"),
+        ({"mail": {"server": f"{'a' * 64}.org:25"}}, f"{'a' * 64}.org is not a valid host name"),
+    ],
+)
+def test_what_a_client_cannot_encode_is_named_and_not_tried_again(
+    table: dict[str, Any], problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "p\u00e4ss\u20ac")
+    if "mail" in table:
+        addresses = {"to": ["ops@example.org"], "sender": "box@example.org", "user": "box"}
+        table = {"mail": {"server": "127.0.0.1:1", "password": "secret", **addresses, **table["mail"]}}
+    error = refused(**table)
+    assert (str(error), error.is_final) == (problem, True)
+
+
 # Mail.
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -61,9 +62,9 @@ def test_moments_are_what_other_programs_read() -> None:
 
 
 def test_variables_can_be_given_to_any_program() -> None:
-    variables = note(about="a\0b\udc80").as_variables()
-    assert variables["SMANAGER_ABOUT"] == "ab\udc80"
-    assert all("\0" not in text for text in variables.values())
+    variables = note(about="a\0b\udc80\ud800").as_variables()
+    assert variables["SMANAGER_ABOUT"] == "ab\udc80?"
+    assert all("\0" not in text and os.fsencode(text) for text in variables.values() if text)
     assert set(variables) == {f"SMANAGER_{name.upper()}" for name in NAMES}
 
 

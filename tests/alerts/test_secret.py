@@ -27,6 +27,13 @@ def test_the_longer_of_two_secrets_is_masked_first(monkeypatch: pytest.MonkeyPat
     assert vault.masked("key-long key") == "*** ***"
 
 
+def test_a_secret_is_masked_also_in_a_hosts_name_which_is_shown_in_lower_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENANT", "SeCret+")
+    vault = Vault()
+    vault.filled("https://${env:TENANT}.example.org")
+    assert vault.masked("secret+.example.org answered 500") == "***.example.org answered 500"
+
+
 @pytest.mark.parametrize(
     ("mode", "content", "problem"),
     [
