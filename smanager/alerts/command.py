@@ -38,8 +38,6 @@ async def run(arguments: Sequence[str], note: Note, seconds: float) -> None:
         raise DeliveryError(f"{arguments[0]}: killed, because it did not end within {seconds:g} s") from None
     finally:  # also what it has left, and all of it if the service is told to stop
         signal_group(process.pid, signal.SIGKILL)
-        with suppress(ProcessLookupError):
-            process.kill()
         await process.wait()
     if status:
         raise DeliveryError(f"{arguments[0]}: {exit_reason(status)}")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from smanager.alerts.attempts import DeliveryError
+from smanager.alerts.command import run
 from smanager.alerts.delivery import deliver
 from smanager.alerts.incidents import Message
 from smanager.alerts.message import Note, note_of
@@ -67,6 +68,13 @@ def test_a_command_that_does_not_end_is_killed_with_all_that_it_has_started(tmp_
     assert str(refused(command=["sh", "-c", script], timeout=1)) == ("sh: killed, because it did not end within 1 s")
     pid = int((tmp_path / "pid").read_text())
     wait_for(lambda: not alive(pid), "its end")
+
+
+def test_a_command_that_is_killed_is_reaped_by_who_waits_for_it(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(40):
+        with pytest.raises(DeliveryError, match="killed"):
+            asyncio.run(run(["sleep", "60"], NOTE, 0.001))
+    assert not caplog.records  # asyncio warns of a child that has been reaped behind its back
 
 
 def test_what_a_command_leaves_behind_is_killed_and_not_waited_for(tmp_path: Path) -> None:
