@@ -330,7 +330,7 @@ class Progress:
 
 
 class Finished(Exception):  # noqa: N818 - an end is not an error
-    """Raised by `run` when the service itself has ended; a `run` that returns leaves the service running."""
+    """Raised by `start` or `run` when the service itself has ended; a `run` that returns leaves the service running."""
 
     def __init__(self, reason: str, clean: bool = True) -> None:
         """`reason` is shown to people; `clean` says whether the end is a success."""

@@ -15,7 +15,7 @@ from smanager import CallerError, ManagerError, SService, command
 from smanager.metrics.exposition import CLASSIC, OPEN_METRICS, Family, classic, openmetrics, wants_openmetrics
 from smanager.metrics.families import ProcessFigures, families_of
 from smanager.metrics.server import MetricsPage, MetricsServer
-from smanager.service import VIEW, ManagerClient
+from smanager.service import VIEW, Finished, ManagerClient
 from smanager.system.atomic import replacing
 from smanager.system.errors import in_words
 from smanager.system.processes import open_descriptors, usage
@@ -33,7 +33,10 @@ class Metrics(SService):
         self._latest = LatestFigures(self.manager)
         self._server: MetricsServer | None = None
         if listen := self.options.get("listen"):
-            self._server = MetricsServer(tuple(listen), {"/metrics": self._page, "/healthz": self._health})
+            try:
+                self._server = MetricsServer(tuple(listen), {"/metrics": self._page, "/healthz": self._health})
+            except OSError as error:  # the configuration is wrong, and not the program
+                raise Finished(str(error), clean=False) from None
             exposed = ", and other machines may read it without a login" if self.options["exposed"] else ""
             print(f"serves {self._server.url}/metrics{exposed}")
 

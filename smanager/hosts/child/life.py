@@ -99,6 +99,9 @@ class Life:
                     return  # stopped before there was an object to stop
                 self.service = service
             settle(service.start())
+        except Finished as end:
+            self.end(str(end), end.clean)
+            return
         except BaseException as error:
             print_traceback(error)
             self.end(f"its start raised {in_one_line(error)}")
