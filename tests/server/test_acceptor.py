@@ -113,7 +113,7 @@ def test_a_connection_waits_while_the_system_has_no_room_for_it(
     assert ("cannot accept a connection" in caplog.text) is (error != errno.ECONNABORTED)
 
 
-def test_a_closed_one_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_one_does_not_come_back(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(acceptor, "RETRY_SECONDS", 0.01)
 
     async def run() -> None:
@@ -129,6 +129,7 @@ def test_a_closed_one_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> Non
             await asyncio.sleep(0.03)  # beyond the retry
 
     asyncio.run(run())
+    assert "Exception in callback" not in caplog.text
 
 
 def test_all_addresses_of_a_name_are_bound() -> None:
