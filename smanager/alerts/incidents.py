@@ -20,7 +20,7 @@ from smanager.system.moments import are_seconds
 
 MOST_INCIDENTS = 1000  # of one alert; any more are left out, and counted
 HOUR = 3600.0
-FORGET_SECONDS = 7 * 24 * HOUR  # after which a report that lasts, and that nobody ends, is over without a word
+FORGET_SECONDS = 7 * 24 * HOUR  # after which a reported problem whose end is never reported is over without a message
 
 Key = tuple[str, str, str]  # service, kind of report, about what; the last two are empty for the service's own troubles
 
@@ -112,7 +112,7 @@ class Incidents:
     # What happens.
 
     def take(self, event: AlertEvent, now: float, at: float | None = None) -> None:
-        """Take in an event; `at` is when it came, if that was before now, when nobody was here to take it in."""
+        """Take in an event; `at` is when it came, if that was before now, while the service was down."""
         if not is_about(event, self._services):
             return
         if event.kind in OWN_KINDS and event.service:

@@ -77,13 +77,13 @@ class Connection:
         self.origin = origin_of(connection, address)
         self._transport = Transport(connection, self, self._sockets)
         self._handshakes = self._owner.arrived()
+        self._transport.read(True)  # a client that is turned away, too, up to its end
         if self.finishing:
             return
         if self._handshakes:
             self.set_timer(HANDSHAKE_SECONDS, self._too_slow)
         else:
             self._open()
-        self._transport.read(not self._is_held)
 
     def data_received(self, data: bytes) -> None:
         if self.finishing:

@@ -1,7 +1,7 @@
 """The bytes of one connected socket: read as they come, and sent as far as the client takes them.
 
-asyncio's own transports do the same for any protocol. For the many short connections of scripts they take twice the
-time, and for each idle one, which this is made of few fields for, a third more memory.
+asyncio's own transports do the same for any protocol, in more steps, which the many short connections of scripts feel,
+and with 0.9 kB more for each idle connection.
 """
 
 from __future__ import annotations
