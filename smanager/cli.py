@@ -49,6 +49,8 @@ from smanager.terminal.text import as_bytes
 
 log = logging.getLogger("smanager")
 
+SETTLED_SECONDS = 1.0  # from the first answers to when the start's rubbish is thrown away, for which none should wait
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run SManager as its command line says; returns the exit status."""
@@ -192,7 +194,7 @@ async def serve(config: Config, manager: Manager, identities: Identities, say: C
         if not manager.end.is_set():
             listeners.serve(Shells(manager), identities)
             say(f"listening on {listeners.addresses}")
-            gc.freeze()  # what the start has made stays: no collection need look at it
+            loop.call_later(SETTLED_SECONDS, settle)
             systemd.notify("READY=1", f"STATUS=listening on {listeners.addresses}")
         await manager.end.wait()
         await asyncio.sleep(0)  # so that the answer to `kill` leaves first
@@ -223,6 +225,12 @@ def identities_for(config: Config, manager: Manager) -> Identities:
         manager.happened(Happening.reported("login blocked", text, key, None))
 
     return Identities(manager.roles, UsersFile(config.root.users_file), manager.audit, blocked)
+
+
+def settle() -> None:
+    """Throw away what the start has left, and let no collection look again at what it has made, which stays."""
+    gc.collect()
+    gc.freeze()
 
 
 async def reload(manager: Manager) -> None:

@@ -9,16 +9,14 @@ def reachable(names: Iterable[str], edges: Mapping[str, Iterable[str]]) -> list[
     """The names, and all that their edges lead to, directly or through others; each after those it leads to."""
     reached: dict[str, None] = {}
     visited: set[str] = set()
-
-    def visit(name: str) -> None:
+    path = [*names][::-1]  # a chain may be longer than Python's stack
+    while path:
+        name = path[-1]
         if name not in visited:
             visited.add(name)
-            for other in edges.get(name, ()):
-                visit(other)
-            reached[name] = None
-
-    for name in names:
-        visit(name)
+            path += [other for other in reversed([*edges.get(name, ())]) if other not in visited]
+        else:
+            reached.setdefault(path.pop())
     return list(reached)
 
 

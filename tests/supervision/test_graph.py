@@ -38,5 +38,10 @@ def test_cycles_are_found_with_their_path(edges: dict[str, list[str]], expected:
     assert cycles(edges) == expected
 
 
+def test_a_chain_may_be_long() -> None:
+    chain = {str(number): [str(number + 1)] for number in range(20_000)}
+    assert reachable(["0"], chain) == [str(number) for number in range(20_000, -1, -1)]
+
+
 def test_a_cycle_does_not_go_on_for_ever() -> None:
     assert reachable(["a"], {"a": ["b"], "b": ["a"]}) == ["b", "a"]

@@ -85,7 +85,7 @@ class Program(SService):
         self._tell("spawned", process.pid)
         if not self._program.is_task and (self._program.ready_when or self._program.alive_when):
             self._watch = Watch(self._program, options, self.ready, partial(self._tell, "hung"))
-        self._life = ScheduledTask(self._attend(process, options))
+        self._life = ScheduledTask(self._attend(process))
         self._scheduler.wake(self._life)
         return self._life
 
@@ -126,8 +126,8 @@ class Program(SService):
         if self._life:  # else `run` has not spawned it yet, and will not
             self._scheduler.wake(self._life)
 
-    def _attend(self, process: subprocess.Popen[bytes], options: Mapping[str, Any]) -> Steps:
-        """Follow the program, started with `options`, to its end. Raises Finished unless `stop` was called."""
+    def _attend(self, process: subprocess.Popen[bytes]) -> Steps:
+        """Follow the program to its end. Raises Finished unless `stop` was called."""
         try:
             if self._watch:
                 self._watch.begin()
@@ -141,9 +141,15 @@ class Program(SService):
         if not self._stopping:
             status = process.returncode
             clean = status in self._program.success_codes
-            problem = script_problem(self._program.program[0], options) if status == COMMAND_NOT_FOUND else ""
+            problem = self._script_problem() if status == COMMAND_NOT_FOUND else ""
             reason = "; ".join(filter(None, [exit_reason(status), problem]))
             raise Finished(reason + (in_background(went_on) if clean else ""), clean)
+
+    def _script_problem(self) -> str:
+        """What is wrong with the program if it is a script; its options, of which few ask, would take kilobytes."""
+        with suppress(LookupError, ValueError):
+            return script_problem(self._program.program[0], popen_options(self._program))
+        return ""
 
     def _signal(self, number: int) -> None:
         """Send a signal to the processes that `stop_signal_to` names; SIGKILL, which none can pass on, to all."""
