@@ -18,7 +18,7 @@ from smanager.alerts.incidents import DAMAGES, Incident, Message, Told
 from smanager.alerts.message import TEST, Note, note_of
 from smanager.alerts.rules import ALERT_FAILED, CALM, AlertEvent
 from smanager.alerts.teller import Teller
-from smanager.service import ADMIN, OWN_KINDS, VIEW, CommandCaller
+from smanager.service import ADMIN, OWN_KINDS, VIEW
 from smanager.system.memory import Memory
 from smanager.system.moments import are_seconds
 from smanager.terminal.text import one_spelling, resembling
@@ -39,7 +39,7 @@ class AlertReport(NamedTuple):
     name: str
     state: str  # `quiet`, `open` or `failing`
     by: str
-    open: int  # incidents
+    open: int  # incidents that the caller may know of
     last: str | None  # when a message was delivered, in the machine's time zone
     problem: str | None
 
@@ -177,36 +177,26 @@ class Alerts(SService):
     @command(role=VIEW, default=True)
     async def cmd_list(self) -> list[AlertReport]:
         """Shows each alert: what is open, and how its last delivery went"""
-        return [
-            AlertReport(
-                teller.name,
-                teller.state,
-                teller.by,
-                len(teller.incidents.open),
-                _shown(teller.last) if teller.last else None,
-                teller.problem or None,
-            )
-            for teller in self._tellers.values()
-        ]
+        known = await self._known()
+        return [_alert_report(teller, known) for teller in self._tellers.values()]
 
     @command(role=VIEW)
     async def cmd_show(self, name: str) -> list[IncidentReport]:
         """Shows what is open of an alert, about services that the caller may know"""
-        teller = self._find(name)
-        assert self.caller
-        known = await self._known_to(self.caller)
+        teller, known = self._find(name), await self._known()
         return [
             _incident_report(service, about, incident)
             for (service, _, about), incident in teller.incidents.open.items()
             if service in known
         ]
 
-    async def _known_to(self, caller: CommandCaller) -> set[str]:
-        """The services that a caller may know, and the empty name if that goes for the manager's own events.
+    async def _known(self) -> set[str]:
+        """The services that the caller may know, and the empty name if that goes for the manager's own events.
 
         Raises CallerError for a caller who may know none.
         """
-        asking = self.manager.as_caller(caller)
+        assert self.caller
+        asking = self.manager.as_caller(self.caller)
         try:
             services = await asking.call_async("services")
             identity = await asking.call_async("whoami")
@@ -238,6 +228,18 @@ class Alerts(SService):
         similar = resembling(name, list(self._tellers), 1)
         hint = f"did you mean {similar[0]}?" if similar else f"there are: {', '.join(sorted(self._tellers))}"
         raise CallerError(f"there is no alert {name}; {hint}")
+
+
+def _alert_report(teller: Teller, known: set[str]) -> AlertReport:
+    number = sum(service in known for service, *_ in teller.incidents.open)
+    return AlertReport(
+        teller.name,
+        "failing" if teller.problem else "open" if number else "quiet",
+        teller.by,
+        number,
+        _shown(teller.last) if teller.last else None,
+        teller.problem or None,
+    )
 
 
 def _incident_report(service: str, about: str, incident: Incident) -> IncidentReport:

@@ -227,3 +227,6 @@ def test_who_may_only_look_may_do_no_more_and_sees_no_service_that_is_hidden(ser
     server.ask("start sick")
     wait_for(lambda: "sick" in ask_unix(sockets["viewers"], "alerts show dead\n"), "the incident")
     assert "sick" not in ask_unix(sockets["some"], "alerts show dead\n")
+    counts = {name: json.loads(ask_unix(socket, "alerts --json\n")) for name, socket in sockets.items()}
+    open_ = {name: {one["name"]: one["open"] for one in listed} for name, listed in counts.items()}
+    assert open_["some"]["dead"] == open_["viewers"]["dead"] - 1
