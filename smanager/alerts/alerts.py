@@ -126,10 +126,10 @@ class Alerts(SService):
 
     def _take(self, event: AlertEvent) -> None:
         self._seen = event.when
-        at = event.when if event.when < self._began else None
+        age = max(0.0, time.time() - event.when)
         for teller in self._tellers.values():
             if self._is_for(teller, event):
-                teller.incidents.take(event, self._now(), at)
+                teller.incidents.take(event, self._now(), age)
                 teller.look()
         self._is_changed.set()
 
@@ -145,7 +145,8 @@ class Alerts(SService):
         """A message in full."""
         message, (_, kind, _) = told.message, told.key
         why = await self._why(message.service) if message.service and (not kind or kind in OWN_KINDS) else ""
-        return note_of(message, teller.name, self._host, why, self._now() + (0.0 if message.is_over else teller.lasts))
+        ends = max(time.time(), message.since) + (0.0 if message.is_over else teller.lasts)
+        return note_of(message, teller.name, self._host, why, ends)
 
     async def _why(self, service: str) -> str:
         """What the manager says of a service; empty if that is gone, or the manager is busy."""

@@ -51,10 +51,11 @@ class Told(NamedTuple):
 
 @dataclass
 class Incident:
-    """Something that is wrong. Times are seconds since 1970."""
+    """Something that is wrong. Times are seconds since 1970, by a clock that is never set where they decide."""
 
-    since: float
-    when: float
+    since: float  # by the wall clock, for people
+    when: float  # of the last event, likewise
+    heard: float  # when the last event was taken in
     text: str = ""
     counts: dict[str, int] = field(default_factory=dict)  # by the labels of rules
     told: dict[str, int] = field(default_factory=dict)  # the counts when they were told
@@ -71,7 +72,7 @@ class Incident:
 
     @property
     def over_at(self) -> float:
-        return self.when + FORGET_SECONDS if self.calm_since is None else self.calm_since + self.quiet
+        return self.heard + FORGET_SECONDS if self.calm_since is None else self.calm_since + self.quiet
 
     def untold(self) -> Iterator[str]:
         """The kinds that nothing was told of yet."""
@@ -81,12 +82,12 @@ class Incident:
     def of(cls, kept: Mapping[str, Any], now: float) -> Incident:
         """From what was kept. Raises TypeError or ValueError if that is something else."""
         one = cls(**kept)
-        moments = [one.since, one.when, one.quiet, *filter(None, [one.calm_since])]
+        moments = [one.since, one.when, one.heard, one.quiet, *filter(None, [one.calm_since])]
         numbers = [*one.counts.values(), *one.told.values()]
         are_texts = isinstance(one.text, str) and isinstance(one.state, str)
         if not are_texts or not are_seconds(*moments) or not all(isinstance(number, int) for number in numbers):
             raise ValueError
-        one.since, one.when = min(one.since, now), min(one.when, now)
+        one.since, one.when, one.heard = (min(moment, now) for moment in (one.since, one.when, one.heard))
         one.calm_since = one.calm_since and min(one.calm_since, now)
         one.told_at, one.waits_until = min(one.told_at, now), 0.0
         return one
@@ -111,8 +112,8 @@ class Incidents:
 
     # What happens.
 
-    def take(self, event: AlertEvent, now: float, at: float | None = None) -> None:
-        """Take in an event; `at` is when it came, if that was before now, while the service was down."""
+    def take(self, event: AlertEvent, now: float, age: float = 0.0) -> None:
+        """Take in an event, which came `age` seconds ago: while the service was down, perhaps."""
         if not is_about(event, self._services):
             return
         if event.kind in OWN_KINDS and event.service:
@@ -123,7 +124,7 @@ class Incidents:
             if len(self._falls) > MOST_INCIDENTS:
                 del self._falls[next(iter(self._falls))]
         if event.kind == RESTARTED:
-            self._count_restart(event.service, now if at is None else at)
+            self._count_restart(event.service, now - age)
             event = event._replace(text=self._falls.get(event.service, event.text))
         for rule in self.rules:
             if rule.matches(event):
@@ -168,10 +169,10 @@ class Incidents:
             if len(self.open) >= MOST_INCIDENTS:
                 self.left_out += 1
                 return
-            incident = self.open[key] = Incident(event.when, event.when)
+            incident = self.open[key] = Incident(event.when, event.when, now)
             incident.state = event.kind if rule.is_trouble else ""
         incident.counts[label] = incident.counts.get(label, 0) + number
-        incident.when, incident.text = event.when, event.text
+        incident.when, incident.heard, incident.text = event.when, now, event.text
         incident.quiet = max(incident.quiet, self._quiet, rule.span)
         incident.is_moment = not rule.is_trouble and event.over is None
         incident.calm_since = now if incident.is_moment else None

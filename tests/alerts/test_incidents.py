@@ -293,7 +293,7 @@ def test_what_the_end_of_the_manager_stopped_has_not_recovered() -> None:
     clock.now += HOUR
     clock.well.clear()
     clock.restart()
-    clock.incidents.take(AlertEvent(BEGIN, "web", "stopped", "stopped by the shutdown"), clock.now, BEGIN)
+    clock.incidents.take(AlertEvent(BEGIN, "web", "stopped", "stopped by the shutdown"), clock.now, clock.now - BEGIN)
     clock.tell()
     clock.event("starting")
     clock.event("failed")
@@ -305,7 +305,7 @@ def test_restarts_that_nobody_saw_count_when_they_were() -> None:
     clock = Clock(OFTEN)
     for number in range(8):
         at = clock.now - 1000 * number
-        clock.incidents.take(AlertEvent(at, "web", "restarted", ""), clock.now, at)
+        clock.incidents.take(AlertEvent(at, "web", "restarted", ""), clock.now, clock.now - at)
     clock.tell()
     assert clock.read() == []
 
