@@ -39,7 +39,8 @@ class Message:
     is_over: bool = False
     state: str = ""  # of the service, as far as known
     left_out: int = 0  # incidents that came and went without a message
-    waiting: int = 0  # others that wait, because this is the last message for now
+    is_last: bool = False  # whether others wait from now on, because too many messages were sent
+    waiting: int = 0  # how many wait already
 
 
 class Told(NamedTuple):
@@ -181,6 +182,7 @@ class Incidents:
 
     def next(self, now: float) -> Told | None:
         """What is to be told now, if anything is; what is over, and needs no word, is forgotten."""
+        self._sent = [time for time in self._sent if now - time < HOUR]
         for key, incident in list(self.open.items()):
             if now >= incident.over_at:
                 if self._has_last_word(incident):
@@ -239,14 +241,9 @@ class Incidents:
             incident.when,
             state=incident.state,
             left_out=self.left_out,
-            waiting=self._waiting_behind(incident),
+            is_last=(is_last := len(self._sent) + 1 >= self._most_per_hour),
+            waiting=is_last and sum(other is not incident and any(other.untold()) for other in self.open.values()),
         )
-
-    def _waiting_behind(self, told: Incident) -> int:
-        """How many incidents have to wait once there was a message about this one."""
-        if len(self._sent) + 1 < self._most_per_hour:
-            return 0
-        return sum(incident is not told and any(incident.untold()) for incident in self.open.values())
 
     # What became of it.
 
@@ -258,8 +255,11 @@ class Incidents:
         kind = told.message.kind
         return Told(told.key, self._message(told.key, incident, kind, incident.counts[kind]))
 
-    def delivered(self, told: Told, now: float) -> None:
+    def _count_message(self, now: float) -> None:
         self._sent = [*self._sent, now][-self._most_per_hour :]
+
+    def delivered(self, told: Told, now: float) -> None:
+        self._count_message(now)
         self.left_out -= told.message.left_out
         incident = self.open[told.key]
         if not told.message.is_over:
@@ -271,7 +271,11 @@ class Incidents:
             incident.told.clear()
 
     def gave_up(self, told: Told, now: float) -> None:
-        """A message could not be delivered: an end is forgotten, and what goes on is told later."""
+        """A message could not be delivered: an end is forgotten, and what goes on is told later.
+
+        It counts as one that was sent, or a receiver that takes none would be sent all that are open at once.
+        """
+        self._count_message(now)
         if told.message.is_over and self.renewed(told):
             del self.open[told.key]
         else:

@@ -222,7 +222,29 @@ def test_the_last_message_for_now_says_how_many_wait() -> None:
     for number in range(5):
         clock.incidents.take(AlertEvent(clock.now, f"web{number}", "failed", ""), clock.now)
     clock.tell()
-    assert [message.waiting for message in clock.messages] == [0, 3]
+    assert [(message.is_last, message.waiting) for message in clock.messages] == [(False, 0), (True, 3)]
+
+
+def test_messages_of_earlier_hours_make_none_the_last() -> None:
+    clock = Clock(most_per_hour=3)
+    for number in range(5):
+        clock.event("failed", f"web{number}")
+        clock.wait(HOUR)
+    clock.incidents.take(AlertEvent(clock.now, "db", "failed", ""), clock.now)
+    clock.event("failed", "mail")
+    assert len(clock.messages) == 7
+    assert not any(message.is_last or message.waiting for message in clock.messages)
+
+
+def test_a_receiver_that_takes_no_message_is_not_sent_all_that_are_open() -> None:
+    clock = Clock(most_per_hour=3)
+    clock.works = False
+    for number in range(100):
+        clock.event("failed", f"web{number}")
+    assert sum(incident.waits_until > clock.now for incident in clock.incidents.open.values()) == 3
+    clock.works = True
+    clock.wait(HOUR)
+    assert len(clock.read()) == 3
 
 
 def test_a_message_that_was_given_up_is_told_later_if_it_goes_on_and_forgotten_if_not() -> None:
