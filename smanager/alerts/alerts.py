@@ -19,7 +19,7 @@ from smanager.alerts.message import TEST, Note, note_of
 from smanager.alerts.rules import ALERT_FAILED, CALM, AlertEvent
 from smanager.alerts.teller import Teller
 from smanager.service import ADMIN, OWN_KINDS, VIEW
-from smanager.system.memory import Memory
+from smanager.system.memory import Memory, Saving
 from smanager.system.moments import are_seconds
 from smanager.terminal.text import one_spelling, resembling
 
@@ -28,7 +28,6 @@ ALERT_LOST = "alert lost"
 
 BEFORE_SECONDS = 60.0  # before the first start of all, from when on events count: other services may have been faster
 MOST_EVENTS = 1000  # events that came while the service was down, and are caught up with: as many as are kept
-SAVE_SECONDS = 1.0  # from one write to the next: at the start of a box, events come by the hundred
 LAST_SECONDS = 2.0  # in which deliveries that are under way may end at a stop, or they would be made again
 WHY_SECONDS = 10.0  # in which the manager has to say why; a message without that is better than none
 
@@ -62,9 +61,9 @@ class Alerts(SService):
         self._began = time.time()
         self._ahead = self._began - time.monotonic()
         self._host = socket.gethostname()
-        self._is_changed = asyncio.Event()
+        self._saving = Saving(self._save)
         self._tellers = {
-            name: Teller(name, given, self._now, self._is_changed.set) for name, given in self.options["alerts"].items()
+            name: Teller(name, given, self._now, self._saving.soon) for name, given in self.options["alerts"].items()
         }
         self._memory = Memory(self.state_dir, self.name)
         self._seen = self._began - BEFORE_SECONDS
@@ -87,7 +86,7 @@ class Alerts(SService):
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            work = [self._save_changes(), *(teller.work(self._note, self._lost) for teller in self._tellers.values())]
+            work = (teller.work(self._note, self._lost) for teller in self._tellers.values())
             self._tasks = [group.create_task(one) for one in work]
             await self._look_around()
             await self._follow()
@@ -100,7 +99,7 @@ class Alerts(SService):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        self._save()
+        self._saving.end()
 
     # Events.
 
@@ -131,7 +130,7 @@ class Alerts(SService):
             if self._is_for(teller, event):
                 teller.incidents.take(event, self._now(), age)
                 teller.look()
-        self._is_changed.set()
+        self._saving.soon()
 
     def _is_for(self, teller: Teller, event: AlertEvent) -> bool:
         """Whether an alert may be about an event. What the service itself reports must not go round in a circle."""
@@ -161,13 +160,6 @@ class Alerts(SService):
         print(f"{teller.name}: {problem}")
         is_about_alert = told.message.kind == ALERT_FAILED
         self.event(ALERT_LOST if is_about_alert else ALERT_FAILED, problem, about=teller.name)
-
-    async def _save_changes(self) -> None:
-        while True:
-            await self._is_changed.wait()
-            self._is_changed.clear()
-            self._save()
-            await asyncio.sleep(SAVE_SECONDS)
 
     def _save(self) -> None:
         kept = {name: teller.incidents.kept() for name, teller in self._tellers.items()}

@@ -31,6 +31,7 @@ class Stage:
         assert isinstance(made, Alerts)
         self.service = made
         made.start()
+        monkeypatch.setattr(made._saving, "soon", lambda: None)
 
     def time(self) -> float:
         return self.wall
