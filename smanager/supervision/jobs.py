@@ -109,7 +109,8 @@ class Job:
         """What makes the output's text, which may take long, of at most so many characters."""
         held = self.output.held
         pieces = held.read(ReadPlace())[0] if held else self.output.last_pieces()
-        return partial(cut_text, pieces, self.output.sink.text, most, self.secrets)
+        goes_on = self.seconds is None
+        return partial(cut_text, pieces, self.output.sink.text, most, self.secrets, goes_on)
 
 
 class Jobs:
