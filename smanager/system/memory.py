@@ -17,8 +17,10 @@ FORMAT = 1
 SIZE_LIMIT = 16 * 1024 * 1024  # bytes: as much as a service's settings hold, with what is told of each of them
 
 
-SAVE_SECONDS = 0.25
-"""From one write to the next: a thousand schedules may be due each second, and a write of theirs takes 20 ms."""
+REST, LONGEST_REST = 10.0, 1.0
+"""From one write to the next: so many times as long as the write took, but no more than these seconds. A thousand
+schedules may be due each second, and a write of theirs takes 20 ms.
+"""
 
 
 class Memory:
@@ -66,7 +68,7 @@ class Memory:
 
 
 class Saving:
-    """Saves what has changed: at once, but what changes shortly after a write together with what follows."""
+    """Saves what has changed: at once, or after a rest together with what changes meanwhile."""
 
     def __init__(self, save: Callable[[], object]) -> None:
         self._save = save
@@ -92,5 +94,6 @@ class Saving:
     async def _save_in_time(self) -> None:
         await asyncio.sleep(self._next_at - monotonic())
         self._task = None
+        began = monotonic()
         self._save()
-        self._next_at = monotonic() + SAVE_SECONDS
+        self._next_at = monotonic() + min(REST * (monotonic() - began), LONGEST_REST)

@@ -21,7 +21,7 @@ DONE = {"output": "", "status": 0}
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever changes is saved at once."""
-    monkeypatch.setattr("smanager.system.memory.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("smanager.system.memory.REST", 0.0)
 
 
 class StandInManager(ManagerClient):

@@ -65,7 +65,8 @@ def test_what_changes_together_is_saved_together_and_no_later_than_the_end(monke
     async def story() -> None:
         await asyncio.gather(*map(changed, range(1000)))
         assert saved == [999]
-        monkeypatch.setattr(module, "SAVE_SECONDS", SECONDS)
+        monkeypatch.setattr(module, "REST", 1e12)
+        monkeypatch.setattr(module, "LONGEST_REST", SECONDS)
         await changed(1000)  # as long as the next write is not put off
         waiting = asyncio.create_task(changed(1001))
         assert not (await asyncio.wait([waiting], timeout=0.01))[0]
