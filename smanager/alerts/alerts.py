@@ -77,6 +77,7 @@ class Alerts(SService):
             try:
                 if facts := kept.get("alerts", {}).get(name):
                     teller.incidents.restore(facts, self._began)
+                    teller.last = last if are_seconds(last := facts.get("last")) else None
             except DAMAGES:
                 print(f"{name}: what is remembered of it is damaged, and forgotten")
 
@@ -162,7 +163,7 @@ class Alerts(SService):
         self.event(ALERT_LOST if is_about_alert else ALERT_FAILED, problem, about=teller.name)
 
     def _save(self) -> None:
-        kept = {name: teller.incidents.kept() for name, teller in self._tellers.items()}
+        kept = {name: {**teller.incidents.kept(), "last": teller.last} for name, teller in self._tellers.items()}
         self._memory.write({"seen": self._seen, "alerts": kept})
 
     # Commands.
@@ -206,6 +207,7 @@ class Alerts(SService):
             await teller.attempt(note_of(message, teller.name, self._host, "", now))
         except DeliveryError as error:
             raise CallerError(f"{teller.name}: {error}") from None
+        self._saving.soon()
         return f"{teller.name}: delivered"
 
     def complete_test(self, text: str, *ignored: object) -> list[str]:

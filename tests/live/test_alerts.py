@@ -128,8 +128,10 @@ def test_a_service_that_fails_is_told_of_with_why_and_again_once_it_is_well(
     assert "out of luck" in message["why"]
     assert (message["alert"], message["status"], message["service"]) == ("oncall", "firing", "web")
     wait_for(lambda: alerts(server)["oncall"]["last"], "its delivery")
+    last = alerts(server)["oncall"]["last"]
     server.ask("restart alerts")
-    assert alerts(server)["oncall"]["open"] >= 1
+    oncall = alerts(server)["oncall"]
+    assert (oncall["open"] >= 1, oncall["last"] >= last) == (True, True)
     (server.directory / "luck").touch()
     server.ask("start web")
     over = received(receiver, "web recovered, after ")
