@@ -20,6 +20,8 @@ from smanager.system.moments import are_seconds
 
 MOST_INCIDENTS = 1000  # of one alert; any more are left out, and counted
 HOUR = 3600.0
+LONGEST_QUIET = HOUR  # for which what begins again and again has to be calm, unless the table says longer
+SOON = 4  # times as long as it had to be calm: what begins again within that has to be calm for twice as long
 FORGET_SECONDS = 7 * 24 * HOUR  # after which a reported problem whose end is never reported is over without a message
 
 Key = tuple[str, str, str]  # service, kind of report, about what; the last two are empty for the service's own troubles
@@ -108,6 +110,7 @@ class Incidents:
         self.open: dict[Key, Incident] = {}
         self._restarts: dict[str, list[float]] = {}  # the times, by service
         self._falls: dict[str, str] = {}  # why the last lives of these services ended
+        self._closed: dict[Key, tuple[float, float]] = {}  # when what was told of ended, and how long it had to be calm
         self._sent: list[float] = []  # the times of the last messages, as many as an hour may have
         self.left_out = 0
 
@@ -172,11 +175,25 @@ class Incidents:
                 return
             incident = self.open[key] = Incident(event.when, event.when, now)
             incident.state = event.kind if rule.is_trouble else ""
+            incident.quiet = self._quiet_again(key, now)
         incident.counts[label] = incident.counts.get(label, 0) + number
         incident.when, incident.heard, incident.text = event.when, now, event.text
         incident.quiet = max(incident.quiet, self._quiet, rule.span)
         incident.is_moment = not rule.is_trouble and event.over is None
         incident.calm_since = now if incident.is_moment else None
+
+    def _quiet_again(self, key: Key, now: float) -> float:
+        """How long an incident has to be calm that begins soon after its like; 0 if there was none."""
+        ended, quiet = self._closed.pop(key, (-inf, 0.0))
+        return min(2 * quiet, max(quiet, LONGEST_QUIET)) if now - ended < SOON * quiet else 0.0
+
+    def _close(self, key: Key, now: float) -> None:
+        """Forget an incident that is over."""
+        incident = self.open.pop(key)
+        if incident.told:
+            self._closed[key] = (now, incident.quiet)
+            if len(self._closed) > MOST_INCIDENTS:
+                del self._closed[next(iter(self._closed))]
 
     # What is to be told.
 
@@ -188,7 +205,7 @@ class Incidents:
                 if self._has_last_word(incident):
                     return Told(key, self._last_word(key, incident))
                 self.left_out += not incident.told
-                del self.open[key]
+                self._close(key, now)
             elif (kind := self._due(incident, now)) and now >= self._room_at:
                 return Told(key, self._message(key, incident, kind, incident.counts[kind]))
         return None
@@ -266,7 +283,7 @@ class Incidents:
             incident.told[told.message.kind] = told.message.count
             incident.told_at = now
         elif self.renewed(told):
-            del self.open[told.key]
+            self._close(told.key, now)
         else:  # it has begun again meanwhile, and that is news
             incident.told.clear()
 
@@ -277,7 +294,7 @@ class Incidents:
         """
         self._count_message(now)
         if told.message.is_over and self.renewed(told):
-            del self.open[told.key]
+            self._close(told.key, now)
         else:
             self.open[told.key].waits_until = now + min(self._repeat, HOUR)
 
@@ -290,7 +307,14 @@ class Incidents:
     def kept(self) -> dict[str, Any]:
         """What to remember, as JSON."""
         incidents = [[*key, asdict(incident)] for key, incident in self.open.items()]
-        return {"incidents": incidents, "restarts": self._restarts, "sent": self._sent, "left_out": self.left_out}
+        closed = [[*key, *ended] for key, ended in self._closed.items()]
+        return {
+            "incidents": incidents,
+            "closed": closed,
+            "restarts": self._restarts,
+            "sent": self._sent,
+            "left_out": self.left_out,
+        }
 
     def restore(self, kept: Mapping[str, Any], now: float) -> None:
         """Take in what an earlier `kept` has returned. Raises one of DAMAGES if it is something else."""
@@ -302,9 +326,13 @@ class Incidents:
                 incident.calm_since = None
             if incident.counts and is_about(AlertEvent(0.0, str(service), "", ""), self._services):
                 found[str(service), str(kind), str(about)] = incident
+        closed: dict[Key, tuple[float, float]] = {}
+        for service, kind, about, ended, quiet in kept["closed"][:MOST_INCIDENTS]:
+            ended, quiet = _past([ended, quiet], now)
+            closed[str(service), str(kind), str(about)] = (ended, quiet)
         restarts = {service: _past(times, now) for service, times in kept["restarts"].items()}
         sent, left_out = _past(kept["sent"], now), int(kept["left_out"])
-        self.open, self._restarts, self._sent, self.left_out = found, restarts, sent, left_out
+        self.open, self._closed, self._restarts, self._sent, self.left_out = found, closed, restarts, sent, left_out
 
 
 def _past(times: Sequence[Any], now: float) -> list[float]:

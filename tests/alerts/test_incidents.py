@@ -202,6 +202,32 @@ def test_what_nobody_ends_is_forgotten_after_a_week() -> None:
     assert not clock.incidents.open
 
 
+@pytest.mark.parametrize("period", [1, 60, 299, 300, 301, 330, 400, 599, 601, 900, 1199, 1201, 1490])
+@pytest.mark.parametrize("kind", ["failed", "hung", "login blocked"])
+def test_what_flaps_at_whatever_rate_is_not_told_again_and_again(period: float, kind: str) -> None:
+    clock = Clock(kind, "recovered", quiet=QUIET)
+    while clock.now < BEGIN + DAY / 2:
+        clock.event(kind)
+        if kind != "login blocked":
+            clock.event("running")
+        clock.wait(period)
+        if int(clock.now) % 7 == 0:
+            clock.restart()
+    assert 1 <= len(clock.told) <= 8, clock.told
+    clock.wait(2 * HOUR)
+    assert clock.told[-1].startswith("over: ")
+    assert not clock.incidents.open
+
+
+def test_what_fails_long_after_it_has_recovered_is_as_new() -> None:
+    clock = Clock()
+    for _ in range(3):
+        clock.flap()
+        clock.wait(QUIET)
+        clock.wait(5 * QUIET)
+    assert clock.read() == ["web failed 1", "over: web recovered 1"] * 3
+
+
 def test_more_messages_than_an_hour_may_have_wait_and_what_is_over_by_then_is_only_counted() -> None:
     clock = Clock(most_per_hour=3)
     for number in range(5):
