@@ -36,6 +36,8 @@ match sys.version_info:  # tshell needs Python 3.11 or newer; before 3.10, this 
     case version if version < (3, 11):
         sys.exit(f"tshell needs Python 3.11 or newer, and this is Python {version[0]}.{version[1]}")
 
+__version__ = "0.1.0"  # as in smanager/__init__.py: this file may be alone
+
 TYPE_CHECKING = False  # importing typing for its constant would cost a tenth of the start-up time
 if TYPE_CHECKING:
     import ssl
@@ -745,8 +747,10 @@ def excess(method: str, arguments: dict[str, Any]) -> str:
 
 
 def is_identity(value: object) -> bool:
-    """Whether a value can be a request's id, which is text or a whole number."""
-    return isinstance(value, str | int) and not isinstance(value, bool)
+    """Whether a value can be a request's id: text that can be sent back in UTF-8, or a whole number."""
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 class ToolCall:
@@ -893,6 +897,7 @@ class Adapter:
                 self._list(identity, revision is not None, params)
             case "tools/call":
                 token = meta.get("progressToken")
+                token = token if is_identity(token) else None
                 self._call(ToolCall(identity, revision is not None, token), params)
             case "subscriptions/listen" if revision:
                 self._subscribe(identity, params)
@@ -901,7 +906,7 @@ class Adapter:
 
     @property
     def _who(self) -> dict[str, object]:
-        return {"name": "smanager", "title": f"SManager at {self._name}", "version": "1"}
+        return {"name": "smanager", "title": f"SManager at {self._name}", "version": __version__}
 
     @property
     def _about(self) -> dict[str, object]:

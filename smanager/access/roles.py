@@ -190,12 +190,10 @@ def _by_spelling(configured: Mapping[str, Role]) -> dict[str, Role]:
     return {**BUILT_IN, **{one_spelling(name): role for name, role in configured.items()}}
 
 
-def without_effect(roles: Mapping[str, Role], names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """The patterns of roles that match none of the names of commands: each with its role, and `allow` or `deny`."""
+def without_effect(patterns: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    """The patterns that match none of the names of commands."""
     spelled = set(map(one_spelling, names))
-    for role in roles.values():
-        for key, patterns in (("allow", role.allow), ("deny", role.deny)):
-            for pattern in dict.fromkeys(patterns):
-                wanted = pattern_in_one_spelling(pattern)
-                if not any(globbed(name, wanted) for name in spelled):
-                    yield role.name, key, pattern
+    for pattern in dict.fromkeys(patterns):
+        wanted = pattern_in_one_spelling(pattern)
+        if not any(globbed(name, wanted) for name in spelled):
+            yield pattern

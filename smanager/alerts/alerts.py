@@ -18,8 +18,8 @@ from smanager.alerts.incidents import DAMAGES, Incident, Message, Told
 from smanager.alerts.message import TEST, Note, note_of
 from smanager.alerts.rules import ALERT_FAILED, CALM, AlertEvent
 from smanager.alerts.teller import Teller
-from smanager.service import ADMIN, OWN_KINDS, VIEW, CommandCaller
-from smanager.system.memory import Memory
+from smanager.service import ADMIN, OWN_KINDS, VIEW
+from smanager.system.memory import Memory, Saving
 from smanager.system.moments import are_seconds
 from smanager.terminal.text import one_spelling, resembling
 
@@ -28,7 +28,6 @@ ALERT_LOST = "alert lost"
 
 BEFORE_SECONDS = 60.0  # before the first start of all, from when on events count: other services may have been faster
 MOST_EVENTS = 1000  # events that came while the service was down, and are caught up with: as many as are kept
-SAVE_SECONDS = 1.0  # from one write to the next: at the start of a box, events come by the hundred
 LAST_SECONDS = 2.0  # in which deliveries that are under way may end at a stop, or they would be made again
 WHY_SECONDS = 10.0  # in which the manager has to say why; a message without that is better than none
 
@@ -39,7 +38,7 @@ class AlertReport(NamedTuple):
     name: str
     state: str  # `quiet`, `open` or `failing`
     by: str
-    open: int  # incidents
+    open: int  # incidents that the caller may know of
     last: str | None  # when a message was delivered, in the machine's time zone
     problem: str | None
 
@@ -62,9 +61,9 @@ class Alerts(SService):
         self._began = time.time()
         self._ahead = self._began - time.monotonic()
         self._host = socket.gethostname()
-        self._is_changed = asyncio.Event()
+        self._saving = Saving(self._save)
         self._tellers = {
-            name: Teller(name, given, self._now, self._is_changed.set) for name, given in self.options["alerts"].items()
+            name: Teller(name, given, self._now, self._saving.soon) for name, given in self.options["alerts"].items()
         }
         self._memory = Memory(self.state_dir, self.name)
         self._seen = self._began - BEFORE_SECONDS
@@ -78,6 +77,7 @@ class Alerts(SService):
             try:
                 if facts := kept.get("alerts", {}).get(name):
                     teller.incidents.restore(facts, self._began)
+                    teller.last = last if are_seconds(last := facts.get("last")) else None
             except DAMAGES:
                 print(f"{name}: what is remembered of it is damaged, and forgotten")
 
@@ -87,7 +87,7 @@ class Alerts(SService):
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            work = [self._save_changes(), *(teller.work(self._note, self._lost) for teller in self._tellers.values())]
+            work = (teller.work(self._note, self._lost) for teller in self._tellers.values())
             self._tasks = [group.create_task(one) for one in work]
             await self._look_around()
             await self._follow()
@@ -100,7 +100,7 @@ class Alerts(SService):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        self._save()
+        self._saving.end()
 
     # Events.
 
@@ -126,12 +126,12 @@ class Alerts(SService):
 
     def _take(self, event: AlertEvent) -> None:
         self._seen = event.when
-        at = event.when if event.when < self._began else None
+        age = max(0.0, time.time() - event.when)
         for teller in self._tellers.values():
             if self._is_for(teller, event):
-                teller.incidents.take(event, self._now(), at)
+                teller.incidents.take(event, self._now(), age)
                 teller.look()
-        self._is_changed.set()
+        self._saving.soon()
 
     def _is_for(self, teller: Teller, event: AlertEvent) -> bool:
         """Whether an alert may be about an event. What the service itself reports must not go round in a circle."""
@@ -145,7 +145,8 @@ class Alerts(SService):
         """A message in full."""
         message, (_, kind, _) = told.message, told.key
         why = await self._why(message.service) if message.service and (not kind or kind in OWN_KINDS) else ""
-        return note_of(message, teller.name, self._host, why, self._now() + (0.0 if message.is_over else teller.lasts))
+        ends = max(time.time(), message.since) + (0.0 if message.is_over else teller.lasts)
+        return note_of(message, teller.name, self._host, why, ends)
 
     async def _why(self, service: str) -> str:
         """What the manager says of a service; empty if that is gone, or the manager is busy."""
@@ -161,15 +162,8 @@ class Alerts(SService):
         is_about_alert = told.message.kind == ALERT_FAILED
         self.event(ALERT_LOST if is_about_alert else ALERT_FAILED, problem, about=teller.name)
 
-    async def _save_changes(self) -> None:
-        while True:
-            await self._is_changed.wait()
-            self._is_changed.clear()
-            self._save()
-            await asyncio.sleep(SAVE_SECONDS)
-
     def _save(self) -> None:
-        kept = {name: teller.incidents.kept() for name, teller in self._tellers.items()}
+        kept = {name: {**teller.incidents.kept(), "last": teller.last} for name, teller in self._tellers.items()}
         self._memory.write({"seen": self._seen, "alerts": kept})
 
     # Commands.
@@ -177,36 +171,26 @@ class Alerts(SService):
     @command(role=VIEW, default=True)
     async def cmd_list(self) -> list[AlertReport]:
         """Shows each alert: what is open, and how its last delivery went"""
-        return [
-            AlertReport(
-                teller.name,
-                teller.state,
-                teller.by,
-                len(teller.incidents.open),
-                _shown(teller.last) if teller.last else None,
-                teller.problem or None,
-            )
-            for teller in self._tellers.values()
-        ]
+        known = await self._known()
+        return [_alert_report(teller, known) for teller in self._tellers.values()]
 
     @command(role=VIEW)
     async def cmd_show(self, name: str) -> list[IncidentReport]:
         """Shows what is open of an alert, about services that the caller may know"""
-        teller = self._find(name)
-        assert self.caller
-        known = await self._known_to(self.caller)
+        teller, known = self._find(name), await self._known()
         return [
             _incident_report(service, about, incident)
             for (service, _, about), incident in teller.incidents.open.items()
             if service in known
         ]
 
-    async def _known_to(self, caller: CommandCaller) -> set[str]:
-        """The services that a caller may know, and the empty name if that goes for the manager's own events.
+    async def _known(self) -> set[str]:
+        """The services that the caller may know, and the empty name if that goes for the manager's own events.
 
         Raises CallerError for a caller who may know none.
         """
-        asking = self.manager.as_caller(caller)
+        assert self.caller
+        asking = self.manager.as_caller(self.caller)
         try:
             services = await asking.call_async("services")
             identity = await asking.call_async("whoami")
@@ -223,6 +207,7 @@ class Alerts(SService):
             await teller.attempt(note_of(message, teller.name, self._host, "", now))
         except DeliveryError as error:
             raise CallerError(f"{teller.name}: {error}") from None
+        self._saving.soon()
         return f"{teller.name}: delivered"
 
     def complete_test(self, text: str, *ignored: object) -> list[str]:
@@ -238,6 +223,18 @@ class Alerts(SService):
         similar = resembling(name, list(self._tellers), 1)
         hint = f"did you mean {similar[0]}?" if similar else f"there are: {', '.join(sorted(self._tellers))}"
         raise CallerError(f"there is no alert {name}; {hint}")
+
+
+def _alert_report(teller: Teller, known: set[str]) -> AlertReport:
+    number = sum(service in known for service, *_ in teller.incidents.open)
+    return AlertReport(
+        teller.name,
+        "failing" if teller.problem else "open" if number else "quiet",
+        teller.by,
+        number,
+        _shown(teller.last) if teller.last else None,
+        teller.problem or None,
+    )
 
 
 def _incident_report(service: str, about: str, incident: Incident) -> IncidentReport:

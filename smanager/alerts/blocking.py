@@ -6,8 +6,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from time import monotonic
 
 from smanager.alerts.attempts import DeliveryError
@@ -15,6 +15,12 @@ from smanager.system.errors import in_words
 
 NAME_SECONDS = 60.0
 """How much longer it may take to look up a name and to try all its addresses, which nothing can end from outside."""
+
+
+_threads = ThreadPoolExecutor(256, "delivery")
+"""More than there are alerts, each of which has one delivery under way: none waits for another's dead server, as it
+would in the event loop's own threads, of which a small machine has five.
+"""
 
 
 class TimedConnection:
@@ -52,7 +58,7 @@ class TimedConnection:
 async def within(seconds: float, server: str, work: Callable[[TimedConnection], None]) -> None:
     """Do some work in a thread; `server` names the other end in messages. Raises DeliveryError."""
     connection = TimedConnection(seconds)
-    doing = asyncio.ensure_future(asyncio.to_thread(partial(_do, work, server, connection)))
+    doing = asyncio.get_running_loop().run_in_executor(_threads, _do, work, server, connection)
     try:
         if (await asyncio.wait([doing], timeout=seconds))[0]:
             return doing.result()

@@ -20,6 +20,8 @@ from smanager.system.moments import are_seconds
 
 MOST_INCIDENTS = 1000  # of one alert; any more are left out, and counted
 HOUR = 3600.0
+LONGEST_QUIET = HOUR  # for which what begins again and again has to be calm, unless the table says longer
+SOON = 4  # times as long as it had to be calm: what begins again within that has to be calm for twice as long
 FORGET_SECONDS = 7 * 24 * HOUR  # after which a reported problem whose end is never reported is over without a message
 
 Key = tuple[str, str, str]  # service, kind of report, about what; the last two are empty for the service's own troubles
@@ -39,7 +41,8 @@ class Message:
     is_over: bool = False
     state: str = ""  # of the service, as far as known
     left_out: int = 0  # incidents that came and went without a message
-    waiting: int = 0  # others that wait, because this is the last message for now
+    is_last: bool = False  # whether others wait from now on, because too many messages were sent
+    waiting: int = 0  # how many wait already
 
 
 class Told(NamedTuple):
@@ -51,10 +54,11 @@ class Told(NamedTuple):
 
 @dataclass
 class Incident:
-    """Something that is wrong. Times are seconds since 1970."""
+    """Something that is wrong. Times are seconds since 1970, by a clock that is never set where they decide."""
 
-    since: float
-    when: float
+    since: float  # by the wall clock, for people
+    when: float  # of the last event, likewise
+    heard: float  # when the last event was taken in
     text: str = ""
     counts: dict[str, int] = field(default_factory=dict)  # by the labels of rules
     told: dict[str, int] = field(default_factory=dict)  # the counts when they were told
@@ -71,7 +75,7 @@ class Incident:
 
     @property
     def over_at(self) -> float:
-        return self.when + FORGET_SECONDS if self.calm_since is None else self.calm_since + self.quiet
+        return self.heard + FORGET_SECONDS if self.calm_since is None else self.calm_since + self.quiet
 
     def untold(self) -> Iterator[str]:
         """The kinds that nothing was told of yet."""
@@ -81,12 +85,12 @@ class Incident:
     def of(cls, kept: Mapping[str, Any], now: float) -> Incident:
         """From what was kept. Raises TypeError or ValueError if that is something else."""
         one = cls(**kept)
-        moments = [one.since, one.when, one.quiet, *filter(None, [one.calm_since])]
+        moments = [one.since, one.when, one.heard, one.quiet, *filter(None, [one.calm_since])]
         numbers = [*one.counts.values(), *one.told.values()]
         are_texts = isinstance(one.text, str) and isinstance(one.state, str)
         if not are_texts or not are_seconds(*moments) or not all(isinstance(number, int) for number in numbers):
             raise ValueError
-        one.since, one.when = min(one.since, now), min(one.when, now)
+        one.since, one.when, one.heard = (min(moment, now) for moment in (one.since, one.when, one.heard))
         one.calm_since = one.calm_since and min(one.calm_since, now)
         one.told_at, one.waits_until = min(one.told_at, now), 0.0
         return one
@@ -106,13 +110,14 @@ class Incidents:
         self.open: dict[Key, Incident] = {}
         self._restarts: dict[str, list[float]] = {}  # the times, by service
         self._falls: dict[str, str] = {}  # why the last lives of these services ended
+        self._closed: dict[Key, tuple[float, float]] = {}  # when what was told of ended, and how long it had to be calm
         self._sent: list[float] = []  # the times of the last messages, as many as an hour may have
         self.left_out = 0
 
     # What happens.
 
-    def take(self, event: AlertEvent, now: float, at: float | None = None) -> None:
-        """Take in an event; `at` is when it came, if that was before now, while the service was down."""
+    def take(self, event: AlertEvent, now: float, age: float = 0.0) -> None:
+        """Take in an event, which came `age` seconds ago: while the service was down, perhaps."""
         if not is_about(event, self._services):
             return
         if event.kind in OWN_KINDS and event.service:
@@ -123,7 +128,7 @@ class Incidents:
             if len(self._falls) > MOST_INCIDENTS:
                 del self._falls[next(iter(self._falls))]
         if event.kind == RESTARTED:
-            self._count_restart(event.service, now if at is None else at)
+            self._count_restart(event.service, now - age)
             event = event._replace(text=self._falls.get(event.service, event.text))
         for rule in self.rules:
             if rule.matches(event):
@@ -168,24 +173,39 @@ class Incidents:
             if len(self.open) >= MOST_INCIDENTS:
                 self.left_out += 1
                 return
-            incident = self.open[key] = Incident(event.when, event.when)
+            incident = self.open[key] = Incident(event.when, event.when, now)
             incident.state = event.kind if rule.is_trouble else ""
+            incident.quiet = self._quiet_again(key, now)
         incident.counts[label] = incident.counts.get(label, 0) + number
-        incident.when, incident.text = event.when, event.text
+        incident.when, incident.heard, incident.text = event.when, now, event.text
         incident.quiet = max(incident.quiet, self._quiet, rule.span)
         incident.is_moment = not rule.is_trouble and event.over is None
         incident.calm_since = now if incident.is_moment else None
+
+    def _quiet_again(self, key: Key, now: float) -> float:
+        """How long an incident has to be calm that begins soon after its like; 0 if there was none."""
+        ended, quiet = self._closed.pop(key, (-inf, 0.0))
+        return min(2 * quiet, max(quiet, LONGEST_QUIET)) if now - ended < SOON * quiet else 0.0
+
+    def _close(self, key: Key, now: float) -> None:
+        """Forget an incident that is over."""
+        incident = self.open.pop(key)
+        if incident.told:
+            self._closed[key] = (now, incident.quiet)
+            if len(self._closed) > MOST_INCIDENTS:
+                del self._closed[next(iter(self._closed))]
 
     # What is to be told.
 
     def next(self, now: float) -> Told | None:
         """What is to be told now, if anything is; what is over, and needs no word, is forgotten."""
+        self._sent = [time for time in self._sent if now - time < HOUR]
         for key, incident in list(self.open.items()):
             if now >= incident.over_at:
                 if self._has_last_word(incident):
                     return Told(key, self._last_word(key, incident))
                 self.left_out += not incident.told
-                del self.open[key]
+                self._close(key, now)
             elif (kind := self._due(incident, now)) and now >= self._room_at:
                 return Told(key, self._message(key, incident, kind, incident.counts[kind]))
         return None
@@ -238,14 +258,9 @@ class Incidents:
             incident.when,
             state=incident.state,
             left_out=self.left_out,
-            waiting=self._waiting_behind(incident),
+            is_last=(is_last := len(self._sent) + 1 >= self._most_per_hour),
+            waiting=is_last and sum(other is not incident and any(other.untold()) for other in self.open.values()),
         )
-
-    def _waiting_behind(self, told: Incident) -> int:
-        """How many incidents have to wait once there was a message about this one."""
-        if len(self._sent) + 1 < self._most_per_hour:
-            return 0
-        return sum(incident is not told and any(incident.untold()) for incident in self.open.values())
 
     # What became of it.
 
@@ -257,22 +272,29 @@ class Incidents:
         kind = told.message.kind
         return Told(told.key, self._message(told.key, incident, kind, incident.counts[kind]))
 
-    def delivered(self, told: Told, now: float) -> None:
+    def _count_message(self, now: float) -> None:
         self._sent = [*self._sent, now][-self._most_per_hour :]
+
+    def delivered(self, told: Told, now: float) -> None:
+        self._count_message(now)
         self.left_out -= told.message.left_out
         incident = self.open[told.key]
         if not told.message.is_over:
             incident.told[told.message.kind] = told.message.count
             incident.told_at = now
         elif self.renewed(told):
-            del self.open[told.key]
+            self._close(told.key, now)
         else:  # it has begun again meanwhile, and that is news
             incident.told.clear()
 
     def gave_up(self, told: Told, now: float) -> None:
-        """A message could not be delivered: an end is forgotten, and what goes on is told later."""
+        """A message could not be delivered: an end is forgotten, and what goes on is told later.
+
+        It counts as one that was sent, or a receiver that takes none would be sent all that are open at once.
+        """
+        self._count_message(now)
         if told.message.is_over and self.renewed(told):
-            del self.open[told.key]
+            self._close(told.key, now)
         else:
             self.open[told.key].waits_until = now + min(self._repeat, HOUR)
 
@@ -285,7 +307,14 @@ class Incidents:
     def kept(self) -> dict[str, Any]:
         """What to remember, as JSON."""
         incidents = [[*key, asdict(incident)] for key, incident in self.open.items()]
-        return {"incidents": incidents, "restarts": self._restarts, "sent": self._sent, "left_out": self.left_out}
+        closed = [[*key, *ended] for key, ended in self._closed.items()]
+        return {
+            "incidents": incidents,
+            "closed": closed,
+            "restarts": self._restarts,
+            "sent": self._sent,
+            "left_out": self.left_out,
+        }
 
     def restore(self, kept: Mapping[str, Any], now: float) -> None:
         """Take in what an earlier `kept` has returned. Raises one of DAMAGES if it is something else."""
@@ -297,9 +326,13 @@ class Incidents:
                 incident.calm_since = None
             if incident.counts and is_about(AlertEvent(0.0, str(service), "", ""), self._services):
                 found[str(service), str(kind), str(about)] = incident
+        closed: dict[Key, tuple[float, float]] = {}
+        for service, kind, about, ended, quiet in kept["closed"][:MOST_INCIDENTS]:
+            ended, quiet = _past([ended, quiet], now)
+            closed[str(service), str(kind), str(about)] = (ended, quiet)
         restarts = {service: _past(times, now) for service, times in kept["restarts"].items()}
         sent, left_out = _past(kept["sent"], now), int(kept["left_out"])
-        self.open, self._restarts, self._sent, self.left_out = found, restarts, sent, left_out
+        self.open, self._closed, self._restarts, self._sent, self.left_out = found, closed, restarts, sent, left_out
 
 
 def _past(times: Sequence[Any], now: float) -> list[float]:

@@ -70,8 +70,9 @@ def note_of(message: Message, alert: str, host: str, why: str, ends: float) -> N
     summary = f"[{host}] {_sentence(message)}"
     if message.left_out:
         summary += f"; {message.left_out} more came and went untold"
-    if message.waiting:
-        summary += f"; {message.waiting} more wait, for too many messages were sent"
+    if message.is_last:
+        others = f"{message.waiting} others" if message.waiting else "others"
+        summary += f"; {others} wait, for too many messages were sent"
     summary, why = _cut(visible(summary), SUMMARY_LIMIT), _cut(visible(why), WHY_LIMIT)
     return Note(
         alert=alert,

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from smanager.system.errors import in_words
-from smanager.system.private import NOT_A_FILE, require_owner
+from smanager.system.given import content
+from smanager.system.private import require_owner
 
 SECRET_LIMIT = 64 * 1024  # bytes of a file: tokens are short, keys longer
 
@@ -70,21 +71,15 @@ def _variable(name: str) -> str:
 
 def _content(path: str) -> str:
     """The line in a file that only its owner, the manager's user or root, may read."""
+
+    def check(status: os.stat_result) -> None:
+        require_owner(Path(path), status)
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SecretError(f"{path}: others may read it; `chmod 600 {path}` fixes that")
+
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise SecretError(f"{path}: {NOT_A_FILE}")
-            require_owner(Path(path), status)
-            if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise SecretError(f"{path}: others may read it; `chmod 600 {path}` fixes that")
-            data = file.read(SECRET_LIMIT + 1)
+        return content(path, SECRET_LIMIT, check).decode().strip()
     except OSError as error:
         raise SecretError(f"{path}: {in_words(error)}") from None
-    if len(data) > SECRET_LIMIT:
-        raise SecretError(f"{path}: has more than {SECRET_LIMIT} bytes")
-    try:
-        return data.decode().strip()
     except UnicodeDecodeError:
         raise SecretError(f"{path}: is not UTF-8") from None

@@ -47,12 +47,6 @@ class Teller:
         """Seconds for which what was told counts, unless it is told again."""
         return 2.0 * float(self._given["repeat"])
 
-    @property
-    def state(self) -> str:
-        if self.problem:
-            return "failing"
-        return "open" if self.incidents.open else "quiet"
-
     def look(self) -> None:
         """Look whether there is something to tell: an event has come."""
         self._changed.set()

@@ -63,12 +63,18 @@ def _secret(value: object) -> str:
     return text
 
 
-@checks.expected('a table of text, such as { Authorization = "Bearer ${env:TOKEN}" }')
 def _headers(value: object) -> dict[str, str]:
-    given = checks.table(of=str)(value)
-    if not all(name.isascii() and name.replace("-", "").isalnum() for name in given):
-        raise ValueError
-    return {name: _secret(text).encode("latin-1").decode("latin-1") for name, text in given.items()}
+    given = checks.table('a table of text, such as { Authorization = "Bearer ${env:TOKEN}" }', of=str)(value)
+    for name, text in given.items():
+        if not name.isascii() or not name.replace("-", "").isalnum():
+            raise ValueError(f"a table whose names have only letters, digits and dashes, unlike {name!r:.60}")
+        try:
+            _secret(text).encode("latin-1")
+        except UnicodeEncodeError:
+            raise ValueError(f"a table of text in Latin-1; the value of {name} has other characters") from None
+        except ValueError as error:
+            raise ValueError(f"a table of text; the value of {name} should be one line of {error}") from None
+    return given
 
 
 def _template(value: object) -> str:

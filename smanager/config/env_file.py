@@ -6,13 +6,12 @@ Where the two differ: a `#` after a blank begins a comment, and `export` may sta
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import zlib
 from collections.abc import Iterable
 
 from smanager.system.errors import in_words
+from smanager.system.given import content
 
 SIZE_LIMIT = 1024 * 1024  # bytes of a file: half of what Linux takes as a program's whole environment by default
 
@@ -116,14 +115,6 @@ def fingerprint(paths: Iterable[str]) -> list[list[int] | str]:
 def _data(path: str) -> bytes:
     """A file's contents. Raises ValueError if it cannot be read, is too large, or not a file."""
     try:
-        # Opened without blocking, for the path could name a pipe.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError(f"{path}: not a regular file, and should be one")
-            data = file.read(SIZE_LIMIT + 1)
+        return content(path, SIZE_LIMIT)
     except OSError as error:
         raise ValueError(f"{path}: {in_words(error)}") from None
-    if len(data) > SIZE_LIMIT:
-        raise ValueError(f"{path}: has more than {SIZE_LIMIT} bytes, and should have at most that many")
-    return data

@@ -50,7 +50,7 @@ def shipped(tables: Tables) -> ShippedService:
         if is_exposed and not settings.insecure:
             raise SettingsError(
                 f"listen is {tables.given['metrics']['listen']!r}, where other machines could read all metrics; use "
-                "127.0.0.1, or say insecure if you mean it"
+                "127.0.0.1, or set insecure = true if you mean it"
             )
         options = {
             "file": settings.file and str(tables.base / settings.file),

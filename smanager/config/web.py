@@ -76,7 +76,7 @@ def service_settings(given: Mapping[str, Any], base: Path) -> dict[str, Any]:
         place = address_text(host or "(all)", port)
         raise SettingsError(
             f"{place} can be reached from other machines, and an eavesdropper could read every login; use 127.0.0.1 "
-            "with ssh or a proxy, or tls, or say insecure if you mean it"
+            "with ssh or a proxy, or tls, or set insecure = true if you mean it"
         )
     tls = settings.tls and settings.tls.at(base)
     if tls:

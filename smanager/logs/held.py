@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 SECRET = "(secret)"  # in place of an argument annotated as a Secret
+
+SPLIT_LEAST = 4  # letters of a secret that is found over several lines; a shorter one would be found by chance
 
 AsText = Callable[[Any], str]
 """The text of a value as a script would see it."""
@@ -110,13 +113,38 @@ def text_of_pieces(pieces: Iterable[Piece], as_text: AsText, secrets: Iterable[s
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
+    """A text with a mark in place of each secret, also of one that goes on in the next line: each piece is a line."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, SECRET)
+        letters = secret.replace("\n", "")
+        if len(letters) >= SPLIT_LEAST and letters in text.replace("\n", ""):
+            text = re.sub("\n*".join(map(re.escape, letters)), SECRET, text)
     return text
 
 
-def cut_text(pieces: Sequence[Piece], as_text: AsText, most: int, secrets: Sequence[str] = ()) -> str:
-    """The text of pieces with one gap at most, cut in its middle to `most` characters and the line that says so."""
+def settled(text: str, secrets: Iterable[str]) -> int:
+    """How many characters of a text that goes on can be shown: with what follows, the others may be a secret."""
+    length = len(text)
+    for letters in (secret.replace("\n", "") for secret in secrets):
+        for start in range(max(0, len(text) - 2 * len(letters)), length):
+            if text[start] == letters[:1] and letters.startswith(text[start:].replace("\n", "")):
+                length = start
+                break
+    return length
+
+
+def cut_text(
+    pieces: Sequence[Piece], as_text: AsText, most: int, secrets: Sequence[str] = (), goes_on: bool = False
+) -> str:
+    """The text of pieces with one gap at most, cut in its middle to `most` characters and the line that says so.
+
+    Without what may be the beginning of a secret, if the output goes on.
+    """
+    text = _cut_text(pieces, as_text, most, secrets)
+    return text[: settled(text, secrets)] if goes_on else text
+
+
+def _cut_text(pieces: Sequence[Piece], as_text: AsText, most: int, secrets: Sequence[str]) -> str:
     gap = next((piece for piece in pieces if isinstance(piece, LeftOut)), None)
     behind = len(pieces) if gap is None else pieces.index(gap)
     begin = text_of_pieces(pieces[:behind], as_text, secrets)
@@ -126,7 +154,7 @@ def cut_text(pieces: Sequence[Piece], as_text: AsText, most: int, secrets: Seque
         begin, end, left_out = begin[: most - most // 2], begin[len(begin) - most // 2 :], len(begin) - most
     else:
         end = text_of_pieces(pieces[behind + 1 :], as_text, secrets)
-        edge = max(map(len, secrets), default=1) - 1  # where half a secret may stand
+        edge = 2 * (max(map(len, secrets), default=1) - 1)  # where half a secret may stand, a letter in each line
         whole = gap.characters + len(begin) + len(end)
         begin = begin[: max(0, min(most - most // 2, len(begin) - edge))]
         end = end[max(edge, len(end) - most // 2) :]

@@ -16,6 +16,7 @@ PROMPT_SECONDS = 60.0
 
 RUNNING = "running"
 DONE = "done"
+FAILED = "failed"
 LOST = "ended with the service"
 
 DAMAGES = (AttributeError, LookupError, TypeError, ValueError)
@@ -35,11 +36,17 @@ class LastRun(NamedTuple):
     began: float
     outcome: str = RUNNING
     run: str | None = None  # the ID by which the manager remembers it
+    problem: str = ""  # what was wrong, in the words of a command that failed
 
     @classmethod
-    def of(cls, began: object, outcome: object, run: object) -> LastRun:
+    def of(cls, began: object, outcome: object, run: object, problem: object = "") -> LastRun:
         """From what was kept: what ran then was ended with the service."""
-        return cls(moment(began), LOST if outcome == RUNNING else str(outcome), None if run is None else str(run))
+        known = LOST if outcome == RUNNING else str(outcome)
+        return cls(moment(began), known, None if run is None else str(run), str(problem))
+
+    @property
+    def text(self) -> str:
+        return f"{self.outcome}: {self.problem}" if self.problem else self.outcome
 
 
 class Due(Enum):

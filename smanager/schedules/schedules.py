@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from smanager import CallerError, ManagerError, SService, command
-from smanager.schedules.schedule import DAMAGES, DONE, LOST, RUNNING, Due, LastRun, Schedule
+from smanager.schedules.schedule import DAMAGES, DONE, FAILED, LOST, RUNNING, Due, LastRun, Schedule
 from smanager.service import VIEW
-from smanager.system.memory import Memory
+from smanager.system.memory import Memory, Saving
 from smanager.terminal.text import one_spelling, resembling
 from smanager.terminal.wording import listed
 
 LOOK_SECONDS = 60.0  # between two looks at the clock, which may have been set
-FAILED = "schedule failed"  # the kind of the event that is reported of failed runs
+SCHEDULE_FAILED = "schedule failed"  # the kind of the event that is reported of failed runs
 SETTLED_SECONDS = 5.0  # until what was due before the start runs, so that the services that it needs are up
+
+ASK_SECONDS = 5.0  # in which the manager has to say which runs were ended; their IDs are left out otherwise
 
 
 class ScheduleReport(NamedTuple):
@@ -63,6 +65,7 @@ class Schedules(SService):
 
     def start(self) -> None:
         self._memory = Memory(self.state_dir, "schedules")
+        self._saving = Saving(self._save)
         kept = self._memory.read()
         self._salt = str(kept.get("salt") or secrets.token_hex(8))
         self._ahead = time.time() - time.monotonic()
@@ -101,20 +104,24 @@ class Schedules(SService):
             await asyncio.wait(works)
         for task in self._tasks:
             task.cancel()
-        self._save()
+        self._saving.end()
 
     # Commands.
 
     @command(role=VIEW, default=True)
     async def cmd_list(self) -> list[ScheduleReport]:
         """Shows when each schedule is due, and how its last run went"""
-        return [self._report(activity.schedule, short) for activity in self._activities.values()]
+        tells_all = await self._may_run()
+        return [self._report(activity.schedule, short, tells_all) for activity in self._activities.values()]
 
     @command(role=VIEW)
     async def cmd_show(self, name: str) -> dict[str, str | None]:
         """Shows all about a schedule, its times with the offset of its time zone"""
         schedule = self._find(name).schedule
-        report = self._report(schedule, lambda at: datetime.fromtimestamp(round(at), schedule.zone).isoformat(" "))
+        tells_all = await self._may_run()
+        report = self._report(
+            schedule, lambda at: datetime.fromtimestamp(round(at), schedule.zone).isoformat(" "), tells_all
+        )
         return {"name": schedule.name, "when": schedule.when, **report._asdict()}
 
     async def cmd_run(self, name: str) -> str:
@@ -228,25 +235,25 @@ class Schedules(SService):
         """Run a schedule's line, remember how that goes, and return the outcome."""
         schedule = activity.schedule
         schedule.last = LastRun(time.time())
-        self._save()  # first: if all falls now, the run is not due a second time
         try:
+            await self._saving.done()  # first: if all falls now, the run is not due a second time
             schedule.last = await self._result(schedule, schedule.last)
         except asyncio.CancelledError:
-            schedule.last = schedule.last._replace(outcome=activity.reason)
+            schedule.last = await self._with_runs(schedule, schedule.last._replace(outcome=activity.reason))
         else:
-            self._conclude(schedule, schedule.last.outcome)
+            self._conclude(schedule, schedule.last)
         if schedule.last.outcome == DONE:
             schedule.succeeded = time.time()
             self._tell_success(schedule)
         else:
-            print(f"{schedule.name}: {schedule.last.outcome}")
-        self._save()
-        return schedule.last.outcome
+            print(f"{schedule.name}: {schedule.last.text}")
+        self._saving.soon()
+        return schedule.last.text
 
-    def _conclude(self, schedule: Schedule, outcome: str) -> None:
+    def _conclude(self, schedule: Schedule, last: LastRun) -> None:
         """Report what others should hear of: each failure, and the first success after one."""
-        if outcome != LOST and schedule.concluded():
-            self.event(FAILED, outcome, about=schedule.name, over=outcome == DONE)
+        if last.outcome != LOST and schedule.concluded():
+            self.event(SCHEDULE_FAILED, last.text, about=schedule.name, over=last.outcome == DONE)
 
     async def _result(self, schedule: Schedule, last: LastRun) -> LastRun:
         """Run a line as a script would, with the permissions of the schedule."""
@@ -255,11 +262,27 @@ class Schedules(SService):
             async with asyncio.timeout(schedule.timeout):
                 result = await manager.call_async("shell.execute", line=schedule.run, stream=True, keep=True)
         except TimeoutError:
-            return last._replace(outcome=f"ended by its timeout, {schedule.timeout:g} s")
+            ended = last._replace(outcome=f"ended by its timeout, {schedule.timeout:g} s")
+            return await self._with_runs(schedule, ended)
         except ManagerError as error:
-            return last._replace(outcome=f"failed: {error}" if error.code else LOST)
-        runs = ", ".join(map(str, result.get("runs", ())))
-        return last._replace(outcome=outcome_of(result, schedule.roles), run=runs or None)
+            return last._replace(outcome=FAILED, problem=str(error)) if error.code else last._replace(outcome=LOST)
+        problem = problem_of(result, schedule.roles)
+        return last._replace(outcome=FAILED if problem else DONE, run=_ids(result.get("runs", ())), problem=problem)
+
+    async def _with_runs(self, schedule: Schedule, last: LastRun) -> LastRun:
+        """A run that was ended, and so has no result, with the IDs by which the manager remembers it.
+
+        They are missing if the schedule's roles do not allow `runs`, or if the service ends.
+        """
+        manager = self.manager.acting_as(schedule.name)
+        with suppress(ManagerError, TimeoutError, asyncio.CancelledError):
+            async with asyncio.timeout(ASK_SECONDS):
+                origin = (await manager.call_async("whoami"))["from"]
+                since = datetime.fromtimestamp(last.began).astimezone().isoformat()
+                runs = await manager.call_async("runs", since=since)
+                own = [one["id"] for one in runs if one["from"] == origin and one["since"] >= last.began]
+                return last._replace(run=_ids(own))
+        return last
 
     def _save(self) -> str:
         """Remember all; return the problem, if there is one."""
@@ -277,7 +300,16 @@ class Schedules(SService):
                 labels={"schedule": schedule.name},
             )
 
-    def _report(self, schedule: Schedule, shown: Callable[[float], str]) -> ScheduleReport:
+    async def _may_run(self) -> bool:
+        """Whether the caller may run a schedule, and so may read what is wrong with its commands."""
+        assert self.caller
+        try:
+            offered = await self.manager.as_caller(self.caller).call_async("shell.complete", f"{self.name} run")
+        except ManagerError as error:
+            raise CallerError(str(error)) from None
+        return "run" in offered["matches"]
+
+    def _report(self, schedule: Schedule, shown: Callable[[float], str], tells_all: bool) -> ScheduleReport:
         last = schedule.last
         state = "waiting" if schedule.enabled else "disabled"
         if schedule.paused:
@@ -290,19 +322,21 @@ class Schedules(SService):
             state,
             shown(time.time() + schedule.due - self._now(schedule)) if comes else None,
             shown(last.began) if last else None,
-            last.outcome if last else None,
+            (last.text if tells_all else last.outcome) if last else None,
             last.run if last else None,
         )
 
 
-def outcome_of(result: Mapping[str, Any], roles: tuple[str, ...]) -> str:
-    """How a line went."""
-    if not result["status"]:
-        return DONE
-    if result["status"] == 1:
-        return f"failed: {result['error']}"
+def problem_of(result: Mapping[str, Any], roles: tuple[str, ...]) -> str:
+    """What was wrong with a line; empty if nothing was."""
+    if result["status"] < 2:
+        return str(result["error"]) if result["status"] else ""
     has = f"its roles are {listed(roles)}" if len(roles) > 1 else f"its role is {roles[0]}"
-    return f"failed: {result['error']} ({has})"  # which may be why the command does not exist for the schedule
+    return f"{result['error']} ({has})"  # which may be why the command does not exist for the schedule
+
+
+def _ids(runs: Iterable[int]) -> str | None:
+    return ", ".join(map(str, runs)) or None
 
 
 def short(moment: float) -> str:

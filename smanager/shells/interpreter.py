@@ -73,10 +73,11 @@ class Interpreter:
         person: bool,
         caller: Caller,
         kept: list[int] | None = None,
+        repeats: bool = False,
     ) -> None:
         """Print to `stdout`. A person may cut names short, and each command's output ends with a separator.
 
-        All runs of commands are kept if there is a list `kept`, which takes their numbers.
+        All runs of commands are kept if there is a list `kept`, which takes their numbers; none if it `repeats` them.
         """
         self._shells = shells
         self._stdout = stdout
@@ -85,7 +86,7 @@ class Interpreter:
         self.always_json = False
         """Whether each command answers in JSON without `--json`."""
         self._idle = idle
-        self._requester = Requester(caller, self.output_of, abbreviates=person, kept=kept)
+        self._requester = Requester(caller, self.output_of, abbreviates=person, kept=kept, repeats=repeats)
         self._asked: tuple[Ask, bool] | None = None  # before a command, and whether it will run detached
         self._paused = False
         self._is_due = False  # whether the next commands run in a later turn of the loop
@@ -355,10 +356,13 @@ class _Capture(PlainOutput):
 
 
 async def captured(shells: Shells, caller: Caller, line: str, path: str | None, as_data: bool, columns: int = 0) -> str:
-    """Run a line as a script's, and return its output; cancelling ends the line's commands, and returns as well."""
+    """Run a line, one of many times, as a script's, and return its output.
+
+    Cancelling ends the line's commands, and returns as well.
+    """
     done = asyncio.Event()
     capture = _Capture(columns)
-    interpreter = Interpreter(shells, capture, done.set, person=False, caller=caller)
+    interpreter = Interpreter(shells, capture, done.set, person=False, caller=caller, repeats=True)
     interpreter.always_json = as_data
     interpreter.go_to(path)
     with suppress(asyncio.CancelledError):

@@ -35,7 +35,15 @@ class Dispatcher:
         if (keeper := manager.keepers.get(service.name)) is None:
             raise CommandError(f"{caption}: {service.name} is gone")
         entry = manager.audit.begin(caller, caption, invocation.described)
-        job = Job(command, service, invocation.arguments, caller, entry, wanted_by=requester.kept)
+        job = Job(
+            command,
+            service,
+            invocation.arguments,
+            caller,
+            entry,
+            wanted_by=requester.kept,
+            is_repeated=requester.repeats,
+        )
         try:
             manager.jobs.refuse_second(service, command, caption)
             call = keeper.call(command, invocation)
@@ -76,7 +84,8 @@ class Dispatcher:
         return None
 
     def _job(self, command: Command, arguments: Arguments, requester: Requester, entry: Entry) -> Job:
-        return Job(command, None, arguments, requester.caller, entry, requester.here, requester.kept)
+        caller, here, kept, repeats = requester.caller, requester.here, requester.kept, requester.repeats
+        return Job(command, None, arguments, caller, entry, here, kept, repeats)
 
     def _again(self, again: Again, requester: Requester, sink: Sink) -> Running | None:
         """Run a command that ran before. Raises CommandError if the caller may not, or the command is gone."""

@@ -39,6 +39,7 @@ class Job:
     entry: Entry
     here: str = ""  # the service in whose shell the command was given
     wanted_by: list[int] | None = None  # takes the run's number, for a requester who wants it kept
+    is_repeated: bool = False  # whether the requester gives the command again and again
     running: Running = field(init=False)
     output: CommandRun = field(init=False)  # the same; of a command that ended at once, only its output is known
     since: Moment = field(default_factory=Moment)
@@ -109,7 +110,8 @@ class Job:
         """What makes the output's text, which may take long, of at most so many characters."""
         held = self.output.held
         pieces = held.read(ReadPlace())[0] if held else self.output.last_pieces()
-        return partial(cut_text, pieces, self.output.sink.text, most, self.secrets)
+        goes_on = self.seconds is None
+        return partial(cut_text, pieces, self.output.sink.text, most, self.secrets, goes_on)
 
 
 class Jobs:
@@ -150,6 +152,9 @@ class Jobs:
             return False
         return command.kept if choice is None else choice
 
+    def _choice_for(self, job: Job) -> bool | None:
+        return False if job.is_repeated else self.keeps(job.service_name, job.command)
+
     def refuse_second(self, service: Service, command: Command, caption: str) -> None:
         """Raise CommandError where an exclusive command already runs."""
         for job in self._jobs if command.exclusive else ():
@@ -160,7 +165,7 @@ class Jobs:
         """List a command until its method has ended, and end it at its timeout."""
         self._jobs[job] = None
         job.running = job.output = running
-        job.choice = False if running.is_endless else self.keeps(job.service_name, job.command)
+        job.choice = False if running.is_endless else self._choice_for(job)
         running.gone = lambda failure: self._remove(job, failure)
         if timeout := job.command.timeout:
             reason = f"took longer than {timeout:g} s"
@@ -200,7 +205,7 @@ class Jobs:
         failure = str(result) if isinstance(result, Exception) else None
         if failure is None and result is not None:
             job.output.returned = (result,)
-        job.choice = self.keeps(job.service_name, job.command)
+        job.choice = self._choice_for(job)
         if isinstance(result, CommandError) and result.status is Status.UNUSABLE:
             job.choice = False  # no method ran
         self.end(job, failure)

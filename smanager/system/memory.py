@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from smanager.system.atomic import replacing
@@ -13,6 +15,12 @@ from smanager.system.private import contents, make_directory
 
 FORMAT = 1
 SIZE_LIMIT = 16 * 1024 * 1024  # bytes: as much as a service's settings hold, with what is told of each of them
+
+
+REST, LONGEST_REST = 10.0, 1.0
+"""From one write to the next: so many times as long as the write took, but no more than these seconds. A thousand
+schedules may be due each second, and a write of theirs takes 20 ms.
+"""
 
 
 class Memory:
@@ -57,3 +65,35 @@ class Memory:
             print(problem)
         self._problem = problem
         return problem
+
+
+class Saving:
+    """Saves what has changed: at once, or after a rest together with what changes meanwhile."""
+
+    def __init__(self, save: Callable[[], object]) -> None:
+        self._save = save
+        self._task: asyncio.Task[None] | None = None
+        self._next_at = 0.0
+
+    def soon(self) -> asyncio.Task[None]:
+        """Save all as it is now, or later; the task has ended when that is done."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._save_in_time())
+        return self._task
+
+    async def done(self) -> None:
+        """Save, and wait for that."""
+        await asyncio.shield(self.soon())
+
+    def end(self) -> None:
+        """Save for the last time."""
+        if self._task:
+            self._task.cancel()
+        self._save()
+
+    async def _save_in_time(self) -> None:
+        await asyncio.sleep(self._next_at - monotonic())
+        self._task = None
+        began = monotonic()
+        self._save()
+        self._next_at = monotonic() + min(REST * (monotonic() - began), LONGEST_REST)

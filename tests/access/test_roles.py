@@ -92,8 +92,6 @@ def test_sets_of_characters_keep_their_meaning(pattern: str, written: str) -> No
 
 
 def test_patterns_without_effect_are_found() -> None:
-    role = Role(
-        "ops", ("web.shut-down", "web.*", "status"), ("web.shut-dwn", "*.shut_down", "logs wbe", "web.shut-dwn")
-    )
-    found = list(without_effect({"ops": role}, ["web.shut_down", "status", "logs web"]))
-    assert found == [("ops", "deny", "web.shut-dwn"), ("ops", "deny", "logs wbe")]
+    patterns = ["web.shut-down", "web.*", "status", "web.shut-dwn", "*.shut_down", "logs wbe", "web.shut-dwn"]
+    found = list(without_effect(patterns, ["web.shut_down", "status", "logs web"]))
+    assert found == ["web.shut-dwn", "logs wbe"]

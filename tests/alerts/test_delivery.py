@@ -19,7 +19,7 @@ from smanager.alerts.incidents import Message
 from smanager.alerts.message import Note, note_of
 from smanager.config.alert import alert_of
 from tests.alerts.receivers import MAIL_PASSWORD, HttpReceiver, MailReceiver, server_context, speaking
-from tests.conftest import alive, wait_for
+from tests.conftest import SECONDS, alive, wait_for
 
 TEXT = 'it said "no"\nand ended'
 NOTE = note_of(Message("failed", "web", "", TEXT, 2, 10.0, 20.0), "oncall", "box", "web is failed\n", 30.0)
@@ -186,6 +186,24 @@ def test_a_slow_server_cannot_stretch_the_deadline(scheme: str, say: Any) -> Non
         error = refused(webhook={"url": f"{scheme}://127.0.0.1:{port}"}, timeout=1)
     assert str(error).startswith("127.0.0.1: ")
     assert say is drip or "no answer within 1 s" in str(error)
+
+
+def test_no_delivery_waits_for_those_that_a_dead_server_holds_up(http: HttpReceiver) -> None:
+    async def at_once(dead: int, alive: int) -> None:
+        tables = [
+            {"on": ["failed"], "webhook": {"url": f"http://127.0.0.1:{port}/"}, "timeout": SECONDS}
+            for port in [*[dead] * 40, alive]
+        ]
+        deliveries = [asyncio.ensure_future(deliver(alert_of("x", table, Path()), NOTE)) for table in tables]
+        await deliveries.pop()
+        assert not any(one.done() for one in deliveries)
+        for one in deliveries:
+            one.cancel()
+        await asyncio.wait(deliveries)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        asyncio.run(asyncio.wait_for(at_once(silent.getsockname()[1], http.port), SECONDS / 2))
+    assert len(http.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,32 @@ def test_what_nobody_ends_is_forgotten_after_a_week() -> None:
     assert not clock.incidents.open
 
 
+@pytest.mark.parametrize("period", [1, 60, 299, 300, 301, 330, 400, 599, 601, 900, 1199, 1201, 1490])
+@pytest.mark.parametrize("kind", ["failed", "hung", "login blocked"])
+def test_what_flaps_at_whatever_rate_is_not_told_again_and_again(period: float, kind: str) -> None:
+    clock = Clock(kind, "recovered", quiet=QUIET)
+    while clock.now < BEGIN + DAY / 2:
+        clock.event(kind)
+        if kind != "login blocked":
+            clock.event("running")
+        clock.wait(period)
+        if int(clock.now) % 7 == 0:
+            clock.restart()
+    assert 1 <= len(clock.told) <= 8, clock.told
+    clock.wait(2 * HOUR)
+    assert clock.told[-1].startswith("over: ")
+    assert not clock.incidents.open
+
+
+def test_what_fails_long_after_it_has_recovered_is_as_new() -> None:
+    clock = Clock()
+    for _ in range(3):
+        clock.flap()
+        clock.wait(QUIET)
+        clock.wait(5 * QUIET)
+    assert clock.read() == ["web failed 1", "over: web recovered 1"] * 3
+
+
 def test_more_messages_than_an_hour_may_have_wait_and_what_is_over_by_then_is_only_counted() -> None:
     clock = Clock(most_per_hour=3)
     for number in range(5):
@@ -222,7 +248,29 @@ def test_the_last_message_for_now_says_how_many_wait() -> None:
     for number in range(5):
         clock.incidents.take(AlertEvent(clock.now, f"web{number}", "failed", ""), clock.now)
     clock.tell()
-    assert [message.waiting for message in clock.messages] == [0, 3]
+    assert [(message.is_last, message.waiting) for message in clock.messages] == [(False, 0), (True, 3)]
+
+
+def test_messages_of_earlier_hours_make_none_the_last() -> None:
+    clock = Clock(most_per_hour=3)
+    for number in range(5):
+        clock.event("failed", f"web{number}")
+        clock.wait(HOUR)
+    clock.incidents.take(AlertEvent(clock.now, "db", "failed", ""), clock.now)
+    clock.event("failed", "mail")
+    assert len(clock.messages) == 7
+    assert not any(message.is_last or message.waiting for message in clock.messages)
+
+
+def test_a_receiver_that_takes_no_message_is_not_sent_all_that_are_open() -> None:
+    clock = Clock(most_per_hour=3)
+    clock.works = False
+    for number in range(100):
+        clock.event("failed", f"web{number}")
+    assert sum(incident.waits_until > clock.now for incident in clock.incidents.open.values()) == 3
+    clock.works = True
+    clock.wait(HOUR)
+    assert len(clock.read()) == 3
 
 
 def test_a_message_that_was_given_up_is_told_later_if_it_goes_on_and_forgotten_if_not() -> None:
@@ -293,7 +341,7 @@ def test_what_the_end_of_the_manager_stopped_has_not_recovered() -> None:
     clock.now += HOUR
     clock.well.clear()
     clock.restart()
-    clock.incidents.take(AlertEvent(BEGIN, "web", "stopped", "stopped by the shutdown"), clock.now, BEGIN)
+    clock.incidents.take(AlertEvent(BEGIN, "web", "stopped", "stopped by the shutdown"), clock.now, clock.now - BEGIN)
     clock.tell()
     clock.event("starting")
     clock.event("failed")
@@ -305,7 +353,7 @@ def test_restarts_that_nobody_saw_count_when_they_were() -> None:
     clock = Clock(OFTEN)
     for number in range(8):
         at = clock.now - 1000 * number
-        clock.incidents.take(AlertEvent(at, "web", "restarted", ""), clock.now, at)
+        clock.incidents.take(AlertEvent(at, "web", "restarted", ""), clock.now, clock.now - at)
     clock.tell()
     assert clock.read() == []
 

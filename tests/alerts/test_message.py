@@ -36,7 +36,11 @@ def note(why: str = "web is failed\n", ends: float = 100.0, **facts: Any) -> Not
         ({"kind": "recovered", "state": "removed"}, "web is removed"),
         ({"kind": TEST, "service": "", "text": "a test"}, "a test"),
         ({"left_out": 2}, "web failed: exit status 3; 2 more came and went untold"),
-        ({"waiting": 2}, "web failed: exit status 3; 2 more wait, for too many messages were sent"),
+        ({"is_last": True}, "web failed: exit status 3; others wait, for too many messages were sent"),
+        (
+            {"is_last": True, "waiting": 2},
+            "web failed: exit status 3; 2 others wait, for too many messages were sent",
+        ),
     ],
 )
 def test_a_sentence_says_what_has_happened_and_where(facts: dict[str, Any], summary: str) -> None:

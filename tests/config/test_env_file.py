@@ -121,14 +121,14 @@ def test_a_file_is_named_with_its_mistake(tmp_path: Path) -> None:
     for data, message in [
         (b"A=1\nB\n", "line 2 should be NAME=VALUE, or a comment after #"),
         (b"A=1\nB=\xe9\n", "line 2 is not UTF-8"),
-        (b"#" * (SIZE_LIMIT + 1), "has more than 1048576 bytes, and should have at most that many"),
+        (b"#" * (SIZE_LIMIT + 1), "it has more than 1048576 bytes, and should have at most that many"),
     ]:
         path.write_bytes(data)
         with pytest.raises(ValueError, match=f"^{re.escape(f'{path}: {message}')}$"):
             read_variables(str(path))
     os.mkfifo(tmp_path / "pipe")
     for name, message in [
-        ("pipe", "not a regular file, and should be one"),
+        ("pipe", "it is not a regular file, and should be one"),
         (".", "is a directory"),
         ("x", "no such file or directory"),
     ]:

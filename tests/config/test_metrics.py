@@ -55,8 +55,8 @@ def test_its_roles_may_be_others(tmp_path: Path) -> None:
         ('listen = "127.0.0.1:70000"', "listen is '127.0.0.1:70000', and should be an address"),
         (
             'listen = "0.0.0.0:9109"',
-            "listen is '0.0.0.0:9109', where other machines could read all metrics; use 127.0.0.1, or say insecure if "
-            "you mean it",
+            "listen is '0.0.0.0:9109', where other machines could read all metrics; use 127.0.0.1, or set insecure "
+            "= true if you mean it",
         ),
         ('listen = ":9109"', "listen is ':9109', where other machines could read all metrics"),
         ("interval = 5", "there is no setting 'interval'; there are: file, insecure, listen"),

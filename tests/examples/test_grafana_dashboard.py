@@ -21,13 +21,30 @@ def queries() -> list[str]:
     return [*variables, *(target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"])]
 
 
-def test_each_metric_that_it_names_exists() -> None:
+def shown() -> dict[str, set[str]]:
+    """The labels of each metric that there is, with those that Prometheus adds."""
     service: dict[str, Any] = {**WEB, "pid": MANAGER["pid"]}
     text = classic(families_of([MANAGER, service], USED.get))
-    known = set(re.findall(r"^(\w+)[{ ]", text, re.MULTILINE)) | {OF_SCHEDULES}
+    labels: dict[str, set[str]] = {OF_SCHEDULES: {"schedule", "instance"}}
+    for name, pairs in re.findall(r"^(\w+)(?:{(.*)})? ", text, re.MULTILINE):
+        labels.setdefault(name, {"instance"}).update(re.findall(r'(\w+)="', pairs))
+    return labels
+
+
+def test_each_metric_that_it_names_exists() -> None:
     named = {name for query in queries() for name in re.findall(r"smanager_\w+", query)}
-    assert named <= known, named - known
+    assert named <= {*shown()}, named - {*shown()}
     assert len(named) > 10
+
+
+def test_each_label_that_it_names_exists() -> None:
+    for target in (target for panel in DASHBOARD["panels"] for target in panel["targets"]):
+        query = target["expr"]
+        there = set[str]().union(*(shown()[name] for name in re.findall(r"smanager_\w+", query)))
+        groups = " ".join(re.findall(r"\b(?:by|on) \(([^)]*)\)", query))
+        named = {*re.findall(r"\w+", groups), *re.findall(r"(\w+)=~?\"", query)}
+        named |= {*re.findall(r"{{(\w+)}}", target["legendFormat"])}
+        assert named <= there, (query, named - there)
 
 
 def test_panels_have_numbers_of_their_own_and_do_not_overlap() -> None:

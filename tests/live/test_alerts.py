@@ -128,8 +128,10 @@ def test_a_service_that_fails_is_told_of_with_why_and_again_once_it_is_well(
     assert "out of luck" in message["why"]
     assert (message["alert"], message["status"], message["service"]) == ("oncall", "firing", "web")
     wait_for(lambda: alerts(server)["oncall"]["last"], "its delivery")
+    last = alerts(server)["oncall"]["last"]
     server.ask("restart alerts")
-    assert alerts(server)["oncall"]["open"] >= 1
+    oncall = alerts(server)["oncall"]
+    assert (oncall["open"] >= 1, oncall["last"] >= last) == (True, True)
     (server.directory / "luck").touch()
     server.ask("start web")
     over = received(receiver, "web recovered, after ")
@@ -227,3 +229,6 @@ def test_who_may_only_look_may_do_no_more_and_sees_no_service_that_is_hidden(ser
     server.ask("start sick")
     wait_for(lambda: "sick" in ask_unix(sockets["viewers"], "alerts show dead\n"), "the incident")
     assert "sick" not in ask_unix(sockets["some"], "alerts show dead\n")
+    counts = {name: json.loads(ask_unix(socket, "alerts --json\n")) for name, socket in sockets.items()}
+    open_ = {name: {one["name"]: one["open"] for one in listed} for name, listed in counts.items()}
+    assert open_["some"]["dead"] == open_["viewers"]["dead"] - 1

@@ -248,4 +248,4 @@ def test_a_reload_takes_and_leaves_metrics(reloaded: Callable[..., Server]) -> N
     server.wait_for_log(r"serves http://0.0.0.0:\d+/metrics, and other machines may read it without a login")
     path = Path("smanager.toml")
     path.write_text('[metrics]\nlisten = "0.0.0.0:9109"\n')
-    assert server.ask("reload").endswith("use 127.0.0.1, or say insecure if you mean it\n")
+    assert server.ask("reload").endswith("use 127.0.0.1, or set insecure = true if you mean it\n")

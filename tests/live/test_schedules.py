@@ -127,14 +127,16 @@ def test_a_schedule_runs_its_line_again_and_again(server: Server) -> None:
 
 def test_the_name_alone_shows_what_is_due_and_how_it_went_also_to_who_may_only_look(server: Server) -> None:
     server.ask("schedules run failing")
-    for table in (server.ask("schedules"), ask_unix(str(server.directory / "viewers.sock"), "schedules\n")):
+    viewers = str(server.directory / "viewers.sock")
+    whole, part = "failed: worker fail: ValueError: no luck", "failed"
+    for table, wanted in ((server.ask("schedules"), whole), (ask_unix(viewers, "schedules\n"), part)):
         rows = {row.split("\t")[0]: row.split("\t") for row in table.splitlines()}
         assert rows["name"] == ["name", "state", "next", "last", "outcome", "run"]
-        assert rows["failing"][4] == "failed: worker fail: ValueError: no luck"
+        assert rows["failing"][4] == wanted
         assert rows["night"][1] == "waiting"
         assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", rows["night"][2])
         assert rows["wiping"][1:3] == ["disabled", ""]
-    night = ask_unix(str(server.directory / "viewers.sock"), "schedules show night\n").splitlines()
+    night = ask_unix(viewers, "schedules show night\n").splitlines()
     assert night[:3] == ["name     night", "when     cron 30 2 * * 1-5 Europe/Berlin", "state    waiting"]
     assert re.fullmatch(r"next     \d{4}-\d\d-\d\d 02:30:00\+0[12]:00", night[3])
 
@@ -185,7 +187,9 @@ def test_a_run_that_takes_too_long_is_ended(server: Server) -> None:
         "*** schedules run: lasting: ended by its timeout, 1.5 s\n",
         "*** schedules run: lasting: left out, because the run before it goes on\n",
     )
-    outcome(server, "lasting", "ended by its timeout, 1.5 s")
+    lasting = outcome(server, "lasting", "ended by its timeout, 1.5 s")
+    (run,) = [one for one in json.loads(server.ask("runs --since 1h --json")) if str(one["id"]) == lasting["run"]]
+    assert (run["from"], run["failure"]) == ("service schedules as lasting", "cancelled")
 
 
 def test_a_run_that_is_due_while_another_goes_on_is_left_out_or_waits_or_ends_it(server: Server) -> None:
@@ -194,7 +198,12 @@ def test_a_run_that_is_due_while_another_goes_on_is_left_out_or_waits_or_ends_it
     assert answer == "*** schedules run: skipping: left out, because the run before it goes on\n"
     server.wait_for_log("schedules: killing: ended by the next run")
     server.wait_for_log("schedules: queueing: left out, because another waits already")
-    outcome(server, "queueing", "done")
+
+    def done() -> set[str]:
+        runs = json.loads(server.ask("runs worker.work --since 1h --json"))
+        return {run["from"] for run in runs if run["state"] == "done"}
+
+    wait_for(lambda: "service schedules as queueing" in done(), lambda: str(done()))
     at_a_time = [job["from"] for job in json.loads(server.ask("jobs --json")) if "nap" in job["command"]]
     assert len(set(at_a_time)) == len(at_a_time)
 

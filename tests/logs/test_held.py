@@ -18,6 +18,7 @@ from smanager.logs.held import (
     ReadPlace,
     cut_text,
     masked,
+    settled,
     text_of_pieces,
 )
 
@@ -108,11 +109,30 @@ def test_values_become_text_when_they_are_read() -> None:
         ("the pin is 1234", ["1234"], f"the pin is {SECRET}"),
         ("ab abc", ["ab", "abc"], f"{SECRET} {SECRET}"),
         ("nothing", [], "nothing"),
+        ("one: hunt\ner2\nall", ["hunter2"], f"one: {SECRET}\nall"),
+        ("h\nu\nn\n\nter2", ["hunter2"], SECRET),
+        ("1\n2\n3", ["123"], "1\n2\n3"),
+        ("a key\n", ["a\nkey\n", "key"], f"a {SECRET}\n"),
     ],
 )
 def test_secrets_are_masked(text: str, secrets: list[str], shown: str) -> None:
     assert masked(text, secrets) == shown
     assert text_of_pieces([text], str, secrets) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets", "shown"),
+    [
+        ("all is well\n", ["hunter2"], "all is well\n"),
+        ("it is hunt\n", ["hunter2"], "it is "),
+        ("it is h\nun", ["hunter2", "it is what"], "it is "),
+        ("it is hunter2\n", ["hunter2"], f"it is {SECRET}\n"),
+        ("nothing", [], "nothing"),
+    ],
+)
+def test_what_may_be_the_beginning_of_a_secret_waits_for_the_rest(text: str, secrets: list[str], shown: str) -> None:
+    assert cut_text([text], str, 100, secrets, goes_on=True) == shown
+    assert cut_text([text], str, 100, secrets) == masked(text, secrets)
 
 
 @given(st.lists(st.text("xy", min_size=1, max_size=7), max_size=40), st.integers(2, 60))
@@ -122,3 +142,13 @@ def test_no_secret_shows_where_an_output_was_cut(pieces: list[str], most: int) -
     text = LEFT_OUT.sub("|", cut_text(output.read(ReadPlace())[0], str, most, [secret]).replace(SECRET, ""))
     assert "hunt" not in text
     assert "ter2" not in text
+
+
+@given(st.lists(st.text("hunter2\nx", max_size=9), max_size=20))
+def test_pieces_that_are_shown_as_they_come_show_no_secret(pieces: list[str]) -> None:
+    secret, shown, rest = "hunter2", "", ""
+    for piece in [*pieces, secret[:3], f"\n{secret[3:]}"]:
+        rest += piece
+        end = settled(rest, [secret])
+        shown, rest = shown + masked(rest[:end], [secret]), rest[end:]
+    assert secret not in (shown + masked(rest, [secret])).replace("\n", "").replace(SECRET, "|")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,15 @@ import pytest
 from smanager.config.schedule import schedule_of
 from smanager.hosts.child.life import make
 from smanager.schedules.schedules import Schedules
-from smanager.service import CallerError, ManagerClient, ManagerError
+from smanager.service import CallerError, CommandCaller, ManagerClient, ManagerError
 
 DONE = {"output": "", "status": 0}
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever changes is saved at once."""
+    monkeypatch.setattr("smanager.system.memory.REST", 0.0)
 
 
 class StandInManager(ManagerClient):
@@ -24,12 +31,25 @@ class StandInManager(ManagerClient):
         self.asked: list[tuple[str, object]] = []
         self.under_way: list[asyncio.Future[Any]] = []
         self.name = ""
+        self.offers = ["run"]
+        self.runs: list[dict[str, Any]] = []
+
+    @property
+    def caller(self) -> CommandCaller:
+        return CommandCaller("local", 1)
 
     def acting_as(self, name: str) -> StandInManager:
         self.name = name
         return self
 
     async def call_async(self, method: str, /, *arguments: object, **options: object) -> Any:
+        if method == "shell.complete":
+            assert arguments == ("schedules run",)
+            return {"start": 10, "matches": self.offers}
+        if method == "whoami":
+            return {"from": "service schedules as night"}
+        if method == "runs":
+            return self.runs
         assert method == "shell.execute"
         self.asked.append((self.name, options["line"]))
         answer = asyncio.get_running_loop().create_future()
@@ -70,7 +90,7 @@ class Stage:
 
 
 async def settle() -> None:
-    for _ in range(20):
+    for _ in range(30):
         await asyncio.sleep(0)
 
 
@@ -185,6 +205,39 @@ async def test_a_run_ends_with_its_caller_and_at_its_timeout() -> None:
     await settle()
     assert (stage.manager.under_way, await stage.report()) == ([], ("waiting", "cancelled", None))
     assert await failure_of(await stage.begin()) == "night: ended by its timeout, 1 s"
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_a_run_that_is_ended_has_its_ids(is_cancelled: bool) -> None:
+    @played
+    async def story() -> None:
+        stage = Stage(timeout=1)
+        first = await stage.begin()
+        began = time.time()
+        facts = [("night", began - 60), ("night", began), ("other", began), ("night", began)]
+        stage.manager.runs = [
+            {"id": number, "from": f"service schedules as {name}", "since": since}
+            for number, (name, since) in enumerate(facts)
+        ]
+        if is_cancelled:
+            first.cancel()
+        await asyncio.wait([first])
+        await settle()
+        assert (await stage.report())[2] == "1, 3"
+
+    story()
+
+
+@played
+async def test_what_was_wrong_is_told_to_those_who_may_run_the_schedule() -> None:
+    stage = Stage()
+    task = await stage.begin()
+    stage.manager.answer({"status": 1, "error": "backup full: OSError: no", "runs": [7]})
+    await failure_of(task)
+    assert await stage.report() == ("waiting", "failed: backup full: OSError: no", "7")
+    stage.manager.offers = []
+    assert await stage.report() == ("waiting", "failed", "7")
+    assert (await stage.service.cmd_show("night"))["outcome"] == "failed"
 
 
 @played

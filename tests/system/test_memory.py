@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from smanager.system.memory import Memory
+from smanager.system import memory as module
+from smanager.system.memory import Memory, Saving
+from tests.conftest import SECONDS
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
@@ -48,3 +51,27 @@ def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path, capsys: pyt
     (tmp_path / "schedules.json").symlink_to(tmp_path / "elsewhere")
     assert Memory(tmp_path, "schedules").read() == {}
     assert "it is a symbolic link" in capsys.readouterr().out
+
+
+def test_what_changes_together_is_saved_together_and_no_later_than_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, saved = [0], list[int]()
+    saving = Saving(lambda: saved.append(state[0]))
+
+    async def changed(number: int) -> None:
+        state[0] = number
+        await saving.done()
+        assert saved[-1] >= number
+
+    async def story() -> None:
+        await asyncio.gather(*map(changed, range(1000)))
+        assert saved == [999]
+        monkeypatch.setattr(module, "REST", 1e12)
+        monkeypatch.setattr(module, "LONGEST_REST", SECONDS)
+        await changed(1000)  # as long as the next write is not put off
+        waiting = asyncio.create_task(changed(1001))
+        assert not (await asyncio.wait([waiting], timeout=0.01))[0]
+        saving.end()
+        assert saved == [999, 1000, 1001]
+        await asyncio.wait([waiting])
+
+    asyncio.run(asyncio.wait_for(story(), SECONDS))

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import smanager
 import tshell
 from smanager.server import line_reader
 from smanager.server.rpc import requests
@@ -111,6 +112,7 @@ def talk() -> Conversation:
         (b'{"jsonrpc": "2.0", "id": true, "method": "ping"}', -32600, "not a request"),
         (b'{"jsonrpc": "2.0", "id": 1.0, "method": "ping"}', -32600, "not a request"),
         (b'{"jsonrpc": "2.0", "id": [1], "method": "ping"}', -32600, "not a request"),
+        (b'{"jsonrpc": "2.0", "id": "caf\\udce9", "method": "ping"}', -32600, "not a request"),
         (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": []}', -32602, "params should be an object"),
         (b'{"jsonrpc": "2.0", "id": 1, "method": "prompts/list"}', -32601, "unknown method prompts/list"),
         (b'{"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen"}', -32601, "unknown method"),
@@ -156,6 +158,23 @@ def test_a_handshake_agrees_on_the_clients_revision_or_offers_the_newest(
     result = answer["result"]
     assert (result["protocolVersion"], result["capabilities"]) == (agreed, {"tools": {"listChanged": True}})
     assert talk.say("ping", "a") == [{"jsonrpc": "2.0", "id": "a", "result": {}}]
+
+
+@pytest.mark.parametrize("identity", ["caf\xe9", "\U0001f600", "", 10**30])
+def test_an_id_is_sent_back_as_it_came(server: Server, identity: object) -> None:
+    (pong,) = run_mcp(server, json.dumps({"jsonrpc": "2.0", "id": identity, "method": "ping"}).encode() + b"\n")
+    assert pong["id"] == identity
+
+
+@pytest.mark.parametrize("token", ["\udce9", None, True, [1], {}])
+def test_a_token_that_cannot_be_sent_back_asks_for_no_progress(talk: Conversation, token: object) -> None:
+    talk.say("tools/call", 1, name="web-uptime", _meta={"progressToken": token})
+    assert talk.tell(1, method="$/item", params={"value": "x"}) == []
+
+
+def test_the_version_is_that_of_the_program(talk: Conversation) -> None:
+    (answer,) = talk.say("initialize", 1, protocolVersion="2025-06-18", capabilities={})
+    assert answer["result"]["serverInfo"]["version"] == tshell.__version__ == smanager.__version__
 
 
 def test_a_stateless_client_needs_no_handshake_and_is_told_which_revisions_there_are(talk: Conversation) -> None:

@@ -49,6 +49,7 @@ class Requester(NamedTuple):
     here: str = ""  # the service in whose shell the command is given
     abbreviates: bool = False  # whether the caller is a person, who may cut names short
     kept: list[int] | None = None  # takes the numbers of the requester's runs, where all of them are to be kept
+    repeats: bool = False  # whether the commands are given again and again, so that none of their runs is kept
 
 
 def permitted(keepers: Mapping[str, Keeper], caller: Caller, command: Command) -> dict[str, Keeper]:

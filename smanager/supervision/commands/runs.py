@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smanager.commands.record import Command, CommandError, Status
-from smanager.logs.held import ReadPlace, text_of_pieces
+from smanager.logs.held import ReadPlace, masked, settled, text_of_pieces
 from smanager.logs.runs import Run
 from smanager.service import VIEW, command
 from smanager.supervision.commands.logs import MOST_LINES, SHOWN_LINES
@@ -180,17 +180,20 @@ class RunCommands(OwnCommands):
         yield RunOutput(await asyncio.to_thread(job.text(self.manager.catalogue.configuration.runs.output)))
 
     async def _follow(self, job: Job) -> AsyncGenerator[RunOutput, None]:
-        held, changed, place = job.output.output(), asyncio.Event(), ReadPlace()
+        held, changed, place, rest = job.output.output(), asyncio.Event(), ReadPlace(), ""
         held.followers.append(changed.set)
         try:
             while is_shown(job.run(), self):  # asked each time: the caller's permissions may have changed
                 changed.clear()
                 pieces, place = held.read(place)
                 if pieces:
-                    text = await asyncio.to_thread(text_of_pieces, pieces, job.output.sink.text, job.secrets)
-                    yield RunOutput(text)
+                    rest += await asyncio.to_thread(text_of_pieces, pieces, job.output.sink.text)
+                    end = settled(rest, job.secrets)
+                    shown, rest = rest[:end], rest[end:]
+                    if shown:
+                        yield RunOutput(masked(shown, job.secrets))
                 elif held.is_over:
-                    yield RunOutput("", error_of(job.run()))
+                    yield RunOutput(masked(rest, job.secrets), error_of(job.run()))
                     return
                 else:
                     await changed.wait()

@@ -450,13 +450,18 @@ def test_patterns_without_effect_are_told_at_the_start_by_check_and_by_reload(ke
         [roles.web]
         allow = ["box.shut-dwn", "box.*", "logs bxo", "off.*", "status off"]
         deny = ["*.format"]
+        [runs]
+        always = ["box.shut-dwn", "box.*", "off.*", "restart"]
+        never = ["restart box", "*.format", "restart all"]
         [services.off]
         program = ["sleep", "3600"]
         enabled = false
         """
     server = kept(configuration, box=SPELLED)
     shut_down = "[roles.web] allow: 'box.shut-dwn' matches no command; did you mean 'box.shut_down'?"
-    expected = [shut_down, "allow: 'logs bxo' matches no command", "deny: '*.format' matches no command"]
+    kept_down = "[runs] always: 'box.shut-dwn' matches no command; did you mean 'box.shut_down'?"
+    expected = [shut_down, "allow: 'logs bxo' matches no command", "deny: '*.format' matches no command", kept_down]
+    expected += [f"[runs] never: {name!r} matches no command" for name in ("restart box", "*.format", "restart all")]
     check = [sys.executable, str(ROOT / "smanager.py"), "--services", "services", "--check"]
     checked = subprocess.run(check, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=server.directory)
     for told in (server.log, checked.stdout, server.ask("reload")):
@@ -466,7 +471,8 @@ def test_patterns_without_effect_are_told_at_the_start_by_check_and_by_reload(ke
     (server.directory / "services" / "broken.py").write_text("import missing_module")
     checked = subprocess.run(check, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=server.directory)
     assert [line for line in checked.stdout.splitlines() if "matches no" in line] == [
-        f"{server.directory}/smanager.toml: {shut_down}"
+        f"{server.directory}/smanager.toml: {shut_down}",
+        f"{server.directory}/smanager.toml: {kept_down}",
     ]
 
 

@@ -120,6 +120,19 @@ def test_a_run_is_kept_that_was_long_or_failed_or_is_wanted(server: Server, line
     assert count(server) - before == is_kept
 
 
+@pytest.mark.parametrize("line", ["backup fail", "backup slow", "backup each", "why none", "backup chosen"])
+def test_what_is_watched_is_not_kept_again_and_again(server: Server, line: str) -> None:
+    before = server.ask("runs --since 1h")
+    with server.connect() as connection:
+        connection.sendall(f"watch -n 0.05 {line}\n".encode())
+        for _ in range(2):
+            read_until(connection, b"\n")
+            read_until(connection, b"\n" if line != "backup fail" else b"no\n")
+        reset(connection)
+    wait_for(lambda: server.ask("jobs") == "", "its end")
+    assert server.ask("runs --since 1h") == before
+
+
 def test_a_run_tells_who_did_what_when_and_how_it_ended(server: Server) -> None:
     said = server.ask("backup fail")
     assert said == "half\n*** backup fail: ValueError: no\n"
