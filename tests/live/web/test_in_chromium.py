@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from smanager.access.secrets import hash_password, hash_token
 from smanager.access.users import Token, User, UsersFile
 from tests.conftest import ROOT, Server, read_to_end, wait_for
+from tests.live.checks import pid_of
 from tests.live.clients import needs, telnet
 
 pytest.importorskip("selenium", reason="needs selenium, which the environment soak of tox has")
@@ -552,4 +555,20 @@ def test_a_page_that_lost_its_server_finds_it_again(
     wait_for(lambda: "lost" not in window.text(), "the connection")
     window.go("logs")
     window.shows("the page is at", ".log")
+    silent = pid_of(server, "webpage")
+    os.kill(silent, signal.SIGSTOP)
+    window.shows("The connection was lost")
+    os.kill(silent, signal.SIGCONT)
+    wait_for(lambda: "lost" not in window.text(), "the connection")
     window.problems()  # of the requests that were not answered
+
+
+def test_a_tab_that_is_seen_again_shows_who_is_logged_in_by_now(page: Chromium) -> None:
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    page.open()
+    page.press("Log out")
+    log_in(page, "vera")
+    page.driver.close()
+    page.driver.switch_to.window(first)
+    page.shows("vera", "#account")
