@@ -100,8 +100,9 @@ class PageHandler(BaseHTTPRequestHandler):
             super().handle()
         except RefusedError as error:
             self._refuse(error)
-        except OSError:  # the browser has gone, or speaks no TLS, or is too slow
-            pass
+        except OSError as error:  # the browser has gone, or speaks no TLS, or is too slow
+            if isinstance(error, ssl.SSLError) and error.reason == "HTTP_REQUEST":
+                self._say_https()
 
     def handle_one_request(self) -> None:
         self._reader.allow(HEAD_SECONDS, HEAD_LIMIT)
@@ -159,6 +160,13 @@ class PageHandler(BaseHTTPRequestHandler):
         is_method = error.status == HTTPStatus.METHOD_NOT_ALLOWED
         allow = {"Allow": METHODS.get(self.path.partition("?")[0], "GET, HEAD")} if is_method else {}
         self._write(responses.error(error.status, str(error), allow))
+        self._linger()
+
+    def _say_https(self) -> None:
+        """Answer a browser that speaks plain HTTP where TLS is, or it would only say that there was no answer."""
+        with suppress(OSError):
+            answer = responses.error(400, "the page is at https://…, with the same name and port")
+            socket.socket.sendall(self.connection, answer)
         self._linger()
 
     def _linger(self) -> None:

@@ -20,6 +20,10 @@ LONGEST_SECONDS = 12 * 3600.0  # after which each login ends: a working day
 MOST_LOGINS = 200  # at a time; one more ends one of the user who has the most, so that nobody takes all
 
 
+Rights = tuple[str, tuple[str, ...]]
+"""A user's name and roles: who has the same sees the same."""
+
+
 def new_token() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
@@ -37,6 +41,10 @@ class PageLogin:
     began: float = 0.0
     used: float = 0.0
     uses: int = 0  # answers under way
+
+    @property
+    def rights(self) -> Rights:
+        return self.user, tuple(self.roles)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

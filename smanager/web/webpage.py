@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ from smanager.web.calls import LOGGED_OUT, answer_in_events, answer_whole, call_
 from smanager.web.door import Door, RefusedError, cookies, one_of
 from smanager.web.http import Asked, PageServer
 from smanager.web.live import LiveFeed
-from smanager.web.logins import Logins, PageLogin, cookie_header, cookie_name, proof_of, shown
+from smanager.web.logins import Logins, PageLogin, Rights, cookie_header, cookie_name, proof_of, shown
 from smanager.web.outlet import Outlet
 from smanager.web.quotas import Quotas
 
 MOST_WINDOWS = 512  # streams of what happens, each with a descriptor
 MOST_CALLS = 64  # other answers under way, each of at most 4 MiB; browsers have six connections to a host
+MOST_TRIES = 32  # logins being checked, which strangers may fill, and users' answers may not wait for
 SWEEP_SECONDS = 60.0  # between two looks for logins that are over
 
 
@@ -42,9 +43,10 @@ class WebPage(SService):
         self._door = Door(scheme, self.options["origins"], self.options["proxies"], needs_login)
         self._visitors = None if needs_login else PageLogin(self.manager, roles=list(self.options["roles"]))
         self._logins = Logins(self._forget)
-        self._feeds: dict[PageLogin, LiveFeed] = {}
+        self._feeds: dict[Rights, LiveFeed] = {}  # of all who have looked, which are few
         self._answers: set[asyncio.Task[None]] = set()
         self._windows, self._calls = Quotas(MOST_WINDOWS, "windows"), Quotas(MOST_CALLS, "answers")
+        self._tries = Quotas(MOST_TRIES, "logins")
         self._address = ""
         self._ended = asyncio.Event()
 
@@ -104,11 +106,9 @@ class WebPage(SService):
             outlet.when_gone = task.cancel
 
     async def _answer(self, asked: Asked, outlet: Outlet) -> None:
-        places = self._windows if asked.path == "/live" else self._calls
         login = self._login_of(asked)
-        party = login or Origin(OriginKind.TCP, asked.client).network
         try:
-            with places.place(party), login.in_use() if login else nullcontext():
+            with self._place(asked, login), login.in_use() if login else nullcontext():
                 await self._work_on(asked, outlet)
                 outlet.end()
                 await outlet.gone()  # what has not been read yet counts
@@ -118,6 +118,14 @@ class WebPage(SService):
             outlet.write(responses.error(503, str(error)))
         finally:
             outlet.end()
+
+    def _place(self, asked: Asked, login: PageLogin | None) -> AbstractContextManager[None]:
+        """A place for an answer: a user has as many as one network of strangers, whatever the number of logins."""
+        network = Origin(OriginKind.TCP, asked.client).network
+        if asked.path == "/login":
+            return self._tries.place(network)
+        places = self._windows if asked.path == "/live" else self._calls
+        return places.place(login.user if login else network)
 
     def _work_on(self, asked: Asked, outlet: Outlet) -> Awaitable[None]:
         works: dict[str, Callable[[Asked, Outlet], Awaitable[None]]] = {
@@ -159,14 +167,12 @@ class WebPage(SService):
 
     async def _live(self, asked: Asked, outlet: Outlet) -> None:
         login = self._require_login(asked)
-        feed = self._feeds.setdefault(login, LiveFeed(login.manager))
-        feed.add(outlet)
+        feed = self._feeds.setdefault(login.rights, LiveFeed())
+        feed.add(outlet, login)
         try:
             await outlet.gone()
         finally:
             feed.remove(outlet)
-            if not feed:
-                self._feeds.pop(login, None)
 
     async def _call(self, asked: Asked, outlet: Outlet) -> None:
         login = self._require_login(asked)
@@ -207,8 +213,8 @@ class WebPage(SService):
         """End what a login that is over has open."""
         if login.visitor:
             login.visitor.log_out()
-        if feed := self._feeds.pop(login, None):
-            feed.end({"code": 0, "message": "you are logged out"})
+        if feed := self._feeds.get(login.rights):
+            feed.end(login, {"code": 0, "message": "you are logged out"})
 
     def _shown(self, login: PageLogin | None) -> dict[str, Any]:
         about = {"version": __version__, "title": socket.gethostname()}

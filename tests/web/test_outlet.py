@@ -16,6 +16,7 @@ from smanager.web.calls import LOGGED_OUT, PageCall, answer_in_events, answer_wh
 from smanager.web.door import RefusedError
 from smanager.web.http import HEAD_LIMIT, TimedReader
 from smanager.web.live import LiveFeed
+from smanager.web.logins import PageLogin
 from smanager.web.outlet import ROOM, Outlet
 
 MUCH = b"x" * (4 * ROOM)
@@ -183,12 +184,12 @@ def test_each_call_has_a_result_or_an_error(parts: list[tuple[str, Any] | Manage
 def test_many_windows_ask_the_manager_once_and_a_slow_one_is_given_up() -> None:
     async def work(outlet: Outlet, theirs: socket.socket) -> None:
         manager = StandInManager(("item", "first"), goes_on=True)
-        feed = LiveFeed(manager)
+        feed, login = LiveFeed(), PageLogin(manager)
         ours, other = socket.socketpair()
         slow = Outlet(ours)
-        feed.add(outlet)
-        feed.add(slow)
-        while len(feed) > 1:
+        feed.add(outlet, login)
+        feed.add(slow, login)
+        while len(feed._windows) > 1:
             await asyncio.sleep(0)
             feed._send(b": more\n\n" * 1000)
             with suppress(BlockingIOError):
@@ -202,7 +203,7 @@ def test_many_windows_ask_the_manager_once_and_a_slow_one_is_given_up() -> None:
         assert not outlet.is_gone
         assert sorted(manager.asked) == ["events", "status"]
         feed.remove(outlet)
-        assert not feed
+        assert not feed._works
         other.close()
 
     with_browser(work)
@@ -210,22 +211,43 @@ def test_many_windows_ask_the_manager_once_and_a_slow_one_is_given_up() -> None:
 
 def test_a_login_that_is_over_ends_its_windows() -> None:
     async def work(outlet: Outlet, theirs: socket.socket) -> None:
-        feed = LiveFeed(StandInManager(ManagerError("logged out", LOGGED_OUT)))
-        feed.add(outlet)
+        feed = LiveFeed()
+        feed.add(outlet, PageLogin(StandInManager(ManagerError("logged out", LOGGED_OUT))))
         seen = await read(theirs, 1_000_000)
         assert seen.endswith(b'event: error\ndata: {"code": -32002, "message": "logged out"}\n\n')
-        assert not feed
+        assert not feed._works
+
+    with_browser(work)
+
+
+def test_the_end_of_one_login_leaves_the_windows_of_the_users_others() -> None:
+    async def work(outlet: Outlet, theirs: socket.socket) -> None:
+        first, second = (
+            StandInManager(ManagerError("logged out", LOGGED_OUT)),
+            StandInManager(("item", "it"), goes_on=True),
+        )
+        ours, other = socket.socketpair()
+        feed = LiveFeed()
+        feed.add(outlet, PageLogin(first))
+        feed.add(Outlet(ours), PageLogin(second))
+        assert (await read(theirs, 1_000_000)).endswith(b'"message": "logged out"}\n\n')
+        while len(second.asked) < 2:
+            await asyncio.sleep(0)
+        other.setblocking(False)
+        assert b'event: status\ndata: "it"\n\n' in other.recv(1_000_000)
+        feed.end(feed._windows.popitem()[1], {})
+        other.close()
 
     with_browser(work)
 
 
 def test_a_window_goes_without_what_its_roles_do_not_show() -> None:
     async def work(outlet: Outlet, theirs: socket.socket) -> None:
-        feed = LiveFeed(StandInManager(ManagerError("unknown method", -32601)))
-        feed.add(outlet)
+        feed = LiveFeed()
+        feed.add(outlet, PageLogin(StandInManager(ManagerError("unknown method", -32601))))
         for _ in range(10):
             await asyncio.sleep(0)
-        assert len(feed) == 1
+        assert not outlet.is_gone
         feed.remove(outlet)
 
     with_browser(work)

@@ -138,8 +138,11 @@ async function renew() {
   if (needed || user !== manager.session.user) await begin();
 }
 
-function resume() {
-  if (manager.methods.size) manager.listen();
+/** Go on in a tab that is seen again, where another tab may have logged in or out meanwhile. */
+async function resume() {
+  if (!manager.methods.size) return;
+  manager.listen();
+  await renew().catch(failed);
 }
 
 function keyPressed(event) {

@@ -46,6 +46,7 @@ export class Execution {
     const progress = (step) => this.output.advance(step);
     try {
       this.output.result(await stream(this.method, this.params, { item, progress, signal }));
+      this.output.endProgress();
       this.#over("good", "done");
     } catch (error) {
       if (signal.aborted) this.#over("idle", "cancelled");

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 
 const SAMPLES = 150; // of each service: one every two seconds for the five minutes that a graph shows
+const SILENT_MS = 10_000; // without the states that come every two seconds, after which the connection is taken for lost
 
 class Manager extends EventTarget {
   session = null;
@@ -10,6 +11,7 @@ class Manager extends EventTarget {
   services = [];
   #history = new Map(kept()); // by service: samples of { at, used, cpu, memory }, the oldest first
   #source = null;
+  #silence = null; // the timer that takes silence for a loss
 
   may(method) {
     return this.methods.has(method);
@@ -44,15 +46,30 @@ class Manager extends EventTarget {
   listen() {
     this.close();
     this.#source = new EventSource("/live");
-    this.#source.addEventListener("status", (event) => this.#update(JSON.parse(event.data)));
+    this.#source.addEventListener("status", (event) => {
+      this.#expect();
+      this.#update(JSON.parse(event.data));
+    });
     this.#source.addEventListener("open", () => this.#connected(true));
     this.#source.addEventListener("error", ({ data }) => {
       if (data) this.close(); // the server's last word: the login is over, or this window too slow
       this.#connected(false);
     });
+    this.#expect();
+  }
+
+  /** Connect anew after a silence: of a network that is gone, or a server that hangs, a browser says nothing for minutes. */
+  #expect() {
+    clearTimeout(this.#silence);
+    if (!this.may("status")) return;
+    this.#silence = setTimeout(() => {
+      this.listen();
+      this.#connected(false);
+    }, SILENT_MS);
   }
 
   close() {
+    clearTimeout(this.#silence);
     this.#source?.close();
     this.#source = null;
     sessionStorage.setItem("history", JSON.stringify([...this.#history]));

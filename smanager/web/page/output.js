@@ -1,6 +1,6 @@
 // Output that grows: text, records as a table, and a progress bar.
 
-import { el } from "./dom.js";
+import { el, setText } from "./dom.js";
 import { Escapes } from "./escapes.js";
 import { RecordsTable, coloured, isRecord, shown } from "./values.js";
 
@@ -18,6 +18,7 @@ function isScreen(value) {
 export class Output {
   #queue = []; // functions that show what has come since the last change of the page
   #unshown = ""; // text that has come after those
+  #staysAtTop = false;
   #timer = null;
   #escapes = new Escapes();
   #growing = null; // the block to which more is added: text, or a RecordsTable
@@ -45,8 +46,9 @@ export class Output {
     else this.#soon(() => this.#block(shown(value)));
   }
 
-  /** Add a result, which needs no newline. */
+  /** Add a result, which needs no newline, and of which people read the beginning first. */
   result(value) {
+    this.#staysAtTop = this.isEmpty;
     if (typeof value === "string") this.write(value);
     else this.#soon(() => this.#block(shown(value)));
   }
@@ -96,11 +98,12 @@ export class Output {
     const isAtEnd = region.scrollHeight - region.scrollTop - region.clientHeight < 40;
     for (const show of this.#queue.splice(0)) show();
     region.hidden = !this.#kept.length;
-    if (isAtEnd) region.scrollTop = region.scrollHeight;
+    if (isAtEnd && !this.#staysAtTop) region.scrollTop = region.scrollHeight;
   }
 
   #text(given) {
     const text = given.slice(-SIZE_KEPT);
+    if (text.length < given.length) this.#leaveOut();
     if (!(this.#growing instanceof HTMLPreElement)) {
       this.#growing = el("pre");
       this.blocks.append(this.#growing);
@@ -151,7 +154,16 @@ export class Output {
       oldest.node.remove();
       this.#size -= oldest.size;
       if (!block.querySelector(".piece, tbody > tr")) block.remove();
-      this.leftOut.textContent = "Earlier output is left out.";
+      this.#leaveOut();
     }
+  }
+
+  #leaveOut() {
+    setText(this.leftOut, "Earlier output is left out.");
+  }
+
+  /** Show no progress any more: what is done need not have told of its last step. */
+  endProgress() {
+    this.progress.hidden = true;
   }
 }

@@ -64,13 +64,13 @@ export async function showRun(main, signal, number) {
   const below = el("div");
   const crumbs = el("nav", { "aria-label": "Above", class: "crumbs" }, el("a", { href: "#/runs" }, "Runs"));
   main.append(crumbs, bar, facts, el("section", { class: "card", "aria-label": "Output" }, output.node, problem), below);
-  if (manager.may("rerun")) bar.append(button("Run again", () => runAgain(id, below)));
   try {
     const run = await find(id, signal);
     if (run) {
       facts.textContent = run.command;
       bar.append(badge(run.state), el("span", { class: "dim" }, `${moment(run.since)}, ${span(run.seconds)}`));
     }
+    if (manager.may("rerun")) bar.append(button("Run again", () => runAgain(id, below)));
     if (run?.state === "running" && manager.may("cancel")) bar.append(cancelButton(id));
     const item = ({ output: text, error }) => {
       output.write(text);

@@ -60,6 +60,7 @@ export class RecordsTable {
   add(record) {
     const cells = this.names.map((name) => el("td", { class: isNumber(record[name], name) ? "number" : "" }, inline(record[name], name)));
     const row = el("tr", {}, ...cells);
+    if (!this.body.hasChildNodes()) cells.forEach((cell, index) => (this.node.querySelectorAll("th")[index].className = cell.className));
     this.body.append(row);
     return row;
   }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import socket
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from smanager.access.throttle import MOST_FAILURES
 from smanager.web.http import BODY_LIMIT, HEAD_LIMIT, MOST_THREADS
 from smanager.web.responses import HEADERS
+from smanager.web.webpage import MOST_WINDOWS
 from tests.conftest import Server, read_to_end, wait_for
 from tests.live.checks import pid_of
 from tests.live.security.conftest import PASSWORD, TOKENS
@@ -229,6 +231,22 @@ def test_one_browser_cannot_take_all_windows(open_page: Page) -> None:
     assert window.status == 503
     assert "too many windows are open" in window.read().decode()
     assert browser.open()["read_only"]
+    for window in windows:
+        window.close()
+
+
+def test_a_user_with_many_logins_takes_no_more_than_with_one(closed_page: Page) -> None:
+    windows = []
+    for number in range(40):
+        browser = closed_page.browser(f"198.51.100.{number}")
+        assert browser.ask("POST", "/login", {"token": TOKENS["operator"]})[0] == 200
+        windows += [browser.begin("GET", "/live") for _ in range(7)]
+    statuses = Counter(window.status for window in windows)
+    assert statuses == {200: MOST_WINDOWS // 2, 503: len(windows) - MOST_WINDOWS // 2}
+    other = closed_page.browser("192.0.2.201")
+    assert other.ask("POST", "/login", {"token": TOKENS["viewer"]})[0] == 200
+    assert next(other.live())[0] == "status"
+    assert other.call("box.look") == "looked"
     for window in windows:
         window.close()
 

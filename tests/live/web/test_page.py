@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from smanager.access.users import User, UsersFile
 from smanager.web.responses import HEADERS
-from tests.conftest import wait_for
+from tests.conftest import SECONDS, read_to_end, wait_for
 from tests.live.security.conftest import PASSWORD, TOKENS
 from tests.live.web.browser import call_of
 from tests.live.web.conftest import Page
@@ -214,6 +215,14 @@ def test_what_a_user_may_do_is_looked_up_each_time(own_page: Page) -> None:
     assert browser.call("box.look") == "looked"
     own_page.server.ask("restart webpage")
     assert own_page.server.ask("who").count("visitor") == 0
+
+
+def test_plain_http_where_tls_is_spoken_is_told_so(closed_page: Page) -> None:
+    with socket.create_connection(("127.0.0.1", closed_page.port), SECONDS) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        answer = read_to_end(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"the page is at https://" in answer
 
 
 def test_a_renewed_certificate_counts_from_the_next_connection_on(own_page: Page, files: Path) -> None:
