@@ -13,10 +13,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.nursery import Copy, Nursery
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,9 +66,14 @@ PROTOCOL = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = [ROOT / "tests" / place for place in PROTOCOL]
+    places = {ROOT / "tests" / place for place in PROTOCOL}
+
+    @cache  # there are some thirty tests in a file
+    def is_protocol(path: Path) -> bool:
+        return not places.isdisjoint((path, *path.parents))
+
     for item in items:
-        if any(place in (item.path, *item.path.parents) for place in places):
+        if is_protocol(item.path):
             item.add_marker("protocol")
 
 
@@ -83,6 +92,8 @@ TEMPLATE, GUARD = "smanager:templa", "sh"  # names of processes, of which the sy
 class Server:
     """The running program."""
 
+    nursery: ClassVar[Nursery]
+
     def __init__(
         self,
         *arguments: str,
@@ -90,18 +101,22 @@ class Server:
         pass_fds: Sequence[int] = (),
         directory: Path | None = None,
     ) -> None:
-        """Start it with these arguments, or else by another command, in `directory`."""
+        """Start it with these arguments, as a copy if that makes no difference, or else by another command."""
         self.directory = directory or Path.cwd()
         self.command = command or [sys.executable, str(ROOT / "smanager.py"), "--port", "0", *arguments]
-        self.process = subprocess.Popen(
-            self.command,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            pass_fds=pass_fds,
-            cwd=directory,
-        )
+        self.process: Copy | subprocess.Popen[str]
+        if not command and self.nursery.suits():
+            self.process = self.nursery.start(self.command[1:], self.directory)
+        else:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                pass_fds=pass_fds,
+                cwd=directory,
+            )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -233,7 +248,9 @@ def state_home() -> Iterator[Path]:
     """Where the managers of this run have their places; a short path, since a socket's has room for some 100 bytes."""
     with tempfile.TemporaryDirectory(prefix="state-") as directory, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", directory)
+        Server.nursery = Nursery()
         yield Path(directory)
+        Server.nursery.close()
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class Reader:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         for name in ("smanager", "examples"):
-            shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("*.pyc.*"))
         (directory / "services").mkdir()
         for name in ("smanager.py", "tshell.py", "services/systemstatus.py"):
             shutil.copy(ROOT / name, directory / name)
@@ -256,7 +256,8 @@ class Window:
     def wait_for_prompt(self, below: int = -1) -> None:
         def at_prompt() -> bool:
             cursor = self._screen.cursor
-            before = self._screen.display[cursor.y][: cursor.x]
+            row = self._screen.buffer[cursor.y]
+            before = "".join(row[x].data for x in range(cursor.x))
             return cursor.y > below and PROMPT.fullmatch(before) is not None
 
         self._wait(at_prompt)

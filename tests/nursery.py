@@ -1,0 +1,140 @@
+"""Makes managers for the tests without starting Python: each is a copy of one process that has imported the program.
+
+A start of the program takes a quarter of a second of CPU time, nearly all of it for imports, and the tests start
+hundreds. A copy runs `smanager.py` from its first line. It differs in what only exec(2) sets: `ps` shows the nursery's
+command line, and /proc/PID/environ has the nursery's variables, which is why a test that has changed the environment
+gets no copy.
+
+Each copy has an attendant, a parent that waits for it and reports how it ended.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from io import TextIOWrapper
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+REQUEST_SIZE = 64 * 1024  # bytes of a request: a working directory and a command line
+REPORT_SIZE = 16
+
+
+class Copy:
+    """A process that the nursery has made, with the methods that `subprocess.Popen` has."""
+
+    def __init__(self, command: Sequence[str], reports: socket.socket, stderr: TextIOWrapper) -> None:
+        self.args, self.stderr = command, stderr
+        self.returncode: int | None = None
+        self._reports = reports
+        self.pid = int(reports.recv(REPORT_SIZE))
+
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            self._reports.settimeout(timeout)
+            try:
+                self.returncode = int(self._reports.recv(REPORT_SIZE))
+            except (BlockingIOError, TimeoutError):
+                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+            self._reports.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class Nursery:
+    """The tests' side: starts the process when the first copy is needed, and asks it for copies."""
+
+    def __init__(self) -> None:
+        self._environment = environment()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    def suits(self) -> bool:
+        """Whether a process that this one started now would have the variables that a copy has."""
+        return environment() == self._environment
+
+    def start(self, command: Sequence[str], directory: Path) -> Copy:
+        """Run a Python program, whose path and arguments are `command`, with a pipe for what it says on stderr."""
+        if not self._process:
+            program = [sys.executable, "-m", "tests.nursery", str(self._theirs.fileno())]
+            self._process = subprocess.Popen(program, pass_fds=[self._theirs.fileno()], cwd=ROOT)
+            self._theirs.close()
+        reports, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        reading, writing = os.pipe()
+        with theirs, Path(os.devnull).open() as null, os.fdopen(writing, "w") as errors:
+            request = json.dumps([str(directory), *command]).encode()
+            socket.send_fds(self._control, [request], [null.fileno(), 1, errors.fileno(), theirs.fileno()])
+        return Copy(command, reports, os.fdopen(reading, errors="replace"))
+
+    def close(self) -> None:
+        self._control.close()
+        self._theirs.close()
+        if self._process:
+            self._process.wait()
+
+
+def environment() -> Mapping[str, str]:
+    """This process's environment, without what pytest changes for each test."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+def serve(control: socket.socket) -> None:
+    """Make copies until the tests are over; returns in each copy, which is to run the program in `sys.argv`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for pytest, and for the copies
+    gc.freeze()  # no collection in a copy need touch what is here, so it stays shared
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(control, REQUEST_SIZE, 4)
+        if not request:
+            sys.exit()
+        if not os.fork():
+            control.close()
+            attend(*descriptors)
+            directory, *sys.argv = json.loads(request)
+            os.chdir(directory)
+            return
+        for descriptor in descriptors:
+            os.close(descriptor)
+        with suppress(ChildProcessError):  # attendants that have ended
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+def attend(stdin: int, stdout: int, stderr: int, reports: int) -> None:
+    """Fork a copy, report its id and then its exit status; returns in the copy, which has only these streams."""
+    if pid := os.fork():
+        os.write(reports, str(pid).encode())
+        _, status = os.waitpid(pid, 0)
+        os.write(reports, str(os.waitstatus_to_exitcode(status)).encode())
+        os._exit(0)
+    for number, descriptor in enumerate((stdin, stdout, stderr)):
+        os.dup2(descriptor, number)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+if __name__ == "__main__":
+    import smanager.cli
+    import smanager.hosts.child.template  # noqa: F401 - what the program's own first copy imports
+
+    serve(socket.socket(fileno=int(sys.argv[1])))
+    runpy.run_path(sys.argv[0], run_name="__main__")
