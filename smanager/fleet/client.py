@@ -1,0 +1,157 @@
+"""Asks the nodes of a fleet, for programs that run in an event loop; `smanager.fleet.fleet` is for all others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from smanager.fleet.asking import LOOK_SECONDS, QUIET_SECONDS, Asking
+from smanager.fleet.hub import CONNECT_SECONDS, Hub
+from smanager.fleet.known import KnownNodes, NodeAbout, known_file
+from smanager.fleet.messages import CallRequest, MessageError, Request, RequestId, decode_piece, encode_request
+from smanager.fleet.subjects import DISCOVERY, ReplyPlace, inbox_of, is_name
+from smanager.fleet.user import HubUser
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+DISCOVERY_SECONDS = 1.5  # at most for all nodes to tell of themselves
+LABEL = "label."  # begins what a node's metadata says of a label
+
+
+class FleetClient:
+    """A user's connection to a hub; use it in an `async with` statement."""
+
+    def __init__(self, user: HubUser) -> None:
+        """Raises HubError if the hub must not be used."""
+        self.user = user
+        self.known = KnownNodes(known_file(user.name, user.access.name))
+        self._hub = Hub(user.access, f"smanager user {user.name}", inbox_of(user.name), self._welcome)
+        self._inbox = f"{inbox_of(user.name)}.{secrets.token_hex(8)}"
+        self._session = secrets.token_hex(8)
+        self._last_number = 0
+        self._askings: dict[int, Asking] = {}
+        self._pongs: asyncio.Queue[NodeAbout] | None = None  # while nodes are asked who they are
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> FleetClient:
+        """Raises HubError if there is no connection soon."""
+        self._tasks = [asyncio.create_task(self._hub.run(self._reconnected)), asyncio.create_task(self._look())]
+        try:
+            await self._hub.connected(2 * CONNECT_SECONDS)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.known.save()
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the hub, or what it has refused; empty if nothing is."""
+        return self._hub.problem
+
+    @asynccontextmanager
+    async def ask(
+        self, method: str, params: list[Any] | dict[str, Any], nodes: Iterable[str], subject: str = ""
+    ) -> AsyncIterator[Asking]:
+        """Ask these nodes, or those that listen to a subject, of which `nodes` are known; ends the rest when left.
+
+        Raises TypeError or ValueError if parameters are not JSON, and HubError if the hub has refused the request.
+        """
+        self._last_number += 1
+        number = self._last_number
+        request = CallRequest(RequestId(self._session, number), method, params)
+        asking = self._askings[number] = Asking(self.user.name, request, subject, nodes, self._send, time.monotonic)
+        try:
+            await asking.begin()
+            yield asking
+        finally:
+            await asking.close()
+            self.known.heard(asking.answered, time.time())
+            del self._askings[number]
+
+    async def discover(self) -> tuple[list[NodeAbout], list[str]]:
+        """The nodes that tell of themselves now, and names that more than one box bears."""
+        found: dict[str, NodeAbout] = {}
+        doubled: set[str] = set()
+        missing = set(self.known.names)
+        self._pongs = asyncio.Queue()
+        deadline = time.monotonic() + DISCOVERY_SECONDS
+        await self._hub.publish(DISCOVERY, b"", f"{self._inbox}.about")
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                node = await asyncio.wait_for(self._pongs.get(), left if missing else min(left, QUIET_SECONDS))
+            except TimeoutError:
+                break
+            if node.name in found:
+                doubled.add(node.name)
+            found[node.name] = node
+            missing.discard(node.name)
+        self._pongs = None
+        for node in found.values():
+            self.known.learn(node)
+        return [found[name] for name in sorted(found)], sorted(doubled)
+
+    async def _welcome(self, client: Client) -> None:
+        # Without limits: what nodes send is bounded by their windows, and a message dropped here would be sent again.
+        for subject, hear in (
+            (ReplyPlace(self.user.name, self._session, "*").subject, self._hear),
+            (f"{self._inbox}.about", self._hear_about),
+            (f"{self._inbox}.absent.*.*", self._hear_of_absent),
+        ):
+            await client.subscribe(subject, cb=hear, pending_msgs_limit=0, pending_bytes_limit=0)
+
+    def _reconnected(self) -> None:
+        if self._hub.server:
+            self._repeating = [asyncio.ensure_future(asking.repeat()) for asking in self._askings.values()]
+
+    async def _hear(self, message: Msg) -> None:
+        with suppress(MessageError):
+            number, piece = decode_piece(message.data)
+            if asking := self._askings.get(number):
+                await asking.receive(ReplyPlace.of(message.subject).node, piece)
+
+    async def _hear_about(self, message: Msg) -> None:
+        if self._pongs and (node := about(message.data)):
+            self._pongs.put_nowait(node)
+
+    async def _hear_of_absent(self, message: Msg) -> None:
+        """The hub answers itself where nobody listens, with a header only."""
+        _, number, name = message.subject.rsplit(".", 2)
+        if (message.headers or {}).get("Status") == "503" and (asking := self._askings.get(int(number))):
+            asking.no_one(name)
+
+    async def _send(self, subject: str, request: Request, node: str = "") -> None:
+        reply = ""
+        if node and isinstance(request, CallRequest):
+            reply = f"{self._inbox}.absent.{request.id.number}.{node}"
+        await self._hub.publish(subject, encode_request(request), reply)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for asking in list(self._askings.values()):
+                await asking.look()
+
+
+def about(data: bytes) -> NodeAbout | None:
+    """What a node's answer to a question of NATS' tools tells; None if it is not one of ours."""
+    try:
+        fields = json.loads(data)
+        facts: Mapping[str, str] = fields["metadata"]
+        labels = {key.removeprefix(LABEL): str(facts[key]) for key in facts if key.startswith(LABEL)}
+        node = NodeAbout(facts["node"], labels, str(fields["version"]), float(facts["since"]), time.time())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return node if is_name(node.name) and all(map(is_name, labels.values())) else None

@@ -1,0 +1,95 @@
+"""The service that takes a fleet's commands; it is loaded where there is a table `[fleet]`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from smanager import SService, __version__, command
+from smanager.fleet.hub import Hub, HubAccess, HubError
+from smanager.fleet.messages import GONE_SECONDS
+from smanager.fleet.requests import Requests
+from smanager.fleet.subjects import SERVICE, heard_by
+from smanager.service import VIEW, Finished
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+LOST = "hub lost"  # the kind of the event that is reported
+
+
+class NodeReport(NamedTuple):
+    """A box as its fleet sees it."""
+
+    node: str
+    hub: str
+    state: str
+    users: str
+    running: int  # requests
+
+
+class FleetNode(SService):
+    """Takes commands of the users of a fleet, as far as their roles here allow"""
+
+    name = "fleet"
+
+    def start(self) -> None:
+        given = self.options
+        self._node: str = given["name"]
+        credentials, ca = (given[key] and Path(given[key]) for key in ("credentials", "ca"))
+        self._access = HubAccess(tuple(given["servers"]), credentials, ca, given["insecure"])
+        try:
+            self._hub = Hub(self._access, f"smanager {self._node}", f"_INBOX_{self._node}", self._welcome)
+        except HubError as error:
+            raise Finished(str(error), clean=False) from None
+        managers = {user: self.manager.acting_as(name) for user, name in given["users"].items()}
+        self._requests = Requests(
+            self._node, managers, self._hub.publish, lambda: self._hub.piece_limit, time.monotonic
+        )
+        self._since = time.time()
+        self._told: str | None = None
+        self._work: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        self._work = asyncio.create_task(self._hub.run(self._tell_of_hub))
+        while not self._work.done():
+            await asyncio.wait([self._work], timeout=GONE_SECONDS)
+            self._requests.end_silent()
+
+    async def stop(self) -> None:
+        await self._requests.end()
+        if self._work:
+            self._work.cancel()
+
+    @command(role=VIEW, default=True)
+    async def cmd_show(self) -> NodeReport:
+        """Shows to which hub this box belongs, whether it is connected, and who may do what here"""
+        state = f"connected to {self._hub.server}" if self._hub.server else f"not connected: {self._hub.problem}"
+        users = ", ".join(self.options["users"]) or "none"
+        return NodeReport(self._node, self._access.name, state, users, self._requests.count)
+
+    async def _welcome(self, client: Client) -> None:
+        from nats.micro import add_service
+        from nats.micro.service import ServiceConfig
+
+        labels = self.options["labels"]
+        for subject in heard_by(self._node, labels):
+            await client.subscribe(subject, cb=self._hear)
+        about = {"node": self._node, "since": f"{self._since:.0f}", **{f"label.{key}": labels[key] for key in labels}}
+        await add_service(client, ServiceConfig(SERVICE, __version__, metadata=about))
+
+    async def _hear(self, message: Msg) -> None:
+        await self._requests.receive(message.subject, message.data)
+
+    def _tell_of_hub(self) -> None:
+        """Report once that the hub is lost, or found again."""
+        problem = self._hub.problem
+        if problem != self._told:
+            print(problem or f"connected to {self._hub.server}")
+        if bool(problem) != bool(self._told):
+            text = problem or f"connected to {self._hub.server}"
+            self.event(LOST, text, about=self._access.name, over=not problem)
+        self._told = problem
