@@ -13,8 +13,8 @@ from smanager.fleet.messages import (
     AliveRequest,
     CallRequest,
     CancelRequest,
-    Piece,
     PieceKind,
+    ReplyPiece,
     Request,
     TakenRequest,
 )
@@ -92,7 +92,7 @@ class Asking:
             if not node.is_over and (node.heard_at is not None or not self._subject):
                 await self._send(name, self._again(node.incoming.next))
 
-    async def receive(self, name: str, piece: Piece) -> None:
+    async def receive(self, name: str, piece: ReplyPiece) -> None:
         """Take a piece of a node's reply."""
         now = self._clock()
         if (node := self._of(name, now)) is None or node.is_over:

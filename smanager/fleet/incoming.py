@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from smanager.fleet.messages import WINDOW, Piece, PieceKind
+from smanager.fleet.messages import WINDOW, PieceKind, ReplyPiece
 
 VALUE_LIMIT = 64 * 1024 * 1024  # bytes of one value: more than the manager sends
 
@@ -31,7 +31,7 @@ class Incoming:
         self._taken = 0  # the number of the first piece that has not been taken
         self._untold = 0  # bytes that were taken, and of which the node does not know
 
-    def receive(self, piece: Piece) -> Value | None:
+    def receive(self, piece: ReplyPiece) -> Value | None:
         """Take a piece; return the value that it completes. Raises ValueError if that is garbage."""
         if piece.kind is PieceKind.ALIVE:
             self.is_missing = self.is_missing or piece.number > self.next

@@ -123,7 +123,7 @@ class PieceKind(Enum):
         return self in (PieceKind.RESULT, PieceKind.ERROR)
 
 
-class Piece(NamedTuple):
+class ReplyPiece(NamedTuple):
     """A message of a reply: JSON of a value, or a part of that if it is long."""
 
     number: int
@@ -136,20 +136,20 @@ class Piece(NamedTuple):
         return json.dumps(header, separators=(",", ":")).encode() + b"\n" + self.data
 
 
-def decode_piece(data: bytes) -> tuple[int, Piece]:
+def decode_piece(data: bytes) -> tuple[int, ReplyPiece]:
     """The number of the request, and a piece of the reply to it. Raises MessageError."""
     header, _, rest = data.partition(b"\n")
     try:
         match json.loads(header):
             case [int(request), int(number), str(kind), bool(is_whole)]:
-                return request, Piece(number, PieceKind(kind), rest, is_whole)
+                return request, ReplyPiece(number, PieceKind(kind), rest, is_whole)
     except (ValueError, RecursionError):
         pass
     raise MessageError("not a piece of a reply")
 
 
-def pieces_of(first: int, kind: PieceKind, value: object, most: int) -> Iterator[Piece]:
+def pieces_of(first: int, kind: PieceKind, value: object, most: int) -> Iterator[ReplyPiece]:
     """A value, in pieces of at most so many bytes. Raises TypeError or ValueError if the value is not JSON."""
     data = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()  # ASCII, so it can be cut anywhere
     for number, start in enumerate(range(0, len(data), most), first):
-        yield Piece(number, kind, data[start : start + most], start + most >= len(data))
+        yield ReplyPiece(number, kind, data[start : start + most], start + most >= len(data))

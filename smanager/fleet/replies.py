@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from smanager.fleet.messages import HEADER_SPACE, PIECE_LIMIT, WINDOW, Piece, PieceKind, RequestId, pieces_of
+from smanager.fleet.messages import HEADER_SPACE, PIECE_LIMIT, WINDOW, PieceKind, ReplyPiece, RequestId, pieces_of
 
 Send = Callable[[bytes], Awaitable[None]]
 
@@ -35,7 +35,7 @@ class Reply:
         self.size = 0  # bytes of the pieces that are kept
         self._send = send
         self._piece_limit = piece_limit
-        self._kept: deque[Piece] = deque()
+        self._kept: deque[ReplyPiece] = deque()
         self._next = 0  # the number of the next piece
         self._has_room = asyncio.Event()
         self._has_room.set()
@@ -53,7 +53,7 @@ class Reply:
 
     async def show(self) -> None:
         """Tell that the request runs, and how far its reply has come."""
-        await self._send(Piece(self._next, PieceKind.ALIVE, b"").encode(self.key.id.number))
+        await self._send(ReplyPiece(self._next, PieceKind.ALIVE, b"").encode(self.key.id.number))
 
     async def again(self, first: int) -> None:
         """Send what is kept from a piece on."""
@@ -78,7 +78,7 @@ class Reply:
         self._kept.clear()
         self.size = 0
 
-    def _keep(self, piece: Piece) -> None:
+    def _keep(self, piece: ReplyPiece) -> None:
         self._kept.append(piece)
         self.size += len(piece.data)
         if self.size >= WINDOW:

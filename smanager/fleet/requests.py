@@ -28,7 +28,7 @@ CANCELLED, FAILED = -32800, -32000  # error codes, as in JSON-RPC
 Publish = Callable[[str, bytes], Awaitable[None]]
 
 
-class Running:
+class RunningRequest:
     """A request that is carried out."""
 
     def __init__(self, reply: Reply, now: float) -> None:
@@ -55,7 +55,7 @@ class Requests:
         self._piece_limit = piece_limit
         self._clock = clock
         self._began = clock()
-        self._running: dict[RequestKey, Running] = {}
+        self._running: dict[RequestKey, RunningRequest] = {}
         self._recent = RecentReplies()
 
     @property
@@ -111,7 +111,7 @@ class Requests:
             await reply.add(PieceKind.ERROR, [FAILED, refusal, None])
             self._recent.add(reply, now)
             return
-        running = self._running[key] = Running(reply, now)
+        running = self._running[key] = RunningRequest(reply, now)
         running.task = asyncio.create_task(self._carry_out(running, request, self._managers[key.user]))
 
     def _refusal(self, key: RequestKey, request: CallRequest, now: float) -> str:
@@ -124,7 +124,7 @@ class Requests:
             return f"{MOST_RUNNING} requests run here already; wait for the end of some"
         return ""
 
-    async def _carry_out(self, running: Running, request: CallRequest, manager: ManagerClient) -> None:
+    async def _carry_out(self, running: RunningRequest, request: CallRequest, manager: ManagerClient) -> None:
         reply = running.reply
         signs = asyncio.get_running_loop().call_later(QUICK_SECONDS, self._show, running)
         try:
@@ -144,7 +144,7 @@ class Requests:
             del self._running[reply.key]
             self._recent.add(reply, self._clock())
 
-    def _show(self, running: Running) -> None:
+    def _show(self, running: RunningRequest) -> None:
         self._signs = asyncio.ensure_future(running.reply.show())
 
     def _cancel(self, key: RequestKey) -> None:
