@@ -73,6 +73,7 @@ class Asking:
         # Who is known to be in the fleet may be asked by name as well, but not who is thought to have a label.
         self._are_asked_by_name = subject != to_all(user)
         self._heard = asyncio.Queue[tuple[Heard, AskedNode | None, Value | None] | None]()
+        self._read: list[tuple[str, AskedNode, Value]] = []  # what the reader has, up to its next call
         self.is_over = False
 
     @property
@@ -154,12 +155,24 @@ class Asking:
             self._end()
 
     async def __aiter__(self) -> AsyncIterator[Heard]:
-        while (entry := await self._heard.get()) is not None:
-            heard, node, value = entry
-            yield heard
-            if node and value:
-                node.incoming.took(value)
-                await self._tell_taken(heard.node, node)
+        while heard := await self.some():
+            for one in heard:
+                yield one
+
+    async def some(self) -> list[Heard]:
+        """What has come since the last call, which the caller has read; nothing once all has come."""
+        read, self._read = self._read, []
+        for name, node, value in read:
+            node.incoming.took(value)
+            await self._tell_taken(name, node)
+        entries = [await self._heard.get()]
+        while not self._heard.empty():
+            entries.append(self._heard.get_nowait())
+        if entries[-1] is None:
+            self._heard.put_nowait(None)  # for the next call
+        heard = [entry for entry in entries if entry]
+        self._read = [(one.node, node, value) for one, node, value in heard if node and value]
+        return [one for one, _, _ in heard]
 
     async def _send(self, name: str, request: Request) -> None:
         await self._publish(to_node(self._user, name), request, name)

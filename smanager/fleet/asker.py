@@ -1,0 +1,116 @@
+"""Runs a line of commands on many nodes: asks first, goes on batch by batch, and stops at failures."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from smanager.fleet.answers import ERROR_MARK, Answers, JsonAnswers
+from smanager.fleet.fleet import Fleet, Nodes, asked, heard_of
+from smanager.fleet.selection import SelectionError
+from smanager.fleet.wishes import Wish, split_word
+
+LOOK_SECONDS = 0.2  # from one look at what has come to the next
+BAR_CELLS = 20
+SOME = 5  # nodes that are asked at once what their commands do: the first answer counts
+READ_ONLY = "x-read-only"
+
+
+class Asker:
+    """Asks nodes what a person, or a script, has typed."""
+
+    def __init__(self, fleet: Fleet, confirm: Callable[[str], bool]) -> None:
+        """`confirm` puts a question to whoever sits there; returns whether the answer is yes."""
+        self._fleet = fleet
+        self._confirm = confirm
+        self._is_person = os.isatty(1)
+
+    def run(self, wish: Wish) -> int:
+        """Run the line on the nodes that are meant; return the exit status. Raises SelectionError."""
+        names = Nodes(self._fleet, wish.selection).names
+        if len(names) > 1 and not wish.yes and not self._may_change(wish.line, names):
+            return 1
+        kind = JsonAnswers if wish.json else Answers
+        answers = kind(_write, _complain, self._fleet.client.known, time.monotonic, self._is_person)
+        batches = list(_batches(names, wish.batch))
+        for number, batch in enumerate(batches):
+            if number and answers.failures >= wish.stop_after:
+                left = sum(map(len, batches[number:]))
+                stopped = f"stopped after {answers.failures} failures: {left} of {len(names)} nodes were not asked"
+                _complain(f"{ERROR_MARK}{stopped}\n")
+                break
+            if number:
+                time.sleep(wish.pause)
+            self._ask(wish, batch, answers)
+            if len(batches) > 1 and self._is_person:
+                _complain(_bar(sum(map(len, batches[: number + 1])), len(names), answers.failures))
+        return answers.status
+
+    def _may_change(self, line: str, names: list[str]) -> bool:
+        """Whether the line may run on all these: it changes nothing, or somebody has agreed."""
+        if self._is_read_only(line, names):
+            return True
+        if not os.isatty(0):
+            raise SelectionError(f"{line!r} may change something on {len(names)} nodes; say --yes if you mean it")
+        return self._confirm(f"{line} on {len(names)} nodes? [y/N] ")
+
+    def _is_read_only(self, line: str, names: list[str]) -> bool:
+        """Whether a line changes nothing, as the first of the nodes that answers describes its commands."""
+        first, rest = split_word(line)
+        second, _ = split_word(rest)
+        if ";" in line:
+            return False
+        for some in _batches(names, SOME):
+            for heard in heard_of(self._fleet, "rpc.discover", [], some):
+                if heard.kind == "result":
+                    known = {method["name"]: method.get(READ_ONLY, False) for method in heard.value["methods"]}
+                    return first == "help" or known.get(first, known.get(f"{first}.{second}", False)) is True
+        return True  # nobody is there to change anything
+
+    def _ask(self, wish: Wish, names: list[str], answers: Answers) -> None:
+        columns = max(20, os.get_terminal_size().columns - max(map(len, names)) - 2) if self._is_person else 0
+        params = {"line": wish.line, "stream": True, "json": wish.json, "columns": 0 if wish.json else columns}
+        deadline = None if wish.deadline is None else time.monotonic() + wish.deadline
+        with asked(self._fleet, "shell.execute", params, names) as asking:
+            try:
+                while True:
+                    try:
+                        heard = self._fleet.wait(asyncio.wait_for(asking.some(), LOOK_SECONDS))
+                        if not heard:
+                            break
+                    except TimeoutError:
+                        heard = []
+                    for one in heard:
+                        answers.take(one)
+                    answers.show()
+                    if deadline is not None and time.monotonic() >= deadline:
+                        answers.late(names, wish.deadline or 0.0)
+                        break
+            finally:
+                answers.show(everything=True)
+
+
+def _batches(names: list[str], size: int) -> Iterator[list[str]]:
+    size = size or len(names)
+    for start in range(0, len(names), size):
+        yield names[start : start + size]
+
+
+def _bar(done: int, total: int, failures: int) -> str:
+    full = BAR_CELLS * done // total
+    failed = f", {failures} failed" if failures else ""
+    return f"[{'#' * full}{'-' * (BAR_CELLS - full)}] {done}/{total}{failed}\n"
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _complain(text: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -1,0 +1,28 @@
+"""What is wrong in a fleet, by its causes: from what each node says of its services."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+WELL = ("running", "stopped", "done", "starting", "stopping")
+"""States that need nobody's help: what somebody wanted, or what comes to an end by itself."""
+
+
+def state_summary(services: Sequence[Mapping[str, Any]]) -> str:
+    """How many services are in which state, what is wrong first: `1 failed, 5 running`."""
+    counts = Counter(str(service["state"]) for service in services)
+    ordered = sorted(counts, key=lambda state: (state in WELL, state))
+    return ", ".join(f"{counts[state]} {state}" for state in ordered) or "no services"
+
+
+def causes_of(answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, list[str]]]:
+    """What is wrong, and with which nodes; what most of them have comes first."""
+    causes: dict[str, list[str]] = {}
+    for node, services in answers.items():
+        for service in services:
+            if service["state"] not in WELL:
+                reason = service.get("reason") or service.get("last_end") or ""
+                causes.setdefault(f"{service['name']} {service['state']}: {reason}".rstrip(": "), []).append(node)
+    return sorted(causes.items(), key=lambda cause: (-len(cause[1]), cause[0]))
