@@ -24,9 +24,22 @@ class NodeAnswer:
 
     def __init__(self) -> None:
         self.text = ""  # what is not shown yet
-        self.since = 0.0  # when the first of it came
+        self.since = 0.0  # when the first of that came, or the end of the command
         self.status: int | None = None  # None while the command runs
         self.shown = False  # whether anything of it was shown
+
+    def due(self) -> str | None:
+        """What can be shown: all that has come of a command that has ended, or else whole lines; None for nothing."""
+        if self.status is not None:
+            lines, rest = self.text, ""
+            if self.shown and not lines:
+                return None
+        else:
+            lines, newline, rest = self.text.rpartition("\n")
+            if not newline:
+                return None
+        self.text, self.shown = rest, True
+        return lines
 
 
 class Answers:
@@ -73,20 +86,14 @@ class Answers:
         groups: dict[tuple[str, int | None], list[str]] = {}
         for name, node in self._nodes.items():
             is_due = everything or not self._for_person or node.since < now - PATIENCE_SECONDS
-            if node.status is not None and (node.text or not node.shown):
-                groups.setdefault((node.text, node.status), []).append(name)
-                node.text, node.shown = "", True
-            elif node.text and is_due:
-                lines, newline, rest = node.text.rpartition("\n")
-                node.text = rest
-                if newline:
-                    groups.setdefault((lines, None), []).append(name)
-                    node.shown = True
+            if is_due and (text := node.due()) is not None:
+                groups.setdefault((text, node.status), []).append(name)
         for (text, status), names in groups.items():
-            self._print(text, status, names)
+            self._print(text, status, sorted(names))
 
     def _end(self, node: NodeAnswer, status: int) -> None:
         node.status = status
+        node.since = self._clock()
         self.status = max(self.status, status)
         self.failures += status != DONE
 

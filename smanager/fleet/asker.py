@@ -34,19 +34,21 @@ class Asker:
         if len(names) > 1 and not wish.yes and not self._may_change(wish.line, names):
             return 1
         kind = JsonAnswers if wish.json else Answers
-        answers = kind(_write, _complain, self._fleet.client.known, time.monotonic, self._is_person)
+        screen = Screen()
+        answers = kind(screen.write, screen.complain, self._fleet.client.known, time.monotonic, self._is_person)
         batches = list(_batches(names, wish.batch))
         for number, batch in enumerate(batches):
             if number and answers.failures >= wish.stop_after:
                 left = sum(map(len, batches[number:]))
                 stopped = f"stopped after {answers.failures} failures: {left} of {len(names)} nodes were not asked"
-                _complain(f"{ERROR_MARK}{stopped}\n")
+                screen.complain(f"{ERROR_MARK}{stopped}\n")
                 break
             if number:
                 time.sleep(wish.pause)
             self._ask(wish, batch, answers)
             if len(batches) > 1 and self._is_person:
-                _complain(_bar(sum(map(len, batches[: number + 1])), len(names), answers.failures))
+                screen.bar(sum(map(len, batches[: number + 1])), len(names), answers.failures)
+        screen.end()
         return answers.status
 
     def _may_change(self, line: str, names: list[str]) -> bool:
@@ -99,18 +101,40 @@ def _batches(names: list[str], size: int) -> Iterator[list[str]]:
         yield names[start : start + size]
 
 
-def _bar(done: int, total: int, failures: int) -> str:
-    full = BAR_CELLS * done // total
-    failed = f", {failures} failed" if failures else ""
-    return f"[{'#' * full}{'-' * (BAR_CELLS - full)}] {done}/{total}{failed}\n"
+class Screen:
+    """Where answers are written, and below them how far a change has come."""
 
+    def __init__(self) -> None:
+        self._has_bar = False
 
-def _write(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    def write(self, text: str) -> None:
+        self._wipe()
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
+    def complain(self, text: str) -> None:
+        self._wipe()
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
-def _complain(text: str) -> None:
-    sys.stdout.flush()
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    def bar(self, done: int, total: int, failures: int) -> None:
+        """Show how many of the nodes are done, in place of the bar before."""
+        full = BAR_CELLS * done // total
+        failed = f", {failures} failed" if failures else ""
+        self._wipe()
+        sys.stdout.write(f"[{'#' * full}{'-' * (BAR_CELLS - full)}] {done}/{total}{failed}")
+        self._has_bar = done < total
+        if not self._has_bar:
+            sys.stdout.write("\n")
+        sys.stdout.flush()
+
+    def end(self) -> None:
+        """Leave the bar, if there is one, as it is."""
+        if self._has_bar:
+            sys.stdout.write("\n")
+        self._has_bar = False
+
+    def _wipe(self) -> None:
+        if self._has_bar:
+            sys.stdout.write("\r\x1b[K")  # EL: to the end of the line (ECMA-48)
+            self._has_bar = False

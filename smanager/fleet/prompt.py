@@ -83,7 +83,7 @@ class FleetPrompt(cmd.Cmd):
         """status [@NODES] [-l KEY=VALUE] [SERVICES]: show how services are on all nodes, in one table"""
         wish = self._read(wish_of(line))
         rows = []
-        for name, services in self._answers(wish, "status").items():
+        for name, services in sorted(self._answers(wish, "status").items()):
             for service in services:
                 age = duration_text(service["age"]) if service.get("age") is not None else "-"
                 rows.append(

@@ -52,6 +52,8 @@ class Selection(NamedTuple):
             if name not in known:
                 raise SelectionError(f"no node {name} is known; `nodes` lists them")
         chosen = [name for name, node in known.items() if self.fits(node)]
+        if not known:
+            raise SelectionError("no node is connected, and none was before")
         if not chosen:
             raise SelectionError(f"no node fits {self}; `nodes` lists them")
         return sorted(chosen)
