@@ -37,6 +37,7 @@ STEADY_SECONDS = 10.0  # that a connection has to last for the pauses to be shor
 CREDENTIALS_LIMIT = 64 * 1024  # bytes of a file of credentials
 CREDENTIALS_MARK = "-----BEGIN NATS USER JWT-----"  # begins a file that NATS' `nsc` has made; others hold a seed
 
+HOST = re.compile(r"[\w.:%-]+")  # a name or an IP address
 SEED = re.compile("SU[A-Z2-7]{56}")
 
 Received = Callable[["Msg"], Awaitable[None]]
@@ -67,14 +68,15 @@ def server_of(text: object) -> str:
         raise ValueError(SERVER_EXAMPLE)
     try:
         parts = urlsplit(text)
-        host, port = parts.hostname, parts.port or DEFAULT_PORT
+        host, port = parts.hostname, DEFAULT_PORT if parts.port is None else parts.port
     except ValueError:
         raise ValueError(SERVER_EXAMPLE) from None
-    if parts.scheme not in SCHEMES or not host or parts.path.strip("/") or parts.query or parts.fragment:
+    is_host = host and HOST.fullmatch(host) and port
+    if parts.scheme not in SCHEMES or not is_host or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(SERVER_EXAMPLE)
     if parts.username or parts.password:
         raise ValueError(f"{SERVER_EXAMPLE}, without a login: credentials name a file with that")
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in str(host) else host}:{port}"
 
 
 def why_unsafe(access: HubAccess) -> str:
@@ -206,9 +208,9 @@ class Hub:
         async def ended() -> None:
             closed.set()
 
-        options = {**self._options, **self._login(), **self._tls(server)}
         client = self._new_client()
         try:
+            options = {**self._options, **self._login(), **self._tls(server)}
             async with AsyncExitStack() as stack, asyncio.timeout(CONNECT_SECONDS):
                 stack.push_async_callback(self._close, client)  # nats-py keeps the socket of a failed attempt
                 await client.connect(server, error_cb=failed, closed_cb=ended, **options)

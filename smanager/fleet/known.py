@@ -54,7 +54,7 @@ class KnownNodes:
         self._path = path
         self._nodes: dict[str, NodeAbout] = {}
         self._has_changed = False
-        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        with suppress(OSError, ArithmeticError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             content = json.loads(contents(path, SIZE_LIMIT))
             if content["format"] == FORMAT:
                 self._nodes = {name: _node_of(name, *fields) for name, fields in content["nodes"].items()}

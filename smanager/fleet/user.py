@@ -62,6 +62,6 @@ def _server(given: object) -> str:
 
 def _path(given: dict[str, Any], key: str, base: Path) -> Path | None:
     value = given.get(key)
-    if value is not None and not isinstance(value, str):
+    if value is not None and (not isinstance(value, str) or not value or "\0" in value):
         raise ValueError(f"{key} is {value!r}, and should be a path")
     return base / Path(value).expanduser() if value else None

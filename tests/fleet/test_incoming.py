@@ -7,7 +7,7 @@ import random
 from collections import deque
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smanager.fleet import incoming
@@ -70,6 +70,7 @@ VALUES = st.lists(
 )
 
 
+@settings(max_examples=50)
 @given(VALUES, st.integers(0, 2**32), st.sampled_from((0.0, 0.1, 0.5)), st.integers(257, 300))
 def test_what_is_read_is_what_was_sent(
     values: list[tuple[PieceKind, object]], seed: int, loss: float, limit: int
