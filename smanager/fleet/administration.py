@@ -155,7 +155,8 @@ def _written(hub: HubDirectory, record: HubRecord) -> str:
     """Make the record the hub's, and say what has become of it. Raises HubError."""
     if hub.write(record):
         return "the running hub has taken the change"
-    return f"no nats-server runs here with {hub.path / SETTINGS}; it takes the change when it starts"
+    settings = hub.path / SETTINGS
+    return f"no nats-server with {settings} was found; one that starts, or is sent SIGHUP, takes the change"
 
 
 def _require_new(name: str, record: HubRecord) -> None:

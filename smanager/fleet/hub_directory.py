@@ -109,6 +109,8 @@ class HubDirectory:
                     file.write(text)
             except OSError as error:
                 raise HubError(f"{self.path / name}: {in_words(error)}") from None
+            except UnicodeEncodeError:
+                raise HubError(f"{self.path}: a hub's directory should have a name in UTF-8") from None
 
     def _owner(self) -> int:
         """The user id that files here belong to: root leaves a hub to its owner. Raises HubError."""
