@@ -57,6 +57,9 @@ class FleetSettings:
     roles: Mapping[str, tuple[str, ...]] = setting(
         _roles, "roles here of the hub's users; without any, they may do nothing", {}
     )
+    user: Path | None = setting(
+        checks.path, "file of a user of the hub, as whom admins here may ask other boxes by `fleet on`"
+    )
     insecure: bool = setting(checks.boolean, "whether a hub on another machine may lack TLS or logins", False)
 
 
@@ -66,8 +69,8 @@ KEYS = keys_of(FleetSettings)
 def shipped(tables: Tables) -> ShippedService:
     """The service that takes the fleet's commands: each user of the hub is one of its names, with roles of its own."""
     with tables.table(SERVICE):
-        settings = FleetSettings(**checked(tables.given[SERVICE], KEYS))
-        access = _access(settings, tables.base)
+        settings, base = FleetSettings(**checked(tables.given[SERVICE], KEYS)), tables.base
+        access = _access(settings, base)
         for role in {role for roles in settings.roles.values() for role in roles}:
             tables.require_role(role)
         options = {
@@ -77,6 +80,7 @@ def shipped(tables: Tables) -> ShippedService:
             "insecure": access.insecure,
             "name": settings.name or _host_name(),
             "labels": settings.labels,
+            "user": settings.user and str(base / settings.user),
             "users": {user: user_at(user, access) for user in settings.roles},
         }
         roles_as = {user_at(user, access): list(roles) for user, roles in settings.roles.items()}

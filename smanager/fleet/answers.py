@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from smanager.fleet.asking import GONE, SILENT, Heard
-from smanager.fleet.known import KnownNodes
+from smanager.fleet.known import KnownNodes, last_seen
 from smanager.terminal.text import visible
 from smanager.terminal.wording import duration_text
 
@@ -109,7 +110,7 @@ class Answers:
     def _absence(self, name: str, kind: str) -> str:
         if kind == GONE:
             return "gone before the command was done"
-        return f"not connected; {last_seen(self._known[name].seen)}"
+        return f"not connected; {last_seen(self._known[name].seen, time.time())}"
 
 
 class JsonAnswers(Answers):
@@ -129,12 +130,3 @@ def answer_of(text: str) -> Any:
     except ValueError:
         return text.strip()
     return values[0] if len(values) == 1 else values
-
-
-def last_seen(when: float, now: float | None = None) -> str:
-    """When a node was last seen, in words."""
-    if not when:
-        return "never seen"
-    import time
-
-    return f"last seen {duration_text(max(0.0, (time.time() if now is None else now) - when))} ago"

@@ -9,14 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 
 from smanager.fleet.answers import ERROR_MARK, Answers, JsonAnswers
-from smanager.fleet.fleet import Fleet, Nodes, asked, heard_of
+from smanager.fleet.fleet import Fleet, Nodes, asked
 from smanager.fleet.selection import SelectionError
-from smanager.fleet.wishes import Wish, split_word
+from smanager.fleet.wishes import Wish
 
 LOOK_SECONDS = 0.2  # from one look at what has come to the next
 BAR_CELLS = 20
-SOME = 5  # nodes that are asked at once what their commands do: the first answer counts
-READ_ONLY = "x-read-only"
 
 
 class Asker:
@@ -27,6 +25,7 @@ class Asker:
         self._fleet = fleet
         self._confirm = confirm
         self._is_person = os.isatty(1)
+        self._told = ""  # the problem with the hub that was last shown
 
     def run(self, wish: Wish) -> int:
         """Run the line on the nodes that are meant; return the exit status. Raises SelectionError."""
@@ -40,12 +39,13 @@ class Asker:
         for number, batch in enumerate(batches):
             if number and answers.failures >= wish.stop_after:
                 left = sum(map(len, batches[number:]))
-                stopped = f"stopped after {answers.failures} failures: {left} of {len(names)} nodes were not asked"
+                failures = f"{answers.failures} failure{'s' * (answers.failures > 1)}"
+                stopped = f"stopped after {failures}: {left} of {len(names)} nodes were not asked"
                 screen.complain(f"{ERROR_MARK}{stopped}\n")
                 break
             if number:
                 time.sleep(wish.pause)
-            self._ask(wish, batch, answers)
+            self._ask(wish, batch, answers, screen)
             if len(batches) > 1 and self._is_person:
                 screen.bar(sum(map(len, batches[: number + 1])), len(names), answers.failures)
         screen.end()
@@ -53,26 +53,20 @@ class Asker:
 
     def _may_change(self, line: str, names: list[str]) -> bool:
         """Whether the line may run on all these: it changes nothing, or somebody has agreed."""
-        if self._is_read_only(line, names):
+        if self._fleet.wait(self._fleet.client.is_read_only(line, names)):
             return True
         if not os.isatty(0):
             raise SelectionError(f"{line!r} may change something on {len(names)} nodes; say --yes if you mean it")
         return self._confirm(f"{line} on {len(names)} nodes? [y/N] ")
 
-    def _is_read_only(self, line: str, names: list[str]) -> bool:
-        """Whether a line changes nothing, as the first of the nodes that answers describes its commands."""
-        first, rest = split_word(line)
-        second, _ = split_word(rest)
-        if ";" in line:
-            return False
-        for some in _batches(names, SOME):
-            for heard in heard_of(self._fleet, "rpc.discover", [], some):
-                if heard.kind == "result":
-                    known = {method["name"]: method.get(READ_ONLY, False) for method in heard.value["methods"]}
-                    return first == "help" or known.get(first, known.get(f"{first}.{second}", False)) is True
-        return True  # nobody is there to change anything
+    def _tell_of_hub(self, screen: Screen) -> None:
+        """Say once that the hub is lost, or that it refuses something."""
+        problem = self._fleet.client.problem
+        if problem and problem != self._told:
+            screen.complain(f"{ERROR_MARK}{problem}\n")
+        self._told = problem
 
-    def _ask(self, wish: Wish, names: list[str], answers: Answers) -> None:
+    def _ask(self, wish: Wish, names: list[str], answers: Answers, screen: Screen) -> None:
         columns = max(20, os.get_terminal_size().columns - max(map(len, names)) - 2) if self._is_person else 0
         params = {"line": wish.line, "stream": True, "json": wish.json, "columns": 0 if wish.json else columns}
         deadline = None if wish.deadline is None else time.monotonic() + wish.deadline
@@ -85,6 +79,7 @@ class Asker:
                             break
                     except TimeoutError:
                         heard = []
+                        self._tell_of_hub(screen)
                     for one in heard:
                         answers.take(one)
                     answers.show()

@@ -90,6 +90,7 @@ class Asking:
             await self._publish(self._subject, self._again(0), "")
         for name, node in list(self._nodes.items()):
             node.asked_at = self._clock()
+            node.heard_at = node.heard_at and node.asked_at  # while the hub was lost, no node could be heard
             if not node.is_over and (node.heard_at is not None or not self._subject):
                 await self._send(name, self._again(node.incoming.next))
 

@@ -8,30 +8,34 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smanager.fleet.asking import LOOK_SECONDS, QUIET_SECONDS, Asking
 from smanager.fleet.hub import CONNECT_SECONDS, Hub
-from smanager.fleet.known import KnownNodes, NodeAbout, known_file
+from smanager.fleet.known import KnownNodes, NodeAbout, own_directory
 from smanager.fleet.messages import CallRequest, MessageError, Request, RequestId, decode_piece, encode_request
+from smanager.fleet.selection import Selection, SelectionError
 from smanager.fleet.subjects import DISCOVERY, ReplyPlace, inbox_of, is_name
 from smanager.fleet.user import HubUser
+from smanager.fleet.wishes import changes_nothing
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
 DISCOVERY_SECONDS = 1.5  # at most for all nodes to tell of themselves
+SOME = 5  # nodes that are asked at once what their commands do: the first answer counts
 LABEL = "label."  # begins what a node's metadata says of a label
 
 
 class FleetClient:
     """A user's connection to a hub; use it in an `async with` statement."""
 
-    def __init__(self, user: HubUser) -> None:
-        """Raises HubError if the hub must not be used."""
+    def __init__(self, user: HubUser, directory: Path | None = None) -> None:
+        """What is known of nodes is kept in `directory`. Raises HubError if the hub must not be used."""
         self.user = user
-        self.known = KnownNodes(known_file(user.name, user.access.name))
+        self.known = KnownNodes((directory or own_directory()) / f"fleet-{user.name}@{user.access.name}.json")
         self._hub = Hub(user.access, f"smanager user {user.name}", inbox_of(user.name), self._welcome)
         self._inbox = f"{inbox_of(user.name)}.{secrets.token_hex(8)}"
         self._session = secrets.token_hex(8)
@@ -91,7 +95,8 @@ class FleetClient:
         await self._hub.publish(DISCOVERY, b"", f"{self._inbox}.about")
         while (left := deadline - time.monotonic()) > 0:
             try:
-                node = await asyncio.wait_for(self._pongs.get(), left if missing else min(left, QUIET_SECONDS))
+                quiet = left if not found else 2 * QUIET_SECONDS if missing else QUIET_SECONDS
+                node = await asyncio.wait_for(self._pongs.get(), min(left, quiet))
             except TimeoutError:
                 break
             if node.name in found:
@@ -102,6 +107,23 @@ class FleetClient:
         for node in found.values():
             self.known.learn(node)
         return [found[name] for name in sorted(found)], sorted(doubled)
+
+    async def select(self, selection: Selection) -> list[str]:
+        """The nodes that are meant, also those that are known and not connected. Raises SelectionError."""
+        _, doubled = await self.discover()
+        names = selection.among(self.known[name] for name in self.known.names)
+        if shared := sorted({*doubled} & {*names}):
+            raise SelectionError(f"two boxes are called {shared[0]}; give each a name and credentials of its own")
+        return names
+
+    async def is_read_only(self, line: str, names: list[str]) -> bool:
+        """Whether a line changes nothing, as the first of the nodes that answers describes its commands."""
+        for start in range(0, len(names), SOME):
+            async with self.ask("rpc.discover", [], names[start : start + SOME]) as asking:
+                async for heard in asking:
+                    if heard.kind == "result":
+                        return changes_nothing(line, heard.value["methods"])
+        return True  # nobody is there to change anything
 
     async def _welcome(self, client: Client) -> None:
         # Without limits: what nodes send is bounded by their windows, and a message dropped here would be sent again.
@@ -141,7 +163,7 @@ class FleetClient:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            for asking in list(self._askings.values()):
+            for asking in list(self._askings.values()) if self._hub.server else ():  # or all nodes would seem gone
                 await asking.look()
 
 

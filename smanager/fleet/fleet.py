@@ -64,11 +64,8 @@ class Fleet:
         return self._client
 
     def nodes(self) -> list[NodeAbout]:
-        """The nodes that are connected now. Raises SelectionError if boxes share a name, or who would be meant?"""
-        nodes, doubled = self.wait(self.client.discover())
-        if doubled:
-            raise SelectionError(f"two boxes are called {doubled[0]}; give each a name and credentials of its own")
-        return nodes
+        """The nodes that are connected now."""
+        return self.wait(self.client.discover())[0]
 
     def on(self, *patterns: str, **labels: str) -> Nodes:
         """Nodes by names and patterns, and by labels; all without any."""
@@ -100,9 +97,7 @@ class Nodes:
     @property
     def names(self) -> list[str]:
         """The nodes that are meant now, also those that are known and do not answer. Raises SelectionError."""
-        self._fleet.nodes()
-        known = self._fleet.client.known
-        return self._selection.among(known[name] for name in known.names)
+        return self._fleet.wait(self._fleet.client.select(self._selection))
 
     def call(self, method: str, *arguments: object, **options: object) -> dict[str, Any]:
         """Call a method on each node; return the results by node. Raises FleetError unless all have one."""

@@ -6,6 +6,7 @@ Everything here needs the package nats-py, which the extra `smanager-shell[fleet
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import ssl
 import time
@@ -237,4 +238,6 @@ def _in_words(error: Exception) -> str:
         return f"{error.verify_message}; ca should name the hub's authority, and servers a name of its certificate"
     if isinstance(error, TimeoutError):
         return f"it does not answer within {CONNECT_SECONDS:g} s"
-    return in_words(error) if isinstance(error, OSError) else str(error).removeprefix("nats: ")
+    if isinstance(error, OSError):
+        return os.strerror(error.errno).lower() if error.errno else in_words(error)  # asyncio words it in its own way
+    return str(error).removeprefix("nats: ")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from smanager.fleet.subjects import is_name
 from smanager.system.atomic import replacing
 from smanager.system.private import contents, make_directory
+from smanager.terminal.wording import duration_text
 
 SIZE_LIMIT = 64 * 1024 * 1024  # bytes: some hundred thousand nodes
 FORMAT = 1
@@ -27,10 +28,22 @@ class NodeAbout(NamedTuple):
     seen: float = 0.0  # when it was last heard, likewise
 
 
-def known_file(user: str, hub: str) -> Path:
-    """Where what is known of a hub's nodes is kept."""
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "smanager" / f"fleet-{user}@{hub}.json"
+def own_directory() -> Path:
+    """Where what a person knows of hubs is kept."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "smanager"
+
+
+def last_seen(when: float, now: float) -> str:
+    """When a node was last heard, in words; both are wall clock."""
+    return f"last seen {duration_text(max(0.0, now - when))} ago" if when else "never seen"
+
+
+def row_of(node: NodeAbout, is_connected: bool, now: float, state: str = "connected") -> dict[str, str]:
+    """A node in a table of nodes; `state` is what is shown of one that is connected."""
+    labels = " ".join(f"{key}={value}" for key, value in sorted(node.labels.items()))
+    since = duration_text(max(0.0, now - node.since)) if is_connected else "-"
+    state = state if is_connected else f"not connected; {last_seen(node.seen, now)}"
+    return {"name": node.name, "labels": labels or "-", "version": node.version or "-", "since": since, "state": state}
 
 
 class KnownNodes:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from smanager import SService, __version__, command
+from smanager import CallerError, Line, SService, __version__, command
+from smanager.fleet.answers import Answers
+from smanager.fleet.client import FleetClient
 from smanager.fleet.hub import Hub, HubAccess, HubError
+from smanager.fleet.known import row_of
 from smanager.fleet.messages import GONE_SECONDS
 from smanager.fleet.requests import Requests
+from smanager.fleet.selection import Selection, SelectionError
 from smanager.fleet.subjects import SERVICE, heard_by
-from smanager.service import VIEW, Finished
+from smanager.fleet.user import hub_user
+from smanager.service import ADMIN, VIEW, Finished
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -70,6 +76,57 @@ class FleetNode(SService):
         state = f"connected to {self._hub.server}" if self._hub.server else f"not connected: {self._hub.problem}"
         users = ", ".join(self.options["users"]) or "none"
         return NodeReport(self._node, self._access.name, state, users, self._requests.count)
+
+    @command(role=VIEW)
+    async def cmd_nodes(self) -> list[dict[str, str]]:
+        """Lists the boxes of the fleet that this box's user of the hub may ask"""
+        async with self._client() as client:
+            nodes, _ = await client.discover()
+            connected = {node.name for node in nodes}
+            now = time.time()
+            return [row_of(client.known[name], name in connected, now) for name in client.known.names]
+
+    @command(role=ADMIN, short={"label": "l"})
+    async def cmd_on(
+        self, nodes: str, line: Line, *, label: list[str] | None = None, yes: bool = False
+    ) -> AsyncIterator[str]:
+        """Runs a line of commands on other boxes of the fleet, as this box's user of the hub
+
+        Args:
+            nodes: names and patterns with commas between them, or all
+            line: the commands
+            label: only boxes with this label, such as site=lab3
+            yes: run what changes something on several boxes
+        """
+        try:
+            selection = Selection.of([nodes], label or ())
+            async with self._client() as client:
+                names = await client.select(selection)
+                if len(names) > 1 and not yes and not await client.is_read_only(line, names):
+                    raise CallerError(f"{line!r} may change something on {len(names)} boxes; say --yes if you mean it")
+                shown: list[str] = []
+                answers = Answers(shown.append, shown.append, client.known, time.monotonic, for_person=False)
+                async with client.ask("shell.execute", {"line": line, "stream": True}, names) as asking:
+                    while heard := await asking.some():
+                        for one in heard:
+                            answers.take(one)
+                        answers.show()
+                        for text in shown:
+                            yield text.removesuffix("\n")
+                        shown.clear()
+                if answers.failures:
+                    raise CallerError(f"{answers.failures} of {len(names)} boxes have failed, or have not answered")
+        except (SelectionError, HubError) as error:
+            raise CallerError(str(error)) from None
+
+    def _client(self) -> FleetClient:
+        """Raises CallerError."""
+        if not (file := self.options["user"]):
+            raise CallerError("this box has no user of the hub; [fleet] names the file of one as user")
+        try:
+            return FleetClient(hub_user(file), self.state_dir)
+        except HubError as error:
+            raise CallerError(str(error)) from None
 
     async def _welcome(self, client: Client) -> None:
         from nats.micro import add_service

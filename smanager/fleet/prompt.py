@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from smanager.fleet.answers import DONE, FAILED, last_seen
+from smanager.fleet.answers import DONE, FAILED
 from smanager.fleet.asker import Asker
+from smanager.fleet.asking import SILENT
 from smanager.fleet.causes import causes_of, state_summary
 from smanager.fleet.entered import EnteredNode
 from smanager.fleet.fleet import Fleet, FleetError, Nodes, heard_of
 from smanager.fleet.hub import HubError
+from smanager.fleet.known import last_seen, row_of
 from smanager.fleet.selection import SelectionError
 from smanager.fleet.wishes import HELP, OPTIONS, Wish, split_word, wish_of
 from smanager.terminal.tables import table
@@ -66,7 +68,8 @@ class FleetPrompt(cmd.Cmd):
             known.forget(set(names) - connected)
             return
         states = self._states([name for name in names if name in connected])
-        rows = [self._row(name, name in connected, states.get(name, "")) for name in names]
+        now = time.time()
+        rows = [row_of(known[name], name in connected, now, states.get(name, "no answer")) for name in names]
         self._show(wish, rows, "name")
 
     def do_on(self, line: str) -> None:
@@ -184,7 +187,9 @@ class FleetPrompt(cmd.Cmd):
             return dict(error.results)
 
     def _absence(self, node: str, problem: str) -> str:
-        return f"not connected; {last_seen(self._fleet.client.known[node].seen)}" if problem == "silent" else problem
+        if problem != SILENT:
+            return problem
+        return f"not connected; {last_seen(self._fleet.client.known[node].seen, time.time())}"
 
     def _states(self, names: list[str]) -> dict[str, str]:
         """How the services of nodes are, in a few words."""
@@ -195,13 +200,6 @@ class FleetPrompt(cmd.Cmd):
             elif heard.kind == "error":
                 states[heard.node] = heard.value[1]
         return states
-
-    def _row(self, name: str, is_connected: bool, state: str) -> dict[str, str]:
-        node = self._fleet.client.known[name]
-        labels = " ".join(f"{key}={value}" for key, value in sorted(node.labels.items()))
-        since = duration_text(max(0.0, time.time() - node.since)) if is_connected else "-"
-        state = state if is_connected else f"not connected; {last_seen(node.seen)}"
-        return {"name": name, "labels": labels or "-", "version": node.version or "-", "since": since, "state": state}
 
     def _show(self, wish: Wish, rows: list[dict[str, Any]], key: str) -> None:
         """A table, or with --json an object for each row."""

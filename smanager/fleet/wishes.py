@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smanager.commands.types import seconds_of
 from smanager.fleet.selection import LABEL_EXAMPLE, Selection, SelectionError
+
+READ_ONLY = "x-read-only"  # true of methods that change nothing
 
 MARK = "@"  # begins a word that names nodes where a command's own words may follow
 
@@ -23,6 +25,15 @@ def split_word(line: str) -> tuple[str, str]:
     if not match:
         return "", line.strip()
     return "".join(shlex.split(match[1])), line[match.end() :].strip()
+
+
+def changes_nothing(line: str, methods: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a line is one command that changes nothing, as `rpc.discover` describes the methods."""
+    first, rest = split_word(line)
+    second, _ = split_word(rest)
+    known = {method["name"]: method.get(READ_ONLY) is True for method in methods}
+    is_known = first == "help" or known.get(first, known.get(f"{first}.{second}", False))
+    return is_known and not {";", "\n"} & {*line}
 
 
 @dataclass(frozen=True)
