@@ -49,8 +49,7 @@ class NatsServer:
 
     def __init__(self, hub: Path) -> None:
         self.hub = hub
-        (hub / "nats.pid").unlink(missing_ok=True)
-        with (hub / "log").open("ab") as log:
+        with (hub / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 [nats_server(), "-c", str(hub / "nats.conf")], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
