@@ -6,6 +6,7 @@ Everything here needs the package nats-py, which the extra `smanager-shell[fleet
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import ssl
@@ -34,6 +35,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds from one round of attempts to 
 STEADY_SECONDS = 10.0  # that a connection has to last for the pauses to be short again
 CREDENTIALS_LIMIT = 64 * 1024  # bytes of a file of credentials
 CREDENTIALS_MARK = "-----BEGIN NATS USER JWT-----"  # begins a file that NATS' `nsc` has made; others hold a seed
+
+REFUSED = "authorization violation"  # what a hub says to whom it does not know, or does not know any more
 
 Received = Callable[["Msg"], Awaitable[None]]
 
@@ -107,6 +110,7 @@ class Hub:
             from nats.errors import Error
         except ImportError:
             raise HubError("a fleet needs the package nats-py: pip install 'smanager-shell[fleet]'") from None
+        logging.getLogger("asyncio").addFilter(is_news)
         self._connect, self._error = nats.connect, Error
         self._access = access
         self._options: dict[str, Any] = {"name": name, "inbox_prefix": inbox, "ping_interval": PING_SECONDS}
@@ -240,4 +244,10 @@ def _in_words(error: Exception) -> str:
         return f"it does not answer within {CONNECT_SECONDS:g} s"
     if isinstance(error, OSError):
         return os.strerror(error.errno).lower() if error.errno else in_words(error)  # asyncio words it in its own way
-    return str(error).removeprefix("nats: ")
+    text = str(error).removeprefix("nats: ").strip("'")
+    return "it does not know these credentials; were they revoked?" if REFUSED in text.lower() else text
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of asyncio's log tells anything: it has one for each connection with TLS that a server ends."""
+    return "eof_received" not in str(record.msg)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from smanager.fleet.hub import HubError
+from smanager.fleet.hub import HubError, is_news
 
 TAKE_SECONDS = 10.0  # for a server to read its configuration again: one of a hundred thousand nodes takes some seconds
 RETRY_SECONDS = 0.1
@@ -41,7 +41,7 @@ def _serves(pid: int, settings: Path) -> bool:
 
 def lets_in(listen: str, seed: str) -> bool:
     """Whether the server at an address soon takes a login by this seed."""
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each login that a server with TLS refuses
+    logging.getLogger("asyncio").addFilter(is_news)
     return asyncio.run(_lets_in_soon(listen, seed))
 
 
