@@ -6,6 +6,7 @@ Everything here needs the package nats-py, which the extra `smanager-shell[fleet
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import re
@@ -39,6 +40,7 @@ CREDENTIALS_MARK = "-----BEGIN NATS USER JWT-----"  # begins a file that NATS' `
 
 HOST = re.compile(r"[\w.:%-]+")  # a name or an IP address
 SEED = re.compile("SU[A-Z2-7]{56}")
+REFUSED = "authorization violation"  # what a hub says to whom it does not know, or does not know any more
 
 Received = Callable[["Msg"], Awaitable[None]]
 
@@ -113,6 +115,7 @@ class Hub:
             from nats.errors import Error
         except ImportError:
             raise HubError("a fleet needs the package nats-py: pip install 'smanager-shell[fleet]'") from None
+        logging.getLogger("asyncio").addFilter(is_news)
         self._new_client, self._error = Client, Error
         self._access = access
         self._options: dict[str, Any] = {
@@ -264,4 +267,10 @@ def _in_words(error: Exception) -> str:
         return f"it does not answer within {CONNECT_SECONDS:g} s"
     if isinstance(error, OSError):
         return os.strerror(error.errno).lower() if error.errno else in_words(error)  # asyncio words it in its own way
-    return str(error).removeprefix("nats: ") or type(error).__name__
+    text = str(error).removeprefix("nats: ").strip("'") or type(error).__name__
+    return "it does not know these credentials; were they revoked?" if REFUSED in text.lower() else text
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of asyncio's log tells anything: it has one for each connection with TLS that a server ends."""
+    return "eof_received" not in str(record.msg)
