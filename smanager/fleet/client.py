@@ -52,6 +52,7 @@ class FleetClient:
         self._last_number = 0
         self._askings: dict[int, Asking] = {}
         self._pongs: asyncio.Queue[NodeAbout] | None = None  # while nodes are asked who they are
+        self._discovering = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> FleetClient:
@@ -100,6 +101,10 @@ class FleetClient:
 
     async def discover(self) -> tuple[list[NodeAbout], list[str]]:
         """The nodes that tell of themselves now, and names that more than one box bears."""
+        async with self._discovering:
+            return await self._discover()
+
+    async def _discover(self) -> tuple[list[NodeAbout], list[str]]:
         found: dict[str, NodeAbout] = {}
         doubled: set[str] = set()
         missing = set(self.known.names)
