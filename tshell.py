@@ -6,6 +6,7 @@
     tshell.py < commands                several commands, one per line; exits with the highest status
     tshell.py -                         the same, reporting each status on stderr; -e stops at the first failure
     tshell.py --complete bash           a completion script, which asks the server for the words
+    tshell.py --fleet HUB               the boxes of a fleet, by way of their hub
     tshell.py --mcp                     the commands as tools of an assistant, by the Model Context Protocol
 
 A program imports `Client`, or `smanager_cmd` for a single command. This file needs only Python 3.11 and can be
@@ -1239,6 +1240,8 @@ def main(arguments: Sequence[str] | None = None, client: Client | None = None, n
             write(STDOUT, COMPLETIONS[options.complete])
         elif options.words is not None:
             write(STDOUT, "".join(f"{word}\n" for word in completions(options.words)))
+        elif options.fleet:
+            return serve_fleet(options)
         elif options.mcp:
             if options.command:
                 parser().error("--mcp takes no command")
@@ -1282,6 +1285,15 @@ def serve(client: Client, options: argparse.Namespace) -> int:
         lines = (line.strip(BLANKS) for line in script)
         commands = (line for line in lines if line and not line.startswith("#"))
         return run(client, commands, options, reports=bool(words))
+
+
+def serve_fleet(options: argparse.Namespace) -> int:
+    """Run the command given as words on a fleet's nodes, or else a prompt or the lines on stdin."""
+    try:
+        from smanager.fleet import prompt
+    except ImportError:  # this file alone
+        raise ConnectionError("--fleet needs the package: pip install 'smanager-shell[fleet]'") from None
+    return prompt.run(options.fleet, options.command[options.command[:1] == ["--"] :], os.isatty(STDIN))
 
 
 def run(client: Client, commands: Iterable[str], options: argparse.Namespace, reports: bool = False) -> int:
@@ -1463,6 +1475,7 @@ OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
     ("--ssh",): {"action": "store_true", "help": "for sshd's forced commands: run $SSH_ORIGINAL_COMMAND"},
     ("-e", "--stop"): {"action": "store_true", "help": "stop after the first command that fails"},
     ("--json",): {"action": "store_true", "help": "print answers as JSON, as `--json` after each command does"},
+    ("--fleet",): {"metavar": "HUB", "help": "ask the boxes of a fleet, by the file of a user of its hub"},
     ("--mcp",): {"action": "store_true", "help": "offer the commands as tools to an assistant, on stdin and stdout"},
     ("--complete",): {"choices": COMPLETIONS, "help": "print a completion script for this shell"},
     ("--words",): {"metavar": "LINE", "help": argparse.SUPPRESS},

@@ -25,7 +25,7 @@ CONTENTS = {
     "index": {
         "Learn and use": [
             *("tutorial", "services", "programs", "schedules", "alerts", "metrics", "web"),
-            *("scripting", "assistants", "network", "operations"),
+            *("fleet", "scripting", "assistants", "network", "operations"),
         ],
         "Reference": ["commands", "configuration", "security"],
         "Inside": ["architecture", "performance", "developing"],

@@ -27,6 +27,7 @@ from smanager.config.file import ConfigError, RootSettings, read_file, refuse
 from smanager.config.listener import ListenerSettings
 from smanager.config.options import Config
 from smanager.config.place import earlier_directories, own_listener
+from smanager.fleet.hub import HubError
 from smanager.hosts.template import Template, fork
 from smanager.logs.history import Happening
 from smanager.logs.manager_log import log_to_stderr, write_all
@@ -61,6 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from smanager.access import administration  # the manager does not need it
 
             return administration.run(arguments, users_and_roles)
+        if arguments[:1] == ["fleet"]:
+            from smanager.fleet import administration as hub  # nor this
+
+            if hub.is_about_hub(arguments[1:]):
+                return hub.run(arguments)
         options = command_line.parsed(arguments)
         if options.words:
             return attach(options)
@@ -86,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return console.run(manager, lines, partial(listen_for_own_user, manager, identities))
         return asyncio.run(serve(config, manager, identities, lines.say))
-    except (ConfigError, CommandError, StorageError, UsersError) as error:
+    except (ConfigError, CommandError, HubError, StorageError, UsersError) as error:
         for problem in error.problems if isinstance(error, ConfigError) else [error]:
             print(f"smanager: {problem}", file=sys.stderr)
         return 1

@@ -24,6 +24,7 @@ ROOMS = (
     "schedules",
     "alerts",
     "metrics",
+    "fleet",
     "config",
     "web",
     "hosts",

@@ -8,6 +8,7 @@ from shlex import quote
 
 from smanager.access import administration
 from smanager.commands.option_parser import OptionParser
+from smanager.fleet import administration as hub
 
 ATTACH = "Open the shell of the manager that runs."
 
@@ -46,7 +47,7 @@ def all_parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser
     """The manager's own parser and those of all subcommands, each with its words as `prog`, such as `smanager user`."""
     name = f"{parser.prog} attach"
     attach = OptionParser(prog=name, usage=name, add_help=False, description=ATTACH)
-    return [parser, attach, *_below(administration.parser())]
+    return [parser, attach, *_below(administration.parser()), *_below(hub.parser())]
 
 
 def options(parser: argparse.ArgumentParser) -> list[argparse.Action]:

@@ -110,6 +110,7 @@ class RootSettings:
     alerts: Table = setting(checks.table("tables such as [alerts.oncall]"), "who is told when something is wrong", {})
     metrics: Table = setting(checks.table("a table such as [metrics]"), "where metrics are shown", {})
     web: Table = setting(checks.table("a table such as [web]"), "the web page, which the table alone adds", {})
+    fleet: Table = setting(checks.table("a table such as [fleet]"), "the fleet that this box belongs to", {})
     runs: Table = setting(checks.table("a table such as [runs]"), "which runs of commands are kept", {})
 
 
@@ -132,7 +133,7 @@ def __getattr__(name: str) -> object:
     """Make TABLES when it is asked for: the manager does without the keys of shipped services that it does not need."""
     if name != "TABLES":
         raise AttributeError(name)
-    from smanager.config import alert, metrics, schedule, web
+    from smanager.config import alert, fleet, metrics, schedule, web
 
     return {
         "": ROOT_KEYS,
@@ -149,6 +150,7 @@ def __getattr__(name: str) -> object:
         "mail = {...}": alert.MAIL_KEYS,
         "[metrics]": metrics.KEYS,
         "[web]": web.KEYS,
+        "[fleet]": fleet.KEYS,
     }
 
 
@@ -280,6 +282,10 @@ class ConfigFile:
             from smanager.config import web
 
             yield web.shipped(self)
+        if "fleet" in self.given:
+            from smanager.config import fleet
+
+            yield fleet.shipped(self)
 
     def require_role(self, name: str) -> None:
         """Raise SettingsError if there is no role of this name."""

@@ -155,8 +155,8 @@ def parser() -> argparse.ArgumentParser:
         description="Keep services running, and give people, scripts and programs limited access to them.",
         usage="smanager [options] [attach | COMMAND ...]",
         epilog="`smanager attach` opens the shell of the manager that runs, and `smanager COMMAND` runs one command of "
-        "it, with the exit status of tshell. `smanager user` and `smanager token` edit the users who may log in; each "
-        "has its own `--help`.",
+        "it, with the exit status of tshell. `smanager user` and `smanager token` edit the users who may log in, and "
+        "`smanager fleet` sets up the hub of a fleet; each has its own `--help`.",
     )
     add = options.add_argument
     add(

@@ -107,6 +107,11 @@ class Interpreter:
         return f"{self._asked[0].question} [y/N] " if self._asked else self._present_shell().prompt
 
     @property
+    def service(self) -> str | None:
+        """The service in whose shell the session is, if it is in one's."""
+        return self._path
+
+    @property
     def is_person(self) -> bool:
         return self._requester.abbreviates
 

@@ -44,7 +44,7 @@ VARIABLE = [
     (r"\b\d+(\.\d+)? (s|ms|min|h|d|KiB|MiB|GiB|TiB)\b", "AMOUNT"),
     (r"\bprocessors: \d+", "processors: COUNT"),
     (r"\b\d+%", "SHARE"),
-    (r"\b(10000|10001|8080|9109)\b", r"PORT\1"),
+    (r"\b(10000|10001|8080|9109|4222)\b", r"PORT\1"),
     (r"(?<=127\.0\.0\.1:)\d{4,5}\b", "PORT"),
     (r'"(pid|cpu|memory|since|age|seconds)": [\d.]+', r'"\1": NUMBER'),
     (r"(?<= )\d{2,7}(?=  |\t)", "PID"),
@@ -77,7 +77,7 @@ class Reader:
             shutil.copy(ROOT / name, directory / name)
         (directory / "srv" / "www").mkdir(parents=True)
         (directory / "run").mkdir()
-        self._real = {port: str(free_port()) for port in ("10000", "10001", "8080", "9109")}
+        self._real = {port: str(free_port()) for port in ("10000", "10001", "8080", "9109", "4222")}
         self._real |= {"/srv/www": f"{directory}/srv/www", "/run/smanager": f"{directory}/run"}
         self._environment = self._make_environment()
         self._shell: PopenSpawn[str] | None = None

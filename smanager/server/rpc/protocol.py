@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from smanager import __version__
 from smanager.access.callers import Caller
@@ -30,6 +30,8 @@ connection's requests above which only the oldest of them goes on."""
 
 COMMANDS = "Commands"  # the group of the commands that have no other
 
+WIDEST = 1000  # columns: no terminal has more, and wider tables would only cost time
+
 LINE_LIMIT = 64 * 1024  # characters of a line of commands, as many as a session may send
 
 Notify = Callable[[str, dict[str, Any]], None]
@@ -41,9 +43,33 @@ class Streamed(PlainOutput):
     """Sends output to the program as it comes."""
 
     _notify: Notify
+    _columns: int
+
+    @property
+    def columns(self) -> int:
+        return self._columns
 
     def write(self, text: str) -> None:
         self._notify("$/item", {"value": text})
+
+
+class LineOptions(NamedTuple):
+    """How a line runs."""
+
+    json: bool  # whether each command answers in JSON
+    shell: str | None  # the service in whose shell the line begins, "" for none; None if the answer need not say more
+    columns: int  # the width of the window that tables are fitted to; 0 for tabs
+    kept: list[int] | None  # takes the numbers of the commands' runs, which are all kept then
+
+    def prepare(self, interpreter: Interpreter) -> None:
+        interpreter.always_json = self.json
+        if self.shell:
+            interpreter.go_to(self.shell)
+
+    def answer(self, output: str, interpreter: Interpreter) -> dict[str, object]:
+        runs = {} if self.kept is None else {"runs": self.kept}
+        shell = {} if self.shell is None else {"shell": None if interpreter.ended else interpreter.service or ""}
+        return {"output": output, "status": interpreter.status.value, **runs, **shell}
 
 
 @dataclass(eq=False)
@@ -51,10 +77,15 @@ class Collected(PlainOutput):
     """Keeps the output of one request."""
 
     _grown: Callable[[], None]  # is called when there is more output
+    _columns: int = 0
     interpreter: Interpreter = field(init=False)
     length: int = 0
     _pieces: list[str] = field(default_factory=list)
     _held: bool = False
+
+    @property
+    def columns(self) -> int:
+        return self._columns
 
     def write(self, text: str) -> None:
         self.length += len(text)
@@ -90,12 +121,12 @@ class Lines:
         """Wait for a turn of the loop that has time for a request."""
         await self.shells.turns.come(self.caller.party)
 
-    async def collect(self, line: str, json: bool, kept: list[int] | None) -> dict[str, object]:
+    async def collect(self, line: str, options: LineOptions) -> dict[str, object]:
         """Run a line, and return its output and status. Raises RequestError if a reply cannot hold the output."""
         done = asyncio.Event()
-        output = Collected(self._share)
-        interpreter = output.interpreter = Interpreter(self.shells, output, done.set, False, self.caller, kept)
-        interpreter.always_json = json
+        output = Collected(self._share, options.columns)
+        interpreter = output.interpreter = Interpreter(self.shells, output, done.set, False, self.caller, options.kept)
+        options.prepare(interpreter)
         self._collected.append(output)
         try:
             if not interpreter.feed(line):
@@ -105,13 +136,14 @@ class Lines:
             interpreter.cancel()
             self._collected.remove(output)
             self._share()
-        return {"output": output.text(), "status": interpreter.status.value}
+        return options.answer(output.text(), interpreter)
 
-    async def stream(self, line: str, json: bool, notify: Notify, kept: list[int] | None) -> dict[str, object]:
+    async def stream(self, line: str, options: LineOptions, notify: Notify) -> dict[str, object]:
         """Run a line, send its output as it comes, and return its status, and its last error if there was one."""
         done = asyncio.Event()
-        interpreter = Interpreter(self.shells, Streamed(notify), done.set, False, self.caller, kept)
-        interpreter.always_json = json
+        output = Streamed(notify, options.columns)
+        interpreter = Interpreter(self.shells, output, done.set, False, self.caller, options.kept)
+        options.prepare(interpreter)
         self.running.add(interpreter)
         if not self.is_read.is_set():
             interpreter.pause()
@@ -120,7 +152,7 @@ class Lines:
         finally:
             self.running.discard(interpreter)
         error = {"error": interpreter.error} if interpreter.error else {}
-        return {"output": "", "status": interpreter.status.value, **error}
+        return {**options.answer("", interpreter), **error}
 
     def _share(self) -> None:
         """While the requests hold too much output, let only the oldest go on."""
@@ -138,7 +170,14 @@ class ProtocolMethods:
 
     @command(role=EVERYONE)
     async def shell_execute(
-        self, line: str, *, stream: bool = False, json: bool = False, keep: bool = False
+        self,
+        line: str,
+        *,
+        stream: bool = False,
+        json: bool = False,
+        keep: bool = False,
+        shell: str | None = None,
+        columns: int = 0,
     ) -> dict[str, object]:
         """Run a line of commands as a script's; returns the output, and the worst exit status
 
@@ -147,20 +186,27 @@ class ProtocolMethods:
             stream: send the output as `$/item` notifications as it comes
             json: have each command answer in JSON
             keep: keep the run of each command, and return their numbers for `output` as `runs`
+            shell: the service in whose shell the line begins, or an empty text; return where it ends as `shell`
+            columns: the width of the window that tables are fitted to; 0 for tabs
         """
         if len(line) > LINE_LIMIT:
             raise RequestError(INVALID_PARAMS, f"a line of {len(line)} characters; at most {LINE_LIMIT}")
-        kept: list[int] | None = [] if keep else None
+        if not 0 <= columns <= WIDEST:
+            raise RequestError(INVALID_PARAMS, f"columns is {columns}, and should be at most {WIDEST}")
+        options = LineOptions(json, shell, columns, [] if keep else None)
         if stream:
-            result = await self.lines.stream(line, json, self._notify, kept)
-        else:
-            result = await self.lines.collect(line, json, kept)
-        return result if kept is None else {**result, "runs": kept}
+            return await self.lines.stream(line, options, self._notify)
+        return await self.lines.collect(line, options)
 
     @command(role=EVERYONE)
-    async def shell_complete(self, line: str) -> dict[str, object]:
-        """Complete the last word of a line; returns the possible words, and where the word begins"""
+    async def shell_complete(self, line: str, shell: str = "") -> dict[str, object]:
+        """Complete the last word of a line; returns the possible words, and where the word begins
+
+        Args:
+            shell: the service in whose shell the line is typed; empty for none
+        """
         interpreter = Interpreter(self.lines.shells, Collected(lambda: None), lambda: None, False, self.lines.caller)
+        interpreter.go_to(shell or None)
         start, matches = await interpreter.complete(line)
         return {"start": start, "matches": matches}
 

@@ -175,6 +175,36 @@ def test_a_streamed_line_returns_the_last_error(typed: Server) -> None:
     assert fine[-1]["result"] == {"output": "", "status": 0}
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("line", "begin", "end"),
+    [
+        ("typed", "", "typed"),
+        ("load", "typed", "typed"),
+        ("exit", "typed", ""),
+        ("quit", "typed", None),
+        ("load", "no", ""),
+    ],
+)
+def test_a_line_may_begin_in_the_shell_of_a_service(
+    typed: Server, stream: bool, line: str, begin: str, end: str | None
+) -> None:
+    *_, answer = responses(typed, request("shell.execute", {"line": line, "shell": begin, "stream": stream}))
+    assert answer["result"]["shell"] == end
+
+
+def test_a_word_is_completed_as_in_the_shell_of_a_service(typed: Server) -> None:
+    (answer,) = responses(typed, request("shell.complete", {"line": "loa", "shell": "typed"}))
+    assert answer["result"] == {"start": 0, "matches": ["load"]}
+
+
+def test_a_line_may_be_for_a_window(typed: Server) -> None:
+    (answer,) = responses(typed, request("shell.execute", {"line": "status", "columns": 200}))
+    assert "\t" not in answer["result"]["output"]
+    (answer,) = responses(typed, request("shell.execute", {"line": "status", "columns": -1}))
+    assert answer["error"]["message"] == "columns is -1, and should be at most 1000"
+
+
 def test_a_request_may_come_in_pieces_however_slowly(typed: Server) -> None:
     line = json.dumps(request("typed.load"))
     with typed.connect() as connection:

@@ -1,0 +1,37 @@
+"""What is wrong in a fleet, by its causes: from what each node says of its services."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+WELL = ("running", "stopped", "done", "starting", "stopping")
+"""States that need nobody's help: what somebody wanted, or what comes to an end by itself."""
+
+BACKOFF = "backoff"
+
+
+def state_summary(services: Sequence[Mapping[str, Any]]) -> str:
+    """How many services are in which state, what is wrong first: `1 failed, 5 running`."""
+    counts = Counter(str(service["state"]) for service in services)
+    ordered = sorted(counts, key=lambda state: (state in WELL, state))
+    return ", ".join(f"{counts[state]} {state}" for state in ordered) or "no services"
+
+
+def causes_of(answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, list[str]]]:
+    """What is wrong, and with which nodes; what most of them have comes first."""
+    causes: dict[str, list[str]] = {}
+    for node, services in sorted(answers.items()):
+        for service in services:
+            if service["state"] not in WELL:
+                causes.setdefault(f"{service['name']} {service['state']}{_reason(service)}", []).append(node)
+    return sorted(causes.items(), key=lambda cause: (-len(cause[1]), cause[0]))
+
+
+def _reason(service: Mapping[str, Any]) -> str:
+    """Why a service is not well, without the time to its next start, which no two nodes share."""
+    reasons = [service.get("reason"), service.get("last_end")]
+    if service["state"] == BACKOFF:
+        reasons.reverse()
+    return next((f": {reason}" for reason in reasons if reason), "")

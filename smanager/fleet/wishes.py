@@ -1,0 +1,132 @@
+"""What somebody who asks several nodes has typed: which nodes, how, and what they are asked."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from smanager.commands.types import seconds_of
+from smanager.fleet.selection import LABEL_EXAMPLE, Selection, SelectionError
+
+READ_ONLY = "x-read-only"  # true of methods that change nothing
+
+MARK = "@"  # begins a word that names nodes where a command's own words may follow
+
+# A finished word, with its quotes.
+_WORD = re.compile(r"""\s*((?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+)""", re.DOTALL)
+
+
+def split_word(line: str) -> tuple[str, str]:
+    """The first word of a line, without its quotes, and the rest as typed; no word if none is complete."""
+    match = _WORD.match(line)
+    if not match:
+        return "", line.strip()
+    return "".join(shlex.split(match[1])), line[match.end() :].strip()
+
+
+def changes_nothing(line: str, methods: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a line is one command that changes nothing, as `rpc.discover` describes the methods."""
+    first, rest = split_word(line)
+    second, _ = split_word(rest)
+    known = {method["name"]: method.get(READ_ONLY) is True for method in methods}
+    is_known = first == "help" or known.get(first, known.get(f"{first}.{second}", False))
+    return is_known and not {";", "\n"} & {*line}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How nodes are asked."""
+
+    patterns: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    batch: int = 0
+    """How many nodes are asked at a time; 0 for all at once."""
+    pause: float = 0.0
+    """Seconds from one batch to the next."""
+    stop_after: int = 1
+    """Failures after which no further batch is asked."""
+    deadline: float | None = None
+    """Seconds after which nodes that have not answered are given up."""
+    yes: bool = False
+    """Whether nobody is asked before something changes on several nodes."""
+    json: bool = False
+    line: str = field(default="", compare=False)
+    """What the nodes are asked."""
+
+    @property
+    def selection(self) -> Selection:
+        """Raises SelectionError."""
+        return Selection.of(self.patterns, self.labels)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ValueError("a number from 1")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    if (seconds := seconds_of(text)) < 0:
+        raise ValueError("a time span such as 30s")
+    return seconds
+
+
+_TAKES_VALUE: dict[str, Callable[[str], Any]] = {
+    "-l": str,
+    "--label": str,
+    "--batch": _count,
+    "--pause": _seconds,
+    "--stop-after": _count,
+    "--deadline": _seconds,
+}
+_FLAGS: dict[str, dict[str, Any]] = {"-y": {"yes": True}, "--yes": {"yes": True}, "--json": {"json": True}}
+OPTIONS = (*_TAKES_VALUE, *_FLAGS)
+
+HELP = f"""\
+  -l, --label {LABEL_EXAMPLE}   only nodes that have the label; may be given again
+  --deadline 30s      give up nodes that have not answered by then
+  --json              print a JSON object for each node
+and for what changes something:
+  -y, --yes           do not ask before
+  --batch 10          ask so many nodes at a time
+  --pause 30s         wait so long between batches
+  --stop-after 2      stop after so many failures; by default after the first, where there are batches
+"""
+
+
+def wish_of(text: str, names_first: bool = False) -> Wish:
+    """Read the nodes and options before a command; with `names_first`, the first word names nodes even without a mark.
+
+    Raises SelectionError for a wrong option.
+    """
+    wish = Wish()
+    if names_first:
+        word, text = split_word(text)
+        wish = replace(wish, patterns=(word,) if word else ())
+    while True:
+        word, rest = split_word(text)
+        name, equals, value = word.partition("=")
+        if word.startswith(MARK):
+            wish = replace(wish, patterns=(*wish.patterns, word))
+        elif name in _TAKES_VALUE:
+            if not equals:
+                value, rest = split_word(rest)
+            wish = replace(wish, **_given(name, value, wish))
+        elif word in _FLAGS:
+            wish = replace(wish, **_FLAGS[word])
+        else:
+            return replace(wish, line=text.strip())
+        text = rest
+
+
+def _given(name: str, value: str, wish: Wish) -> dict[str, Any]:
+    """Raises SelectionError."""
+    if name in ("-l", "--label"):
+        return {"labels": (*wish.labels, value)}
+    try:
+        return {name.removeprefix("--").replace("-", "_"): _TAKES_VALUE[name](value)}
+    except ValueError as error:
+        raise SelectionError(f"{name} is {value or 'missing'}, and should be {error}") from None
