@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from smanager.system.errors import in_words
-from smanager.system.given import content
-from smanager.system.private import require_owner
+from smanager.system.given import secret
 
 SECRET_LIMIT = 64 * 1024  # bytes of a file: tokens are short, keys longer
 
@@ -49,16 +47,16 @@ class Vault:
 
     def _secret(self, match: re.Match[str]) -> str:
         read: Callable[[str], str] = _variable if match[1] == "env" else _content
-        secret = read(match[2])
-        if not secret or not secret.isprintable():
+        text = read(match[2])
+        if not text or not text.isprintable():
             raise SecretError(f"{match[0]} should be one line of text")
-        self._used.add(secret)
-        return secret
+        self._used.add(text)
+        return text
 
     def masked(self, text: str) -> str:
         """A text without the secrets that have been used."""
-        for secret in sorted(self._used, key=len, reverse=True):
-            text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)  # hosts are shown in lower case
+        for used in sorted(self._used, key=len, reverse=True):
+            text = re.sub(re.escape(used), "***", text, flags=re.IGNORECASE)  # hosts are shown in lower case
         return text
 
 
@@ -71,14 +69,8 @@ def _variable(name: str) -> str:
 
 def _content(path: str) -> str:
     """The line in a file that only its owner, the manager's user or root, may read."""
-
-    def check(status: os.stat_result) -> None:
-        require_owner(Path(path), status)
-        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise SecretError(f"{path}: others may read it; `chmod 600 {path}` fixes that")
-
     try:
-        return content(path, SECRET_LIMIT, check).decode().strip()
+        return secret(path, SECRET_LIMIT).decode().strip()
     except OSError as error:
         raise SecretError(f"{path}: {in_words(error)}") from None
     except UnicodeDecodeError:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from smanager.system.errors import in_words
-from smanager.system.private import secret
+from smanager.system.given import secret
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -239,7 +239,7 @@ class Hub:
         if not (path := self._access.credentials):
             return {}
         try:
-            text = secret(path, CREDENTIALS_LIMIT).decode("ascii", "replace")
+            text = secret(str(path), CREDENTIALS_LIMIT).decode("ascii", "replace")
         except OSError as error:
             raise HubError(f"{path}: {in_words(error)}; it should hold credentials for the hub") from None
         if CREDENTIALS_MARK in text:

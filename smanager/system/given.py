@@ -6,8 +6,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from pathlib import Path
 
-from smanager.system.private import NOT_A_FILE
+from smanager.system.private import NOT_A_FILE, require_owner
 
 
 def content(path: str, most: int, check: Callable[[os.stat_result], object] = lambda status: None) -> bytes:
@@ -25,3 +26,14 @@ def content(path: str, most: int, check: Callable[[os.stat_result], object] = la
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it has more than {most} bytes, and should have at most that many", path)
     return data
+
+
+def secret(path: str, most: int) -> bytes:
+    """What is in such a file that only its owner, this process's user or root, may read. Raises OSError."""
+
+    def check(status: os.stat_result) -> None:
+        require_owner(Path(path), status)
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise OSError(errno.EPERM, "others may read it; `chmod 600` fixes that", path)
+
+    return content(path, most, check)

@@ -44,21 +44,6 @@ def contents(path: Path, most: int, owner: int | None = None) -> bytes:
     return data
 
 
-def secret(path: Path, most: int) -> bytes:
-    """What is in a file that only its owner, this process's user or root, may read. Raises OSError.
-
-    Links are followed: systemd and Kubernetes hand out secrets by links.
-    """
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, NOT_A_FILE, str(path))
-        require_owner(path, status)
-        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise OSError(errno.EPERM, f"others may read it; `chmod 600 {path}` fixes that", str(path))
-        return file.read(most)
-
-
 def make_directory(path: Path, may_be_link: bool = False) -> None:
     """Make a directory, if it is missing, and those above it; new ones have mode 0700.
 

@@ -37,7 +37,7 @@ def test_a_secret_is_masked_also_in_a_hosts_name_which_is_shown_in_lower_case(mo
 @pytest.mark.parametrize(
     ("mode", "content", "problem"),
     [
-        (0o644, b"x", "others may read it; `chmod 600 "),
+        (0o644, b"x", "others may read it; `chmod 600` fixes that"),
         (0o640, b"x", "others may read it"),
         (0o600, b"", "should be one line of text"),
         (0o600, b"a\nb", "should be one line of text"),
