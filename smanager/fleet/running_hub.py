@@ -13,7 +13,7 @@ from typing import Any
 
 from smanager.fleet.hub import HubError, is_news
 
-TAKE_SECONDS = 10.0  # for a server to read its configuration again: one of a hundred thousand nodes takes some seconds
+TAKE_SECONDS = 30.0  # for a server to read its configuration again: with 10,000 nodes it takes two, on a slow machine
 RETRY_SECONDS = 0.1
 LOGIN_SECONDS = 5.0
 
