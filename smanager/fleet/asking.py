@@ -22,6 +22,7 @@ from smanager.fleet.subjects import to_all, to_node
 
 QUIET_SECONDS = 0.3  # without a new node, after which all have answered that will; between continents, twice the way
 SIGN_SECONDS = 3.0  # in which a node that the hub knows gives a sign of life, on the slowest of links
+LISTEN_SECONDS = 2 * KEEP_SECONDS  # without a sign of life, after which a node's last message may have been lost
 LOOK_SECONDS = 0.1  # from one look at the clock to the next
 
 SILENT, GONE = "silent", "gone"
@@ -45,7 +46,7 @@ class AskedNode:
     def __init__(self, now: float) -> None:
         self.incoming = Incoming()
         self.heard_at: float | None = None
-        self.asked_at = now  # by name
+        self.asked_at = now  # by name, or to send again what may be lost
         self.is_over = False
 
 
@@ -133,21 +134,32 @@ class Asking:
         now = self._clock()
         if not self._are_asked_by_name and now - self._newest >= QUIET_SECONDS:
             self._are_asked_by_name = True
-            for name, node in self._nodes.items():
+            for name, node in list(self._nodes.items()):
                 if node.heard_at is None:
                     node.asked_at = now
                     await self._send(name, self._again(0))
         if now - self._kept >= KEEP_SECONDS:
             self._kept = now
             await self._send_all(AliveRequest(self.request.id.session))
-        for name, node in self._nodes.items():
-            if node.is_over:
-                continue
-            if node.heard_at is None and self._are_asked_by_name and now - node.asked_at >= SIGN_SECONDS:
-                self._finish(name, node, SILENT)
-            elif node.heard_at is not None and now - node.heard_at >= GONE_SECONDS:
-                self._finish(name, node, GONE)
+        for name, node in list(self._nodes.items()):
+            if not node.is_over:
+                await self._look_at(name, node, now)
         self._end_if_over()
+
+    async def _look_at(self, name: str, node: AskedNode, now: float) -> None:
+        if node.heard_at is None:
+            if self._are_asked_by_name and now - node.asked_at >= SIGN_SECONDS:
+                await self._give_up(name, node, SILENT)
+        elif now - node.heard_at >= GONE_SECONDS:
+            await self._give_up(name, node, GONE)
+        elif now - max(node.heard_at, node.asked_at) >= LISTEN_SECONDS:
+            node.asked_at = now
+            await self._send(name, self._again(node.incoming.next))
+
+    async def _give_up(self, name: str, node: AskedNode, kind: str) -> None:
+        """Expect nothing more; a node that hears the request late is not to carry it out."""
+        self._finish(name, node, kind)
+        await self._send(name, CancelRequest(self.request.id))
 
     async def close(self) -> None:
         """End the command wherever it still runs."""
@@ -163,8 +175,9 @@ class Asking:
     async def some(self) -> list[Heard]:
         """What has come since the last call, which the caller has read; nothing once all has come."""
         read, self._read = self._read, []
-        for name, node, value in read:
+        for _, node, value in read:
             node.incoming.took(value)
+        for name, node, _ in read:
             await self._tell_taken(name, node)
         entries = [await self._heard.get()]
         while not self._heard.empty():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -12,9 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smanager.fleet.asking import LOOK_SECONDS, QUIET_SECONDS, Asking
-from smanager.fleet.hub import CONNECT_SECONDS, Hub
+from smanager.fleet.hub import CONNECT_SECONDS, Hub, HubError
 from smanager.fleet.known import KnownNodes, NodeAbout, own_directory
-from smanager.fleet.messages import CallRequest, MessageError, Request, RequestId, decode_piece, encode_request
+from smanager.fleet.messages import (
+    HEADER_SPACE,
+    CallRequest,
+    MessageError,
+    Request,
+    RequestId,
+    decode_piece,
+    encode_request,
+)
+from smanager.fleet.replies import REMEMBERED_SECONDS
 from smanager.fleet.selection import Selection, SelectionError
 from smanager.fleet.subjects import DISCOVERY, ReplyPlace, inbox_of, is_name
 from smanager.fleet.user import HubUser
@@ -42,6 +52,7 @@ class FleetClient:
         self._last_number = 0
         self._askings: dict[int, Asking] = {}
         self._pongs: asyncio.Queue[NodeAbout] | None = None  # while nodes are asked who they are
+        self._discovering = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> FleetClient:
@@ -71,11 +82,14 @@ class FleetClient:
     ) -> AsyncIterator[Asking]:
         """Ask these nodes, or those that listen to a subject, of which `nodes` are known; ends the rest when left.
 
-        Raises TypeError or ValueError if parameters are not JSON, and HubError if the hub has refused the request.
+        Raises TypeError or ValueError if parameters are not JSON, and HubError if they are too long for the hub.
         """
         self._last_number += 1
         number = self._last_number
         request = CallRequest(RequestId(self._session, number), method, params)
+        size, most = len(encode_request(request)) + HEADER_SPACE, self._hub.piece_limit
+        if 0 < most < size:
+            raise HubError(f"{method}: the request has {size} bytes, and the hub takes at most {most}")
         asking = self._askings[number] = Asking(self.user.name, request, subject, nodes, self._send, time.monotonic)
         try:
             await asking.begin()
@@ -87,6 +101,10 @@ class FleetClient:
 
     async def discover(self) -> tuple[list[NodeAbout], list[str]]:
         """The nodes that tell of themselves now, and names that more than one box bears."""
+        async with self._discovering:
+            return await self._discover()
+
+    async def _discover(self) -> tuple[list[NodeAbout], list[str]]:
         found: dict[str, NodeAbout] = {}
         doubled: set[str] = set()
         missing = set(self.known.names)
@@ -151,7 +169,8 @@ class FleetClient:
     async def _hear_of_absent(self, message: Msg) -> None:
         """The hub answers itself where nobody listens, with a header only."""
         _, number, name = message.subject.rsplit(".", 2)
-        if (message.headers or {}).get("Status") == "503" and (asking := self._askings.get(int(number))):
+        is_absent = (message.headers or {}).get("Status") == "503" and number.isdecimal()
+        if is_absent and (asking := self._askings.get(int(number))):
             asking.no_one(name)
 
     async def _send(self, subject: str, request: Request, node: str = "") -> None:
@@ -161,10 +180,15 @@ class FleetClient:
         await self._hub.publish(subject, encode_request(request), reply)
 
     async def _look(self) -> None:
+        connected_at = time.monotonic()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            for asking in list(self._askings.values()) if self._hub.server else ():  # or all nodes would seem gone
-                await asking.look()
+            now = time.monotonic()
+            connected_at = now if self._hub.server else connected_at
+            # Without the hub, all nodes would seem gone; but then, what they remember is not theirs for ever.
+            if connected_at == now or now - connected_at > REMEMBERED_SECONDS:
+                for asking in list(self._askings.values()):
+                    await asking.look()
 
 
 def about(data: bytes) -> NodeAbout | None:
@@ -174,6 +198,7 @@ def about(data: bytes) -> NodeAbout | None:
         facts: Mapping[str, str] = fields["metadata"]
         labels = {key.removeprefix(LABEL): str(facts[key]) for key in facts if key.startswith(LABEL)}
         node = NodeAbout(facts["node"], labels, str(fields["version"]), float(facts["since"]), time.time())
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ArithmeticError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return node if is_name(node.name) and all(map(is_name, labels.values())) else None
+    is_right = all(map(is_name, (node.name, *labels, *labels.values()))) and math.isfinite(node.since)
+    return node if is_right else None

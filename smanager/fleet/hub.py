@@ -9,10 +9,11 @@ import asyncio
 import logging
 import os
 import random
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,12 +31,15 @@ DEFAULT_PORT = 4222
 SERVER_EXAMPLE = 'an address such as "tls://hub.example:4222"'
 
 CONNECT_SECONDS = 5.0  # for one server to take a connection, TLS and login included
-PING_SECONDS = 10  # between two looks whether the hub is there; the second that stays unanswered ends the connection
+PING_SECONDS = 5  # between two looks whether the hub is there; at the next after one without answer, it is lost
+CLOSE_SECONDS = 2.0  # for what is still to be sent when a connection is given up
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds from one round of attempts to the next, doubled each time
 STEADY_SECONDS = 10.0  # that a connection has to last for the pauses to be short again
 CREDENTIALS_LIMIT = 64 * 1024  # bytes of a file of credentials
 CREDENTIALS_MARK = "-----BEGIN NATS USER JWT-----"  # begins a file that NATS' `nsc` has made; others hold a seed
 
+HOST = re.compile(r"[\w.:%-]+")  # a name or an IP address
+SEED = re.compile("SU[A-Z2-7]{56}")
 REFUSED = "authorization violation"  # what a hub says to whom it does not know, or does not know any more
 
 Received = Callable[["Msg"], Awaitable[None]]
@@ -66,14 +70,15 @@ def server_of(text: object) -> str:
         raise ValueError(SERVER_EXAMPLE)
     try:
         parts = urlsplit(text)
-        host, port = parts.hostname, parts.port or DEFAULT_PORT
+        host, port = parts.hostname, DEFAULT_PORT if parts.port is None else parts.port
     except ValueError:
         raise ValueError(SERVER_EXAMPLE) from None
-    if parts.scheme not in SCHEMES or not host or parts.path.strip("/") or parts.query or parts.fragment:
+    is_host = host and HOST.fullmatch(host) and port
+    if parts.scheme not in SCHEMES or not is_host or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(SERVER_EXAMPLE)
     if parts.username or parts.password:
         raise ValueError(f"{SERVER_EXAMPLE}, without a login: credentials name a file with that")
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in str(host) else host}:{port}"
 
 
 def why_unsafe(access: HubAccess) -> str:
@@ -106,14 +111,21 @@ class Hub:
         if problem := why_unsafe(access):
             raise HubError(f"{access.name}: {problem}; say insecure only if you mean it")
         try:
-            import nats
+            from nats.aio.client import Client
             from nats.errors import Error
         except ImportError:
             raise HubError("a fleet needs the package nats-py: pip install 'smanager-shell[fleet]'") from None
         logging.getLogger("asyncio").addFilter(is_news)
-        self._connect, self._error = nats.connect, Error
+        self._new_client, self._error = Client, Error
         self._access = access
-        self._options: dict[str, Any] = {"name": name, "inbox_prefix": inbox, "ping_interval": PING_SECONDS}
+        self._options: dict[str, Any] = {
+            "name": name,
+            "inbox_prefix": inbox,
+            "connect_timeout": CONNECT_SECONDS,
+            "ping_interval": PING_SECONDS,
+            "max_outstanding_pings": 1,
+            "allow_reconnect": False,  # in nats-py's way, which does not read credentials anew
+        }
         self._welcome = welcome
         self._client: Client | None = None
         self._is_connected = asyncio.Event()
@@ -175,8 +187,8 @@ class Hub:
             changed()
             await closed.wait()
             self.problem = f"lost {server}"
-        except (self._error, OSError) as error:
-            self.problem = f"{server}: {error}"
+        except Exception as error:  # of nats-py: the next attempt may do better
+            self.problem = f"{server}: {_in_words(error)}"
         finally:
             self._client = None
             self._is_connected.clear()
@@ -186,7 +198,7 @@ class Hub:
 
     async def _close(self, client: Client) -> None:
         with suppress(Exception):  # the connection is given up, whatever nats-py meets in sending what is left
-            await asyncio.wait_for(client.close(), CONNECT_SECONDS)
+            await asyncio.wait_for(client.close(), CLOSE_SECONDS)
 
     async def _connected_to(self, server: str, closed: asyncio.Event) -> Client:
         """Raises HubError."""
@@ -199,21 +211,28 @@ class Hub:
         async def ended() -> None:
             closed.set()
 
+        client = self._new_client()
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                client = await self._connect(
-                    server, error_cb=failed, closed_cb=ended, allow_reconnect=False, max_reconnect_attempts=1,
-                    reconnect_time_wait=0, **self._options, **self._login(), **self._tls(server),
-                )  # fmt: skip
-        except (self._error, OSError) as error:
-            reason = errors[-1] if errors else error
-            raise HubError(f"{server}: {_in_words(reason)}") from None
-        # nats-py has no public name for what the server has said of itself.
-        is_exposed = not self._access.insecure and not is_on_this_machine(server)
-        if is_exposed and not client._server_info.get("auth_required"):
-            await self._close(client)
-            raise HubError(f"{server}: it lets anyone in, who could pass for any user; give it users")
+            options = {**self._options, **self._login(), **self._tls(server)}
+            async with AsyncExitStack() as stack, asyncio.timeout(CONNECT_SECONDS):
+                stack.push_async_callback(self._close, client)  # nats-py keeps the socket of a failed attempt
+                await client.connect(server, error_cb=failed, closed_cb=ended, **options)
+                self._require_safe(server, client, "tls" in options)
+                stack.pop_all()
+        except HubError:
+            raise
+        except Exception as error:  # nats-py lets through what packages below it raise
+            raise HubError(f"{server}: {_in_words(errors[-1] if errors else error)}") from None
         return client
+
+    def _require_safe(self, server: str, client: Client, with_tls: bool) -> None:
+        """Raises HubError."""
+        said = client._server_info  # nats-py has no public name for what the server has said of itself
+        if with_tls and not said.get("tls_required"):  # as somebody on the way can make it look
+            raise HubError(f"{server}: it does not speak TLS, and should, since servers or ca ask for that")
+        is_exposed = not self._access.insecure and not is_on_this_machine(server)
+        if is_exposed and not said.get("auth_required"):
+            raise HubError(f"{server}: it lets anyone in, who could pass for any user; give it users")
 
     def _login(self) -> dict[str, Any]:
         """Read anew for each connection: credentials may be replaced. Raises HubError."""
@@ -225,6 +244,10 @@ class Hub:
             raise HubError(f"{path}: {in_words(error)}; it should hold credentials for the hub") from None
         if CREDENTIALS_MARK in text:
             return {"user_credentials": str(path)}
+        if not SEED.fullmatch(text.strip()):
+            raise HubError(
+                f"{path}: it should hold a user's seed, which is SU and 56 more letters, or NATS credentials"
+            )
         return {"nkeys_seed_str": text.strip()}
 
     def _tls(self, server: str) -> dict[str, Any]:
@@ -244,7 +267,7 @@ def _in_words(error: Exception) -> str:
         return f"it does not answer within {CONNECT_SECONDS:g} s"
     if isinstance(error, OSError):
         return os.strerror(error.errno).lower() if error.errno else in_words(error)  # asyncio words it in its own way
-    text = str(error).removeprefix("nats: ").strip("'")
+    text = str(error).removeprefix("nats: ").strip("'") or type(error).__name__
     return "it does not know these credentials; were they revoked?" if REFUSED in text.lower() else text
 
 

@@ -16,7 +16,7 @@ class Value(NamedTuple):
     kind: PieceKind
     content: Any
     following: int  # the number of the piece after it
-    size: int  # bytes
+    size: int  # bytes of the reply up to its end
 
 
 class Incoming:
@@ -27,45 +27,69 @@ class Incoming:
         self.is_complete = False
         self.is_missing = False  # whether pieces were lost that have to be asked for
         self._parts: list[bytes] = []  # of a value that is not whole
+        self._kind = PieceKind.ALIVE  # of that value
+        self._size = 0  # bytes that have come, of that value and of the reply
+        self._total = 0
         self._waiting = 0  # values that the reader has not taken
         self._taken = 0  # the number of the first piece that has not been taken
-        self._untold = 0  # bytes that were taken, and of which the node does not know
+        self._taken_size = self._told_size = 0  # bytes that were taken, and of which the node knows
 
     def receive(self, piece: ReplyPiece) -> Value | None:
         """Take a piece; return the value that it completes. Raises ValueError if that is garbage."""
         if piece.kind is PieceKind.ALIVE:
-            self.is_missing = self.is_missing or piece.number > self.next
-            return None
-        if piece.number != self.next:
+            self._told_size = 0  # it may not have come, and the node wait for it
+        if piece.kind is PieceKind.ALIVE or piece.number != self.next:
             self.is_missing = self.is_missing or piece.number > self.next
             return None
         self.next += 1
         self.is_missing = False
-        self._parts.append(piece.data)
-        size = sum(map(len, self._parts))
-        if size > VALUE_LIMIT:
-            raise ValueError(f"a value of more than {VALUE_LIMIT} bytes")
-        if not piece.is_whole:
-            if not self._waiting:
-                self._take(self.next, len(piece.data))
-            return None
-        data, self._parts = b"".join(self._parts), []
-        self.is_complete = piece.kind.is_last
-        self._waiting += 1
-        return Value(piece.kind, json.loads(data), self.next, len(piece.data))
+        self._total += piece.size
+        self._add(piece)
+        if piece.is_whole:
+            self._waiting += 1
+            self.is_complete = piece.kind.is_last
+            return Value(piece.kind, self._content(), self.next, self._total)
+        if not self._waiting:
+            self._take(self.next, self._total)
+        return None
 
     def took(self, value: Value) -> None:
         """The reader has taken a value."""
         self._waiting -= 1
-        self._take(value.following, value.size)
-
-    def _take(self, following: int, size: int) -> None:
-        self._taken = following
-        self._untold += size
+        if self._waiting:
+            self._take(value.following, value.size)
+        else:  # what has come of the next value as well, since only its end can be taken
+            self._take(self.next, self._total)
 
     def to_tell(self) -> int | None:
         """The first piece that has not been taken, if it is time to tell the node, which waits otherwise."""
-        if self.is_complete or self._untold < WINDOW // 4:
+        if self.is_complete or self._taken_size - self._told_size < WINDOW // 4:
             return None
-        self._untold = 0
+        self._told_size = self._taken_size
         return self._taken
+
+    def _add(self, piece: ReplyPiece) -> None:
+        """Raises ValueError."""
+        if piece.kind is not self._kind:  # the end of a cancelled command cuts a value off
+            self._parts, self._size, self._kind = [], 0, piece.kind
+        self._parts.append(piece.data)
+        self._size += piece.size
+        if self._size > VALUE_LIMIT:
+            raise ValueError(f"a value of more than {VALUE_LIMIT} bytes")
+
+    def _content(self) -> Any:
+        """The value that is whole now. Raises ValueError."""
+        data, self._parts, self._size = b"".join(self._parts), [], 0
+        try:
+            content = json.loads(data)
+        except RecursionError:
+            raise ValueError("too many brackets") from None
+        match self._kind, content:
+            case PieceKind.ERROR, [int(), str(), _]:
+                pass
+            case PieceKind.ERROR, _:
+                raise ValueError("not an error")
+        return content
+
+    def _take(self, following: int, size: int) -> None:
+        self._taken, self._taken_size = following, size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -53,11 +54,10 @@ class KnownNodes:
         self._path = path
         self._nodes: dict[str, NodeAbout] = {}
         self._has_changed = False
-        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        with suppress(OSError, ArithmeticError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             content = json.loads(contents(path, SIZE_LIMIT))
             if content["format"] == FORMAT:
-                nodes = [NodeAbout(name, *fields) for name, fields in content["nodes"].items() if is_name(name)]
-                self._nodes = {node.name: node for node in nodes}
+                self._nodes = {name: _node_of(name, *fields) for name, fields in content["nodes"].items()}
 
     def __getitem__(self, name: str) -> NodeAbout:
         return self._nodes.get(name) or NodeAbout(name)
@@ -90,3 +90,11 @@ class KnownNodes:
             make_directory(self._path.parent)
             with replacing(self._path) as file:
                 json.dump({"format": FORMAT, "nodes": nodes}, file)
+
+
+def _node_of(name: str, labels: dict[str, str], version: str, since: float, seen: float) -> NodeAbout:
+    """A node from a file. Raises TypeError or ValueError."""
+    words = (name, *labels, *labels.values())
+    if not all(map(is_name, words)) or not isinstance(version, str) or not math.isfinite(since + seen):
+        raise ValueError
+    return NodeAbout(name, labels, version, since, seen)

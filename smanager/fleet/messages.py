@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from enum import Enum, unique
 from typing import Any, NamedTuple
 
+from smanager.fleet.subjects import is_name
+
 WINDOW = 256 * 1024  # bytes of a reply that may be on their way: a stream goes on when half of them have been taken
+PIECE_COST = 256  # bytes that a piece counts for beside its data: what it takes on its way, and in memory
 PIECE_LIMIT = 128 * 1024  # bytes of one message, for the hub and all that it serves share one connection
 HEADER_SPACE = 256  # bytes of a message beside its data, at most
-ID_LIMIT = 64  # characters of a request's ID, and of a session's
+HIGHEST = 2**53 - 1  # number of a request or a piece: JSON of other languages has no higher ones
 
 KEEP_SECONDS = 5.0  # from one sign of life of a session to the next, while requests of it run
 GONE_SECONDS = 3 * KEEP_SECONDS + 1  # of silence, after which the other side is taken for gone
@@ -88,22 +91,27 @@ def decode_request(data: bytes) -> Request:
     except (ValueError, RecursionError):
         raise MessageError("not JSON") from None
     match fields:
-        case {"session": str(session), "alive": True} if 0 < len(session) <= ID_LIMIT:
+        # Subjects of replies have the session in them; as text of another form, it could be commands for the hub.
+        case {"session": str(session), "alive": True} if is_name(session):
             return AliveRequest(session)
-        case {"session": str(session), "id": int(number)} if 0 < len(session) <= ID_LIMIT:
+        case {"session": str(session), "id": int(number)} if is_name(session) and _is_number(number):
             return _about_request(RequestId(session, number), fields)
     raise MessageError("not a request")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= HIGHEST
 
 
 def _about_request(request: RequestId, fields: dict[str, Any]) -> Request:
     match fields:
         case {"call": str(method), "params": list() | dict() as params}:
             age, first = fields.get("age", 0.0), fields.get("first", 0)
-            if isinstance(age, int | float) and age >= 0 and isinstance(first, int) and first >= 0:
+            if isinstance(age, int | float) and age >= 0 and _is_number(first):
                 return CallRequest(request, method, params, age, first)
         case {"cancel": True}:
             return CancelRequest(request)
-        case {"taken": int(following)} if following >= 0:
+        case {"taken": int(following)} if _is_number(following):
             return TakenRequest(request, following)
     raise MessageError("not a request")
 
@@ -131,6 +139,11 @@ class ReplyPiece(NamedTuple):
     data: bytes
     is_whole: bool = True  # whether no more of this value follows
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes of a window."""
+        return len(self.data) + PIECE_COST
+
     def encode(self, request: int) -> bytes:
         header = [request, self.number, self.kind.value, self.is_whole]
         return json.dumps(header, separators=(",", ":")).encode() + b"\n" + self.data
@@ -141,7 +154,7 @@ def decode_piece(data: bytes) -> tuple[int, ReplyPiece]:
     header, _, rest = data.partition(b"\n")
     try:
         match json.loads(header):
-            case [int(request), int(number), str(kind), bool(is_whole)]:
+            case [int(request), int(number), str(kind), bool(is_whole)] if _is_number(request) and _is_number(number):
                 return request, ReplyPiece(number, PieceKind(kind), rest, is_whole)
     except (ValueError, RecursionError):
         pass

@@ -64,11 +64,14 @@ class FleetNode(SService):
         while not self._work.done():
             await asyncio.wait([self._work], timeout=GONE_SECONDS)
             self._requests.end_silent()
+        if not self._work.cancelled():
+            await self._work
 
     async def stop(self) -> None:
         await self._requests.end()
         if self._work:
             self._work.cancel()
+            await asyncio.wait([self._work])  # which sends the rest
 
     @command(role=VIEW, default=True)
     async def cmd_show(self) -> NodeReport:

@@ -48,8 +48,8 @@ class Reply:
                 await self._has_room.wait()
             self._next += 1
             self._keep(piece)
+            self.is_complete = kind.is_last and piece.is_whole
             await self._send(piece.encode(self.key.id.number))
-        self.is_complete = kind.is_last
 
     async def show(self) -> None:
         """Tell that the request runs, and how far its reply has come."""
@@ -69,7 +69,7 @@ class Reply:
     def taken(self, following: int) -> None:
         """All before this piece were taken."""
         while self._kept and self._kept[0].number < following:
-            self.size -= len(self._kept.popleft().data)
+            self.size -= self._kept.popleft().size
         if self.size < WINDOW // 2:
             self._has_room.set()
 
@@ -80,7 +80,7 @@ class Reply:
 
     def _keep(self, piece: ReplyPiece) -> None:
         self._kept.append(piece)
-        self.size += len(piece.data)
+        self.size += piece.size
         if self.size >= WINDOW:
             self._has_room.clear()
 
@@ -88,20 +88,20 @@ class Reply:
 class RecentReplies:
     """The replies that are complete, and may be asked for again."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
+        self.since = now  # when the last reply ended that is forgotten: of commands before, nobody knows
         self._replies: OrderedDict[RequestKey, Reply] = OrderedDict()  # by their ends
-        self._size = 0
 
     def add(self, reply: Reply, now: float) -> None:
         reply.ended_at = now
         self._replies[reply.key] = reply
-        self._size = sum(one.size for one in self._replies.values())
-        while self._replies and self._is_too_much(now):
-            self._replies.popitem(last=False)
+        while self._is_too_much(now):
+            self.since = self._replies.popitem(last=False)[1].ended_at
+        size = sum(one.size for one in self._replies.values())
         for one in self._replies.values():
-            if self._size <= KEPT_LIMIT:
+            if size <= KEPT_LIMIT:
                 break
-            self._size -= one.size
+            size -= one.size
             one.forget()
 
     def _is_too_much(self, now: float) -> bool:

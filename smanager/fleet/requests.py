@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from typing import Any
 
 from smanager.fleet.messages import (
     GONE_SECONDS,
@@ -17,10 +18,11 @@ from smanager.fleet.messages import (
     TakenRequest,
     decode_request,
 )
-from smanager.fleet.replies import REMEMBERED_SECONDS, RecentReplies, Reply, RequestKey
+from smanager.fleet.replies import RecentReplies, Reply, RequestKey
 from smanager.fleet.subjects import ReplyPlace, user_of
 from smanager.service import ManagerClient, ManagerError
 
+WAY_SECONDS = 3.0  # that a request may be on its way, on the slowest of links
 MOST_RUNNING = 64  # requests at a time; the manager answers 256 of one service, and `fleet` itself asks, too
 QUICK_SECONDS = 0.1  # for an answer that needs no sign of life before: most are there sooner
 CANCELLED, FAILED = -32800, -32000  # error codes, as in JSON-RPC
@@ -35,6 +37,11 @@ class RunningRequest:
         self.reply = reply
         self.heard_at = now  # when its session last gave a sign of life
         self.task: asyncio.Task[None] | None = None
+
+    def cancel(self) -> None:
+        """Once, since the end has to be told."""
+        if self.task and not self.task.cancelling():
+            self.task.cancel()
 
 
 class Requests:
@@ -54,9 +61,8 @@ class Requests:
         self._publish = publish
         self._piece_limit = piece_limit
         self._clock = clock
-        self._began = clock()
         self._running: dict[RequestKey, RunningRequest] = {}
-        self._recent = RecentReplies()
+        self._recent = RecentReplies(clock())
 
     @property
     def count(self) -> int:
@@ -84,15 +90,15 @@ class Requests:
         """End what runs for sessions that are gone."""
         now = self._clock()
         for running in list(self._running.values()):
-            if running.task and running.heard_at < now - GONE_SECONDS:
-                running.task.cancel()
+            if running.heard_at < now - GONE_SECONDS:
+                running.cancel()
 
     async def end(self) -> None:
         """End all requests, and tell their users."""
-        tasks = [running.task for running in self._running.values() if running.task]
-        for task in tasks:
-            task.cancel()
-        if tasks:
+        running = list(self._running.values())
+        for one in running:
+            one.cancel()
+        if tasks := [one.task for one in running if one.task]:
             await asyncio.wait(tasks)
 
     async def _call(self, user: str, request: CallRequest) -> None:
@@ -109,7 +115,8 @@ class Requests:
         reply = Reply(key, self._sender(key.user, key.id), self._piece_limit)
         if refusal := self._refusal(key, request, now):
             await reply.add(PieceKind.ERROR, [FAILED, refusal, None])
-            self._recent.add(reply, now)
+            if key.user in self._managers:  # others must not push out what is remembered
+                self._recent.add(reply, now)
             return
         running = self._running[key] = RunningRequest(reply, now)
         running.task = asyncio.create_task(self._carry_out(running, request, self._managers[key.user]))
@@ -118,8 +125,8 @@ class Requests:
         """Why a request is not carried out; empty if it is."""
         if key.user not in self._managers:
             return f"{key.user} has no role here; roles in [fleet] of {self._node} give users roles"
-        if request.age > min(now - self._began, REMEMBERED_SECONDS):
-            return "whether the command has run is not known: the fleet's service was started again meanwhile"
+        if request.age and now - request.age - WAY_SECONDS <= self._recent.since:
+            return "whether the command has run is not known: the fleet's service has been started, or was busy, since"
         if len(self._running) >= MOST_RUNNING:
             return f"{MOST_RUNNING} requests run here already; wait for the end of some"
         return ""
@@ -128,17 +135,9 @@ class Requests:
         reply = running.reply
         signs = asyncio.get_running_loop().call_later(QUICK_SECONDS, self._show, running)
         try:
-            async with aclosing(manager.follow_async(request.method, request.params)) as answer:
-                async for kind, value in answer:
-                    await reply.add(PieceKind(kind), value)
+            problem = await _forward(reply, request, manager)
             if not reply.is_complete:
-                await reply.add(
-                    PieceKind.ERROR, [FAILED, f"{request.method}: the fleet's service here was stopped", None]
-                )
-        except ManagerError as error:
-            await reply.add(PieceKind.ERROR, [error.code, str(error), error.data])
-        except asyncio.CancelledError:  # by the user, or because the user's session or this service is gone
-            await reply.add(PieceKind.ERROR, [CANCELLED, f"{request.method}: cancelled", None])
+                await reply.add(PieceKind.ERROR, problem)
         finally:
             signs.cancel()
             del self._running[reply.key]
@@ -148,9 +147,9 @@ class Requests:
         self._signs = asyncio.ensure_future(running.reply.show())
 
     def _cancel(self, key: RequestKey) -> None:
-        if (running := self._running.get(key)) and running.task:
+        if running := self._running.get(key):
             # A moment later, or a task that has just been made would end before its first step, and tell nobody.
-            asyncio.get_running_loop().call_soon(running.task.cancel)
+            asyncio.get_running_loop().call_soon(running.cancel)
 
     def _taken(self, key: RequestKey, following: int) -> None:
         if running := self._running.get(key):
@@ -173,3 +172,18 @@ class Requests:
             await self._publish(subject, data)
 
         return send
+
+
+async def _forward(reply: Reply, request: CallRequest, manager: ManagerClient) -> list[Any]:
+    """Put what the manager answers into the reply; return the error for a reply without an end."""
+    try:
+        async with aclosing(manager.follow_async(request.method, request.params)) as answer:
+            async for kind, value in answer:
+                await reply.add(PieceKind(kind), value)
+    except ManagerError as error:
+        return [error.code, str(error), error.data]
+    except (TypeError, ValueError) as error:
+        return [FAILED, f"{request.method}: {error}", None]
+    except asyncio.CancelledError:  # by the user, or because the user's session or this service is gone
+        return [CANCELLED, f"{request.method}: cancelled", None]
+    return [FAILED, f"{request.method}: the fleet's service here was stopped", None]

@@ -22,15 +22,16 @@ class HubUser(NamedTuple):
 
 def hub_user(file: str) -> HubUser:
     """Read such a file; a name without a slash or dot is one in `~/.config/smanager`. Raises HubError."""
-    path = Path(file).expanduser()
+    path = Path(file)
     if path.name == file and not path.suffix:
-        path = Path("~/.config/smanager").expanduser() / f"{file}.toml"
+        path = Path("~/.config/smanager", f"{file}.toml")
     try:
+        path = path.expanduser()
         given = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
         return _user_of(given, path.absolute().parent)
     except OSError as error:
         problem = f"{in_words(error)}; it should be a file that `smanager fleet add-user` has made"
-    except ValueError as error:  # tomllib's and the decoder's, too
+    except (ValueError, RuntimeError) as error:  # tomllib's, the decoder's, and of a ~ without a home directory
         problem = str(error)
     raise HubError(f"{path}: {problem}")
 
@@ -46,12 +47,21 @@ def _user_of(given: dict[str, Any], base: Path) -> HubUser:
     if not isinstance(servers, list) or not servers:
         raise ValueError(f"servers is {servers!r}, and should be a list with {SERVER_EXAMPLE}")
     credentials, ca = (_path(given, key, base) for key in ("credentials", "ca"))
-    access = HubAccess(tuple(map(server_of, servers)), credentials, ca, given.get("insecure") is True)
-    return HubUser(str(name), access)
+    if not isinstance(insecure := given.get("insecure", False), bool):
+        raise ValueError(f"insecure is {insecure!r}, and should be true or false")
+    return HubUser(str(name), HubAccess(tuple(_server(one) for one in servers), credentials, ca, insecure))
+
+
+def _server(given: object) -> str:
+    """Raises ValueError."""
+    try:
+        return server_of(given)
+    except ValueError as error:
+        raise ValueError(f"servers has {given!r}, and should have {error}") from None
 
 
 def _path(given: dict[str, Any], key: str, base: Path) -> Path | None:
     value = given.get(key)
-    if value is not None and not isinstance(value, str):
+    if value is not None and (not isinstance(value, str) or not value or "\0" in value):
         raise ValueError(f"{key} is {value!r}, and should be a path")
     return base / Path(value).expanduser() if value else None

@@ -1,0 +1,98 @@
+"""Where a hub may be, and when the way to it is not safe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from smanager.fleet.hub import HubAccess, is_on_this_machine, server_of, why_unsafe
+
+KEY, CA = Path("/etc/box.nk"), Path("/etc/ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("text", "server"),
+    [
+        ("tls://hub", "tls://hub:4222"),
+        ("tls://hub.example:1", "tls://hub.example:1"),
+        ("TLS://Hub/", "tls://hub:4222"),
+        ("nats://127.0.0.1:65535", "nats://127.0.0.1:65535"),
+        ("nats://[::1]", "nats://[::1]:4222"),
+        ("tls://ä.example", "tls://ä.example:4222"),
+    ],
+)
+def test_an_address_gets_its_port(text: str, server: str) -> None:
+    assert server_of(text) == server
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "hub",
+            "hub:4222",
+            "tls://",
+            "tls://:4222",
+            "http://hub",
+            "tls://hub:0",
+            "tls://hub:65536",
+            "tls://hub:x",
+        ),
+        *(
+            "tls://hub/x",
+            "tls://hub?x",
+            "tls://hub#x",
+            "tls://a b",
+            "tls://a,b",
+            "tls://*",
+            "tls://hub\0",
+            "tls://[::1",
+        ),
+        *("tls://me@hub", "tls://me:secret@hub", "tls://:secret@hub", None, 5, True, ["tls://hub"]),
+    ],
+)
+def test_an_address_that_is_none_is_refused_with_an_example(text: object) -> None:
+    with pytest.raises(ValueError, match=r'^an address such as "tls://hub\.example:4222"'):
+        server_of(text)
+
+
+@pytest.mark.parametrize(
+    ("server", "is_here"),
+    [
+        ("nats://127.0.0.1:4222", True),
+        ("nats://127.9.9.9:4222", True),
+        ("nats://[::1]:4222", True),
+        ("nats://localhost:4222", True),
+        ("nats://localhost.example:4222", False),
+        ("nats://10.0.0.1:4222", False),
+        ("nats://0.0.0.0:4222", False),
+        ("nats://hub:4222", False),
+    ],
+)
+def test_only_loopback_is_this_machine(server: str, is_here: bool) -> None:
+    assert is_on_this_machine(server) is is_here
+
+
+@pytest.mark.parametrize(
+    ("access", "problem"),
+    [
+        (HubAccess(("nats://127.0.0.1:1", "nats://localhost:2")), ""),
+        (HubAccess(("tls://hub:1",), KEY), ""),
+        (HubAccess(("nats://hub:1",), KEY, CA), ""),  # a CA asks for TLS
+        (HubAccess(("nats://hub:1",), insecure=True), ""),
+        (HubAccess(("nats://hub:1",), KEY), "an eavesdropper could read all commands; use tls:// in servers"),
+        (
+            HubAccess(("tls://hub:1", "nats://hub:1"), KEY),
+            "an eavesdropper could read all commands; use tls:// in servers",
+        ),
+        (
+            HubAccess(("nats://127.0.0.1:1", "nats://hub:1")),
+            "an eavesdropper could read all commands; use tls:// in servers",
+        ),
+        (HubAccess(("tls://hub:1",)), "anyone could pass for any user; name credentials"),
+    ],
+)
+def test_a_hub_on_another_machine_needs_tls_and_logins(access: HubAccess, problem: str) -> None:
+    assert why_unsafe(access) == problem
