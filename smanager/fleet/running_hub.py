@@ -34,9 +34,11 @@ def tell(pid: int, settings: Path) -> bool:
 def _serves(pid: int, settings: Path) -> bool:
     process = Path(f"/proc/{pid}")
     program, *arguments = map(os.fsdecode, (process / "cmdline").read_bytes().split(b"\0"))
+    if Path(program).name != "nats-server":
+        return False
     start = (process / "cwd").readlink()
     named = [start / argument.rpartition("=")[2] for argument in arguments if argument]
-    return Path(program).name == "nats-server" and any(path.exists() and path.samefile(settings) for path in named)
+    return any(path.exists() and path.samefile(settings) for path in named)
 
 
 def lets_in(listen: str, seed: str) -> bool:
