@@ -22,6 +22,7 @@ from smanager.fleet.subjects import NAME_EXAMPLE, is_name
 from smanager.logs.manager_log import write_all
 from smanager.service import VIEW
 from smanager.system.errors import in_words
+from smanager.terminal.text import as_bytes
 
 DEFAULT_HUB = Path("hub")
 DEFAULT_LISTEN = "0.0.0.0:4222"
@@ -39,9 +40,17 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out a command line that begins with `fleet`; returns the exit status. Raises HubError."""
     options = parser().parse_args(arguments)
     for line in options.act(options):
-        with suppress(BrokenPipeError):  # the reader has seen enough
-            write_all(sys.stdout.fileno(), f"{line}\n".encode())
+        _print(line)
     return 0
+
+
+def _print(line: str) -> None:
+    """Raises HubError."""
+    try:
+        with suppress(BrokenPipeError):  # the reader has seen enough
+            write_all(sys.stdout.fileno(), as_bytes(f"{line}\n"))
+    except OSError as error:
+        raise HubError(f"cannot write the output: {in_words(error)}") from None
 
 
 def parser() -> OptionParser:

@@ -13,7 +13,7 @@ from typing import Any
 
 from smanager.fleet.hub import HubError, is_news
 
-TAKE_SECONDS = 10.0  # for a server to read its configuration again: one of a hundred thousand nodes takes some seconds
+TAKE_SECONDS = 30.0  # for a server to read its configuration again: with 10,000 nodes it takes two, on a slow machine
 RETRY_SECONDS = 0.1
 LOGIN_SECONDS = 5.0
 
@@ -34,9 +34,11 @@ def tell(pid: int, settings: Path) -> bool:
 def _serves(pid: int, settings: Path) -> bool:
     process = Path(f"/proc/{pid}")
     program, *arguments = map(os.fsdecode, (process / "cmdline").read_bytes().split(b"\0"))
+    if Path(program).name != "nats-server":
+        return False
     start = (process / "cwd").readlink()
     named = [start / argument.rpartition("=")[2] for argument in arguments if argument]
-    return Path(program).name == "nats-server" and any(path.exists() and path.samefile(settings) for path in named)
+    return any(path.exists() and path.samefile(settings) for path in named)
 
 
 def lets_in(listen: str, seed: str) -> bool:

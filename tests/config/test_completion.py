@@ -58,6 +58,9 @@ CASES = [
     ("smanager token ", ["add", "list", "revoke", "--help"]),
     ("smanager token add user --e", ["--expires"]),
     ("smanager token revoke user --e", []),
+    ("smanager fleet ", ["init", "add-node", "add-user", "add-site", "remove", "list", "reload", "--help"]),
+    ("smanager fleet add-node kiosk7 --l", ["--label"]),
+    ("smanager fleet add-user alice --hub ", []),
     ("smanager att", ["attach"]),
 ]
 

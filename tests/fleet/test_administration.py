@@ -187,6 +187,14 @@ def test_a_record_that_is_not_one_is_told_with_its_file(
     assert f"smanager: {here}/hub/fleet.json: " in refused("list", capfd)
 
 
+def test_a_full_disk_is_told_in_one_line(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert typed("init --name h") == 0
+    assert typed("add-user alice") == 0
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert refused("list", capfd) == "smanager: cannot write the output: no space left on device\n"
+
+
 def test_a_missing_package_is_told_with_what_to_install(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,8 +59,12 @@ class NatsServer:
             self.process = subprocess.Popen(
                 [nats_server(), "-c", str(hub / "nats.conf")], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        wait_for(lambda: "Server is ready" in self.log or self.process.poll() is not None, lambda: self.log)
-        assert self.process.poll() is None, self.log
+        try:
+            wait_for(lambda: "Server is ready" in self.log or self.process.poll() is not None, lambda: self.log)
+            assert self.process.poll() is None, self.log
+        except BaseException:
+            self.kill()
+            raise
 
     @property
     def log(self) -> str:

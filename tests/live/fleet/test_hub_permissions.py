@@ -10,9 +10,10 @@ from pathlib import Path
 import nats
 import pytest
 
+from smanager.fleet import running_hub as running_hub_module
 from smanager.fleet.subjects import DISCOVERY, ReplyPlace, inbox_of, to_all, to_label, to_node
 from tests.conftest import SECONDS
-from tests.live.fleet.hubs import Connection, FleetHub, member, running_hub
+from tests.live.fleet.hubs import Connection, FleetHub, fleet, member, running_hub
 
 REFUSED = r"(?i)authorization violation"
 
@@ -163,6 +164,22 @@ def test_a_change_leaves_the_connections_of_others(hub: FleetHub) -> None:
             assert await node.next() == (to_all("alice"), b"still here")
 
     asyncio.run(stay())
+
+
+def test_a_hub_that_does_not_take_a_change_is_told_of(
+    hub: FleetHub, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(running_hub_module, "TAKE_SECONDS", 0.5)
+    hub.do("add-user", "erin")
+    extra = hub.directory / "hub" / "extra.conf"
+    before = extra.read_text()
+    for mistake in ("no_such_setting: 1", "not { a configuration", "server_name: other"):  # the last: not by a reload
+        extra.write_text(mistake)
+        assert fleet("reload", directory=hub.directory) == 1
+        told = capfd.readouterr().err
+        assert f"the hub, process {hub.server.process.pid}, has not taken the change, and its log says why\n" in told
+    extra.write_text(before)
+    hub.do("remove", "erin")
 
 
 def test_who_has_no_key_is_not_let_in(tmp_path: Path) -> None:
