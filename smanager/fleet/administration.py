@@ -14,7 +14,7 @@ from pathlib import Path
 
 from smanager.commands.option_parser import OptionParser
 from smanager.fleet import authority, carried
-from smanager.fleet.enrolled import EnrolledNode, EnrolledUser, HubRecord, listen_address
+from smanager.fleet.enrolled import EnrolledNode, EnrolledSite, EnrolledUser, HubRecord, listen_address
 from smanager.fleet.hub import HubError, server_of
 from smanager.fleet.hub_directory import SETTINGS, HubDirectory
 from smanager.fleet.keys import new_key
@@ -62,7 +62,7 @@ def init(options: argparse.Namespace) -> Iterator[str]:
     names = options.name or [socket.gethostname()]
     port = options.listen.rpartition(":")[2]
     servers = tuple(server_of(f"tls://{_host(name)}:{port}") for name in names)
-    record = HubRecord(options.listen, servers, *_certificate_files(options), {}, {})
+    record = HubRecord(options.listen, servers, *_certificate_files(options), {}, {}, {})
     hub = HubDirectory(options.directory)
 
     def make_certificates() -> None:
@@ -123,25 +123,41 @@ def add_user(options: argparse.Namespace) -> Iterator[str]:
         yield _written(hub, record)
 
 
+def add_site(options: argparse.Namespace) -> Iterator[str]:
+    """Enrol a hub elsewhere, whose nodes are to answer here: makes a file NAME.conf here for that hub."""
+    name, hub = options.name, HubDirectory(options.hub)
+    with hub.changing() as record:
+        _require_new(name, record)
+        key = new_key()
+        record = record._replace(sites={**record.sites, name: EnrolledSite(key.public)})
+        files = carried.files_of_site(name, record, key.seed, _ca(hub, record))
+        carried.write_new(files, Path())
+        yield f"{' and '.join(files)} are for the site: move them into the directory of its own hub; there, type"
+        yield f"  cat hub/{name}.conf >> hub/extra.conf"
+        yield _written(hub, record)
+
+
 def remove(options: argparse.Namespace) -> Iterator[str]:
-    """Revoke a node or a user, whose connections the hub closes."""
+    """Revoke a user or a node, whose connections the hub closes, or a site, for which it has to be restarted."""
     hub = HubDirectory(options.hub)
     with hub.changing() as record:
-        if options.name not in {**record.nodes, **record.users}:
-            known = ", ".join([*record.users, *record.nodes]) or "nobody"
-            raise HubError(f"{options.name} is neither a user nor a node; enrolled: {known}")
-        nodes = {name: node for name, node in record.nodes.items() if name != options.name}
-        users = {name: user for name, user in record.users.items() if name != options.name}
-        yield _written(hub, record._replace(nodes=nodes, users=users))
+        if not record.holds(options.name):
+            known = ", ".join([*record.users, *record.nodes, *record.sites]) or "nobody"
+            raise HubError(f"{options.name} is not enrolled; enrolled: {known}")
+        yield _written(hub, record.without(options.name))
+        if options.name in record.sites:
+            yield f"{options.name} stays connected until nats-server is restarted"
 
 
 def show(options: argparse.Namespace) -> Iterator[str]:
-    """List the users and the nodes."""
+    """List the users, the nodes and the sites."""
     record = HubDirectory(options.hub).record()
     for name, user in record.users.items():
         yield f"{name}\tuser\t{','.join(user.roles)}"
     for name, node in record.nodes.items():
         yield f"{name}\tnode\t{','.join(f'{key}={value}' for key, value in node.labels.items())}"
+    for name in record.sites:
+        yield f"{name}\tsite\t"
 
 
 def reload(options: argparse.Namespace) -> Iterator[str]:
@@ -160,7 +176,7 @@ def _written(hub: HubDirectory, record: HubRecord) -> str:
 
 
 def _require_new(name: str, record: HubRecord) -> None:
-    if name in record.users or name in record.nodes:
+    if record.holds(name):
         raise HubError(f"{name} is enrolled already; `smanager fleet remove {name}` revokes it")
 
 
@@ -259,6 +275,7 @@ VERBS: Mapping[str, tuple[Callable[[argparse.Namespace], Iterator[str]], Callabl
     "init": (init, _add_init),
     "add-node": (add_node, _add_enrolment_of_node),
     "add-user": (add_user, _add_enrolment_of_user),
+    "add-site": (add_site, _add_member),
     "remove": (remove, _add_member),
     "list": (show, _add_hub),
     "reload": (reload, _add_hub),

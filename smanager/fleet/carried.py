@@ -6,10 +6,25 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from smanager.fleet.enrolled import HubRecord
 from smanager.fleet.hub import HubError
 from smanager.system.errors import in_words
+
+SITE_PORT = 7422  # NATS' own default for leaf nodes
+
+SITE = """
+leafnodes {{
+  remotes: [
+    {{
+      urls: {urls}
+      nkey: "{seed}"
+      {tls}  # relative paths start where the server is started
+    }}
+  ]
+}}
+"""
 
 
 def files_of_node(name: str, record: HubRecord, seed: str, ca: str) -> dict[str, str]:
@@ -41,6 +56,16 @@ def files_of_user(name: str, record: HubRecord, seed: str, ca: str) -> dict[str,
         **({"ca": _value(f"{name}-ca.pem")} if ca else {}),
     }
     return {f"{name}.toml": _lines(settings), **files}
+
+
+def files_of_site(name: str, record: HubRecord, seed: str, ca: str) -> dict[str, str]:
+    """What to add to the configuration of the site's own hub, and a file that it names."""
+    urls = [f"tls://{urlsplit(server).netloc.rpartition(':')[0]}:{SITE_PORT}" for server in record.servers]
+    tls = f"tls {{ ca_file: {_value(f'hub/{name}-ca.pem')} }}" if ca else "tls {}"
+    return {
+        f"{name}.conf": SITE.format(urls=_value(urls), seed=seed, tls=tls),
+        **({f"{name}-ca.pem": ca} if ca else {}),
+    }
 
 
 def write_new(files: Mapping[str, str], directory: Path) -> None:

@@ -16,7 +16,11 @@ LISTEN_EXAMPLE = "an address and a port such as 0.0.0.0:4222"
 
 USER_EXAMPLE = '{"key": "U…", "roles": ["operate"]}, with the public key of an nkey'
 NODE_EXAMPLE = '{"key": "U…", "labels": {"site": "lab3"}}, with the public key of an nkey'
-RECORD_EXAMPLE = "an object with listen, servers, certificate, private_key, ca, users and nodes"
+SITE_EXAMPLE = '{"key": "U…"}, with the public key of an nkey'
+RECORD_EXAMPLE = "an object with listen, servers, certificate, private_key, ca, users, nodes and sites"
+
+
+Member = TypeVar("Member")
 
 
 class EnrolledUser(NamedTuple):
@@ -33,6 +37,12 @@ class EnrolledNode(NamedTuple):
     labels: Mapping[str, str]
 
 
+class EnrolledSite(NamedTuple):
+    """A hub elsewhere, whose nodes answer here by way of that."""
+
+    key: str
+
+
 class HubRecord(NamedTuple):
     """A hub and its fleet."""
 
@@ -43,11 +53,21 @@ class HubRecord(NamedTuple):
     ca: str  # empty for a certificate that the members' systems trust
     users: Mapping[str, EnrolledUser]
     nodes: Mapping[str, EnrolledNode]
+    sites: Mapping[str, EnrolledSite]
+
+    def holds(self, name: str) -> bool:
+        """Whether a member has this name: it is that of one only, of whatever kind."""
+        return any(name in members for members in (self.users, self.nodes, self.sites))
+
+    def without(self, name: str) -> HubRecord:
+        return self._replace(
+            users=_others(name, self.users), nodes=_others(name, self.nodes), sites=_others(name, self.sites)
+        )
 
 
 def encode_record(record: HubRecord) -> str:
     fields = record._asdict()
-    for kind in ("users", "nodes"):
+    for kind in ("users", "nodes", "sites"):
         fields[kind] = {name: member._asdict() for name, member in fields[kind].items()}
     return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
@@ -57,12 +77,20 @@ def decode_record(text: str) -> HubRecord:
     match json.loads(text):
         case {
             "listen": listen, "servers": [_, *_] as servers, "certificate": str(certificate), "private_key": str(key),
-            "ca": str(ca), "users": dict(users), "nodes": dict(nodes),
+            "ca": str(ca), "users": dict(users), "nodes": dict(nodes), "sites": dict(sites),
         }:  # fmt: skip
             addresses = tuple(map(server_of, servers))
-            members = _members("users", users, _user, USER_EXAMPLE), _members("nodes", nodes, _node, NODE_EXAMPLE)
-            return HubRecord(listen_address(listen), addresses, certificate, key, ca, *members)
+            return HubRecord(
+                listen_address(listen), addresses, certificate, key, ca,
+                users=_members("users", users, _user, USER_EXAMPLE),
+                nodes=_members("nodes", nodes, _node, NODE_EXAMPLE),
+                sites=_members("sites", sites, _site, SITE_EXAMPLE),
+            )  # fmt: skip
     raise ValueError(f"it should hold {RECORD_EXAMPLE}")
+
+
+def _others(name: str, members: Mapping[str, Member]) -> dict[str, Member]:
+    return {other: members[other] for other in members if other != name}
 
 
 def listen_address(text: object) -> str:
@@ -70,9 +98,6 @@ def listen_address(text: object) -> str:
     if isinstance(text, str) and LISTEN.fullmatch(text) and 0 < int(text.rpartition(":")[2]) <= 0xFFFF:
         return text
     raise ValueError(f"listen is {text!r}, and should be {LISTEN_EXAMPLE}")
-
-
-Member = TypeVar("Member")
 
 
 def _members(kind: str, given: dict[str, Any], read: Callable[[Any], Member | None], example: str) -> dict[str, Member]:
@@ -97,4 +122,11 @@ def _node(fields: Any) -> EnrolledNode | None:
     match fields:
         case {"key": str(key), "labels": dict(labels)} if PUBLIC_KEY.fullmatch(key):
             return EnrolledNode(key, labels) if all(is_name(part) for pair in labels.items() for part in pair) else None
+    return None
+
+
+def _site(fields: Any) -> EnrolledSite | None:
+    match fields:
+        case {"key": str(key)} if PUBLIC_KEY.fullmatch(key):
+            return EnrolledSite(key)
     return None

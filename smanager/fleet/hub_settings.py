@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smanager.fleet.enrolled import HubRecord
-from smanager.fleet.subjects import permissions_of_node, permissions_of_user
+from smanager.fleet.subjects import permissions_of_node, permissions_of_site, permissions_of_user
 
 EXTRA = "extra.conf"
 PID_FILE = "nats.pid"
@@ -55,6 +55,8 @@ def _logins(record: HubRecord, probe: str) -> Iterator[tuple[str, dict[str, Any]
         yield user.key, permissions_of_user(name)
     for name, node in record.nodes.items():
         yield node.key, permissions_of_node(name, node.labels.items())
+    for site in record.sites.values():
+        yield site.key, permissions_of_site(record.users)
 
 
 def _value(value: object) -> str:

@@ -83,6 +83,14 @@ def permissions_of_user(user: str) -> dict[str, Any]:
     }
 
 
+def permissions_of_site(users: Iterable[str]) -> dict[str, Any]:
+    """What the hub lets the hub of a site do, likewise, for which its nodes answer there."""
+    return {
+        "publish": [ReplyPlace("*", "*", "*").subject, *(f"{inbox_of(user)}.>" for user in users)],
+        "subscribe": ["smanager.>", "$SRV.>"],
+    }
+
+
 def permissions_of_node(node: str, labels: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """What the hub lets a node do, likewise: a node hears of a label only what is for those that it has."""
     return {

@@ -114,6 +114,21 @@ def test_who_is_removed_is_gone_from_the_servers_configuration_too(capfd: pytest
     assert (record()["users"], record()["nodes"]) == ({}, {})
 
 
+def test_a_site_gets_lines_for_its_own_hub_and_stays_until_a_restart(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for line in ("init --name a.example --name 2001:db8::1", "add-user alice", "add-site lab3", "list"):
+        assert typed(line) == 0
+    assert capfd.readouterr().out.endswith("\nlab3\tsite\t\n")
+    lines = (here / "lab3.conf").read_text()
+    assert 'urls: ["tls://a.example:7422", "tls://[2001:db8::1]:7422"]' in lines
+    assert 'tls { ca_file: "hub/lab3-ca.pem" }' in lines
+    assert (here / "lab3-ca.pem").read_bytes() == (here / "hub" / "ca.pem").read_bytes()
+    assert '"_INBOX_alice.>"' in (here / "hub" / "nats.conf").read_text()
+    assert typed("remove lab3") == 0
+    assert capfd.readouterr().out.endswith("\nlab3 stays connected until nats-server is restarted\n")
+
+
 def test_what_was_changed_in_the_record_by_hand_is_taken(here: Path) -> None:
     assert typed("init --name h") == 0
     assert typed("add-node kiosk7 -l site=lab3") == 0
@@ -147,7 +162,7 @@ MISTAKES = [
     ("add-node kiosk8 -l site", "'site' should be KEY=VALUE, each of at most 64 letters, digits, - and _"),
     ("add-node kiosk8 -l site=*", "'site=*' should be KEY=VALUE"),
     ("add-node kiosk8 -l site=a -l site=b", "a label has two values, and should have one"),
-    ("remove bob", "bob is neither a user nor a node; enrolled: alice"),
+    ("remove bob", "bob is not enrolled; enrolled: alice"),
 ]
 
 

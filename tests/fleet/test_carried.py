@@ -22,6 +22,7 @@ RECORD = HubRecord(
     "ca.pem",
     {"alice": EnrolledUser("U", ("operate",)), "bob": EnrolledUser("U", ("view", "web ops"))},
     {"kiosk7": EnrolledNode("U", {"site": "lab3", "role": "kiosk"}), "bare": EnrolledNode("U", {})},
+    {},
 )
 
 

@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from smanager.fleet.enrolled import EnrolledNode, EnrolledUser, HubRecord, decode_record, encode_record, listen_address
+from smanager.fleet.enrolled import (
+    EnrolledNode,
+    EnrolledSite,
+    EnrolledUser,
+    HubRecord,
+    decode_record,
+    encode_record,
+    listen_address,
+)
 
 KEY = "U" + 55 * "A"
-RECORD = HubRecord("0.0.0.0:4222", ("tls://hub.example:4222",), "server.pem", "server.key", "ca.pem", {}, {})
+RECORD = HubRecord("0.0.0.0:4222", ("tls://hub.example:4222",), "server.pem", "server.key", "ca.pem", {}, {}, {})
 
 names = some.text("aZ09_-", min_size=1, max_size=5)
 keys = some.text("AZ27", min_size=55, max_size=55).map(lambda rest: f"U{rest}")
@@ -22,7 +30,7 @@ nodes = some.builds(EnrolledNode, keys, some.dictionaries(names, names, max_size
 
 @given(some.dictionaries(names, users, max_size=3), some.dictionaries(names, nodes, max_size=3), some.text())
 def test_what_is_written_is_read(users: dict[str, EnrolledUser], nodes: dict[str, EnrolledNode], path: str) -> None:
-    record = RECORD._replace(users=users, nodes=nodes, certificate=path)
+    record = RECORD._replace(users=users, nodes=nodes, sites={"lab3": EnrolledSite(KEY)}, certificate=path)
     assert decode_record(encode_record(record)) == record
 
 
@@ -41,6 +49,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"nodes": {"*": {"key": KEY, "labels": {}}}}, "nodes has the name '*', which should be at most 64 letters, "),
     ({"nodes": {"a": {"key": KEY}}}, 'nodes.a should be {"key": "U…", "labels": {"site": "lab3"}}, with '),
     ({"nodes": {"a": {"key": KEY, "labels": {"site": ">"}}}}, 'nodes.a should be {"key": "U…", "labels": {"site": '),
+    ({"sites": {"a": {"key": "U"}}}, 'sites.a should be {"key": "U…"}, with the public key of an nkey'),
     ({"nodes": {"a": {"key": KEY, "labels": {"site": 3}}}}, 'nodes.a should be {"key": "U…", "labels": {"site": '),
 ]
 

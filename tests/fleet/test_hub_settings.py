@@ -16,7 +16,7 @@ from smanager.fleet.hub_settings import nats_settings
 from tests.conftest import SECONDS
 
 PROBE, ALICE, KIOSK7 = ("U" + 55 * letter for letter in "ABC")
-RECORD = HubRecord("0.0.0.0:4222", ("tls://hub.example:4222",), "server.pem", "/etc/hub.key", "ca.pem", {}, {})
+RECORD = HubRecord("0.0.0.0:4222", ("tls://hub.example:4222",), "server.pem", "/etc/hub.key", "ca.pem", {}, {}, {})
 MEMBERS = RECORD._replace(
     users={"alice": EnrolledUser(ALICE, ("operate",))},
     nodes={"kiosk7": EnrolledNode(KIOSK7, {"site": "lab3"})},

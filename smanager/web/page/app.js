@@ -7,6 +7,7 @@ import { cancelAll, isBusy } from "./execution.js";
 import { showLogin } from "./login.js";
 import { showLogs } from "./logs.js";
 import { manager } from "./manager.js";
+import { showNodes } from "./nodes.js";
 import { showRun, showRuns } from "./runs.js";
 import { showSchedules } from "./schedules.js";
 import { showService } from "./service.js";
@@ -19,6 +20,7 @@ const VIEWS = [
   { path: "logs", title: "Logs", needs: "logs", show: showLogs, one: showLogs },
   { path: "runs", title: "Runs", needs: "runs", show: showRuns, one: showRun },
   { path: "schedules", title: "Schedules", needs: "schedules.list", show: showSchedules },
+  { path: "fleet", title: "Fleet", needs: "fleet.nodes", show: showNodes },
   { path: "sessions", title: "Sessions", needs: "who", show: showSessions },
 ];
 

@@ -20,7 +20,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from smanager import cli
-from tests.conftest import SECONDS, wait_for
+from tests.conftest import ROOT, SECONDS, wait_for
+from tests.docs.markdown import blocks
 
 
 def nats_server() -> str:
@@ -36,6 +37,11 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
+
+
+def lines_on_page(file: str) -> str:
+    """A block that the page on fleets has its reader save under this name."""
+    return next(block.text for block in blocks(ROOT / "docs" / "fleet.md", ROOT) if block.file == file)
 
 
 def fleet(*words: str, directory: Path) -> int:

@@ -11,15 +11,10 @@ from collections.abc import Iterator
 import pytest
 
 from smanager.fleet.subjects import ReplyPlace, to_all
-from tests.conftest import ROOT, SECONDS, wait_for
-from tests.docs.markdown import blocks
-from tests.live.fleet.hubs import FleetHub, NatsServer, fleet, free_port, member, running_hub
+from tests.conftest import SECONDS, wait_for
+from tests.live.fleet.hubs import FleetHub, NatsServer, fleet, free_port, lines_on_page, member, running_hub
 
 COUNT = 3
-
-
-def lines_on_page(file: str) -> str:
-    return next(block.text for block in blocks(ROOT / "docs" / "fleet.md", ROOT) if block.file == file)
 
 
 class Cluster:
