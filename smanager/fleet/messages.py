@@ -19,6 +19,8 @@ PIECE_LIMIT = 128 * 1024  # bytes of one message, for the hub and all that it se
 HEADER_SPACE = 256  # bytes of a message beside its data, at most
 HIGHEST = 2**53 - 1  # number of a request or a piece: JSON of other languages has no higher ones
 
+JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
 KEEP_SECONDS = 5.0  # from one sign of life of a session to the next, while requests of it run
 GONE_SECONDS = 3 * KEEP_SECONDS + 1  # of silence, after which the other side is taken for gone
 
@@ -68,7 +70,7 @@ Request = CallRequest | CancelRequest | TakenRequest | AliveRequest
 
 def encode_request(request: Request) -> bytes:
     """Raises TypeError or ValueError if parameters are not JSON."""
-    return json.dumps(_fields(request), allow_nan=False, separators=(",", ":")).encode()
+    return JSON.encode(_fields(request)).encode()
 
 
 def _fields(request: Request) -> dict[str, Any]:
@@ -146,7 +148,7 @@ class ReplyPiece(NamedTuple):
 
     def encode(self, request: int) -> bytes:
         header = [request, self.number, self.kind.value, self.is_whole]
-        return json.dumps(header, separators=(",", ":")).encode() + b"\n" + self.data
+        return JSON.encode(header).encode() + b"\n" + self.data
 
 
 def decode_piece(data: bytes) -> tuple[int, ReplyPiece]:
@@ -163,6 +165,6 @@ def decode_piece(data: bytes) -> tuple[int, ReplyPiece]:
 
 def pieces_of(first: int, kind: PieceKind, value: object, most: int) -> Iterator[ReplyPiece]:
     """A value, in pieces of at most so many bytes. Raises TypeError or ValueError if the value is not JSON."""
-    data = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()  # ASCII, so it can be cut anywhere
+    data = JSON.encode(value).encode()  # ASCII, so it can be cut anywhere
     for number, start in enumerate(range(0, len(data), most), first):
         yield ReplyPiece(number, kind, data[start : start + most], start + most >= len(data))
