@@ -133,6 +133,9 @@ class PieceKind(Enum):
         return self in (PieceKind.RESULT, PieceKind.ERROR)
 
 
+KINDS = {kind.value: kind for kind in PieceKind}
+
+
 class ReplyPiece(NamedTuple):
     """A message of a reply: JSON of a value, or a part of that if it is long."""
 
@@ -157,8 +160,8 @@ def decode_piece(data: bytes) -> tuple[int, ReplyPiece]:
     try:
         match json.loads(header):
             case [int(request), int(number), str(kind), bool(is_whole)] if _is_number(request) and _is_number(number):
-                return request, ReplyPiece(number, PieceKind(kind), rest, is_whole)
-    except (ValueError, RecursionError):
+                return request, ReplyPiece(number, KINDS[kind], rest, is_whole)
+    except (KeyError, ValueError, RecursionError):
         pass
     raise MessageError("not a piece of a reply")
 
