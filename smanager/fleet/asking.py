@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
+from smanager.fleet.hub import LONGEST_PAUSE
 from smanager.fleet.incoming import Incoming, Value
 from smanager.fleet.messages import (
     GONE_SECONDS,
@@ -22,6 +23,7 @@ from smanager.fleet.subjects import to_all, to_node
 
 QUIET_SECONDS = 0.3  # without a new node, after which all have answered that will; between continents, twice the way
 SIGN_SECONDS = 3.0  # in which a node that the hub knows gives a sign of life, on the slowest of links
+RETRY_SECONDS = 1.0  # until a node is asked again that was lost with the hub, and is not back
 LISTEN_SECONDS = 2 * KEEP_SECONDS  # without a sign of life, after which a node's last message may have been lost
 LOOK_SECONDS = 0.1  # from one look at the clock to the next
 
@@ -46,7 +48,8 @@ class AskedNode:
     def __init__(self, now: float) -> None:
         self.incoming = Incoming()
         self.heard_at: float | None = None
-        self.asked_at = now  # by name, or to send again what may be lost
+        self.asked_at = now  # by name
+        self.again_at = now + LISTEN_SECONDS  # when it is asked to send again what may be lost
         self.is_over = False
 
 
@@ -90,8 +93,10 @@ class Asking:
         if self._subject:
             await self._publish(self._subject, self._again(0), "")
         for name, node in list(self._nodes.items()):
-            node.asked_at = self._clock()
-            node.heard_at = node.heard_at and node.asked_at  # while the hub was lost, no node could be heard
+            now = node.asked_at = self._clock()
+            if node.heard_at is not None:  # no node could be heard, and to come back takes it about as long again
+                node.heard_at = now + min(now - node.heard_at, LONGEST_PAUSE)
+            node.again_at = now + LISTEN_SECONDS
             if not node.is_over and (node.heard_at is not None or not self._subject):
                 await self._send(name, self._again(node.incoming.next))
 
@@ -102,7 +107,7 @@ class Asking:
             return
         if node.heard_at is None:
             self._newest = now
-        node.heard_at = now
+        node.heard_at, node.again_at = now, now + LISTEN_SECONDS
         was_missing = node.incoming.is_missing
         try:
             value = node.incoming.receive(piece)
@@ -126,8 +131,12 @@ class Asking:
 
     def no_one(self, name: str) -> None:
         """The hub says that no node of this name is connected."""
-        if (node := self._nodes.get(name)) and not node.is_over and node.heard_at is None:
+        if (node := self._nodes.get(name)) is None or node.is_over:
+            return
+        if node.heard_at is None:
             self._finish(name, node, SILENT)
+        else:
+            node.again_at = self._clock() + RETRY_SECONDS
 
     async def look(self) -> None:
         """Do what is due: ask by name who is known and silent, give signs of life, and give up nodes that are gone."""
@@ -152,8 +161,8 @@ class Asking:
                 await self._give_up(name, node, SILENT)
         elif now - node.heard_at >= GONE_SECONDS:
             await self._give_up(name, node, GONE)
-        elif now - max(node.heard_at, node.asked_at) >= LISTEN_SECONDS:
-            node.asked_at = now
+        elif now >= node.again_at:
+            node.again_at = now + LISTEN_SECONDS
             await self._send(name, self._again(node.incoming.next))
 
     async def _give_up(self, name: str, node: AskedNode, kind: str) -> None:

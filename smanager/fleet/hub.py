@@ -31,7 +31,8 @@ DEFAULT_PORT = 4222
 SERVER_EXAMPLE = 'an address such as "tls://hub.example:4222"'
 
 CONNECT_SECONDS = 5.0  # for one server to take a connection, TLS and login included
-PING_SECONDS = 5  # between two looks whether the hub is there; at the next after one without answer, it is lost
+LOOK_SECONDS = 5  # from one look whether the hub is there to the next, and for it to answer: less than nodes are given
+NEVER_SECONDS = 10**9  # for what is not to be done
 CLOSE_SECONDS = 2.0  # for what is still to be sent when a connection is given up
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds from one round of attempts to the next, doubled each time
 STEADY_SECONDS = 10.0  # that a connection has to last for the pauses to be short again
@@ -122,9 +123,11 @@ class Hub:
             "name": name,
             "inbox_prefix": inbox,
             "connect_timeout": CONNECT_SECONDS,
-            "ping_interval": PING_SECONDS,
-            "max_outstanding_pings": 1,
-            "allow_reconnect": False,  # in nats-py's way, which does not read credentials anew
+            # Not in nats-py's ways: one does not read credentials anew, the other waits for a frozen server's goodbye.
+            "allow_reconnect": False,
+            "max_reconnect_attempts": 1,
+            "reconnect_time_wait": 0,
+            "ping_interval": NEVER_SECONDS,
         }
         self._welcome = welcome
         self._client: Client | None = None
@@ -185,7 +188,7 @@ class Hub:
             self._client, self.problem = client, ""
             self._is_connected.set()
             changed()
-            await closed.wait()
+            await self._watch(client, closed)
             self.problem = f"lost {server}"
         except Exception as error:  # of nats-py: the next attempt may do better
             self.problem = f"{server}: {_in_words(error)}"
@@ -195,6 +198,14 @@ class Hub:
             await self._close(client)
         changed()
         return True
+
+    async def _watch(self, client: Client, closed: asyncio.Event) -> None:
+        """Wait for the end of a connection. Raises an error of nats-py if the hub does not answer any more."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(closed.wait(), LOOK_SECONDS)
+                return
+            await client.flush(LOOK_SECONDS)
 
     async def _close(self, client: Client) -> None:
         with suppress(Exception):  # the connection is given up, whatever nats-py meets in sending what is left
@@ -206,7 +217,7 @@ class Hub:
 
         async def failed(error: Exception) -> None:
             errors[:] = [error]
-            self.problem = f"{server}: {error}"
+            self.problem = f"{server}: {_in_words(error)}"
 
         async def ended() -> None:
             closed.set()
@@ -265,6 +276,8 @@ def _in_words(error: Exception) -> str:
         return f"{error.verify_message}; ca should name the hub's authority, and servers a name of its certificate"
     if isinstance(error, TimeoutError):
         return f"it does not answer within {CONNECT_SECONDS:g} s"
+    if isinstance(error, BrokenPipeError | ConnectionResetError):
+        return "it ended the connection; does it know these credentials?"  # or its answer has got lost
     if isinstance(error, OSError):
         return os.strerror(error.errno).lower() if error.errno else in_words(error)  # asyncio words it in its own way
     text = str(error).removeprefix("nats: ").strip("'") or type(error).__name__

@@ -19,6 +19,8 @@ PIECE_LIMIT = 128 * 1024  # bytes of one message, for the hub and all that it se
 HEADER_SPACE = 256  # bytes of a message beside its data, at most
 HIGHEST = 2**53 - 1  # number of a request or a piece: JSON of other languages has no higher ones
 
+JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
 KEEP_SECONDS = 5.0  # from one sign of life of a session to the next, while requests of it run
 GONE_SECONDS = 3 * KEEP_SECONDS + 1  # of silence, after which the other side is taken for gone
 
@@ -68,7 +70,7 @@ Request = CallRequest | CancelRequest | TakenRequest | AliveRequest
 
 def encode_request(request: Request) -> bytes:
     """Raises TypeError or ValueError if parameters are not JSON."""
-    return json.dumps(_fields(request), allow_nan=False, separators=(",", ":")).encode()
+    return JSON.encode(_fields(request)).encode()
 
 
 def _fields(request: Request) -> dict[str, Any]:
@@ -131,6 +133,9 @@ class PieceKind(Enum):
         return self in (PieceKind.RESULT, PieceKind.ERROR)
 
 
+KINDS = {kind.value: kind for kind in PieceKind}
+
+
 class ReplyPiece(NamedTuple):
     """A message of a reply: JSON of a value, or a part of that if it is long."""
 
@@ -146,7 +151,7 @@ class ReplyPiece(NamedTuple):
 
     def encode(self, request: int) -> bytes:
         header = [request, self.number, self.kind.value, self.is_whole]
-        return json.dumps(header, separators=(",", ":")).encode() + b"\n" + self.data
+        return JSON.encode(header).encode() + b"\n" + self.data
 
 
 def decode_piece(data: bytes) -> tuple[int, ReplyPiece]:
@@ -155,14 +160,14 @@ def decode_piece(data: bytes) -> tuple[int, ReplyPiece]:
     try:
         match json.loads(header):
             case [int(request), int(number), str(kind), bool(is_whole)] if _is_number(request) and _is_number(number):
-                return request, ReplyPiece(number, PieceKind(kind), rest, is_whole)
-    except (ValueError, RecursionError):
+                return request, ReplyPiece(number, KINDS[kind], rest, is_whole)
+    except (KeyError, ValueError, RecursionError):
         pass
     raise MessageError("not a piece of a reply")
 
 
 def pieces_of(first: int, kind: PieceKind, value: object, most: int) -> Iterator[ReplyPiece]:
     """A value, in pieces of at most so many bytes. Raises TypeError or ValueError if the value is not JSON."""
-    data = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()  # ASCII, so it can be cut anywhere
+    data = JSON.encode(value).encode()  # ASCII, so it can be cut anywhere
     for number, start in enumerate(range(0, len(data), most), first):
         yield ReplyPiece(number, kind, data[start : start + most], start + most >= len(data))

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from smanager.fleet.asking import GONE, LISTEN_SECONDS, QUIET_SECONDS, SIGN_SECONDS, SILENT, Asking, Heard
+from smanager.fleet.asking import (
+    GONE,
+    LISTEN_SECONDS,
+    QUIET_SECONDS,
+    RETRY_SECONDS,
+    SIGN_SECONDS,
+    SILENT,
+    Asking,
+    Heard,
+)
 from smanager.fleet.messages import (
     GONE_SECONDS,
     KEEP_SECONDS,
@@ -191,6 +200,20 @@ async def test_after_a_lost_connection_only_what_is_missing_is_asked_for(history
     await history.hear("b", DONE._replace(number=2))
     await history.hear("c", DONE)
     assert history.asking.is_over
+
+
+@with_history("a")
+async def test_a_node_that_was_lost_with_the_hub_has_time_to_come_back(history: History) -> None:
+    await history.hear("a", piece(0))
+    history.now += 30.0
+    await history.asking.repeat()
+    history.sent()
+    for _ in range(int((30.0 + GONE_SECONDS) / RETRY_SECONDS)):
+        history.asking.no_one("a")
+        sent = await history.later(RETRY_SECONDS)
+        assert ("a", history.again(1)) in sent or history.asking.is_over
+    await history.hear("a", DONE._replace(number=1))
+    assert await history.heard() == [("a", "item"), ("a", GONE)]
 
 
 @with_history("a", "b", subject=ALL)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from smanager.fleet.hub import HubAccess, is_on_this_machine, server_of, why_unsafe
+from smanager.fleet.hub import FIRST_PAUSE, LONGEST_PAUSE, Hub, HubAccess, is_on_this_machine, server_of, why_unsafe
 
 KEY, CA = Path("/etc/box.nk"), Path("/etc/ca.pem")
 
@@ -96,3 +98,41 @@ def test_only_loopback_is_this_machine(server: str, is_here: bool) -> None:
 )
 def test_a_hub_on_another_machine_needs_tls_and_logins(access: HubAccess, problem: str) -> None:
     assert why_unsafe(access) == problem
+
+
+class LostHub(Hub):
+    """A hub with servers that cannot be reached; it notes which it has tried."""
+
+    def __init__(self, *servers: str) -> None:
+        async def welcome(_: object) -> None:
+            pass
+
+        super().__init__(HubAccess(servers), "box", "_INBOX_box", welcome)
+        self.tried: list[str] = []
+
+    async def _serve(self, server: str, _: Callable[[], object]) -> bool:
+        self.tried.append(server)
+        return False
+
+
+def test_a_lost_hub_is_tried_more_and_more_seldom_and_by_chance_not_all_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("nats")
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 20:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    hub = LostHub("nats://127.0.0.1:1", "nats://127.0.0.1:2")
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(hub.run())
+    assert len(hub.tried) == 2 * len(pauses)
+    assert len(set(hub.tried)) == 2
+    for number, pause in enumerate(pauses):
+        longest = min(FIRST_PAUSE * 2**number, LONGEST_PAUSE)
+        assert longest / 2 <= pause <= longest
+    assert len({pause / LONGEST_PAUSE for pause in pauses[10:]}) == 10

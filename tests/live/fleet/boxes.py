@@ -166,9 +166,10 @@ class Boxes:
         self.hub = hub
         self.directory = directory
         self.relay = Relay(hub.port)
-        for user, role in (("alice", "operate"), ("bob", "view"), ("carol", "")):
-            hub.do("add-user", user, *(("--roles", role) if role else ()))
+        for user, role in (("alice", "operate"), ("bob", "view")):
+            hub.do("add-user", user, "--roles", role)
         self.boxes = {name: self._start(name) for name in NAMES}
+        hub.do("add-user", "carol")  # of whom the boxes are not told
         wait_for(lambda: all(box.is_connected() for box in self.boxes.values()), "the connections of all boxes")
 
     def _start(self, name: str) -> Box:
@@ -191,6 +192,11 @@ class Boxes:
 
     def wait_for_notes(self, note: str, counts: tuple[int, ...] = (1,) * len(NAMES)) -> None:
         wait_for(lambda: self.counts(note) == list(counts), lambda: f"{note} {counts} times: {self.counts(note)}")
+
+    async def begun(self, asking: Asking, mark: str) -> None:
+        """Wait until all boxes have begun with `wait`, and said so."""
+        await asyncio.to_thread(self.wait_for_notes, f"begin {mark}")
+        await asyncio.to_thread(wait_for, lambda: len(asking.answered) == len(NAMES), "signs of life")
 
     @contextlib.asynccontextmanager
     async def user(self, name: str = "alice") -> AsyncIterator[FleetClient]:
