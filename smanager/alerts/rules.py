@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from smanager.commands.globs import globbed
@@ -53,18 +54,19 @@ class Rule(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Rule:
-        """Read a text. Raises ValueError, which says what would be right."""
+        """Read a text. Raises ValueError, which has the text, and one that it resembles."""
         text = " ".join(text.split())
         if match := _OFTEN.fullmatch(text):
-            span = seconds_of(match[2])
-            if 0 < int(match[1]) <= MOST_RESTARTS and span > 0:
-                return cls(text, RESTARTED, more_than=int(match[1]), span=span)
+            with suppress(ValueError):
+                span = seconds_of(match[2])
+                if 0 < int(match[1]) <= MOST_RESTARTS and span > 0:
+                    return cls(text, RESTARTED, more_than=int(match[1]), span=span)
         elif text in KINDS:
             return cls(text, text)
         elif text.startswith("reported ") and (pattern := text.removeprefix("reported ")):
             return cls(text, pattern, is_reported=True)
         similar = resembling(text, [*KINDS, RECOVERED], 1)
-        raise ValueError(f"{text!r}; did you mean {similar[0]!r}?" if similar else f"{text!r}; it should be {EXAMPLE}")
+        raise ValueError(f"{text!r}; did you mean {similar[0]!r}?" if similar else repr(text))
 
     @property
     def is_trouble(self) -> bool:

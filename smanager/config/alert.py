@@ -36,7 +36,10 @@ def _span(value: object) -> float:
     return span
 
 
-@checks.expected(f"a list of some of {EXAMPLE}")
+TEXTS = f"a list of texts such as {EXAMPLE}"
+
+
+@checks.expected(TEXTS)
 def _texts(value: object) -> tuple[str, ...]:
     if texts := checks.list_of(checks.text, "")(value):
         return texts
@@ -47,8 +50,11 @@ def _on(value: object) -> tuple[str, ...]:
     """What an alert is about, each text in one form."""
     texts = [" ".join(text.split()) for text in _texts(value)]
     for text in texts:
-        if text != RECOVERED:
-            Rule.of(text)
+        try:
+            if text != RECOVERED:
+                Rule.of(text)
+        except ValueError as error:
+            raise ValueError(f"{TEXTS}, not {error}") from None
     if not set(texts) - {RECOVERED}:
         raise ValueError('a list with something to recover from, such as ["failed", "recovered"]')
     return tuple(dict.fromkeys(texts))
@@ -161,11 +167,11 @@ class AlertSettings:
     mail: Mapping[str, Any] = setting(
         checks.table('a table such as { to = ["ops@example.org"] }'), "whom to send a mail, and how", {}, is_secret=True
     )
-    quiet: float = setting(_span, "how long a service has to be well to have recovered", "5m")
-    repeat: float = setting(_span, "time after which what still goes on is told again", "1d")
+    quiet: float = setting(_span, "how long a service has to be well until it counts as recovered", "5m")
+    repeat: float = setting(_span, "time after which a problem that goes on is told again", "1d")
     most_per_hour: int = setting(
         checks.whole(1, 1000),
-        "messages in an hour, after which others wait; that something is over counts, and never waits",
+        "messages in an hour, after which others wait; those that a problem is over count, and never wait",
         20,
     )
     timeout: float = setting(_span, "time after which an attempt to deliver a message has failed", "30s")
@@ -184,7 +190,7 @@ def alert_of(name: str, given: Mapping[str, Any], base: Path) -> dict[str, Any]:
         raise SettingsError(f"has the name {name!r}, and should have one of printable characters without a dash first")
     settings = AlertSettings(**checked(given, KEYS))
     if not settings.on:
-        raise SettingsError(f"on is missing; it should be a list of some of {EXAMPLE}")
+        raise SettingsError(f"on is missing; it should be {TEXTS}")
     ways = [key for key in WAYS if given.get(key)]
     if len(ways) != 1:
         found = f"{listed(ways)} are given" if ways else "how to deliver it is missing"

@@ -266,8 +266,10 @@ class Schedules(SService):
             return await self._with_runs(schedule, ended)
         except ManagerError as error:
             return last._replace(outcome=FAILED, problem=str(error)) if error.code else last._replace(outcome=LOST)
-        problem = problem_of(result, schedule.roles)
-        return last._replace(outcome=FAILED if problem else DONE, run=_ids(result.get("runs", ())), problem=problem)
+        runs = _ids(result.get("runs", ()))
+        if not result["status"]:
+            return last._replace(outcome=DONE, run=runs)
+        return last._replace(outcome=FAILED, run=runs, problem=problem_of(result, schedule.roles))
 
     async def _with_runs(self, schedule: Schedule, last: LastRun) -> LastRun:
         """A run that was ended, and so has no result, with the IDs by which the manager remembers it.
@@ -328,9 +330,9 @@ class Schedules(SService):
 
 
 def problem_of(result: Mapping[str, Any], roles: tuple[str, ...]) -> str:
-    """What was wrong with a line; empty if nothing was."""
-    if result["status"] < 2:
-        return str(result["error"]) if result["status"] else ""
+    """What was wrong with a line that failed."""
+    if result["status"] == 1:
+        return str(result["error"])
     has = f"its roles are {listed(roles)}" if len(roles) > 1 else f"its role is {roles[0]}"
     return f"{result['error']} ({has})"  # which may be why the command does not exist for the schedule
 

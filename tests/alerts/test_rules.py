@@ -37,11 +37,11 @@ def test_a_text_matches_events_of_its_kind(text: str, matching: list[str], other
         ("recoverd", "'recoverd'; did you mean 'recovered'?"),
         ("restarted more than 0 times in 10m", "restarted"),
         ("restarted more than 3 times in 0s", "restarted"),
-        ("restarted more than 3 times in soon", "a time span"),
+        ("restarted more than 3 times in soon", "in soon'"),
         ("restarted more than 5000 times in 1d", "restarted"),
         ("restarted more than 99999 times in 1d", "restarted"),
         ("reported", "did you mean"),
-        ("", 'it should be "failed"'),
+        ("", "''"),
     ],
 )
 def test_what_is_no_kind_of_events_is_told_with_what_would_be(text: str, hint: str) -> None:

@@ -125,6 +125,7 @@ async def test_a_run_asks_for_its_line_under_its_own_name() -> None:
     [
         ({"status": 1, "error": "backup full: OSError: no"}, "failed: backup full: OSError: no"),
         ({"status": 2, "error": "unknown command: backup"}, "failed: unknown command: backup (its role is operate)"),
+        ({"status": 1, "error": ""}, "failed"),
         (ManagerError("shell.execute: no", -32000), "failed: shell.execute: no"),
         (ManagerError("not answered before the service was ended"), "ended with the service"),
     ],
