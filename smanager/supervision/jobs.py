@@ -10,6 +10,7 @@ from functools import partial
 
 from smanager.access.audit import ARGUMENTS_LIMIT, Entry, cut, secrets_in, without_secrets
 from smanager.access.callers import Caller
+from smanager.access.origin import OriginKind
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError, Failure, Status
 from smanager.commands.words import typed
@@ -65,6 +66,11 @@ class Job:
     def is_wanted(self) -> bool:
         """Whether the requester wants the run kept."""
         return self.is_detached or self.wanted_by is not None
+
+    @property
+    def is_followed_by_service(self) -> bool:
+        """Whether a service watches something for as long as it likes, as that of an open web page does."""
+        return self.running.is_endless and self.caller.origin.kind is OriginKind.SERVICE
 
     def is_shown_to(self, caller: Caller) -> bool:
         """Whether a caller may run such a command, or has given this one."""
@@ -128,7 +134,8 @@ class Jobs:
         self.tally = Tally()
 
     def shown_to(self, caller: Caller) -> list[Job]:
-        return [job for job in self._jobs if job.is_shown_to(caller)]
+        """The commands that a caller may know of, without what services follow: no person waits for that."""
+        return [job for job in self._jobs if job.is_shown_to(caller) and not job.is_followed_by_service]
 
     def __iter__(self) -> Iterator[Job]:
         return iter(self._jobs)

@@ -26,6 +26,9 @@ HEAD_LIMIT = 32 * 1024  # bytes of a request's head: several times what browsers
 BODY_LIMIT = 1024 * 1024  # bytes of a request's body: far more than a line of commands may have
 MOST_THREADS = 64  # connections whose requests are being read or answered with a file
 
+PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds, seconds and probes after which a browser is gone whose network is, or its commands would go on."""
+
 METHODS = {"/session": "GET", "/live": "GET", "/login": "POST", "/logout": "POST", "/call": "POST"}
 """What is made anew for each request, and how it is asked for."""
 
@@ -229,6 +232,12 @@ class PageServer(ThreadingHTTPServer):
         """Bind without asking a name server for the name of this machine, as `http.server` would."""
         if self.address_family == socket.AF_INET6:  # or IPv4 addresses would come as IPv6 ones
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # These options hold for each accepted connection as well (tcp(7)).
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or an event may wait for the one before it
+        for name, value in PROBES.items():
+            if hasattr(socket, name):  # macOS lacks one of them
+                self.socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         TCPServer.server_bind(self)
 
     def get_request(self) -> tuple[socket.socket, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from contextlib import ExitStack
 
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from smanager.web import responses
 from smanager.web.assets import DIRECTORY, TYPES, assets
 from smanager.web.calls import PageCall, call_of, json_of
-from smanager.web.door import RefusedError
+from smanager.web.door import Door, RefusedError
+from smanager.web.http import PROBES, PageServer
 from smanager.web.quotas import Quotas
 
 JSON = st.recursive(
@@ -115,3 +117,13 @@ def test_nobody_takes_all_places() -> None:
         assert [taken_by(party) for party in ("flood", "anna", "ben", "eve")] == [4, 2, 1, 0]
     with quotas.place("eve"):
         pass
+
+
+def test_a_browser_that_is_out_of_reach_is_noticed_and_events_are_sent_at_once() -> None:
+    server = PageServer(("127.0.0.1", 0), {}, Door("http"), None, lambda *_: None)
+    with server, socket.create_connection(server.socket.getsockname()):
+        connection, _ = server.get_request()
+        with connection:
+            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == PROBES["TCP_KEEPCNT"]

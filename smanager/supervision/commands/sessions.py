@@ -52,7 +52,8 @@ class JobCommands(OwnCommands):
     def cmd_jobs(self) -> list[JobFacts]:
         """list the commands that run
 
-        For each: its number, for `cancel` and `output`, who gave it, and for how long it has been running.
+        For each: its number, for `cancel` and `output`, who gave it, and for how long it has been running. What
+        services follow, such as the states that an open web page shows, is not listed.
         """
         jobs = self.manager.jobs
         listed = [

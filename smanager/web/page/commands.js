@@ -58,6 +58,11 @@ export function showCommand(main, _, name) {
     main.append(el("p", {}, "There is no such command, or your roles do not allow it."));
     return;
   }
-  for (const paragraph of method.description.split(/\n\s*\n/)) main.append(el("p", { class: "doc" }, paragraph));
+  for (const paragraph of method.description.split(/\n\s*\n/)) main.append(el("p", { class: "doc" }, reflowed(paragraph)));
   main.append(commandForm(method));
+}
+
+/** A paragraph in one line, which the window breaks, unless it is a list or indented, where line breaks have a meaning. */
+export function reflowed(paragraph) {
+  return /^\s*[-*\d]|\n\s/.test(paragraph) ? paragraph : paragraph.replaceAll("\n", " ");
 }

@@ -72,7 +72,7 @@ class Manager extends EventTarget {
     clearTimeout(this.#silence);
     this.#source?.close();
     this.#source = null;
-    sessionStorage.setItem("history", JSON.stringify([...this.#history]));
+    keep(this.#history);
   }
 
   /** Know no more of the services, since another user may come. */
@@ -106,6 +106,15 @@ export function sampled(samples, { pid, cpu, memory }, now) {
   const goesOn = last && last.pid === pid && cpu !== null && last.used !== null && now > last.at;
   const share = goesOn ? Math.max(0, (100 * (cpu - last.used)) / (now - last.at)) : null;
   return [...samples.slice(1 - SAMPLES), { at: now, pid, used: cpu, cpu: share, memory }];
+}
+
+/** Keep the samples for the page that is loaded next. */
+function keep(history) {
+  try {
+    sessionStorage.setItem("history", JSON.stringify([...history]));
+  } catch {
+    // Those of some five hundred services have no room; the graphs begin anew.
+  }
 }
 
 /** What a page that is loaded anew has kept for its graphs. */

@@ -21,6 +21,8 @@ class Browser:
     tls: ssl.SSLContext | None = None
     address: str = ""
     """Where a proxy says that it is."""
+    name: str = "127.0.0.1"
+    """By which it reaches the page."""
     cookie: str = ""
     csrf: str = ""
     told: dict[str, Any] = field(default_factory=dict)
@@ -28,7 +30,7 @@ class Browser:
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.name}:{self.port}"
 
     @property
     def origin(self) -> str:

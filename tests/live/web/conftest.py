@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import ssl
 from collections.abc import Callable
@@ -76,6 +77,14 @@ class Page:
 
     def journal(self) -> str:
         return (self.server.directory / "state" / "audit.jsonl").read_text()
+
+    def asked(self) -> list[str]:
+        """What the page has asked the manager for that has not ended."""
+        lines = [json.loads(line) for line in self.journal().splitlines()]
+        begun = {line["id"]: line for line in lines if line["event"] == "command"}
+        ended = {line["id"] for line in lines if line["event"] == "end"}
+        open_ = [begun[number] for number in begun.keys() - ended]
+        return sorted(line["name"] for line in open_ if line["from"].startswith("service webpage"))
 
 
 def page_of(server: Server, files: Path) -> Page:

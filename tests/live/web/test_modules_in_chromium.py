@@ -159,6 +159,25 @@ def test_cpu_time_becomes_percent_of_the_same_process(browser: Chromium) -> None
     assert len(many) == 150
 
 
+def test_samples_for_which_the_browser_has_no_room_are_not_kept(browser: Chromium) -> None:
+    full = "const { setItem } = Storage.prototype; Storage.prototype.setItem = () => { throw new Error('full'); };"
+    closed = f"(() => {{ {full} try {{ it.manager.close(); }} finally {{ Storage.prototype.setItem = setItem; }} }})()"
+    assert browser.module("manager.js", closed) is None
+
+
+@pytest.mark.parametrize(
+    ("paragraph", "shown"),
+    [
+        ("one\ntwo", "one two"),
+        ("one:\n  two", "one:\n  two"),
+        ("- one\n- two", "- one\n- two"),
+        ("1. a\n2. b", "1. a\n2. b"),
+    ],
+)
+def test_a_paragraph_is_broken_where_the_window_ends(browser: Chromium, paragraph: str, shown: str) -> None:
+    assert browser.module("commands.js", "it.reflowed(args[0])", paragraph) == shown
+
+
 def test_a_graph_has_gaps_where_nothing_is_known(browser: Chromium) -> None:
     line = browser.module("graph.js", "it.path(args[0], 10)", [[-1000, 1], [0, 0], [150, 10], [200, None], [300, 5]])
     assert line == "M0.0 27.0L60.0 2.0M120.0 14.5"

@@ -172,7 +172,7 @@ def test_what_happens_is_shown_as_it_happens(closed_page: Page) -> None:
     browser.call("restart", {"services": ["box"]})
     assert any(kind == "event" and value["service"] == "box" for kind, value in live)
     live.close()  # type: ignore[attr-defined]  # it is a generator
-    wait_for(lambda: "status" not in closed_page.server.ask("jobs"), "nothing is asked where nobody looks")
+    wait_for(lambda: not closed_page.asked(), "nothing is asked where nobody looks")
 
 
 def test_an_administrator_sees_who_is_logged_in_and_ends_a_session(closed_page: Page) -> None:
