@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -47,34 +46,6 @@ SECONDS = 20.0
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
-
-
-PROTOCOL = [
-    "commands",
-    "config",
-    "hosts/test_frames.py",
-    "server/editor",
-    "server/test_handshakes.py",
-    "server/test_telnet.py",
-    "server/test_tls.py",
-    "supervision/test_graph.py",
-    "supervision/test_states.py",
-    "system",
-    "terminal",
-]
-"""The protocol modules' own tests."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {ROOT / "tests" / place for place in PROTOCOL}
-
-    @cache  # there are some thirty tests in a file
-    def is_protocol(path: Path) -> bool:
-        return not places.isdisjoint((path, *path.parents))
-
-    for item in items:
-        if is_protocol(item.path):
-            item.add_marker("protocol")
 
 
 def wait_for(condition: Callable[[], object], what: str | Callable[[], str]) -> None:
