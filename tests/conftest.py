@@ -43,6 +43,9 @@ class SystemStatus(SService):
 SECONDS = 20.0
 """How long anything may take that a test waits for; a busy machine is slow, not broken."""
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
+"""Seconds between two looks at what a test waits for: most of it comes at once, and a look may be a command."""
+
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
@@ -51,10 +54,12 @@ settings.load_profile("busy")
 def wait_for(condition: Callable[[], object], what: str | Callable[[], str]) -> None:
     """Wait until `condition` holds; `what`, or what it then returns, says what did not come."""
     deadline = time.monotonic() + SECONDS
+    pause = FIRST_PAUSE
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"waited {SECONDS:g} s for: {what if isinstance(what, str) else what()}")
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
 TEMPLATE, GUARD = "smanager:templa", "sh"  # names of processes, of which the system keeps 15 letters
