@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -44,46 +43,23 @@ class SystemStatus(SService):
 SECONDS = 20.0
 """How long anything may take that a test waits for; a busy machine is slow, not broken."""
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
+"""Seconds between two looks at what a test waits for: most of it comes at once, and a look may be a command."""
+
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
 
-PROTOCOL = [
-    "commands",
-    "config",
-    "hosts/test_frames.py",
-    "server/editor",
-    "server/test_handshakes.py",
-    "server/test_telnet.py",
-    "server/test_tls.py",
-    "supervision/test_graph.py",
-    "supervision/test_states.py",
-    "system",
-    "terminal",
-]
-"""The protocol modules' own tests."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {ROOT / "tests" / place for place in PROTOCOL}
-
-    @cache  # there are some thirty tests in a file
-    def is_protocol(path: Path) -> bool:
-        return not places.isdisjoint((path, *path.parents))
-
-    for item in items:
-        if is_protocol(item.path):
-            item.add_marker("protocol")
-
-
 def wait_for(condition: Callable[[], object], what: str | Callable[[], str]) -> None:
     """Wait until `condition` holds; `what`, or what it then returns, says what did not come."""
     deadline = time.monotonic() + SECONDS
+    pause = FIRST_PAUSE
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"waited {SECONDS:g} s for: {what if isinstance(what, str) else what()}")
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
 TEMPLATE, GUARD = "smanager:templa", "sh"  # names of processes, of which the system keeps 15 letters

@@ -222,7 +222,9 @@ def test_secrets_are_masked_and_such_a_run_is_not_run_again(server: Server) -> N
         f"*** rerun: run {run['id']} cannot be run again: it had a secret argument, which is not kept; "
         "give the command anew\n"
     )
-    assert not [path for path in (server.directory / "state" / "runs").iterdir() if b"hunter2" in path.read_bytes()]
+    files = server.directory / "state" / "runs"
+    wait_for((files / f"{run['id']}.txt").exists, "the run's file")
+    assert not [path for path in files.glob("*.txt") if b"hunter2" in path.read_bytes()]
 
 
 @pytest.mark.parametrize(
