@@ -33,7 +33,7 @@ class Asker:
         if len(names) > 1 and not wish.yes and not self._may_change(wish.line, names):
             return 1
         kind = JsonAnswers if wish.json else Answers
-        screen = Screen()
+        screen = AnswerScreen()
         answers = kind(screen.write, screen.complain, self._fleet.client.known, time.monotonic, self._is_person)
         batches = list(_batches(names, wish.batch))
         for number, batch in enumerate(batches):
@@ -59,14 +59,14 @@ class Asker:
             raise SelectionError(f"{line!r} may change something on {len(names)} nodes; say --yes if you mean it")
         return self._confirm(f"{line} on {len(names)} nodes? [y/N] ")
 
-    def _tell_of_hub(self, screen: Screen) -> None:
+    def _tell_of_hub(self, screen: AnswerScreen) -> None:
         """Say once that the hub is lost, or that it refuses something."""
         problem = self._fleet.client.problem
         if problem and problem != self._told:
             screen.complain(f"{ERROR_MARK}{problem}\n")
         self._told = problem
 
-    def _ask(self, wish: Wish, names: list[str], answers: Answers, screen: Screen) -> None:
+    def _ask(self, wish: Wish, names: list[str], answers: Answers, screen: AnswerScreen) -> None:
         columns = max(20, os.get_terminal_size().columns - max(map(len, names)) - 2) if self._is_person else 0
         params = {"line": wish.line, "stream": True, "json": wish.json, "columns": 0 if wish.json else columns}
         deadline = None if wish.deadline is None else time.monotonic() + wish.deadline
@@ -96,7 +96,7 @@ def _batches(names: list[str], size: int) -> Iterator[list[str]]:
         yield names[start : start + size]
 
 
-class Screen:
+class AnswerScreen:
     """Where answers are written, and below them how far a change has come."""
 
     def __init__(self) -> None:

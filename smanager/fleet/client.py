@@ -25,7 +25,7 @@ from smanager.fleet.messages import (
     encode_request,
 )
 from smanager.fleet.replies import REMEMBERED_SECONDS
-from smanager.fleet.selection import Selection, SelectionError
+from smanager.fleet.selection import NodeSelection, SelectionError
 from smanager.fleet.subjects import DISCOVERY, ReplyPlace, inbox_of, is_name
 from smanager.fleet.user import HubUser
 from smanager.fleet.wishes import changes_nothing
@@ -126,7 +126,7 @@ class FleetClient:
             self.known.learn(node)
         return [found[name] for name in sorted(found)], sorted(doubled)
 
-    async def select(self, selection: Selection) -> list[str]:
+    async def select(self, selection: NodeSelection) -> list[str]:
         """The nodes that are meant, also those that are known and not connected. Raises SelectionError."""
         _, doubled = await self.discover()
         names = selection.among(self.known[name] for name in self.known.names)

@@ -12,7 +12,7 @@ from smanager.fleet.asking import Asking, Heard
 from smanager.fleet.client import FleetClient
 from smanager.fleet.hub import HubError
 from smanager.fleet.known import NodeAbout
-from smanager.fleet.selection import Selection, SelectionError
+from smanager.fleet.selection import NodeSelection, SelectionError
 from smanager.fleet.subjects import to_all
 from smanager.fleet.user import hub_user
 
@@ -69,7 +69,7 @@ class Fleet:
 
     def on(self, *patterns: str, **labels: str) -> Nodes:
         """Nodes by names and patterns, and by labels; all without any."""
-        return Nodes(self, Selection.of(patterns, [f"{key}={value}" for key, value in labels.items()]))
+        return Nodes(self, NodeSelection.of(patterns, [f"{key}={value}" for key, value in labels.items()]))
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine beside the connection; an interrupt cancels it."""
@@ -90,7 +90,7 @@ class Fleet:
 class Nodes:
     """Some nodes of a fleet."""
 
-    def __init__(self, fleet: Fleet, selection: Selection) -> None:
+    def __init__(self, fleet: Fleet, selection: NodeSelection) -> None:
         self._fleet = fleet
         self._selection = selection
 

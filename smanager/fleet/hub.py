@@ -24,7 +24,6 @@ from smanager.system.given import secret
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
-    from nats.aio.msg import Msg
 
 SCHEMES = ("tls", "nats")
 DEFAULT_PORT = 4222
@@ -43,7 +42,7 @@ HOST = re.compile(r"[\w.:%-]+")  # a name or an IP address
 SEED = re.compile("SU[A-Z2-7]{56}")
 REFUSED = "authorization violation"  # what a hub says to whom it does not know, or does not know any more
 
-Received = Callable[["Msg"], Awaitable[None]]
+UNKNOWN = "it has ended the connection; were these credentials revoked?"
 
 
 class HubError(Exception):
@@ -132,6 +131,7 @@ class Hub:
         self._welcome = welcome
         self._client: Client | None = None
         self._is_connected = asyncio.Event()
+        self._has_failed = asyncio.Event()  # whether all servers have been tried in vain
         self.problem = ""
         """Why there is no connection, or what the hub has refused."""
 
@@ -152,13 +152,16 @@ class Hub:
                 await self._client.publish(subject, data, reply)
 
     async def connected(self, seconds: float) -> None:
-        """Wait until there is a connection. Raises HubError with what is in the way."""
+        """Wait until there is a connection. Raises HubError with what is in the way, once no server has let it in."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._is_connected, self._has_failed)]
         try:
-            async with asyncio.timeout(seconds):
-                await self._is_connected.wait()
-        except TimeoutError:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not self._is_connected.is_set():
             problem = self.problem or f"{', '.join(self._access.servers)}: it does not answer"
-            raise HubError(f"no hub: {problem}") from None
+            raise HubError(f"no hub: {problem}")
 
     async def run(self, changed: Callable[[], object] = lambda: None) -> None:
         """Keep connected until cancelled; `changed` is called when a connection was made, lost, or not made."""
@@ -170,6 +173,8 @@ class Hub:
                     if time.monotonic() - began >= STEADY_SECONDS:
                         pause = FIRST_PAUSE
                     break
+            else:
+                self._has_failed.set()
             # Chance keeps a thousand boxes from returning at the same moment.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -276,12 +281,12 @@ def _in_words(error: Exception) -> str:
         return f"{error.verify_message}; ca should name the hub's authority, and servers a name of its certificate"
     if isinstance(error, TimeoutError):
         return f"it does not answer within {CONNECT_SECONDS:g} s"
-    if isinstance(error, BrokenPipeError | ConnectionResetError):
-        return "it ended the connection; does it know these credentials?"  # or its answer has got lost
+    if isinstance(error, BrokenPipeError | ConnectionResetError):  # as its reason then arrives, or is lost
+        return UNKNOWN
     if isinstance(error, OSError):
         return os.strerror(error.errno).lower() if error.errno else in_words(error)  # asyncio words it in its own way
     text = str(error).removeprefix("nats: ").strip("'") or type(error).__name__
-    return "it does not know these credentials; were they revoked?" if REFUSED in text.lower() else text
+    return UNKNOWN if REFUSED in text.lower() else text
 
 
 def is_news(record: logging.LogRecord) -> bool:

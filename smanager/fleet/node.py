@@ -15,7 +15,7 @@ from smanager.fleet.hub import Hub, HubAccess, HubError
 from smanager.fleet.known import row_of
 from smanager.fleet.messages import GONE_SECONDS
 from smanager.fleet.requests import Requests
-from smanager.fleet.selection import Selection, SelectionError
+from smanager.fleet.selection import NodeSelection, SelectionError
 from smanager.fleet.subjects import SERVICE, heard_by
 from smanager.fleet.user import hub_user
 from smanager.service import ADMIN, VIEW, Finished
@@ -102,7 +102,7 @@ class FleetNode(SService):
             yes: run what changes something on several boxes
         """
         try:
-            selection = Selection.of([nodes], label or ())
+            selection = NodeSelection.of([nodes], label or ())
             async with self._client() as client:
                 names = await client.select(selection)
                 if len(names) > 1 and not yes and not await client.is_read_only(line, names):

@@ -103,7 +103,7 @@ class FleetPrompt(cmd.Cmd):
             self._say(f"{cause}\n    {', '.join(names)}\n")
         wrong = {name for _, names in causes_of(answers) for name in names}
         if well := len(answers) - len(wrong):
-            self._say(f"{well} nodes: all services are well\n")
+            self._say(f"{well} node{'s' * (well > 1)}: all services are well\n")
 
     def do_logs(self, line: str) -> None:
         """logs [@NODES] [-l KEY=VALUE] ARGUMENTS: show what services printed; -f follows"""

@@ -16,14 +16,14 @@ class SelectionError(Exception):
     """No node can be meant; the text says why."""
 
 
-class Selection(NamedTuple):
+class NodeSelection(NamedTuple):
     """Nodes: those that any of the patterns fits, of which those that have all the labels."""
 
     patterns: tuple[str, ...] = (ALL,)
     labels: Mapping[str, str] = {}
 
     @classmethod
-    def of(cls, words: Iterable[str], labels: Iterable[str] = ()) -> Selection:
+    def of(cls, words: Iterable[str], labels: Iterable[str] = ()) -> NodeSelection:
         """From what somebody has typed: names and patterns, with commas or in several words. Raises SelectionError."""
         patterns = tuple(one for word in words for one in word.removeprefix("@").split(",") if one)
         pairs = dict(label.partition("=")[::2] for label in labels)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smanager.commands.types import seconds_of
-from smanager.fleet.selection import LABEL_EXAMPLE, Selection, SelectionError
+from smanager.fleet.selection import LABEL_EXAMPLE, NodeSelection, SelectionError
 
 READ_ONLY = "x-read-only"  # true of methods that change nothing
 
@@ -57,9 +57,9 @@ class Wish:
     """What the nodes are asked."""
 
     @property
-    def selection(self) -> Selection:
+    def selection(self) -> NodeSelection:
         """Raises SelectionError."""
-        return Selection.of(self.patterns, self.labels)
+        return NodeSelection.of(self.patterns, self.labels)
 
 
 def _count(text: str) -> int:

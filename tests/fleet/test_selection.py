@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smanager.fleet.known import NodeAbout
-from smanager.fleet.selection import Selection, SelectionError
+from smanager.fleet.selection import NodeSelection, SelectionError
 
 NODES = [
     NodeAbout("kiosk1", {"site": "lab3", "role": "kiosk"}),
@@ -27,7 +27,7 @@ NODES = [
     ],
 )
 def test_names_patterns_and_labels_choose_nodes(words: list[str], labels: list[str], names: list[str]) -> None:
-    assert Selection.of(words, labels).among(NODES) == names
+    assert NodeSelection.of(words, labels).among(NODES) == names
 
 
 @pytest.mark.parametrize(
@@ -40,16 +40,16 @@ def test_names_patterns_and_labels_choose_nodes(words: list[str], labels: list[s
 )
 def test_who_is_not_there_is_told(words: list[str], labels: list[str], message: str) -> None:
     with pytest.raises(SelectionError) as caught:
-        Selection.of(words, labels).among(NODES)
+        NodeSelection.of(words, labels).among(NODES)
     assert str(caught.value) == message
 
 
 def test_an_empty_fleet_is_told() -> None:
     with pytest.raises(SelectionError, match="no node is connected, and none was before"):
-        Selection().among([])
+        NodeSelection().among([])
 
 
 def test_only_a_selection_without_conditions_is_of_all() -> None:
-    assert Selection().is_all
-    assert not Selection(("kiosk*",)).is_all
-    assert not Selection(labels={"site": "lab3"}).is_all
+    assert NodeSelection().is_all
+    assert not NodeSelection(("kiosk*",)).is_all
+    assert not NodeSelection(labels={"site": "lab3"}).is_all

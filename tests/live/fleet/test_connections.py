@@ -122,9 +122,9 @@ def test_a_hub_that_does_not_speak_tls_is_not_used_where_tls_is_asked_for(
     [
         ("", 0o600, "it should hold a user's seed, which is SU and 56 more letters, or NATS credentials"),
         ("SUGARBAGE", 0o600, "it should hold a user's seed"),
-        ("SU" + "A" * 56, 0o600, "it does not know these credentials; were they revoked?"),
+        ("SU" + "A" * 56, 0o600, "it has ended the connection; were these credentials revoked?"),
         ("-----BEGIN NATS USER JWT-----\nx", 0o600, ""),
-        ("SU" + "A" * 56, 0o644, "others may read it; `chmod 600 "),
+        ("SU" + "A" * 56, 0o644, "others may read it; `chmod 600`"),
         (None, 0o600, "o such file or directory; it should hold credentials for the hub"),
     ],
 )
