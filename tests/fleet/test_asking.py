@@ -154,7 +154,7 @@ async def test_many_quiet_nodes_are_asked_little_by_little_and_not_given_up_whil
         f"n{number}" for number in range(2 * ASKED_AT_ONCE, 3 * ASKED_AT_ONCE)
     ]
     for number in range(10):
-        await history.later(SIGN_SECONDS - 0.1)
+        await history.later(SIGN_SECONDS - 0.2)
         await history.hear(f"n{number}", DONE)
         assert {kind for _, kind in await history.heard()} == {"result"}
     await history.later(SIGN_SECONDS + 0.1)
