@@ -246,6 +246,7 @@ def sshd() -> Iterator[list[str]]:
             "StrictModes": "no",
             "PidFile": "none",
             "MaxStartups": 2 * SESSIONS,
+            "SetEnv": "SHLVL=1",  # with which bash does not run what its user has in ~/.bashrc
         }
         (directory / "conf").write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
         options = {

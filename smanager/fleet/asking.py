@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -22,6 +23,9 @@ from smanager.fleet.messages import (
 from smanager.fleet.subjects import to_all, to_node
 
 QUIET_SECONDS = 0.3  # without a new node, after which all have answered that will; between continents, twice the way
+ASKED_AT_ONCE = (
+    200  # nodes by name at a look: most of those that are slow answer meanwhile, and need not be asked again
+)
 SIGN_SECONDS = 3.0  # in which a node that the hub knows gives a sign of life, on the slowest of links
 RETRY_SECONDS = 1.0  # until a node is asked again that was lost with the hub, and is not back
 LISTEN_SECONDS = 2 * KEEP_SECONDS  # without a sign of life, after which a node's last message may have been lost
@@ -45,10 +49,10 @@ class Heard(NamedTuple):
 class AskedNode:
     """One node's part in a request."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, asked_at: float | None) -> None:
         self.incoming = Incoming()
         self.heard_at: float | None = None
-        self.asked_at = now  # by name
+        self.asked_at = asked_at  # when it was asked last, so that it had to hear that; None before
         self.again_at = now + LISTEN_SECONDS  # when it is asked to send again what may be lost
         self.is_over = False
 
@@ -72,10 +76,11 @@ class Asking:
         self._publish = publish
         self._clock = clock
         self._began = self._newest = self._kept = clock()
-        self._nodes = {name: AskedNode(self._began) for name in nodes}
-        self._pending = len(self._nodes)
         # Who is known to be in the fleet may be asked by name as well, but not who is thought to have a label.
-        self._are_asked_by_name = subject != to_all(user)
+        asked_at = None if subject == to_all(user) else self._began
+        self._nodes = {name: AskedNode(self._began, asked_at) for name in nodes}
+        self._pending = len(self._nodes)
+        self._to_ask: deque[str] | None = None  # by name, once it is quiet
         self._heard = asyncio.Queue[tuple[Heard, AskedNode | None, Value | None] | None]()
         self._read: list[tuple[str, AskedNode, Value]] = []  # what the reader has, up to its next call
         self.is_over = False
@@ -93,7 +98,9 @@ class Asking:
         if self._subject:
             await self._publish(self._subject, self._again(0), "")
         for name, node in list(self._nodes.items()):
-            now = node.asked_at = self._clock()
+            now = self._clock()
+            if node.asked_at is not None:
+                node.asked_at = now
             if node.heard_at is not None:  # no node could be heard, and to come back takes it about as long again
                 node.heard_at = now + min(now - node.heard_at, LONGEST_PAUSE)
             node.again_at = now + LISTEN_SECONDS
@@ -125,7 +132,7 @@ class Asking:
     def _of(self, name: str, now: float) -> AskedNode | None:
         """A node's part; None if the node was not asked."""
         if name not in self._nodes and self._subject and not self.is_over:
-            self._nodes[name] = AskedNode(now)
+            self._nodes[name] = AskedNode(now, now)
             self._pending += 1
         return self._nodes.get(name)
 
@@ -141,12 +148,7 @@ class Asking:
     async def look(self) -> None:
         """Do what is due: ask by name who is known and silent, give signs of life, and give up nodes that are gone."""
         now = self._clock()
-        if not self._are_asked_by_name and now - self._newest >= QUIET_SECONDS:
-            self._are_asked_by_name = True
-            for name, node in list(self._nodes.items()):
-                if node.heard_at is None:
-                    node.asked_at = now
-                    await self._send(name, self._again(0))
+        await self._ask_by_name(now)
         if now - self._kept >= KEEP_SECONDS:
             self._kept = now
             await self._send_all(AliveRequest(self.request.id.session))
@@ -155,9 +157,21 @@ class Asking:
                 await self._look_at(name, node, now)
         self._end_if_over()
 
+    async def _ask_by_name(self, now: float) -> None:
+        if self._to_ask is None and now - self._newest >= QUIET_SECONDS:
+            self._to_ask = deque(name for name, node in self._nodes.items() if node.asked_at is None)
+        left = ASKED_AT_ONCE
+        while self._to_ask and left:
+            node = self._nodes[name := self._to_ask.popleft()]
+            if node.heard_at is None:
+                node.asked_at = now
+                left -= 1
+                await self._send(name, self._again(0))
+
     async def _look_at(self, name: str, node: AskedNode, now: float) -> None:
         if node.heard_at is None:
-            if self._are_asked_by_name and now - node.asked_at >= SIGN_SECONDS:
+            # As long as others begin to answer, it is the hub, or this program, that has too much to do.
+            if node.asked_at is not None and now - max(node.asked_at, self._newest) >= SIGN_SECONDS:
                 await self._give_up(name, node, SILENT)
         elif now - node.heard_at >= GONE_SECONDS:
             await self._give_up(name, node, GONE)

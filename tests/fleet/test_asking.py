@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from smanager.fleet.asking import (
+    ASKED_AT_ONCE,
     GONE,
     LISTEN_SECONDS,
     QUIET_SECONDS,
@@ -139,6 +140,26 @@ async def test_a_known_node_that_is_quiet_is_asked_by_name_and_then_silent(histo
     assert await history.later(0.02) == [("b", CancelRequest(REQUEST.id))]
     assert await history.heard() == [("a", "result"), ("b", SILENT)]
     assert history.asking.is_over
+
+
+@with_history(*(f"n{number}" for number in range(3 * ASKED_AT_ONCE)), subject=ALL)
+async def test_many_quiet_nodes_are_asked_little_by_little_and_not_given_up_while_others_answer(
+    history: History,
+) -> None:
+    asked = await history.later(QUIET_SECONDS + 0.01)
+    assert asked == [(f"n{number}", history.again()) for number in range(ASKED_AT_ONCE)]
+    for number in range(ASKED_AT_ONCE, 2 * ASKED_AT_ONCE):
+        await history.hear(f"n{number}", DONE)
+    assert [name for name, _ in await history.later(0.1)] == [
+        f"n{number}" for number in range(2 * ASKED_AT_ONCE, 3 * ASKED_AT_ONCE)
+    ]
+    for number in range(10):
+        await history.later(SIGN_SECONDS - 0.2)
+        await history.hear(f"n{number}", DONE)
+        assert {kind for _, kind in await history.heard()} == {"result"}
+    await history.later(SIGN_SECONDS + 0.1)
+    assert history.asking.is_over
+    assert len([kind for _, kind in await history.heard() if kind == SILENT]) == 2 * ASKED_AT_ONCE - 10
 
 
 @with_history("a", "b", subject=LAB)
