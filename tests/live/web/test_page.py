@@ -183,7 +183,7 @@ def test_an_administrator_sees_who_is_logged_in_and_ends_a_session(closed_page: 
     next(live)
     sessions = {one["from"]: one for one in admin.call("who")}
     mine = sessions["service webpage for 192.0.2.8"]
-    assert (mine["user"], mine["kind"]) == ("operator", "visitor")
+    assert (mine["user"], mine["kind"], mine["doing"]) == ("operator", "visitor", "2 requests")
     admin.call("kick", {"session": mine["id"]})
     *_, (kind, error) = live
     assert (kind, error["code"], error["message"]) == ("error", LOGGED_OUT, "your session was ended by root")
