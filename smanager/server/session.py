@@ -240,8 +240,8 @@ class Session:
     @property
     def doing(self) -> str:
         """The command that runs; empty if none does."""
-        if self.programs and self.programs.count:
-            return f"{self.programs.count} requests"
+        if self.programs and (count := self.programs.count):
+            return f"{count} request{'s' * (count > 1)}"
         return self.interpreter.doing if self.phase is Phase.SERVING else ""
 
     def tell(self, text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import io
 import socket
 import ssl
@@ -24,10 +26,13 @@ SEND_SECONDS = 30.0  # for a browser to take a file of the page
 LINGER_SECONDS = 1.0  # for a browser to read why it is refused, while it may still be sending
 HEAD_LIMIT = 32 * 1024  # bytes of a request's head: several times what browsers send
 BODY_LIMIT = 1024 * 1024  # bytes of a request's body: far more than a line of commands may have
+RETRY_SECONDS = 1.0  # after the system had no descriptor or no memory for a connection, which then goes on waiting
 MOST_THREADS = 64  # connections whose requests are being read or answered with a file
 
 PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 """Seconds, seconds and probes after which a browser is gone whose network is, or its commands would go on."""
+
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 METHODS = {"/session": "GET", "/live": "GET", "/login": "POST", "/logout": "POST", "/call": "POST"}
 """What is made anew for each request, and how it is asked for."""
@@ -226,6 +231,8 @@ class PageServer(ThreadingHTTPServer):
         self._handed_on: set[socket.socket] = set()
         self._context = context
         self._hand_on = take
+        self._is_short = False  # whether the last connection could not be accepted
+        self._retry: asyncio.TimerHandle | None = None
         super().__init__(address, PageHandler)
 
     def server_bind(self) -> None:
@@ -240,8 +247,24 @@ class PageServer(ThreadingHTTPServer):
                 self.socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         TCPServer.server_bind(self)
 
+    def begin(self) -> None:
+        """Accept connections in the running event loop."""
+        asyncio.get_running_loop().add_reader(self, self._accept)
+
+    def _accept(self) -> None:
+        self._is_short = False
+        self.handle_request()
+        if self._is_short:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self)
+            self._retry = loop.call_later(RETRY_SECONDS, self.begin)
+
     def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
+        try:
+            connection, address = super().get_request()
+        except OSError as error:
+            self._is_short = error.errno in SHORTAGES
+            raise
         if self._context:  # the handshake is for the connection's own thread
             connection = self._context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, address
@@ -282,6 +305,9 @@ class PageServer(ThreadingHTTPServer):
 
     def close(self) -> None:
         """Stop listening, and end the connections whose requests are being read."""
+        if self._retry:
+            self._retry.cancel()
+        asyncio.get_running_loop().remove_reader(self)
         self.server_close()
         for connection in list(self._open):
             end(connection)

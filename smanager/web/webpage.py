@@ -53,13 +53,12 @@ class WebPage(SService):
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
         server = self._listen()
-        self._loop.add_reader(server, server.handle_request)
+        server.begin()
         print(f"the page is at {self._address}")
         self.ready()
         sweeping = asyncio.create_task(self._sweep())
         await self._ended.wait()
         sweeping.cancel()
-        self._loop.remove_reader(server)
         server.close()
         for answer in self._answers:
             answer.cancel()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
 import re
 import socket
 from contextlib import ExitStack
+from socketserver import TCPServer
 
 import pytest
 from hypothesis import given
@@ -15,7 +18,7 @@ from smanager.web import responses
 from smanager.web.assets import DIRECTORY, TYPES, assets
 from smanager.web.calls import PageCall, call_of, json_of
 from smanager.web.door import Door, RefusedError
-from smanager.web.http import PROBES, PageServer
+from smanager.web.http import PROBES, RETRY_SECONDS, PageServer
 from smanager.web.quotas import Quotas
 
 JSON = st.recursive(
@@ -127,3 +130,24 @@ def test_a_browser_that_is_out_of_reach_is_noticed_and_events_are_sent_at_once()
             assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == PROBES["TCP_KEEPCNT"]
+
+
+def test_where_the_system_has_no_descriptor_connections_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def accept() -> list[float]:
+        server, failed = PageServer(("127.0.0.1", 0), {}, Door("http"), None, lambda *_: None), []
+
+        def refuse(_: object) -> None:
+            failed.append(loop.time())
+            raise OSError(errno.EMFILE, "too many open files")
+
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(TCPServer, "get_request", refuse)
+        server.begin()
+        with socket.create_connection(server.socket.getsockname()):
+            while len(failed) < 2:
+                await asyncio.sleep(0)
+        server.close()
+        return failed
+
+    first, second = asyncio.run(accept())
+    assert second - first >= RETRY_SECONDS / 2

@@ -58,7 +58,8 @@ class VisitorSession:
 
     @property
     def doing(self) -> str:
-        return f"{len(self.answers)} requests" if self.answers else ""
+        count = len(self.answers)
+        return f"{count} request{'s' * (count > 1)}" if count else ""
 
     def tell(self, text: str) -> None:
         """Show nothing: what a user sees is the service's business."""

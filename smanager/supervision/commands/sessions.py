@@ -13,6 +13,9 @@ from smanager.supervision.sessions import Present
 
 MESSAGE_LIMIT = 1000  # characters of a broadcast
 
+COUNTED = ("program", "visitor")
+"""Kinds of sessions that do several things at a time, of which only the number is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
@@ -125,6 +128,7 @@ class SessionCommands(OwnCommands):
 def facts(session: Present, shown: set[str]) -> SessionFacts:
     """A session, for a caller who may know of commands with the captions in `shown`."""
     caller, doing = session.caller, session.doing
+    is_known = session.kind in COUNTED or doing in shown
     return SessionFacts(
         id=session.number,
         user=(f"{caller.user} (claims to act for {caller.behalf})" if caller.behalf else caller.user or None)
@@ -134,5 +138,5 @@ def facts(session: Present, shown: set[str]) -> SessionFacts:
         since=session.since.when,
         age=session.since.age,
         kind=session.kind if caller else "not logged in",
-        doing=(doing if doing in shown or not doing else "a command") or None,
+        doing=(doing if is_known or not doing else "a command") or None,
     )

@@ -96,7 +96,7 @@ function route() {
   if (path === "login") return enterLogin();
   const views = VIEWS.filter((one) => manager.may(one.needs));
   const view = views.find((one) => one.path === path) ?? views[0];
-  const name = rest.join("/");
+  const name = view?.path === path ? rest.join("/") : ""; // of an address that is no view, nothing is meant
   if (!view) return failed(new Error("your roles allow nothing here"));
   if (view.path === "commands") manager.discover().catch(() => {}); // which a reload may have changed
   showTabs(view.path);

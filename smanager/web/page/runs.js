@@ -70,7 +70,7 @@ export async function showRun(main, signal, number) {
       facts.textContent = run.command;
       bar.append(badge(run.state), el("span", { class: "dim" }, `${moment(run.since)}, ${span(run.seconds)}`));
     }
-    if (manager.may("rerun")) bar.append(button("Run again", () => runAgain(id, below)));
+    if (run && manager.may("rerun")) bar.append(button("Run again", () => runAgain(id, below)));
     if (run?.state === "running" && manager.may("cancel")) bar.append(cancelButton(id));
     const item = ({ output: text, error }) => {
       output.write(text);

@@ -14,12 +14,12 @@ import { badge, reasonOf, setBadge } from "./state.js";
 export function showService(main, signal, name) {
   const crumbs = el("nav", { "aria-label": "Above", class: "crumbs" }, el("a", { href: "#/services" }, "Services"));
   const view = new ServiceView(name);
-  main.append(crumbs, view.head, view.problem, view.facts, view.why);
+  main.append(crumbs, view.head, view.problem, view.body);
   const commands = manager.commandsOf(name);
-  if (commands.length) main.append(section("Commands", commandList(commands)));
+  if (commands.length) view.body.append(section("Commands", commandList(commands)));
   if (manager.may("logs")) {
     const log = new LogView([name], signal);
-    main.append(section("Log", log.node));
+    view.body.append(section("Log", log.node));
     log.follow();
   }
   const update = () => view.update(manager.service(name));
@@ -57,10 +57,13 @@ class ServiceView {
     );
     this.why = section("Why");
     this.why.hidden = !manager.may("why");
+    this.body = el("div", {}, this.facts, this.why);
   }
 
   update(service) {
-    setText(this.problem, service || !manager.services.length ? "" : "There is no such service, or your roles do not show it.");
+    const isUnknown = !service && manager.services.length > 0;
+    setText(this.problem, isUnknown ? "There is no such service, or your roles do not show it." : "");
+    for (const node of [this.body, this.badge, this.actions.node]) node.hidden = isUnknown;
     if (!service) return;
     const samples = manager.history(this.name);
     setBadge(this.badge, service.state);

@@ -368,6 +368,17 @@ def test_why_is_told(page: Chromium) -> None:
     page.shows("no disk", ".log.short")
 
 
+def test_what_is_not_there_is_told_and_has_no_buttons(page: Chromium) -> None:
+    page.go("services/nosuch")
+    page.shows("There is no such service")
+    assert [button.text for button in page.all("main button") if button.is_displayed()] == []
+    page.go("runs/99999")
+    page.shows("unknown run 99999")
+    assert "Run again" not in page.text()
+    page.go("nosuch/view")
+    wait_for(lambda: page.text("h1") == "Services", "the first view")
+
+
 def test_schedules_are_paused_run_and_resumed(page: Chromium) -> None:
     page.go("schedules")
     page.press("Pause: nightly")

@@ -175,6 +175,18 @@ def test_what_happens_is_shown_as_it_happens(closed_page: Page) -> None:
     wait_for(lambda: not closed_page.asked(), "nothing is asked where nobody looks")
 
 
+def test_a_log_out_leaves_the_users_other_browsers_their_windows(closed_page: Page) -> None:
+    first, second = closed_page.browser("192.0.2.20"), closed_page.browser("192.0.2.21")
+    first.log_in("operator", PASSWORD)
+    second.log_in("operator", PASSWORD)
+    ending, lasting = first.live(), second.live()
+    assert (next(ending)[0], next(lasting)[0]) == ("status", "status")
+    assert first.ask("POST", "/logout", {})[0] == 200
+    *_, (kind, error) = ending
+    assert (kind, error["message"]) == ("error", "you are logged out")
+    assert [next(lasting)[0] for _ in range(2)] == ["status", "status"]
+
+
 def test_an_administrator_sees_who_is_logged_in_and_ends_a_session(closed_page: Page) -> None:
     browser, admin = closed_page.browser("192.0.2.8"), closed_page.browser("192.0.2.9")
     browser.log_in("operator", PASSWORD)
@@ -183,7 +195,7 @@ def test_an_administrator_sees_who_is_logged_in_and_ends_a_session(closed_page: 
     next(live)
     sessions = {one["from"]: one for one in admin.call("who")}
     mine = sessions["service webpage for 192.0.2.8"]
-    assert (mine["user"], mine["kind"]) == ("operator", "visitor")
+    assert (mine["user"], mine["kind"], mine["doing"]) == ("operator", "visitor", "2 requests")
     admin.call("kick", {"session": mine["id"]})
     *_, (kind, error) = live
     assert (kind, error["code"], error["message"]) == ("error", LOGGED_OUT, "your session was ended by root")
