@@ -60,6 +60,15 @@ def test_all_are_asked_and_each_answers(boxes: Boxes) -> None:
     run(work)
 
 
+def test_nodes_may_be_looked_for_twice_at_once(boxes: Boxes) -> None:
+    async def work() -> None:
+        async with boxes.user() as alice:
+            for nodes, doubled in await asyncio.gather(alice.discover(), alice.discover()):
+                assert ([node.name for node in nodes], doubled) == (list(NAMES), [])
+
+    run(work)
+
+
 def test_a_label_reaches_those_that_have_it(boxes: Boxes) -> None:
     async def work() -> None:
         async with (
