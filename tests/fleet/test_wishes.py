@@ -75,7 +75,7 @@ def test_a_wrong_label_is_told() -> None:
         _ = wish_of("all -l 'site=a b' status", names_first=True).selection
 
 
-METHODS = [
+METHODS: list[dict[str, Any]] = [
     {"name": "status", "x-read-only": True},
     {"name": "restart"},
     {"name": "web.show", "x-read-only": True},
