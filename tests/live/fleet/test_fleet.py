@@ -319,7 +319,7 @@ def test_a_revoked_user_is_cut_off_and_told_why(boxes: Boxes, monkeypatch: pytes
     async def work() -> None:
         async with boxes.user("carol") as carol:
             await asyncio.to_thread(boxes.hub.do, "remove", "carol")
-            await asyncio.to_thread(wait_for, lambda: "were they revoked?" in carol.problem, lambda: carol.problem)
+            await asyncio.to_thread(wait_for, lambda: "these credentials" in carol.problem, lambda: carol.problem)
         monkeypatch.setattr(client_module, "CONNECT_SECONDS", 0.5)
         with pytest.raises(HubError, match=r"no hub: .*these credentials"):
             async with boxes.user("carol"):
