@@ -61,26 +61,6 @@ class Need(Enum):
     REQUIRED = "required"  # a command that cannot be written does not run
 
 
-class Entry:
-    """A running command in the journal."""
-
-    __slots__ = ("_audit", "_began", "_number")
-
-    def __init__(self, audit: Audit, number: int = 0) -> None:
-        """Without a number, the journal has no such command."""
-        self._audit = audit
-        self._number = number
-        self._began = monotonic()
-
-    def end(self, error: str | None) -> float:
-        """Record the command's end, once; `error` says why it failed, if it did. Return how many seconds it took."""
-        seconds = monotonic() - self._began
-        if self._number:
-            self._audit.end(self._number, seconds, error)
-            self._number = 0
-        return seconds
-
-
 class Audit:
     """Writes the journal."""
 
@@ -134,26 +114,27 @@ class Audit:
         """The manager is about to end."""
         self._write("manager stopped")
 
-    def begin(self, caller: Caller, name: str, facts: str, may_be_lost: bool = False, at_once: bool = False) -> Entry:
+    def begin(self, caller: Caller, name: str, facts: str, may_be_lost: bool = False, at_once: bool = False) -> int:
         """Record a command before it runs: at the end of this turn, before what the command sends, or `at_once`.
 
-        `facts` are those of `described`.
+        `facts` are those of `described`. Returns the number for `end`; 0 if nothing is written.
 
         Raises CommandError if the journal is required and cannot be written, unless the line `may_be_lost`.
         """
         if self._path is None:
-            return Entry(self)
+            return 0
         self._number += 1
-        entry = Entry(self, self._number)
         self._add("command", f'"id":{self._number},{_who(caller)},{facts}')
         if self._need is not Need.REQUIRED and not at_once:
-            return entry
+            return self._number
         if not self._flush() and self._need is Need.REQUIRED and not may_be_lost:
             raise CommandError(f"{name}: the audit journal cannot be written, and commands do not run without it")
-        return entry
+        return self._number
 
     def end(self, number: int, seconds: float, error: str | None) -> None:
-        """Record a command's end."""
+        """Record a command's end; `error` says why it failed, if it did. The journal has no command of number 0."""
+        if not number:
+            return
         outcome = '"done"' if error is None else _text(cut(error))
         self._add("end", f'"id":{number},"seconds":{seconds:.6f},"outcome":{outcome}')
 

@@ -6,116 +6,26 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-from smanager.access.callers import Caller
-from smanager.commands.arguments import Arguments
 from smanager.commands.record import Failure
 from smanager.hosts.frames import WINDOW, Frame, FrameError, FrameKind, encode, encode_data
-from smanager.logs.held import HeldOutput, HeldValue, Piece
+from smanager.hosts.job import INTERNAL_ERROR, Invocation, Job, ignore
+from smanager.logs.held import HeldValue, Piece
 
 GRACE_SECONDS = 0.1  # how long a cancelled method may take to end before its caller gets the prompt back anyway
 VALUE_LIMIT = 4 * 1024 * 1024  # characters of JSON (all ASCII) kept of one result; more has to be yielded in parts
 END_KINDS = frozenset({FrameKind.RESULT, FrameKind.VALUE, FrameKind.ERROR})  # the last frame of a call is one of these
-INTERNAL_ERROR = "internal error; the manager's log has more"
 CALL_KINDS = END_KINDS | {FrameKind.TEXT, FrameKind.DATA, FrameKind.ITEM, FrameKind.PROGRESS}  # what a call takes
 
 log = logging.getLogger("smanager")
 
 
-class Sink(Protocol):
-    """Takes what a command returns: pieces of text, or a value whole, or each item that it yields; and its progress."""
-
-    as_data: bool  # whether the caller wants values in place of text
-
-    @property
-    def columns(self) -> int:
-        """The width of the window that tables are fitted to; 0 without one."""
-
-    def text(self, value: Any) -> str:
-        """What a script reads of a value."""
-
-    def write(self, text: str) -> object: ...
-    def value(self, value: Any) -> object: ...
-    def item(self, value: Any) -> object: ...
-    def progress(self, done: float, total: float | None, text: str) -> object: ...
-
-
-class Invocation(NamedTuple):
-    """How a caller runs a command."""
-
-    arguments: Arguments
-    caption: str  # the command's name in messages
-    caller: Caller
-    described: str  # for the journal
-    sink: Sink
-
-
-class CommandRun:
-    """One run of a command: `ended` tells the caller, once, that it is over; `gone`, that the method has really ended.
-
-    A cancelled method may end later than its caller is told. Both are given None if all went well.
-    """
-
-    __slots__ = ("ended", "gone", "held", "returned", "room", "sink")
-
-    is_endless = False
-    """Whether it goes on until its requester has seen enough."""
-
-    def __init__(self, sink: Sink) -> None:
-        self.ended: Callable[[Failure | None], object] = ignore
-        self.gone: Callable[[Failure | None], object] = ignore
-        self.sink = sink
-        self.room = 0  # characters of the output to hold; 0 for none
-        self.held: HeldOutput | None = None  # once there has been output, but for the last
-        self.returned: str | tuple[Any, ...] = ()  # text, or a value, at the end
-
-    def hold(self, piece: Piece, size: int) -> None:
-        """Hold a piece of output of so many characters, which the caller has got."""
-        if self.room:
-            self.output().add(piece, size)
-
-    def output(self) -> HeldOutput:
-        if self.held is None:
-            self.held = HeldOutput(self.room)
-        return self.held
-
-    def last_pieces(self) -> list[Piece]:
-        """What the command returned at its end, which is not held: most commands return little, and at once."""
-        if isinstance(self.returned, str):
-            return [self.returned]
-        return list(map(HeldValue, self.returned))
-
-    def tell_caller(self, failure: Failure | None) -> None:
-        ended, self.ended = self.ended, ignore
-        ended(failure)
-
-
-def ignore(failure: Failure | None) -> None:
-    """The callback that is not set, or not to be called again."""
-
-
-class Call(CommandRun):
+class Call(Job):
     """A command that runs in a host: passes on what it returns, reports its end, and can cancel it."""
 
-    __slots__ = (
-        "_cancelled",
-        "_data",
-        "_number",
-        "_paused",
-        "_send",
-        "_unread",
-        "caller",
-        "caption",
-        "is_quiet",
-        "service",
-    )
-
-    def __init__(self, number: int, service: str, invocation: Invocation, send: Callable[[bytes], object]) -> None:
-        super().__init__(invocation.sink)
-        self.caption = invocation.caption
-        self.service = service
-        self.caller = invocation.caller
+    def __init__(self, number: int, invocation: Invocation, send: Callable[[bytes], object]) -> None:
+        super().__init__(invocation)
         self.is_quiet = False  # whether the caller ignores the command's progress
         self._number = number
         self._send = send

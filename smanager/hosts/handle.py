@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from smanager.commands.record import CommandError, Failure, Status
-from smanager.hosts.call import CALL_KINDS, END_KINDS, Call, Invocation
+from smanager.hosts.call import CALL_KINDS, END_KINDS, Call
 from smanager.hosts.frames import PAYLOAD_LIMIT, Frame, FrameDecoder, FrameError, FrameKind, encode, encode_data
 from smanager.hosts.inquiries import Answerer, Inquiries
+from smanager.hosts.job import Invocation
 from smanager.hosts.raw_output import RawOutput
 from smanager.hosts.resident import Resident
 from smanager.hosts.template import Template
@@ -174,13 +175,13 @@ class Host:
         finally:
             self._looks.pop(number, None)
 
-    def call(self, service: str, method: str, invocation: Invocation) -> Call:
+    def call(self, invocation: Invocation) -> Call:
         """Run a method. Raises CommandError for arguments that are too large to send."""
         number = self._next_number()
         values = [
             invocation.caller.party,
-            service,
-            method,
+            invocation.service,
+            invocation.command.method,
             *invocation.arguments,
             invocation.sink.as_data,
             invocation.sink.columns,
@@ -189,7 +190,7 @@ class Host:
         if len(frame) > PAYLOAD_LIMIT:  # a megabyte of bytes that are not UTF-8 takes six
             message = f"{invocation.caption}: arguments of {len(frame)} characters; at most {PAYLOAD_LIMIT}"
             raise CommandError(message, Status.UNUSABLE)
-        call = self._calls[number] = Call(number, service, invocation, self.send)
+        call = self._calls[number] = Call(number, invocation, self.send)
         self.send(frame)
         return call
 

@@ -21,6 +21,7 @@ from smanager.shells.printer import Printer
 from smanager.supervision.commands.own import Requester
 from smanager.supervision.dispatch import Dispatcher
 from smanager.supervision.running import Running
+from smanager.system.moments import Moment
 from smanager.terminal.text import begins, one_spelling, resembling
 
 PLANS_KEPT = 256  # lines of a shell class whose meaning is remembered: more than the scripts of a box send
@@ -74,15 +75,14 @@ class OwnWordPlan:
     described: str  # for the journal
 
     def run(self, shell: Shell) -> Outcome:
-        entry = shell.dispatcher.manager.audit.begin(
-            shell.requester.caller, self.caption, self.described, may_be_lost=True
-        )
+        audit, since = shell.dispatcher.manager.audit, Moment()
+        number = audit.begin(shell.requester.caller, self.caption, self.described, may_be_lost=True)
         try:
             outcome: Outcome = getattr(shell, self.method)(self.arg)
         except CommandError as error:
-            entry.end(str(error))
+            audit.end(number, since.elapsed, str(error))
             raise
-        entry.end(None)
+        audit.end(number, since.elapsed, None)
         return outcome
 
 

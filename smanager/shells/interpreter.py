@@ -12,7 +12,8 @@ from typing import Any
 from smanager.access.callers import Caller
 from smanager.commands.line import JSON, PROGRESS, commands_of, split_commands, without_ampersand, without_options
 from smanager.commands.record import CommandError, Failure, Status
-from smanager.hosts.call import INTERNAL_ERROR, Call
+from smanager.hosts.call import Call
+from smanager.hosts.job import INTERNAL_ERROR
 from smanager.shells.base import Ask, Enter, Leave, Outcome, Quit, Shell
 from smanager.shells.output import Output, PlainOutput
 from smanager.shells.pages import SEPARATOR, banner

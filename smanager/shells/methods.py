@@ -11,7 +11,7 @@ from smanager.commands.arguments import Arguments, bind
 from smanager.commands.line import BLANKS
 from smanager.commands.record import COMPLETER_PREFIX, Command, CommandError
 from smanager.commands.words import Words
-from smanager.hosts.call import Invocation
+from smanager.hosts.job import Invocation
 from smanager.shells.base import Ask, Outcome, Shell
 from smanager.shells.completion import by_record
 from smanager.shells.pages import command_help
@@ -58,9 +58,10 @@ class ServicePlan:
     described: str  # for the journal
 
     def run(self, shell: Shell) -> Outcome:
-        caller = shell.requester.caller
-        invocation = Invocation(self.arguments, self.caption, caller, self.described, shell.results)
-        return shell.dispatcher.call(self.service, self.command, invocation, shell.requester)
+        asked, given = shell.requester, (self.command, self.service.name, self.arguments, self.caption)
+        return shell.dispatcher.call(
+            Invocation(*given, asked.caller, self.described, shell.results, "", asked.kept, asked.repeats)
+        )
 
 
 def own_methods(own: OwnCommand) -> dict[str, object]:

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, Entry, described, without_secrets
+from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, described, without_secrets
 from smanager.access.callers import Caller
 from smanager.access.roles import EVERYONE
 from smanager.commands.arguments import Arguments, accept
-from smanager.commands.record import Command, CommandError, Status
-from smanager.hosts.call import Call, Invocation, Sink
+from smanager.commands.record import CommandError, Status
+from smanager.hosts.call import Call
+from smanager.hosts.job import Invocation, Sink
 from smanager.service import VIEW
-from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import Again, OwnCommand, Requester
 from smanager.supervision.commands.registry import OWN_COMMANDS
-from smanager.supervision.jobs import Job
 from smanager.supervision.manager import Manager
 from smanager.supervision.running import OwnCall, Running, lasts
+from smanager.system.moments import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +27,21 @@ class Dispatcher:
 
     manager: Manager
 
-    def call(self, service: Service, command: Command, invocation: Invocation, requester: Requester) -> Call:
+    def call(self, invocation: Invocation) -> Call:
         """Run a service's command. Raises CommandError if the caller may not run it, or the service cannot now."""
-        manager, caption, caller = self.manager, invocation.caption, requester.caller
-        if not caller.permissions.allow_command(service.name, command):
+        manager, caption, caller = self.manager, invocation.caption, invocation.caller
+        if not caller.permissions.allow_command(invocation.service, invocation.command):
             self._refuse(caller, caption)
-        if (keeper := manager.keepers.get(service.name)) is None:
-            raise CommandError(f"{caption}: {service.name} is gone")
-        entry = manager.audit.begin(caller, caption, invocation.described)
-        job = Job(
-            command,
-            service,
-            invocation.arguments,
-            caller,
-            entry,
-            wanted_by=requester.kept,
-            is_repeated=requester.repeats,
-        )
+        if (keeper := manager.keepers.get(invocation.service)) is None:
+            raise CommandError(f"{caption}: {invocation.service} is gone")
+        journal = manager.audit.begin(caller, caption, invocation.described)
         try:
-            manager.jobs.refuse_second(service, command, caption)
-            call = keeper.call(command, invocation)
+            manager.jobs.refuse_second(invocation)
+            call = keeper.call(invocation)
         except CommandError as error:
-            manager.jobs.end_at_once(job, invocation.sink, error)
+            manager.jobs.end_at_once(invocation, journal, Moment(), error)
             raise
-        manager.jobs.add(job, call)
+        manager.jobs.add(call, journal)
         return call
 
     def run(self, own: OwnCommand, arguments: Arguments, requester: Requester, sink: Sink) -> Running | None:
@@ -61,31 +52,30 @@ class Dispatcher:
             self._refuse(caller, name)
         facts = described(name, without_secrets(command, arguments))
         changes = command.role not in (VIEW, EVERYONE)
-        entry = Entry(manager.audit)
+        since, journal = Moment(), 0
         if command.journaled:
-            entry = manager.audit.begin(caller, name, facts, may_be_lost=command.without_journal, at_once=changes)
+            journal = manager.audit.begin(caller, name, facts, may_be_lost=command.without_journal, at_once=changes)
+        here, kept, repeats = requester.here, requester.kept, requester.repeats
+        invocation = Invocation(command, "", arguments, command.name, caller, facts, sink, here, kept, repeats)
         try:
             result = own.call(manager, requester, arguments)
         except Exception as error:
-            manager.jobs.end_at_once(self._job(command, arguments, requester, entry), sink, error)
+            manager.jobs.end_at_once(invocation, journal, since, error)
             raise
         if lasts(result):
-            running = OwnCall(result, command.name, sink)
-            manager.jobs.add(self._job(command, arguments, requester, entry), running)
+            running = OwnCall(result, invocation)
+            running.since = since
+            manager.jobs.add(running, journal)
             return running
-        if requester.kept is not None or manager.jobs.keeps("", command):
-            manager.jobs.end_at_once(self._job(command, arguments, requester, entry), sink, result)
+        if kept is not None or manager.jobs.keeps("", command):
+            manager.jobs.end_at_once(invocation, journal, since, result)
         else:
-            manager.jobs.conclude(entry, "", command, None)
+            manager.jobs.conclude(journal, since, "", command, None)
         if isinstance(result, Again):
             return self._again(result, requester, sink)
         if result is not None:
             sink.value(result)
         return None
-
-    def _job(self, command: Command, arguments: Arguments, requester: Requester, entry: Entry) -> Job:
-        caller, here, kept, repeats = requester.caller, requester.here, requester.kept, requester.repeats
-        return Job(command, None, arguments, caller, entry, here, kept, repeats)
 
     def _again(self, again: Again, requester: Requester, sink: Sink) -> Running | None:
         """Run a command that ran before. Raises CommandError if the caller may not, or the command is gone."""
@@ -101,8 +91,10 @@ class Dispatcher:
             self._refuse(requester.caller, caption)
         arguments = accept(command, caption, again.arguments)
         facts = described(caption, without_secrets(command, arguments))
-        invocation = Invocation(arguments, caption, requester.caller, facts, sink)
-        return self.call(service, command, invocation, requester)
+        kept, repeats = requester.kept, requester.repeats
+        return self.call(
+            Invocation(command, service.name, arguments, caption, requester.caller, facts, sink, "", kept, repeats)
+        )
 
     def unknown(self, caller: Caller, name: str, words: Sequence[str]) -> None:
         """Journal a command that does not exist for the caller: its name as given, and its words."""

@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from smanager.commands.record import Command, CommandError
-from smanager.hosts.call import Call, Invocation
+from smanager.commands.record import CommandError
+from smanager.hosts.call import Call
 from smanager.hosts.handle import Host, HostError
+from smanager.hosts.job import Invocation
 from smanager.hosts.pool import Slot
 from smanager.hosts.source import ReportError
 from smanager.logs.history import LAST_LINES, Happening, LifeRecord
@@ -139,14 +140,14 @@ class Keeper:
             self.slot.given_up_for = self.name
             self.host.signal(signal.SIGKILL)
 
-    def call(self, command: Command, invocation: Invocation) -> Call:
+    def call(self, invocation: Invocation) -> Call:
         """Run one of the service's commands. Raises CommandError if the service is not running."""
         if self.state is not State.RUNNING or self.host is None:
             remedy = f"; `start {self.name}` starts it" if self.state.down else ""
             raise CommandError(f"{invocation.caption}: {self.name} is {self.service.condition}{remedy}")
         if self.host.gone or self.host.ending:  # a moment ago
             raise CommandError(f"{invocation.caption}: {self.name} is about to be started again")
-        return self.host.call(self.name, command.method, invocation)
+        return self.host.call(invocation)
 
     async def complete(self, caller: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:
         """The service's completions for a command, or of a path without one; none after COMPLETION_SECONDS."""

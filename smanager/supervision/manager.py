@@ -73,7 +73,7 @@ class Manager:
         self.sockets = Sockets(outbox, self.turns)
         self.audit = audit
         self.runs = Runs(storage.directory, self._run_limits)
-        self.jobs = Jobs(self.runs, lambda: self.catalogue.configuration.runs)
+        self.jobs = Jobs(self.runs, audit, lambda: self.catalogue.configuration.runs)
         self.sessions = Sessions()
         self.lag = LoopLag()
         self.since = Moment()

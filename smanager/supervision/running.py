@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeGuard
 
 from smanager.commands.record import CommandError, Failure
 from smanager.config.file import ConfigError
-from smanager.hosts.call import INTERNAL_ERROR, Call, CommandRun, Sink
+from smanager.hosts.call import Call
+from smanager.hosts.job import INTERNAL_ERROR, Invocation, Job
 from smanager.supervision.reports import Report, Tell
 
 REPORTS_LIMIT = 10_000  # reports kept for a requester who does not read; older ones are dropped
@@ -56,13 +57,12 @@ def lasts(result: object) -> TypeGuard[Lasting]:
     return isinstance(result, AsyncIterable)
 
 
-class OwnCall(CommandRun):
+class OwnCall(Job):
     """One of the manager's own commands while it runs."""
 
-    def __init__(self, result: Lasting, caption: str, sink: Sink) -> None:
-        """Take the items that `result` yields to `sink`."""
-        super().__init__(sink)
-        self.caption = caption
+    def __init__(self, result: Lasting, invocation: Invocation) -> None:
+        """Pass on the items that `result` yields."""
+        super().__init__(invocation)
         self.is_endless = isinstance(result, Endless)
         self._result = result
         self._reason = ""

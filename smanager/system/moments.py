@@ -29,8 +29,13 @@ class Moment:
 
     @property
     def age(self) -> float:
-        """Seconds since then."""
+        """Seconds since then, as people want to know them."""
         return round(monotonic() - self._monotonic, 3)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since then."""
+        return monotonic() - self._monotonic
 
 
 class Ration:

@@ -46,7 +46,7 @@ def test_a_command_is_written_before_it_runs_and_when_it_has_ended(tmp_path: Pat
     facts = described("web restart", {"how": ["now", 1, None]})
     begun, ended, refused = journal(
         tmp_path,
-        lambda audit: audit.begin(caller, "web restart", facts).end("it broke"),
+        lambda audit: audit.end(audit.begin(caller, "web restart", facts), 0.5, "it broke"),
         lambda audit: audit.refused(Caller(CONSOLE), "wbe", "no such command"),
     )
     assert list(begun) == ["when", "event", "id", "user", "from", "claims_for", "name", "arguments"]
@@ -81,7 +81,7 @@ def test_no_value_passes_for_another_line_or_another_fact(
         lambda audit: audit.failure(CONSOLE, user, behalf),
         lambda audit: audit.refused(caller, name, "not allowed"),
         lambda audit: audit.kicked(caller, caller),
-        lambda audit: audit.begin(caller, name, described(name, arguments)).end(name),
+        lambda audit: audit.end(audit.begin(caller, name, described(name, arguments)), 0.5, name),
         lambda audit: audit.started(caller),
         lambda audit: audit.stopped(),
     )

@@ -11,12 +11,14 @@ import pytest
 from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE
 from smanager.commands.arguments import Arguments
-from smanager.commands.record import Failure
+from smanager.commands.record import Command, Failure
 from smanager.hosts import call as call_module
-from smanager.hosts.call import CALL_KINDS, VALUE_LIMIT, Call, Invocation
+from smanager.hosts.call import CALL_KINDS, VALUE_LIMIT, Call
 from smanager.hosts.frames import WINDOW, Frame, FrameDecoder, FrameError, FrameKind
+from smanager.hosts.job import Invocation
 
 NUMBER = 7
+CHECK = Command("check", "")
 ANN = Caller(CONSOLE, "ann")
 QUARTER = "x" * (WINDOW // 4)
 
@@ -31,7 +33,7 @@ class Recorder:
         self.taken: list[Any] = []
         self.sent: list[tuple[FrameKind, bytes]] = []
         self.ends: list[tuple[str, Failure | None]] = []
-        self.call = Call(NUMBER, "web", Invocation(Arguments([], {}), "web check", ANN, "", self), self.send)
+        self.call = Call(NUMBER, Invocation(CHECK, "web", Arguments([], {}), "web check", ANN, "", self), self.send)
         self.call.ended = lambda failure: self.ends.append(("ended", failure))
         self.call.gone = lambda failure: self.ends.append(("gone", failure))
 

@@ -11,17 +11,18 @@ import pytest
 from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE
 from smanager.commands.arguments import Arguments
-from smanager.commands.record import Failure
+from smanager.commands.record import Command, Failure
 from smanager.hosts import handle
-from smanager.hosts.call import Invocation
 from smanager.hosts.frames import FrameKind, encode, encode_data, encode_failure, encode_text
 from smanager.hosts.handle import Host
 from smanager.hosts.inquiries import Inquiry
+from smanager.hosts.job import Invocation
 from smanager.system.outbox import Outbox
 from smanager.system.sockets import Sockets
 from smanager.system.turns import Turns
 
 ANN = Caller(CONSOLE, "ann")
+CHECK = Command("check", "")
 
 
 class House:
@@ -140,7 +141,7 @@ async def test_a_call_takes_its_own_frames_until_its_last(house: House) -> None:
     ends: list[Failure | None] = []
     sinks = Sink(), Sink()
     for sink in sinks:
-        call = house.host.call("web", "cmd_check", Invocation(Arguments([], {}), "web check", ANN, "", sink))
+        call = house.host.call(Invocation(CHECK, "web", Arguments([], {}), "web check", ANN, "", sink))
         call.ended = ends.append
     house.host.received(encode_text(FrameKind.TEXT, 1, "a") + encode_text(FrameKind.TEXT, 2, "b"))
     house.host.received(encode_failure(2, Failure("no", "OSError")) + encode_text(FrameKind.TEXT, 2, "late"))
@@ -168,8 +169,8 @@ def test_a_frame_that_cannot_be_taken_ends_its_call_and_nothing_else(frame: byte
     async def test(house: House) -> None:
         ends: list[list[Failure | None]] = [[], []]
         for its_ends in ends:
-            invocation = Invocation(Arguments([], {}), "web check", ANN, "", Sink())
-            call = house.host.call("web", "cmd_check", invocation)
+            invocation = Invocation(CHECK, "web", Arguments([], {}), "web check", ANN, "", Sink())
+            call = house.host.call(invocation)
             call.ended = its_ends.append
         house.host.received(frame)
         house.host.received(encode_failure(1, Failure("cancelled")) + encode_text(FrameKind.RESULT, 2, "fine"))

@@ -10,9 +10,11 @@ import pytest
 from smanager.access.callers import Caller
 from smanager.access.origin import CONSOLE
 from smanager.commands.arguments import Arguments
-from smanager.hosts.call import Call, Invocation
+from smanager.commands.record import Command
+from smanager.hosts.call import Call
 from smanager.hosts.frames import PAYLOAD_LIMIT, WINDOW, Frame, FrameDecoder, FrameError, FrameKind
 from smanager.hosts.inquiries import MOST_INQUIRIES, REFUSED, TOO_MUCH_OUTPUT, Inquiries, Inquiry
+from smanager.hosts.job import Invocation
 
 HALF = "x" * (WINDOW // 2)
 
@@ -28,8 +30,8 @@ class Desk:
         self.done: list[str] = []
         self.sent: list[Frame] = []
         self.inquiries = Inquiries(lambda data: self.sent.extend(FrameDecoder().receive(data)), lambda: self.take)
-        check = Invocation(Arguments([], {}), "web check", Caller(CONSOLE), "", self)
-        self.call = Call(3, "web", check, print)
+        check = Invocation(Command("check", ""), "web", Arguments([], {}), "web check", Caller(CONSOLE), "", self)
+        self.call = Call(3, check, print)
 
     def text(self, value: Any) -> str:
         return str(value)

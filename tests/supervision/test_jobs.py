@@ -15,10 +15,12 @@ from smanager.access.origin import CONSOLE
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError, Failure, Parameter, Status
 from smanager.config.runs import RunSettings
-from smanager.hosts.call import Call, Invocation
+from smanager.hosts.call import Call
+from smanager.hosts.job import Invocation
 from smanager.logs.runs import Limits, Run, Runs
 from smanager.supervision import jobs as module
-from smanager.supervision.jobs import Job, Jobs
+from smanager.supervision.jobs import Jobs
+from smanager.system.moments import Moment
 from smanager.system.outbox import Outbox
 
 ANN = Caller(CONSOLE, "ann")
@@ -30,11 +32,11 @@ class Desk:
     as_data = False
     columns = 0
 
-    def __init__(self, directory: Path | None, **settings: Any) -> None:
+    def __init__(self, directory: Path | None, audit: Audit | None = None, **settings: Any) -> None:
         self.settings = RunSettings(**settings)
         self.runs = Runs(directory, lambda: Limits(100, 10**9))
-        self.jobs = Jobs(self.runs, lambda: self.settings)
-        self.audit = Audit(Outbox(), None)
+        self.audit = audit or Audit(Outbox(), None)
+        self.jobs = Jobs(self.runs, self.audit, lambda: self.settings)
 
     def write(self, text: str) -> None: ...
     def value(self, value: Any) -> None: ...
@@ -44,13 +46,13 @@ class Desk:
     def text(self, value: Any) -> str:
         return f"{value}\n"
 
-    def job(self, kept: bool | None = None, wanted_by: list[int] | None = None) -> Job:
-        entry = self.audit.begin(ANN, "check", "")
-        return Job(Command("check", "", kept=kept), None, Arguments([], {}), ANN, entry, wanted_by=wanted_by)
+    def invocation(self, kept: bool | None = None, wanted_by: list[int] | None = None) -> Invocation:
+        command = Command("check", "", kept=kept)
+        return Invocation(command, "", Arguments([], {}), "check", ANN, "", self, kept=wanted_by)
 
     def begin(self, kept: bool | None = None, wanted_by: list[int] | None = None) -> Call:
-        call = Call(1, "web", Invocation(Arguments([], {}), "check", ANN, "", self), lambda data: None)
-        self.jobs.add(self.job(kept, wanted_by), call)
+        call = Call(1, self.invocation(kept, wanted_by), lambda data: None)
+        self.jobs.add(call, 0)
         return call
 
     async def kept(self) -> list[tuple[Run, str]]:
@@ -110,7 +112,7 @@ def test_a_command_that_ends_at_once_is_a_run_unless_no_method_ran(
 ) -> None:
     async def test() -> None:
         desk = Desk(tmp_path)
-        desk.jobs.end_at_once(desk.job(wanted_by=[]), desk, result)
+        desk.jobs.end_at_once(desk.invocation(wanted_by=[]), 0, Moment(), result)
         found = await desk.kept()
         assert [(run.failure, output) for run, output in found] == (
             [("not now" if isinstance(result, CommandError) else None, text)] if is_kept else []
@@ -121,12 +123,12 @@ def test_a_command_that_ends_at_once_is_a_run_unless_no_method_ran(
 
 @in_loop
 async def test_a_failure_that_repeats_a_secret_is_masked_in_the_journal_and_the_run(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
-    desk.audit = Audit(Outbox(), tmp_path / "audit.jsonl", Need.ON)
-    job = desk.job()
-    job.command = Command("login", "", (Parameter("pin", secret=True),))
-    job.arguments = Arguments(["hunter2"], {})
-    desk.jobs.end_at_once(job, desk, CommandError(f"login: {'no ' * 165}hunter2 is wrong"))  # cut within the secret
+    desk = Desk(tmp_path, Audit(Outbox(), tmp_path / "audit.jsonl", Need.ON))
+    login = Command("login", "", (Parameter("pin", secret=True),))
+    given = desk.invocation()._replace(command=login, arguments=Arguments(["hunter2"], {}))
+    number = desk.audit.begin(ANN, "login", "")
+    error = CommandError(f"login: {'no ' * 165}hunter2 is wrong")  # cut within the secret
+    desk.jobs.end_at_once(given, number, Moment(), error)
     ((run, _),) = await desk.kept()
     desk.audit.close()
     journal = (tmp_path / "audit.jsonl").read_text()

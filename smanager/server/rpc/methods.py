@@ -13,8 +13,8 @@ from smanager.access.audit import WRONG_ARGUMENTS, described, without_secrets
 from smanager.access.callers import Caller
 from smanager.commands.record import CommandError, Failure
 from smanager.config.file import ConfigError
-from smanager.hosts import call
-from smanager.hosts.call import Invocation
+from smanager.hosts import job
+from smanager.hosts.job import Invocation
 from smanager.server.rpc.errors import FAILED, INTERNAL_ERROR, METHOD_NOT_FOUND, RequestError, accepted
 from smanager.server.rpc.protocol import METHODS, Lines, Notify, ProtocolMethod, ProtocolMethods
 from smanager.shells.interpreter import Interpreter, captured
@@ -89,8 +89,7 @@ class Methods:
             service, command = called
             arguments = accepted(command, name, params)
             facts = described(name, without_secrets(command, arguments))
-            invocation = Invocation(arguments, name, caller, facts, sink)
-            running = self._dispatcher.call(service, command, invocation, self._requester)
+            running = self._dispatcher.call(Invocation(command, service.name, arguments, name, caller, facts, sink))
             failure_type = "HostError"
         if running is None:
             self._answer(done, sink.result)
@@ -175,4 +174,4 @@ def refusal(error: BaseException) -> RequestError:
     if isinstance(error, CommandError | ConfigError):
         return RequestError(FAILED, str(error), {"type": type(error).__name__, "message": str(error)})
     log.error("internal error in a program's request", exc_info=error)
-    return RequestError(INTERNAL_ERROR, call.INTERNAL_ERROR)
+    return RequestError(INTERNAL_ERROR, job.INTERNAL_ERROR)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from smanager.commands.record import Command, CommandError, Status
+from smanager.hosts.job import Job
 from smanager.logs.held import ReadPlace, masked, settled, text_of_pieces
 from smanager.logs.runs import Run
 from smanager.service import VIEW, command
 from smanager.supervision.commands.logs import MOST_LINES, SHOWN_LINES
 from smanager.supervision.commands.own import FOR_LOOKING, Again, Listing, OwnCommands
 from smanager.supervision.commands.since import moment
-from smanager.supervision.jobs import Job
 from smanager.supervision.running import Endless
 from smanager.system.errors import in_words
 from smanager.terminal.text import begins, one_spelling
@@ -180,14 +180,14 @@ class RunCommands(OwnCommands):
         yield RunOutput(await asyncio.to_thread(job.text(self.manager.catalogue.configuration.runs.output)))
 
     async def _follow(self, job: Job) -> AsyncGenerator[RunOutput, None]:
-        held, changed, place, rest = job.output.output(), asyncio.Event(), ReadPlace(), ""
+        held, changed, place, rest = job.output(), asyncio.Event(), ReadPlace(), ""
         held.followers.append(changed.set)
         try:
             while is_shown(job.run(), self):  # asked each time: the caller's permissions may have changed
                 changed.clear()
                 pieces, place = held.read(place)
                 if pieces:
-                    rest += await asyncio.to_thread(text_of_pieces, pieces, job.output.sink.text)
+                    rest += await asyncio.to_thread(text_of_pieces, pieces, job.sink.text)
                     end = settled(rest, job.secrets)
                     shown, rest = rest[:end], rest[end:]
                     if shown:

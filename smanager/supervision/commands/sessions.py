@@ -60,7 +60,7 @@ class JobCommands(OwnCommands):
         """
         jobs = self.manager.jobs
         listed = [
-            JobFacts(jobs.number_of(job), job.running.caption, str(job.caller), job.since.when, job.since.age)
+            JobFacts(jobs.number_of(job), job.caption, str(job.caller), job.since.when, job.since.age)
             for job in jobs.shown_to(self.caller)
         ]
         return Listing(listed, empty="no commands run")
@@ -86,7 +86,7 @@ class SessionCommands(OwnCommands):
 
         For each: its number, for `kick`, its user, where it comes from, how long it has lasted, and what it runs.
         """
-        shown = {job.running.caption for job in self.manager.jobs.shown_to(self.caller)}
+        shown = {job.caption for job in self.manager.jobs.shown_to(self.caller)}
         return [facts(session, shown) for session in self.manager.sessions.all()]
 
     @command(role=EVERYONE, without_journal=True, read_only=True)
