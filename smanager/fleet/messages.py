@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from smanager.fleet.subjects import is_name
 
-WINDOW = 256 * 1024  # bytes of a reply that may be on their way: a stream goes on when half of them have been taken
+WINDOW = 64 * 1024  # bytes of a reply on their way: who does not read holds as many of each of a thousand nodes
 PIECE_COST = 256  # bytes that a piece counts for beside its data: what it takes on its way, and in memory
-PIECE_LIMIT = 128 * 1024  # bytes of one message, for the hub and all that it serves share one connection
+PIECE_LIMIT = 32 * 1024  # bytes of one message, for the hub and all that it serves share one connection
 HEADER_SPACE = 256  # bytes of a message beside its data, at most
 HIGHEST = 2**53 - 1  # number of a request or a piece: JSON of other languages has no higher ones
 
