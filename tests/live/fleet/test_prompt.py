@@ -143,7 +143,7 @@ def test_tshell_alone_says_what_a_fleet_needs(tmp_path: Path) -> None:
     alone = tmp_path / "tshell.py"
     alone.write_bytes((ROOT / "tshell.py").read_bytes())
     done = subprocess.run(
-        [sys.executable, "-I", str(alone), "--fleet", "alice.toml", "nodes"],
+        [sys.executable, "-I", "-S", str(alone), "--fleet", "alice.toml", "nodes"],
         capture_output=True,
         text=True,
         check=False,

@@ -276,8 +276,8 @@ def test_a_service_that_stops_slowly_keeps_no_other_from_its_restart(hostile: Se
 
 
 TOGETHER = [f"sleeper-{number}" for number in range(10)]  # one by one they take most of their time to wait
-CYCLES = 900
-WARM_UP = 100  # fills all that is remembered of events and lives
+CYCLES = 500
+WARM_UP = 500  # fills all that is remembered of events and lives
 
 
 @pytest.mark.soak
