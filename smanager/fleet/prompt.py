@@ -19,7 +19,7 @@ from smanager.fleet.fleet import Fleet, FleetError, Nodes, heard_of
 from smanager.fleet.hub import HubError
 from smanager.fleet.known import last_seen, row_of
 from smanager.fleet.selection import SelectionError
-from smanager.fleet.wishes import HELP, OPTIONS, Wish, split_word, wish_of
+from smanager.fleet.wishes import HELP, OPTIONS, Wish, nodes_wish_of, split_word, wish_of, words_of
 from smanager.terminal.tables import table
 from smanager.terminal.text import visible
 from smanager.terminal.wording import duration_text
@@ -60,7 +60,7 @@ class FleetPrompt(cmd.Cmd):
         """
         word, rest = split_word(line)
         forgets = word == "--forget"
-        wish = self._read(wish_of(rest if forgets else line, names_first=bool(word) and not word.startswith("-")))
+        wish = self._read(nodes_wish_of(rest if forgets else line))
         connected = {node.name for node in self._fleet.nodes()}
         known = self._fleet.client.known
         names = wish.selection.among(known[name] for name in known.names)
@@ -115,8 +115,12 @@ class FleetPrompt(cmd.Cmd):
 
     def do_enter(self, line: str) -> None:
         """enter NODE: use the shell of a node as if connected there, with its own help and Tab"""
-        (name,) = Nodes(self._fleet, wish_of(line, names_first=True).selection).names[:1]
-        EnteredNode(self._fleet, name, self._line_of).run()
+        names = Nodes(self._fleet, nodes_wish_of(line).selection).names if line else []
+        if len(names) != 1:
+            raise SelectionError(
+                f"usage: enter NODE; {line or 'nothing'} means {len(names)} nodes, and should mean one"
+            )
+        EnteredNode(self._fleet, names[0], self._line_of).run()
 
     def do_exit(self, line: str) -> bool:
         """exit: leave"""
@@ -150,7 +154,7 @@ class FleetPrompt(cmd.Cmd):
         return False
 
     def default(self, line: str) -> None:
-        self._fail(f"unknown command {split_word(line)[0]}; `on NODES {line}` runs it on nodes", UNUSABLE)
+        self._fail(f"unknown command {line.split()[0]}; `on NODES {line}` runs it on nodes", UNUSABLE)
 
     def do_help(self, arg: str) -> None:
         """help: show this"""
@@ -178,7 +182,7 @@ class FleetPrompt(cmd.Cmd):
 
     def _answers(self, wish: Wish, method: str) -> dict[str, Any]:
         """What nodes answer to a method about services; who does not is told of."""
-        services = shlex.split(wish.line)
+        services = words_of(wish.line)
         try:
             return Nodes(self._fleet, wish.selection).call(method, services=services)
         except FleetError as error:
@@ -221,7 +225,11 @@ class FleetPrompt(cmd.Cmd):
         print(f"*** {visible(message)}", file=sys.stderr)
 
     def _confirmed(self, question: str) -> bool:
-        return self._line_of(question, lambda line: (len(line), [])).strip().lower() in ("y", "yes")
+        try:
+            return self._line_of(question, lambda line: (len(line), [])).strip().lower() in ("y", "yes")
+        except EOFError:
+            print()
+            return False
 
     def _line_of(self, prompt: str, completed: Callable[[str], tuple[int, list[str]]]) -> str:
         """Read a line that others complete."""
