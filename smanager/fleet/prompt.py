@@ -13,7 +13,7 @@ from typing import Any
 from smanager.fleet.answers import DONE, FAILED
 from smanager.fleet.asker import Asker
 from smanager.fleet.asking import SILENT
-from smanager.fleet.causes import causes_of, state_summary
+from smanager.fleet.causes import are_services, causes_of, state_summary
 from smanager.fleet.entered import EnteredNode
 from smanager.fleet.fleet import Fleet, FleetError, Nodes, heard_of
 from smanager.fleet.hub import HubError
@@ -184,11 +184,15 @@ class FleetPrompt(cmd.Cmd):
         """What nodes answer to a method about services; who does not is told of."""
         services = words_of(wish.line)
         try:
-            return Nodes(self._fleet, wish.selection).call(method, services=services)
+            answers = Nodes(self._fleet, wish.selection).call(method, services=services)
         except FleetError as error:
             for node, problem in error.problems.items():
                 self._fail(f"{node}: {self._absence(node, problem)}", FAILED)
-            return dict(error.results)
+            answers = dict(error.results)
+        for node in [node for node, services in answers.items() if not are_services(services)]:
+            self._fail(f"{node}: its answer is not right", FAILED)
+            del answers[node]
+        return answers
 
     def _absence(self, node: str, problem: str) -> str:
         if problem != SILENT:
@@ -200,7 +204,8 @@ class FleetPrompt(cmd.Cmd):
         states = {}
         for heard in heard_of(self._fleet, "status", [], names):
             if heard.kind == "result":
-                states[heard.node] = state_summary(heard.value)
+                is_right = are_services(heard.value)
+                states[heard.node] = state_summary(heard.value) if is_right else "its answer is not right"
             elif heard.kind == "error":
                 states[heard.node] = heard.value[1]
         return states
