@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from smanager.fleet.answers import DONE, FAILED
@@ -50,6 +50,25 @@ class FleetPrompt(cmd.Cmd):
         """Run a line; return its status."""
         self.onecmd(line)
         return self.status
+
+    def run_lines(self, lines: Iterable[str]) -> int:
+        """Run lines until one leaves; return the worst status."""
+        worst = DONE
+        for line in lines:
+            leaves = self.onecmd(line)
+            worst = max(worst, self.status)
+            if leaves:
+                break
+        return worst
+
+    def cmdloop(self, intro: str | None = None) -> None:
+        """Take lines until one leaves; Ctrl-C gives up the line that is typed, as in a shell."""
+        while True:
+            try:
+                return super().cmdloop(intro)
+            except KeyboardInterrupt:
+                print()
+                intro = ""
 
     # Commands. Each is documented where `help` shows it.
 
@@ -115,11 +134,10 @@ class FleetPrompt(cmd.Cmd):
 
     def do_enter(self, line: str) -> None:
         """enter NODE: use the shell of a node as if connected there, with its own help and Tab"""
-        names = Nodes(self._fleet, nodes_wish_of(line).selection).names if line else []
+        selection = nodes_wish_of(line).selection
+        names = Nodes(self._fleet, selection).names
         if len(names) != 1:
-            raise SelectionError(
-                f"usage: enter NODE; {line or 'nothing'} means {len(names)} nodes, and should mean one"
-            )
+            raise SelectionError(f"usage: enter NODE; {selection} means {len(names)} nodes, and should mean one")
         EnteredNode(self._fleet, names[0], self._line_of).run()
 
     def do_exit(self, line: str) -> bool:
@@ -277,7 +295,7 @@ def run(hub: str, words: Sequence[str], is_person: bool) -> int:
                     readline.set_completer_delims(" \t\n,")
                 prompt.cmdloop()
                 return DONE
-            return max((prompt.run_line(line) for line in sys.stdin if line.strip()), default=DONE)
+            return prompt.run_lines(sys.stdin)
     except HubError as error:
         print(f"tshell: {error}", file=sys.stderr)
         return NO_HUB
