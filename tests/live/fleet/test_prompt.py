@@ -264,3 +264,18 @@ def test_enter_takes_one_node(boxes: Boxes) -> None:
         2,
         ["*** usage: enter NODE; box* means 4 nodes, and should mean one"],
     )
+
+
+def test_a_person_gives_up_a_line_and_a_change(boxes: Boxes, terminal: Window) -> None:
+    shown(terminal, "localhost>")
+    terminal.type("on box1 box wo")
+    shown(terminal, "localhost> on box1 box wo")
+    terminal.press("C-c")
+    terminal.enter("nosuch")
+    shown(terminal, "*** unknown command nosuch; `on NODES nosuch` runs it on nodes")
+    terminal.enter("on box1,box2 box work unsaid")
+    shown(terminal, "box work unsaid on 2 nodes? [y/N]")
+    terminal.press("C-d")
+    terminal.enter("nosuch2")
+    shown(terminal, "*** unknown command nosuch2; `on NODES nosuch2` runs it on nodes")
+    assert boxes.counts("work unsaid") == [0] * 5
