@@ -15,6 +15,7 @@ from smanager.terminal.wording import duration_text
 PATIENCE_SECONDS = 0.5  # for which a node's lines wait for its end, so that they can be shown with equal ones
 NAMED = 3  # nodes that are named before an answer that they share; of more, only the number
 DONE, FAILED, NO_ANSWER = 0, 1, 3  # exit statuses, as tshell has them
+LARGEST_STATUS = 255  # that a process can exit with
 ERROR_MARK = "*** "
 
 Write = Callable[[str], object]
@@ -64,8 +65,11 @@ class Answers:
             case "item", str(text):
                 node.since = node.since if node.text else self._clock()
                 node.text += text
-            case "result", {"status": int(status)}:
+            case "result", {"status": int(status)} if DONE <= status <= LARGEST_STATUS:
                 self._end(node, status)
+            case "item" | "result", _:
+                node.text += f"{ERROR_MARK}its answer is not right\n"
+                self._end(node, FAILED)
             case "error", [_, str(message), _]:
                 node.text += f"{ERROR_MARK}{message}\n"
                 self._end(node, FAILED)
@@ -104,8 +108,9 @@ class Answers:
             label = ", ".join(group) if len(group) <= NAMED else f"{len(group)} nodes"
             lines = text.splitlines() or ([] if status is None or not self._for_person else ["done"])
             for line in lines:
-                write = self._complain if line.startswith(ERROR_MARK) else self._write
-                write(f"{label}: {visible(line) if self._for_person else line}\n")
+                is_problem = line.startswith(ERROR_MARK)  # stderr may be a terminal where stdout is none
+                write = self._complain if is_problem else self._write
+                write(f"{label}: {visible(line) if self._for_person or is_problem else line}\n")
 
     def _absence(self, name: str, kind: str) -> str:
         if kind == GONE:
@@ -127,6 +132,6 @@ def answer_of(text: str) -> Any:
     """What a line of commands has answered in JSON: one value, or a list of several; text that is not JSON as text."""
     try:
         values = [json.loads(line) for line in text.splitlines()]
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip()
     return values[0] if len(values) == 1 else values

@@ -57,6 +57,15 @@ class AskedNode:
         self.is_over = False
 
 
+def _require_shape(value: Value | None) -> None:
+    """Raises ValueError if a node's error is not one as JSON-RPC has it."""
+    match value and value.kind, value and value.content:
+        case PieceKind.ERROR, [_, str(), _]:
+            pass
+        case PieceKind.ERROR, _:
+            raise ValueError("an error without a message")
+
+
 class Asking:
     """A request that is on its way; iterate over what comes of it, as it comes."""
 
@@ -118,7 +127,8 @@ class Asking:
         was_missing = node.incoming.is_missing
         try:
             value = node.incoming.receive(piece)
-        except ValueError as error:
+            _require_shape(value)
+        except (ValueError, RecursionError) as error:
             self._finish(name, node, "error", [0, f"its answer is not right: {error}", None])
             return
         if value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +11,21 @@ WELL = ("running", "stopped", "done", "starting", "stopping")
 """States that need nobody's help: what somebody wanted, or what comes to an end by itself."""
 
 BACKOFF = "backoff"
+
+
+def are_services(value: object) -> bool:
+    """Whether this is how a node tells of its services: an answer is what a stranger sent, until it is looked at."""
+    return isinstance(value, list) and all(map(_is_service, value))
+
+
+def _is_service(value: Any) -> bool:
+    match value:
+        case {"name": str(), "state": str(), "restarts": int()}:
+            age, reasons = value.get("age") or 0.0, (value.get("reason") or "", value.get("last_end") or "")
+            return (
+                isinstance(age, int | float) and abs(age) < math.inf and all(isinstance(text, str) for text in reasons)
+            )
+    return False
 
 
 def state_summary(services: Sequence[Mapping[str, Any]]) -> str:

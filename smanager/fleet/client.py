@@ -139,8 +139,11 @@ class FleetClient:
         for start in range(0, len(names), SOME):
             async with self.ask("rpc.discover", [], names[start : start + SOME]) as asking:
                 async for heard in asking:
-                    if heard.kind == "result":
-                        return changes_nothing(line, heard.value["methods"])
+                    match heard.kind, heard.value:
+                        case "result", {"methods": [*methods]} if all(map(_has_name, methods)):
+                            return changes_nothing(line, methods)
+                        case "result", _:
+                            return False
         return True  # nobody is there to change anything
 
     async def _welcome(self, client: Client) -> None:
@@ -189,6 +192,10 @@ class FleetClient:
             if connected_at == now or now - connected_at > REMEMBERED_SECONDS:
                 for asking in list(self._askings.values()):
                     await asking.look()
+
+
+def _has_name(method: object) -> bool:
+    return isinstance(method, dict) and isinstance(method.get("name"), str)
 
 
 def about(data: bytes) -> NodeAbout | None:

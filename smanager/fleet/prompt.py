@@ -7,19 +7,19 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from smanager.fleet.answers import DONE, FAILED
 from smanager.fleet.asker import Asker
 from smanager.fleet.asking import SILENT
-from smanager.fleet.causes import causes_of, state_summary
+from smanager.fleet.causes import are_services, causes_of, state_summary
 from smanager.fleet.entered import EnteredNode
 from smanager.fleet.fleet import Fleet, FleetError, Nodes, heard_of
 from smanager.fleet.hub import HubError
 from smanager.fleet.known import last_seen, row_of
 from smanager.fleet.selection import SelectionError
-from smanager.fleet.wishes import HELP, OPTIONS, Wish, split_word, wish_of
+from smanager.fleet.wishes import HELP, OPTIONS, Wish, nodes_wish_of, split_word, wish_of, words_of
 from smanager.terminal.tables import table
 from smanager.terminal.text import visible
 from smanager.terminal.wording import duration_text
@@ -51,6 +51,25 @@ class FleetPrompt(cmd.Cmd):
         self.onecmd(line)
         return self.status
 
+    def run_lines(self, lines: Iterable[str]) -> int:
+        """Run lines until one leaves; return the worst status."""
+        worst = DONE
+        for line in lines:
+            leaves = self.onecmd(line)
+            worst = max(worst, self.status)
+            if leaves:
+                break
+        return worst
+
+    def cmdloop(self, intro: str | None = None) -> None:
+        """Take lines until one leaves; Ctrl-C gives up the line that is typed, as in a shell."""
+        while True:
+            try:
+                return super().cmdloop(intro)
+            except KeyboardInterrupt:
+                print()
+                intro = ""
+
     # Commands. Each is documented where `help` shows it.
 
     def do_nodes(self, line: str) -> None:
@@ -60,7 +79,7 @@ class FleetPrompt(cmd.Cmd):
         """
         word, rest = split_word(line)
         forgets = word == "--forget"
-        wish = self._read(wish_of(rest if forgets else line, names_first=bool(word) and not word.startswith("-")))
+        wish = self._read(nodes_wish_of(rest if forgets else line))
         connected = {node.name for node in self._fleet.nodes()}
         known = self._fleet.client.known
         names = wish.selection.among(known[name] for name in known.names)
@@ -115,8 +134,11 @@ class FleetPrompt(cmd.Cmd):
 
     def do_enter(self, line: str) -> None:
         """enter NODE: use the shell of a node as if connected there, with its own help and Tab"""
-        (name,) = Nodes(self._fleet, wish_of(line, names_first=True).selection).names[:1]
-        EnteredNode(self._fleet, name, self._line_of).run()
+        selection = nodes_wish_of(line).selection
+        names = Nodes(self._fleet, selection).names
+        if len(names) != 1:
+            raise SelectionError(f"usage: enter NODE; {selection} means {len(names)} nodes, and should mean one")
+        EnteredNode(self._fleet, names[0], self._line_of).run()
 
     def do_exit(self, line: str) -> bool:
         """exit: leave"""
@@ -150,7 +172,7 @@ class FleetPrompt(cmd.Cmd):
         return False
 
     def default(self, line: str) -> None:
-        self._fail(f"unknown command {split_word(line)[0]}; `on NODES {line}` runs it on nodes", UNUSABLE)
+        self._fail(f"unknown command {line.split()[0]}; `on NODES {line}` runs it on nodes", UNUSABLE)
 
     def do_help(self, arg: str) -> None:
         """help: show this"""
@@ -178,13 +200,17 @@ class FleetPrompt(cmd.Cmd):
 
     def _answers(self, wish: Wish, method: str) -> dict[str, Any]:
         """What nodes answer to a method about services; who does not is told of."""
-        services = shlex.split(wish.line)
+        services = words_of(wish.line)
         try:
-            return Nodes(self._fleet, wish.selection).call(method, services=services)
+            answers = Nodes(self._fleet, wish.selection).call(method, services=services)
         except FleetError as error:
             for node, problem in error.problems.items():
                 self._fail(f"{node}: {self._absence(node, problem)}", FAILED)
-            return dict(error.results)
+            answers = dict(error.results)
+        for node in [node for node, services in answers.items() if not are_services(services)]:
+            self._fail(f"{node}: its answer is not right", FAILED)
+            del answers[node]
+        return answers
 
     def _absence(self, node: str, problem: str) -> str:
         if problem != SILENT:
@@ -196,7 +222,8 @@ class FleetPrompt(cmd.Cmd):
         states = {}
         for heard in heard_of(self._fleet, "status", [], names):
             if heard.kind == "result":
-                states[heard.node] = state_summary(heard.value)
+                is_right = are_services(heard.value)
+                states[heard.node] = state_summary(heard.value) if is_right else "its answer is not right"
             elif heard.kind == "error":
                 states[heard.node] = heard.value[1]
         return states
@@ -221,7 +248,11 @@ class FleetPrompt(cmd.Cmd):
         print(f"*** {visible(message)}", file=sys.stderr)
 
     def _confirmed(self, question: str) -> bool:
-        return self._line_of(question, lambda line: (len(line), [])).strip().lower() in ("y", "yes")
+        try:
+            return self._line_of(question, lambda line: (len(line), [])).strip().lower() in ("y", "yes")
+        except EOFError:
+            print()
+            return False
 
     def _line_of(self, prompt: str, completed: Callable[[str], tuple[int, list[str]]]) -> str:
         """Read a line that others complete."""
@@ -264,7 +295,7 @@ def run(hub: str, words: Sequence[str], is_person: bool) -> int:
                     readline.set_completer_delims(" \t\n,")
                 prompt.cmdloop()
                 return DONE
-            return max((prompt.run_line(line) for line in sys.stdin if line.strip()), default=DONE)
+            return prompt.run_lines(sys.stdin)
     except HubError as error:
         print(f"tshell: {error}", file=sys.stderr)
         return NO_HUB

@@ -97,12 +97,12 @@ and for what changes something:
 """
 
 
-def wish_of(text: str, names_first: bool = False) -> Wish:
+def wish_of(text: str, names_first: bool = False, before: Wish = Wish()) -> Wish:
     """Read the nodes and options before a command; with `names_first`, the first word names nodes even without a mark.
 
-    Raises SelectionError for a wrong option.
+    What is read is added to `before`. Raises SelectionError for a wrong option.
     """
-    wish = Wish()
+    wish = before
     if names_first:
         word, text = split_word(text)
         wish = replace(wish, patterns=(word,) if word else ())
@@ -120,6 +120,25 @@ def wish_of(text: str, names_first: bool = False) -> Wish:
         else:
             return replace(wish, line=text.strip())
         text = rest
+
+
+def nodes_wish_of(text: str) -> Wish:
+    """Read nodes and options in any order, where no command follows. Raises SelectionError."""
+    wish = wish_of(text)
+    while wish.line:
+        word, rest = split_word(wish.line)
+        if not word or word.startswith("-"):
+            raise SelectionError(f"{wish.line!r} is not a node or an option; options are {', '.join(OPTIONS)}")
+        wish = wish_of(rest, before=replace(wish, patterns=(*wish.patterns, word)))
+    return wish
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line, without their quotes. Raises SelectionError."""
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise SelectionError(f"{line}: {str(error).lower()}") from None
 
 
 def _given(name: str, value: str, wish: Wish) -> dict[str, Any]:

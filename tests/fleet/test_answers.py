@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from smanager.fleet.answers import PATIENCE_SECONDS, Answers, JsonAnswers
+from smanager.fleet.answers import PATIENCE_SECONDS, Answers, JsonAnswers, answer_of
 from smanager.fleet.asking import Heard
 from smanager.fleet.known import KnownNodes, NodeAbout
 
@@ -127,3 +127,33 @@ def test_json_has_an_object_for_each_node(tmp_path: Path) -> None:
         {"node": "b", "status": 0, "answer": [1, 2]},
         {"node": "c", "status": 3, "answer": "*** not connected; never seen"},
     ]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        ("item", 5),
+        ("result", None),
+        ("result", {}),
+        ("result", {"status": "0"}),
+        ("result", {"status": -1}),
+        ("result", {"status": 10**9}),
+    ],
+)
+@pytest.mark.parametrize("kind", [Answers, JsonAnswers])
+def test_an_answer_of_an_odd_shape_is_a_failure(tmp_path: Path, kind: type[Answers], odd: tuple[str, Any]) -> None:
+    stage = Stage(tmp_path, kind)
+    stage.take(("a", *odd))
+    stage.pass_time()
+    assert "*** its answer is not right" in stage.shown
+    assert (stage.answers.status, stage.answers.failures) == (1, 1)
+
+
+def test_a_problem_is_safe_to_show_also_where_output_goes_to_a_file(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, for_person=False)
+    stage.take(("a", "error", [0, "\x1b[2Jgone", None]))
+    assert stage.shown == "a: *** \\x1b[2Jgone\n"
+
+
+def test_json_that_is_too_deep_is_text() -> None:
+    assert answer_of("[" * 100_000) == "[" * 100_000

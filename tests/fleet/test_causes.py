@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from smanager.fleet.causes import causes_of, state_summary
+import pytest
+
+from smanager.fleet.causes import are_services, causes_of, state_summary
 
 
 def service(name: str, state: str, reason: str = "", last_end: str | None = None) -> dict[str, Any]:
@@ -29,3 +31,25 @@ def test_a_summary_says_first_what_is_wrong() -> None:
     states = [service("a", "running"), service("b", "running"), service("c", "failed"), service("d", "stopped")]
     assert state_summary(states) == "1 failed, 2 running, 1 stopped"
     assert state_summary([]) == "no services"
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_right"),
+    [
+        ([], True),
+        ([service("web", "running") | {"restarts": 0}], True),
+        ([service("web", "running") | {"restarts": 0, "age": 1.5}], True),
+        (None, False),
+        ({"web": "running"}, False),
+        (["web"], False),
+        ([{"name": "web"}], False),
+        ([service("web", "running") | {"name": ["web"], "restarts": 0}], False),
+        ([service("web", "running") | {"restarts": "many"}], False),
+        ([service("web", "running") | {"restarts": 0, "reason": {"a": 1}}], False),
+        ([service("web", "running") | {"restarts": 0, "age": "old"}], False),
+        ([service("web", "running") | {"restarts": 0, "age": float("inf")}], False),
+        ([service("web", "running") | {"restarts": 0, "age": float("nan")}], False),
+    ],
+)
+def test_an_answer_of_an_odd_shape_is_not_about_services(answer: object, is_right: bool) -> None:
+    assert are_services(answer) is is_right

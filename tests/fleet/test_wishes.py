@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from smanager.fleet.selection import SelectionError
-from smanager.fleet.wishes import Wish, changes_nothing, split_word, wish_of
+from smanager.fleet.wishes import Wish, changes_nothing, nodes_wish_of, split_word, wish_of, words_of
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,21 @@ METHODS: list[dict[str, Any]] = [
 )
 def test_a_line_changes_nothing_if_its_one_command_does_not(line: str, is_harmless: bool) -> None:
     assert changes_nothing(line, METHODS) is is_harmless
+
+
+@pytest.mark.parametrize("text", ["kiosk* -l site=lab3", "-l site=lab3 kiosk*", "-l site=lab3 @kiosk*"])
+def test_nodes_and_options_stand_in_any_order_where_no_command_follows(text: str) -> None:
+    selection = nodes_wish_of(text).selection
+    assert selection.patterns == ("kiosk*",)
+    assert selection.labels == {"site": "lab3"}
+
+
+@pytest.mark.parametrize("text", ["--forgt kiosk7", "kiosk7 --jsn", '"kiosk7'])
+def test_what_is_no_node_and_no_option_is_refused(text: str) -> None:
+    with pytest.raises(SelectionError, match="is not a node or an option"):
+        nodes_wish_of(text)
+
+
+def test_an_open_quote_is_named() -> None:
+    with pytest.raises(SelectionError, match="no closing quotation"):
+        words_of('web "x')

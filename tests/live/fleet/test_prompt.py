@@ -244,3 +244,38 @@ def test_a_person_enters_a_node_as_if_connected_there(boxes: Boxes, terminal: Wi
     wait_for(lambda: any(row.startswith("fleet  running  ") for row in terminal.rows()), "a table for this window")
     terminal.press("C-d")
     shown(terminal, "localhost>")
+
+
+def test_a_script_ends_at_exit_and_has_its_worst_status(boxes: Boxes) -> None:
+    assert typed(boxes, lines="\nnosuch\nexit\non box1 box lines 1\n") == (
+        2,
+        [],
+        ["*** unknown command nosuch; `on NODES nosuch` runs it on nodes"],
+    )
+
+
+def test_a_pattern_after_an_option_is_heeded(boxes: Boxes) -> None:
+    status, output, _ = typed(boxes, "nodes", "--json", "box[12]")
+    assert (status, [json.loads(line)["name"] for line in output]) == (0, ["box1", "box2"])
+
+
+def test_enter_takes_one_node(boxes: Boxes) -> None:
+    assert typed(boxes, "enter", "box*")[::2] == (
+        2,
+        ["*** usage: enter NODE; box* means 4 nodes, and should mean one"],
+    )
+
+
+def test_a_person_gives_up_a_line_and_a_change(boxes: Boxes, terminal: Window) -> None:
+    shown(terminal, "localhost>")
+    terminal.type("on box1 box wo")
+    shown(terminal, "localhost> on box1 box wo")
+    terminal.press("C-c")
+    terminal.enter("nosuch")
+    shown(terminal, "*** unknown command nosuch; `on NODES nosuch` runs it on nodes")
+    terminal.enter("on box1,box2 box work unsaid")
+    shown(terminal, "box work unsaid on 2 nodes? [y/N]")
+    terminal.press("C-d")
+    terminal.enter("nosuch2")
+    shown(terminal, "*** unknown command nosuch2; `on NODES nosuch2` runs it on nodes")
+    assert boxes.counts("work unsaid") == [0] * 5
