@@ -41,7 +41,8 @@ def causes_of(answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[
     for node, services in sorted(answers.items()):
         for service in services:
             if service["state"] not in WELL:
-                causes.setdefault(f"{service['name']} {service['state']}{_reason(service)}", []).append(node)
+                cause = f"{service['name']} {service['state']}{_reason(service)}"
+                causes.setdefault(" ".join(cause.splitlines()), []).append(node)  # a line more could pass for another
     return sorted(causes.items(), key=lambda cause: (-len(cause[1]), cause[0]))
 
 

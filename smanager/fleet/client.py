@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
 DISCOVERY_SECONDS = 1.5  # at most for all nodes to tell of themselves
-SOME = 5  # nodes that are asked at once what their commands do: the first answer counts
+SOME = 5  # nodes that are asked what their commands do: one alone could be wrong
 LABEL = "label."  # begins what a node's metadata says of a label
 
 
@@ -135,15 +135,18 @@ class FleetClient:
         return names
 
     async def is_read_only(self, line: str, names: list[str]) -> bool:
-        """Whether a line changes nothing, as the first of the nodes that answers describes its commands."""
+        """Whether a line changes nothing, as some of the nodes describe their commands."""
         for start in range(0, len(names), SOME):
+            said = []
             async with self.ask("rpc.discover", [], names[start : start + SOME]) as asking:
                 async for heard in asking:
                     match heard.kind, heard.value:
                         case "result", {"methods": [*methods]} if all(map(_has_name, methods)):
-                            return changes_nothing(line, methods)
+                            said.append(changes_nothing(line, methods))
                         case "result", _:
-                            return False
+                            said.append(False)
+            if said:
+                return all(said)
         return True  # nobody is there to change anything
 
     async def _welcome(self, client: Client) -> None:

@@ -29,7 +29,8 @@ class EnteredNode:
         self._call("whoami", [])
         while self._shell is not None:
             try:
-                line = self._read(f"{self._name}{f' {self._shell}' if self._shell else ''}> ", self._completed)
+                shell = " ".join(visible(self._shell).split())
+                line = self._read(f"{self._name}{f' {shell}' if shell else ''}> ", self._completed)
             except EOFError:
                 print()
                 line = "exit"
@@ -49,8 +50,10 @@ class EnteredNode:
                     case "item", str(text):
                         sys.stdout.write(visible(text))
                         sys.stdout.flush()
-                    case "result", {"shell": shell}:
+                    case "result", {"shell": None | str() as shell}:
                         self._shell = shell
+                    case "progress", _:
+                        pass
                     case "error", [_, str(message), _]:
                         print(f"*** {visible(message)}")
                     case _:
@@ -60,10 +63,12 @@ class EnteredNode:
 
     def _completed(self, line: str) -> tuple[int, list[str]]:
         try:
-            answer = self._call("shell.complete", {"line": line, "shell": self._shell})
-            return answer["start"], answer["matches"]
-        except (FleetError, HubError, KeyError, TypeError):
-            return len(line), []
+            match self._call("shell.complete", {"line": line, "shell": self._shell}):
+                case {"start": int(start), "matches": [*words]} if 0 <= start <= len(line):
+                    return start, [word for word in words if isinstance(word, str) and word == visible(word)]
+        except (FleetError, HubError):
+            pass
+        return len(line), []
 
     def _call(self, method: str, params: list[Any] | dict[str, Any]) -> Any:
         """Raises FleetError."""

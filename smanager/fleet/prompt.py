@@ -110,7 +110,7 @@ class FleetPrompt(cmd.Cmd):
                 age = duration_text(service["age"]) if service.get("age") is not None else "-"
                 rows.append(
                     {"node": name, "service": service["name"], "state": service["state"], "since": age}
-                    | {"restarts": service["restarts"], "reason": service["reason"] or "-"}
+                    | {"restarts": service["restarts"], "reason": service.get("reason") or "-"}
                 )
         self._show(wish, rows, "node")
 
