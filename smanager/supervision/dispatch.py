@@ -10,7 +10,7 @@ from smanager.access.audit import NO_COMMAND, NOT_ALLOWED, described, without_se
 from smanager.access.callers import Caller
 from smanager.access.roles import EVERYONE
 from smanager.commands.arguments import Arguments, accept
-from smanager.commands.record import CommandError, Status
+from smanager.commands.record import Command, CommandError, Status
 from smanager.hosts.call import Call
 from smanager.hosts.job import Invocation, Sink
 from smanager.service import VIEW
@@ -55,20 +55,18 @@ class Dispatcher:
         since, journal = Moment(), 0
         if command.journaled:
             journal = manager.audit.begin(caller, name, facts, may_be_lost=command.without_journal, at_once=changes)
-        here, kept, repeats = requester.here, requester.kept, requester.repeats
-        invocation = Invocation(command, "", arguments, command.name, caller, facts, sink, here, kept, repeats)
         try:
             result = own.call(manager, requester, arguments)
         except Exception as error:
-            manager.jobs.end_at_once(invocation, journal, since, error)
+            manager.jobs.end_at_once(own_invocation(command, arguments, requester, sink), journal, since, error)
             raise
         if lasts(result):
-            running = OwnCall(result, invocation)
+            running = OwnCall(result, own_invocation(command, arguments, requester, sink))
             running.since = since
             manager.jobs.add(running, journal)
             return running
-        if kept is not None or manager.jobs.keeps("", command):
-            manager.jobs.end_at_once(invocation, journal, since, result)
+        if requester.kept is not None or manager.jobs.keeps("", command):
+            manager.jobs.end_at_once(own_invocation(command, arguments, requester, sink), journal, since, result)
         else:
             manager.jobs.conclude(journal, since, "", command, None)
         if isinstance(result, Again):
@@ -105,3 +103,9 @@ class Dispatcher:
         """Refuse a command that is gone, or that the caller may no longer run, since the caller's shell was made."""
         self.manager.audit.refused(caller, name, NOT_ALLOWED)
         raise CommandError(f"unknown command: {name}", Status.UNUSABLE)
+
+
+def own_invocation(command: Command, arguments: Arguments, requester: Requester, sink: Sink) -> Invocation:
+    """How one of the manager's own commands was given: for those of which something is kept, or which take time."""
+    here, kept, repeats = requester.here, requester.kept, requester.repeats
+    return Invocation(command, "", arguments, command.name, requester.caller, "", sink, here, kept, repeats)
