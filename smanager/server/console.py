@@ -112,7 +112,9 @@ class Console:
                 line = self._read_line()
             except EOFError:
                 self._end_of_input()
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, SystemError) as error:
+                if not is_interrupt(error):
+                    raise
                 print("^C")
                 self._in_loop(self._cancel)  # a question is given up
             else:
@@ -268,3 +270,8 @@ def _await(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], s
 
 def _end(number: int, frame: FrameType | None) -> None:
     raise Ended
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether this is a Ctrl-C; CPython makes a SystemError of one that comes while its C code makes an object."""
+    return isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import grp
 import os
+import random
 import re
 import shutil
 import socket
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pexpect
@@ -59,10 +61,12 @@ CERTIFY = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout
 
 
 def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
+    """A port that is free now, and that the system gives no socket which asks for any port."""
+    while True:
+        with socket.socket() as bound, suppress(OSError):
+            port = random.randrange(20_000, 32_000)
+            bound.bind(("127.0.0.1", port))
+            return port
 
 
 class Reader:
