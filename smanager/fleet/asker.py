@@ -52,7 +52,7 @@ class Asker:
         return answers.status
 
     def _may_change(self, line: str, names: list[str]) -> bool:
-        """Whether the line may run on all these: it changes nothing, or somebody has agreed."""
+        """Whether the line may run on all these: it changes nothing, or the user has agreed."""
         if self._fleet.wait(self._fleet.client.is_read_only(line, names)):
             return True
         if not os.isatty(0):

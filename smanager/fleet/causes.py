@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 WELL = ("running", "stopped", "done", "starting", "stopping")
-"""States that need nobody's help: what somebody wanted, or what comes to an end by itself."""
+"""States that need no help: a user wanted them, or they end by themselves."""
 
 BACKOFF = "backoff"
 

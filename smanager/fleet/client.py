@@ -147,7 +147,7 @@ class FleetClient:
                             said.append(False)
             if said:
                 return all(said)
-        return True  # nobody is there to change anything
+        return True  # no node answers, so none can change
 
     async def _welcome(self, client: Client) -> None:
         # Without limits: what nodes send is bounded by their windows, and a message dropped here would be sent again.
@@ -173,7 +173,7 @@ class FleetClient:
             self._pongs.put_nowait(node)
 
     async def _hear_of_absent(self, message: Msg) -> None:
-        """The hub answers itself where nobody listens, with a header only."""
+        """The hub itself answers, with a header only, where no node listens."""
         _, number, name = message.subject.rsplit(".", 2)
         is_absent = (message.headers or {}).get("Status") == "503" and number.isdecimal()
         if is_absent and (asking := self._askings.get(int(number))):

@@ -244,7 +244,7 @@ class Hub:
     def _require_safe(self, server: str, client: Client, with_tls: bool) -> None:
         """Raises HubError."""
         said = client._server_info  # nats-py has no public name for what the server has said of itself
-        if with_tls and not said.get("tls_required"):  # as somebody on the way can make it look
+        if with_tls and not said.get("tls_required"):  # as an attacker on the way can make it look
             raise HubError(f"{server}: it does not speak TLS, and should, since servers or ca ask for that")
         is_exposed = not self._access.insecure and not is_on_this_machine(server)
         if is_exposed and not said.get("auth_required"):

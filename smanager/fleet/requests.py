@@ -70,7 +70,7 @@ class Requests:
         return len(self._running)
 
     async def receive(self, subject: str, data: bytes) -> None:
-        """Take a message from the hub; what is not a request is nobody's fault here, and left."""
+        """Take a message from the hub; what is not a request is ignored."""
         user = user_of(subject)
         try:
             request = decode_request(data)
@@ -148,7 +148,7 @@ class Requests:
 
     def _cancel(self, key: RequestKey) -> None:
         if running := self._running.get(key):
-            # A moment later, or a task that has just been made would end before its first step, and tell nobody.
+            # A moment later, or a task that has just been made would end before its first step, without a report.
             asyncio.get_running_loop().call_soon(running.cancel)
 
     def _taken(self, key: RequestKey, following: int) -> None:

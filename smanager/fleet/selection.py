@@ -24,7 +24,7 @@ class NodeSelection(NamedTuple):
 
     @classmethod
     def of(cls, words: Iterable[str], labels: Iterable[str] = ()) -> NodeSelection:
-        """From what somebody has typed: names and patterns, with commas or in several words. Raises SelectionError."""
+        """From what the user has typed: names and patterns, with commas or in several words. Raises SelectionError."""
         patterns = tuple(one for word in words for one in word.removeprefix("@").split(",") if one)
         pairs = dict(label.partition("=")[::2] for label in labels)
         for key, value in pairs.items():

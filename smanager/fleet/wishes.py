@@ -1,4 +1,4 @@
-"""What somebody who asks several nodes has typed: which nodes, how, and what they are asked."""
+"""What the user has typed to ask several nodes: which nodes, how, and what they are asked."""
 
 from __future__ import annotations
 
