@@ -50,6 +50,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
+for number in (signal.SIGHUP, signal.SIGQUIT):  # nohup and shells have what runs in the background ignore them
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def wait_for(condition: Callable[[], object], what: str | Callable[[], str]) -> None:
     """Wait until `condition` holds; `what`, or what it then returns, says what did not come."""

@@ -178,17 +178,9 @@ class Host:
     def call(self, invocation: Invocation) -> Call:
         """Run a method. Raises CommandError for arguments that are too large to send."""
         number = self._next_number()
-        values = [
-            invocation.caller.party,
-            invocation.service,
-            invocation.command.method,
-            *invocation.arguments,
-            invocation.sink.as_data,
-            invocation.sink.columns,
-        ]
-        frame = encode_data(FrameKind.CALL, number, values)
+        frame = encode(FrameKind.CALL, number, invocation.payload)
         if len(frame) > PAYLOAD_LIMIT:  # a megabyte of bytes that are not UTF-8 takes six
-            message = f"{invocation.caption}: arguments of {len(frame)} characters; at most {PAYLOAD_LIMIT}"
+            message = f"{invocation.bound.caption}: arguments of {len(frame)} characters; at most {PAYLOAD_LIMIT}"
             raise CommandError(message, Status.UNUSABLE)
         call = self._calls[number] = Call(number, invocation, self.send)
         self.send(frame)

@@ -14,6 +14,7 @@ from smanager.access.origin import OriginKind
 from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, Failure
 from smanager.commands.words import typed
+from smanager.hosts.frames import to_json
 from smanager.logs.held import HeldOutput, HeldValue, Piece, ReadPlace, cut_text
 from smanager.logs.runs import Run
 from smanager.system.moments import Moment
@@ -39,19 +40,32 @@ class Sink(Protocol):
     def progress(self, done: float, total: float | None, text: str) -> object: ...
 
 
-class Invocation(NamedTuple):
-    """How a caller runs a command."""
+class BoundCommand(NamedTuple):
+    """A command with its arguments, the same whenever a caller gives it."""
 
     command: Command
     service: str  # empty for one of the manager's own commands
     arguments: Arguments
     caption: str  # the command's name in messages
+    described: str = ""  # for the journal
+    encoded: str = ""  # for the host: the service, the method, the arguments and the options, as JSON
+
+
+class Invocation(NamedTuple):
+    """How a caller runs a command."""
+
+    bound: BoundCommand
     caller: Caller
-    described: str  # for the journal
     sink: Sink
     here: str = ""  # the service in whose shell the command was given
     kept: list[int] | None = None  # takes the run's number, for a requester who wants it kept
     is_repeated: bool = False  # whether the requester gives the command again and again
+
+    @property
+    def payload(self) -> bytes:
+        """The payload of a CALL frame."""
+        party, as_data = to_json(self.caller.party), "true" if self.sink.as_data else "false"
+        return f"[{party},{self.bound.encoded},{as_data},{self.sink.columns}]".encode("ascii")
 
 
 def ignore(failure: Failure | None) -> None:
@@ -85,9 +99,9 @@ class Job:
 
     def __init__(self, invocation: Invocation) -> None:
         self.invocation = invocation
-        self.command = invocation.command
-        self.service = invocation.service
-        self.caption = invocation.caption
+        self.command = invocation.bound.command
+        self.service = invocation.bound.service
+        self.caption = invocation.bound.caption
         self.caller = invocation.caller
         self.sink = invocation.sink
         self.since = Moment()
@@ -109,7 +123,7 @@ class Job:
 
     @property
     def secrets(self) -> list[str]:
-        return secrets_in(self.command, self.invocation.arguments)
+        return secrets_in(self.command, self.invocation.bound.arguments)
 
     def is_shown_to(self, caller: Caller) -> bool:
         """Whether a caller may run such a command, or has given this one."""
@@ -143,12 +157,12 @@ class Job:
     def run(self) -> Run:
         """What is known of the run so far."""
         command, caller, given = self.command, self.caller, self.invocation
-        arguments = without_secrets(command, given.arguments)
+        arguments = without_secrets(command, given.bound.arguments)
         about = None if self.service else command.about_services
         if about and given.here:
             arguments.setdefault(about.name, [given.here])
         withheld = ""
-        if secrets_in(command, given.arguments):
+        if self.secrets:
             withheld = "it had a secret argument, which is not kept"
         elif len(json.dumps(arguments)) > ARGUMENTS_LIMIT:
             withheld = "its arguments were too long to be kept"

@@ -11,7 +11,7 @@ import cmd
 import io
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TextIO, cast
+from typing import NamedTuple, Protocol, TextIO, TypeVar, cast
 
 from smanager.access.audit import described
 from smanager.commands.line import BLANKS, JSON, command_word, last_word
@@ -26,6 +26,9 @@ from smanager.terminal.text import begins, one_spelling, resembling
 
 PLANS_KEPT = 256  # lines of a shell class whose meaning is remembered: more than the scripts of a box send
 PLANNED_LINE = 256  # characters of such a line
+
+K = TypeVar("K")
+P = TypeVar("P")
 
 ALTERNATIVES = 3
 """Names offered for an unknown one."""
@@ -86,6 +89,13 @@ class OwnWordPlan:
         return outcome
 
 
+def remember(plans: dict[K, P], key: K, plan: P) -> None:
+    """Keep a plan for the next time; whoever asks for so many different things gains nothing by plans."""
+    if len(plans) >= PLANS_KEPT:
+        plans.clear()
+    plans[key] = plan
+
+
 class Shell(cmd.Cmd):
     """Serves people and scripts alike, but only a person may cut names short."""
 
@@ -119,9 +129,7 @@ class Shell(cmd.Cmd):
         self.plan = None
         outcome = self._run(line)
         if is_script and self.plan and len(line) <= PLANNED_LINE:
-            if len(self.plans) >= PLANS_KEPT:
-                self.plans.clear()  # whoever sends so many different lines gains nothing by plans
-            self.plans[line] = self.plan
+            remember(self.plans, line, self.plan)
         return outcome
 
     def _run(self, line: str) -> Outcome:

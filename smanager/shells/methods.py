@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from smanager.access.audit import WRONG_ARGUMENTS, described, without_secrets
+from smanager.access.audit import WRONG_ARGUMENTS
 from smanager.commands.arguments import Arguments, bind
 from smanager.commands.line import BLANKS
 from smanager.commands.record import COMPLETER_PREFIX, Command, CommandError
 from smanager.commands.words import Words
-from smanager.hosts.job import Invocation
+from smanager.hosts.job import BoundCommand
 from smanager.shells.base import Ask, Outcome, Shell
 from smanager.shells.completion import by_record
 from smanager.shells.pages import command_help
 from smanager.supervision.catalogue import Service
 from smanager.supervision.commands.own import OwnCommand
+from smanager.supervision.dispatch import bound_own, bound_to_service
 
 
 def arguments_for(shell: Shell, command: Command, caption: str, arg: str) -> Arguments:
@@ -41,27 +42,20 @@ class OwnPlan:
     """One of the manager's own commands, with arguments."""
 
     own: OwnCommand
-    arguments: Arguments
+    bound: BoundCommand
 
     def run(self, shell: Shell) -> Outcome:
-        return shell.dispatcher.run(self.own, self.arguments, shell.requester, shell.results)
+        return shell.dispatcher.run(self.own, self.bound, shell.requester, shell.results)
 
 
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
     """A service's command, with arguments."""
 
-    service: Service
-    command: Command
-    caption: str  # what messages call the command
-    arguments: Arguments
-    described: str  # for the journal
+    bound: BoundCommand
 
     def run(self, shell: Shell) -> Outcome:
-        asked, given = shell.requester, (self.command, self.service.name, self.arguments, self.caption)
-        return shell.dispatcher.call(
-            Invocation(*given, asked.caller, self.described, shell.results, "", asked.kept, asked.repeats)
-        )
+        return shell.dispatcher.call(self.bound, shell.requester, shell.results)
 
 
 def own_methods(own: OwnCommand) -> dict[str, object]:
@@ -72,7 +66,7 @@ def own_methods(own: OwnCommand) -> dict[str, object]:
         if shows_help(shell, command, command.name, arg):
             return None
         arguments = arguments_for(shell, command, command.name, arg)
-        plan = OwnPlan(own, arguments)
+        plan = OwnPlan(own, bound_own(command, arguments, shell.here))
         if question := own.question(shell.dispatcher.manager, shell.requester, arguments):
             return Ask(question, partial(plan.run, shell))
         return shell.follow(plan, command.has_secrets)
@@ -94,9 +88,8 @@ def command_methods(service: Service, command: Command, name: str, caption: str)
     def run(shell: Shell, arg: str) -> Outcome:
         if shows_help(shell, command, caption, arg):
             return None
-        arguments = arguments_for(shell, command, caption, arg)
-        facts = described(caption, without_secrets(command, arguments))
-        return shell.follow(ServicePlan(service, command, caption, arguments, facts), command.has_secrets)
+        bound = bound_to_service(service.name, command, arguments_for(shell, command, caption, arg), caption)
+        return shell.follow(ServicePlan(bound), command.has_secrets)
 
     async def complete(shell: Shell, text: str, line: str, begin: int, end: int) -> list[str]:
         keeper = shell.dispatcher.manager.keepers.get(service.name)

@@ -8,9 +8,8 @@ from smanager.access.roles import Permissions
 from smanager.commands.record import Command
 from smanager.supervision.catalogue import Catalogue, Service, ServicesFile
 from smanager.supervision.commands.own import OwnCommand
+from smanager.supervision.dispatch import Plan
 from smanager.terminal.text import one_spelling
-
-METHODS_KEPT = 256  # names of methods that are remembered: more than the programs of a box call
 
 Called = tuple[Service, Command]
 
@@ -51,7 +50,8 @@ class View:
             if permissions.allow_command(service.name, command)
         }
         """Toplevel commands by their names and aliases."""
-        self._methods: dict[str, Called] = {}
+        self.plans: dict[tuple[str, str], Plan] = {}
+        """What programs' requests mean, by method and params; a view lasts as long as that holds."""
         self.toplevel = {name: pair for name, pair in self.called_toplevel.items() if name == pair[1].name}
 
     def service(self, name: str) -> Service | None:
@@ -60,20 +60,12 @@ class View:
 
     def method(self, name: str) -> Called | None:
         """The command that programs call by this name: `SERVICE.COMMAND`, or a toplevel command's own name."""
-        if found := self._methods.get(name):
-            return found
         service_name, _, command_name = name.rpartition(".")
         spelled = one_spelling(command_name)
         if service := self.service(service_name):
             command = self.called[service.name].get(spelled)
-            found = (service, command) if command else None
-        elif not service_name:
-            found = self.called_toplevel.get(spelled)
-        if found:
-            if len(self._methods) >= METHODS_KEPT:
-                self._methods.clear()
-            self._methods[name] = found
-        return found
+            return (service, command) if command else None
+        return None if service_name else self.called_toplevel.get(spelled)
 
     def problems(self) -> list[tuple[ServicesFile, str]]:
         """The problems of services files, for a caller who may know all services."""

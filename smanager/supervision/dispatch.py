@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -12,13 +12,30 @@ from smanager.access.roles import EVERYONE
 from smanager.commands.arguments import Arguments, accept
 from smanager.commands.record import Command, CommandError, Status
 from smanager.hosts.call import Call
-from smanager.hosts.job import Invocation, Sink
+from smanager.hosts.frames import to_json
+from smanager.hosts.job import BoundCommand, Invocation, Sink
 from smanager.service import VIEW
 from smanager.supervision.commands.own import Again, OwnCommand, Requester
 from smanager.supervision.commands.registry import OWN_COMMANDS
 from smanager.supervision.manager import Manager
 from smanager.supervision.running import OwnCall, Running, lasts
 from smanager.system.moments import Moment
+
+Plan = Callable[[Requester, Sink], Running | None]
+"""What a line or a request means, once that has been found out. Whether the caller may do that is asked each time."""
+
+
+def bound_own(command: Command, arguments: Arguments, here: str = "") -> BoundCommand:
+    """One of the manager's own commands, as given in the shell of the service `here`, if in one's."""
+    facts = described(f"{here} {command.name}".lstrip(), without_secrets(command, arguments))
+    return BoundCommand(command, "", arguments, command.name, facts)
+
+
+def bound_to_service(service: str, command: Command, arguments: Arguments, caption: str) -> BoundCommand:
+    """A service's command; `caption` is what messages call it."""
+    encoded = to_json([service, command.method, *arguments])[1:-1]
+    facts = described(caption, without_secrets(command, arguments))
+    return BoundCommand(command, service, arguments, caption, facts, encoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +44,15 @@ class Dispatcher:
 
     manager: Manager
 
-    def call(self, invocation: Invocation) -> Call:
+    def call(self, bound: BoundCommand, requester: Requester, sink: Sink) -> Call:
         """Run a service's command. Raises CommandError if the caller may not run it, or the service cannot now."""
-        manager, caption, caller = self.manager, invocation.caption, invocation.caller
-        if not caller.permissions.allow_command(invocation.service, invocation.command):
+        manager, caption, caller = self.manager, bound.caption, requester.caller
+        if not caller.permissions.allow_command(bound.service, bound.command):
             self._refuse(caller, caption)
-        if (keeper := manager.keepers.get(invocation.service)) is None:
-            raise CommandError(f"{caption}: {invocation.service} is gone")
-        journal = manager.audit.begin(caller, caption, invocation.described)
+        if (keeper := manager.keepers.get(bound.service)) is None:
+            raise CommandError(f"{caption}: {bound.service} is gone")
+        invocation = Invocation(bound, caller, sink, "", requester.kept, requester.repeats)
+        journal = manager.audit.begin(caller, caption, bound.described)
         try:
             manager.jobs.refuse_second(invocation)
             call = keeper.call(invocation)
@@ -44,29 +62,30 @@ class Dispatcher:
         manager.jobs.add(call, journal)
         return call
 
-    def run(self, own: OwnCommand, arguments: Arguments, requester: Requester, sink: Sink) -> Running | None:
+    def run(self, own: OwnCommand, bound: BoundCommand, requester: Requester, sink: Sink) -> Running | None:
         """Run one of the manager's own commands; None if it has ended. Raises CommandError if it fails at once."""
         command, caller, manager = own.command, requester.caller, self.manager
         name = f"{requester.here} {command.name}" if requester.here else command.name
         if not caller.permissions.show(command):
             self._refuse(caller, name)
-        facts = described(name, without_secrets(command, arguments))
         changes = command.role not in (VIEW, EVERYONE)
         since, journal = Moment(), 0
         if command.journaled:
-            journal = manager.audit.begin(caller, name, facts, may_be_lost=command.without_journal, at_once=changes)
+            journal = manager.audit.begin(
+                caller, name, bound.described, may_be_lost=command.without_journal, at_once=changes
+            )
         try:
-            result = own.call(manager, requester, arguments)
+            result = own.call(manager, requester, bound.arguments)
         except Exception as error:
-            manager.jobs.end_at_once(own_invocation(command, arguments, requester, sink), journal, since, error)
+            manager.jobs.end_at_once(own_invocation(bound, requester, sink), journal, since, error)
             raise
         if lasts(result):
-            running = OwnCall(result, own_invocation(command, arguments, requester, sink))
+            running = OwnCall(result, own_invocation(bound, requester, sink))
             running.since = since
             manager.jobs.add(running, journal)
             return running
         if requester.kept is not None or manager.jobs.keeps("", command):
-            manager.jobs.end_at_once(own_invocation(command, arguments, requester, sink), journal, since, result)
+            manager.jobs.end_at_once(own_invocation(bound, requester, sink), journal, since, result)
         else:
             manager.jobs.conclude(journal, since, "", command, None)
         if isinstance(result, Again):
@@ -81,18 +100,15 @@ class Dispatcher:
             own = OWN_COMMANDS.get(again.command)
             if own is None:
                 self._refuse(requester.caller, again.command)
-            return self.run(own, accept(own.command, again.command, again.arguments), requester, sink)
+            arguments = accept(own.command, again.command, again.arguments)
+            return self.run(own, bound_own(own.command, arguments, requester.here), requester, sink)
         caption = f"{again.service} {again.command}"
         service = self.manager.catalogue.services.get(again.service)
         command = service.commands.get(again.command) if service else None
         if service is None or command is None:
             self._refuse(requester.caller, caption)
         arguments = accept(command, caption, again.arguments)
-        facts = described(caption, without_secrets(command, arguments))
-        kept, repeats = requester.kept, requester.repeats
-        return self.call(
-            Invocation(command, service.name, arguments, caption, requester.caller, facts, sink, "", kept, repeats)
-        )
+        return self.call(bound_to_service(service.name, command, arguments, caption), requester, sink)
 
     def unknown(self, caller: Caller, name: str, words: Sequence[str]) -> None:
         """Journal a command that does not exist for the caller: its name as given, and its words."""
@@ -105,7 +121,6 @@ class Dispatcher:
         raise CommandError(f"unknown command: {name}", Status.UNUSABLE)
 
 
-def own_invocation(command: Command, arguments: Arguments, requester: Requester, sink: Sink) -> Invocation:
+def own_invocation(bound: BoundCommand, requester: Requester, sink: Sink) -> Invocation:
     """How one of the manager's own commands was given: for those of which something is kept, or which take time."""
-    here, kept, repeats = requester.here, requester.kept, requester.repeats
-    return Invocation(command, "", arguments, command.name, requester.caller, "", sink, here, kept, repeats)
+    return Invocation(bound, requester.caller, sink, requester.here, requester.kept, requester.repeats)

@@ -67,10 +67,10 @@ class Jobs:
 
     def refuse_second(self, invocation: Invocation) -> None:
         """Raise CommandError where an exclusive command already runs."""
-        command = invocation.command
+        command, service, _, caption, *_ = invocation.bound
         for job in self._jobs if command.exclusive else ():
-            if job.service == invocation.service and job.command.name == command.name:
-                raise CommandError(f"{invocation.caption}: already running; `jobs` has details")
+            if job.service == service and job.command.name == command.name:
+                raise CommandError(f"{caption}: already running; `jobs` has details")
 
     def add(self, job: Running, journal: int) -> None:
         """List a command until its method has ended, and end it at its timeout; `journal` is its number there."""

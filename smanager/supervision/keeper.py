@@ -144,9 +144,9 @@ class Keeper:
         """Run one of the service's commands. Raises CommandError if the service is not running."""
         if self.state is not State.RUNNING or self.host is None:
             remedy = f"; `start {self.name}` starts it" if self.state.down else ""
-            raise CommandError(f"{invocation.caption}: {self.name} is {self.service.condition}{remedy}")
+            raise CommandError(f"{invocation.bound.caption}: {self.name} is {self.service.condition}{remedy}")
         if self.host.gone or self.host.ending:  # a moment ago
-            raise CommandError(f"{invocation.caption}: {self.name} is about to be started again")
+            raise CommandError(f"{invocation.bound.caption}: {self.name} is about to be started again")
         return self.host.call(invocation)
 
     async def complete(self, caller: str, command: str, text: str, line: str, begin: int, end: int) -> list[str]:

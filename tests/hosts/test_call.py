@@ -15,7 +15,7 @@ from smanager.commands.record import Command, Failure
 from smanager.hosts import call as call_module
 from smanager.hosts.call import CALL_KINDS, VALUE_LIMIT, Call
 from smanager.hosts.frames import WINDOW, Frame, FrameDecoder, FrameError, FrameKind
-from smanager.hosts.job import Invocation
+from smanager.hosts.job import BoundCommand, Invocation
 
 NUMBER = 7
 CHECK = Command("check", "")
@@ -33,7 +33,9 @@ class Recorder:
         self.taken: list[Any] = []
         self.sent: list[tuple[FrameKind, bytes]] = []
         self.ends: list[tuple[str, Failure | None]] = []
-        self.call = Call(NUMBER, Invocation(CHECK, "web", Arguments([], {}), "web check", ANN, "", self), self.send)
+        self.call = Call(
+            NUMBER, Invocation(BoundCommand(CHECK, "web", Arguments([], {}), "web check"), ANN, self), self.send
+        )
         self.call.ended = lambda failure: self.ends.append(("ended", failure))
         self.call.gone = lambda failure: self.ends.append(("gone", failure))
 

@@ -16,7 +16,7 @@ from smanager.hosts import handle
 from smanager.hosts.frames import FrameKind, encode, encode_data, encode_failure, encode_text
 from smanager.hosts.handle import Host
 from smanager.hosts.inquiries import Inquiry
-from smanager.hosts.job import Invocation
+from smanager.hosts.job import BoundCommand, Invocation
 from smanager.system.outbox import Outbox
 from smanager.system.sockets import Sockets
 from smanager.system.turns import Turns
@@ -141,7 +141,7 @@ async def test_a_call_takes_its_own_frames_until_its_last(house: House) -> None:
     ends: list[Failure | None] = []
     sinks = Sink(), Sink()
     for sink in sinks:
-        call = house.host.call(Invocation(CHECK, "web", Arguments([], {}), "web check", ANN, "", sink))
+        call = house.host.call(Invocation(BoundCommand(CHECK, "web", Arguments([], {}), "web check"), ANN, sink))
         call.ended = ends.append
     house.host.received(encode_text(FrameKind.TEXT, 1, "a") + encode_text(FrameKind.TEXT, 2, "b"))
     house.host.received(encode_failure(2, Failure("no", "OSError")) + encode_text(FrameKind.TEXT, 2, "late"))
@@ -169,7 +169,7 @@ def test_a_frame_that_cannot_be_taken_ends_its_call_and_nothing_else(frame: byte
     async def test(house: House) -> None:
         ends: list[list[Failure | None]] = [[], []]
         for its_ends in ends:
-            invocation = Invocation(CHECK, "web", Arguments([], {}), "web check", ANN, "", Sink())
+            invocation = Invocation(BoundCommand(CHECK, "web", Arguments([], {}), "web check"), ANN, Sink())
             call = house.host.call(invocation)
             call.ended = its_ends.append
         house.host.received(frame)

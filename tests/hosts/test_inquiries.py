@@ -14,7 +14,7 @@ from smanager.commands.record import Command
 from smanager.hosts.call import Call
 from smanager.hosts.frames import PAYLOAD_LIMIT, WINDOW, Frame, FrameDecoder, FrameError, FrameKind
 from smanager.hosts.inquiries import MOST_INQUIRIES, REFUSED, TOO_MUCH_OUTPUT, Inquiries, Inquiry
-from smanager.hosts.job import Invocation
+from smanager.hosts.job import BoundCommand, Invocation
 
 HALF = "x" * (WINDOW // 2)
 
@@ -30,7 +30,9 @@ class Desk:
         self.done: list[str] = []
         self.sent: list[Frame] = []
         self.inquiries = Inquiries(lambda data: self.sent.extend(FrameDecoder().receive(data)), lambda: self.take)
-        check = Invocation(Command("check", ""), "web", Arguments([], {}), "web check", Caller(CONSOLE), "", self)
+        check = Invocation(
+            BoundCommand(Command("check", ""), "web", Arguments([], {}), "web check"), Caller(CONSOLE), self
+        )
         self.call = Call(3, check, print)
 
     def text(self, value: Any) -> str:

@@ -16,7 +16,7 @@ from smanager.commands.arguments import Arguments
 from smanager.commands.record import Command, CommandError, Failure, Parameter, Status
 from smanager.config.runs import RunSettings
 from smanager.hosts.call import Call
-from smanager.hosts.job import Invocation
+from smanager.hosts.job import BoundCommand, Invocation
 from smanager.logs.runs import Limits, Run, Runs
 from smanager.supervision import jobs as module
 from smanager.supervision.jobs import Jobs
@@ -48,7 +48,7 @@ class Desk:
 
     def invocation(self, kept: bool | None = None, wanted_by: list[int] | None = None) -> Invocation:
         command = Command("check", "", kept=kept)
-        return Invocation(command, "", Arguments([], {}), "check", ANN, "", self, kept=wanted_by)
+        return Invocation(BoundCommand(command, "", Arguments([], {}), "check"), ANN, self, kept=wanted_by)
 
     def begin(self, kept: bool | None = None, wanted_by: list[int] | None = None) -> Call:
         call = Call(1, self.invocation(kept, wanted_by), lambda data: None)
@@ -125,7 +125,7 @@ def test_a_command_that_ends_at_once_is_a_run_unless_no_method_ran(
 async def test_a_failure_that_repeats_a_secret_is_masked_in_the_journal_and_the_run(tmp_path: Path) -> None:
     desk = Desk(tmp_path, Audit(Outbox(), tmp_path / "audit.jsonl", Need.ON))
     login = Command("login", "", (Parameter("pin", secret=True),))
-    given = desk.invocation()._replace(command=login, arguments=Arguments(["hunter2"], {}))
+    given = Invocation(BoundCommand(login, "", Arguments(["hunter2"], {}), "login"), ANN, desk)
     number = desk.audit.begin(ANN, "login", "")
     error = CommandError(f"login: {'no ' * 165}hunter2 is wrong")  # cut within the secret
     desk.jobs.end_at_once(given, number, Moment(), error)

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from smanager.access.audit import WRONG_ARGUMENTS, described, without_secrets
+from smanager.access.audit import WRONG_ARGUMENTS
 from smanager.access.callers import Caller
 from smanager.commands.record import CommandError, Failure
 from smanager.config.file import ConfigError
 from smanager.hosts import job
-from smanager.hosts.job import Invocation
 from smanager.server.rpc.errors import FAILED, INTERNAL_ERROR, METHOD_NOT_FOUND, RequestError, accepted
 from smanager.server.rpc.protocol import METHODS, Lines, Notify, ProtocolMethod, ProtocolMethods
+from smanager.shells.base import PLANNED_LINE, remember
 from smanager.shells.interpreter import Interpreter, captured
 from smanager.shells.root import Shells
 from smanager.shells.texts import script_text
 from smanager.supervision.commands.own import Requester
+from smanager.supervision.dispatch import Plan, bound_own, bound_to_service
 from smanager.supervision.running import OwnCall, Running
 
 Done = Callable[[object], None]  # takes a method's result, or its RequestError
@@ -74,38 +75,44 @@ class Methods:
             return None
 
     def _begin(self, name: str, params: object, notify: Notify, done: Done) -> RunningMethod | None:
-        sink, caller = Results(notify), self._caller
-        running: Running | None
-        view = self._shells.view(caller.permissions)
-        if own := view.own.get(name):
-            arguments = accepted(own.command, own.command.name, params)
-            running = self._dispatcher.run(own, arguments, self._requester, sink)
-            failure_type = "CommandError"
-        elif method := METHODS.get(name):
+        if method := METHODS.get(name):
             return self._begin_protocol(method, params, notify, done)
-        else:
-            if (called := view.method(name)) is None:
-                raise RequestError(METHOD_NOT_FOUND, f"unknown method {name}; rpc.discover lists the methods")
-            service, command = called
-            arguments = accepted(command, name, params)
-            facts = described(name, without_secrets(command, arguments))
-            running = self._dispatcher.call(Invocation(command, service.name, arguments, name, caller, facts, sink))
-            failure_type = "HostError"
+        sink = Results(notify)
+        running = self._plan(name, params)(self._requester, sink)
         if running is None:
             self._answer(done, sink.result)
         else:
-            self._follow(running, sink, done, failure_type)
+            self._follow(running, sink, done)
         return running
 
-    def _follow(self, running: Running, sink: Results, done: Done, failure_type: str) -> None:
-        """Answer when the command ends; `failure_type` is the type of a failure without an exception."""
+    def _plan(self, name: str, params: object) -> Plan:
+        """What a request means; what it has meant before is remembered. Raises RequestError or CommandError."""
+        view, key = self._shells.view(self._caller.permissions), (name, repr(params))
+        if plan := view.plans.get(key):
+            return plan
+        if own := view.own.get(name):
+            command = own.command
+            plan = partial(self._dispatcher.run, own, bound_own(command, accepted(command, name, params)))
+        elif called := view.method(name):
+            service, command = called
+            bound = bound_to_service(service.name, command, accepted(command, name, params), name)
+            plan = partial(self._dispatcher.call, bound)
+        else:
+            raise RequestError(METHOD_NOT_FOUND, f"unknown method {name}; rpc.discover lists the methods")
+        if not command.has_secrets and sum(map(len, key)) <= PLANNED_LINE:
+            remember(view.plans, key, plan)
+        return plan
+
+    def _follow(self, running: Running, sink: Results, done: Done) -> None:
+        """Answer when the command ends."""
 
         def ended(failure: Failure | None) -> None:
             self._running.discard(running)
             if failure is None:
                 self._answer(done, sink.result)
                 return
-            data = {"type": failure.type or failure_type, "message": failure.message}
+            failure_type = failure.type or ("HostError" if running.service else "CommandError")
+            data = {"type": failure_type, "message": failure.message}
             self._answer(done, RequestError(FAILED, f"{running.caption}: {failure}", data))
 
         running.ended = ended
