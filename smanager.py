@@ -3,7 +3,7 @@
 
 import sys
 
-from smanager.cli import main
+from smanager.__main__ import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -75,12 +75,18 @@ def signature_of(owner: type, method: str) -> Signature:
 def describe(owner: type, method: str, name: str = "") -> Command:
     """The record of the command that `owner`'s function `method` implements.
 
-    The command's name is `name`, or part of the method's. Raises CommandError as `signature_of`, and for options whose
-    names or short forms are taken.
+    The command's name is `name`, or part of the method's. Raises CommandError as `signature_of` and `command_with`.
+    """
+    return command_with(signature_of(owner, method), owner, method, name)
+
+
+def command_with(signature: Signature, owner: type, method: str, name: str = "") -> Command:
+    """The same for a function whose signature is known.
+
+    Raises CommandError for options whose names or short forms are taken.
     """
     name = name or command_name(method)
     function = getattr(owner, method)
-    signature = signature_of(owner, method)
     for parameter in signature.parameters if method.startswith((PREFIX, TOPLEVEL_PREFIX)) else ():
         if parameter.option and (option := f"--{spelled(parameter.name)}") in (JSON, PROGRESS):
             raise CommandError(f"{option} is an option of every command; choose another name")

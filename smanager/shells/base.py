@@ -10,7 +10,6 @@ from __future__ import annotations
 import cmd
 import io
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TextIO, TypeVar, cast
 
 from smanager.access.audit import described
@@ -40,8 +39,7 @@ class Enter(NamedTuple):
     service: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """Ask the person, and go on after a yes."""
 
     question: str
@@ -68,8 +66,7 @@ _NO_INPUT = io.StringIO()  # shells are handed their lines, and must never read 
 Outcome = Running | Ask | Enter | Leave | Quit | None
 
 
-@dataclass(frozen=True, slots=True)
-class OwnWordPlan:
+class OwnWordPlan(NamedTuple):
     """One of the shell's own commands."""
 
     method: str

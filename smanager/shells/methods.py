@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from smanager.access.audit import WRONG_ARGUMENTS
 from smanager.commands.arguments import Arguments, bind
@@ -37,8 +37,7 @@ def shows_help(shell: Shell, command: Command, caption: str, arg: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class OwnPlan:
+class OwnPlan(NamedTuple):
     """One of the manager's own commands, with arguments."""
 
     own: OwnCommand
@@ -48,8 +47,7 @@ class OwnPlan:
         return shell.dispatcher.run(self.own, self.bound, shell.requester, shell.results)
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePlan:
+class ServicePlan(NamedTuple):
     """A service's command, with arguments."""
 
     bound: BoundCommand

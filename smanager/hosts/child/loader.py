@@ -15,7 +15,7 @@ from typing import Any
 
 from smanager.commands.jsonable import jsonable
 from smanager.commands.record import SHELLS_OWN, Command, CommandError, command_methods
-from smanager.commands.signatures import describe, signature_of
+from smanager.commands.signatures import command_with, signature_of
 from smanager.config.service import CLASS_KEYS, PROGRAM_KEYS
 from smanager.hosts.child.errors import LoadError, at_line, in_one_line, print_traceback
 from smanager.service import SService
@@ -97,12 +97,13 @@ def described(service: type[SService]) -> tuple[dict[str, Any], list[str]]:
 
     for method in command_methods(service):
         try:
-            command = describe(service, method)
+            signature = signature_of(service, method)
+            command = command_with(signature, service, method)
             if command.default and (other := next((known.name for known in commands if known.default), "")):
                 complain(method, f"{other} is the default command already; at most one may be")
                 command = command._replace(default=False)
             commands.append(command)
-            for problem in signature_of(service, method).problems:
+            for problem in signature.problems:
                 complain(method, problem)
         except (CommandError, ValueError, TypeError) as error:
             complain(method, error)

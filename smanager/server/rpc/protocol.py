@@ -12,7 +12,7 @@ from smanager.access.callers import Caller
 from smanager.access.roles import EVERYONE
 from smanager.commands.arguments import Arguments, schema
 from smanager.commands.record import Command
-from smanager.commands.signatures import describe, signature_of
+from smanager.commands.signatures import command_with, signature_of
 from smanager.server.rpc.errors import INVALID_PARAMS, TOO_MUCH_OUTPUT, RequestError
 from smanager.service import command
 from smanager.shells.interpreter import Interpreter, finished
@@ -232,7 +232,8 @@ class ProtocolMethod:
     def __init__(self, function: str) -> None:
         self._function = function
         self._signature = signature_of(ProtocolMethods, function)
-        self.command = describe(ProtocolMethods, function, function.replace("_", ".", 1))
+        name = function.replace("_", ".", 1)
+        self.command = command_with(self._signature, ProtocolMethods, function, name)
 
     async def call(self, methods: ProtocolMethods, arguments: Arguments) -> Any:
         positions, options = self._signature.revive(*arguments)
