@@ -22,6 +22,11 @@ def limit_of(line: bytes) -> int:
     return REQUEST_LIMIT if begins_request(line) else LINE_LIMIT
 
 
+def is_too_long(line: bytes) -> bool:
+    """Whether a line, or its beginning, has more bytes than it may."""
+    return len(line) > LINE_LIMIT and len(line) > limit_of(line)  # nearly every line is short
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class LineReader:
     """Hands each line to `accept` once the commands before it are done."""
@@ -79,7 +84,7 @@ class LineReader:
                     self._go_on_later()
                     break
                 line = self._cut.pop()
-                if len(line) > LINE_LIMIT and len(line) > limit_of(line):
+                if is_too_long(line):
                     self._refuse(line)
                 elif not self._accept(line.decode("utf-8", "surrogateescape")):
                     break
@@ -88,7 +93,7 @@ class LineReader:
             else:
                 self._go_on_later()
         # Some more is read while a command runs, for it may be a Ctrl-C or the end of the connection.
-        connection.hold(len(self.uncut) > limit_of(self.uncut) and not self.at_end)
+        connection.hold(is_too_long(self.uncut) and not self.at_end)
         return False
 
     def _go_on_later(self) -> None:
@@ -105,7 +110,7 @@ class LineReader:
         if not lines and self.at_end:
             lines, self.uncut = [self.uncut], b""
         self._cut = lines[::-1]
-        if len(self.uncut) > limit_of(self.uncut) and not lines:
+        if is_too_long(self.uncut) and not lines:
             uncut, self.uncut = self.uncut, b""
             self._skips = True
             self._refuse(uncut)
