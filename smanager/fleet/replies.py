@@ -24,7 +24,7 @@ class RequestKey(NamedTuple):
     id: RequestId
 
 
-class Reply:
+class OutgoingReply:
     """What goes back for one request: numbered pieces, each kept until the requester has taken it."""
 
     def __init__(self, key: RequestKey, send: Send, piece_limit: Callable[[], int]) -> None:
@@ -90,9 +90,9 @@ class RecentReplies:
 
     def __init__(self, now: float) -> None:
         self.since = now  # when the last reply ended that is forgotten: of commands before, nobody knows
-        self._replies: OrderedDict[RequestKey, Reply] = OrderedDict()  # by their ends
+        self._replies: OrderedDict[RequestKey, OutgoingReply] = OrderedDict()  # by their ends
 
-    def add(self, reply: Reply, now: float) -> None:
+    def add(self, reply: OutgoingReply, now: float) -> None:
         reply.ended_at = now
         self._replies[reply.key] = reply
         while self._is_too_much(now):
@@ -108,5 +108,5 @@ class RecentReplies:
         oldest = next(iter(self._replies.values()))
         return len(self._replies) > MOST_REMEMBERED or oldest.ended_at < now - REMEMBERED_SECONDS
 
-    def get(self, key: RequestKey) -> Reply | None:
+    def get(self, key: RequestKey) -> OutgoingReply | None:
         return self._replies.get(key)

@@ -18,7 +18,7 @@ from smanager.fleet.messages import (
     TakenRequest,
     decode_request,
 )
-from smanager.fleet.replies import RecentReplies, Reply, RequestKey
+from smanager.fleet.replies import OutgoingReply, RecentReplies, RequestKey
 from smanager.fleet.subjects import ReplyPlace, user_of
 from smanager.service import ManagerClient, ManagerError
 
@@ -33,7 +33,7 @@ Publish = Callable[[str, bytes], Awaitable[None]]
 class RunningRequest:
     """A request that is carried out."""
 
-    def __init__(self, reply: Reply, now: float) -> None:
+    def __init__(self, reply: OutgoingReply, now: float) -> None:
         self.reply = reply
         self.heard_at = now  # when its session last gave a sign of life
         self.task: asyncio.Task[None] | None = None
@@ -112,7 +112,7 @@ class Requests:
             await self._begin(key, request, now)
 
     async def _begin(self, key: RequestKey, request: CallRequest, now: float) -> None:
-        reply = Reply(key, self._sender(key.user, key.id), self._piece_limit)
+        reply = OutgoingReply(key, self._sender(key.user, key.id), self._piece_limit)
         if refusal := self._refusal(key, request, now):
             await reply.add(PieceKind.ERROR, [FAILED, refusal, None])
             if key.user in self._managers:  # others must not push out what is remembered
@@ -174,7 +174,7 @@ class Requests:
         return send
 
 
-async def _forward(reply: Reply, request: CallRequest, manager: ManagerClient) -> list[Any]:
+async def _forward(reply: OutgoingReply, request: CallRequest, manager: ManagerClient) -> list[Any]:
     """Put what the manager answers into the reply; return the error for a reply without an end."""
     try:
         async with aclosing(manager.follow_async(request.method, request.params)) as answer:

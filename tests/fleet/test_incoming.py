@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from smanager.fleet import incoming
 from smanager.fleet.incoming import Incoming, Value
 from smanager.fleet.messages import PIECE_COST, WINDOW, PieceKind, ReplyPiece, RequestId, decode_piece
-from smanager.fleet.replies import Reply, RequestKey
+from smanager.fleet.replies import OutgoingReply, RequestKey
 
 KEY = RequestKey("alice", RequestId("s", 1))
 LARGEST = 2 * WINDOW  # bytes of a value in these tests
@@ -23,7 +23,7 @@ class Way:
     """A node and its requester, and the messages between them, some of which are lost, doubled, or late."""
 
     def __init__(self, chance: random.Random, loss: float, limit: int) -> None:
-        self.reply = Reply(KEY, self._send, lambda: limit)
+        self.reply = OutgoingReply(KEY, self._send, lambda: limit)
         self.incoming = Incoming()
         self.read: list[object] = []
         self._pieces: deque[bytes] = deque()
@@ -110,7 +110,7 @@ def test_a_slow_reader_stops_the_sender_which_goes_on_when_half_is_taken() -> No
             for number in range(10_000):
                 await reply.add(PieceKind.ITEM, number)
 
-        reply = Reply(KEY, send, lambda: 0)
+        reply = OutgoingReply(KEY, send, lambda: 0)
         adding = asyncio.create_task(add())
         await settled()
         before = len(sent)

@@ -8,17 +8,17 @@ import pytest
 
 from smanager.fleet import replies
 from smanager.fleet.messages import PieceKind, ReplyPiece, RequestId, decode_piece
-from smanager.fleet.replies import NOT_KEPT, REMEMBERED_SECONDS, RecentReplies, Reply, RequestKey
+from smanager.fleet.replies import NOT_KEPT, REMEMBERED_SECONDS, OutgoingReply, RecentReplies, RequestKey
 
 
-def reply_of(number: int, text: str = "done") -> tuple[Reply, list[ReplyPiece]]:
+def reply_of(number: int, text: str = "done") -> tuple[OutgoingReply, list[ReplyPiece]]:
     """A reply that is complete, and the pieces that it sends."""
     sent: list[ReplyPiece] = []
 
     async def send(data: bytes) -> None:
         sent.append(decode_piece(data)[1])
 
-    reply = Reply(RequestKey("alice", RequestId("s", number)), send, lambda: 0)
+    reply = OutgoingReply(RequestKey("alice", RequestId("s", number)), send, lambda: 0)
     asyncio.run(reply.add(PieceKind.RESULT, text))
     return reply, sent
 
