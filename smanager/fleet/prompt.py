@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cmd
+import json
 import os
 import shlex
 import sys
@@ -192,7 +193,7 @@ class FleetPrompt(cmd.Cmd):
 
     def _pass_on(self, command: str, line: str) -> None:
         wish = self._read(wish_of(line))
-        self.status = self._asker.run(_with_line(wish, f"{command} {wish.line}"))
+        self.status = self._asker.run(wish.with_line(f"{command} {wish.line}"))
 
     def _read(self, wish: Wish) -> Wish:
         wish.selection  # noqa: B018  # raises where it is wrong, before anybody is asked
@@ -230,8 +231,6 @@ class FleetPrompt(cmd.Cmd):
 
     def _show(self, wish: Wish, rows: list[dict[str, Any]], key: str) -> None:
         """A table, or with --json an object for each row."""
-        import json
-
         if wish.json:
             self._say("".join(json.dumps(row) + "\n" for row in rows))
         elif rows:
@@ -275,12 +274,6 @@ class FleetPrompt(cmd.Cmd):
             return input(prompt)
         finally:
             readline.set_completer(before)
-
-
-def _with_line(wish: Wish, line: str) -> Wish:
-    from dataclasses import replace
-
-    return replace(wish, line=line.strip())
 
 
 def run(hub: str, words: Sequence[str], is_person: bool) -> int:

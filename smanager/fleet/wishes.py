@@ -61,6 +61,9 @@ class Wish:
         """Raises SelectionError."""
         return NodeSelection.of(self.patterns, self.labels)
 
+    def with_line(self, line: str) -> Wish:
+        return replace(self, line=line.strip())
+
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
