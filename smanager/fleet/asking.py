@@ -90,6 +90,7 @@ class Asking:
         self._nodes = {name: AskedNode(self._began, asked_at) for name in nodes}
         self._pending = len(self._nodes)
         self._to_ask: deque[str] | None = None  # by name, once it is quiet
+        # Bounded by what each node may send before the reader has taken it.
         self._heard = asyncio.Queue[tuple[Heard, AskedNode | None, Value | None] | None]()
         self._read: list[tuple[str, AskedNode, Value]] = []  # what the reader has, up to its next call
         self.is_over = False
@@ -129,7 +130,7 @@ class Asking:
             value = node.incoming.receive(piece)
             _require_shape(value)
         except (ValueError, RecursionError) as error:
-            self._finish(name, node, "error", [0, f"its answer is not right: {error}", None])
+            await self._give_up(name, node, "error", [0, f"its answer is not right: {error}", None])
             return
         if value:
             self._heard.put_nowait((Heard(name, value.kind.value, value.content), node, value))
@@ -189,9 +190,9 @@ class Asking:
             node.again_at = now + LISTEN_SECONDS
             await self._send(name, self._again(node.incoming.next))
 
-    async def _give_up(self, name: str, node: AskedNode, kind: str) -> None:
-        """Expect nothing more; a node that hears the request late is not to carry it out."""
-        self._finish(name, node, kind)
+    async def _give_up(self, name: str, node: AskedNode, kind: str, value: object = None) -> None:
+        """Expect nothing more; a node that hears the request late, or goes on, is not to carry it out."""
+        self._finish(name, node, kind, value)
         await self._send(name, CancelRequest(self.request.id))
 
     async def close(self) -> None:

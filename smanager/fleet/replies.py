@@ -56,9 +56,8 @@ class OutgoingReply:
         await self._send(ReplyPiece(self._next, PieceKind.ALIVE, b"").encode(self.key.id.number))
 
     async def again(self, first: int) -> None:
-        """Send what is kept from a piece on."""
-        self.taken(first)
-        kept = list(self._kept)
+        """Send what is kept from a piece on: those before it have come, but may wait for the requester's reader."""
+        kept = [piece for piece in self._kept if piece.number >= first]
         if self.is_complete and not kept:
             kept = list(pieces_of(first, PieceKind.ERROR, NOT_KEPT, PIECE_LIMIT))
         for piece in kept:

@@ -262,6 +262,7 @@ async def test_a_node_that_answers_garbage_fails_alone(history: History) -> None
     heard = await history.asking.some()
     assert [(one.node, one.kind) for one in heard] == [("a", "error"), ("b", "result")]
     assert heard[0].value[1].startswith("its answer is not right: ")
+    assert history.sent() == [("a", CancelRequest(REQUEST.id))]
 
 
 @with_history("a")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smanager.fleet import incoming
 from smanager.fleet.incoming import Incoming, Value
-from smanager.fleet.messages import PIECE_COST, WINDOW, PieceKind, ReplyPiece, RequestId, decode_piece
+from smanager.fleet.messages import PIECE_COST, PIECE_LIMIT, WINDOW, PieceKind, ReplyPiece, RequestId, decode_piece
 from smanager.fleet.replies import OutgoingReply, RequestKey
 
 KEY = RequestKey("alice", RequestId("s", 1))
@@ -158,6 +158,24 @@ def test_a_value_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
         reader.receive(ReplyPiece(number, PieceKind.ITEM, b"", is_whole=False))
     with pytest.raises(ValueError, match="more than 2560 bytes"):
         reader.receive(ReplyPiece(10, PieceKind.ITEM, b"", is_whole=False))
+
+
+def test_a_node_that_does_not_wait_for_its_reader_is_given_up() -> None:
+    reader = Incoming()
+    piece = ReplyPiece(0, PieceKind.ITEM, b'"%s"' % (b"x" * (PIECE_LIMIT - 2)))
+    taken = [reader.receive(piece._replace(number=number)) for number in range(3)]  # as many as a window begins
+    with pytest.raises(ValueError, match="more than 131072 bytes ahead of what was taken"):
+        reader.receive(piece._replace(number=3))
+    assert all(taken)
+
+
+def test_the_end_comes_whatever_was_taken() -> None:
+    reader = Incoming()
+    piece = ReplyPiece(0, PieceKind.ITEM, b'"%s"' % (b"x" * (PIECE_LIMIT - 2)))
+    for number in range(3):
+        reader.receive(piece._replace(number=number))
+    long = b'[0,"%s",null]' % (b"x" * PIECE_LIMIT)
+    assert reader.receive(ReplyPiece(3, PieceKind.ERROR, long))
 
 
 def test_a_sign_of_life_has_what_was_taken_told_again() -> None:

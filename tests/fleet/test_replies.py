@@ -29,6 +29,30 @@ def test_a_reply_is_sent_again_from_memory() -> None:
     assert sent == [ReplyPiece(0, PieceKind.RESULT, b'"done"')] * 2
 
 
+def test_what_has_come_and_was_not_read_gives_no_room_for_more() -> None:
+    async def run() -> None:
+        async def send(data: bytes) -> None:
+            sent.append(decode_piece(data)[1])
+
+        async def add() -> None:
+            for number in range(10_000):
+                await reply.add(PieceKind.ITEM, number)
+
+        sent: list[ReplyPiece] = []
+        reply = OutgoingReply(RequestKey("alice", RequestId("s", 1)), send, lambda: 0)
+        adding = asyncio.create_task(add())
+        await asyncio.sleep(0)
+        before = len(sent)
+        await reply.again(before)
+        await asyncio.sleep(0)
+        assert [piece.kind for piece in sent[before:]] == [PieceKind.ALIVE]
+        await reply.again(before - 1)
+        assert sent[before + 1 :] == sent[before - 1 : before]
+        adding.cancel()
+
+    asyncio.run(run())
+
+
 def test_replies_are_forgotten_by_age_and_it_is_known_from_when_on_none_are() -> None:
     recent = RecentReplies(5.0)
     recent.add(first := reply_of(1)[0], 10.0)
