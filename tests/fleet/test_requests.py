@@ -11,6 +11,7 @@ import pytest
 
 from smanager.fleet.messages import (
     GONE_SECONDS,
+    HIGHEST,
     AliveRequest,
     CallRequest,
     CancelRequest,
@@ -226,7 +227,7 @@ UNKNOWN = "whether the command has run is not known"
         (10.0, 10.0 - WAY_SECONDS, False),  # it may have been on its way while the service was started
         (10.0, 9.9 - WAY_SECONDS, True),
         (2 * REMEMBERED_SECONDS, REMEMBERED_SECONDS, True),
-        (10.0, 1e300, False),
+        (10.0, float(HIGHEST), False),
     ],
 )
 def test_a_request_from_before_the_service_was_started_is_refused(uptime: float, age: float, runs: bool) -> None:
