@@ -12,8 +12,10 @@ from smanager.fleet.messages import HEADER_SPACE, PIECE_LIMIT, WINDOW, PieceKind
 Send = Callable[[bytes], Awaitable[None]]
 
 REMEMBERED_SECONDS = 600.0  # that a reply can be asked for again: as long as a lost hub may take to come back
-MOST_REMEMBERED = 4096  # replies: the oldest is forgotten first
-KEPT_LIMIT = 8 * 1024 * 1024  # bytes of finished replies that are kept; of older ones only that they were given
+MOST_REMEMBERED = 4096  # replies to a user: the oldest is forgotten first
+KEPT_LIMIT = (
+    4 * 1024 * 1024
+)  # bytes of a user's finished replies that are kept; of older ones only that they were given
 NOT_KEPT = [0, "the command has ended, and its result is not kept any more", None]
 
 
@@ -85,7 +87,7 @@ class OutgoingReply:
 
 
 class RecentReplies:
-    """The replies that are complete, and may be asked for again."""
+    """The replies to one user that are complete, and may be asked for again."""
 
     def __init__(self, now: float) -> None:
         self.since = now  # when the last reply ended that is forgotten: of commands before, nobody knows
