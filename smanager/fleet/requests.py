@@ -23,7 +23,11 @@ from smanager.fleet.replies import OutgoingReply, RecentReplies, RequestKey
 from smanager.fleet.subjects import ReplyPlace, user_of
 from smanager.service import ManagerClient, ManagerError
 
-WAY_SECONDS = 3.0  # that a request may be on its way, on the slowest of links
+WAY_SECONDS = 3.0
+"""That a request may be on its way, on the slowest of links. None waits longer, to reach a node in its next life: a
+NATS server keeps no message for a connection that has ended, and a requester whose own connection fails drops what that
+still holds (`hub._drop`) before it asks again. The exception is what a server of a cluster holds when it freezes.
+"""
 MOST_RUNNING = 64  # requests at a time; the manager answers 256 of one service, and `fleet` itself asks, too
 MOST_OF_USER = 16  # of them: more than a person follows, and a program that ends none of its own leaves room for others
 QUICK_SECONDS = 0.1  # for an answer that needs no sign of life before: most are there sooner
