@@ -26,6 +26,7 @@ QUIET_SECONDS = 0.3  # without a new node, after which all have answered that wi
 ASKED_AT_ONCE = (
     200  # nodes by name at a look: most of those that are slow answer meanwhile, and need not be asked again
 )
+MOST_NODES = 200_000  # that are heard: twice the largest fleet on paper; whoever owns a hub can make up names
 SIGN_SECONDS = 3.0  # in which a node that the hub knows gives a sign of life, on the slowest of links
 RETRY_SECONDS = 1.0  # until a node is asked again that was lost with the hub, and is not back
 LISTEN_SECONDS = 2 * KEEP_SECONDS  # without a sign of life, after which a node's last message may have been lost
@@ -142,7 +143,8 @@ class Asking:
 
     def _of(self, name: str, now: float) -> AskedNode | None:
         """A node's part; None if the node was not asked."""
-        if name not in self._nodes and self._subject and not self.is_over:
+        is_open = self._subject and not self.is_over and len(self._nodes) < MOST_NODES
+        if name not in self._nodes and is_open:
             self._nodes[name] = AskedNode(now, now)
             self._pending += 1
         return self._nodes.get(name)
