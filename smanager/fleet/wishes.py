@@ -14,7 +14,7 @@ from smanager.terminal.cells import cut
 
 READ_ONLY = "x-read-only"  # true of methods that change nothing
 
-MOST = 1_000_000  # nodes in a batch, and failures: more than a fleet has
+MOST_COUNTED = 1_000_000  # of nodes in a batch, and of failures: more than a fleet has
 LONGEST_DAYS = 30  # of a pause or a deadline: more than a prompt stays open
 DAY = 86400.0  # seconds
 
@@ -73,9 +73,11 @@ class Wish:
 
 
 def _count(text: str) -> int:
-    is_short = text.isdecimal() and len(text) <= len(str(MOST))  # int refuses thousands of digits in its own words
-    if not is_short or not 0 < int(text) <= MOST:
-        raise ValueError(f"a number from 1 to {MOST}")
+    is_short = text.isdecimal() and len(text) <= len(
+        str(MOST_COUNTED)
+    )  # int refuses thousands of digits in its own words
+    if not is_short or not 0 < int(text) <= MOST_COUNTED:
+        raise ValueError(f"a number from 1 to {MOST_COUNTED}")
     return int(text)
 
 

@@ -10,7 +10,7 @@ import pytest
 from smanager.fleet.selection import SelectionError
 from smanager.fleet.wishes import (
     LONGEST_DAYS,
-    MOST,
+    MOST_COUNTED,
     Wish,
     changes_nothing,
     nodes_wish_of,
@@ -72,11 +72,11 @@ def test_without_a_mark_the_first_word_is_the_commands_own() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("all --batch 0 x", f"--batch is 0, and should be a number from 1 to {MOST}"),
-        ("all --batch", f"--batch is missing, and should be a number from 1 to {MOST}"),
-        (f"all --batch {MOST + 1} x", f"--batch is {MOST + 1}, and should be a number from 1 to {MOST}"),
-        (f"all --stop-after {'9' * 5000} x", f"--stop-after is {'9' * 39}…, and should be a number from 1 to {MOST}"),
-        ("all --batch 1e3 x", f"--batch is 1e3, and should be a number from 1 to {MOST}"),
+        ("all --batch 0 x", f"--batch is 0, and should be a number from 1 to {MOST_COUNTED}"),
+        ("all --batch", f"--batch is missing, and should be a number from 1 to {MOST_COUNTED}"),
+        ("all --batch 1000001 x", f"--batch is 1000001, and should be a number from 1 to {MOST_COUNTED}"),
+        (f"all --batch {'9' * 5000} x", f"--batch is {'9' * 39}…, and should be a number from 1 to {MOST_COUNTED}"),
+        ("all --batch 1e3 x", f"--batch is 1e3, and should be a number from 1 to {MOST_COUNTED}"),
         (
             "all --pause later x",
             "--pause is later, and should be a time span such as 90s, 1h30m, or a number of seconds",
