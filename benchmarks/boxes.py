@@ -60,7 +60,7 @@ class SimulatedBox:
         self._name = name
         self.hub = Hub(HubAccess((server,)), name, f"_INBOX_{name}", self._welcome)
         self._requests = Requests(
-            name, {USER: ReadyManager()}, self.hub.publish, lambda: self.hub.piece_limit, time.monotonic
+            name, {USER: ReadyManager()}, self.hub.publish, lambda: self.hub.piece_limit, time.monotonic, print
         )
 
     async def _welcome(self, client: Client) -> None:

@@ -72,11 +72,9 @@ class Asker:
         deadline = None if wish.deadline is None else time.monotonic() + wish.deadline
         with asked(self._fleet, "shell.execute", params, names) as asking:
             try:
-                while True:
+                while not answers.are_over(names):
                     try:
                         heard = self._fleet.wait(asyncio.wait_for(asking.some(), LOOK_SECONDS))
-                        if not heard:
-                            break
                     except TimeoutError:
                         heard = []
                         self._tell_of_hub(screen)
@@ -85,7 +83,6 @@ class Asker:
                     answers.show()
                     if deadline is not None and time.monotonic() >= deadline:
                         answers.late(names, wish.deadline or 0.0)
-                        break
             finally:
                 answers.show(everything=True)
 

@@ -26,6 +26,7 @@ QUIET_SECONDS = 0.3  # without a new node, after which all have answered that wi
 ASKED_AT_ONCE = (
     200  # nodes by name at a look: most of those that are slow answer meanwhile, and need not be asked again
 )
+MOST_NODES = 200_000  # that are heard: twice the largest fleet on paper; whoever owns a hub can make up names
 SIGN_SECONDS = 3.0  # in which a node that the hub knows gives a sign of life, on the slowest of links
 RETRY_SECONDS = 1.0  # until a node is asked again that was lost with the hub, and is not back
 LISTEN_SECONDS = 2 * KEEP_SECONDS  # without a sign of life, after which a node's last message may have been lost
@@ -90,6 +91,7 @@ class Asking:
         self._nodes = {name: AskedNode(self._began, asked_at) for name in nodes}
         self._pending = len(self._nodes)
         self._to_ask: deque[str] | None = None  # by name, once it is quiet
+        # Bounded by what each node may send before the reader has taken it.
         self._heard = asyncio.Queue[tuple[Heard, AskedNode | None, Value | None] | None]()
         self._read: list[tuple[str, AskedNode, Value]] = []  # what the reader has, up to its next call
         self.is_over = False
@@ -129,7 +131,7 @@ class Asking:
             value = node.incoming.receive(piece)
             _require_shape(value)
         except (ValueError, RecursionError) as error:
-            self._finish(name, node, "error", [0, f"its answer is not right: {error}", None])
+            await self._give_up(name, node, "error", [0, f"its answer is not right: {error}", None])
             return
         if value:
             self._heard.put_nowait((Heard(name, value.kind.value, value.content), node, value))
@@ -141,7 +143,8 @@ class Asking:
 
     def _of(self, name: str, now: float) -> AskedNode | None:
         """A node's part; None if the node was not asked."""
-        if name not in self._nodes and self._subject and not self.is_over:
+        is_open = self._subject and not self.is_over and len(self._nodes) < MOST_NODES
+        if name not in self._nodes and is_open:
             self._nodes[name] = AskedNode(now, now)
             self._pending += 1
         return self._nodes.get(name)
@@ -189,9 +192,9 @@ class Asking:
             node.again_at = now + LISTEN_SECONDS
             await self._send(name, self._again(node.incoming.next))
 
-    async def _give_up(self, name: str, node: AskedNode, kind: str) -> None:
-        """Expect nothing more; a node that hears the request late is not to carry it out."""
-        self._finish(name, node, kind)
+    async def _give_up(self, name: str, node: AskedNode, kind: str, value: object = None) -> None:
+        """Expect nothing more; a node that hears the request late, or goes on, is not to carry it out."""
+        self._finish(name, node, kind, value)
         await self._send(name, CancelRequest(self.request.id))
 
     async def close(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +10,8 @@ WELL = ("running", "stopped", "done", "starting", "stopping")
 """States that need no help: a user wanted them, or they end by themselves."""
 
 BACKOFF = "backoff"
+
+OLDEST = 10**11  # seconds that a service can have been in its state: three thousand years, of which words can be made
 
 
 def are_services(value: object) -> bool:
@@ -22,9 +23,8 @@ def _is_service(value: Any) -> bool:
     match value:
         case {"name": str(), "state": str(), "restarts": int()}:
             age, reasons = value.get("age") or 0.0, (value.get("reason") or "", value.get("last_end") or "")
-            return (
-                isinstance(age, int | float) and abs(age) < math.inf and all(isinstance(text, str) for text in reasons)
-            )
+            is_age = isinstance(age, int | float) and abs(age) <= OLDEST
+            return is_age and all(isinstance(text, str) for text in reasons)
     return False
 
 

@@ -10,7 +10,9 @@ import logging
 import os
 import random
 import re
+import socket
 import ssl
+import struct
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -32,11 +34,13 @@ SERVER_EXAMPLE = 'an address such as "tls://hub.example:4222"'
 CONNECT_SECONDS = 5.0  # for one server to take a connection, TLS and login included
 LOOK_SECONDS = 5  # from one look whether the hub is there to the next, and for it to answer: less than nodes are given
 NEVER_SECONDS = 10**9  # for what is not to be done
-CLOSE_SECONDS = 2.0  # for what is still to be sent when a connection is given up
+CLOSE_SECONDS = 2  # for the server to take what is still to be sent when a connection is ended
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds from one round of attempts to the next, doubled each time
 STEADY_SECONDS = 10.0  # that a connection has to last for the pauses to be short again
 CREDENTIALS_LIMIT = 64 * 1024  # bytes of a file of credentials
 CREDENTIALS_MARK = "-----BEGIN NATS USER JWT-----"  # begins a file that NATS' `nsc` has made; others hold a seed
+
+NO_LINGERING = struct.pack("ii", 1, 0)  # on, for no time (socket(7), SO_LINGER)
 
 HOST = re.compile(r"[\w.:%-]+")  # a name or an IP address
 SEED = re.compile("SU[A-Z2-7]{56}")
@@ -197,6 +201,10 @@ class Hub:
             self.problem = f"lost {server}"
         except Exception as error:  # of nats-py: the next attempt may do better
             self.problem = f"{server}: {_in_words(error)}"
+            _drop(client)
+        except asyncio.CancelledError:
+            await _take_leave(client)
+            raise
         finally:
             self._client = None
             self._is_connected.clear()
@@ -215,6 +223,7 @@ class Hub:
     async def _close(self, client: Client) -> None:
         with suppress(Exception):  # the connection is given up, whatever nats-py meets in sending what is left
             await asyncio.wait_for(client.close(), CLOSE_SECONDS)
+        _drop(client)  # nats-py keeps one whose server reads no more
 
     async def _connected_to(self, server: str, closed: asyncio.Event) -> Client:
         """Raises HubError."""
@@ -274,6 +283,26 @@ class Hub:
             return {"tls": ssl.create_default_context(cafile=self._access.ca)}
         except OSError as error:
             raise HubError(f"{self._access.ca}: {in_words(error)}; ca should be a file of certificates") from None
+
+
+async def _take_leave(client: Client) -> None:
+    """Wait until the server has taken all that was said, or drop that."""
+    try:
+        await client.flush(CLOSE_SECONDS)
+    except Exception:  # of nats-py: there is no connection, or no answer in time
+        _drop(client)
+
+
+def _drop(client: Client) -> None:
+    """End a connection at once, if it is still there, with all that the server has not been sent.
+
+    Otherwise the system delivers that when the server, or the way to it, is back: after what was asked again meanwhile.
+    """
+    transport: Any = client._transport  # nats-py has no public name for that
+    writer = transport and transport._bare_io_writer  # below TLS
+    if writer and (connection := writer.get_extra_info("socket")) and connection.fileno() >= 0:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGERING)
+        writer.transport.abort()
 
 
 def _in_words(error: Exception) -> str:

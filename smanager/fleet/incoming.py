@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from smanager.fleet.messages import WINDOW, PieceKind, ReplyPiece
 
+UNTAKEN_LIMIT = 2 * WINDOW  # bytes that a node may send before they are taken: its last piece may go beyond the window
 VALUE_LIMIT = 64 * 1024 * 1024  # bytes of one value: more than the manager sends
 
 
@@ -76,6 +77,8 @@ class Incoming:
         self._size += piece.size
         if self._size > VALUE_LIMIT:
             raise ValueError(f"a value of more than {VALUE_LIMIT} bytes")
+        if self._total - self._taken_size > UNTAKEN_LIMIT and piece.kind is not PieceKind.ERROR:
+            raise ValueError(f"more than {UNTAKEN_LIMIT} bytes ahead of what was taken")
 
     def _content(self) -> Any:
         """The value that is whole now. Raises ValueError."""

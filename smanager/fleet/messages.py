@@ -17,7 +17,7 @@ WINDOW = 64 * 1024  # bytes of a reply on their way: who does not read holds as 
 PIECE_COST = 256  # bytes that a piece counts for beside its data: what it takes on its way, and in memory
 PIECE_LIMIT = 32 * 1024  # bytes of one message, for the hub and all that it serves share one connection
 HEADER_SPACE = 256  # bytes of a message beside its data, at most
-HIGHEST = 2**53 - 1  # number of a request or a piece: JSON of other languages has no higher ones
+HIGHEST = 2**53 - 1  # number of a request or a piece, and age: JSON of other languages has no higher ones
 
 JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
@@ -109,7 +109,7 @@ def _about_request(request: RequestId, fields: dict[str, Any]) -> Request:
     match fields:
         case {"call": str(method), "params": list() | dict() as params}:
             age, first = fields.get("age", 0.0), fields.get("first", 0)
-            if isinstance(age, int | float) and age >= 0 and _is_number(first):
+            if isinstance(age, int | float) and 0 <= age <= HIGHEST and _is_number(first):
                 return CallRequest(request, method, params, age, first)
         case {"cancel": True}:
             return CancelRequest(request)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-LOST = "hub lost"  # the kind of the event that is reported
+LOST, REFUSED = "hub lost", "user refused"  # the kinds of the events that are reported
 
 
 class NodeReport(NamedTuple):
@@ -52,8 +52,9 @@ class FleetNode(SService):
         except HubError as error:
             raise Finished(str(error), clean=False) from None
         managers = {user: self.manager.acting_as(name) for user, name in given["users"].items()}
+        hub = self._hub
         self._requests = Requests(
-            self._node, managers, self._hub.publish, lambda: self._hub.piece_limit, time.monotonic
+            self._node, managers, hub.publish, lambda: hub.piece_limit, time.monotonic, self._tell_of_refused
         )
         self._since = time.time()
         self._told: str | None = None
@@ -110,8 +111,8 @@ class FleetNode(SService):
                 shown: list[str] = []
                 answers = Answers(shown.append, shown.append, client.known, time.monotonic, for_person=False)
                 async with client.ask("shell.execute", {"line": line, "stream": True}, names) as asking:
-                    while heard := await asking.some():
-                        for one in heard:
+                    while not answers.are_over(names):
+                        for one in await asking.some():
                             answers.take(one)
                         answers.show()
                         for text in shown:
@@ -143,6 +144,10 @@ class FleetNode(SService):
 
     async def _hear(self, message: Msg) -> None:
         await self._requests.receive(message.subject, message.data)
+
+    def _tell_of_refused(self, user: str, text: str) -> None:
+        print(text)
+        self.event(REFUSED, text, about=user)
 
     def _tell_of_hub(self) -> None:
         """Report once that the hub is lost, or found again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cmd
+import json
 import os
 import shlex
 import sys
@@ -19,7 +20,7 @@ from smanager.fleet.fleet import Fleet, FleetError, Nodes, heard_of
 from smanager.fleet.hub import HubError
 from smanager.fleet.known import last_seen, row_of
 from smanager.fleet.selection import SelectionError
-from smanager.fleet.wishes import HELP, OPTIONS, Wish, nodes_wish_of, split_word, wish_of, words_of
+from smanager.fleet.wishes import HELP, Wish, nodes_wish_of, plain_words_of, scattered_wish_of, wish_on_nodes, words_of
 from smanager.terminal.tables import table
 from smanager.terminal.text import visible
 from smanager.terminal.wording import duration_text
@@ -30,6 +31,7 @@ except ImportError:  # a Python built without readline: plain lines only
     readline = None  # type: ignore[assignment]  # a module or nothing
 
 NO_HUB = 3  # the exit status when there is no hub, as tshell has it where no server answers
+FORGET = "--forget"
 UNUSABLE = 2  # the status of an unknown command, or of wrong arguments
 
 
@@ -77,9 +79,9 @@ class FleetPrompt(cmd.Cmd):
 
         --forget makes nodes unknown that do not exist any more.
         """
-        word, rest = split_word(line)
-        forgets = word == "--forget"
-        wish = self._read(nodes_wish_of(rest if forgets else line))
+        words = words_of(line)
+        forgets = FORGET in words
+        wish = self._read(nodes_wish_of(shlex.join(word for word in words if word != FORGET)))
         connected = {node.name for node in self._fleet.nodes()}
         known = self._fleet.client.known
         names = wish.selection.among(known[name] for name in known.names)
@@ -96,14 +98,12 @@ class FleetPrompt(cmd.Cmd):
 
         For example: on kiosk* -l site=lab3 web restart
         """
-        wish = self._read(wish_of(line, names_first=True))
-        if not wish.line or wish.line.startswith("-"):
-            raise SelectionError(f"usage: on NODES [OPTIONS] COMMAND; options are {', '.join(OPTIONS)}")
+        wish = self._read(wish_on_nodes(line))
         self.status = self._asker.run(wish)
 
     def do_status(self, line: str) -> None:
         """status [@NODES] [-l KEY=VALUE] [SERVICES]: show how services are on all nodes, in one table"""
-        wish = self._read(wish_of(line))
+        wish = self._read(scattered_wish_of(line))
         rows = []
         for name, services in sorted(self._answers(wish, "status").items()):
             for service in services:
@@ -116,7 +116,7 @@ class FleetPrompt(cmd.Cmd):
 
     def do_why(self, line: str) -> None:
         """why [@NODES] [-l KEY=VALUE] [SERVICES]: tell what is wrong, and on which nodes, grouped by its cause"""
-        wish = self._read(wish_of(line))
+        wish = self._read(scattered_wish_of(line))
         answers = self._answers(wish, "status")
         for cause, names in causes_of(answers):
             self._say(f"{cause}\n    {', '.join(names)}\n")
@@ -191,16 +191,16 @@ class FleetPrompt(cmd.Cmd):
         return [name for name in super().completenames(text, *ignored) if name != "EOF"]
 
     def _pass_on(self, command: str, line: str) -> None:
-        wish = self._read(wish_of(line))
-        self.status = self._asker.run(_with_line(wish, f"{command} {wish.line}"))
+        wish = self._read(scattered_wish_of(line))
+        self.status = self._asker.run(wish.with_line(f"{command} {wish.line}"))
 
     def _read(self, wish: Wish) -> Wish:
-        wish.selection  # noqa: B018  # raises where it is wrong, before anybody is asked
+        wish.selection  # noqa: B018  # raises where it is wrong, before any node is asked
         return wish
 
     def _answers(self, wish: Wish, method: str) -> dict[str, Any]:
         """What nodes answer to a method about services; who does not is told of."""
-        services = words_of(wish.line)
+        services = plain_words_of(wish.line, "a service")
         try:
             answers = Nodes(self._fleet, wish.selection).call(method, services=services)
         except FleetError as error:
@@ -230,8 +230,6 @@ class FleetPrompt(cmd.Cmd):
 
     def _show(self, wish: Wish, rows: list[dict[str, Any]], key: str) -> None:
         """A table, or with --json an object for each row."""
-        import json
-
         if wish.json:
             self._say("".join(json.dumps(row) + "\n" for row in rows))
         elif rows:
@@ -275,12 +273,6 @@ class FleetPrompt(cmd.Cmd):
             return input(prompt)
         finally:
             readline.set_completer(before)
-
-
-def _with_line(wish: Wish, line: str) -> Wish:
-    from dataclasses import replace
-
-    return replace(wish, line=line.strip())
 
 
 def run(hub: str, words: Sequence[str], is_person: bool) -> int:

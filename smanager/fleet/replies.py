@@ -12,8 +12,10 @@ from smanager.fleet.messages import HEADER_SPACE, PIECE_LIMIT, WINDOW, PieceKind
 Send = Callable[[bytes], Awaitable[None]]
 
 REMEMBERED_SECONDS = 600.0  # that a reply can be asked for again: as long as a lost hub may take to come back
-MOST_REMEMBERED = 4096  # replies: the oldest is forgotten first
-KEPT_LIMIT = 8 * 1024 * 1024  # bytes of finished replies that are kept; of older ones only that they were given
+MOST_REMEMBERED = 4096  # replies to a user: the oldest is forgotten first
+KEPT_LIMIT = (
+    4 * 1024 * 1024
+)  # bytes of a user's finished replies that are kept; of older ones only that they were given
 NOT_KEPT = [0, "the command has ended, and its result is not kept any more", None]
 
 
@@ -24,7 +26,7 @@ class RequestKey(NamedTuple):
     id: RequestId
 
 
-class Reply:
+class OutgoingReply:
     """What goes back for one request: numbered pieces, each kept until the requester has taken it."""
 
     def __init__(self, key: RequestKey, send: Send, piece_limit: Callable[[], int]) -> None:
@@ -56,9 +58,8 @@ class Reply:
         await self._send(ReplyPiece(self._next, PieceKind.ALIVE, b"").encode(self.key.id.number))
 
     async def again(self, first: int) -> None:
-        """Send what is kept from a piece on."""
-        self.taken(first)
-        kept = list(self._kept)
+        """Send what is kept from a piece on: those before it have come, but may wait for the requester's reader."""
+        kept = [piece for piece in self._kept if piece.number >= first]
         if self.is_complete and not kept:
             kept = list(pieces_of(first, PieceKind.ERROR, NOT_KEPT, PIECE_LIMIT))
         for piece in kept:
@@ -86,13 +87,13 @@ class Reply:
 
 
 class RecentReplies:
-    """The replies that are complete, and may be asked for again."""
+    """The replies to one user that are complete, and may be asked for again."""
 
     def __init__(self, now: float) -> None:
         self.since = now  # when the last reply ended that is forgotten: of commands before, nobody knows
-        self._replies: OrderedDict[RequestKey, Reply] = OrderedDict()  # by their ends
+        self._replies: OrderedDict[RequestKey, OutgoingReply] = OrderedDict()  # by their ends
 
-    def add(self, reply: Reply, now: float) -> None:
+    def add(self, reply: OutgoingReply, now: float) -> None:
         reply.ended_at = now
         self._replies[reply.key] = reply
         while self._is_too_much(now):
@@ -108,5 +109,5 @@ class RecentReplies:
         oldest = next(iter(self._replies.values()))
         return len(self._replies) > MOST_REMEMBERED or oldest.ended_at < now - REMEMBERED_SECONDS
 
-    def get(self, key: RequestKey) -> Reply | None:
+    def get(self, key: RequestKey) -> OutgoingReply | None:
         return self._replies.get(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from smanager.fleet.messages import (
@@ -14,16 +15,21 @@ from smanager.fleet.messages import (
     CancelRequest,
     MessageError,
     PieceKind,
-    RequestId,
     TakenRequest,
     decode_request,
 )
-from smanager.fleet.replies import RecentReplies, Reply, RequestKey
+from smanager.fleet.refused import RefusedUsers
+from smanager.fleet.replies import OutgoingReply, RecentReplies, RequestKey
 from smanager.fleet.subjects import ReplyPlace, user_of
 from smanager.service import ManagerClient, ManagerError
 
-WAY_SECONDS = 3.0  # that a request may be on its way, on the slowest of links
+WAY_SECONDS = 3.0
+"""That a request may be on its way, on the slowest of links. None waits longer, to reach a node in its next life: a
+NATS server keeps no message for a connection that has ended, and a requester whose own connection fails drops what that
+still holds (`hub._drop`) before it asks again. The exception is what a server of a cluster holds when it freezes.
+"""
 MOST_RUNNING = 64  # requests at a time; the manager answers 256 of one service, and `fleet` itself asks, too
+MOST_OF_USER = 16  # of them: more than a person follows, and a program that ends none of its own leaves room for others
 QUICK_SECONDS = 0.1  # for an answer that needs no sign of life before: most are there sooner
 CANCELLED, FAILED = -32800, -32000  # error codes, as in JSON-RPC
 
@@ -33,7 +39,7 @@ Publish = Callable[[str, bytes], Awaitable[None]]
 class RunningRequest:
     """A request that is carried out."""
 
-    def __init__(self, reply: Reply, now: float) -> None:
+    def __init__(self, reply: OutgoingReply, now: float) -> None:
         self.reply = reply
         self.heard_at = now  # when its session last gave a sign of life
         self.task: asyncio.Task[None] | None = None
@@ -54,15 +60,21 @@ class Requests:
         publish: Publish,
         piece_limit: Callable[[], int],
         clock: Callable[[], float],
+        tell: Callable[[str, str], object],
     ) -> None:
-        """`managers` are the manager as each user of the hub may use it here; `clock` is monotonic."""
+        """`managers` are the manager as each user of the hub may use it here; `clock` is monotonic.
+
+        `tell` is called with a user who has no role here, and with what the box should know of that.
+        """
         self._node = node
         self._managers = managers
         self._publish = publish
         self._piece_limit = piece_limit
         self._clock = clock
         self._running: dict[RequestKey, RunningRequest] = {}
-        self._recent = RecentReplies(clock())
+        self._recent = {user: RecentReplies(clock()) for user in managers}  # lest one pushes out those of others
+        self._refused = RefusedUsers(clock)
+        self._tell = tell
 
     @property
     def count(self) -> int:
@@ -75,6 +87,10 @@ class Requests:
         try:
             request = decode_request(data)
         except MessageError:
+            return
+        if user not in self._managers:
+            if isinstance(request, CallRequest):
+                await self._turn_away(user, request)
             return
         match request:
             case CallRequest():
@@ -106,27 +122,33 @@ class Requests:
         if running := self._running.get(key):
             running.heard_at = now
             await running.reply.again(request.first)
-        elif reply := self._recent.get(key):
+        elif reply := self._recent[user].get(key):
             await reply.again(request.first)
         else:
             await self._begin(key, request, now)
 
+    async def _turn_away(self, user: str, request: CallRequest) -> None:
+        """Refuse a user without a role. Nothing of that is remembered: whoever owns the hub could invent such users."""
+        if report := self._refused.report_on(user, request.method):
+            self._tell(user, report)
+        refusal = f"{user} has no role here; roles in [fleet] of {self._node} give users roles"
+        await self._reply_to(RequestKey(user, request.id)).add(PieceKind.ERROR, [FAILED, refusal, None])
+
     async def _begin(self, key: RequestKey, request: CallRequest, now: float) -> None:
-        reply = Reply(key, self._sender(key.user, key.id), self._piece_limit)
-        if refusal := self._refusal(key, request, now):
+        reply = self._reply_to(key)
+        if refusal := self._refusal(key.user, request, now):
             await reply.add(PieceKind.ERROR, [FAILED, refusal, None])
-            if key.user in self._managers:  # others must not push out what is remembered
-                self._recent.add(reply, now)
+            self._recent[key.user].add(reply, now)
             return
         running = self._running[key] = RunningRequest(reply, now)
         running.task = asyncio.create_task(self._carry_out(running, request, self._managers[key.user]))
 
-    def _refusal(self, key: RequestKey, request: CallRequest, now: float) -> str:
+    def _refusal(self, user: str, request: CallRequest, now: float) -> str:
         """Why a request is not carried out; empty if it is."""
-        if key.user not in self._managers:
-            return f"{key.user} has no role here; roles in [fleet] of {self._node} give users roles"
-        if request.age and now - request.age - WAY_SECONDS <= self._recent.since:
+        if request.age and now - request.age - WAY_SECONDS <= self._recent[user].since:
             return "whether the command has run is not known: the fleet's service has been started, or was busy, since"
+        if sum(key.user == user for key in self._running) >= MOST_OF_USER:
+            return f"{MOST_OF_USER} requests of {user} run here already; wait for the end of some"
         if len(self._running) >= MOST_RUNNING:
             return f"{MOST_RUNNING} requests run here already; wait for the end of some"
         return ""
@@ -141,7 +163,7 @@ class Requests:
         finally:
             signs.cancel()
             del self._running[reply.key]
-            self._recent.add(reply, self._clock())
+            self._recent[reply.key.user].add(reply, self._clock())
 
     def _show(self, running: RunningRequest) -> None:
         self._signs = asyncio.ensure_future(running.reply.show())
@@ -155,7 +177,7 @@ class Requests:
         if running := self._running.get(key):
             running.heard_at = self._clock()
             running.reply.taken(following)
-        elif reply := self._recent.get(key):
+        elif reply := self._recent[key.user].get(key):
             reply.taken(following)
 
     async def _heard(self, user: str, session: str) -> None:
@@ -165,16 +187,12 @@ class Requests:
                 running.heard_at = now
                 await running.reply.show()
 
-    def _sender(self, user: str, request: RequestId) -> Callable[[bytes], Awaitable[None]]:
-        subject = ReplyPlace(user, request.session, self._node).subject
-
-        async def send(data: bytes) -> None:
-            await self._publish(subject, data)
-
-        return send
+    def _reply_to(self, key: RequestKey) -> OutgoingReply:
+        subject = ReplyPlace(key.user, key.id.session, self._node).subject
+        return OutgoingReply(key, partial(self._publish, subject), self._piece_limit)
 
 
-async def _forward(reply: Reply, request: CallRequest, manager: ManagerClient) -> list[Any]:
+async def _forward(reply: OutgoingReply, request: CallRequest, manager: ManagerClient) -> list[Any]:
     """Put what the manager answers into the reply; return the error for a reply without an end."""
     try:
         async with aclosing(manager.follow_async(request.method, request.params)) as answer:

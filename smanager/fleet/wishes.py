@@ -10,8 +10,15 @@ from typing import Any
 
 from smanager.commands.types import seconds_of
 from smanager.fleet.selection import LABEL_EXAMPLE, NodeSelection, SelectionError
+from smanager.terminal.cells import cut
 
 READ_ONLY = "x-read-only"  # true of methods that change nothing
+
+MOST_COUNTED = 1_000_000  # of nodes in a batch, and of failures: more than a fleet has
+LONGEST_DAYS = 30  # of a pause or a deadline: more than a prompt stays open
+DAY = 86400.0  # seconds
+
+SHOWN = 40  # columns of a wrong value that a message shows
 
 MARK = "@"  # begins a word that names nodes where a command's own words may follow
 
@@ -61,16 +68,22 @@ class Wish:
         """Raises SelectionError."""
         return NodeSelection.of(self.patterns, self.labels)
 
+    def with_line(self, line: str) -> Wish:
+        return replace(self, line=line.strip())
+
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise ValueError("a number from 1")
+    is_short = text.isdecimal() and len(text) <= len(
+        str(MOST_COUNTED)
+    )  # int refuses thousands of digits in its own words
+    if not is_short or not 0 < int(text) <= MOST_COUNTED:
+        raise ValueError(f"a number from 1 to {MOST_COUNTED}")
     return int(text)
 
 
 def _seconds(text: str) -> float:
-    if (seconds := seconds_of(text)) < 0:
-        raise ValueError("a time span such as 30s")
+    if not 0 <= (seconds := seconds_of(text)) <= LONGEST_DAYS * DAY:
+        raise ValueError(f"a time span such as 30s, of at most {LONGEST_DAYS}d")
     return seconds
 
 
@@ -97,15 +110,12 @@ and for what changes something:
 """
 
 
-def wish_of(text: str, names_first: bool = False, before: Wish = Wish()) -> Wish:
-    """Read the nodes and options before a command; with `names_first`, the first word names nodes even without a mark.
+def wish_of(text: str, before: Wish = Wish()) -> Wish:
+    """Read the marked nodes and the options that `text` begins with, beside those of `before`; the rest is the line.
 
-    What is read is added to `before`. Raises SelectionError for a wrong option.
+    Raises SelectionError for a wrong option.
     """
     wish = before
-    if names_first:
-        word, text = split_word(text)
-        wish = replace(wish, patterns=(word,) if word else ())
     while True:
         word, rest = split_word(text)
         name, equals, value = word.partition("=")
@@ -118,19 +128,54 @@ def wish_of(text: str, names_first: bool = False, before: Wish = Wish()) -> Wish
         elif word in _FLAGS:
             wish = replace(wish, **_FLAGS[word])
         else:
-            return replace(wish, line=text.strip())
+            return wish.with_line(text)
         text = rest
+
+
+def wish_on_nodes(text: str) -> Wish:
+    """Read nodes and options, and then a command: the first word that is not an option names nodes, marked or not.
+
+    Raises SelectionError.
+    """
+    wish = wish_of(text)
+    if wish.line and not wish.patterns:
+        word, rest = _plain_word(wish.line, "a node")
+        wish = wish_of(rest, before=replace(wish, patterns=(word,)))
+    if not wish.line:
+        missing = "command is" if wish.patterns else "nodes are"
+        raise SelectionError(f"the {missing} missing; usage: on NODES [OPTIONS] COMMAND")
+    _plain_word(wish.line, "a command")
+    return wish
+
+
+def scattered_wish_of(text: str) -> Wish:
+    """Read nodes and options from among the words of a command that takes no such words itself.
+
+    Raises SelectionError.
+    """
+    wish, kept = wish_of(text), []
+    while wish.line:
+        _, rest = split_word(wish.line)
+        if rest == wish.line:
+            raise SelectionError(f"{rest}: no closing quotation")
+        kept.append(wish.line.removesuffix(rest).strip())
+        wish = wish_of(rest, before=wish)
+    return wish.with_line(" ".join(kept))
 
 
 def nodes_wish_of(text: str) -> Wish:
     """Read nodes and options in any order, where no command follows. Raises SelectionError."""
-    wish = wish_of(text)
-    while wish.line:
-        word, rest = split_word(wish.line)
-        if not word or word.startswith("-"):
-            raise SelectionError(f"{wish.line!r} is not a node or an option; options are {', '.join(OPTIONS)}")
-        wish = wish_of(rest, before=replace(wish, patterns=(*wish.patterns, word)))
-    return wish
+    wish = scattered_wish_of(text)
+    return replace(wish, patterns=(*wish.patterns, *plain_words_of(wish.line, "a node")), line="")
+
+
+def plain_words_of(line: str, what: str) -> list[str]:
+    """The words of a line, each of which should be `what`. Raises SelectionError."""
+    words = []
+    while line:
+        word, line = _plain_word(line, what)
+        words.append(word)
+    return words
 
 
 def words_of(line: str) -> list[str]:
@@ -141,6 +186,14 @@ def words_of(line: str) -> list[str]:
         raise SelectionError(f"{line}: {str(error).lower()}") from None
 
 
+def _plain_word(line: str, what: str) -> tuple[str, str]:
+    """The first word of a line, which should be `what`, and the rest. Raises SelectionError."""
+    word, rest = split_word(line)
+    if not word or word.startswith("-"):
+        raise SelectionError(f"{word or line} is not {what} or an option; options are {', '.join(OPTIONS)}")
+    return word, rest
+
+
 def _given(name: str, value: str, wish: Wish) -> dict[str, Any]:
     """Raises SelectionError."""
     if name in ("-l", "--label"):
@@ -148,4 +201,4 @@ def _given(name: str, value: str, wish: Wish) -> dict[str, Any]:
     try:
         return {name.removeprefix("--").replace("-", "_"): _TAKES_VALUE[name](value)}
     except ValueError as error:
-        raise SelectionError(f"{name} is {value or 'missing'}, and should be {error}") from None
+        raise SelectionError(f"{name} is {cut(value, SHOWN, '…') or 'missing'}, and should be {error}") from None

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from smanager.fleet.answers import PATIENCE_SECONDS, Answers, JsonAnswers, answer_of
+from smanager.fleet import answers
+from smanager.fleet.answers import PATIENCE_SECONDS, WAITING_LIMIT, Answers, JsonAnswers, answer_of
 from smanager.fleet.asking import Heard
 from smanager.fleet.known import KnownNodes, NodeAbout
 
@@ -105,6 +106,51 @@ def test_who_is_late_is_named(stage: Stage) -> None:
     stage.answers.show(everything=True)
     assert stage.shown == "a: half\na: *** not done within 30 s\nb: done\nc: *** not done within 30 s\n"
     assert stage.answers.failures == 2
+
+
+def test_a_line_without_an_end_is_shown_in_pieces(stage: Stage) -> None:
+    stage.take(("a", "item", "x" * WAITING_LIMIT), ("b", "item", "y"))
+    assert stage.shown == f"a: {'x' * WAITING_LIMIT}\n"
+    stage.take(("a", "item", "z\n"), done("a"), done("b"))
+    stage.pass_time()
+    assert stage.shown == f"a: {'x' * WAITING_LIMIT}\na: z\nb: y\n"
+
+
+@pytest.mark.parametrize(("text", "most"), [("x", 100), ("x\n", 0), ("x\ny", 1)])
+def test_of_a_node_that_never_ends_little_waits_to_be_shown(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, text: str, most: int
+) -> None:
+    monkeypatch.setattr(answers, "WAITING_LIMIT", 100)
+    for _ in range(50):
+        stage.take(("a", "item", text * 100))
+    before = stage.shown.count("x")
+    stage.answers.show(everything=True)
+    assert stage.shown.count("x") - before <= most
+
+
+def test_json_of_a_node_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "ANSWER_LIMIT", 10)
+    stage = Stage(tmp_path, JsonAnswers)
+    stage.take(("a", "item", "12345"), ("a", "item", "67890"))
+    assert not stage.answers.are_over(["a"])
+    stage.take(("a", "item", "1"), ("a", "item", "2"), done("a"))
+    assert stage.answers.are_over(["a"])
+    answer = "1234567890\n*** an answer of more than 10 characters"
+    assert json.loads(stage.shown) == {"node": "a", "status": 1, "answer": answer}
+
+
+def test_a_problem_stands_in_a_line_of_its_own(stage: Stage) -> None:
+    stage.take(("a", "item", "half"))
+    stage.answers.late(["a"], 30.0)
+    stage.answers.show(everything=True)
+    assert stage.shown == "a: half\na: *** not done within 30 s\n"
+
+
+def test_what_comes_after_the_end_counts_for_nothing(stage: Stage) -> None:
+    stage.take(("a", "item", 5), ("a", "item", "more"), ("a", "result", None), done("a"))
+    stage.pass_time()
+    assert stage.shown == "a: *** its answer is not right\n"
+    assert (stage.answers.status, stage.answers.failures) == (1, 1)
 
 
 def test_a_person_is_shown_nothing_that_a_terminal_obeys(stage: Stage) -> None:

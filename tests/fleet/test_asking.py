@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from smanager.fleet import asking
 from smanager.fleet.asking import (
     ASKED_AT_ONCE,
     GONE,
@@ -116,6 +117,18 @@ async def test_it_is_over_when_all_have_answered(history: History) -> None:
 async def test_a_request_to_no_node_is_over_at_once(history: History) -> None:
     await history.later(0.0)
     assert await history.heard() == []
+
+
+def test_names_without_end_are_not_all_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "MOST_NODES", 3)
+
+    @with_history("a", subject=ALL)
+    async def test(history: History) -> None:
+        for name in ("b", "c", "d", "a"):
+            await history.hear(name, DONE)
+        assert history.asking.answered == ["a", "b", "c"]
+
+    test()
 
 
 @with_history("a", subject=ALL)
@@ -262,6 +275,7 @@ async def test_a_node_that_answers_garbage_fails_alone(history: History) -> None
     heard = await history.asking.some()
     assert [(one.node, one.kind) for one in heard] == [("a", "error"), ("b", "result")]
     assert heard[0].value[1].startswith("its answer is not right: ")
+    assert history.sent() == [("a", CancelRequest(REQUEST.id))]
 
 
 @with_history("a")

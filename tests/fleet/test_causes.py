@@ -49,6 +49,7 @@ def test_a_summary_says_first_what_is_wrong() -> None:
         ([service("web", "running") | {"restarts": 0, "age": "old"}], False),
         ([service("web", "running") | {"restarts": 0, "age": float("inf")}], False),
         ([service("web", "running") | {"restarts": 0, "age": float("nan")}], False),
+        ([service("web", "running") | {"restarts": 0, "age": -(10**400)}], False),
     ],
 )
 def test_an_answer_of_an_odd_shape_is_not_about_services(answer: object, is_right: bool) -> None:

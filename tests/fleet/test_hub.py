@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from smanager.fleet import hub as hub_module
 from smanager.fleet.hub import FIRST_PAUSE, LONGEST_PAUSE, Hub, HubAccess, is_on_this_machine, server_of, why_unsafe
+from tests.conftest import SECONDS
 
 KEY, CA = Path("/etc/box.nk"), Path("/etc/ca.pem")
 
@@ -136,3 +139,70 @@ def test_a_lost_hub_is_tried_more_and_more_seldom_and_by_chance_not_all_at_once(
         longest = min(FIRST_PAUSE * 2**number, LONGEST_PAUSE)
         assert longest / 2 <= pause <= longest
     assert len({pause / LONGEST_PAUSE for pause in pauses[10:]}) == 10
+
+
+LEFT = 10  # messages that a server which has frozen does not read
+
+
+class FreezingServer:
+    """A NATS server of which one client is let in, and is then read no further until the end."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVBUF, 4096
+        )  # so that the client's system holds the rest
+        self.port: int = self._listener.getsockname()[1]
+
+    def let_in(self) -> socket.socket:
+        self._listener.settimeout(SECONDS)
+        connection, _ = self._listener.accept()
+        self._listener.close()
+        connection.settimeout(SECONDS)
+        connection.sendall(b'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576}\r\n')
+        heard = b""
+        while b"PING\r\n" not in heard:
+            heard += connection.recv(4096)
+        connection.sendall(b"PONG\r\n")
+        return connection
+
+
+def rest_of(connection: socket.socket) -> tuple[int, bool]:
+    """How many messages still come on a connection, and whether it was reset then."""
+    with connection:
+        data = b""
+        try:
+            while more := connection.recv(65536):
+                data += more
+        except ConnectionResetError:
+            return data.count(b"PUB "), True
+        return data.count(b"PUB "), False
+
+
+def test_what_a_frozen_server_has_not_taken_does_not_reach_it_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("nats")
+    monkeypatch.setattr(hub_module, "LOOK_SECONDS", 0.1)
+
+    async def run() -> tuple[int, bool]:
+        server, lost = FreezingServer(), asyncio.Event()
+
+        async def welcome(_: object) -> None:
+            pass
+
+        def changed() -> None:
+            if hub.problem:
+                lost.set()
+
+        hub = Hub(HubAccess((f"nats://127.0.0.1:{server.port}",)), "box", "_INBOX_box", welcome)
+        running = asyncio.create_task(hub.run(changed))
+        connection = await asyncio.to_thread(server.let_in)
+        await hub.connected(SECONDS)
+        for _ in range(LEFT):
+            await hub.publish("smanager.alice.all", b"x" * 100_000)
+        await asyncio.wait_for(lost.wait(), SECONDS)
+        running.cancel()
+        return await asyncio.to_thread(rest_of, connection)
+
+    messages, was_reset = asyncio.run(run())
+    assert was_reset
+    assert messages < LEFT

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from smanager.fleet import incoming
 from smanager.fleet.incoming import Incoming, Value
-from smanager.fleet.messages import PIECE_COST, WINDOW, PieceKind, ReplyPiece, RequestId, decode_piece
-from smanager.fleet.replies import Reply, RequestKey
+from smanager.fleet.messages import PIECE_COST, PIECE_LIMIT, WINDOW, PieceKind, ReplyPiece, RequestId, decode_piece
+from smanager.fleet.replies import OutgoingReply, RequestKey
 
 KEY = RequestKey("alice", RequestId("s", 1))
 LARGEST = 2 * WINDOW  # bytes of a value in these tests
@@ -23,7 +23,7 @@ class Way:
     """A node and its requester, and the messages between them, some of which are lost, doubled, or late."""
 
     def __init__(self, chance: random.Random, loss: float, limit: int) -> None:
-        self.reply = Reply(KEY, self._send, lambda: limit)
+        self.reply = OutgoingReply(KEY, self._send, lambda: limit)
         self.incoming = Incoming()
         self.read: list[object] = []
         self._pieces: deque[bytes] = deque()
@@ -110,7 +110,7 @@ def test_a_slow_reader_stops_the_sender_which_goes_on_when_half_is_taken() -> No
             for number in range(10_000):
                 await reply.add(PieceKind.ITEM, number)
 
-        reply = Reply(KEY, send, lambda: 0)
+        reply = OutgoingReply(KEY, send, lambda: 0)
         adding = asyncio.create_task(add())
         await settled()
         before = len(sent)
@@ -158,6 +158,24 @@ def test_a_value_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
         reader.receive(ReplyPiece(number, PieceKind.ITEM, b"", is_whole=False))
     with pytest.raises(ValueError, match="more than 2560 bytes"):
         reader.receive(ReplyPiece(10, PieceKind.ITEM, b"", is_whole=False))
+
+
+def test_a_node_that_does_not_wait_for_its_reader_is_given_up() -> None:
+    reader = Incoming()
+    piece = ReplyPiece(0, PieceKind.ITEM, b'"%s"' % (b"x" * (PIECE_LIMIT - 2)))
+    taken = [reader.receive(piece._replace(number=number)) for number in range(3)]  # as many as a window begins
+    with pytest.raises(ValueError, match="more than 131072 bytes ahead of what was taken"):
+        reader.receive(piece._replace(number=3))
+    assert all(taken)
+
+
+def test_the_end_comes_whatever_was_taken() -> None:
+    reader = Incoming()
+    piece = ReplyPiece(0, PieceKind.ITEM, b'"%s"' % (b"x" * (PIECE_LIMIT - 2)))
+    for number in range(3):
+        reader.receive(piece._replace(number=number))
+    long = b'[0,"%s",null]' % (b"x" * PIECE_LIMIT)
+    assert reader.receive(ReplyPiece(3, PieceKind.ERROR, long))
 
 
 def test_a_sign_of_life_has_what_was_taken_told_again() -> None:

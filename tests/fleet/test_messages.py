@@ -103,6 +103,7 @@ FIELDS = {"session": "s", "id": 1, "call": "status", "params": []}
         {"age": -1},
         {"age": float("nan")},
         {"age": "1"},
+        {"age": 10**400},
         {"first": -1},
         {"first": True},
         {"first": 10**30},

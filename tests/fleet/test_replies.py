@@ -8,17 +8,17 @@ import pytest
 
 from smanager.fleet import replies
 from smanager.fleet.messages import PieceKind, ReplyPiece, RequestId, decode_piece
-from smanager.fleet.replies import NOT_KEPT, REMEMBERED_SECONDS, RecentReplies, Reply, RequestKey
+from smanager.fleet.replies import NOT_KEPT, REMEMBERED_SECONDS, OutgoingReply, RecentReplies, RequestKey
 
 
-def reply_of(number: int, text: str = "done") -> tuple[Reply, list[ReplyPiece]]:
+def reply_of(number: int, text: str = "done") -> tuple[OutgoingReply, list[ReplyPiece]]:
     """A reply that is complete, and the pieces that it sends."""
     sent: list[ReplyPiece] = []
 
     async def send(data: bytes) -> None:
         sent.append(decode_piece(data)[1])
 
-    reply = Reply(RequestKey("alice", RequestId("s", number)), send, lambda: 0)
+    reply = OutgoingReply(RequestKey("alice", RequestId("s", number)), send, lambda: 0)
     asyncio.run(reply.add(PieceKind.RESULT, text))
     return reply, sent
 
@@ -27,6 +27,30 @@ def test_a_reply_is_sent_again_from_memory() -> None:
     reply, sent = reply_of(1)
     asyncio.run(reply.again(0))
     assert sent == [ReplyPiece(0, PieceKind.RESULT, b'"done"')] * 2
+
+
+def test_what_has_come_and_was_not_read_gives_no_room_for_more() -> None:
+    async def run() -> None:
+        async def send(data: bytes) -> None:
+            sent.append(decode_piece(data)[1])
+
+        async def add() -> None:
+            for number in range(10_000):
+                await reply.add(PieceKind.ITEM, number)
+
+        sent: list[ReplyPiece] = []
+        reply = OutgoingReply(RequestKey("alice", RequestId("s", 1)), send, lambda: 0)
+        adding = asyncio.create_task(add())
+        await asyncio.sleep(0)
+        before = len(sent)
+        await reply.again(before)
+        await asyncio.sleep(0)
+        assert [piece.kind for piece in sent[before:]] == [PieceKind.ALIVE]
+        await reply.again(before - 1)
+        assert sent[before + 1 :] == sent[before - 1 : before]
+        adding.cancel()
+
+    asyncio.run(run())
 
 
 def test_replies_are_forgotten_by_age_and_it_is_known_from_when_on_none_are() -> None:

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from smanager.fleet import replies
+from smanager.fleet import requests as requests_module
 from smanager.fleet.messages import (
     GONE_SECONDS,
+    HIGHEST,
     AliveRequest,
     CallRequest,
     CancelRequest,
@@ -22,7 +25,7 @@ from smanager.fleet.messages import (
     encode_request,
 )
 from smanager.fleet.replies import REMEMBERED_SECONDS
-from smanager.fleet.requests import CANCELLED, FAILED, MOST_RUNNING, WAY_SECONDS, Requests
+from smanager.fleet.requests import CANCELLED, FAILED, MOST_OF_USER, WAY_SECONDS, Requests
 from smanager.fleet.subjects import to_all, to_node
 from smanager.service import ManagerClient, ManagerError
 
@@ -68,8 +71,14 @@ class Node:
         self.now = BEGAN
         self.manager, self.other = Canned(), Canned()
         self.published: list[tuple[str, int, PieceKind, Any]] = []
+        self.told: list[tuple[str, str]] = []
         self.requests = Requests(
-            "box", {"alice": self.manager, "bob": self.other}, self._publish, lambda: 0, lambda: self.now
+            "box",
+            {"alice": self.manager, "bob": self.other},
+            self._publish,
+            lambda: 0,
+            lambda: self.now,
+            lambda user, text: self.told.append((user, text)),
         )
         self.now += 2 * WAY_SECONDS
 
@@ -138,6 +147,16 @@ async def test_the_subject_alone_says_whose_request_it_is(node: Node) -> None:
 async def test_a_user_without_a_role_is_refused(node: Node) -> None:
     await node.hear(call("say"), user="eve")
     assert node.ends == [(1, [FAILED, "eve has no role here; roles in [fleet] of box give users roles", None])]
+
+
+@with_node
+async def test_the_box_is_told_once_of_a_user_without_a_role(node: Node) -> None:
+    await node.hear(CancelRequest(RequestId("s", 1)), user="eve")
+    assert node.told == []
+    for number in range(3):
+        await node.hear(call("say", number), user="eve")
+    await node.hear(call("say"), user="alice")
+    assert node.told == [("eve", "eve asked for 'say', and has no role here")]
 
 
 @with_node
@@ -226,7 +245,7 @@ UNKNOWN = "whether the command has run is not known"
         (10.0, 10.0 - WAY_SECONDS, False),  # it may have been on its way while the service was started
         (10.0, 9.9 - WAY_SECONDS, True),
         (2 * REMEMBERED_SECONDS, REMEMBERED_SECONDS, True),
-        (10.0, 1e300, False),
+        (10.0, float(HIGHEST), False),
     ],
 )
 def test_a_request_from_before_the_service_was_started_is_refused(uptime: float, age: float, runs: bool) -> None:
@@ -259,16 +278,45 @@ async def test_a_user_without_a_role_pushes_out_nothing_that_is_remembered(node:
     assert node.ends[-1] == (1, "said")
 
 
+def test_only_so_many_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests_module, "MOST_RUNNING", 3)
+
+    async def history(node: Node) -> None:
+        for number in range(2):
+            await node.hear(call("wait", number))
+            await node.hear(call("wait", number), user="bob")
+        assert node.ends == [(1, [FAILED, "3 requests run here already; wait for the end of some", None])]
+        await node.hear(CancelRequest(RequestId("s", 0)))
+        await node.hear(call("wait", 1, age=1.0), user="bob")  # it was refused, and stays so
+        assert node.requests.count == 2
+
+    with_node(history)()
+
+
 @with_node
-async def test_only_so_many_run_at_a_time(node: Node) -> None:
-    for number in range(MOST_RUNNING + 1):
+async def test_a_user_leaves_room_for_others(node: Node) -> None:
+    for number in range(MOST_OF_USER + 1):
         await node.hear(call("wait", number))
-    assert node.ends == [
-        (MOST_RUNNING, [FAILED, f"{MOST_RUNNING} requests run here already; wait for the end of some", None])
-    ]
-    await node.hear(CancelRequest(RequestId("s", 0)))
-    await node.hear(call("wait", MOST_RUNNING, age=1.0))  # it was refused, and stays so
-    assert node.requests.count == MOST_RUNNING - 1
+    problem = f"{MOST_OF_USER} requests of alice run here already; wait for the end of some"
+    assert node.ends == [(MOST_OF_USER, [FAILED, problem, None])]
+    await node.hear(call("say"), user="bob")
+    assert node.other.ran == ["say"]
+
+
+def test_a_user_pushes_out_nothing_that_is_remembered_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replies, "MOST_REMEMBERED", 2)
+
+    async def history(node: Node) -> None:
+        await node.hear(call("say"))
+        for number in range(3):
+            await node.hear(call("say", number), user="bob")
+        await node.hear(call("say", age=1.0))
+        await node.hear(call("say", 7, age=2.0))
+        assert node.manager.ran == ["say"] * 2
+        await node.hear(call("say", 0, age=1.0), user="bob")
+        assert UNKNOWN in str(node.ends[-1])
+
+    with_node(history)()
 
 
 @with_node

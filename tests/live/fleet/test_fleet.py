@@ -91,6 +91,11 @@ def test_each_box_decides_who_may_do_what(boxes: Boxes) -> None:
         async with boxes.user("carol") as carol, carol.ask("status", [], ["box1"]) as asking:
             [(_, [_, problem, _])] = ends(await all_of(asking)).values()
             assert problem == "carol has no role here; roles in [fleet] of box1 give users roles"
+        told = "carol asked for 'status', and has no role here"
+        ask = boxes["box1"].server.ask
+        await asyncio.to_thread(
+            wait_for, lambda: all(told in ask(command) for command in ("events fleet\n", "logs fleet\n")), told
+        )
         assert boxes.counts("work c") == [0] * 5
 
     run(work)

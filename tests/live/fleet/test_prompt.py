@@ -67,6 +67,17 @@ def test_a_script_has_to_agree_before_several_nodes_change(boxes: Boxes) -> None
     assert boxes.counts("work agreed") == [1, 1, 1, 1, 0]
 
 
+def test_options_and_nodes_stand_in_any_order_before_a_command(boxes: Boxes) -> None:
+    assert typed(boxes, "on", "--yes", "-l", "site=there", "all", "box", "work", "before") == (
+        0,
+        ["far: worked before"],
+        [],
+    )
+    status, _, errors = typed(boxes, "on", "--pause", "1e30", "all", "status")
+    assert (status, len(errors)) == (2, 1)
+    assert errors[0].startswith("*** --pause is 1e30, and should be a time span")
+
+
 def test_one_node_may_change_without_a_question(boxes: Boxes) -> None:
     assert typed(boxes, "on box1 box work 'one  mark'") == (0, ["box1: worked one  mark"], [])
 
@@ -115,6 +126,12 @@ def test_status_is_one_table(boxes: Boxes) -> None:
     ]
 
 
+def test_the_nodes_of_a_table_may_come_last(boxes: Boxes) -> None:
+    _, output, _ = typed(boxes, "status", "box", "@far", "--json")
+    assert [json.loads(line)["node"] for line in output] == ["far"]
+    assert typed(boxes, "status", "box", "--jsn")[0] == 2
+
+
 def test_what_is_wrong_is_grouped_by_its_cause(boxes: Boxes) -> None:
     assert typed(boxes, "why") == (0, ["5 nodes: all services are well"], [])
 
@@ -123,6 +140,7 @@ def test_logs_and_events_come_from_all(boxes: Boxes) -> None:
     _, output, _ = typed(boxes, "events", "@box1", "box")
     assert all(line.startswith("box1: ") for line in output)
     assert any("running" in line for line in output)
+    assert typed(boxes, "events", "box", "-n", "1", "@box[12]")[1] == typed(boxes, "events @box[12] box -n 1")[1]
     assert typed(boxes, "logs", "@box1", "nonesuch")[0] != 0
 
 
