@@ -13,9 +13,8 @@ Send = Callable[[bytes], Awaitable[None]]
 
 REMEMBERED_SECONDS = 600.0  # that a reply can be asked for again: as long as a lost hub may take to come back
 MOST_REMEMBERED = 4096  # replies to a user: the oldest is forgotten first
-KEPT_LIMIT = (
-    4 * 1024 * 1024
-)  # bytes of a user's finished replies that are kept; of older ones it is known that they ended
+KEPT_LIMIT = 4 * 1024 * 1024
+"""Bytes of a user's finished replies that are kept; of older ones it is only known that they were given."""
 NOT_KEPT = [0, "the command has ended, and its result is not kept any more", None]
 
 
