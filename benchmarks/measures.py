@@ -209,7 +209,7 @@ def idling(plan: Plan) -> list[Row]:
         Row(
             f"idle for {plan.idle_seconds:g} s with {IDLE_SESSIONS} telnet sessions: CPU of all its processes, %",
             {SMANAGER: [100 * used / plan.idle_seconds]},
-            Target("≤", 0),
+            Target("≤", 0.1),
         ),
         Row("– context switches", {SMANAGER: [switched]}),
     ]
