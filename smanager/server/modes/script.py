@@ -84,10 +84,10 @@ class Script(PlainOutput):
             connection.finish()
         elif session.programs is not None:
             connection.clear_timer()  # a program closes its connection itself
-        elif begins_request(uncut):
-            connection.set_timer(QUIET_UNTERMINATED, self._end_if_whole)
         elif not uncut:
             connection.set_timer(IDLE_SECONDS, self._end_of_patience)
+        elif begins_request(uncut):
+            connection.set_timer(QUIET_UNTERMINATED, self._end_if_whole)
         else:
             patience = QUIET_UNTERMINATED if len(uncut) <= ONE_SEGMENT else QUIET_UNTERMINATED_LONG
             connection.set_timer(patience, self._end_of_patience)
