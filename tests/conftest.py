@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -165,6 +165,22 @@ class Server:
         if self.process.stderr:
             self.process.stderr.close()
         return status
+
+
+def run_program(
+    program: Path,
+    *arguments: str,
+    given: bytes = b"",
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `smanager.py` or `tshell.py` to its end on the bytes `given`."""
+    command = [str(program), *arguments]
+    return Server.nursery.run(command, directory or Path.cwd(), given, environment or os.environ, SECONDS)
+
+
+def as_text(done: subprocess.CompletedProcess[bytes]) -> subprocess.CompletedProcess[str]:
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def read_to_end(connection: socket.socket) -> bytes:
