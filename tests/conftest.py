@@ -49,6 +49,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
 
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", settings.get_profile("busy"), max_examples=10)  # which reach as many lines
 settings.load_profile("busy")
 
 
