@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -48,6 +49,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
 
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", settings.get_profile("busy"), max_examples=10)  # which reach as many lines
 settings.load_profile("busy")
 
 for number in (signal.SIGHUP, signal.SIGQUIT):  # nohup and shells have what runs in the background ignore them
@@ -171,6 +173,22 @@ class Server:
         return status
 
 
+def run_program(
+    program: Path,
+    *arguments: str,
+    given: bytes = b"",
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `smanager.py` or `tshell.py` to its end on the bytes `given`."""
+    command = [str(program), *arguments]
+    return Server.nursery.run(command, directory or Path.cwd(), given, environment or os.environ, SECONDS)
+
+
+def as_text(done: subprocess.CompletedProcess[bytes]) -> subprocess.CompletedProcess[str]:
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
 def read_to_end(connection: socket.socket) -> bytes:
     pieces = []
     while piece := connection.recv(65536):
@@ -221,6 +239,17 @@ def alive(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect the tests without looking for rubbish: what there is then stays to the end, and is looked at no more."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,37 +1,39 @@
-"""Makes managers for the tests without starting Python: each is a copy of one process that has imported the program.
+"""Runs the programs for the tests without starting Python: each run is a copy of one process that has imported them.
 
-A start of the program takes a quarter of a second of CPU time, nearly all of it for imports, and the tests start
-hundreds. A copy runs `smanager.py` from its first line. It differs in what only exec(2) sets: `ps` shows the nursery's
-command line, and /proc/PID/environ has the nursery's variables, which is why a test that has changed the environment
-gets no copy.
+A start of `smanager.py` takes a quarter of a second of CPU time, nearly all of it for imports, one of `tshell.py` a
+third of that, and the tests start hundreds. A copy runs the program from its first line. It differs in what only
+exec(2) sets: `ps` shows the nursery's command line, and /proc/PID/environ has the nursery's variables, which is why a
+test that has changed the environment gets no copy of a manager.
 
 Each copy has an attendant, a parent that waits for it and reports how it ended.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
-import runpy
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
+from types import CodeType, ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
-REQUEST_SIZE = 64 * 1024  # bytes of a request: a working directory and a command line
+REQUEST_SIZE = 64 * 1024  # bytes of a request: a working directory, an environment, and a command line
 REPORT_SIZE = 16
 
 
 class Copy:
     """A process that the nursery has made, with the methods that `subprocess.Popen` has."""
 
-    def __init__(self, command: Sequence[str], reports: socket.socket, stderr: TextIOWrapper) -> None:
+    def __init__(self, command: Sequence[str], reports: socket.socket, stderr: TextIOWrapper | None) -> None:
         self.args, self.stderr = command, stderr
         self.returncode: int | None = None
         self._reports = reports
@@ -74,23 +76,60 @@ class Nursery:
         return environment() == self._environment
 
     def start(self, command: Sequence[str], directory: Path) -> Copy:
-        """Run a Python program, whose path and arguments are `command`, with a pipe for what it says on stderr."""
+        """Start a program, whose path and arguments are `command`, with a pipe for what it says on stderr."""
+        reading, writing = os.pipe()
+        with Path(os.devnull).open() as null, os.fdopen(writing, "w") as errors:
+            reports = self._ask(command, directory, self._environment, null.fileno(), 1, errors.fileno())
+        return Copy(command, reports, os.fdopen(reading, errors="replace"))
+
+    def run(
+        self, command: Sequence[str], directory: Path, given: bytes, environment: Mapping[str, str], seconds: float
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a program to its end, as `subprocess.run` does, on the bytes `given`."""
+        (stdin, to_it), (output, stdout), (errors, stderr) = os.pipe(), os.pipe(), os.pipe()
+        reports = self._ask(command, directory, environment, stdin, stdout, stderr)
+        for theirs in (stdin, stdout, stderr):
+            os.close(theirs)
+        copy = Copy(command, reports, None)
+        with ThreadPoolExecutor() as threads:
+            threads.submit(write_and_close, to_it, given)
+            results = [threads.submit(read_and_close, one) for one in (output, errors)]
+            try:
+                status = copy.wait(seconds)
+            except subprocess.TimeoutExpired:
+                copy.kill()
+                raise
+            return subprocess.CompletedProcess(command, status, *(result.result() for result in results))
+
+    def _ask(
+        self, command: Sequence[str], directory: Path, environment: Mapping[str, str], *streams: int
+    ) -> socket.socket:
+        """Ask for a copy with these standard streams; returns the socket of its reports."""
         if not self._process:
             program = [sys.executable, "-m", "tests.nursery", str(self._theirs.fileno())]
             self._process = subprocess.Popen(program, pass_fds=[self._theirs.fileno()], cwd=ROOT)
             self._theirs.close()
         reports, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        reading, writing = os.pipe()
-        with theirs, Path(os.devnull).open() as null, os.fdopen(writing, "w") as errors:
-            request = json.dumps([str(directory), *command]).encode()
-            socket.send_fds(self._control, [request], [null.fileno(), 1, errors.fileno(), theirs.fileno()])
-        return Copy(command, reports, os.fdopen(reading, errors="replace"))
+        with theirs:
+            request = json.dumps([str(directory), dict(environment), *command]).encode()
+            socket.send_fds(self._control, [request], [*streams, theirs.fileno()])
+        return reports
 
     def close(self) -> None:
         self._control.close()
         self._theirs.close()
         if self._process:
             self._process.wait()
+
+
+def write_and_close(descriptor: int, data: bytes) -> None:
+    with os.fdopen(descriptor, "wb") as file, suppress(BrokenPipeError):  # the program need not read it
+        file.write(data)
+
+
+def read_and_close(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
 
 
 def environment() -> Mapping[str, str]:
@@ -109,8 +148,10 @@ def serve(control: socket.socket) -> None:
         if not os.fork():
             control.close()
             attend(*descriptors)
-            directory, *sys.argv = json.loads(request)
+            directory, variables, *sys.argv = json.loads(request)
             os.chdir(directory)
+            os.environ.clear()
+            os.environ.update(variables)
             return
         for descriptor in descriptors:
             os.close(descriptor)
@@ -132,9 +173,36 @@ def attend(stdin: int, stdout: int, stderr: int, reports: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def run(code: CodeType) -> None:
+    """Run a program, and end this process as Python would, but without freeing all that it shares.
+
+    The system copies each page of that before it is freed, which would cost more than the start of a copy.
+    """
+    copy, status = os.getpid(), 1
+
+    def leave() -> None:
+        if os.getpid() == copy:  # hosts, which have forked from it, end in their own way
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    atexit.register(leave)  # the first, and so the last that runs: after all that the program has registered
+    sys.modules["__main__"] = main = ModuleType("__main__")
+    main.__file__ = sys.argv[0]
+    try:
+        exec(code, main.__dict__)
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else bool(end.code)
+        raise
+
+
 if __name__ == "__main__":
     import smanager.cli
     import smanager.hosts.child.template  # noqa: F401 - what the program's own first copy imports
 
+    programs = {
+        str(path): compile(path.read_bytes(), path, "exec") for path in (ROOT / "smanager.py", ROOT / "tshell.py")
+    }
     serve(socket.socket(fileno=int(sys.argv[1])))
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    run(programs[sys.argv[0]])

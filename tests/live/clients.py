@@ -9,14 +9,13 @@ import shutil
 import socket
 import struct
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, SECONDS, Server, read_until
+from tests.conftest import ROOT, Server, as_text, read_until, run_program
 
 
 class Program:
@@ -117,12 +116,5 @@ def needs(program: str, package: str) -> None:
 
 
 def smanager(*arguments: str | Path, stdin: str = "", cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "smanager.py"), *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        cwd=cwd,
-    )
+    done = run_program(ROOT / "smanager.py", *map(str, arguments), given=stdin.encode(), directory=cwd)
+    return as_text(done)

@@ -18,9 +18,7 @@ from smanager.access.secrets import hash_token
 from smanager.access.users import Token, User, UsersFile
 from tests.conftest import SECONDS, Server, configure, wait_for, write_service
 
-mcp: Any = pytest.importorskip(
-    "mcp", reason="the official client of the Model Context Protocol is not installed: pip install mcp"
-)
+mcp: Any
 
 TOKEN = "smt_token-of-claude"
 
@@ -81,6 +79,15 @@ class Late(SService):
 def locked(server: Server) -> int:
     """The port of the listener that wants a login; that of the server itself lets everybody do everything."""
     return int(server.wait_for_log(r"^listening on \S+, \S+:(\d+)$").group(1))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def official_client() -> None:
+    """Import it for these tests only: that takes a second, and each process that runs tests collects all of them."""
+    global mcp
+    mcp = pytest.importorskip(
+        "mcp", reason="the official client of the Model Context Protocol is not installed: pip install mcp"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, Server, ask_unix, wait_for
+from tests.conftest import Server, ask_unix, wait_for
+from tests.live.clients import smanager
 
 WORKER = """
 import asyncio
@@ -292,8 +291,7 @@ def test_a_wrong_schedule_is_told_at_once(tmp_path: Path, option: str) -> None:
     path.write_text(
         '[schedules.a]\nrun = "status"\nevery = "0s"\n[schedules.b]\nrun = "status"\nroles = ["v"]\nat = "1:00"\n'
     )
-    command = [sys.executable, str(ROOT / "smanager.py"), "--services", "services", option]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    result = smanager("--services", "services", option, cwd=tmp_path)
     assert result.returncode == 1
     printed = result.stdout + result.stderr
     assert f"{path}: [schedules.a] every is '0s', and should be a time span from \"1s\"" in printed

@@ -16,7 +16,7 @@ import pexpect
 import pytest
 
 import tshell
-from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, write_service
+from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, as_text, run_program, write_service
 
 CLIENT = [sys.executable, tshell.__file__]
 
@@ -148,14 +148,8 @@ def run(
     *arguments: str | int, script: bytes = b"", environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the client on a script's bytes."""
-    return subprocess.run(
-        [*CLIENT, *map(str, arguments)],
-        input=script,
-        capture_output=True,
-        timeout=SECONDS,
-        env=os.environ | (environment or {}),
-        check=False,
-    )
+    words, variables = map(str, arguments), os.environ | (environment or {})
+    return run_program(Path(tshell.__file__), *words, given=script, environment=variables)
 
 
 @pytest.fixture(scope="session")
@@ -170,15 +164,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def run_on(server: Server, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run the client on a real server."""
-    return subprocess.run(
-        [*CLIENT, "-p", str(server.port), *words],
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    words = ("-p", str(server.port), *words)
+    return as_text(run_program(Path(tshell.__file__), *words, given=(stdin or "").encode()))
 
 
 def open_session(*options: str, **environment: str) -> pexpect.spawn[str]:

@@ -17,8 +17,8 @@ import pytest
 
 from smanager.access.secrets import hash_token
 from smanager.access.users import Token, User, UsersFile
-from tests.conftest import SECONDS, Server, wait_for, write_service
-from tests.tshell.conftest import CLIENT, SERVICE, open_session
+from tests.conftest import SECONDS, Server, as_text, wait_for, write_service
+from tests.tshell.conftest import SERVICE, open_session, run
 from tshell import Client
 
 TOKEN = "smt_right"
@@ -86,15 +86,7 @@ class Guarded:
 
 
 def client(arguments: list[str], stdin: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*CLIENT, *arguments],
-        env=os.environ | environment,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    return as_text(run(*arguments, script=stdin.encode(), environment=environment))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from smanager.fleet.fleet import Fleet, FleetError
-from tests.conftest import ROOT, SECONDS, wait_for
+from tests.conftest import ROOT, as_text, run_program, wait_for
 from tests.live.clients import needs
 from tests.live.fleet.boxes import NAMES, Boxes, five_boxes
 from tests.live.server.window import Window
@@ -38,14 +38,7 @@ def hub_file(boxes: Boxes, user: str = "alice") -> str:
 
 def typed(boxes: Boxes, *words: str, user: str = "alice", lines: str = "") -> tuple[int, list[str], list[str]]:
     """The status of a command line, and the lines of its output and of its errors, in order."""
-    done = subprocess.run(
-        [*TSHELL, "--fleet", hub_file(boxes, user), *words],
-        input=lines,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    done = as_text(run_program(ROOT / "tshell.py", "--fleet", hub_file(boxes, user), *words, given=lines.encode()))
     return done.returncode, sorted(done.stdout.splitlines()), sorted(done.stderr.splitlines())
 
 

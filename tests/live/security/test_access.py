@@ -6,8 +6,6 @@ import json
 import os
 import pwd
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +15,8 @@ import pytest
 
 from smanager.access.secrets import hash_token
 from smanager.access.users import Token, UsersFile
-from tests.conftest import ROOT, SECONDS, Server, ask_unix, read_to_end, read_until, wait_for
+from tests.conftest import Server, ask_unix, read_to_end, read_until, wait_for
+from tests.live.clients import smanager
 from tests.live.security.clients import Telnet
 from tests.live.security.conftest import PASSWORD, SERVICE, TOKENS, Network
 
@@ -337,8 +336,7 @@ def test_a_token_that_is_revoked_is_none_and_a_changed_user_has_to_log_in_again(
         read_until(connection, b"opened\n")
         connection.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "box.open"}\n')  # stays, as a program
         read_until(connection, b"opened")
-        revoke = [sys.executable, str(ROOT / "smanager.py"), "token", "revoke", "operator"]
-        subprocess.run(revoke, check=True, timeout=SECONDS, cwd=own_network.directory)
+        assert smanager("token", "revoke", "operator", cwd=own_network.directory).returncode == 0
         assert own_network.ask("locked", "box open", token=TOKENS["operator"]) == "*** this token is not valid\n"
         assert "end the session of operator" in own_network.ask("locked", "reload", token=TOKENS["root"])
         wait_for(lambda: not connection.recv(1000), "the end of the session")
@@ -462,14 +460,13 @@ def test_patterns_without_effect_are_told_at_the_start_by_check_and_by_reload(ke
     kept_down = "[runs] always: 'box.shut-dwn' matches no command; did you mean 'box.shut_down'?"
     expected = [shut_down, "allow: 'logs bxo' matches no command", "deny: '*.format' matches no command", kept_down]
     expected += [f"[runs] never: {name!r} matches no command" for name in ("restart box", "*.format", "restart all")]
-    check = [sys.executable, str(ROOT / "smanager.py"), "--services", "services", "--check"]
-    checked = subprocess.run(check, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=server.directory)
+    checked = smanager("--services", "services", "--check", cwd=server.directory)
     for told in (server.log, checked.stdout, server.ask("reload")):
         assert all(one in told for one in expected), told
         assert told.count("matches no command") == len(expected), told
     assert checked.returncode == 0
     (server.directory / "services" / "broken.py").write_text("import missing_module")
-    checked = subprocess.run(check, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=server.directory)
+    checked = smanager("--services", "services", "--check", cwd=server.directory)
     assert [line for line in checked.stdout.splitlines() if "matches no" in line] == [
         f"{server.directory}/smanager.toml: {shut_down}",
         f"{server.directory}/smanager.toml: {kept_down}",

@@ -18,6 +18,7 @@ import pytest
 
 from smanager.access.throttle import MOST_FAILURES
 from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
+from tests.live.clients import smanager
 from tests.live.security.clients import Telnet
 from tests.live.security.conftest import PASSWORD, TOKENS, Network
 
@@ -107,19 +108,13 @@ def test_a_stale_unix_socket_is_replaced_and_a_live_one_is_not(kept: Callable[..
     server = kept(unix_configuration(path))
     assert path.stat().st_mode & 0o777 == 0o600
     shutil.copy("smanager.toml", "other.toml")  # another configuration
-    second = subprocess.run(
-        [sys.executable, str(ROOT / "smanager.py"), "--config", "other.toml", "--services", "services"],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    second = smanager("--config", "other.toml", "--services", "services", cwd=directory)
     assert second.returncode == 1
     assert second.stderr == f"smanager: {path}: a process listens there already; is another SManager running?\n"
     server.stop()
     assert not path.exists()
     path.write_text("a file")
-    third = subprocess.run(second.args, capture_output=True, text=True, timeout=SECONDS, check=False)
+    third = smanager("--config", "other.toml", "--services", "services", cwd=directory)
     assert third.stderr == f"smanager: {path} exists and is not a socket; choose another path\n"
     assert path.read_text() == "a file"
 
@@ -151,27 +146,19 @@ def test_of_two_that_start_together_one_gets_the_unix_socket(directory: Path) ->
 def test_a_key_that_anybody_may_read_is_refused(network: Network) -> None:
     (network.directory / "server.pem").chmod(0o644)
     shutil.copy(network.directory / "smanager.toml", network.directory / "other.toml")
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "smanager.py"), "--services", "services", "--config", "other.toml"],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        cwd=network.directory,
-    )
+    result = smanager("--services", "services", "--config", "other.toml", cwd=network.directory)
     assert "every user may read this key; `chmod o= " in result.stderr
     assert network.ask("default", "reload").startswith("*** reload: [listeners.tls] ")  # and nothing has changed:
     assert network.ask("tls", "box open", token=TOKENS["root"]) == "opened\n"
 
 
 def test_beyond_loopback_a_listener_needs_tls_and_logins(directory: Path) -> None:
-    command = [sys.executable, str(ROOT / "smanager.py"), "--services", "services"]
     for more, reason in (
         ("", "anyone could run every command"),
         ('login = "required"', "an eavesdropper could read every login"),
     ):
         (directory / "smanager.toml").write_text(f'[listeners.lan]\ntcp = "0.0.0.0:0"\n{more}\n')
-        result = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        result = smanager("--services", "services", cwd=directory)
         assert result.returncode == 1
         assert f"0.0.0.0:0 can be reached from other machines, and {reason}" in result.stderr
 
@@ -253,9 +240,6 @@ def test_restarting_all_at_once_is_for_admins(network: Network) -> None:
 
 
 def test_a_token_has_no_role_that_its_user_has_not(network: Network) -> None:
-    command = [sys.executable, str(ROOT / "smanager.py"), "token", "add", "viewer", "--roles", "admin"]
-    result = subprocess.run(
-        command, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=network.directory
-    )
+    result = smanager("token", "add", "viewer", "--roles", "admin", cwd=network.directory)
     assert (result.returncode, result.stdout) == (1, "")
     assert "viewer does not have the roles admin" in result.stderr

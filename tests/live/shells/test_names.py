@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
-import sys
 import unicodedata
 from collections.abc import Callable
 
 import pytest
 
 from smanager.server.editor.insertion import insertion
-from tests.conftest import ROOT, SECONDS, Server
+from tests.conftest import ROOT, Server, as_text, run_program
 from tests.live.clients import Program, request, responses
 
 NAMES = """
@@ -70,8 +68,7 @@ def test_a_name_in_quotes_is_the_name(server: Server, words: list[str], output: 
 
 @pytest.mark.parametrize(("words", "output"), CALLS)
 def test_tshell_gives_words_as_they_are(server: Server, words: list[str], output: str) -> None:
-    command = [sys.executable, str(ROOT / "tshell.py"), "-p", str(server.port), *words]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    run = as_text(run_program(ROOT / "tshell.py", "-p", str(server.port), *words))
     assert (run.stdout, run.stderr) == (output, "")
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, alive, is_in, read_until, wait_for, write_service
+from tests.conftest import SEED_SERVICE, Server, alive, is_in, read_until, wait_for, write_service
 from tests.live.checks import pid_of
 from tests.live.clients import smanager
 
@@ -354,8 +352,7 @@ def test_all_that_is_wrong_is_named_and_nothing_is_changed(two: Server) -> None:
 def test_a_check_names_all_that_is_wrong(directory: Path, text: str, problems: list[str]) -> None:
     (directory / "broken.pem").touch(0o600)
     reconfigure(text)
-    command = [sys.executable, str(ROOT / "smanager.py"), "--check"]
-    check = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    check = smanager("--check", cwd=directory)
     assert check.returncode == 1
     assert [problem for problem in problems if problem not in check.stdout + check.stderr] == []
     assert "no service a;" not in check.stdout
