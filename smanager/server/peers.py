@@ -18,9 +18,11 @@ has been given to another user must not keep the first user's roles."""
 
 def origin_of(connection: socket.socket, address: object) -> Origin:
     """The origin of a connection, whose peer has this socket address (None if the peer is gone already)."""
-    if connection.family != socket.AF_UNIX:
-        host, port = address[:2] if isinstance(address, tuple) else ("", 0)
+    if isinstance(address, tuple):
+        host, port = address[:2]
         return Origin(OriginKind.TCP, host, port)
+    if connection.family != socket.AF_UNIX:
+        return Origin(OriginKind.TCP)
     if not hasattr(socket, "SO_PEERCRED"):  # macOS
         return Origin(OriginKind.UNIX)
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # unix(7)

@@ -38,8 +38,8 @@ def is_login(data: bytes, is_all: bool = False) -> bool:
         return True
     if data and not newline and not is_all and any(word.startswith(line) for word in (AUTH, AS)):
         return True
-    with suppress(RequestError):
-        if line.startswith(b"{") and METHOD in line:
+    if line.startswith(b"{") and METHOD in line:
+        with suppress(RequestError):
             return request_of(decoded(line.decode(errors="replace"))).method == "auth"
     return False
 
