@@ -84,6 +84,7 @@ class Connection:
             self.set_timer(HANDSHAKE_SECONDS, self._too_slow)
         else:
             self._open()
+            self._transport.read_now()  # scripts send their command with the connection
 
     def data_received(self, data: bytes) -> None:
         if self.finishing:

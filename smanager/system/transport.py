@@ -78,6 +78,11 @@ class Transport:
         if not self._is_closing:
             self._wait(self._events | READ if reads else self._events & ~READ)
 
+    def read_now(self) -> None:
+        """Read what has come already, before the socket is waited for."""
+        if self._events & READ:
+            self._readable()
+
     def send(self, data: bytes) -> None:
         if self._is_closing or not data:
             return
