@@ -117,6 +117,20 @@ def test_a_client_that_may_not_read_on_is_closed_at_its_end() -> None:
     assert converse(talk, may_read=False).told == ["end", "lost"]
 
 
+def test_what_has_come_already_can_be_read_at_once() -> None:
+    async def talk(one: Transport, owner: Owner, client: socket.socket) -> None:
+        one.read_now()  # nothing has come
+        client.send(b"early")
+        one.read_now()
+        assert owner.got == b"early"
+        one.read(False)
+        client.send(b"late")
+        one.read_now()
+        assert owner.got == b"early"
+
+    assert converse(talk).told == ["lost"]
+
+
 def test_nothing_is_read_while_reading_is_suspended() -> None:
     async def talk(one: Transport, owner: Owner, client: socket.socket) -> None:
         one.read(False)
