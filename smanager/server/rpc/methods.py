@@ -14,7 +14,7 @@ from smanager.access.callers import Caller
 from smanager.commands.record import CommandError, Failure
 from smanager.config.file import ConfigError
 from smanager.hosts import job
-from smanager.server.rpc.errors import FAILED, INTERNAL_ERROR, METHOD_NOT_FOUND, RequestError, accepted
+from smanager.server.rpc.errors import FAILED, INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RequestError, accepted
 from smanager.server.rpc.protocol import METHODS, Lines, Notify, ProtocolMethod, ProtocolMethods
 from smanager.shells.base import PLANNED_LINE, remember
 from smanager.shells.interpreter import Interpreter, captured
@@ -87,7 +87,11 @@ class Methods:
 
     def _plan(self, name: str, params: object) -> Plan:
         """What a request means; what it has meant before is remembered. Raises RequestError or CommandError."""
-        view, key = self._shells.view(self._caller.permissions), (name, repr(params))
+        view = self._shells.view(self._caller.permissions)
+        try:
+            key = name, repr(params)
+        except RecursionError:  # it has just been decoded, with a little more room
+            raise RequestError(INVALID_PARAMS, f"{name}: its params are nested too deeply") from None
         if plan := view.plans.get(key):
             return plan
         if own := view.own.get(name):

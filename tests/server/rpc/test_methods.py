@@ -106,6 +106,19 @@ def test_a_remembered_request_may_be_refused(desk: Desk, ask: Callable[..., obje
 
 
 @asked
+def test_params_are_refused_where_they_are_nested_too_deeply(desk: Desk, ask: Callable[..., object]) -> None:
+    params: list[object] = []
+    for _ in range(200_000):  # deeper than any Python follows
+        params = [params]
+    ask("say", params)
+    (refusal,) = desk.answers
+    assert isinstance(refusal, RequestError)
+    assert str(refusal) == "say: its params are nested too deeply"
+    while params:  # or the end of so many lists would be too deep as well
+        params = params.pop()  # type: ignore[assignment]  # each holds a list
+
+
+@asked
 def test_many_different_requests_take_bounded_memory(desk: Desk, ask: Callable[..., object]) -> None:
     for number in range(3 * PLANS_KEPT):
         ask("count", [number])
