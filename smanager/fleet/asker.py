@@ -75,6 +75,8 @@ class Asker:
                 while not answers.are_over(names):
                     try:
                         heard = self._fleet.wait(asyncio.wait_for(asking.some(), LOOK_SECONDS))
+                        if not heard:
+                            break
                     except TimeoutError:
                         heard = []
                         self._tell_of_hub(screen)

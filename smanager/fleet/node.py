@@ -111,8 +111,8 @@ class FleetNode(SService):
                 shown: list[str] = []
                 answers = Answers(shown.append, shown.append, client.known, time.monotonic, for_person=False)
                 async with client.ask("shell.execute", {"line": line, "stream": True}, names) as asking:
-                    while not answers.are_over(names):
-                        for one in await asking.some():
+                    while not answers.are_over(names) and (heard := await asking.some()):
+                        for one in heard:
                             answers.take(one)
                         answers.show()
                         for text in shown:

@@ -22,7 +22,7 @@ from smanager.supervision.running import OwnCall, Running, lasts
 from smanager.system.moments import Moment
 
 Plan = Callable[[Requester, Sink], Running | None]
-"""What a line or a request means, once that has been found out. Whether the caller may do that is asked each time."""
+"""What a program's request means, once that has been found out. Whether the caller may do that is asked each time."""
 
 
 def bound_own(command: Command, arguments: Arguments, here: str = "") -> BoundCommand:
