@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.nursery import Copy, Nursery
+from tests.processes import Shown, shown
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -147,16 +148,14 @@ class Server:
 
     def children(self) -> list[int]:
         """The process ids of the hosts."""
-        return [pid for pid, name in self._processes() if name not in (TEMPLATE, GUARD)]
+        return [process.pid for process in self._processes() if process.name not in (TEMPLATE, GUARD)]
 
     def templates(self) -> list[int]:
         """The process id of the template that hosts are copies of, if there is one."""
-        return [pid for pid, name in self._processes() if name == TEMPLATE]
+        return [process.pid for process in self._processes() if process.name == TEMPLATE]
 
-    def _processes(self) -> list[tuple[int, str]]:
-        children = ["ps", "-o", "pid=,comm=", "--ppid", str(self.process.pid)]
-        listed = subprocess.run(children, capture_output=True, text=True, check=False).stdout
-        return [(int(pid), name) for pid, name in (line.split(None, 1) for line in listed.splitlines())]
+    def _processes(self) -> list[Shown]:
+        return [process for process in shown() if process.parent == self.process.pid]
 
     def stop(self) -> int:
         """End it as an administrator would; returns the exit status."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
-from tests.conftest import (
-    Server,
-)
+from tests.conftest import Server
+from tests.processes import shown
 
 
 def memory(server: Server) -> int:
@@ -33,6 +31,5 @@ MARK = str(10_000_000 + os.getpid())
 """What the programs here sleep for, by which those of this run are found."""
 
 
-def sleepers() -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if line.rstrip().endswith(f"sleep {MARK}")]
+def sleepers() -> list[int]:
+    return [process.pid for process in shown() if process.command.endswith(f"sleep {MARK}")]

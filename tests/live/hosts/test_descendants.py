@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Server, is_in, wait_for
+from tests.processes import shown
 
 MARK = 20_000_000 + os.getpid()
 """What the processes here sleep for, by which those of this run are found; each test has a number of its own."""
@@ -45,8 +45,7 @@ WAYS = {
 
 def sleeping(number: int) -> list[int]:
     """The processes that sleep for so many seconds."""
-    listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
-    return [int(line.split()[0]) for line in listed.splitlines() if line.split()[1:] == ["sleep", str(number)]]
+    return [process.pid for process in shown() if process.command == f"sleep {number}"]
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from tests.conftest import (
     write_service,
 )
 from tests.live.checks import MARK, sleepers
+from tests.processes import shown
 
 GONE_SECONDS = 2.0
 """Within which nothing may be left of the services of a manager that was killed."""
@@ -52,7 +53,7 @@ def test_a_killed_manager_leaves_nothing_in_any_state_and_the_next_starts_each_o
         connection.sendall(b"stop stopping\n")
         is_in(server, "stopping", "stopping")
         is_in(server, "backoff", "backoff")
-        processes = [*server.children(), *(int(line.split()[0]) for line in sleepers())]
+        processes = [*server.children(), *sleepers()]
         server.process.kill()
         server.process.wait()
     deadline = time.monotonic() + GONE_SECONDS
@@ -85,7 +86,7 @@ def test_a_killed_manager_leaves_no_host_that_cannot_end_itself(kept: Callable[.
     server = kept(STATES.partition("[services.backoff]")[0], held=HELD.format(mark=MARK))
     is_in(server, "held", "running")
     is_in(server, "running", "running")
-    processes = [*server.children(), *(int(line.split()[0]) for line in sleepers())]
+    processes = [*server.children(), *sleepers()]
     with server.connect() as connection:
         if how == "holds the interpreter":
             connection.sendall(b"held hold\n")
@@ -123,11 +124,8 @@ def test_a_host_that_imports_for_ever_holds_up_no_stop(server: Server, services:
 
 
 def guards(server: Server) -> list[int]:
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    fields = [line.split(None, 2) for line in listed.splitlines()]
-    return [
-        int(pid) for pid, parent, args in fields if int(parent) == server.process.pid and args.startswith("/bin/sh")
-    ]
+    ours = [process for process in shown() if process.parent == server.process.pid]
+    return [process.pid for process in ours if process.command.startswith("/bin/sh")]
 
 
 HOLDING_PROGRAM = """
