@@ -27,6 +27,7 @@ def needs(program: str, package: str) -> None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {program}; it is in Debian's package {package}")
 
 
+@pytest.mark.soak  # a page is right on each Python or on none
 @every_page
 def test_what_the_page_shows_happens(page: Path, tmp_path: Path) -> None:
     to_run = [block for block in blocks(page, ROOT) if (block.language in RUN or block.file) and not block.not_run]
