@@ -4,8 +4,6 @@ A start of `smanager.py` takes a quarter of a second of CPU time, nearly all of 
 third of that, and the tests start hundreds. A copy runs the program from its first line. It differs in what only
 exec(2) sets: `ps` shows the nursery's command line, and /proc/PID/environ has the nursery's variables, which is why a
 test that has changed the environment gets no copy of a manager.
-
-Each copy has an attendant, a parent that waits for it and reports how it ended.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ import atexit
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -28,6 +27,7 @@ from types import CodeType, ModuleType
 ROOT = Path(__file__).resolve().parents[1]
 REQUEST_SIZE = 64 * 1024  # bytes of a request: a working directory, an environment, and a command line
 REPORT_SIZE = 16
+WAKE_SIZE = 4096
 
 
 class Copy:
@@ -141,35 +141,54 @@ def serve(control: socket.socket) -> None:
     """Make copies until the tests are over; returns in each copy, which is to run the program in `sys.argv`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for pytest, and for the copies
     gc.freeze()  # no collection in a copy need touch what is here, so it stays shared
+    reports: dict[int, socket.socket] = {}
+    endings, noted = socket.socketpair()
+    noted.setblocking(False)
+    signal.set_wakeup_fd(noted.fileno())
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # only what is caught is noted
     while True:
+        ready, _, _ = select.select([control, endings], [], [])
+        if endings in ready:
+            endings.recv(WAKE_SIZE)
+            tell_ends(reports)
+        if control not in ready:
+            continue
         request, descriptors, _, _ = socket.recv_fds(control, REQUEST_SIZE, 4)
         if not request:
             sys.exit()
-        if not os.fork():
-            control.close()
-            attend(*descriptors)
+        *streams, report = descriptors
+        pid = os.fork()
+        if not pid:
+            for ours in (control, endings, noted, *reports.values()):
+                ours.close()
+            become_copy(*streams)
             directory, variables, *sys.argv = json.loads(request)
             os.chdir(directory)
             os.environ.clear()
             os.environ.update(variables)
             return
-        for descriptor in descriptors:
+        reports[pid] = socket.socket(fileno=report)
+        reports[pid].send(str(pid).encode())
+        for descriptor in streams:
             os.close(descriptor)
-        with suppress(ChildProcessError):  # attendants that have ended
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
 
 
-def attend(stdin: int, stdout: int, stderr: int, reports: int) -> None:
-    """Fork a copy, report its id and then its exit status; returns in the copy, which has only these streams."""
-    if pid := os.fork():
-        os.write(reports, str(pid).encode())
-        _, status = os.waitpid(pid, 0)
-        os.write(reports, str(os.waitstatus_to_exitcode(status)).encode())
-        os._exit(0)
+def tell_ends(reports: dict[int, socket.socket]) -> None:
+    """Report the exit statuses of the copies that have ended."""
+    with suppress(ChildProcessError):  # none is left
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            pid, status = ended
+            with reports.pop(pid) as report, suppress(ConnectionError):  # nobody need wait for it
+                report.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def become_copy(stdin: int, stdout: int, stderr: int) -> None:
+    """Have nothing of the nursery's but what it has imported, and only these streams."""
+    signal.set_wakeup_fd(-1)
     for number, descriptor in enumerate((stdin, stdout, stderr)):
         os.dup2(descriptor, number)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
