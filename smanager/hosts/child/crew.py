@@ -106,13 +106,17 @@ class Crew:
     def work(self) -> None:
         """A thread's part: whatever is to be done, until nothing has been for a while or the manager is gone."""
         thread = threading.get_ident()
-        while (duty := self._next(thread)) is not Duty.LEAVE:
-            if isinstance(duty, Execution):
-                began = monotonic()
-                self._run(duty)
-                self._pace.took(duty, monotonic() - began)
-            elif not self._read():
-                return
+        while self._do(self._next(thread)):
+            pass  # and nothing here refers to what was done: an idle thread would keep its arguments and its service
+
+    def _do(self, duty: Execution | Duty) -> bool:
+        """Run a command or read; returns whether the thread is to go on."""
+        if not isinstance(duty, Execution):
+            return duty is Duty.READ and self._read()
+        began = monotonic()
+        self._run(duty)
+        self._pace.took(duty, monotonic() - began)
+        return True
 
     def _next(self, thread: int) -> Execution | Duty:
         in_vain = False

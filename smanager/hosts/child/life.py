@@ -60,6 +60,7 @@ class Life:
         self._forget = forget
         self._lock = threading.Lock()  # because `stop` may come at any moment of the other thread's work
         self._stopping = False
+        self._stoppers: list[threading.Thread] = []
         self._work: Future[Any] | None = None
         self._sign_of_life: float | None = None  # of `run`, once it has begun
         self._metrics: ToldMetrics | None = None  # once the service has told any
@@ -82,7 +83,14 @@ class Life:
 
     def stop(self) -> None:
         """Stop the service in another thread, which tells the manager when the service has ended."""
-        threading.Thread(target=self._stop, name=f"{self.name} stop", daemon=True).start()
+        thread = threading.Thread(target=self._stop, name=f"{self.name} stop", daemon=True)
+        self._stoppers.append(thread)
+        thread.start()
+
+    def join(self) -> None:
+        """Wait for the threads of a life that was told to stop and has ended; up to their end they hold the service."""
+        for thread in (self._thread, *self._stoppers):
+            thread.join()
 
     def signal(self, number: int) -> None:
         if self.service is not None:
@@ -171,6 +179,7 @@ class Life:
             if output := service_output():
                 output.end_lines(self.name)
             self._forget(self)
+            self.service = None  # it refers to this life: in a cycle, its files might be closed before they are flushed
             self._channel.send(encode_data(FrameKind.ENDED, 0, [self.name, reason, clean]))
             self.ended.set()
 

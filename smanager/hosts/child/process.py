@@ -224,6 +224,10 @@ class HostProcess:
         for life in lives:
             life.ended.wait()
         self._kill_after(LAST_SECONDS)
+        for life in lives:
+            life.join()
+        load.cache_clear()  # what classes hold is freed too
+        reviver.cache_clear()
         self._imports.put(None)
 
     def _kill_after(self, seconds: float) -> None:

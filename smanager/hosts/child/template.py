@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
+from smanager.hosts.child import ending
 from smanager.hosts.child.process import main
 from smanager.hosts.template import REPLY_SIZE, REQUEST_SIZE
 from smanager.system import lineage, open_files
@@ -113,6 +114,7 @@ def _become_host(output: int, name: str, mark: int, limit: int) -> None:
     _name(Path(name).name)
     sys.argv = [name]
     sys.path[0] = PACKAGE
+    ending.prepare()
     sys.modules["__main__"] = ModuleType("__main__")  # a service need not meet the manager's
 
 
