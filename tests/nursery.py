@@ -82,6 +82,10 @@ class Nursery:
             reports = self._ask(command, directory, self._environment, null.fileno(), 1, errors.fileno())
         return Copy(command, reports, os.fdopen(reading, errors="replace"))
 
+    def start_on(self, terminal: int, command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Copy:
+        """Start a program on a terminal, which controls it."""
+        return Copy(command, self._ask(command, directory, environment, terminal, terminal, terminal), None)
+
     def run(
         self, command: Sequence[str], directory: Path, given: bytes, environment: Mapping[str, str], seconds: float
     ) -> subprocess.CompletedProcess[bytes]:
@@ -187,6 +191,8 @@ def become_copy(stdin: int, stdout: int, stderr: int) -> None:
     signal.set_wakeup_fd(-1)
     for number, descriptor in enumerate((stdin, stdout, stderr)):
         os.dup2(descriptor, number)
+    if os.isatty(0):
+        os.login_tty(os.dup(0))
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -17,6 +17,7 @@ import pytest
 
 import tshell
 from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, as_text, run_program, write_service
+from tests.terminals import Terminal
 
 CLIENT = [sys.executable, tshell.__file__]
 
@@ -170,11 +171,5 @@ def run_on(server: Server, *words: str, stdin: str | None = None) -> subprocess.
 
 def open_session(*options: str, **environment: str) -> pexpect.spawn[str]:
     """Open a session with the client, on a terminal."""
-    return pexpect.spawn(
-        CLIENT[0],
-        [*CLIENT[1:], *options],
-        timeout=SECONDS,
-        encoding="utf-8",
-        dimensions=(30, 90),
-        env={**os.environ, "TERM": "xterm", **environment},
-    )
+    variables = {**os.environ, "TERM": "xterm", **environment}
+    return Terminal(Path(tshell.__file__), *options, dimensions=(30, 90), env=variables)

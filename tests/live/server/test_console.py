@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from tests.conftest import ROOT, SECONDS, SEED_SERVICE, write_service
+from tests.conftest import ROOT, SEED_SERVICE, write_service
+from tests.terminals import Terminal
 
 SLOW = '''
     from typing import Literal
@@ -41,13 +41,7 @@ SLOW = '''
 @pytest.fixture
 def console(services: Path) -> Iterator[pexpect.spawn[str]]:
     write_service(services, SEED_SERVICE + SLOW)
-    child: pexpect.spawn[str] = pexpect.spawn(
-        sys.executable,
-        [str(ROOT / "smanager.py"), "--console", "--services", str(services)],
-        timeout=SECONDS,
-        encoding="utf-8",
-        dimensions=(40, 100),
-    )
+    child = Terminal(ROOT / "smanager.py", "--console", "--services", str(services), dimensions=(40, 100))
     child.expect_exact("-systemstatus\r\n" + "-" * 50)
     child.expect(">")
     yield child
