@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Callable
 from functools import wraps
+from string import ascii_lowercase, digits
 from typing import Any
 
 import pytest
@@ -225,7 +226,8 @@ def test_a_service_may_choose_its_name() -> None:
     assert (data["name"], data["title"], data["line"]) == ("ups-1", "Renamed", 0)
 
 
-names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+letters = f"{ascii_lowercase}_"
+names = st.builds(str.__add__, st.sampled_from(letters), st.text(f"{letters}{digits}", max_size=8))
 descriptions: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "name": names,
