@@ -14,7 +14,8 @@ import pytest
 from tests.conftest import ROOT, SECONDS
 
 OLD = [f"{path}/bin/python" for path in Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/*")]
-OLD += filter(None, map(shutil.which, ("python2", "python2.7", *(f"python3.{minor}" for minor in range(4, 11)))))
+NAMES = ("python2", "python2.7", *(f"python3.{minor}" for minor in range(4, 11)))
+OLD += [path for path in map(shutil.which, NAMES) if path and "/shims/" not in path]  # pyenv's run those above
 
 
 def run(python: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -6,8 +6,9 @@ The order is told to readers in docs/architecture.md.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from smanager.supervision.graph import cycles
 
@@ -51,14 +52,25 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imported(path: Path) -> Iterator[str]:
-    """The names below `smanager` that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+class Source(NamedTuple):
+    """What a file has to do with others."""
+
+    imports: set[str]
+    """The names below `smanager` that it imports, wherever in it."""
+    classes: list[str]
+
+
+@cache
+def source(path: Path) -> Source:
+    module = ast.parse(path.read_text())
+    names: set[str] = set()
+    for node in ast.walk(module):
         if isinstance(node, ast.ImportFrom) and node.module:
-            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
-                yield name.removeprefix("smanager.")
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
-            yield from (alias.name.removeprefix("smanager.") for alias in node.names)
+            names |= {alias.name for alias in node.names}
+    classes = [node.name for node in module.body if isinstance(node, ast.ClassDef)]
+    return Source({name.removeprefix("smanager.") for name in names}, classes)
 
 
 def room(module: str) -> str:
@@ -67,7 +79,7 @@ def room(module: str) -> str:
 
 def imports() -> dict[str, list[str]]:
     known = modules()
-    return {name: sorted({other for other in imported(path) if other in known}) for name, path in known.items()}
+    return {name: sorted(source(path).imports & known.keys()) for name, path in known.items()}
 
 
 def test_every_module_is_in_a_room() -> None:
@@ -105,7 +117,6 @@ def test_modules_are_short_enough_to_be_read_at_once() -> None:
 def test_no_two_classes_have_one_name() -> None:
     places: dict[str, list[str]] = {}
     for name, path in {**modules(), "tshell": ROOT / "tshell.py"}.items():
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ClassDef):
-                places.setdefault(node.name, []).append(name)
+        for one in source(path).classes:
+            places.setdefault(one, []).append(name)
     assert {name: where for name, where in places.items() if len(where) > 1} == {}

@@ -69,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(deadline=None)
-@given(ANY_TEXT, ANY_TEXT, ANY_TEXT, st.recursive(ANY_TEXT | st.none() | st.integers(), st.lists))
+@given(ANY_TEXT, ANY_TEXT, ANY_TEXT, st.recursive(ANY_TEXT | st.none() | st.integers(), st.lists, max_leaves=10))
 def test_no_value_passes_for_another_line_or_another_fact(
     folder: Path, user: str, behalf: str, name: str, argument: object
 ) -> None:

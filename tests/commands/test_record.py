@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Callable
 from functools import wraps
+from string import ascii_lowercase, digits
 from typing import Any
 
 import pytest
@@ -225,15 +226,16 @@ def test_a_service_may_choose_its_name() -> None:
     assert (data["name"], data["title"], data["line"]) == ("ups-1", "Renamed", 0)
 
 
-names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+letters = f"{ascii_lowercase}_"
+names = st.builds(str.__add__, st.sampled_from(letters), st.text(f"{letters}{digits}", max_size=8))
 descriptions: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "name": names,
         "annotated": st.booleans(),
         "option": st.booleans(),
-        "choices": st.lists(st.text() | st.integers() | st.booleans()).map(tuple),
-        "members": st.dictionaries(names, st.text()),
-        "default": st.none() | st.text() | st.integers() | st.lists(st.text()),
+        "choices": st.lists(st.text() | st.integers() | st.booleans(), max_size=3).map(tuple),
+        "members": st.dictionaries(names, st.text(), max_size=3),
+        "default": st.none() | st.text() | st.integers() | st.lists(st.text(), max_size=3),
         "doc": st.text(),
     }
 )
@@ -241,7 +243,7 @@ command_data: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "name": names,
         "doc": st.text(),
-        "parameters": st.lists(descriptions.map(lambda given: Parameter(**given))).map(tuple),
+        "parameters": st.lists(descriptions.map(lambda given: Parameter(**given)), max_size=3).map(tuple),
         "toplevel": st.booleans(),
         "completes": st.booleans(),
     }
@@ -386,7 +388,7 @@ def test_a_line_loses_nothing_but_its_semicolons(line: str) -> None:
     assert ";".join(split_commands(line)) == line
 
 
-@given(st.lists(st.lists(st.text() | st.text(";'\"\\ ab"), min_size=1), min_size=1))
+@given(st.lists(st.lists(st.text() | st.text(";'\"\\ ab"), min_size=1, max_size=4), min_size=1, max_size=3))
 def test_quoted_words_arrive_as_they_were(sent: list[list[str]]) -> None:
     line = "; ".join(map(shlex.join, sent))
     assert [split_words(command) for command in split_commands(line)] == sent

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import pytest
 from smanager.config.alert import FILE, alert_of
 from smanager.config.checks import SettingsError
 from smanager.config.file import read_file
-from tests.conftest import ROOT
 
 BASE = Path("/etc/box")
 MAIL = {"to": ["ops@example.org"], "sender": "box@example.org", "server": "smtp.example.org:587"}
@@ -136,18 +133,3 @@ def test_what_tells_of_blocked_logins_may_know_of_them_unless_its_own_table_says
     path = tmp_path / "smanager.toml"
     path.write_text(f'{own}[alerts.oncall]\non = ["login blocked"]\ncommand = ["page"]\n')
     assert read_file(path).services([tmp_path]).settings["alerts"]["roles"] == roles
-
-
-@pytest.mark.parametrize("text", ["", "[alerts]\n"])
-def test_nothing_is_imported_for_alerts_where_there_are_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / "smanager.toml").write_text(text)
-    (tmp_path / "services").mkdir()
-    program = (
-        "import sys; from smanager.cli import main; main(['--check', '--config', 'smanager.toml', '--services',"
-        " 'services']); print([name for name in sys.modules if 'alert' in name or name in ('smtplib', 'http.client')])"
-    )
-    command = [sys.executable, "-c", program]
-    result = subprocess.run(
-        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert result.stdout == "no problems found\n[]\n", result.stderr

@@ -5,23 +5,22 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-
-PROGRAM = f"{shlex.quote(sys.executable)} {ROOT / 'smanager.py'} --complete"
-SECONDS = 20
+from tests.conftest import ROOT, SECONDS, run_program
 
 
 @pytest.fixture(scope="module")
-def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The script for bash, as the program prints it."""
-    path = tmp_path_factory.mktemp("completion") / "bash"
-    path.write_bytes(subprocess.run(["sh", "-c", f"{PROGRAM} bash"], stdout=subprocess.PIPE, check=True).stdout)
-    return path
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts as the program prints them, in a file for each shell."""
+    directory = tmp_path_factory.mktemp("completion")
+    for shell in ("bash", "fish", "zsh"):
+        printed = run_program(ROOT / "smanager.py", "--complete", shell)
+        assert printed.returncode == 0, printed.stderr
+        (directory / shell).write_bytes(printed.stdout)
+    return directory
 
 
 def run(shell: str, script: str, directory: Path) -> list[str]:
@@ -34,15 +33,15 @@ def run(shell: str, script: str, directory: Path) -> list[str]:
     return result.stdout.split()
 
 
-def in_bash(line: str, script: Path) -> list[str]:
+def in_bash(line: str, scripts: Path) -> list[str]:
     words = line.split(" ")
     commands = (
-        f"source {script}\n"
+        "source ./bash\n"
         f"COMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}\n"
         f"_smanager smanager {shlex.quote(words[-1])} {shlex.quote(words[-2])}\n"
         "printf '%s\\n' \"${COMPREPLY[@]}\"\n"
     )
-    return run("bash", commands, script.parent)
+    return run("bash", commands, scripts)
 
 
 CASES = [
@@ -66,21 +65,21 @@ CASES = [
 
 
 @pytest.mark.parametrize(("line", "words"), CASES)
-def test_bash_completes(line: str, words: list[str], script: Path) -> None:
-    assert in_bash(line, script) == words
+def test_bash_completes(line: str, words: list[str], scripts: Path) -> None:
+    assert in_bash(line, scripts) == words
 
 
-def test_bash_takes_the_script_as_its_completion(tmp_path: Path) -> None:
-    registered = run("bash", f"source <({PROGRAM} bash); complete -p smanager", tmp_path)
+def test_bash_takes_the_script_as_its_completion(scripts: Path) -> None:
+    registered = run("bash", "source <(cat bash); complete -p smanager", scripts)
     assert registered[-3:] == ["-F", "_smanager", "smanager"]
 
 
 @pytest.mark.parametrize(("line", "words"), [("smanager tok", ["token"]), ("smanager user re", ["remove"])])
-def test_fish_completes(line: str, words: list[str], tmp_path: Path) -> None:
-    script = f"{PROGRAM} fish | source\ncomplete -C {shlex.quote(line)} | string split -f1 \\t"
-    assert run("fish", script, tmp_path) == words
+def test_fish_completes(line: str, words: list[str], scripts: Path) -> None:
+    script = f"cat fish | source\ncomplete -C {shlex.quote(line)} | string split -f1 \\t"
+    assert run("fish", script, scripts) == words
 
 
-def test_zsh_runs_the_script(tmp_path: Path) -> None:
-    script = f"autoload -U compinit && compinit -u -d {tmp_path}/dump; source <({PROGRAM} zsh); echo $_comps[smanager]"
-    assert "_smanager" in " ".join(run("zsh", script, tmp_path))
+def test_zsh_runs_the_script(scripts: Path) -> None:
+    script = "autoload -U compinit && compinit -u -D; source <(cat zsh); echo $_comps[smanager]"
+    assert "_smanager" in " ".join(run("zsh", script, scripts))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from smanager.config.file import read_file
 from smanager.config.metrics import FILE
-from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -69,16 +66,3 @@ def test_what_is_wrong_is_named_with_what_would_be_right(tmp_path: Path, table: 
     file.services([tmp_path])
     (problem,) = file.problems
     assert problem.startswith(f"{path}: [metrics] {wrong}")
-
-
-def test_nothing_is_imported_for_metrics_where_there_is_no_such_table(tmp_path: Path) -> None:
-    (tmp_path / "services").mkdir()
-    program = (
-        "import sys; from smanager.cli import main; main(['--check', '--services', 'services']);"
-        " print([name for name in sys.modules if 'metric' in name or name == 'http.server'])"
-    )
-    command = [sys.executable, "-c", program]
-    result = subprocess.run(
-        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert result.stdout == "no problems found\n[]\n", result.stderr

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import pytest
 from smanager.config.checks import SettingsError
 from smanager.config.file import read_file
 from smanager.config.schedule import FILE, schedule_of
-from tests.conftest import ROOT
 
 SPAN = 'should be a time span from "1s", such as "15m", or a number of seconds'
 CRON = 'should be five fields, such as "30 2 * * 1-5"'
@@ -105,18 +102,3 @@ def test_the_service_of_schedules_comes_with_the_first_and_has_their_roles(tmp_p
         f"{path}: [schedules.odd] its time is missing; it should have exactly one of every, cron and at",
         f"{path}: [schedules.day] there is no role nobody; there are: admin, operate, view, x",
     ]
-
-
-@pytest.mark.parametrize("text", ["", "[schedules]\n"])
-def test_nothing_is_imported_for_schedules_where_there_are_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / "smanager.toml").write_text(text)
-    (tmp_path / "services").mkdir()
-    program = (
-        "import sys; from smanager.cli import main; main(['--check', '--config', 'smanager.toml', '--services',"
-        " 'services']); print([name for name in sys.modules if 'schedule' in name or name == 'zoneinfo'])"
-    )
-    command = [sys.executable, "-c", program]
-    result = subprocess.run(
-        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert result.stdout == "no problems found\n[]\n", result.stderr

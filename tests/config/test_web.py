@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ from smanager.config import web
 from smanager.config.checks import SettingsError
 from smanager.config.file import read_file
 from smanager.config.options import config_of, parsed
-from tests.conftest import ROOT
 
 OPEN, LOGIN = {"login": False, "roles": ["view"]}, {"login": True, "roles": []}
 
@@ -103,16 +100,3 @@ def test_the_option_adds_the_page_as_it_is_configured(
     config = config_of(parsed(["--web", "--services", str(tmp_path / "services")]))
     assert config.services.settings["webpage"]["options"]["listen"] == ["127.0.0.1", port]
     assert config.read_services().shipped == (web.FILE,)
-
-
-def test_a_manager_without_a_page_does_without_its_modules(tmp_path: Path) -> None:
-    (tmp_path / "smanager.toml").write_text("")
-    code = (
-        "import sys; from smanager.cli import main; from smanager.config.file import read_file;"
-        " from pathlib import Path; read_file(Path('smanager.toml')).services([Path('.')]);"
-        " print([name for name in sys.modules if 'smanager.web' in name or name in"
-        " ('smanager.config.web', 'http.server')])"
-    )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
-    assert done.stdout == b"[]\n"

@@ -63,7 +63,8 @@ def test_text_that_is_not_utf_8_travels_as_the_bytes_it_is(data: bytes) -> None:
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(st.characters() | st.characters(categories=["Cs"])),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=10,
     )
 )
 def test_data_arrives_as_it_was(data: object) -> None:

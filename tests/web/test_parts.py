@@ -20,10 +20,12 @@ from smanager.web.calls import PageCall, call_of, json_of
 from smanager.web.door import Door, RefusedError
 from smanager.web.http import PROBES, RETRY_SECONDS, PageServer
 from smanager.web.quotas import Quotas
+from tests.conftest import SECONDS
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
 )
 
 
@@ -138,14 +140,15 @@ def test_where_the_system_has_no_descriptor_connections_wait(monkeypatch: pytest
 
         def refuse(_: object) -> None:
             failed.append(loop.time())
+            if len(failed) == 2:
+                twice.set()
             raise OSError(errno.EMFILE, "too many open files")
 
-        loop = asyncio.get_running_loop()
+        loop, twice = asyncio.get_running_loop(), asyncio.Event()
         monkeypatch.setattr(TCPServer, "get_request", refuse)
         server.begin()
         with socket.create_connection(server.socket.getsockname()):
-            while len(failed) < 2:
-                await asyncio.sleep(0)
+            await asyncio.wait_for(twice.wait(), SECONDS)
         server.close()
         return failed
 
