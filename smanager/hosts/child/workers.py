@@ -164,6 +164,8 @@ class Workers:
 
         def finished(task: object) -> None:
             self._executions.pop(execution.number, None)
+            if inspect.iscoroutine(result):
+                result.close()  # one that was cancelled before it began would be warned of
             if execution.cancelled:  # said only now, because the method may have taken its time to end
                 execution.give_up("cancelled")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -258,8 +259,10 @@ def test_a_command_that_is_cancelled_while_the_event_loop_is_made_leaves_the_loo
         give_to_loop(deed)
 
     monkeypatch.setattr(workers_module, "give_to_loop", give_slowly)
-    assert commands.run(wait_in_loop) == [CANCELLED]
+    coroutine = wait_in_loop()
+    assert commands.run(lambda: coroutine) == [CANCELLED]
     assert made
+    assert inspect.getcoroutinestate(coroutine) == "CORO_CLOSED"  # or it would be warned of in the service's log
 
 
 remembered: ContextVar[str] = ContextVar("remembered", default="nothing")
