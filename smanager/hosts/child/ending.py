@@ -12,11 +12,11 @@ from contextlib import suppress
 
 
 def prepare() -> None:
-    """Have this process, whose services are not imported yet, end as any Python program does, but for its modules.
+    """Have the copies of this process end as any Python program does, but for the modules that are imported by now.
 
-    The interpreter would clear all modules and free what they hold, and the system would first copy each page of that,
-    since it is shared: two thirds of what an end costs. So those that are there by now are left as they are. What
-    services import and make is freed as ever, unless something there refers to it; files are flushed even then.
+    The interpreter would clear them and free what they hold, and the system would first copy each page of that, since
+    it is shared: two thirds of what an end costs. What services import and make is freed as ever, unless something
+    there refers to it; files are flushed even then.
     """
     shared = dict(sys.modules)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(shared))  # so that it is never freed itself

@@ -43,6 +43,7 @@ def serve(control: socket.socket) -> int:
         signal.signal(number, signal.SIG_IGN)
     _keep_only(control)
     _name("template")
+    ending.prepare()
     gc.freeze()  # what is here stays as it is: no collection in a host need touch it, and it stays shared
     control.settimeout(IDLE_SECONDS)
     while True:
@@ -114,7 +115,6 @@ def _become_host(output: int, name: str, mark: int, limit: int) -> None:
     _name(Path(name).name)
     sys.argv = [name]
     sys.path[0] = PACKAGE
-    ending.prepare()
     sys.modules["__main__"] = ModuleType("__main__")  # a service need not meet the manager's
 
 
