@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -69,6 +70,7 @@ class Nursery:
     def __init__(self) -> None:
         self._environment = environment()
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()
         self._control, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     def suits(self) -> bool:
@@ -109,10 +111,11 @@ class Nursery:
         self, command: Sequence[str], directory: Path, environment: Mapping[str, str], *streams: int
     ) -> socket.socket:
         """Ask for a copy with these standard streams; returns the socket of its reports."""
-        if not self._process:
-            program = [sys.executable, "-m", "tests.nursery", str(self._theirs.fileno())]
-            self._process = subprocess.Popen(program, pass_fds=[self._theirs.fileno()], cwd=ROOT)
-            self._theirs.close()
+        with self._starting:
+            if not self._process:
+                program = [sys.executable, "-m", "tests.nursery", str(self._theirs.fileno())]
+                self._process = subprocess.Popen(program, pass_fds=[self._theirs.fileno()], cwd=ROOT)
+                self._theirs.close()
         reports, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             request = json.dumps([str(directory), dict(environment), *command]).encode()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from smanager.access.users import User, UsersError, UsersFile
-from tests.conftest import ROOT, SECONDS
+from tests.conftest import ROOT, run_program
 
 
 @pytest.fixture
@@ -53,17 +52,12 @@ def test_a_byte_order_mark_and_line_ends_of_windows_mean_nothing(users: Path) ->
     assert list(UsersFile(users).users()) == ["anna"]
 
 
-def test_changes_at_the_same_time_are_all_kept(users: Path, tmp_path: Path) -> None:
-    adding = [
-        subprocess.Popen(
-            [sys.executable, str(ROOT / "smanager.py"), "user", "add", f"u{number}", "--users-file", str(users)],
-            stdin=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(6)
-    ]
-    for process in adding:
-        process.communicate("a long password\n", timeout=SECONDS)
-        assert process.returncode == 0
+def test_changes_at_the_same_time_are_all_kept(users: Path) -> None:
+    def add(number: int) -> int:
+        options = ("--users-file", str(users), "--no-password")
+        return run_program(ROOT / "smanager.py", "user", "add", f"u{number}", *options).returncode
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(add, range(6))) == [0] * 6
     assert set(UsersFile(users).users()) == {"anna", *(f"u{number}" for number in range(6))}
     assert users.stat().st_mode & 0o777 == 0o600

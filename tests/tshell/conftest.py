@@ -35,6 +35,10 @@ SERVICE = (
     def cmd_count(self, upto: int):
         yield from range(upto)
 
+    def cmd_lines(self, upto: int, length: int):
+        for number in range(upto):
+            yield f"{number:0{length}}"
+
     async def cmd_tick(self):
         import asyncio
         try:

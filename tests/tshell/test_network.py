@@ -114,8 +114,8 @@ def test_a_token_logs_in_everywhere_and_in_every_mode(guarded: Guarded, place: s
     assert (result.stdout, result.returncode) == ("mycomputerhostname\n", 1)
     line = f"tshell {shlex.join(guarded.options[place])} systemstatus up"
     assert guarded.client(place, "--words", line, SMANAGER_TOKEN=TOKEN).stdout == "uptime\n"
-    counted = guarded.client(place, "systemstatus count 50000", SMANAGER_TOKEN=TOKEN).stdout
-    assert counted == "".join(f"{number}\n" for number in range(50000))
+    counted = guarded.client(place, "systemstatus lines 5000 100", SMANAGER_TOKEN=TOKEN).stdout
+    assert counted == "".join(f"{number:0100}\n" for number in range(5000))
 
 
 @PLACES

@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from smanager.access.secrets import hash_password, hash_token
+from smanager.access.secrets import hash_token
 from smanager.access.users import Token, User, UsersFile
 from tests.certificates import make_certificates
 from tests.conftest import SECONDS, Server, configure, read_to_end
+from tests.passwords import quick_hash
 
 PASSWORD = "a password that is long enough"
 TOKENS = {name: f"smt_token-of-{name}" for name in ("viewer", "operator", "root", "odd", "late")}
@@ -138,7 +139,7 @@ class Network:
 
 def make_users(directory: Path) -> None:
     roles = {"viewer": "view", "operator": "operate", "root": "admin", "odd": "odd", "late": "admin"}
-    kept = hash_password(PASSWORD)
+    kept = quick_hash(PASSWORD)
     with UsersFile(directory / "smanager-users.json").changed() as users:
         for name, role in roles.items():
             expires = time.time() - 1 if name == "late" else None

@@ -169,7 +169,7 @@ def test_if_another_program_has_such_an_address_the_old_one_is_served_again(serv
 
 @needs("openssl")
 def test_tls_comes_and_goes(server: Server, free_port: int) -> None:
-    make_certificates(server.directory)
+    make_certificates(server.directory, clients=())
     reload(server, tcp(free_port))
     with_tls = tcp(free_port, 'tls = { certificate = "server.pem", key = "server.key" }')
     assert reload(server, with_tls) == ["change listeners.lan: other tls"]

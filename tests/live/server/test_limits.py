@@ -14,7 +14,7 @@ import pytest
 
 from smanager.shells.interpreter import COMPLETED_LIMIT
 from tests.conftest import SECONDS, SEED_SERVICE, Server, read_to_end, read_until, wait_for
-from tests.live.checks import memory, still_serves
+from tests.live.checks import at_most_more_memory, memory, still_serves
 from tests.live.clients import ACCEPT_OFFER, request, responses, telnet
 
 FLOOD = """
@@ -64,12 +64,10 @@ def test_a_typed_line_past_its_limit_rings_and_stays(hostile: Server) -> None:
 
 
 def test_endless_subnegotiations_take_no_memory(hostile: Server) -> None:
-    with telnet(hostile) as connection:
-        before = memory(hostile)
-        connection.sendall(b"\xff\xfa\x18" + b"\xff\xff" * 4_000_000)
+    with telnet(hostile) as connection, at_most_more_memory(hostile, 400_000):
+        connection.sendall(b"\xff\xfa\x18" + b"\xff\xff" * 600_000)
         connection.sendall(b"\xff\xf0hostname\r")
         assert b"mycomputerhostname" in read_until(connection, b"-\r\n>")
-        assert memory(hostile) - before < 4_000_000
 
 
 def test_a_flood_of_options_is_refused_once_each(hostile: Server) -> None:
@@ -153,7 +151,9 @@ def test_a_reset_in_the_middle_of_output_is_nobodys_trouble(hostile: Server) -> 
 
 
 def test_many_lines_in_one_piece_are_all_answered(hostile: Server) -> None:
-    assert hostile.ask("hostname\n" * 5000) == "mycomputerhostname\n" * 5000
+    answer = hostile.ask("systemstatus uptime\n")
+    assert answer.startswith(" 12:20:43 up 12 days")
+    assert hostile.ask("systemstatus uptime\n" * 1500) == answer * 1500
 
 
 def test_idle_scripts_are_closed_and_memory_stays(hostile: Server) -> None:
@@ -161,12 +161,12 @@ def test_idle_scripts_are_closed_and_memory_stays(hostile: Server) -> None:
         connection.settimeout(SECONDS)
         connection.sendall(b"hostname\n")
         assert read_to_end(connection) == b"mycomputerhostname\n"
-    for _ in range(200):
+    for _ in range(100):
         hostile.ask("hostname")
     before = memory(hostile)
-    for _ in range(500):
+    for _ in range(250):
         hostile.ask("hostname")
-    assert memory(hostile) - before < 2_000_000
+    assert memory(hostile) - before < 1_000_000
     wait_for(lambda: len(list(Path(f"/proc/{hostile.process.pid}/fd").iterdir())) < 30, "descriptors to be closed")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from smanager.access.secrets import hash_password, hash_token
+from smanager.access.secrets import hash_token
 from smanager.access.users import Token, User, UsersFile
 from tests.conftest import ROOT, Server, read_to_end, wait_for
 from tests.live.checks import pid_of
@@ -20,6 +20,7 @@ pytest.importorskip("selenium", reason="needs selenium, which the environment so
 from selenium.webdriver.common.keys import Keys
 
 from tests.live.web.chromium import Chromium, each_look
+from tests.passwords import quick_hash
 
 pytestmark = pytest.mark.soak
 
@@ -155,7 +156,7 @@ def server(shared: Callable[..., Server], tmp_path_factory: pytest.TempPathFacto
 
 
 def add_users(directory: Path) -> None:
-    kept = hash_password(PASSWORD)
+    kept = quick_hash(PASSWORD)
     with UsersFile(directory / "smanager-users.json").changed() as users:
         for name, role in ROLES.items():
             users[name] = User(name, (role,), kept, Token(hash_token(TOKEN), None) if name == "root" else None)
