@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import subprocess
 import sys
 import termios
 from collections.abc import Mapping
@@ -42,6 +43,15 @@ class CopyOnTerminal(PtyProcess):  # type: ignore[misc]  # it has no types
         self._copy.wait(SECONDS)
         self.isalive()
         return self.exitstatus
+
+    def terminate(self, force: bool = False) -> bool:
+        """Wait until it has ended, since its terminal is gone; pexpect would give it 0.3 s."""
+        try:
+            self._copy.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            self._copy.kill()
+            raise
+        return not self.isalive()
 
 
 class Terminal(spawn):
