@@ -17,8 +17,8 @@ from tests.live.samples import SLEEPER
 
 
 def test_all_programs_share_one_host(reloaded: Callable[..., Server]) -> None:
-    server = reloaded("".join(SLEEPER.replace("sleeper", f"sleeper-{number}") for number in range(20)))
-    for number in range(20):
+    server = reloaded("".join(SLEEPER.replace("sleeper", f"sleeper-{number}") for number in range(6)))
+    for number in range(6):
         is_in(server, f"sleeper-{number}", "running")
     assert len(server.children()) == 1
 
@@ -379,7 +379,7 @@ def test_bytes_that_are_no_text_and_lines_without_end_are_logged(reloaded: Calla
 def test_a_flood_of_output_keeps_nobody_from_its_answer(reloaded: Callable[..., Server]) -> None:
     server = reloaded('[services.flood]\nprogram = ["yes", "a long line of output, again and again and again"]')
     is_in(server, "flood", "running")
-    for _ in range(20):
+    for _ in range(10):
         assert "flood" in server.ask("status")
     assert server.ask("stop flood").startswith("flood: stopped")
 
