@@ -75,9 +75,10 @@ def test_a_stop_that_hangs_ends_in_a_kill_of_the_whole_group(reloaded: Callable[
 
 
 KILLED = {
-    "program": "[services.web]\nprogram = ['sh', '-c', 'trap \"\" TERM; while :; do sleep 0.1; done']\n",
+    "program": "[services.web]\nprogram = ['sh', '-c', 'trap \"\" TERM; echo up; while :; do sleep 0.1; done']\n"
+    "ready_when = { output = 'up' }\n",
     "child of a program": "[services.web]\nprogram = ['sh', '-c', 'trap \"\" TERM; (while :; do sleep 0.1; done) & "
-    "trap - TERM; exec sleep 100']\n",
+    "echo up; trap - TERM; exec sleep 100']\nready_when = { output = 'up' }\n",
     "class": "[services.web]\n",
 }
 
