@@ -179,7 +179,7 @@ def run_program(
     directory: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `smanager.py` or `tshell.py` to its end on the bytes `given`."""
+    """Run `smanager.py`, `tshell.py` or a program of a test's own to its end on the bytes `given`."""
     command = [str(program), *arguments]
     return Server.nursery.run(command, directory or Path.cwd(), given, environment or os.environ, SECONDS)
 

@@ -201,6 +201,10 @@ def become_copy(stdin: int, stdout: int, stderr: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def compiled(program: Path) -> CodeType:
+    return compile(program.read_bytes(), program, "exec")
+
+
 def run(code: CodeType) -> None:
     """Run a program, and end this process as Python would, but without freeing all that it shares.
 
@@ -229,8 +233,6 @@ if __name__ == "__main__":
     import smanager.cli
     import smanager.hosts.child.template  # noqa: F401 - what the program's own first copy imports
 
-    programs = {
-        str(path): compile(path.read_bytes(), path, "exec") for path in (ROOT / "smanager.py", ROOT / "tshell.py")
-    }
+    programs = {str(path): compiled(path) for path in (ROOT / "smanager.py", ROOT / "tshell.py")}
     serve(socket.socket(fileno=int(sys.argv[1])))
-    run(programs[sys.argv[0]])
+    run(programs.get(sys.argv[0]) or compiled(Path(sys.argv[0])))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from smanager.config.file import TABLES
-from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, read_until, write_service
+from tests.conftest import ROOT, SECONDS, SEED_SERVICE, Server, as_text, read_until, run_program, write_service
 from tests.live.clients import smanager
 
 
@@ -157,15 +157,8 @@ sys.exit(cli.main(sys.argv[1:]))
 
 def installed(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The installed command, run in a directory."""
-    return subprocess.run(
-        [sys.executable, "-c", INSTALLED, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    (directory / "installed.py").write_text(INSTALLED)
+    return as_text(run_program(directory / "installed.py", *arguments, directory=directory))
 
 
 PROGRAM = '[services.web]\nprogram = ["sleep", "3600"]\n'

@@ -24,6 +24,7 @@ class Worker(SService):
 
     def cmd_work(self):
         self.count += 1
+        print("worked")
         return "done"
 
     def cmd_count(self): return str(self.count)
@@ -240,6 +241,7 @@ def test_state_outlives_the_manager(kept: Callable[..., Server]) -> None:
     before = schedules(server)
     assert (before["paused"]["state"], before["paused"]["outcome"]) == ("paused", "done")
     assert before["long"]["outcome"] in ("ended with the service", "cancelled")
+    server.wait_for_log("worker: worked")
     outcome(server, "missed", "done")
     assert server.ask("worker count") == "1\n"
     assert schedules(server)["paused"]["last"] == before["paused"]["last"]
@@ -250,13 +252,12 @@ def test_state_outlives_the_manager(kept: Callable[..., Server]) -> None:
 def test_what_is_kept_may_be_damaged(kept: Callable[..., Server]) -> None:
     configuration = '[schedules.night]\nrun = "worker work"\nat = "02:30"\n'
     server = kept(configuration, worker=WORKER)
-    server.stop()
     file = server.directory / "state" / "service-schedules" / "schedules.json"
     for damage in ("", "{", "[]", '{"format": 1, "schedules": {"night": 5}}', '{"format": 1, "schedules": []}'):
+        server.ask("stop schedules")
         file.write_text(damage)
-        server = kept(configuration, worker=WORKER)
+        server.ask("start schedules")
         assert server.ask("schedules run night") == "night: done\n"
-        server.stop()
 
 
 def test_reload_takes_and_leaves_schedules_and_refuses_wrong_ones(kept: Callable[..., Server]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smanager.commands.record import Failure
-from smanager.hosts.child.errors import MESSAGE_LIMIT, failure_of, in_one_line
+from smanager.hosts.child.errors import MESSAGE_LIMIT, TRACEBACK_LIMIT, failure_of, in_one_line, print_traceback
 
 
 class UnprintableError(Exception):
@@ -28,3 +28,18 @@ class UnprintableError(Exception):
 def test_an_exception_is_its_type_and_its_message(error: BaseException, failure: Failure, line: str | None) -> None:
     assert failure_of(error) == failure
     assert in_one_line(error) == (line or f"{failure.type}: {failure.message}")
+
+
+def test_of_a_deep_recursion_the_outermost_frames_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    def falls(number: int) -> int:  # through two lines in turn: equal ones would be left out
+        return rises(number - 1)
+
+    def rises(number: int) -> int:
+        return falls(number) if number else 1 // number
+
+    with pytest.raises(ZeroDivisionError) as raised:
+        falls(3 * TRACEBACK_LIMIT)
+    print_traceback(raised.value)
+    printed = capsys.readouterr().out
+    assert printed.count('  File "') == TRACEBACK_LIMIT
+    assert printed.splitlines()[-1].startswith("ZeroDivisionError: ")

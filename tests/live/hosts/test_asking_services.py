@@ -82,7 +82,7 @@ class Other(SService):
 
     def cmd_count(self, number: int):
         for i in range(number):
-            yield {"number": i, "text": 100 * "x"}
+            yield {"number": i, "text": 1000 * "x"}
 
     async def cmd_forever(self):
         while True:
@@ -128,8 +128,8 @@ def server(shared: Callable[..., Server]) -> Server:
     [
         ("web sum", "5\n"),
         ("web async-sum", "5\n"),
-        ("web count 20000", "20000\n"),
-        ("web async-count 20000", "20000\n"),
+        ("web count 2000", "2000\n"),
+        ("web async-count 2000", "2000\n"),
         ("web first", "1\n"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,13 @@ WAYS = {
 
 def sleeping(number: int) -> list[int]:
     """The processes that sleep for so many seconds."""
-    return [process.pid for process in shown() if process.command == f"sleep {number}"]
+    return all_sleeping([number])[number]
+
+
+def all_sleeping(numbers: Iterable[int]) -> dict[int, list[int]]:
+    """The processes that sleep for each of these numbers of seconds, in one look."""
+    processes = list(shown())
+    return {number: [one.pid for one in processes if one.command == f"sleep {number}"] for number in numbers}
 
 
 @pytest.fixture(scope="module")
@@ -88,24 +94,28 @@ def test_a_stop_and_a_restart_leave_nothing(leaving: Server, numbers: dict[str, 
 def left(kept: Callable[..., Server], directory: Path) -> tuple[Server, list[int]]:
     """A manager whose programs have each left a process behind, and what those sleep for."""
     (directory / "daemon.py").write_text(DAEMON)
-    numbers = {way: MARK + 500_000 + index * 1_000_000 for index, way in enumerate(WAYS)}
-    server = kept(configuration(numbers))
-    wait_for(lambda: all(len(sleeping(number)) == 1 for number in numbers.values()), "what the programs leave")
-    return server, list(numbers.values())
+    ways = {way: MARK + 500_000 + index * 1_000_000 for index, way in enumerate(WAYS)}
+    numbers = list(ways.values())
+    server = kept(configuration(ways))
+    wait_for(lambda: all(len(pids) == 1 for pids in all_sleeping(numbers).values()), "what the programs leave")
+    return server, numbers
 
 
 def test_the_managers_end_leaves_nothing(left: tuple[Server, list[int]]) -> None:
     server, numbers = left
     assert server.stop() == 0
-    assert not any(map(sleeping, numbers))
+    assert not any(all_sleeping(numbers).values())
 
 
 def test_a_killed_host_leaves_no_second_copy(left: tuple[Server, list[int]]) -> None:
     server, numbers = left
-    before = {number: sleeping(number) for number in numbers}
+    before = all_sleeping(numbers)
     os.kill(server.children()[0], signal.SIGKILL)
-    wait_for(lambda: all(sleeping(number) not in ([], before[number]) for number in numbers), "the next lives")
-    assert [len(sleeping(number)) for number in numbers] == [1] * len(numbers)
+    wait_for(
+        lambda: all(pids not in ([], before[number]) for number, pids in all_sleeping(numbers).items()),
+        "the next lives",
+    )
+    assert [len(pids) for pids in all_sleeping(numbers).values()] == [1] * len(numbers)
 
 
 CHILDREN = """

@@ -102,14 +102,14 @@ def test_what_the_manager_starts_has_the_limit_on_open_files_that_the_manager_wa
     (directory / "services" / "steady.py").write_text(limits)
     program = 'program = ["sh", "-c", "ulimit -S -n > $0.limit; exec sleep 3600", "{0}"]\n'
     probe = 'ready_when = { command = ["sh", "-c", "ulimit -S -n > probe.limit"] }\n'
-    many = "".join(f"[services.p{number}]\n{program.format(number)}" for number in range(60))  # need more than 100
-    server = started_with(100, directory, f"{many}[services.last]\n{program.format('last')}{probe}after = ['p59']\n")
+    many = "".join(f"[services.p{number}]\n{program.format(number)}" for number in range(25))  # need more than 40
+    server = started_with(40, directory, f"{many}[services.last]\n{program.format('last')}{probe}after = ['p24']\n")
     try:
-        for number in range(60):
+        for number in range(25):
             is_in(server, f"p{number}", "running")
         is_in(server, "last", "running")
-        assert {path.read_text() for path in directory.glob("*.limit")} == {"100\n"}
-        assert server.ask("neighbour limit") == "100\n"
+        assert {path.read_text() for path in directory.glob("*.limit")} == {"40\n"}
+        assert server.ask("neighbour limit") == "40\n"
     finally:
         server.stop()
 

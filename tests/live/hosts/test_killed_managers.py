@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from smanager.supervision.storage import STOPPED_FILE
 from tests.conftest import (
     SEED_SERVICE,
     Server,
@@ -52,6 +53,7 @@ def test_a_killed_manager_leaves_nothing_in_any_state_and_the_next_starts_each_o
     with server.connect() as connection:
         connection.sendall(b"stop stopping\n")
         is_in(server, "stopping", "stopping")
+        wait_for((directory / "state" / STOPPED_FILE).exists, "the stop to be remembered")
         is_in(server, "backoff", "backoff")
         processes = [*server.children(), *sleepers()]
         server.process.kill()

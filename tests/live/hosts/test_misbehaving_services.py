@@ -33,7 +33,7 @@ class Hostile(SService):
     async def cmd_endless(self):
         while True:
             yield "x" * 100_000
-    def cmd_longwinded(self): raise ValueError("x" * 6_000_000)
+    def cmd_longwinded(self): raise ValueError("x" * 4_300_000)
     def cmd_garbage(self):
         for descriptor in range(3, 30):
             try: os.write(descriptor, b"\\xff" * 100)

@@ -60,7 +60,7 @@ class Long(SService):
     def cmd_flood(self):
         while True:
             Long.yielded += 1
-            yield "x" * 1000
+            yield "x" * 10_000
     def cmd_yielded(self): return self.yielded
     def cmd_odd(self, given):
         yield Progress(*eval(f"({given},)"))
@@ -107,6 +107,7 @@ def test_a_client_that_is_gone_is_found_out_though_nothing_is_said(server: Serve
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 1)  # else the system remembers it for a minute
         connection.sendall(b"long later\n")
         server.wait_for_log("long: later")
+    server.wait_for_log("long: tidied up")
     wait_for(lambda: server.ask("jobs") == "", "the end of the job")
 
 

@@ -15,7 +15,7 @@ CONFIGURATION = """
 [services.talker]
 program = ["sh", "-c", "echo One; echo two; echo THREE; exec sleep 3600"]
 [services.busy]
-program = ["sh", "-c", "while :; do i=0; while [ $i -lt 9999 ]; do i=$((i + 1)); done; sleep 0.1; done"]
+program = ["sh", "-c", "while :; do i=0; while [ $i -lt 2999 ]; do i=$((i + 1)); done; sleep 0.1; done"]
 """
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import Server, is_in, wait_for
+from tests.live.clients import smanager
 from tests.live.samples import CHAIN
 
 
@@ -118,7 +118,7 @@ def test_a_dependency_cycle_is_an_error_in_the_configuration(kept: Callable[...,
     circle = CHAIN.replace("[services.database]", '[services.database]\nneeds = ["web"]')
     server = kept(circle)
     assert "[services.database] dependency cycle: database → web → database" in server.ask("services")
-    check = subprocess.run([*server.command[:2], "--check"], capture_output=True, text=True, timeout=20, check=False)
+    check = smanager("--check", cwd=directory)
     assert check.returncode == 1
     assert "dependency cycle: " in check.stdout
 

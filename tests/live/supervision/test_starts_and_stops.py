@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 import resource
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import (
-    SECONDS,
     SEED_SERVICE,
     Server,
     alive,
@@ -21,6 +19,7 @@ from tests.conftest import (
     wait_for,
     write_service,
 )
+from tests.live.clients import smanager
 from tests.live.samples import SERVICES, SLEEPER, SLOW_STOP
 
 
@@ -76,9 +75,10 @@ def test_a_stop_that_hangs_ends_in_a_kill_of_the_whole_group(reloaded: Callable[
 
 
 KILLED = {
-    "program": "[services.web]\nprogram = ['sh', '-c', 'trap \"\" TERM; while :; do sleep 0.1; done']\n",
+    "program": "[services.web]\nprogram = ['sh', '-c', 'trap \"\" TERM; echo up; while :; do sleep 0.1; done']\n"
+    "ready_when = { output = 'up' }\n",
     "child of a program": "[services.web]\nprogram = ['sh', '-c', 'trap \"\" TERM; (while :; do sleep 0.1; done) & "
-    "trap - TERM; exec sleep 100']\n",
+    "echo up; trap - TERM; exec sleep 100']\nready_when = { output = 'up' }\n",
     "class": "[services.web]\n",
 }
 
@@ -146,14 +146,7 @@ def test_what_is_stopped_stays_stopped_over_a_restart_of_the_manager(kept: Calla
 
 def second_manager(server: Server, *options: str) -> str:
     """The last words of another manager that is started in the directory of one that runs."""
-    second = subprocess.run(
-        [*server.command[:2], "--port", "0", "--services", "services", *options],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    second = smanager("--port", "0", "--services", "services", *options, cwd=server.directory)
     assert (second.returncode, second.stdout) == (1, "")
     return second.stderr
 
