@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
+from smanager.access.secrets import hash_password
 from smanager.access.throttle import MOST_FAILURES
+from smanager.access.users import UsersFile
 from tests.conftest import ROOT, SECONDS, Server, read_to_end, read_until, wait_for
 from tests.live.clients import smanager
 from tests.live.security.clients import Telnet
@@ -175,6 +177,8 @@ def test_only_the_networks_that_are_allowed_reach_the_banner(kept: Callable[...,
 
 
 def test_many_guesses_at_once_are_no_more_than_those_one_by_one(own_network: Network) -> None:
+    with UsersFile(own_network.directory / "smanager-users.json").changed() as users:  # so that a guess takes its time
+        users["root"] = users["root"]._replace(password=hash_password(PASSWORD))
     with ExitStack() as attack:
         guessing = [attack.enter_context(own_network.connect("locked")) for _ in range(40)]
         for number, connection in enumerate(guessing):
