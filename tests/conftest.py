@@ -42,7 +42,7 @@ class SystemStatus(SService):
 '''
 """The seed's own service, with the seed's own answers."""
 
-SECONDS = 20.0
+SECONDS = 30.0
 """How long anything may take that a test waits for; a busy machine is slow, not broken."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05

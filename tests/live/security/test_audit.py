@@ -106,7 +106,8 @@ def system_log() -> Iterator[socket.socket]:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may take the system's log")
 def test_the_system_log_is_told_as_well_and_never_waited_for(
-    kept: Callable[..., Server], system_log: socket.socket
+    system_log: socket.socket,
+    kept: Callable[..., Server],  # after that, so that another run is not told of the end of what this one keeps
 ) -> None:
     try:
         server = kept('audit_syslog = true\n[listeners.main]\ntcp = "127.0.0.1:0"', box=SERVICE)
