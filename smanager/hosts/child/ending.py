@@ -7,6 +7,8 @@ import ctypes
 import gc
 import io
 import logging
+import os
+import stat
 import sys
 from contextlib import suppress
 
@@ -34,8 +36,13 @@ def prepare() -> None:
 
 
 def flush_files() -> None:
-    """Flush all open files: the interpreter does not, where it meets the file below a text first (bpo-17852)."""
+    """Flush the open files on disks: the interpreter might meet the file below a text first (bpo-17852), or neither.
+
+    To flush a pipe might take for ever. By their exact types, since asking a class of a service may run its code.
+    """
     for item in gc.get_objects():
-        if issubclass(type(item), io.IOBase):
-            with suppress(Exception):  # it is closed, or not for writing
-                item.flush()
+        kind = type(item)
+        if kind is io.TextIOWrapper or kind is io.BufferedWriter or kind is io.BufferedRandom:
+            with suppress(BaseException):  # it is closed, or a service's own is below it, which may raise anything
+                if stat.S_ISREG(os.fstat(item.fileno()).st_mode):
+                    item.flush()

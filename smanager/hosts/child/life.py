@@ -179,7 +179,9 @@ class Life:
             if output := service_output():
                 output.end_lines(self.name)
             self._forget(self)
-            self.service = None  # it refers to this life: in a cycle, its files might be closed before they are flushed
+            # It refers to this life: in a cycle, its files might be closed before they are flushed. It is freed once
+            # the lock is released, because its `__del__` may tell the manager something.
+            _freed_last, self.service = self.service, None
             self._channel.send(encode_data(FrameKind.ENDED, 0, [self.name, reason, clean]))
             self.ended.set()
 

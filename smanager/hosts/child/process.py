@@ -65,6 +65,7 @@ class HostProcess:
         self._numbers = itertools.count()  # of all lives
         self._workers = Workers(channel, self._receive, self.serve)
         self._questions = Questions(channel, self._workers.relieve)
+        self._is_ending = False
         self._orphaned = False
 
     def work(self) -> None:
@@ -129,7 +130,8 @@ class HostProcess:
             name, number = frame.data()
             if life := self._lives.get(name):
                 life.signal(number)
-        elif kind is FrameKind.END:
+        elif kind is FrameKind.END and not self._is_ending:  # it is asked for twice, and the end may be near
+            self._is_ending = True
             threading.Thread(target=self._end, name="end", daemon=True).start()
 
     def _call(self, frame: Frame) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Server
+from tests.conftest import Server, wait_for
 
 LEAVES_MUCH = """
 import atexit, os, tempfile, threading, weakref
@@ -80,6 +80,37 @@ logging.getLogger("late").addHandler(Late())
 logging.getLogger("late").warning("done")
 '''
 
+HOLDS_UP = """
+import os, select, socket, time
+
+class NotHashed(type):
+    def __eq__(self, other):
+        return self is other
+
+class Odd(metaclass=NotHashed):
+    pass
+
+odd = Odd()
+pipe = os.pipe()
+sockets = socket.socketpair(), socket.socketpair()
+text, pair = sockets[0][0].makefile("rw"), sockets[1][0].makefile("rwb")
+file = open(pipe[1], "wb")
+last = unfinished("last")
+
+class HoldsUp(SService):
+    def start(self):
+        data = bytes(1 << 22)
+        for write, content in (text.write, data.decode()), (pair.write, data), (file.write, data):
+            threading.Thread(target=write, args=[content], daemon=True).start()
+        full = select.poll()
+        for item in (sockets[0][0], sockets[1][0], file):
+            full.register(item, select.POLLOUT)
+        while full.poll(0):
+            time.sleep(0.01)
+
+Leaving = None
+"""
+
 
 @pytest.mark.parametrize("end", ["stop leaving", "restart leaving", "kill"])
 def test_all_that_a_service_has_begun_is_finished(kept: Callable[..., Server], directory: Path, end: str) -> None:
@@ -104,3 +135,35 @@ def test_files_are_flushed_though_a_module_of_the_library_refers_to_them(
     server.stop()
     for name in WRITTEN | {"logged"}:
         assert (ends / name).read_text() == "done", name
+
+
+def test_files_are_flushed_though_threads_wait_for_full_pipes(kept: Callable[..., Server], directory: Path) -> None:
+    ends = directory / "ends"
+    ends.mkdir()
+    server = kept(holds=LEAVES_MUCH + HOLDS_UP)
+    server.ask("stop holdsup")
+    for name in ("module's", "cycle's", "last"):
+        assert (ends / name).read_text() == "done", name
+    assert (ends / "deleted of the module").exists()
+    assert "Exception" not in server.ask("logs holdsup")
+
+
+TELLS_AT_ITS_END = """
+from concurrent.futures import Future
+from threading import Timer
+from smanager import SService
+
+class Tells(SService):
+    def run(self):
+        work = Future()
+        Timer(0.05, work.set_exception, [RuntimeError("no more")]).start()
+        return work
+
+    def __del__(self):
+        self.event("deleted", "it is gone")
+"""
+
+
+def test_a_service_that_tells_something_as_it_is_freed_has_ended(kept: Callable[..., Server]) -> None:
+    server = kept(tells=TELLS_AT_ITS_END)
+    wait_for(lambda: "its run raised RuntimeError: no more" in server.ask("why tells"), "the end of the service")
