@@ -282,6 +282,7 @@ def test_a_person_gives_up_a_line_and_a_change(boxes: Boxes, terminal: Window) -
     terminal.type("on box1 box wo")
     shown(terminal, "localhost> on box1 box wo")
     terminal.press("C-c")
+    shown(terminal, "localhost>")  # what is typed before that, the terminal drops with the line
     terminal.enter("nosuch")
     shown(terminal, "*** unknown command nosuch; `on NODES nosuch` runs it on nodes")
     terminal.enter("on box1,box2 box work unsaid")
